@@ -1,0 +1,44 @@
+# All commands of the project. `make` alone explains them.
+
+.PHONY: help run test lint tools bench local-up local-down fuzz clean
+.DEFAULT_GOAL := help
+
+# The tests find their servers here, and one build of our own binary serves all of them.
+export NETWORK_GUARD_TOOLS := $(CURDIR)/.cache/tools
+
+help: ## explain the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+run: ## build and serve the example landscape, no Kubernetes needed
+	cargo run --release --quiet -- serve all --landscape examples/landscape --log-format text \
+	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
+
+test: lint tools ## install what is missing, then run all checks and tests
+	cargo test --quiet --lib --bins
+	cargo test --quiet --test it
+	cargo test --test e2e -- --nocapture
+
+lint: ## check format, and clippy with warnings as errors
+	cargo fmt --all --check
+	cargo clippy --quiet --all-targets --locked -- -D warnings
+
+tools: ## build and install the real servers that the tests run against
+	tests/tools/build.sh
+
+bench: ## print speed, memory and instructions, against fixed answers and the Go peer
+	tests/tools/build.sh bench
+	tests/bench.sh
+
+local-up: tools ## start etcd, kube-apiserver and network-guard on this machine, with the example landscape
+	cargo build --quiet
+	tests/local.sh up
+
+local-down: ## stop what local-up started
+	tests/local.sh down
+
+fuzz: ## fuzz every decoder for a minute each (nightly toolchain, cargo-fuzz)
+	fuzz/run.sh
+
+clean: ## remove everything that was built
+	-tests/local.sh down
+	rm -rf .cache target

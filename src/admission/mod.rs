@@ -1,0 +1,22 @@
+//! The admission protocol (`admission.k8s.io/v1`) without any transport.
+//!
+//! ```text
+//! bytes ── review::decode ──> Request ── Handler::review ──> Step ──> Verdict ── verdict::encode ──> bytes
+//!                                              ^    │ Ask(questions)
+//!                                              └────┘ Answers, fetched by the server
+//! ```
+//!
+//! A handler decides from the request, a snapshot and answers; it never waits. What only an API server knows it asks
+//! for as data, and is called again with the answers. A question that found no answer is an answer too.
+
+mod finding;
+mod handler;
+mod patch;
+mod review;
+mod verdict;
+
+pub use finding::{Finding, Rule, Severity};
+pub use handler::{Answer, Answers, Handler, Questions, Resource, Step};
+pub use patch::{Patch, PatchBuilder, Pointer};
+pub use review::{BadReview, Operation, Request, decode};
+pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure};

@@ -1,0 +1,271 @@
+//! A decision, and how it is written for the API server.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::{Finding, Patch, Request, Severity};
+
+/// A handler's decision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// Whether the request passes, and how it is changed.
+    pub outcome: Outcome,
+    /// What was decided, in a word: a label for logs and metrics.
+    pub decision: &'static str,
+    /// What rules found, in the order in which people should read it.
+    pub findings: Vec<Finding>,
+    /// What the audit log shall say.
+    pub audit: Vec<(AuditKey, String)>,
+}
+
+/// Whether a request passes. A denial carries no patch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It passes as it came.
+    Allowed,
+    /// It passes, changed.
+    Patched(Patch),
+    /// It is refused, because of the findings of severity [`Severity::Deny`].
+    Denied,
+}
+
+impl Outcome {
+    /// The word used in logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Patched(_) => "patched",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// A key of an audit annotation. The API server prefixes it with the webhook's name and `/`, and drops annotations
+/// whose key has a `/` of its own or is not a qualified name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AuditKey(&'static str);
+
+impl AuditKey {
+    /// Checks the key; used in constants, a bad key does not compile.
+    ///
+    /// # Panics
+    /// When the key is not 1 to 63 ASCII letters, digits or dashes with a letter or digit at both ends.
+    pub const fn new(key: &'static str) -> Self {
+        let bytes = key.as_bytes();
+        assert!(!bytes.is_empty() && bytes.len() <= 63, "a key has 1 to 63 characters");
+        assert!(bytes[0].is_ascii_alphanumeric() && bytes[bytes.len() - 1].is_ascii_alphanumeric());
+        let mut i = 0;
+        while i < bytes.len() {
+            assert!(bytes[i].is_ascii_alphanumeric() || bytes[i] == b'-');
+            i += 1;
+        }
+        Self(key)
+    }
+}
+
+/// All warnings of one answer together, in characters: the API server cuts every warning to 256 characters once they
+/// exceed 4,096 (`k8s.io/apiserver/pkg/admission/plugin/webhook/request`).
+const WARNINGS_BUDGET: usize = 4_096;
+
+/// One warning, in characters: kubectl prints it as one line.
+const WARNING_LIMIT: usize = 250;
+
+impl Verdict {
+    /// The request passes untouched and there is nothing to say.
+    pub fn allow(decision: &'static str) -> Self {
+        Self { outcome: Outcome::Allowed, decision, findings: Vec::new(), audit: Vec::new() }
+    }
+}
+
+/// Writes the answer to a request. `subject` says what was reviewed, as people name it.
+pub fn encode(request: &Request<'_>, verdict: &Verdict) -> Vec<u8> {
+    let mut out = head(&request.uid, !matches!(verdict.outcome, Outcome::Denied));
+    match &verdict.outcome {
+        Outcome::Allowed => {}
+        Outcome::Patched(patch) => {
+            out.push_str(r#","patchType":"JSONPatch","patch":""#);
+            STANDARD.encode_string(patch.json(), &mut out);
+            out.push('"');
+        }
+        Outcome::Denied => {
+            let _ = write!(out, r#","status":{}"#, denial(request, verdict));
+        }
+    }
+    let warnings = warnings(&verdict.findings);
+    if !warnings.is_empty() {
+        let _ = write!(out, r#","warnings":{}"#, json!(warnings));
+    }
+    for (i, (key, value)) in verdict.audit.iter().enumerate() {
+        out.push_str(if i == 0 { r#","auditAnnotations":{"# } else { "," });
+        let _ = write!(out, r#""{}":{}"#, key.0, json!(value));
+    }
+    if !verdict.audit.is_empty() {
+        out.push('}');
+    }
+    out.push_str("}}");
+    out.into_bytes()
+}
+
+/// Writes a refusal that is not a decision: the request itself cannot be reviewed. `code` is an HTTP status of 400 or
+/// more, `reason` one of the API's status reasons.
+pub fn encode_failure(uid: &str, code: u16, reason: &str, message: &str) -> Vec<u8> {
+    let status = json!({"code": code, "reason": reason, "message": message});
+    let mut out = head(uid, false);
+    let _ = write!(out, r#","status":{status}}}}}"#);
+    out.into_bytes()
+}
+
+fn head(uid: &str, allowed: bool) -> String {
+    // Room for a patch of the usual size, so that the answer is written without growing.
+    let mut out = String::with_capacity(12 * 1024);
+    let uid = json!(uid);
+    let _ = write!(
+        out,
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":{uid},"allowed":{allowed}"#
+    );
+    out
+}
+
+/// The status of a denial: all findings in one message for people, and one by one for programs.
+fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
+    let denied = || verdict.findings.iter().filter(|finding| finding.severity == Severity::Deny);
+    let subject = match (request.namespace.is_empty(), request.name.is_empty()) {
+        (true, _) => request.name.to_string(),
+        (false, true) => format!("in namespace {}", &*request.namespace),
+        (false, false) => format!("{}/{}", &*request.namespace, &*request.name),
+    };
+    let mut message = format!("{} {subject} is refused:", &*request.resource);
+    for finding in denied() {
+        let _ = write!(message, "\n- {finding} ({})", finding.rule);
+    }
+    let causes: Vec<_> = denied()
+        .map(|finding| json!({"reason": "FieldValueInvalid", "field": finding.path, "message": finding.message}))
+        .collect();
+    json!({
+        "code": 403,
+        "reason": "Forbidden",
+        "message": message,
+        "details": {"name": &*request.name, "group": &*request.group, "kind": &*request.resource, "causes": causes},
+    })
+}
+
+/// The warnings of an answer: one line each, none twice, together within the budget.
+fn warnings(findings: &[Finding]) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    let mut left = WARNINGS_BUDGET;
+    for finding in findings.iter().filter(|finding| finding.severity == Severity::Warn) {
+        let line = one_line(&finding.to_string());
+        let length = line.chars().count();
+        if length > left {
+            break;
+        }
+        if !warnings.contains(&line) {
+            left -= length;
+            warnings.push(line);
+        }
+    }
+    warnings
+}
+
+/// Makes a text fit a warning header: control characters become spaces, a long text is cut.
+fn one_line(text: &str) -> String {
+    let mut line: String = text.chars().take(WARNING_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(WARNING_LIMIT).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::{PatchBuilder, Pointer, decode};
+    use super::*;
+
+    const BODY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
+        "uid":"u-1","resource":{"group":"apps","version":"v1","resource":"deployments"},
+        "name":"kube-apiserver","namespace":"shoot--a--b","operation":"CREATE","object":{}}}"#;
+
+    fn finding(severity: Severity, message: &str) -> Finding {
+        Finding { rule: "overlap/x", severity, path: "spec".to_owned(), message: message.to_owned(), help: "do y" }
+    }
+
+    fn answer(verdict: &Verdict) -> Value {
+        let request = decode(BODY.as_bytes()).unwrap();
+        serde_json::from_slice(&encode(&request, verdict)).unwrap()
+    }
+
+    #[test]
+    fn an_untouched_request() {
+        assert_eq!(
+            answer(&Verdict::allow("none")),
+            json!({
+                "apiVersion": "admission.k8s.io/v1",
+                "kind": "AdmissionReview",
+                "response": {"uid": "u-1", "allowed": true},
+            })
+        );
+    }
+
+    #[test]
+    fn a_patch_with_warning_and_audit() {
+        let mut patch = PatchBuilder::default();
+        patch.add(&Pointer::to("/a"), "1");
+        let verdict = Verdict {
+            outcome: Outcome::Patched(patch.finish().unwrap()),
+            decision: "injected",
+            findings: vec![finding(Severity::Warn, "one"), finding(Severity::Note, "silent")],
+            audit: vec![(AuditKey::new("a"), "1".to_owned()), (AuditKey::new("b"), "\"2\"".to_owned())],
+        };
+        let response = answer(&verdict)["response"].clone();
+        let patch = STANDARD.decode(response["patch"].as_str().unwrap()).unwrap();
+        assert_eq!(String::from_utf8(patch).unwrap(), r#"[{"op":"add","path":"/a","value":1}]"#);
+        assert_eq!(response["patchType"], "JSONPatch");
+        assert_eq!(response["warnings"], json!(["spec: one; do y"]));
+        assert_eq!(response["auditAnnotations"], json!({"a": "1", "b": "\"2\""}));
+    }
+
+    #[test]
+    fn a_denial_lists_every_finding_and_carries_no_patch() {
+        let verdict = Verdict {
+            outcome: Outcome::Denied,
+            decision: "refused",
+            findings: vec![
+                finding(Severity::Deny, "one"),
+                finding(Severity::Warn, "two"),
+                finding(Severity::Deny, "three"),
+            ],
+            audit: vec![],
+        };
+        let response = answer(&verdict)["response"].clone();
+        assert_eq!(response["allowed"], false);
+        assert!(response.get("patch").is_none() && response.get("patchType").is_none());
+        assert_eq!(
+            response["status"]["message"],
+            "deployments shoot--a--b/kube-apiserver is refused:\n- spec: one; do y (overlap/x)\n- spec: three; do y (overlap/x)"
+        );
+        assert_eq!(response["status"]["code"], 403);
+        assert_eq!(response["status"]["details"]["causes"][1]["message"], "three");
+        assert_eq!(response["warnings"], json!(["spec: two; do y"]));
+    }
+
+    proptest! {
+        /// The limits of the API server, for any text and number of findings.
+        #[test]
+        fn warnings_stay_within_the_limits(messages in prop::collection::vec(".{0,400}", 0..40)) {
+            let findings: Vec<Finding> = messages.iter().map(|m| finding(Severity::Warn, m)).collect();
+            let lines = warnings(&findings);
+            prop_assert!(lines.iter().map(|l| l.chars().count()).sum::<usize>() <= 4_096);
+            for (i, line) in lines.iter().enumerate() {
+                prop_assert!(!line.is_empty() && line.chars().count() <= 256);
+                prop_assert!(!line.chars().any(char::is_control));
+                prop_assert!(!lines[..i].contains(line));
+            }
+        }
+    }
+}

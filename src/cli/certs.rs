@@ -1,0 +1,72 @@
+//! `network-guard certs`: certificates for development.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use crate::tls::Authority;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Certs {
+    /// Write a new CA and a server certificate: ca.crt, tls.crt and tls.key
+    ///
+    /// The CA's key is not kept: run again for another certificate, and give API servers the new ca.crt.
+    Generate {
+        /// The folder to write to; it is made if it is not there, existing files are replaced
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// A DNS name or IP address under which the server is called; may be repeated
+        #[arg(long = "san", value_name = "NAME", default_values_t = default_names())]
+        names: Vec<String>,
+        /// How long the certificate is valid, in days
+        #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+    },
+}
+
+/// The names under which a server on this machine is called.
+pub(super) fn default_names() -> Vec<String> {
+    ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
+}
+
+impl Certs {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let Self::Generate { out, names, days } = self;
+        generate(&out, &names, Duration::from_secs(u64::from(days) * 24 * 60 * 60))?;
+        super::print(&format!(
+            "wrote ca.crt, tls.crt and tls.key to {}, valid for {days} days for {}\n",
+            out.display(),
+            names.join(", ")
+        ));
+        Ok(())
+    }
+}
+
+/// Writes a CA and a server certificate.
+pub(super) fn generate(out: &Path, names: &[String], lifetime: Duration) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let authority = Authority::new("network-guard development CA", now, lifetime)?;
+    let server = authority.server(names, now, lifetime)?;
+    fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
+    write(&out.join("ca.crt"), authority.certificate(), 0o644)?;
+    write(&out.join("tls.key"), &server.key, 0o600)?;
+    write(&out.join("tls.crt"), &server.certificate, 0o644)
+}
+
+/// Replaces a file as one: a reader sees the old text or the new one. The mode is set before there is any content.
+fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let beside = path.with_extension("new");
+    let _ = fs::remove_file(&beside);
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,315 @@
+//! The configuration file: `kind: NetworkGuardConfiguration`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::overlap;
+use crate::server::{Limits, StopSettings};
+
+/// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Configuration {
+    /// The sidecar of overlapping Shoots.
+    pub overlap: overlap::Settings,
+    /// Limits of the server.
+    pub limits: Limits,
+    /// The graceful stop.
+    pub stop: StopSettings,
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not a configuration.
+    #[error("the configuration is wrong: {0}")]
+    Malformed(String),
+    /// A field has a value that cannot be.
+    #[error("the configuration is wrong: {path}: {value}: {problem}")]
+    Field {
+        /// The field.
+        path: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it, and what would be right.
+        problem: &'static str,
+    },
+}
+
+const API_VERSION: &str = "config.network-guard.extensions.gardener.cloud/v1alpha1";
+const KIND: &str = "NetworkGuardConfiguration";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    api_version: String,
+    kind: String,
+    #[serde(default)]
+    overlap: Overlap,
+    #[serde(default)]
+    server: Server,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Overlap {
+    #[serde(default)]
+    envoy: Envoy,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Envoy {
+    image: Option<String>,
+    concurrency: Option<u8>,
+    cpu_request: Option<String>,
+    memory_request: Option<String>,
+    memory_limit: Option<String>,
+    status_port: Option<u16>,
+    max_hosts: Option<u32>,
+    max_connections: Option<u32>,
+    connect_timeout_seconds: Option<u32>,
+    idle_timeout_seconds: Option<u32>,
+    slow_milliseconds: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Server {
+    max_body_bytes: Option<usize>,
+    max_bodies_in_flight_bytes: Option<usize>,
+    body_timeout_seconds: Option<u64>,
+    max_connections: Option<usize>,
+    handshake_timeout_seconds: Option<u64>,
+    stop_propagation_seconds: Option<u64>,
+    stop_drain_seconds: Option<u64>,
+}
+
+impl Configuration {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads the text of a file.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let file: File = serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))?;
+        if file.api_version != API_VERSION || file.kind != KIND {
+            return Err(ConfigError::Malformed(format!(
+                "expected apiVersion `{API_VERSION}` and kind `{KIND}`, got `{}` and `{}`",
+                file.api_version, file.kind
+            )));
+        }
+        let configuration =
+            Self { overlap: file.overlap.envoy.settings()?, limits: file.server.limits(), stop: file.server.stop() };
+        configuration.check()?;
+        Ok(configuration)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let field =
+            |path, value: &dyn ToString, problem| Err(ConfigError::Field { path, value: value.to_string(), problem });
+        if self.overlap.image.trim().is_empty() || self.overlap.image.contains(char::is_whitespace) {
+            return field("overlap.envoy.image", &format!("{:?}", self.overlap.image), "is not the name of an image");
+        }
+        if self.overlap.concurrency == 0 {
+            return field("overlap.envoy.concurrency", &0, "Envoy needs at least one thread");
+        }
+        if self.overlap.status_port < 1_024 {
+            let problem = "is reserved for root, and Envoy does not run as root; take one from 1024 up";
+            return field("overlap.envoy.statusPort", &self.overlap.status_port, problem);
+        }
+        for (path, value) in [
+            ("overlap.envoy.maxHosts", self.overlap.max_hosts),
+            ("overlap.envoy.maxConnections", self.overlap.max_connections),
+            ("overlap.envoy.connectTimeoutSeconds", self.overlap.connect_timeout_seconds),
+        ] {
+            if value == 0 {
+                return field(path, &value, "must be at least 1");
+            }
+        }
+        if self.limits.bodies_in_flight_bytes < self.limits.body_bytes {
+            let problem = "must be at least maxBodyBytes, or the largest body would never be read";
+            return field("server.maxBodiesInFlightBytes", &self.limits.bodies_in_flight_bytes, problem);
+        }
+        if self.limits.connections == 0 {
+            return field("server.maxConnections", &0, "must be at least 1");
+        }
+        Ok(())
+    }
+}
+
+impl Envoy {
+    fn settings(self) -> Result<overlap::Settings, ConfigError> {
+        let default = overlap::Settings::default();
+        let cpu = |text: Option<String>, default| match text {
+            None => Ok(default),
+            Some(text) => canonical_cpu(&text).ok_or(ConfigError::Field {
+                path: "overlap.envoy.cpuRequest",
+                value: text,
+                problem: "is not a whole number of CPUs such as `1`, or of thousandths such as `20m`",
+            }),
+        };
+        let memory = |path, text: String| {
+            canonical_memory(&text).ok_or(ConfigError::Field {
+                path,
+                value: text,
+                problem: "is not a whole number of bytes, Ki, Mi or Gi, such as `100Mi`",
+            })
+        };
+        Ok(overlap::Settings {
+            image: self.image.unwrap_or(default.image),
+            concurrency: self.concurrency.unwrap_or(default.concurrency),
+            cpu_request: cpu(self.cpu_request, default.cpu_request)?,
+            memory_request: self
+                .memory_request
+                .map_or(Ok(default.memory_request), |text| memory("overlap.envoy.memoryRequest", text))?,
+            memory_limit: self.memory_limit.map(|text| memory("overlap.envoy.memoryLimit", text)).transpose()?,
+            status_port: self.status_port.unwrap_or(default.status_port),
+            max_hosts: self.max_hosts.unwrap_or(default.max_hosts),
+            max_connections: self.max_connections.unwrap_or(default.max_connections),
+            connect_timeout_seconds: self.connect_timeout_seconds.unwrap_or(default.connect_timeout_seconds),
+            idle_timeout_seconds: self.idle_timeout_seconds.unwrap_or(default.idle_timeout_seconds),
+            slow_milliseconds: self.slow_milliseconds.unwrap_or(default.slow_milliseconds),
+        })
+    }
+}
+
+impl Server {
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        let seconds = |value: Option<u64>, default| value.map_or(default, Duration::from_secs);
+        Limits {
+            body_bytes: self.max_body_bytes.unwrap_or(default.body_bytes),
+            bodies_in_flight_bytes: self.max_bodies_in_flight_bytes.unwrap_or(default.bodies_in_flight_bytes),
+            body_wait: default.body_wait,
+            body_timeout: seconds(self.body_timeout_seconds, default.body_timeout),
+            connections: self.max_connections.unwrap_or(default.connections),
+            handshake_timeout: seconds(self.handshake_timeout_seconds, default.handshake_timeout),
+            header_timeout: default.header_timeout,
+        }
+    }
+
+    fn stop(&self) -> StopSettings {
+        let default = StopSettings::default();
+        let seconds = |value: Option<u64>, default| value.map_or(default, Duration::from_secs);
+        StopSettings {
+            propagation_delay: seconds(self.stop_propagation_seconds, default.propagation_delay),
+            drain_timeout: seconds(self.stop_drain_seconds, default.drain_timeout),
+        }
+    }
+}
+
+/// A CPU quantity in the form in which API servers write it back. Another form of the same amount would look like a
+/// change each time it is compared with what is stored.
+fn canonical_cpu(text: &str) -> Option<String> {
+    let thousandths: u64 = match text.strip_suffix('m') {
+        Some(number) => number.parse().ok()?,
+        None => text.parse::<u64>().ok()?.checked_mul(1_000)?,
+    };
+    Some(match thousandths % 1_000 {
+        0 => (thousandths / 1_000).to_string(),
+        _ => format!("{thousandths}m"),
+    })
+}
+
+/// A memory quantity in the form in which API servers write it back.
+fn canonical_memory(text: &str) -> Option<String> {
+    const UNITS: [(&str, u64); 4] = [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10), ("", 1)];
+    let (suffix, unit) = UNITS.into_iter().find(|(suffix, _)| text.ends_with(suffix))?;
+    let bytes: u64 = text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(unit)?;
+    // A plain number stays one: only a quantity with a binary suffix is written with one.
+    let units = if suffix.is_empty() { &UNITS[3..] } else { &UNITS[..] };
+    let (suffix, unit) = units.iter().find(|(_, unit)| bytes != 0 && bytes % unit == 0).unwrap_or(&UNITS[3]);
+    Some(format!("{}{suffix}", bytes / unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Configuration, String> {
+        Configuration::parse(&format!("apiVersion: {API_VERSION}\nkind: {KIND}\n{body}")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(parse("").unwrap(), Configuration::default());
+    }
+
+    #[test]
+    fn every_field_is_read() {
+        let configuration = parse(
+            "overlap:\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
+             memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
+             idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
+             server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
+             handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, stopDrainSeconds: 7}\n",
+        )
+        .unwrap();
+        insta::assert_debug_snapshot!(configuration);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (body, want) in [
+            ("overlap: {envoy: {imagee: x}}", "imagee"),
+            ("overlap: {envoy: {image: ''}}", "overlap.envoy.image: \"\": is not the name of an image"),
+            ("overlap: {envoy: {concurrency: 0}}", "overlap.envoy.concurrency: 0: Envoy needs at least one thread"),
+            ("overlap: {envoy: {cpuRequest: 0.5}}", "overlap.envoy.cpuRequest: 0.5: is not a whole number of CPUs"),
+            (
+                "overlap: {envoy: {memoryLimit: 100M}}",
+                "overlap.envoy.memoryLimit: 100M: is not a whole number of bytes",
+            ),
+            ("overlap: {envoy: {statusPort: 80}}", "overlap.envoy.statusPort: 80: is reserved for root"),
+            ("overlap: {envoy: {maxHosts: 0}}", "overlap.envoy.maxHosts: 0: must be at least 1"),
+            ("server: {maxBodiesInFlightBytes: 1}", "server.maxBodiesInFlightBytes: 1: must be at least maxBodyBytes"),
+            ("server: {maxConnections: 0}", "server.maxConnections: 0: must be at least 1"),
+            ("server: [", "the configuration is wrong"),
+        ] {
+            let error = parse(body).unwrap_err();
+            assert!(error.contains(want), "{body}: {error}");
+        }
+        let error = Configuration::parse("apiVersion: v1\nkind: ConfigMap\n").unwrap_err().to_string();
+        assert!(error.contains("got `v1` and `ConfigMap`"), "{error}");
+    }
+
+    #[test]
+    fn quantities_are_written_as_the_api_server_writes_them() {
+        for (text, want) in [
+            ("20m", Some("20m")),
+            ("1000m", Some("1")),
+            ("1500m", Some("1500m")),
+            ("2", Some("2")),
+            ("0.5", None),
+            ("-1", None),
+            ("m", None),
+        ] {
+            assert_eq!(canonical_cpu(text).as_deref(), want, "{text}");
+        }
+        for (text, want) in [
+            ("100Mi", Some("100Mi")),
+            ("1024Mi", Some("1Gi")),
+            ("1536Mi", Some("1536Mi")),
+            ("2048Ki", Some("2Mi")),
+            ("1024", Some("1024")),
+            ("100M", None),
+            ("Mi", None),
+            ("1.5Gi", None),
+        ] {
+            assert_eq!(canonical_memory(text).as_deref(), want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The door: one file a subcommand, which wires the rest together.
+
+mod certs;
+mod config;
+mod serve;
+mod webhooks;
+
+use clap::{Parser, Subcommand};
+
+pub use config::{ConfigError, Configuration};
+
+/// Network admission webhook for Gardener landscapes.
+///
+/// Exit codes: 0 fine, 1 findings, 2 failure.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, after_help = "\
+Try it without Kubernetes:
+  network-guard serve all --landscape examples/landscape
+
+Every flag of `serve` can also be set in the environment: --bind-address is NETWORK_GUARD_BIND_ADDRESS.")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the admission server
+    #[command(subcommand)]
+    Serve(serve::Serve),
+    /// Make certificates for development
+    #[command(subcommand)]
+    Certs(certs::Certs),
+    /// Print the webhook configurations, ready for `kubectl apply`
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+    /// Print the documentation of all rules, as Markdown
+    Rules,
+}
+
+impl Args {
+    /// Does what was asked for.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Certs(certs) => certs.run(),
+            Command::Webhooks(webhooks) => webhooks.run(),
+            Command::Rules => {
+                print(&crate::handlers::rules_markdown());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Writes to standard output. A reader that went away, such as `head`, is no failure.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn flags_are_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,310 @@
+//! `network-guard serve`: the admission server.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Configuration, certs};
+use crate::handlers::{KUBE_APISERVER_PATH, KubeApiserver};
+use crate::server::{Addresses, Metrics, Parts, Server, Stop, StopSettings, TlsFiles};
+use crate::sources::live::LiveReads;
+use crate::sources::{Landscape, files, watch};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Serve {
+    /// The webhooks of a Seed, which watch its Clusters
+    Seed(Seed),
+    /// All webhooks on a folder of manifests: no Kubernetes needed, for trying out, tests and demos
+    All(All),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Seed {
+    #[command(flatten)]
+    common: Common,
+    /// The kubeconfig of the Seed; without it, the Pod's own service account, then ~/.kube/config
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct All {
+    #[command(flatten)]
+    common: Common,
+    /// The folder: .yaml, .yml and .json files in any depth, read again when they change
+    #[arg(long, value_name = "DIR", env = "NETWORK_GUARD_LANDSCAPE")]
+    landscape: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Where webhooks are served, by HTTPS
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10250", env = "NETWORK_GUARD_BIND_ADDRESS")]
+    bind_address: SocketAddr,
+    /// Where /healthz and /readyz are served, by HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081", env = "NETWORK_GUARD_HEALTH_BIND_ADDRESS")]
+    health_bind_address: SocketAddr,
+    /// Where /metrics are served, by HTTP
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "NETWORK_GUARD_METRICS_BIND_ADDRESS")]
+    metrics_bind_address: SocketAddr,
+    /// The folder with tls.crt and tls.key, read again when they change; `serve all` makes its own when this is absent
+    #[arg(long, value_name = "DIR", env = "NETWORK_GUARD_CERT_DIR")]
+    cert_dir: Option<PathBuf>,
+    /// CAs of clients: with them only API servers that show a certificate of one may call
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CLIENT_CA_FILE")]
+    client_ca_file: Option<PathBuf>,
+    /// The configuration file, of kind NetworkGuardConfiguration
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
+    config: Option<PathBuf>,
+    /// What is logged: error, warn, info, debug or trace, also by module, such as info,network_guard=debug
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "NETWORK_GUARD_LOG_LEVEL")]
+    log_level: String,
+    /// How it is logged
+    #[arg(long, value_name = "FORMAT", default_value = "json", env = "NETWORK_GUARD_LOG_FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// Lines for people
+    Text,
+}
+
+/// What differs between the ways to serve.
+struct Ready {
+    landscape: Arc<Landscape>,
+    live: LiveReads,
+    source: tokio::task::JoinHandle<anyhow::Result<()>>,
+    tls: TlsFiles,
+    stop: StopSettings,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let common = match &self {
+            Self::Seed(seed) => &seed.common,
+            Self::All(all) => &all.common,
+        };
+        log(&common.log_level, common.log_format)?;
+        let configuration = match &common.config {
+            Some(path) => Configuration::read(path)?,
+            None => Configuration::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(async move {
+            match self {
+                Self::Seed(seed) => seed.serve(configuration).await,
+                Self::All(all) => all.serve(configuration).await,
+            }
+        });
+        // Blocking work, such as reading a folder, must not hold up the end.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        result
+    }
+}
+
+impl Seed {
+    async fn serve(self, configuration: Configuration) -> anyhow::Result<()> {
+        let Self { common, kubeconfig } = self;
+        let Some(cert_dir) = &common.cert_dir else {
+            bail!(
+                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one)"
+            );
+        };
+        let tls = tls_files(cert_dir, &common);
+        let mut config = client_config(kubeconfig.as_deref()).await?;
+        // Watches last longer than any timeout for single reads; those have the deadline of their request.
+        config.read_timeout = None;
+        let landscape = Arc::new(Landscape::default());
+        let live = LiveReads::ApiServer(kube::Client::try_from(config.clone())?);
+        let source = tokio::spawn({
+            let landscape = Arc::clone(&landscape);
+            async move { watch::clusters(config, landscape).await.context("cannot watch Clusters") }
+        });
+        let ready = Ready { landscape, live, source, tls, stop: configuration.stop.clone() };
+        serve(common, configuration, ready, |_| Ok(())).await
+    }
+}
+
+async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
+    let Some(path) = kubeconfig else {
+        return kube::Config::infer().await.context("no way to an API server; give one with --kubeconfig");
+    };
+    let kubeconfig = kube::config::Kubeconfig::read_from(path)
+        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
+    kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+        .await
+        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))
+}
+
+impl All {
+    async fn serve(self, configuration: Configuration) -> anyhow::Result<()> {
+        let Self { common, landscape: folder } = self;
+        // The first read decides whether the folder can be used at all; later ones only whether it is used anew.
+        files::read(&folder).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
+        })?;
+        let landscape = Arc::new(Landscape::default());
+        let source = tokio::spawn({
+            let landscape = Arc::clone(&landscape);
+            async move {
+                files::follow(folder, landscape).await;
+                Ok(())
+            }
+        });
+        let temporary = match &common.cert_dir {
+            Some(_) => None,
+            None => Some(temporary_certificate()?),
+        };
+        let cert_dir = common.cert_dir.clone().or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
+        let tls = tls_files(&cert_dir.expect("one of the two is there"), &common);
+        // There are no endpoints that would have to follow.
+        let stop = StopSettings { propagation_delay: Duration::ZERO, ..configuration.stop.clone() };
+        let ready = Ready { landscape, live: LiveReads::Nowhere, source, tls, stop };
+        serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
+    }
+}
+
+fn tls_files(cert_dir: &Path, common: &Common) -> TlsFiles {
+    TlsFiles {
+        certificate: cert_dir.join("tls.crt"),
+        key: cert_dir.join("tls.key"),
+        client_ca: common.client_ca_file.clone(),
+    }
+}
+
+async fn serve(
+    common: Common,
+    configuration: Configuration,
+    ready: Ready,
+    greet: impl FnOnce(Addresses) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let Ready { landscape, live, source, tls, stop: stop_settings } = ready;
+    let metrics = Arc::new(Metrics::default());
+    let tls = Parts::load_tls(tls, &metrics)?;
+    let stop = Stop::default();
+    let parts = Parts {
+        handlers: vec![Arc::new(KubeApiserver::new(&configuration.overlap))],
+        landscape,
+        live,
+        tls,
+        limits: configuration.limits,
+        metrics,
+        stop: stop.clone(),
+    };
+    let addresses = Addresses {
+        webhooks: common.bind_address,
+        health: common.health_bind_address,
+        metrics: common.metrics_bind_address,
+    };
+    let server = Server::bind(addresses, parts).await?;
+    let addresses = server.addresses()?;
+    tracing::info!(
+        webhooks = %addresses.webhooks,
+        health = %addresses.health,
+        metrics = %addresses.metrics,
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    greet(addresses)?;
+
+    let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
+    tokio::select! {
+        () = server.run() => stopping.await?,
+        // A server whose landscape does not follow reality any more must not go on.
+        ended = source => match ended {
+            Ok(Ok(())) => bail!("the source of the landscape ended"),
+            Ok(Err(error)) => Err(error),
+            Err(error) => Err(anyhow!(error).context("the source of the landscape died")),
+        },
+    }
+}
+
+/// The first signal starts the graceful stop, a second one ends the process at once.
+async fn stop_on_signal(stop: Stop, settings: StopSettings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::select! {
+        () = stop.run(&settings) => Ok(()),
+        _ = terminate.recv() => abort(&stop),
+        _ = interrupt.recv() => abort(&stop),
+    }
+}
+
+fn abort(stop: &Stop) -> anyhow::Result<()> {
+    stop.abort();
+    bail!("aborted by a second signal")
+}
+
+fn log(level: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level {level}: is not a level"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+    Ok(())
+}
+
+// === the embedded default ===
+
+/// A folder that is removed with its owner.
+struct TemporaryFolder(PathBuf);
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How long a temporary certificate is valid: longer than anybody tries a demo.
+const TEMPORARY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A review to try the server with: a Deployment that gardenlet wrote, for a Shoot of the example landscape.
+const EXAMPLE_REVIEW: &str = include_str!("../../examples/admission-review.json");
+
+fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
+    let folder = TemporaryFolder(std::env::temp_dir().join(format!("network-guard-{}", std::process::id())));
+    certs::generate(&folder.0, &certs::default_names(), TEMPORARY_LIFETIME)?;
+    std::fs::write(folder.0.join("review.json"), EXAMPLE_REVIEW)?;
+    Ok(folder)
+}
+
+/// Says where the server is and how to talk to it.
+fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) -> anyhow::Result<()> {
+    let port = addresses.webhooks.port();
+    let mut text = format!(
+        "network-guard is listening\n\
+         \x20 webhooks  https://localhost:{port}{KUBE_APISERVER_PATH}\n\
+         \x20 health    http://localhost:{}/readyz\n\
+         \x20 metrics   http://localhost:{}/metrics\n",
+        addresses.health.port(),
+        addresses.metrics.port(),
+    );
+    if let Some(TemporaryFolder(folder)) = temporary {
+        let folder = folder.display();
+        text += &format!(
+            "\nTry it: what an API server would ask about the kube-apiserver of a Shoot that overlaps its Seed.\n\n\
+             curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
+             \x20 --data-binary @{folder}/review.json https://localhost:{port}{KUBE_APISERVER_PATH} \\\n\
+             \x20 | python3 -c 'import base64,json,sys; r=json.load(sys.stdin)[\"response\"]; \
+             r[\"patch\"]=json.loads(base64.b64decode(r.get(\"patch\",\"W10=\"))); print(json.dumps(r,indent=2))'\n\n"
+        );
+    }
+    super::print(&text);
+    Ok(())
+}

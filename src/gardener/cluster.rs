@@ -1,0 +1,363 @@
+//! The `Cluster` resource (`extensions.gardener.cloud/v1alpha1`): gardenlet's copy of Shoot and Seed, one for each
+//! Shoot, cluster-scoped and named like the Shoot's control-plane namespace.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::net::{Cidr, NetworkKind};
+
+/// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClusterFacts {
+    /// `spec.seed.spec.networks.pods`; `None` for a self-hosted Shoot, whose Cluster has no Seed.
+    pub seed_pods: Option<Cidr>,
+    /// The Shoot's networks of all kinds and families, from spec and status, without duplicates: pods, services,
+    /// nodes, each with the one in `spec` first.
+    pub shoot_networks: Box<[ShootNetwork]>,
+    /// The VPN that the Shoot's specification asks for.
+    pub expected_vpn: ExpectedVpn,
+}
+
+/// One network of a Shoot.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ShootNetwork {
+    /// Pods, services or nodes.
+    pub kind: NetworkKind,
+    /// The network.
+    pub cidr: Cidr,
+}
+
+/// The VPN between Seed and Shoot that a Shoot's specification asks for. The running Deployment may lag behind it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ExpectedVpn {
+    /// No workers, so no VPN at all.
+    Absent,
+    /// One tunnel through `vpn-seed-server`, which always goes through Envoy.
+    Single,
+    /// Several tunnels that end in the kube-apiserver Pod.
+    HighlyAvailable,
+}
+
+/// A field that cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FieldError {
+    /// The path in the object, such as `spec.shoot.status.networking.nodes[1]`.
+    pub path: String,
+    /// The value as JSON, or empty when the field is missing.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.value.is_empty() {
+            write!(f, "{}: {}", self.path, self.problem)
+        } else {
+            write!(f, "{}: {}: {}", self.path, self.value, self.problem)
+        }
+    }
+}
+
+/// The `spec` of a Cluster, as far as we read it.
+#[derive(Deserialize)]
+pub struct ClusterSpec {
+    shoot: Option<Shoot>,
+    seed: Option<Seed>,
+}
+
+#[derive(Deserialize)]
+struct Seed {
+    spec: Option<SeedSpec>,
+}
+
+#[derive(Deserialize)]
+struct SeedSpec {
+    networks: Option<SeedNetworks>,
+}
+
+#[derive(Deserialize)]
+struct SeedNetworks {
+    pods: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Shoot {
+    metadata: Option<ShootMetadata>,
+    spec: Option<ShootSpec>,
+    status: Option<ShootStatus>,
+}
+
+#[derive(Deserialize)]
+struct ShootMetadata {
+    annotations: Option<ShootAnnotations>,
+}
+
+#[derive(Deserialize)]
+struct ShootAnnotations {
+    /// Overrides whether the VPN is highly available.
+    #[serde(rename = "alpha.control-plane.shoot.gardener.cloud/high-availability-vpn")]
+    ha_vpn: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ShootSpec {
+    networking: Option<SpecNetworking>,
+    provider: Option<Provider>,
+    control_plane: Option<ControlPlane>,
+}
+
+#[derive(Deserialize)]
+struct SpecNetworking {
+    pods: Option<String>,
+    services: Option<String>,
+    nodes: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Provider {
+    workers: Option<Vec<serde::de::IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ControlPlane {
+    high_availability: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ShootStatus {
+    networking: Option<StatusNetworking>,
+}
+
+#[derive(Deserialize)]
+struct StatusNetworking {
+    pods: Option<Vec<String>>,
+    services: Option<Vec<String>>,
+    nodes: Option<Vec<String>>,
+}
+
+impl ClusterFacts {
+    /// Reads the JSON text of a Cluster's `spec`; all fields that cannot be used are reported at once.
+    pub fn parse(spec: &str) -> Result<Self, Vec<FieldError>> {
+        let spec: ClusterSpec = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(spec))
+            .map_err(|error| {
+                let path = match error.path().to_string().as_str() {
+                    "." => "spec".to_owned(),
+                    path => format!("spec.{path}"),
+                };
+                vec![FieldError { path, value: String::new(), problem: error.into_inner().to_string() }]
+            })?;
+        Self::from_spec(spec)
+    }
+
+    /// Reads a `spec` that came in another format.
+    pub fn from_spec(spec: ClusterSpec) -> Result<Self, Vec<FieldError>> {
+        let Some(shoot) = spec.shoot else {
+            return Err(vec![FieldError::missing("spec.shoot")]);
+        };
+
+        let mut errors = Vec::new();
+        let seed_pods = spec.seed.and_then(|seed| {
+            const PATH: &str = "spec.seed.spec.networks.pods";
+            let pods = seed.spec.and_then(|spec| spec.networks).and_then(|networks| networks.pods);
+            match pods {
+                Some(text) => read(&text, PATH.to_owned(), &mut errors),
+                None => {
+                    errors.push(FieldError::missing(PATH));
+                    None
+                }
+            }
+        });
+        let expected_vpn = shoot.expected_vpn();
+        let shoot_networks = shoot.networks(&mut errors);
+
+        if errors.is_empty() { Ok(Self { seed_pods, shoot_networks, expected_vpn }) } else { Err(errors) }
+    }
+}
+
+impl Shoot {
+    fn expected_vpn(&self) -> ExpectedVpn {
+        let spec = self.spec.as_ref();
+        let has_workers = spec
+            .and_then(|spec| spec.provider.as_ref())
+            .and_then(|provider| provider.workers.as_ref())
+            .is_some_and(|workers| !workers.is_empty());
+        if !has_workers {
+            return ExpectedVpn::Absent;
+        }
+        let requested = self.metadata.as_ref().and_then(|m| m.annotations.as_ref()).and_then(|a| a.ha_vpn.as_deref());
+        let highly_available = match requested.and_then(go_bool) {
+            Some(requested) => requested,
+            None => spec
+                .and_then(|spec| spec.control_plane.as_ref())
+                .is_some_and(|control_plane| control_plane.high_availability.is_some()),
+        };
+        if highly_available { ExpectedVpn::HighlyAvailable } else { ExpectedVpn::Single }
+    }
+
+    fn networks(self, errors: &mut Vec<FieldError>) -> Box<[ShootNetwork]> {
+        let (spec_pods, spec_services, spec_nodes) = self
+            .spec
+            .and_then(|spec| spec.networking)
+            .map(|networking| (networking.pods, networking.services, networking.nodes))
+            .unwrap_or_default();
+        let (status_pods, status_services, status_nodes) = self
+            .status
+            .and_then(|status| status.networking)
+            .map(|networking| (networking.pods, networking.services, networking.nodes))
+            .unwrap_or_default();
+
+        let mut networks: Vec<ShootNetwork> = Vec::new();
+        for (kind, in_spec, in_status) in [
+            (NetworkKind::Pods, spec_pods, status_pods),
+            (NetworkKind::Services, spec_services, status_services),
+            (NetworkKind::Nodes, spec_nodes, status_nodes),
+        ] {
+            let from_spec = in_spec.map(|text| (text, format!("spec.shoot.spec.networking.{}", kind.name())));
+            let from_status = in_status
+                .unwrap_or_default()
+                .into_iter()
+                .enumerate()
+                .map(|(i, text)| (text, format!("spec.shoot.status.networking.{}[{i}]", kind.name())));
+            for (text, path) in from_spec.into_iter().chain(from_status) {
+                if let Some(cidr) = read(&text, path, errors) {
+                    let network = ShootNetwork { kind, cidr };
+                    if !networks.contains(&network) {
+                        networks.push(network);
+                    }
+                }
+            }
+        }
+        networks.into_boxed_slice()
+    }
+}
+
+impl FieldError {
+    fn missing(path: &str) -> Self {
+        Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
+    }
+}
+
+fn read(text: &str, path: String, errors: &mut Vec<FieldError>) -> Option<Cidr> {
+    text.parse()
+        .map_err(|problem: crate::net::ParseCidrError| {
+            errors.push(FieldError { path, value: format!("{text:?}"), problem: problem.to_string() });
+        })
+        .ok()
+}
+
+/// A boolean as Go's `strconv.ParseBool` reads it, which is how Gardener reads the annotation.
+fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(spec: serde_json::Value) -> Result<ClusterFacts, Vec<String>> {
+        ClusterFacts::parse(&spec.to_string()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn joins_spec_and_status_without_duplicates() {
+        let facts = parse(json!({
+            "seed": {"spec": {"networks": {"pods": "10.64.0.0/11", "services": "10.96.0.0/11"}}},
+            "shoot": {
+                "spec": {
+                    "networking": {"pods": "100.96.0.0/11", "services": "100.64.0.0/13", "nodes": "10.250.0.0/16"},
+                    "provider": {"workers": [{}]},
+                },
+                "status": {"networking": {
+                    "pods": ["100.96.0.0/11", "fd00:1::/64"],
+                    "services": ["100.64.0.1/13"],
+                    "nodes": ["10.250.0.0/16", "10.180.0.0/16"],
+                }},
+            },
+        }))
+        .unwrap();
+        let networks: Vec<String> =
+            facts.shoot_networks.iter().map(|n| format!("{} {}", n.kind.name(), n.cidr)).collect();
+        assert_eq!(
+            networks,
+            [
+                "pods 100.96.0.0/11",
+                "pods fd00:1::/64",
+                "services 100.64.0.0/13",
+                "nodes 10.250.0.0/16",
+                "nodes 10.180.0.0/16",
+            ]
+        );
+        assert_eq!(facts.seed_pods, Some("10.64.0.0/11".parse().unwrap()));
+        assert_eq!(facts.expected_vpn, ExpectedVpn::Single);
+    }
+
+    #[test]
+    fn reports_every_bad_field_with_its_path() {
+        for (name, spec, want) in [
+            ("no shoot", json!({"seed": null}), vec!["spec.shoot: is missing"]),
+            (
+                "bad values",
+                json!({
+                    "seed": {"spec": {"networks": {"pods": "10.0.0.0"}}},
+                    "shoot": {
+                        "spec": {"networking": {"pods": "100.96.0.0/11", "services": "x"}},
+                        "status": {"networking": {"nodes": ["10.0.0.0/16", "10.250.0.0/33"]}},
+                    },
+                }),
+                vec![
+                    "spec.seed.spec.networks.pods: \"10.0.0.0\": has no prefix length, write it as `10.0.0.0/32` if the single address is meant",
+                    "spec.shoot.spec.networking.services: \"x\": is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`",
+                    "spec.shoot.status.networking.nodes[1]: \"10.250.0.0/33\": is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`",
+                ],
+            ),
+            (
+                "a Seed without a pod network",
+                json!({"seed": {"spec": {"networks": {}}}, "shoot": {}}),
+                vec!["spec.seed.spec.networks.pods: is missing"],
+            ),
+            (
+                "wrong type",
+                json!({"shoot": {"status": {"networking": {"nodes": ["10.0.0.0/16", 5]}}}}),
+                vec![
+                    "spec.shoot.status.networking.nodes[1]: invalid type: integer `5`, expected a string at line 1 column 58",
+                ],
+            ),
+        ] {
+            assert_eq!(parse(spec).unwrap_err(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn knows_which_vpn_the_shoot_asks_for() {
+        let workers = json!([{"name": "w"}]);
+        for (name, annotation, workers, ha, want) in [
+            ("single", None, workers.clone(), None, ExpectedVpn::Single),
+            ("node", None, workers.clone(), Some("node"), ExpectedVpn::HighlyAvailable),
+            ("switched off", Some("false"), workers.clone(), Some("zone"), ExpectedVpn::Single),
+            ("forced", Some("true"), workers.clone(), None, ExpectedVpn::HighlyAvailable),
+            ("nonsense is ignored", Some("maybe"), workers, Some("zone"), ExpectedVpn::HighlyAvailable),
+            ("workerless", Some("true"), json!([]), Some("zone"), ExpectedVpn::Absent),
+        ] {
+            let mut spec = json!({"shoot": {"metadata": {}, "spec": {"provider": {"workers": workers}}}});
+            if let Some(value) = annotation {
+                spec["shoot"]["metadata"]["annotations"] =
+                    json!({"alpha.control-plane.shoot.gardener.cloud/high-availability-vpn": value});
+            }
+            if let Some(tolerance) = ha {
+                spec["shoot"]["spec"]["controlPlane"] =
+                    json!({"highAvailability": {"failureTolerance": {"type": tolerance}}});
+            }
+            assert_eq!(parse(spec).unwrap().expected_vpn, want, "{name}");
+        }
+    }
+}

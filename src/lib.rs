@@ -1,0 +1,47 @@
+//! network-guard: network admission for Gardener landscapes.
+//!
+//! Gardener runs Kubernetes clusters ("Shoots") whose control planes live in "Seed" clusters. This crate is an
+//! admission server for what goes wrong between their networks. What it does today:
+//!
+//! **CIDR overlap.** A highly available Shoot may use the same IPv4 ranges as the Pods of its Seed. When it does, and
+//! only then, its `kube-apiserver` Deployment gets an Envoy sidecar and an egress selector, so that vpn2's double NAT
+//! can tell connections into the Shoot from connections inside the Seed.
+//!
+//! # The life of a review
+//!
+//! ```text
+//! API server ── AdmissionReview ──> server ── borrowed Request ──> handler ── Verdict ──> server ── answer
+//!                                     │                             │  ^
+//!                                     │ fetches, under one deadline │  │ Snapshot: an immutable value
+//!                                     └────── Answers <── Questions ┘  │
+//!                                                                      │
+//!                          API server or folder ── sources ── Landscape┘
+//! ```
+//!
+//! A handler never waits and never reads a clock: it decides from the request, a snapshot and answers, so every
+//! decision is a function that a table can test.
+//!
+//! # The house
+//!
+//! A module uses only what lies below it; `tests/it/architecture.rs` enforces it.
+//!
+//! | floor | modules | |
+//! |---|---|---|
+//! | 6 | [`cli`], `main` | arguments, logging, exit codes |
+//! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
+//! | 4 | [`sources`] | what feeds the landscape, live reads |
+//! | 3 | [`handlers`] | one file a webhook |
+//! | 2 | [`overlap`], [`tls`] | decisions, one room each |
+//! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
+//! | 0 | [`net`] | CIDRs and the mapping into Gardener's reserved ranges |
+
+pub mod admission;
+pub mod cli;
+pub mod gardener;
+pub mod handlers;
+pub mod landscape;
+pub mod net;
+pub mod overlap;
+pub mod server;
+pub mod sources;
+pub mod tls;

@@ -1,0 +1,24 @@
+//! The program: allocator, crypto provider, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use network_guard::cli::Args;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // One provider for all of rustls, before anything can ask for one: kube's client and our server share it.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("error: another crypto provider is installed already");
+        return ExitCode::from(2);
+    }
+    match Args::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

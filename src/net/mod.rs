@@ -1,0 +1,11 @@
+//! Numbers only: CIDRs, the ranges that Gardener keeps for itself, and the mapping of Shoot networks into them.
+//!
+//! Nothing here knows Kubernetes, a clock or a socket.
+
+mod cidr;
+mod mapping;
+mod reserved;
+
+pub use cidr::{Cidr, Family, ParseCidrError};
+pub use mapping::{DoesNotFit, MappedNetwork, map_networks};
+pub use reserved::{NetworkKind, RESERVED_RANGES, ReservedRange, reserved_for};

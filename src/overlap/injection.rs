@@ -1,0 +1,116 @@
+//! Everything that we may add to a Deployment, made once at start-up: it depends on the configuration only.
+
+use k8s_openapi::serde::Serialize;
+use serde_json::Value;
+
+use super::egress::EgressSelectorConfiguration;
+use super::envoy::Bootstrap;
+use super::{names, sidecar};
+
+/// What operators may configure about the sidecar.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// The image of the Envoy container; `envoy` has to be on its path.
+    pub image: String,
+    /// Envoy's worker threads.
+    pub concurrency: u8,
+    /// The CPU request, as the API server writes it, such as `20m`.
+    pub cpu_request: String,
+    /// The memory request, as the API server writes it, such as `100Mi`.
+    pub memory_request: String,
+    /// The memory limit, if there shall be one.
+    pub memory_limit: Option<String>,
+    /// The TCP port of the status listener.
+    pub status_port: u16,
+    /// Different hosts that Envoy remembers at the same time.
+    pub max_hosts: u32,
+    /// Connections into the Shoot at the same time.
+    pub max_connections: u32,
+    /// How long a connection into the Shoot may take to be established.
+    pub connect_timeout_seconds: u32,
+    /// How long a tunnel may be silent.
+    pub idle_timeout_seconds: u32,
+    /// Connections that last at least this long are logged.
+    pub slow_milliseconds: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // The image that gardener v1.149 uses for its own proxies (imagevector `envoy-proxy`).
+            image: "europe-docker.pkg.dev/gardener-project/releases/3rd/envoyproxy/envoy:distroless-v1.39.0".to_owned(),
+            // From here on: the values of gardenlet's own configuration (`pkg/component/networking/vpn/envoy`).
+            concurrency: 2,
+            cpu_request: "20m".to_owned(),
+            memory_request: "100Mi".to_owned(),
+            memory_limit: None,
+            status_port: 15_000,
+            max_hosts: 8_192,
+            max_connections: 8_192,
+            connect_timeout_seconds: 20,
+            slow_milliseconds: 1_000,
+            // Envoy's default of 5 minutes would cut a silent `kubectl exec` or `logs -f`. kubelet's own
+            // `--streaming-connection-idle-timeout` is 4 hours: whoever closes first should be kubelet.
+            idle_timeout_seconds: 4 * 60 * 60,
+        }
+    }
+}
+
+/// A value in the forms that are needed: ready to be written, and ready to be compared.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// JSON text.
+    pub(super) json: String,
+    /// The same as a value.
+    pub(super) value: Value,
+}
+
+impl Piece {
+    fn new(value: &impl Serialize) -> Self {
+        let value = serde_json::to_value(value).expect("typed structs with string keys always serialize");
+        Self { json: value.to_string(), value }
+    }
+}
+
+/// All pieces of the injection.
+#[derive(Clone, Debug)]
+pub struct Injection {
+    pub(super) container: Piece,
+    pub(super) config_volume: Piece,
+    pub(super) socket_volume: Piece,
+    pub(super) mounts: [Piece; 2],
+    pub(super) argument: Piece,
+    pub(super) envoy_config: Piece,
+    pub(super) egress_selector_config: Piece,
+}
+
+impl Injection {
+    /// Builds all pieces.
+    pub fn new(settings: &Settings) -> Self {
+        let text = |value: Value| Piece::new(&value.to_string());
+        Self {
+            container: Piece::new(&sidecar::container(settings)),
+            config_volume: Piece::new(&sidecar::config_volume()),
+            socket_volume: Piece::new(&sidecar::socket_volume()),
+            mounts: sidecar::mounts().map(|mount| Piece::new(&mount)),
+            argument: Piece::new(&names::egress_argument()),
+            envoy_config: text(Piece::new(&Bootstrap::new(settings)).value),
+            egress_selector_config: text(Piece::new(&EgressSelectorConfiguration::through_envoy()).value),
+        }
+    }
+
+    /// The sidecar.
+    pub fn container(&self) -> &Value {
+        &self.container.value
+    }
+
+    /// Envoy's configuration, as the annotation and the file hold it.
+    pub fn envoy_config(&self) -> &str {
+        self.envoy_config.value.as_str().expect("built from a string")
+    }
+
+    /// The egress selector, as the annotation and the file hold it.
+    pub fn egress_selector_config(&self) -> &str {
+        self.egress_selector_config.value.as_str().expect("built from a string")
+    }
+}

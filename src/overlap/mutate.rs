@@ -1,0 +1,373 @@
+//! From intent to JSON Patch: every piece of the injection is found by name, then added, replaced or removed.
+//!
+//! What we did not put there is never touched, and a piece that is already as it should be yields no operation: a
+//! second application changes nothing.
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::injection::{Injection, Piece};
+use super::names::{
+    API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_ANNOTATION, EGRESS_SELECTOR_FLAG,
+    ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, GARDENLET_ENVOY_VOLUME, OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME,
+};
+use super::vpn::FIRST_CLIENT;
+use super::{Overlap, names};
+use crate::admission::{Patch, PatchBuilder, Pointer};
+use crate::gardener::Deployment;
+use crate::gardener::deployment::{Container, RawPieces, Volume};
+
+/// What a mutation did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// The sidecar was not there and was added.
+    Injected,
+    /// The sidecar was there, something of it was not as it should be and was put right.
+    Updated,
+    /// Something of ours was there and was removed.
+    Removed,
+    /// Nothing had to be done.
+    Unchanged,
+}
+
+/// Something of somebody else stands where we would put ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Taken {
+    /// The path in the Deployment.
+    pub path: String,
+    /// What stands there.
+    pub what: String,
+}
+
+/// Whose `envoy-proxy` a Deployment has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proxy {
+    /// None.
+    Absent,
+    /// Ours: it mounts our configuration.
+    Ours(usize),
+    /// gardenlet's own: it mounts gardenlet's configuration.
+    Gardenlet,
+    /// Somebody else's.
+    Foreign(usize),
+}
+
+impl Proxy {
+    /// Looks for the container by name and tells whose it is by what it mounts.
+    pub fn of(containers: &[Container<'_>]) -> Self {
+        let Some(index) = containers.iter().position(|container| &*container.name == ENVOY_CONTAINER) else {
+            return Self::Absent;
+        };
+        let mounts =
+            |volume: &str| containers[index].volume_mounts.iter().flatten().any(|mount| &*mount.name == volume);
+        if mounts(CONFIG_VOLUME) {
+            Self::Ours(index)
+        } else if mounts(GARDENLET_ENVOY_VOLUME) {
+            Self::Gardenlet
+        } else {
+            Self::Foreign(index)
+        }
+    }
+}
+
+/// Brings a Deployment to where it should be: with the injection for these pairs, or, with `None`, without anything
+/// of ours. `raw` is the text from which `deployment` was read.
+pub fn mutate(
+    injection: &Injection,
+    overlaps: Option<&[Overlap]>,
+    deployment: &Deployment<'_>,
+    raw: &RawValue,
+) -> Result<(Change, Option<Patch>), Vec<Taken>> {
+    match overlaps {
+        Some(overlaps) => inject(injection, overlaps, deployment, raw),
+        None => Ok(remove(deployment)),
+    }
+}
+
+/// The value of the annotation that lists the pairs.
+fn overlaps_text(overlaps: &[Overlap]) -> String {
+    overlaps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn containers() -> Pointer {
+    Pointer::to("/spec/template/spec/containers")
+}
+
+fn volumes() -> Pointer {
+    Pointer::to("/spec/template/spec/volumes")
+}
+
+// === injection ===
+
+fn inject(
+    injection: &Injection,
+    overlaps: &[Overlap],
+    deployment: &Deployment<'_>,
+    raw: &RawValue,
+) -> Result<(Change, Option<Patch>), Vec<Taken>> {
+    let pod = &deployment.spec.template.spec;
+    let proxy = Proxy::of(&pod.containers);
+    let api_server = pod.containers.iter().position(|container| &*container.name == API_SERVER_CONTAINER);
+    let taken = taken(deployment, proxy, api_server);
+    let (Some(api_server), true) = (api_server, taken.is_empty()) else {
+        return Err(taken);
+    };
+
+    // The text of what is already there is only read when there is something to compare.
+    let existing = match proxy {
+        Proxy::Ours(_) => RawPieces::read(raw).ok(),
+        _ => None,
+    };
+    let mut patch = PatchBuilder::default();
+    ensure_deployment_annotation(&mut patch, deployment, &overlaps_text(overlaps));
+    ensure_template_annotations(&mut patch, injection, deployment);
+    ensure_argument(&mut patch, injection, api_server, &pod.containers[api_server]);
+    ensure_mounts(&mut patch, injection, api_server, &pod.containers[api_server]);
+    ensure_volumes(&mut patch, injection, pod.volumes.as_deref(), existing.as_ref());
+    match proxy {
+        Proxy::Ours(index) => {
+            let actual = existing.as_ref().and_then(|pieces| pieces.containers.get(index));
+            if !actual.is_some_and(|actual| is_as_desired(actual, &injection.container)) {
+                patch.replace(&containers().index(index), &injection.container.json);
+            }
+        }
+        _ => {
+            // Operations above address containers by index, so the one that moves them comes last.
+            let first_client = pod.containers.iter().position(|container| &*container.name == FIRST_CLIENT);
+            patch.add(&containers().index(first_client.unwrap_or(api_server + 1)), &injection.container.json);
+        }
+    }
+    let patch = patch.finish();
+    let change = match (&patch, proxy) {
+        (None, _) => Change::Unchanged,
+        (Some(_), Proxy::Ours(_)) => Change::Updated,
+        (Some(_), _) => Change::Injected,
+    };
+    Ok((change, patch))
+}
+
+/// All places where somebody else stands in our way.
+fn taken(deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -> Vec<Taken> {
+    const PATH: &str = "spec.template.spec";
+    let pod = &deployment.spec.template.spec;
+    let mut taken = Vec::new();
+    let mut push = |path: String, what: String| taken.push(Taken { path, what });
+
+    if let Proxy::Foreign(index) = proxy {
+        push(
+            format!("{PATH}.containers[{index}].name"),
+            format!(
+                "`{ENVOY_CONTAINER}` is neither ours nor gardenlet's: it mounts neither `{CONFIG_VOLUME}` nor `{GARDENLET_ENVOY_VOLUME}`"
+            ),
+        );
+    }
+    for (index, volume) in pod.volumes.iter().flatten().enumerate() {
+        let foreign = match &*volume.name {
+            CONFIG_VOLUME => volume.downward_api.is_none(),
+            SOCKET_VOLUME => volume.empty_dir.is_none(),
+            _ => false,
+        };
+        if foreign {
+            push(
+                format!("{PATH}.volumes[{index}].name"),
+                format!("volume `{}` is not ours, its source is another", volume.name),
+            );
+        }
+    }
+    let Some(api_server) = api_server else {
+        push(format!("{PATH}.containers"), format!("there is no container `{API_SERVER_CONTAINER}`"));
+        return taken;
+    };
+    let container = &pod.containers[api_server];
+    let ours = names::egress_argument();
+    for (field, values) in [("command", &container.command), ("args", &container.args)] {
+        for (index, value) in values.iter().flatten().enumerate() {
+            if value.starts_with(EGRESS_SELECTOR_FLAG) && **value != *ours {
+                push(
+                    format!("{PATH}.containers[{api_server}].{field}[{index}]"),
+                    format!("`{value}` is not our egress selector"),
+                );
+            }
+        }
+    }
+    for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
+        let expected = match &*mount.mount_path {
+            CONFIG_DIR => CONFIG_VOLUME,
+            SOCKET_DIR => SOCKET_VOLUME,
+            _ => continue,
+        };
+        if &*mount.name != expected {
+            push(
+                format!("{PATH}.containers[{api_server}].volumeMounts[{index}].mountPath"),
+                format!("`{}` holds volume `{}`", mount.mount_path, mount.name),
+            );
+        }
+    }
+    taken
+}
+
+fn ensure_deployment_annotation(patch: &mut PatchBuilder, deployment: &Deployment<'_>, overlaps: &str) {
+    let value = Value::from(overlaps);
+    let at = Pointer::to("/metadata/annotations");
+    match &deployment.metadata.annotations {
+        None => patch.add(&at, &serde_json::json!({OVERLAPS_ANNOTATION: value}).to_string()),
+        Some(annotations) => {
+            ensure_text(
+                patch,
+                at.field(OVERLAPS_ANNOTATION),
+                annotations.overlaps.as_deref(),
+                overlaps,
+                &value.to_string(),
+            );
+        }
+    }
+}
+
+fn ensure_template_annotations(patch: &mut PatchBuilder, injection: &Injection, deployment: &Deployment<'_>) {
+    let (envoy, egress) = (&injection.envoy_config, &injection.egress_selector_config);
+    let both =
+        || format!(r#"{{"{ENVOY_CONFIG_ANNOTATION}":{},"{EGRESS_SELECTOR_ANNOTATION}":{}}}"#, envoy.json, egress.json);
+    match deployment.spec.template.metadata.as_ref().map(|metadata| &metadata.annotations) {
+        None => patch.add(&Pointer::to("/spec/template/metadata"), &format!(r#"{{"annotations":{}}}"#, both())),
+        Some(None) => patch.add(&Pointer::to("/spec/template/metadata/annotations"), &both()),
+        Some(Some(annotations)) => {
+            let at = |name| Pointer::to("/spec/template/metadata/annotations").field(name);
+            let found = annotations.envoy_config.as_deref();
+            ensure_text(patch, at(ENVOY_CONFIG_ANNOTATION), found, injection.envoy_config(), &envoy.json);
+            let found = annotations.egress_selector_config.as_deref();
+            ensure_text(patch, at(EGRESS_SELECTOR_ANNOTATION), found, injection.egress_selector_config(), &egress.json);
+        }
+    }
+}
+
+fn ensure_text(patch: &mut PatchBuilder, at: Pointer, found: Option<&str>, desired: &str, desired_json: &str) {
+    match found {
+        None => patch.add(&at, desired_json),
+        Some(found) if found != desired => patch.replace(&at, desired_json),
+        Some(_) => {}
+    }
+}
+
+fn ensure_argument(patch: &mut PatchBuilder, injection: &Injection, index: usize, container: &Container<'_>) {
+    let desired = injection.argument.value.as_str().unwrap_or_default();
+    let at = containers().index(index).field("args");
+    match &container.args {
+        None => patch.add(&at, &format!("[{}]", injection.argument.json)),
+        Some(args) if !args.iter().any(|arg| &**arg == desired) => patch.add(&at.end(), &injection.argument.json),
+        Some(_) => {}
+    }
+}
+
+fn ensure_mounts(patch: &mut PatchBuilder, injection: &Injection, index: usize, container: &Container<'_>) {
+    let at = || containers().index(index).field("volumeMounts");
+    let Some(mounts) = &container.volume_mounts else {
+        let [config, socket] = &injection.mounts;
+        patch.add(&at(), &format!("[{},{}]", config.json, socket.json));
+        return;
+    };
+    let desired = [(CONFIG_VOLUME, CONFIG_DIR, true), (SOCKET_VOLUME, SOCKET_DIR, false)];
+    for (piece, (name, path, read_only)) in injection.mounts.iter().zip(desired) {
+        match mounts.iter().position(|mount| &*mount.name == name) {
+            None => patch.add(&at().end(), &piece.json),
+            Some(found) if &*mounts[found].mount_path != path || mounts[found].read_only != read_only => {
+                patch.replace(&at().index(found), &piece.json);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn ensure_volumes(
+    patch: &mut PatchBuilder,
+    injection: &Injection,
+    found: Option<&[Volume<'_>]>,
+    existing: Option<&RawPieces<'_>>,
+) {
+    let Some(found) = found else {
+        patch.add(&volumes(), &format!("[{},{}]", injection.config_volume.json, injection.socket_volume.json));
+        return;
+    };
+    for (name, piece) in [(CONFIG_VOLUME, &injection.config_volume), (SOCKET_VOLUME, &injection.socket_volume)] {
+        let Some(index) = found.iter().position(|volume| &*volume.name == name) else {
+            patch.add(&volumes().end(), &piece.json);
+            continue;
+        };
+        let actual = existing.and_then(|pieces| pieces.volumes.get(index));
+        if !actual.is_some_and(|actual| is_as_desired(actual, piece)) {
+            patch.replace(&volumes().index(index), &piece.json);
+        }
+    }
+}
+
+/// Whether an object has every field of the desired one with the desired value. Further fields are an API server's
+/// defaults, or somebody's business.
+fn is_as_desired(actual: &RawValue, desired: &Piece) -> bool {
+    let (Ok(Value::Object(actual)), Value::Object(desired)) = (serde_json::from_str(actual.get()), &desired.value)
+    else {
+        return false;
+    };
+    desired.iter().all(|(key, value)| actual.get(key) == Some(value))
+}
+
+// === removal ===
+
+fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
+    let mut patch = PatchBuilder::default();
+    if deployment.metadata.annotations.as_ref().is_some_and(|annotations| annotations.overlaps.is_some()) {
+        patch.remove(&Pointer::to("/metadata/annotations").field(OVERLAPS_ANNOTATION));
+    }
+    if let Some(found) = deployment.spec.template.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref()) {
+        let at = |name| Pointer::to("/spec/template/metadata/annotations").field(name);
+        for (name, value) in [
+            (ENVOY_CONFIG_ANNOTATION, &found.envoy_config),
+            (EGRESS_SELECTOR_ANNOTATION, &found.egress_selector_config),
+        ] {
+            if value.is_some() {
+                patch.remove(&at(name));
+            }
+        }
+    }
+
+    // Removing an element moves those behind it: every list is walked from its end, and the containers, by whose
+    // index arguments and mounts are addressed, come last.
+    let pod = &deployment.spec.template.spec;
+    let is_ours = |name: &str| name == CONFIG_VOLUME || name == SOCKET_VOLUME;
+    let argument = names::egress_argument();
+    if let Some(index) = pod.containers.iter().position(|container| &*container.name == API_SERVER_CONTAINER) {
+        let at = |list| containers().index(index).field(list);
+        for (i, value) in pod.containers[index].args.as_deref().unwrap_or_default().iter().enumerate().rev() {
+            if **value == *argument {
+                patch.remove(&at("args").index(i));
+            }
+        }
+        for (i, mount) in pod.containers[index].volume_mounts.as_deref().unwrap_or_default().iter().enumerate().rev() {
+            if is_ours(&mount.name) {
+                patch.remove(&at("volumeMounts").index(i));
+            }
+        }
+    }
+    for (i, volume) in pod.volumes.as_deref().unwrap_or_default().iter().enumerate().rev() {
+        let ours = match &*volume.name {
+            CONFIG_VOLUME => volume.downward_api.is_some(),
+            SOCKET_VOLUME => volume.empty_dir.is_some(),
+            _ => false,
+        };
+        if ours && !is_mounted_by_others(&pod.containers, &volume.name) {
+            patch.remove(&volumes().index(i));
+        }
+    }
+    if let Proxy::Ours(index) = Proxy::of(&pod.containers) {
+        patch.remove(&containers().index(index));
+    }
+
+    let patch = patch.finish();
+    (if patch.is_some() { Change::Removed } else { Change::Unchanged }, patch)
+}
+
+/// Whether a container that is not ours to clean up mounts this volume: without it the Deployment would be invalid.
+fn is_mounted_by_others(containers: &[Container<'_>], volume: &str) -> bool {
+    containers
+        .iter()
+        .filter(|container| ![API_SERVER_CONTAINER, ENVOY_CONTAINER].contains(&&*container.name))
+        .any(|container| container.volume_mounts.iter().flatten().any(|mount| &*mount.name == volume))
+}

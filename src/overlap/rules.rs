@@ -1,0 +1,249 @@
+//! The rules of this room: each says one thing, and this file is where its words are.
+
+use crate::admission::{Finding, Rule, Severity};
+use crate::gardener::{ExpectedVpn, FieldError, ShootNetwork};
+use crate::net::NetworkKind;
+
+use super::mutate::Taken;
+use super::{Change, Conflict, Overlap};
+
+/// No Cluster of the namespace's name.
+pub static CLUSTER_MISSING: Rule = Rule {
+    name: "overlap/cluster-missing",
+    severity: Severity::Deny,
+    summary: "The Deployment carries the containers of a highly available VPN, but there is no Cluster named like its namespace, so nobody can tell whether networks overlap.",
+    fix: "Wait for gardenlet to write the Cluster, or restore it; then repeat the write.",
+};
+
+/// The Cluster could not be read in time.
+pub static CLUSTER_UNANSWERED: Rule = Rule {
+    name: "overlap/cluster-unanswered",
+    severity: Severity::Deny,
+    summary: "The Cluster is not in the cache and the API server did not answer in time, or did not permit the read.",
+    fix: "Repeat the write; if it stays, check the webhook's rights on clusters.extensions.gardener.cloud and its connection to the API server.",
+};
+
+/// The Cluster has networks that are none.
+pub static CLUSTER_UNREADABLE: Rule = Rule {
+    name: "overlap/cluster-unreadable",
+    severity: Severity::Deny,
+    summary: "A network in the Cluster cannot be read, so nobody can tell whether it overlaps.",
+    fix: "Correct the named field in the Shoot or Seed; gardenlet copies it into the Cluster.",
+};
+
+/// Networks overlap and containers of the VPN are missing.
+pub static VPN_INCOMPLETE: Rule = Rule {
+    name: "overlap/vpn-incomplete",
+    severity: Severity::Deny,
+    summary: "Networks overlap, and the Deployment has only some of the containers of a highly available VPN: with the sidecar its API server would send traffic into a tunnel that is not there.",
+    fix: "Write the Deployment with all of vpn-client-0, vpn-client-1, vpn-path-controller and the init container vpn-client-init.",
+};
+
+/// Something of somebody else has one of our names.
+pub static NAME_TAKEN: Rule = Rule {
+    name: "overlap/name-taken",
+    severity: Severity::Deny,
+    summary: "Networks overlap, and something that is not ours stands where the sidecar, a volume, a mount or the egress selector would go.",
+    fix: "Remove or rename what stands there.",
+};
+
+/// Shoot and Deployment disagree about the VPN.
+pub static HA_VPN_MISMATCH: Rule = Rule {
+    name: "overlap/ha-vpn-mismatch",
+    severity: Severity::Warn,
+    summary: "The Shoot asks for another VPN than its Deployment carries. It may be on its way to or from high availability; what the Deployment carries decides.",
+    fix: "Nothing, if the Shoot is being changed; otherwise reconcile it.",
+};
+
+/// gardenlet injected its own proxy.
+pub static GARDENLET_PROXY: Rule = Rule {
+    name: "overlap/gardenlet-proxy",
+    severity: Severity::Warn,
+    summary: "gardenlet already injected its own envoy-proxy, which serves the same end. The Deployment is left as it is.",
+    fix: "Nothing. Where every gardenlet does this, this webhook is not needed for overlaps.",
+};
+
+/// IPv6 networks overlap.
+pub static IPV6_OVERLAP: Rule = Rule {
+    name: "overlap/ipv6",
+    severity: Severity::Warn,
+    summary: "IPv6 networks of Shoot and Seed overlap. Only IPv4 can be translated.",
+    fix: "Give the Shoot other IPv6 networks.",
+};
+
+/// The sidecar was added.
+pub static INJECTED: Rule = Rule {
+    name: "overlap/injected",
+    severity: Severity::Warn,
+    summary: "Networks overlap: the sidecar and the egress selector were added.",
+    fix: "Nothing.",
+};
+
+/// The sidecar was put right.
+pub static UPDATED: Rule = Rule {
+    name: "overlap/updated",
+    severity: Severity::Warn,
+    summary: "The sidecar was there, but not as it is configured now, and was put right.",
+    fix: "Nothing.",
+};
+
+/// The sidecar was removed.
+pub static REMOVED: Rule = Rule {
+    name: "overlap/removed",
+    severity: Severity::Warn,
+    summary: "The sidecar is not needed any more and was removed.",
+    fix: "Nothing.",
+};
+
+/// All rules, in the order of the documentation.
+pub static RULES: [&Rule; 11] = [
+    &CLUSTER_MISSING,
+    &CLUSTER_UNANSWERED,
+    &CLUSTER_UNREADABLE,
+    &VPN_INCOMPLETE,
+    &NAME_TAKEN,
+    &HA_VPN_MISMATCH,
+    &GARDENLET_PROXY,
+    &IPV6_OVERLAP,
+    &INJECTED,
+    &UPDATED,
+    &REMOVED,
+];
+
+/// There is no such Cluster.
+pub fn cluster_missing(namespace: &str) -> Finding {
+    CLUSTER_MISSING.finding(
+        "metadata.namespace",
+        format!("there is no Cluster `{namespace}` to read the networks from"),
+        "wait for gardenlet to write it, then repeat",
+    )
+}
+
+/// There was no answer.
+pub fn cluster_unanswered(namespace: &str, why: &str) -> Finding {
+    CLUSTER_UNANSWERED.finding(
+        "metadata.namespace",
+        format!("the Cluster `{namespace}` could not be read: {why}"),
+        "repeat; if it stays, check the webhook's rights and connection",
+    )
+}
+
+/// A field of the Cluster cannot be used.
+pub fn cluster_unreadable(namespace: &str, error: &FieldError) -> Finding {
+    let value = if error.value.is_empty() { String::new() } else { format!("{} ", error.value) };
+    CLUSTER_UNREADABLE.finding(
+        &format!("cluster {namespace}: {}", error.path),
+        format!("{value}{}", error.problem),
+        "correct it in the Shoot or Seed",
+    )
+}
+
+/// Containers are missing.
+pub fn vpn_incomplete(overlaps: &[Overlap], missing: &[&str]) -> Finding {
+    let missing = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    VPN_INCOMPLETE.finding(
+        "spec.template.spec",
+        format!("{}, but the Deployment lacks {missing}", first_and_more(overlaps)),
+        "write all containers of the VPN",
+    )
+}
+
+/// Something stands in our way.
+pub fn name_taken(taken: &Taken) -> Finding {
+    NAME_TAKEN.finding(&taken.path, taken.what.clone(), "remove or rename it, the overlap sidecar needs the place")
+}
+
+/// A conflict that does not stop the write.
+pub fn conflict(conflict: &Conflict) -> Finding {
+    match conflict {
+        Conflict::OtherVpn { expected } => {
+            let (asks, carries) = match expected {
+                ExpectedVpn::HighlyAvailable => ("a highly available VPN", "has no container of one yet"),
+                ExpectedVpn::Single => ("a single VPN", "still carries a highly available one"),
+                ExpectedVpn::Absent => ("no VPN", "still carries a highly available one"),
+            };
+            HA_VPN_MISMATCH.finding(
+                "spec.template.spec",
+                format!("the Shoot asks for {asks}, the Deployment {carries}"),
+                "",
+            )
+        }
+        Conflict::Ipv6(pair) => IPV6_OVERLAP.finding(
+            "",
+            format!("{pair}, and IPv6 cannot be translated"),
+            "give the Shoot other IPv6 networks",
+        ),
+    }
+}
+
+/// gardenlet was faster.
+pub fn gardenlet_proxy() -> Finding {
+    GARDENLET_PROXY.finding("", "gardenlet's own envoy-proxy is there, left as it is".to_owned(), "")
+}
+
+/// What was changed, if anything.
+pub fn change(change: Change, overlaps: &[Overlap]) -> Option<Finding> {
+    let (rule, text) = match change {
+        Change::Injected => (&INJECTED, format!("{}: added envoy-proxy and egress selector", first_and_more(overlaps))),
+        Change::Updated => (&UPDATED, "put envoy-proxy and egress selector right".to_owned()),
+        Change::Removed => (&REMOVED, "no IPv4 overlap to bridge: removed envoy-proxy and egress selector".to_owned()),
+        Change::Unchanged => return None,
+    };
+    Some(rule.finding("", text, ""))
+}
+
+fn first_and_more(overlaps: &[Overlap]) -> String {
+    match overlaps {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+/// A finding of each rule, in the order of [`RULES`], for the documentation.
+pub fn examples() -> Vec<Finding> {
+    let cidr = |text: &str| text.parse().expect("a constant");
+    let pair = |kind, shoot, seed_pods| Overlap {
+        shoot: ShootNetwork { kind, cidr: cidr(shoot) },
+        seed_pods: cidr(seed_pods),
+    };
+    let namespace = "shoot--garden--demo";
+    let nodes = pair(NetworkKind::Nodes, "10.250.0.0/16", "10.0.0.0/8");
+    let error = FieldError {
+        path: "spec.shoot.status.networking.nodes[1]".to_owned(),
+        value: "\"10.250.0.0/33\"".to_owned(),
+        problem: "is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`".to_owned(),
+    };
+    let taken = Taken {
+        path: "spec.template.spec.volumes[3].name".to_owned(),
+        what: "volume `network-guard-socket` is not ours, its source is another".to_owned(),
+    };
+    let mut examples = vec![
+        cluster_missing(namespace),
+        cluster_unanswered(namespace, "no answer within 4500 ms"),
+        cluster_unreadable(namespace, &error),
+        vpn_incomplete(&[nodes], &["vpn-client-1"]),
+        name_taken(&taken),
+        conflict(&Conflict::OtherVpn { expected: ExpectedVpn::HighlyAvailable }),
+        gardenlet_proxy(),
+        conflict(&Conflict::Ipv6(pair(NetworkKind::Pods, "fd00:1::/64", "fd00::/16"))),
+    ];
+    examples.extend(
+        [Change::Injected, Change::Updated, Change::Removed].into_iter().filter_map(|done| change(done, &[nodes])),
+    );
+    examples
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_an_example_and_a_name_of_its_own() {
+        let examples: Vec<&str> = examples().iter().map(|finding| finding.rule).collect();
+        let rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+        assert_eq!(examples, rules);
+        let unique: std::collections::BTreeSet<_> = rules.iter().collect();
+        assert_eq!(unique.len(), rules.len());
+    }
+}

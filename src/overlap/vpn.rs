@@ -1,0 +1,72 @@
+//! Which VPN a Deployment really carries.
+
+use crate::gardener::deployment::PodSpec;
+
+/// The highly available VPN as the containers of a Deployment show it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Vpn {
+    /// None of its containers: another kind of VPN, or none.
+    Absent,
+    /// All of them.
+    Complete,
+    /// Only some; these are missing.
+    Partial(Vec<&'static str>),
+}
+
+/// What gardenlet puts into the Deployment of a Shoot with highly available VPN (gardener
+/// `pkg/component/kubernetes/apiserver`, two VPN servers). More clients than these two are welcome.
+const CONTAINERS: [&str; 3] = [FIRST_CLIENT, "vpn-client-1", "vpn-path-controller"];
+const INIT_CONTAINER: &str = "vpn-client-init";
+
+/// The container before which Envoy stands.
+pub(super) const FIRST_CLIENT: &str = "vpn-client-0";
+
+impl Vpn {
+    /// Looks for the containers by name.
+    pub fn of(pod: &PodSpec<'_>) -> Self {
+        let has = |name: &str| pod.containers.iter().any(|container| &*container.name == name);
+        let has_init = pod.init_containers.iter().flatten().any(|container| &*container.name == INIT_CONTAINER);
+        let missing: Vec<&'static str> =
+            CONTAINERS.into_iter().filter(|name| !has(name)).chain((!has_init).then_some(INIT_CONTAINER)).collect();
+        match missing.len() {
+            0 => Self::Complete,
+            4 => Self::Absent,
+            _ => Self::Partial(missing),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn is_read_from_the_containers() {
+        for (containers, init, want) in [
+            (&["kube-apiserver"][..], &[][..], Vpn::Absent),
+            (
+                &["kube-apiserver", "vpn-client-0", "vpn-client-1", "vpn-path-controller"],
+                &["vpn-client-init"],
+                Vpn::Complete,
+            ),
+            (
+                &["vpn-client-0", "vpn-client-1", "vpn-client-2", "vpn-path-controller"],
+                &["x", "vpn-client-init"],
+                Vpn::Complete,
+            ),
+            (&["vpn-client-0", "vpn-path-controller"], &["vpn-client-init"], Vpn::Partial(vec!["vpn-client-1"])),
+            (
+                &["kube-apiserver"],
+                &["vpn-client-init"],
+                Vpn::Partial(vec!["vpn-client-0", "vpn-client-1", "vpn-path-controller"]),
+            ),
+            (&["vpn-client-0", "vpn-client-1", "vpn-path-controller"], &[], Vpn::Partial(vec!["vpn-client-init"])),
+        ] {
+            let named = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+            let text = json!({"containers": named(containers), "initContainers": named(init)}).to_string();
+            assert_eq!(Vpn::of(&serde_json::from_str(&text).unwrap()), want, "{containers:?} {init:?}");
+        }
+    }
+}

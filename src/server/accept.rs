@@ -1,0 +1,113 @@
+//! The accept loop: one for HTTPS, and the same for the plain ports.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::{Limits, Metrics};
+
+/// What makes a byte stream out of an accepted connection.
+pub(super) trait Acceptor {
+    /// The stream.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Makes it. The future owns what it needs, so that it can run beside the loop.
+    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+}
+
+/// No TLS.
+pub(super) struct Plain;
+
+impl Acceptor for Plain {
+    type Stream = TcpStream;
+
+    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
+        std::future::ready(Ok(stream))
+    }
+}
+
+/// Serves until `closing` ends, and then until every connection is done.
+pub(super) async fn serve<A: Acceptor>(
+    listener: TcpListener,
+    acceptor: &A,
+    routes: Router,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+    closing: impl Future<Output = ()>,
+) {
+    let connections = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        // Headers have to fit, bodies are read in pieces of at most this size.
+        .max_buf_size(64 << 10);
+
+    let mut closing = std::pin::pin!(closing);
+    loop {
+        // Biased: once closing, no connection may slip in because both were ready.
+        let (stream, peer) = tokio::select! {
+            biased;
+            () = &mut closing => break,
+            accepted = next(&listener) => accepted,
+        };
+        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            // Closed at once: a caller that sees this fails fast and by its own policy, one that waits does not.
+            metrics.connection_refused("too-many");
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
+        let watcher = graceful.watcher();
+        let (http, metrics) = (http.clone(), Arc::clone(metrics));
+        let service = TowerToHyperService::new(routes.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let stream = match handshake.await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    metrics.connection_refused("handshake-failed");
+                    tracing::debug!(%peer, %error, "TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    metrics.connection_refused("handshake-timeout");
+                    return;
+                }
+            };
+            let _open = metrics.connection_opened();
+            let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Either the peer is gone already, which costs nothing to repeat, or we are out of file descriptors,
+                // which a busy loop would only make worse.
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                    tracing::error!(%error, "cannot accept connections");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}

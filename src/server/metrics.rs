@@ -1,0 +1,223 @@
+//! Metrics, in base units and without names of Shoots.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::ServedCertificate;
+use crate::net::Family as IpFamily;
+use crate::overlap;
+use crate::sources::Landscape;
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Review {
+    handler: &'static str,
+    operation: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Handled {
+    handler: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Decided {
+    handler: &'static str,
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Found {
+    rule: &'static str,
+    severity: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Why {
+    reason: &'static str,
+}
+
+/// All metrics of one server.
+pub struct Metrics {
+    registry: Registry,
+    reviews: Family<Review, Counter>,
+    durations: Family<Handled, Histogram, fn() -> Histogram>,
+    decisions: Family<Decided, Counter>,
+    findings: Family<Found, Counter>,
+    bodies_refused: Family<Why, Counter>,
+    connections_refused: Family<Why, Counter>,
+    connections: Gauge,
+    panics: Counter,
+    certificate_reloads: Family<Why, Counter>,
+    certificate_not_after: Gauge,
+    cache_age: Gauge<f64, AtomicU64>,
+    cache_synced: Gauge,
+    clusters: Gauge,
+    clusters_unreadable: Gauge,
+    clusters_overlapping: Gauge,
+}
+
+/// Counts an open connection until it is dropped.
+pub(super) struct Open(Arc<Metrics>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+/// From 50 µs, which a small review takes, to the API server's largest timeout. In seconds.
+const BUCKETS: [f64; 14] =
+    [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 30.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("network_guard");
+        let durations: Family<Handled, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BUCKETS));
+        macro_rules! registered {
+            ($metric:expr, $name:literal, $help:literal) => {{
+                let metric = $metric;
+                registry.register($name, $help, metric.clone());
+                metric
+            }};
+        }
+        let reviews = registered!(Family::default(), "requests", "Admission calls by handler, operation and result");
+        registry.register_with_unit(
+            "request_duration",
+            "Time from the first byte of the body to the answer, by handler",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        let decisions = registered!(Family::default(), "decisions", "Decisions by handler");
+        let findings = registered!(Family::default(), "findings", "Findings by rule and severity");
+        let bodies_refused = registered!(Family::default(), "bodies_refused", "Request bodies that were not read");
+        let connections_refused =
+            registered!(Family::default(), "connections_refused", "Connections that did not come about");
+        let connections = registered!(Gauge::default(), "connections", "Open connections");
+        let panics = registered!(Counter::default(), "panics", "Handlers that panicked");
+        let certificate_reloads =
+            registered!(Family::default(), "certificate_reloads", "Changed certificate files, replaced or refused");
+        let certificate_not_after = registered!(
+            Gauge::default(),
+            "certificate_not_after_seconds",
+            "When the served certificate ends, in seconds since 1970"
+        );
+        let cache_age = registered!(
+            Gauge::default(),
+            "cache_age_seconds",
+            "Time since the source of the landscape last showed a sign of life"
+        );
+        let cache_synced = registered!(Gauge::default(), "cache_synced", "Whether the landscape was read once");
+        let clusters = registered!(Gauge::default(), "clusters", "Clusters in the landscape");
+        let clusters_unreadable =
+            registered!(Gauge::default(), "clusters_unreadable", "Clusters whose networks cannot be read");
+        let clusters_overlapping = registered!(
+            Gauge::default(),
+            "clusters_overlapping",
+            "Clusters whose Shoot has an IPv4 network that overlaps the Seed's Pod network"
+        );
+        Self {
+            registry,
+            reviews,
+            durations,
+            decisions,
+            findings,
+            bodies_refused,
+            connections_refused,
+            connections,
+            panics,
+            certificate_reloads,
+            certificate_not_after,
+            cache_age,
+            cache_synced,
+            clusters,
+            clusters_unreadable,
+            clusters_overlapping,
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    pub(super) fn reviewed(
+        &self,
+        handler: &'static str,
+        operation: &'static str,
+        result: &'static str,
+        took: Duration,
+    ) {
+        self.reviews.get_or_create(&Review { handler, operation, result }).inc();
+        self.durations.get_or_create(&Handled { handler }).observe(took.as_secs_f64());
+    }
+
+    pub(super) fn decided(&self, handler: &'static str, decision: &'static str) {
+        self.decisions.get_or_create(&Decided { handler, decision }).inc();
+    }
+
+    pub(super) fn found(&self, rule: &'static str, severity: &'static str) {
+        self.findings.get_or_create(&Found { rule, severity }).inc();
+    }
+
+    pub(super) fn body_refused(&self, reason: &'static str) {
+        self.bodies_refused.get_or_create(&Why { reason }).inc();
+    }
+
+    pub(super) fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&Why { reason }).inc();
+    }
+
+    pub(super) fn connection_opened(self: &Arc<Self>) -> Open {
+        self.connections.inc();
+        Open(Arc::clone(self))
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    pub(super) fn certificate_reloaded(&self, reason: &'static str) {
+        self.certificate_reloads.get_or_create(&Why { reason }).inc();
+    }
+
+    pub(super) fn certificate_served(&self, served: &ServedCertificate) {
+        self.certificate_not_after.set(served.not_after);
+    }
+
+    /// The text of all metrics. What is a property of the landscape is counted here, when somebody asks.
+    pub(super) fn render(&self, landscape: &Landscape) -> Result<String, fmt::Error> {
+        let snapshot = landscape.snapshot();
+        let (mut unreadable, mut overlapping) = (0, 0);
+        for (_, record) in snapshot.clusters() {
+            match record {
+                Err(_) => unreadable += 1,
+                Ok(facts) => {
+                    let overlaps = overlap::overlaps(facts).any(|pair| pair.seed_pods.family() == IpFamily::V4);
+                    overlapping += i64::from(overlaps);
+                }
+            }
+        }
+        self.cache_age.set(landscape.age().as_secs_f64());
+        self.cache_synced.set(landscape.is_synced().into());
+        self.clusters.set(i64::try_from(snapshot.cluster_count()).unwrap_or(i64::MAX));
+        self.clusters_unreadable.set(unreadable);
+        self.clusters_overlapping.set(overlapping);
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}

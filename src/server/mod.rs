@@ -1,0 +1,192 @@
+//! The edge: HTTPS in, decisions out.
+//!
+//! ```text
+//! accept ─ TLS ─ HTTP/1.1 ─ routes ─ body (limits) ─ review ─ Handler
+//!   accept.rs  tls.rs       routes.rs   body.rs      review.rs
+//! ```
+//!
+//! Only this floor and those above know sockets, deadlines and signals. `stop.rs` has the phases of a graceful stop,
+//! `health.rs` and `metrics.rs` what is served on the two plain ports.
+
+mod accept;
+mod body;
+mod health;
+mod metrics;
+mod review;
+mod routes;
+mod stop;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+pub use metrics::Metrics;
+pub use stop::Stop;
+pub use tls::{ServedCertificate, TlsError, TlsFiles};
+
+use crate::admission::Handler;
+use crate::sources::Landscape;
+use crate::sources::live::LiveReads;
+
+/// What protects the server from its callers. The defaults are those of the configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The largest body, in bytes: an API server sends at most two objects of 3 MiB and some (7 MiB, the limit that
+    /// controller-runtime uses).
+    pub body_bytes: usize,
+    /// All bodies in flight together, in bytes.
+    pub bodies_in_flight_bytes: usize,
+    /// How long a body may wait for room among those before its sender is told to come again.
+    pub body_wait: Duration,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Connections at the same time; further ones are closed at once.
+    pub connections: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long a request's headers may take, idle time before them included. It has to be longer than the 90 s for
+    /// which an API server keeps an idle connection, or its next call would race our closing.
+    pub header_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 7 << 20,
+            bodies_in_flight_bytes: 64 << 20,
+            body_wait: Duration::from_secs(1),
+            body_timeout: Duration::from_secs(10),
+            connections: 1_024,
+            handshake_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+/// How a stop proceeds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StopSettings {
+    /// How long the server goes on, not ready and closing connections after each answer, until no API server sends
+    /// anything new. Endpoints and their proxies take a few seconds to follow.
+    pub propagation_delay: Duration,
+    /// How long calls in flight may take after that.
+    pub drain_timeout: Duration,
+}
+
+impl Default for StopSettings {
+    fn default() -> Self {
+        Self { propagation_delay: Duration::from_secs(15), drain_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Where the server listens. Port 0 takes a free one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Addresses {
+    /// HTTPS, the webhooks.
+    pub webhooks: SocketAddr,
+    /// HTTP, `/healthz` and `/readyz`.
+    pub health: SocketAddr,
+    /// HTTP, `/metrics`.
+    pub metrics: SocketAddr,
+}
+
+/// Everything that a server is made of.
+pub struct Parts {
+    /// The webhooks.
+    pub handlers: Vec<Arc<dyn Handler>>,
+    /// What they decide from.
+    pub landscape: Arc<Landscape>,
+    /// What answers their questions.
+    pub live: LiveReads,
+    /// The certificate, already loaded once.
+    pub tls: Arc<tls::Tls>,
+    /// Limits.
+    pub limits: Limits,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The stop.
+    pub stop: Stop,
+}
+
+/// A server that has its ports.
+pub struct Server {
+    webhooks: TcpListener,
+    health: TcpListener,
+    metrics: TcpListener,
+    parts: Parts,
+}
+
+impl Parts {
+    /// Loads a certificate for a server.
+    pub fn load_tls(files: TlsFiles, metrics: &Metrics) -> Result<Arc<tls::Tls>, TlsError> {
+        tls::Tls::load(files, metrics).map(Arc::new)
+    }
+}
+
+impl Server {
+    /// Takes the ports.
+    pub async fn bind(addresses: Addresses, parts: Parts) -> std::io::Result<Self> {
+        let bind = async |address: SocketAddr| {
+            TcpListener::bind(address)
+                .await
+                .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+        };
+        Ok(Self {
+            webhooks: bind(addresses.webhooks).await?,
+            health: bind(addresses.health).await?,
+            metrics: bind(addresses.metrics).await?,
+            parts,
+        })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        Ok(Addresses {
+            webhooks: self.webhooks.local_addr()?,
+            health: self.health.local_addr()?,
+            metrics: self.metrics.local_addr()?,
+        })
+    }
+
+    /// Serves until the stop has run its course. Health and metrics are served to the very end.
+    pub async fn run(self) {
+        let Self { webhooks, health, metrics, parts } = self;
+        let Parts { handlers, landscape, live, tls, limits, metrics: registry, stop } = parts;
+        let health_state =
+            health::State { landscape: Arc::clone(&landscape), tls: Arc::clone(&tls), stop: stop.clone() };
+        let health_routes = health::health_routes(health_state);
+        let metrics_routes = health::metrics_routes(health::MetricsState {
+            landscape: Arc::clone(&landscape),
+            metrics: Arc::clone(&registry),
+        });
+        let routes = routes::routes(handlers, landscape, live, &limits, &registry, &stop);
+
+        let background = TaskTracker::new();
+        for (listener, routes) in [(health, health_routes), (metrics, metrics_routes)] {
+            let (limits, registry, stop) = (limits.clone(), Arc::clone(&registry), stop.clone());
+            background.spawn(async move {
+                accept::serve(listener, &accept::Plain, routes, &limits, &registry, stop.finished()).await;
+            });
+        }
+        background.spawn({
+            let (tls, registry, stop) = (Arc::clone(&tls), Arc::clone(&registry), stop.clone());
+            async move {
+                tokio::select! {
+                    () = tls.keep_fresh(&registry) => {}
+                    () = stop.finished() => {}
+                }
+            }
+        });
+        background.close();
+        tokio::select! {
+            () = accept::serve(webhooks, &*tls, routes, &limits, &registry, stop.closing()) => {}
+            () = stop.aborted() => {}
+        }
+        stop.finish();
+        background.wait().await;
+    }
+}

@@ -1,0 +1,218 @@
+//! One admission call: body in, answer out.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use tokio::sync::Semaphore;
+
+use super::body::{self, Refusal};
+use super::{Limits, Metrics};
+use crate::admission::{self, Answer, Answers, Handler, Questions, Request, Step, Verdict};
+use crate::sources::Landscape;
+use crate::sources::live::LiveReads;
+
+/// What a route needs.
+#[derive(Clone)]
+pub(super) struct Edge {
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) landscape: Arc<Landscape>,
+    pub(super) live: LiveReads,
+    pub(super) limits: Arc<Limits>,
+    pub(super) room: Arc<Semaphore>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What is left of the API server's own deadline for the way back.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// The API server's default `timeoutSeconds`, for callers that do not say theirs.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a call ended, for metrics and log.
+struct Ended {
+    operation: &'static str,
+    result: &'static str,
+}
+
+/// Answers one call.
+pub(super) async fn review(State(edge): State<Edge>, request: HttpRequest) -> Response {
+    let started = Instant::now();
+    let deadline = deadline(request.uri().query());
+    let (parts, http_body) = request.into_parts();
+    let held = match body::read(&parts.headers, http_body, &edge.limits, &edge.room).await {
+        Ok(held) => held,
+        Err(refusal) => {
+            edge.metrics.body_refused(refusal.answer().1);
+            return refused(refusal);
+        }
+    };
+    let (response, ended) = edge.answer(&held.bytes, deadline, started).await;
+    edge.metrics.reviewed(edge.handler.name(), ended.operation, ended.result, started.elapsed());
+    response
+}
+
+impl Edge {
+    async fn answer(&self, body: &[u8], deadline: Duration, started: Instant) -> (Response, Ended) {
+        let ended = |operation, result| Ended { operation, result };
+        let request = match admission::decode(body) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::warn!(handler = self.handler.name(), %error, "bad review");
+                return (text(StatusCode::BAD_REQUEST, format!("{error}\n")), ended("", "bad-review"));
+            }
+        };
+        let operation = request.operation.name();
+        let resource = self.handler.resource();
+        if (&*request.group, &*request.resource) != (resource.group, resource.plural) {
+            let message = format!(
+                "{} reviews {}.{}, not {}.{}: the webhook configuration sends the wrong resource here",
+                self.handler.path(),
+                resource.plural,
+                resource.group,
+                request.resource,
+                request.group
+            );
+            return (failure(&request, 400, "BadRequest", &message), ended(operation, "wrong-resource"));
+        }
+        if !self.landscape.is_synced() {
+            // A call failure: the webhook's failurePolicy decides, and never a guess of ours.
+            let message = "the landscape has not been read yet\n".to_owned();
+            return (text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, "not-synced"));
+        }
+
+        let snapshot = self.landscape.snapshot();
+        let step = match self.handler.review(&request, &snapshot, &Answers::default()) {
+            Step::Ask(questions) => {
+                let left = deadline.saturating_sub(started.elapsed());
+                let answers = complete(&questions, self.live.answer(questions.clone(), left).await);
+                self.handler.review(&request, &snapshot, &answers)
+            }
+            step => step,
+        };
+        match step {
+            Step::Done(verdict) => {
+                self.log(&request, &verdict, started);
+                (json(admission::encode(&request, &verdict)), ended(operation, verdict.outcome.name()))
+            }
+            Step::Unreadable(errors) => {
+                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                tracing::warn!(
+                    handler = self.handler.name(),
+                    uid = &*request.uid,
+                    error = errors.join("; "),
+                    "unreadable object"
+                );
+                (failure(&request, 400, "BadRequest", &errors.join("\n")), ended(operation, "unreadable"))
+            }
+            Step::Ask(questions) => {
+                tracing::error!(handler = self.handler.name(), ?questions, "asked again");
+                let message = "the decision needs more than it asked for";
+                (failure(&request, 500, "InternalError", message), ended(operation, "error"))
+            }
+        }
+    }
+
+    /// One line a call, without anything of the object but its name.
+    fn log(&self, request: &Request<'_>, verdict: &Verdict, started: Instant) {
+        for finding in &verdict.findings {
+            self.metrics.found(finding.rule, finding.severity.name());
+        }
+        self.metrics.decided(self.handler.name(), verdict.decision);
+        tracing::info!(
+            handler = self.handler.name(),
+            uid = &*request.uid,
+            operation = request.operation.name(),
+            namespace = &*request.namespace,
+            name = &*request.name,
+            user = &*request.user,
+            dry_run = request.dry_run,
+            outcome = verdict.outcome.name(),
+            decision = verdict.decision,
+            rules = %Rules(verdict),
+            micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "reviewed"
+        );
+    }
+}
+
+struct Rules<'v>(&'v Verdict);
+
+impl std::fmt::Display for Rules<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, finding) in self.0.findings.iter().enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            f.write_str(finding.rule)?;
+        }
+        Ok(())
+    }
+}
+
+/// Every question has an answer, if only that there was none.
+fn complete(questions: &Questions, mut answers: Answers) -> Answers {
+    if questions.cluster.is_some() && answers.cluster.is_none() {
+        answers.cluster = Some(Answer::Unanswered("no answer".to_owned()));
+    }
+    answers
+}
+
+/// The time that live reads may take: the API server's own `?timeout=`, in whole seconds, less the way back.
+fn deadline(query: Option<&str>) -> Duration {
+    let seconds = query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .find_map(|pair| pair.strip_prefix("timeout="))
+        .and_then(|value| value.strip_suffix('s')?.parse::<u64>().ok())
+        .filter(|seconds| (1..=30).contains(seconds));
+    seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs).saturating_sub(MARGIN)
+}
+
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(Bytes::from(body)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn failure(request: &Request<'_>, code: u16, reason: &str, message: &str) -> Response {
+    json(admission::encode_failure(&request.uid, code, reason, message))
+}
+
+fn text(status: StatusCode, message: String) -> Response {
+    (status, message).into_response()
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let (status, _, message) = refusal.answer();
+    let mut response = (status, message).into_response();
+    if refusal == Refusal::Busy {
+        // The API server waits this long and repeats the call within its deadline.
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_is_the_callers() {
+        for (query, want) in [
+            (None, 9_500),
+            (Some("timeout=5s"), 4_500),
+            (Some("a=b&timeout=1s"), 500),
+            (Some("timeout=30s"), 29_500),
+            (Some("timeout=31s"), 9_500),
+            (Some("timeout=0s"), 9_500),
+            (Some("timeout=99999999999999999999s"), 9_500),
+            (Some("timeout="), 9_500),
+        ] {
+            assert_eq!(deadline(query), Duration::from_millis(want), "{query:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! A graceful stop.
+//!
+//! An API server never repeats a POST whose connection broke, so a stop must not break one: first the server says
+//! that it is not ready and closes every connection *with an answer* (`Connection: close`), while still accepting new
+//! ones, until the news has reached everybody; then it stops accepting and lets the last calls end.
+
+use tokio_util::sync::CancellationToken;
+
+use super::StopSettings;
+
+/// The phases of a stop, shared by all tasks.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    draining: CancellationToken,
+    closing: CancellationToken,
+    aborted: CancellationToken,
+    finished: CancellationToken,
+}
+
+impl Stop {
+    /// Whether answers shall close their connections and probes fail.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
+    }
+
+    /// Ends when nothing shall be accepted any more.
+    pub async fn closing(&self) {
+        self.closing.cancelled().await;
+    }
+
+    /// Ends when the webhooks are not served any more.
+    pub async fn finished(&self) {
+        self.finished.cancelled().await;
+    }
+
+    /// Notes that the webhooks are not served any more.
+    pub fn finish(&self) {
+        self.finished.cancel();
+    }
+
+    /// Ends when somebody lost patience.
+    pub async fn aborted(&self) {
+        self.aborted.cancelled().await;
+    }
+
+    /// Goes through all phases.
+    pub async fn run(&self, settings: &StopSettings) {
+        self.draining.cancel();
+        tracing::info!(delay = ?settings.propagation_delay, "stopping: not ready, still serving");
+        tokio::time::sleep(settings.propagation_delay).await;
+        self.closing.cancel();
+        tracing::info!(timeout = ?settings.drain_timeout, "stopping: not accepting, finishing calls in flight");
+        tokio::select! {
+            () = self.finished() => {}
+            () = tokio::time::sleep(settings.drain_timeout) => {
+                tracing::warn!("stopping: calls in flight took too long");
+                self.aborted.cancel();
+            }
+        }
+    }
+
+    /// Ends everything at once.
+    pub fn abort(&self) {
+        self.draining.cancel();
+        self.closing.cancel();
+        self.aborted.cancel();
+    }
+}

@@ -1,0 +1,5 @@
+//! Certificates as data.
+
+mod issue;
+
+pub use issue::{Authority, IssueError, Issued};

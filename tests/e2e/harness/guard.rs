@@ -1,0 +1,171 @@
+//! Our own server as a process, registered in a control plane.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use network_guard::tls::Authority;
+
+use super::{ControlPlane, Process, free_port, until};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `network-guard serve seed`.
+pub struct Guard {
+    process: Process,
+    ca: Authority,
+    arguments: Vec<String>,
+    folder: PathBuf,
+    ports: [u16; 3],
+}
+
+impl Guard {
+    /// Starts it with the least rights and waits until it is ready. It is not registered yet.
+    pub fn start(control_plane: &ControlPlane) -> Self {
+        let guard = Self::start_unready(control_plane);
+        guard.wait_until_ready();
+        guard
+    }
+
+    /// Starts it without waiting.
+    pub fn start_unready(control_plane: &ControlPlane) -> Self {
+        let folder = control_plane.folder().to_owned();
+        let certificates = folder.join("guard");
+        fs::create_dir_all(&certificates).unwrap();
+        let ca = Authority::new("guard CA", Timestamp::now(), DAY).unwrap();
+        fs::write(certificates.join("ca.crt"), ca.certificate()).unwrap();
+        let ports = [free_port(), free_port(), free_port()];
+        let arguments: Vec<String> = [
+            "serve",
+            "seed",
+            "--kubeconfig",
+            &control_plane.kubeconfig("network-guard", "webhooks").display().to_string(),
+            "--cert-dir",
+            &certificates.display().to_string(),
+            "--bind-address",
+            &format!("127.0.0.1:{}", ports[0]),
+            "--health-bind-address",
+            &format!("127.0.0.1:{}", ports[1]),
+            "--metrics-bind-address",
+            &format!("127.0.0.1:{}", ports[2]),
+            "--log-level",
+            "info,network_guard=debug",
+            "--config",
+            &certificates.join("config.yaml").display().to_string(),
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        // A test need not wait for endpoints to follow.
+        fs::write(
+            certificates.join("config.yaml"),
+            "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
+             server: {stopPropagationSeconds: 1}\n",
+        )
+        .unwrap();
+        replace_certificate(&certificates, &ca);
+        let process = Process::start(&folder, "network-guard", program(), &arguments);
+        Self { process, ca, arguments, folder, ports }
+    }
+
+    /// Waits for `/readyz`.
+    pub fn wait_until_ready(&self) {
+        until("network-guard is ready", || self.health("/readyz").starts_with("HTTP/1.1 200"));
+    }
+
+    /// Registers it with the configuration that it prints itself.
+    pub fn register(&self, control_plane: &ControlPlane) {
+        let ca = self.certificates().join("ca.crt");
+        let printed = Command::new(program())
+            .args(["webhooks", "seed", "--url", &self.url(), "--ca-file"])
+            .arg(ca)
+            .output()
+            .unwrap();
+        assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        let admin = control_plane.admin();
+        admin.ok(&["apply", "-f", "-"], Some(&String::from_utf8(printed.stdout).unwrap()));
+        // The API server learns of its own configuration by a watch: a probe tells when it has.
+        until("the webhook is called", || {
+            let probe = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"probe","labels":{"gardener.cloud/role":"shoot"}}}"#;
+            admin.ok(&["apply", "-f", "-"], Some(probe));
+            let before = self.metric("network_guard_requests_total");
+            let mut deployment = super::fixture("non-ha", "deployment");
+            deployment["metadata"]["namespace"] = "probe".into();
+            admin.ok(&["create", "--dry-run=server", "-f", "-"], Some(&deployment.to_string()));
+            self.metric("network_guard_requests_total") > before
+        });
+    }
+
+    /// Where its webhooks are.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Stops it at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again with the same arguments.
+    pub fn restart(&mut self) {
+        self.process = Process::start(&self.folder, "network-guard", program(), &self.arguments);
+        self.wait_until_ready();
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Issues a new leaf from the same CA and puts it where the server reads it.
+    pub fn rotate_certificate(&self) {
+        replace_certificate(&self.certificates(), &self.ca);
+    }
+
+    /// The folder of certificate and key.
+    pub fn certificates(&self) -> PathBuf {
+        self.folder.join("guard")
+    }
+
+    /// The raw answer of a path on the health port.
+    pub fn health(&self, path: &str) -> String {
+        http_get(self.ports[1], path)
+    }
+
+    /// The sum of all series of a metric.
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = http_get(self.ports[2], "/metrics");
+        text.lines()
+            .filter(|line| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+}
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_network-guard"))
+}
+
+fn replace_certificate(folder: &Path, ca: &Authority) {
+    let leaf = ca.server(&["127.0.0.1".to_owned()], Timestamp::now(), DAY).unwrap();
+    fs::write(folder.join("tls.crt"), leaf.certificate).unwrap();
+    fs::write(folder.join("tls.key"), leaf.key).unwrap();
+}
+
+/// Empty while nobody answers.
+fn http_get(port: u16, path: &str) -> String {
+    let mut answer = String::new();
+    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer).map(drop));
+    }
+    answer
+}

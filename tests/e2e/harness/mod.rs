@@ -1,0 +1,51 @@
+//! Real servers for the tests.
+
+mod control_plane;
+mod guard;
+mod process;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use control_plane::ControlPlane;
+pub use guard::Guard;
+pub use process::Process;
+use serde_json::Value;
+
+/// A program that `make tools` built or installed.
+pub fn tool(name: &str) -> PathBuf {
+    let folder = std::env::var_os("NETWORK_GUARD_TOOLS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/tools"), PathBuf::from);
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is missing: run `make tools`", path.display());
+    path
+}
+
+/// A Deployment or Cluster as Gardener's own code wrote it.
+pub fn fixture(case: &str, file: &str) -> Value {
+    let path = format!("{}/tests/fixtures/gardener/{case}/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Repeats until something is there; fails with what was seen last.
+pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(last) if Instant::now() > deadline => panic!("{what}: not in 90 s, last: {last}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Waits until a condition holds.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    eventually(what, || condition().then_some(()).ok_or_else(|| "still not".to_owned()));
+}

@@ -1,0 +1,291 @@
+//! The main job: `kubectl apply` and gardenlet's own way of writing, on a real API server with the webhook registered.
+
+use serde_json::{Value, json};
+
+use crate::harness::{ControlPlane, Guard, eventually, fixture, until};
+
+const NAMESPACE: &str = "shoot--local--ha";
+
+struct Scene {
+    control_plane: ControlPlane,
+    guard: Guard,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let control_plane = ControlPlane::start();
+        let guard = Guard::start(&control_plane);
+        guard.register(&control_plane);
+        Self { control_plane, guard }
+    }
+
+    /// Sets the Seed's Pod network in the Shoot's Cluster and waits until the webhook knows.
+    fn seed_pods(&self, cidr: &str) {
+        let mut cluster = fixture("ha", "cluster");
+        cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!(cidr);
+        let overlaps = cidr == "10.0.0.0/8";
+        self.control_plane.apply_cluster(&cluster);
+        until("the webhook knows the Cluster", || {
+            self.guard.metric("network_guard_clusters") >= 1.0
+                && (self.guard.metric("network_guard_clusters_overlapping") > 0.0) == overlaps
+        });
+    }
+
+    fn stored(&self) -> Value {
+        self.control_plane.admin().get(&["deployment", "kube-apiserver", "-n", NAMESPACE])
+    }
+
+    fn delete(&self) {
+        self.control_plane.admin().ok(&["delete", "deployment", "kube-apiserver", "-n", NAMESPACE], None);
+    }
+}
+
+fn containers(deployment: &Value) -> Vec<String> {
+    let containers = deployment["spec"]["template"]["spec"]["containers"].as_array().unwrap();
+    containers.iter().map(|container| container["name"].as_str().unwrap().to_owned()).collect()
+}
+
+const WITH_SIDECAR: [&str; 5] =
+    ["kube-apiserver", "envoy-proxy", "vpn-client-0", "vpn-client-1", "vpn-path-controller"];
+const WITHOUT: [&str; 4] = ["kube-apiserver", "vpn-client-0", "vpn-client-1", "vpn-path-controller"];
+
+#[test]
+fn overlap_from_apply_to_removal() {
+    let scene = Scene::start();
+    let admin = scene.control_plane.admin();
+    let desired = fixture("ha", "deployment");
+
+    // No overlap: the object is stored exactly as without a webhook.
+    scene.seed_pods("10.64.0.0/11");
+    let output = admin.run(&["apply", "-f", "-"], Some(&desired.to_string()));
+    assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
+    let plain = scene.stored();
+    assert_eq!(containers(&plain), WITHOUT);
+    assert!(!plain.to_string().contains("network-guard.extensions"), "nothing of ours");
+    scene.delete();
+
+    // Overlap: sidecar, egress selector and volumes are there, and the caller is told.
+    scene.seed_pods("10.0.0.0/8");
+    let output = admin.run(&["apply", "-f", "-"], Some(&desired.to_string()));
+    assert!(output.ok, "{output:?}");
+    assert!(
+        output.stderr.contains(
+            "Warning: nodes 10.250.0.0/16 overlaps Seed pods 10.0.0.0/8: added envoy-proxy and egress selector"
+        ),
+        "{}",
+        output.stderr
+    );
+    let injected = scene.stored();
+    assert_eq!(containers(&injected), WITH_SIDECAR);
+    let pod = &injected["spec"]["template"]["spec"];
+    let arguments = pod["containers"][0]["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!("--egress-selector-config-file=/etc/network-guard/egress-selector.json")));
+    for volume in ["network-guard-config", "network-guard-socket"] {
+        assert!(pod["volumes"].as_array().unwrap().iter().any(|v| v["name"] == volume), "{volume}");
+    }
+    assert_eq!(
+        injected["metadata"]["annotations"]["network-guard.extensions.gardener.cloud/overlaps"],
+        "nodes 10.250.0.0/16 overlaps Seed pods 10.0.0.0/8"
+    );
+    assert_eq!(injected["metadata"]["generation"], 1);
+
+    // What the API server stored is what we wrote: no default was added to the sidecar, so nothing will look changed.
+    let sidecar = pod["containers"][1].clone();
+    let patched: Value = scene_patch_container();
+    assert_eq!(sidecar, patched, "the container is complete");
+
+    // gardenlet writes its own desired object again and again: the generation stays.
+    for round in 0..3 {
+        let output = scene.control_plane.gardenlet_writes(&desired);
+        assert!(output.ok, "round {round}: {output:?}");
+        assert_eq!(containers(&scene.stored()), WITH_SIDECAR, "round {round}");
+    }
+    let generation = scene.stored()["metadata"]["generation"].clone();
+    let output = scene.control_plane.gardenlet_writes(&desired);
+    let generations: Vec<&str> = output.stdout.split_whitespace().skip(1).collect();
+    assert_eq!(generations[0], generations[1], "{output:?}");
+    assert_eq!(scene.stored()["metadata"]["generation"], generation);
+    assert_eq!(scene.stored()["spec"], injected["spec"], "not a byte of the spec moves");
+
+    // Somebody else changes the replicas, through the main resource and through scale.
+    admin.ok(&["patch", "deployment", "kube-apiserver", "-n", NAMESPACE, "-p", r#"{"spec":{"replicas":3}}"#], None);
+    assert_eq!(
+        (containers(&scene.stored()).as_slice(), &scene.stored()["spec"]["replicas"]),
+        (&WITH_SIDECAR.map(str::to_owned)[..], &json!(3))
+    );
+    admin.ok(&["scale", "deployment", "kube-apiserver", "-n", NAMESPACE, "--replicas=0"], None);
+    assert_eq!(scene.stored()["spec"]["replicas"], 0);
+
+    // Dry run answers the same and stores nothing.
+    let before = scene.stored()["metadata"]["resourceVersion"].clone();
+    let output = admin.run(&["apply", "--dry-run=server", "-o", "json", "-f", "-"], Some(&desired.to_string()));
+    assert!(output.ok, "{output:?}");
+    assert_eq!(containers(&serde_json::from_str(&output.stdout).unwrap()), WITH_SIDECAR);
+    assert_eq!(scene.stored()["metadata"]["resourceVersion"], before);
+
+    // Server-side apply takes the same way.
+    let output = admin.run(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&desired.to_string()));
+    assert!(output.ok, "{output:?}");
+    assert_eq!(containers(&scene.stored()), WITH_SIDECAR);
+
+    // The overlap is gone: what we injected goes, and what gardenlet wants is what is stored.
+    scene.seed_pods("10.64.0.0/11");
+    let output = scene.control_plane.gardenlet_writes(&desired);
+    assert!(output.ok, "{output:?}");
+    let removed = scene.stored();
+    assert_eq!(containers(&removed), WITHOUT);
+    let mut spec = removed["spec"].clone();
+    spec["replicas"] = plain["spec"]["replicas"].clone();
+    assert_eq!(spec, plain["spec"]);
+    assert!(removed["metadata"]["annotations"].get("network-guard.extensions.gardener.cloud/overlaps").is_none());
+
+    // Metrics, and a log without anything of the object.
+    assert!(scene.guard.metric("network_guard_decisions_total") > 5.0);
+    let log = scene.guard.log();
+    assert!(log.contains("\"uid\":") && log.contains("\"decision\":\"injected\""));
+    assert!(!log.contains("Bearer") && !log.contains("volumeMounts"), "the object is not logged");
+}
+
+/// The sidecar as the settings make it, with what the API server shows of it.
+fn scene_patch_container() -> Value {
+    let injection = network_guard::overlap::Injection::new(&network_guard::overlap::Settings::default());
+    injection.container().clone()
+}
+
+#[test]
+fn clusters_that_cannot_be_used() {
+    let scene = Scene::start();
+    let admin = scene.control_plane.admin();
+    let desired = fixture("ha", "deployment").to_string();
+    admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": NAMESPACE, "labels": {"gardener.cloud/role": "shoot"}}}));
+
+    // No Cluster: the API server is asked once, then the write is refused with what to do.
+    let output = admin.run(&["apply", "-f", "-"], Some(&desired));
+    assert!(!output.ok);
+    assert!(
+        output.stderr.contains(
+            "admission webhook \"kube-apiserver.network-guard.extensions.gardener.cloud\" denied the request: \
+             deployments shoot--local--ha/kube-apiserver is refused:\n\
+             - metadata.namespace: there is no Cluster `shoot--local--ha` to read the networks from; \
+             wait for gardenlet to write it, then repeat (overlap/cluster-missing)"
+        ),
+        "{}",
+        output.stderr
+    );
+
+    // A Cluster that was written a moment ago is found, in the cache or by a live read.
+    let mut cluster = fixture("ha", "cluster");
+    cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/8");
+    scene.control_plane.apply_cluster(&cluster);
+    let output = admin.run(&["apply", "-f", "-"], Some(&desired));
+    assert!(output.ok, "{output:?}");
+    assert_eq!(containers(&scene.stored()), WITH_SIDECAR);
+
+    // A network that cannot be read: refused with the path of the field, and only where it matters.
+    cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.250.0.0/33"]);
+    scene.control_plane.apply_cluster(&cluster);
+    until("the webhook knows", || scene.guard.metric("network_guard_clusters_unreadable") > 0.0);
+    let mut changed: Value = serde_json::from_str(&desired).unwrap();
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.k8s.io/kube-apiserver:v1.33.5");
+    let output = admin.run(&["apply", "-f", "-"], Some(&changed.to_string()));
+    assert!(
+        output.stderr.contains(
+            "cluster shoot--local--ha: spec.shoot.status.networking.nodes[1]: \"10.250.0.0/33\" is not a CIDR"
+        ),
+        "{output:?}"
+    );
+    // An unrelated edit passes with a warning, a deletion without any.
+    let output = admin.run(&["label", "deployment", "kube-apiserver", "-n", NAMESPACE, "a=b"], None);
+    assert!(output.ok && output.stderr.contains("Warning: cluster shoot--local--ha"), "{output:?}");
+    scene.delete();
+}
+
+/// What must never be changed or refused, with an overlapping Cluster of the same name.
+#[test]
+fn others_are_left_alone() {
+    let scene = Scene::start();
+    let admin = scene.control_plane.admin();
+    scene.seed_pods("10.0.0.0/8");
+
+    // Another name, other labels, another namespace.
+    let mut other = fixture("ha", "deployment");
+    other["metadata"]["name"] = json!("virtual-kube-apiserver");
+    let mut unlabelled = fixture("ha", "deployment");
+    unlabelled["metadata"]["labels"]["role"] = json!("something");
+    let mut elsewhere = fixture("ha", "deployment");
+    elsewhere["metadata"]["namespace"] = json!("default");
+    for (name, deployment) in [("name", other), ("label", unlabelled), ("namespace", elsewhere)] {
+        let output = admin.run(&["create", "--dry-run=server", "-o", "json", "-f", "-"], Some(&deployment.to_string()));
+        assert!(output.ok, "{name}: {output:?}");
+        assert_eq!(containers(&serde_json::from_str(&output.stdout).unwrap()), WITHOUT, "{name}");
+    }
+
+    // gardenlet's own proxy stays gardenlet's.
+    let output = admin.run(&["apply", "-f", "-"], Some(&fixture("ha-overlap", "deployment").to_string()));
+    assert!(
+        output.ok && output.stderr.contains("Warning: gardenlet's own envoy-proxy is there, left as it is"),
+        "{output:?}"
+    );
+    assert!(!scene.stored().to_string().contains("network-guard"));
+
+    // A Cluster that goes away is gone for the webhook too.
+    admin.ok(&["delete", "cluster.extensions.gardener.cloud", NAMESPACE], None);
+    until("the webhook knows", || scene.guard.metric("network_guard_clusters") == 0.0);
+
+    // The audit annotations are accepted: the API server logs a line for each that it drops.
+    assert!(!scene.control_plane.log().contains("Failed to set admission audit annotation"));
+}
+
+/// Another webhook changes the Deployment after us, so the API server calls us a second time: nothing moves.
+#[test]
+fn reinvocation_changes_nothing() {
+    let scene = Scene::start();
+    let admin = scene.control_plane.admin();
+    scene.seed_pods("10.0.0.0/8");
+    let before = scene.guard.metric("network_guard_requests_total");
+
+    // A policy that runs with the mutating webhooks and changes the object makes the API server repeat the round.
+    admin.ok(&["apply", "-f", "-"], Some(&mutating_policy().to_string()));
+    let desired = fixture("ha", "deployment").to_string();
+    let object = eventually("the other mutation takes part", || {
+        let output = admin.run(&["create", "--dry-run=server", "-o", "json", "-f", "-"], Some(&desired));
+        let object: Value = serde_json::from_str(&output.stdout).map_err(|_| output.stderr.clone())?;
+        let label = &object["metadata"]["labels"]["other"];
+        if label == "was-here" { Ok(object) } else { Err(format!("label {label}: {}", output.stderr)) }
+    });
+    assert_eq!(containers(&object), WITH_SIDECAR);
+    assert!(scene.guard.metric("network_guard_requests_total") - before >= 2.0);
+    let log = scene.guard.log();
+    assert!(log.contains("\"decision\":\"unchanged\""), "the second look found all in place");
+}
+
+/// A second mutating webhook would do; a MutatingAdmissionPolicy is one that needs no server.
+fn mutating_policy() -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
+            "metadata": {"name": "other"},
+            "spec": {
+                "failurePolicy": "Fail",
+                "reinvocationPolicy": "IfNeeded",
+                "matchConstraints": {"resourceRules": [{
+                    "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE"],
+                }]},
+                // Only once our sidecar is there, so that it changes the object after we have seen it.
+                "matchConditions": [{
+                    "name": "sidecar",
+                    "expression": "object.spec.template.spec.containers.exists(c, c.name == 'envoy-proxy')",
+                }],
+                "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {
+                    "expression": "Object{metadata: Object.metadata{labels: {'other': 'was-here'}}}",
+                }}],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicyBinding",
+            "metadata": {"name": "other"},
+            "spec": {"policyName": "other"},
+        },
+    ]})
+}

