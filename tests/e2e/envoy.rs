@@ -156,6 +156,12 @@ fn the_api_server_goes_through_the_socket() {
     };
     assert!(connections() == 0.0, "nothing but connections into the Shoot goes through Envoy");
     std::thread::spawn(move || while server.accept().is_ok() {});
-    let _ = admin.run(&["get", "--raw", "/api/v1/nodes/node/proxy/healthz", "--request-timeout=5s"], None);
+    // `kubectl logs` makes the API server dial the node; a proxy subresource refuses loopback addresses.
+    let pod = serde_json::json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"},
+        "spec": {"nodeName": "node", "containers": [{"name": "main", "image": "x"}]},
+    });
+    admin.ok(&["create", "-f", "-"], Some(&pod.to_string()));
+    let _ = admin.run(&["logs", "pod", "--request-timeout=5s"], None);
     until("Envoy counts the connection", || connections() > 0.0);
 }

@@ -272,13 +272,11 @@ fn mutating_policy() -> Value {
                 "matchConstraints": {"resourceRules": [{
                     "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE"],
                 }]},
-                // Only once our sidecar is there, so that it changes the object after we have seen it.
-                "matchConditions": [{
-                    "name": "sidecar",
-                    "expression": "object.spec.template.spec.containers.exists(c, c.name == 'envoy-proxy')",
-                }],
                 "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {
-                    "expression": "Object{metadata: Object.metadata{labels: {'other': 'was-here'}}}",
+                    // Policies run before webhooks and again after them. Only what they were called for in the first
+                    // round comes back in the second, where this one changes what we have already seen.
+                    "expression": "Object{metadata: Object.metadata{labels: {'other': \
+                        object.spec.template.spec.containers.exists(c, c.name == 'envoy-proxy') ? 'was-here' : 'first'}}}",
                 }}],
             },
         },

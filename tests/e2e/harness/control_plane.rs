@@ -84,9 +84,11 @@ impl ControlPlane {
             format!("--tls-private-key-file={}", path("server.key")),
             format!("--client-ca-file={}", path("ca.crt")),
             "--authorization-mode=RBAC".to_owned(),
+            // As on a Seed: the VPN's init container is privileged.
+            "--allow-privileged=true".to_owned(),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-            format!("--service-account-key-file={}", path("server.key")),
+            format!("--service-account-key-file={}", path("server.crt")),
             format!("--service-account-signing-key-file={}", path("server.key")),
             // No controller makes the service accounts and tokens that it waits for.
             "--disable-admission-plugins=ServiceAccount".to_owned(),
