@@ -232,7 +232,7 @@ fn canonical_memory(text: &str) -> Option<String> {
     let bytes: u64 = text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(unit)?;
     // A plain number stays one: only a quantity with a binary suffix is written with one.
     let units = if suffix.is_empty() { &UNITS[3..] } else { &UNITS[..] };
-    let (suffix, unit) = units.iter().find(|(_, unit)| bytes != 0 && bytes % unit == 0).unwrap_or(&UNITS[3]);
+    let (suffix, unit) = units.iter().find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit)).unwrap_or(&UNITS[3]);
     Some(format!("{}{suffix}", bytes / unit))
 }
 

@@ -1,5 +1,6 @@
 //! `network-guard serve`: the admission server.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -131,7 +132,7 @@ impl Seed {
             async move { watch::clusters(config, landscape).await.context("cannot watch Clusters") }
         });
         let ready = Ready { landscape, live, source, tls, stop: configuration.stop.clone() };
-        serve(common, configuration, ready, |_| Ok(())).await
+        serve(common, configuration, ready, |_| ()).await
     }
 }
 
@@ -187,7 +188,7 @@ async fn serve(
     common: Common,
     configuration: Configuration,
     ready: Ready,
-    greet: impl FnOnce(Addresses) -> anyhow::Result<()>,
+    greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
     let Ready { landscape, live, source, tls, stop: stop_settings } = ready;
     let metrics = Arc::new(Metrics::default());
@@ -216,7 +217,7 @@ async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    greet(addresses)?;
+    greet(addresses);
 
     let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
     tokio::select! {
@@ -285,7 +286,7 @@ fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
 }
 
 /// Says where the server is and how to talk to it.
-fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) -> anyhow::Result<()> {
+fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
     let port = addresses.webhooks.port();
     let mut text = format!(
         "network-guard is listening\n\
@@ -297,7 +298,8 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) -> anyhow::R
     );
     if let Some(TemporaryFolder(folder)) = temporary {
         let folder = folder.display();
-        text += &format!(
+        let _ = write!(
+            text,
             "\nTry it: what an API server would ask about the kube-apiserver of a Shoot that overlaps its Seed.\n\n\
              curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
              \x20 --data-binary @{folder}/review.json https://localhost:{port}{KUBE_APISERVER_PATH} \\\n\
@@ -306,5 +308,4 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) -> anyhow::R
         );
     }
     super::print(&text);
-    Ok(())
 }

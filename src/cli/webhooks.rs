@@ -23,7 +23,7 @@ pub(super) enum Webhooks {
 
 #[derive(Debug, Args)]
 pub(super) struct Client {
-    /// Where the API server reaches the webhooks, such as https://127.0.0.1:10250
+    /// Where the API server reaches the webhooks, such as `https://127.0.0.1:10250`
     #[arg(long, conflicts_with = "service")]
     url: Option<String>,
     /// The Service of the webhooks, as NAMESPACE/NAME

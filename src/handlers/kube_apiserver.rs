@@ -59,7 +59,7 @@ impl KubeApiserver {
         let vpn = Vpn::of(pod);
         let cached = snapshot.cluster(&request.namespace);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
-            let (verdict, _) = self.settle(&deployment, raw, None, vec![rules::gardenlet_proxy()])?;
+            let (verdict, _) = self.settle(&deployment, raw, None, vec![rules::gardenlet_proxy()]);
             return Ok(Step::Done(Verdict { decision: "gardenlet", ..verdict }));
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
@@ -86,7 +86,7 @@ impl KubeApiserver {
                 return Ok(Step::Done(refuse(request, raw, findings)));
             }
         };
-        let (verdict, taken) = self.settle(&deployment, raw, overlaps, findings)?;
+        let (verdict, taken) = self.settle(&deployment, raw, overlaps, findings);
         Ok(Step::Done(if taken { refuse(request, raw, verdict.findings) } else { verdict }))
     }
 
@@ -97,12 +97,12 @@ impl KubeApiserver {
         raw: &RawValue,
         overlaps: Option<&[Overlap]>,
         mut findings: Vec<Finding>,
-    ) -> Result<(Verdict, bool), FieldError> {
+    ) -> (Verdict, bool) {
         let (change, patch) = match mutate(&self.injection, overlaps, deployment, raw) {
             Ok(done) => done,
             Err(taken) => {
                 findings.splice(0..0, taken.iter().map(rules::name_taken));
-                return Ok((Verdict { findings, ..Verdict::allow("refused") }, true));
+                return (Verdict { findings, ..Verdict::allow("refused") }, true);
             }
         };
         let decision = match (change, overlaps) {
@@ -119,7 +119,7 @@ impl KubeApiserver {
             audit.push((AUDIT_OVERLAPS, pairs.join("; ")));
         }
         let outcome = patch.map_or(Outcome::Allowed, Outcome::Patched);
-        Ok((Verdict { outcome, decision, findings, audit }, false))
+        (Verdict { outcome, decision, findings, audit }, false)
     }
 }
 

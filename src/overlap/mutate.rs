@@ -214,7 +214,7 @@ fn ensure_deployment_annotation(patch: &mut PatchBuilder, deployment: &Deploymen
         Some(annotations) => {
             ensure_text(
                 patch,
-                at.field(OVERLAPS_ANNOTATION),
+                &at.field(OVERLAPS_ANNOTATION),
                 annotations.overlaps.as_deref(),
                 overlaps,
                 &value.to_string(),
@@ -233,17 +233,23 @@ fn ensure_template_annotations(patch: &mut PatchBuilder, injection: &Injection, 
         Some(Some(annotations)) => {
             let at = |name| Pointer::to("/spec/template/metadata/annotations").field(name);
             let found = annotations.envoy_config.as_deref();
-            ensure_text(patch, at(ENVOY_CONFIG_ANNOTATION), found, injection.envoy_config(), &envoy.json);
+            ensure_text(patch, &at(ENVOY_CONFIG_ANNOTATION), found, injection.envoy_config(), &envoy.json);
             let found = annotations.egress_selector_config.as_deref();
-            ensure_text(patch, at(EGRESS_SELECTOR_ANNOTATION), found, injection.egress_selector_config(), &egress.json);
+            ensure_text(
+                patch,
+                &at(EGRESS_SELECTOR_ANNOTATION),
+                found,
+                injection.egress_selector_config(),
+                &egress.json,
+            );
         }
     }
 }
 
-fn ensure_text(patch: &mut PatchBuilder, at: Pointer, found: Option<&str>, desired: &str, desired_json: &str) {
+fn ensure_text(patch: &mut PatchBuilder, at: &Pointer, found: Option<&str>, desired: &str, desired_json: &str) {
     match found {
-        None => patch.add(&at, desired_json),
-        Some(found) if found != desired => patch.replace(&at, desired_json),
+        None => patch.add(at, desired_json),
+        Some(found) if found != desired => patch.replace(at, desired_json),
         Some(_) => {}
     }
 }

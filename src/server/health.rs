@@ -44,8 +44,12 @@ async fn ready(extract::State(state): extract::State<State>) -> Response {
     ];
     let is_ready = conditions.iter().all(|(_, holds)| *holds);
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let lines: String =
-        conditions.iter().map(|(name, holds)| format!("[{}] {name}\n", if *holds { "+" } else { "-" })).collect();
+    let mut lines = String::new();
+    for (name, holds) in conditions {
+        lines += if holds { "[+] " } else { "[-] " };
+        lines += name;
+        lines.push('\n');
+    }
     let age = state.landscape.age().as_secs();
     (status, format!("{lines}the landscape is {age} s old\n")).into_response()
 }

@@ -163,7 +163,7 @@ impl Server {
             landscape: Arc::clone(&landscape),
             metrics: Arc::clone(&registry),
         });
-        let routes = routes::routes(handlers, landscape, live, &limits, &registry, &stop);
+        let routes = routes::routes(handlers, &landscape, &live, &limits, &registry, &stop);
 
         let background = TaskTracker::new();
         for (listener, routes) in [(health, health_routes), (metrics, metrics_routes)] {

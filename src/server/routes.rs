@@ -20,20 +20,20 @@ use crate::sources::live::LiveReads;
 /// One POST route a handler; anything else is a 404 or 405 that says what there is.
 pub(super) fn routes(
     handlers: Vec<Arc<dyn Handler>>,
-    landscape: Arc<Landscape>,
-    live: LiveReads,
+    landscape: &Arc<Landscape>,
+    live: &LiveReads,
     limits: &Limits,
     metrics: &Arc<Metrics>,
     stop: &Stop,
 ) -> Router {
-    let paths: Arc<str> =
-        handlers.iter().map(|handler| format!("POST {}\n", handler.path())).collect::<String>().into();
+    let paths: Vec<&str> = handlers.iter().map(|handler| handler.path()).collect();
+    let paths: Arc<str> = format!("POST {}\n", paths.join("\nPOST ")).into();
     let (limits, room) = (Arc::new(limits.clone()), Arc::new(body::room(limits)));
     let mut router = Router::new();
     for handler in handlers {
         let edge = Edge {
             handler: Arc::clone(&handler),
-            landscape: Arc::clone(&landscape),
+            landscape: Arc::clone(landscape),
             live: live.clone(),
             limits: Arc::clone(&limits),
             room: Arc::clone(&room),

@@ -131,39 +131,53 @@ impl Tls {
 
     /// Follows the files, until the task is dropped.
     pub(super) async fn keep_fresh(&self, metrics: &Metrics) {
-        let mut refused: Option<Contents> = None;
+        let mut refused = None;
         loop {
             tokio::time::sleep(POLL).await;
-            let read = contents(&self.files);
-            match read {
-                Ok(contents) if contents == self.current.load().contents => refused = None,
-                // Said once is enough.
-                Ok(contents) if refused.as_ref() == Some(&contents) => {}
-                Ok(contents) => match build(&self.files, contents.clone()) {
-                    Ok(current) => {
-                        tracing::info!(not_after = current.served.not_after, "certificate replaced");
-                        metrics.certificate_reloaded("replaced");
-                        metrics.certificate_served(&current.served);
-                        self.current.store(Arc::new(current));
-                        refused = None;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the last good certificate stays in use");
-                        metrics.certificate_reloaded("refused");
-                        refused = Some(contents);
-                    }
-                },
-                Err(error) => {
-                    let nothing = (Vec::new(), Vec::new(), None);
-                    if refused.as_ref() != Some(&nothing) {
-                        tracing::error!(%error, "the last good certificate stays in use");
-                        metrics.certificate_reloaded("refused");
-                        refused = Some(nothing);
-                    }
-                }
+            match self.refresh(metrics, refused.as_ref()) {
+                Refreshed::AsItWas => {}
+                Refreshed::Good => refused = None,
+                Refreshed::Refused(attempt) => refused = Some(attempt),
             }
         }
     }
+
+    /// Compares the files with what is served, and replaces that when they are good. What was refused before is not
+    /// said again.
+    fn refresh(&self, metrics: &Metrics, refused: Option<&Attempt>) -> Refreshed {
+        let attempt = contents(&self.files).map_err(|error| error.to_string());
+        if attempt.as_ref().is_ok_and(|contents| *contents == self.current.load().contents) {
+            return Refreshed::Good;
+        }
+        if refused == Some(&attempt) {
+            return Refreshed::AsItWas;
+        }
+        let built =
+            attempt.clone().and_then(|contents| build(&self.files, contents).map_err(|error| error.to_string()));
+        match built {
+            Ok(current) => {
+                tracing::info!(not_after = current.served.not_after, "certificate replaced");
+                metrics.certificate_reloaded("replaced");
+                metrics.certificate_served(&current.served);
+                self.current.store(Arc::new(current));
+                Refreshed::Good
+            }
+            Err(error) => {
+                tracing::error!(error, "the last good certificate stays in use");
+                metrics.certificate_reloaded("refused");
+                Refreshed::Refused(attempt)
+            }
+        }
+    }
+}
+
+/// What was read, or why nothing was.
+type Attempt = Result<Contents, String>;
+
+enum Refreshed {
+    AsItWas,
+    Good,
+    Refused(Attempt),
 }
 
 impl Acceptor for Tls {

@@ -53,7 +53,7 @@ pub async fn follow(folder: PathBuf, landscape: Arc<Landscape>) {
         if let Ok(texts) = read {
             landscape.sign();
             if last.as_ref() != Some(&texts) {
-                match texts.as_ref().map_err(|problem| vec![problem]).map(|texts| parse(texts)) {
+                match texts.as_ref().map_err(|problem| vec![problem]).map(parse) {
                     Ok(Ok(snapshot)) => {
                         tracing::info!(clusters = snapshot.cluster_count(), "landscape read from its folder");
                         landscape.update(|current| *current = snapshot);

@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::StreamExt;
 use http_body_util::BodyExt;
@@ -89,6 +90,9 @@ const WATCH_SECONDS: u32 = 60;
 /// the memory of the first list: 100 Clusters are about 2 MB.
 const PAGE_SIZE: u32 = 100;
 
+/// The pause before a new list, when the old watch cannot be continued.
+const RELIST_PAUSE: Duration = Duration::from_secs(1);
+
 /// Keeps the landscape's Clusters like the API server's, until the task is dropped. Never gives up: every error is
 /// logged and retried with a growing pause, and the last good state stays in use.
 pub async fn clusters(config: kube::Config, landscape: Arc<Landscape>) -> Result<(), kube::Error> {
@@ -107,7 +111,14 @@ pub async fn clusters(config: kube::Config, landscape: Arc<Landscape>) -> Result
                     strategy = watcher::InitialListStrategy::ListWatch;
                     break;
                 }
-                Err(error) => tracing::warn!(%error, "watching Clusters failed, trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "watching Clusters failed, trying again");
+                    if loses_events(&error) {
+                        // A new watcher has no growing pause yet, so this is the one that keeps it from a busy loop.
+                        tokio::time::sleep(RELIST_PAUSE).await;
+                        break;
+                    }
+                }
             }
         }
     }
@@ -135,11 +146,22 @@ fn apply(event: watcher::Event<ClusterObject>, landscape: &Landscape, listing: &
 fn is_refused(error: &watcher::Error) -> bool {
     let status = match error {
         watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status,
-        watcher::Error::WatchError(status) => status,
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
         _ => return false,
     };
     matches!(status.code, 400 | 422)
+}
+
+/// Whether what was watched cannot be continued without a new list. kube's watcher starts anew by itself when a watch
+/// breaks off with "410 Gone", but not in two cases: a 410 in answer to the start of a watch, which it would repeat
+/// with the same resource version for ever, and an event that it cannot decode, which it would skip.
+fn loses_events(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        watcher::Error::WatchFailed(kube::Error::SerdeError(_)) => true,
+        _ => false,
+    }
 }
 
 /// A client that notes every piece of an answer, bookmarks included, as a sign of life: the watcher keeps those to

@@ -1,1 +1,12 @@
-//! x
+//! The server in this process on real sockets, the program as a process, and the rules of the house.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod architecture;
+mod cli;
+mod documents;
+mod http;
+mod stop;
+mod support;
+mod tls;
+mod watch;

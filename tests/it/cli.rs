@@ -1,0 +1,161 @@
+//! The program as people meet it.
+
+use std::fs;
+
+use assert_cmd::Command;
+
+fn network_guard() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_network-guard"));
+    command.env_clear().env("COLUMNS", "100");
+    command
+}
+
+/// What a call prints, its exit code first.
+fn output(arguments: &[&str]) -> String {
+    let output = network_guard().args(arguments).output().unwrap();
+    format!(
+        "exit code {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[test]
+fn help_teaches() {
+    insta::assert_snapshot!("help", output(&["--help"]));
+    insta::assert_snapshot!("help_serve_seed", output(&["serve", "seed", "--help"]));
+    insta::assert_snapshot!("help_certs_generate", output(&["certs", "generate", "--help"]));
+}
+
+#[test]
+fn failures_say_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let bad_config = file(
+        "config.yaml",
+        "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\noverlap: {envoy: {concurrencyy: 2}}\n",
+    );
+    let not_a_kubeconfig = file("kubeconfig", "{}");
+    let landscape = tempfile::tempdir().unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    fs::write(landscape.path().join("bad.yaml"), "apiVersion: v1\nkind: [\n").unwrap();
+    let certificates = empty.path().display().to_string();
+    let rows: Vec<(&str, Vec<&str>, &str)> = vec![
+        ("no certificate folder", vec!["serve", "seed"], "--cert-dir is missing"),
+        ("unknown field", vec!["serve", "seed", "--config", &bad_config], "concurrencyy"),
+        (
+            "no such configuration",
+            vec!["serve", "seed", "--config", "/nonexistent"],
+            "cannot read the configuration /nonexistent",
+        ),
+        (
+            "no certificate",
+            vec!["serve", "all", "--landscape", &certificates, "--cert-dir", &certificates],
+            "cannot read",
+        ),
+        (
+            "no cluster in the kubeconfig",
+            vec!["serve", "seed", "--cert-dir", &certificates, "--kubeconfig", &not_a_kubeconfig],
+            "cannot use the kubeconfig",
+        ),
+        ("bad landscape", vec!["serve", "all", "--landscape", landscape.path().to_str().unwrap()], "bad.yaml: "),
+        ("no such landscape", vec!["serve", "all", "--landscape", "/nonexistent"], "/nonexistent: "),
+        ("bad address", vec!["serve", "all", "--landscape", "x", "--bind-address", "here"], "invalid socket address"),
+        ("bad level", vec!["serve", "all", "--landscape", "x", "--log-level", "a=b=c"], "is not a level"),
+        (
+            "bad name",
+            vec!["certs", "generate", "--out", &certificates, "--san", "a b"],
+            "`a b` is neither a DNS name nor an IP address",
+        ),
+        ("no such command", vec!["serv"], "unrecognized subcommand"),
+    ];
+    for (name, arguments, says) in rows {
+        let said = output(&arguments);
+        assert!(said.starts_with("exit code 2\n"), "{name}: {said}");
+        assert!(said.contains(says), "{name}: {said}");
+    }
+}
+
+#[test]
+fn certificates_are_made_for_the_names_that_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("deep/er");
+    let said = output(&[
+        "certs",
+        "generate",
+        "--out",
+        out.to_str().unwrap(),
+        "--san",
+        "guard.svc",
+        "--san",
+        "10.0.0.1",
+        "--days",
+        "2",
+    ]);
+    assert!(said.contains("valid for 2 days for guard.svc, 10.0.0.1"), "{said}");
+    for name in ["ca.crt", "tls.crt", "tls.key"] {
+        assert!(fs::read_to_string(out.join(name)).unwrap().starts_with("-----BEGIN"), "{name}");
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(fs::metadata(out.join("tls.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read(out.join("tls.crt")).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(&text).unwrap();
+    let certificate = pem.parse_x509().unwrap();
+    let lifetime = certificate.validity().not_after.timestamp() - certificate.validity().not_before.timestamp();
+    assert_eq!(lifetime, 2 * 24 * 60 * 60 + 5 * 60, "two days, backdated by five minutes");
+    let names = format!("{:?}", certificate.subject_alternative_name().unwrap().unwrap().value.general_names);
+    assert!(names.contains("guard.svc") && names.contains("[10, 0, 0, 1]"), "{names}");
+}
+
+#[test]
+fn the_webhook_configuration_is_printed_as_it_is() {
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/webhook-config/seed.yaml");
+    let printed = network_guard().args(["webhooks", "seed"]).output().unwrap().stdout;
+    assert_eq!(String::from_utf8(printed).unwrap(), fs::read_to_string(original).unwrap());
+}
+
+/// `serve all` needs nothing but a folder: it greets with a call that can be pasted, and the call works.
+#[test]
+fn the_greeting_can_be_pasted() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let landscape = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/landscape");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_network-guard"))
+        .args(["serve", "all", "--landscape", landscape])
+        .args([
+            "--bind-address",
+            "127.0.0.1:0",
+            "--health-bind-address",
+            "127.0.0.1:0",
+            "--metrics-bind-address",
+            "127.0.0.1:0",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut call: Vec<String> = lines.by_ref().skip_while(|line| !line.starts_with("curl ")).take(1).collect();
+    while call.last().is_some_and(|line| line.ends_with('\\')) {
+        call.push(lines.next().unwrap());
+    }
+    // The folder is read right after the greeting; the call may be faster.
+    let answer = loop {
+        let output = Command::new("bash").args(["-c", &call.join("\n")]).output().unwrap();
+        if output.status.success() {
+            break String::from_utf8(output.stdout).unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let patch = answer["patch"].as_array().unwrap();
+    assert!(patch.iter().any(|operation| operation["value"]["name"] == "envoy-proxy"), "{answer}");
+    assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+    assert_eq!(server.wait().unwrap().code(), Some(0), "SIGTERM is a graceful end");
+}

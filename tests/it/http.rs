@@ -1,0 +1,332 @@
+//! What arrives over HTTP: every kind of wrong input gets a clear answer in bounded time and memory, and the server
+//! survives all of it.
+
+use std::time::{Duration, Instant};
+
+use network_guard::server::Limits;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{PATH, Setup, TestServer, broken, fixture, overlapping, review};
+
+#[tokio::test]
+async fn a_review_is_answered() {
+    let server = TestServer::start().await;
+    let mut client = server.connect().await;
+    for _ in 0..3 {
+        let response = client.post(PATH, &overlapping().to_string()).await;
+        assert_eq!(response.status, 200);
+        assert!(response.head.contains("content-type: application/json"));
+        let answer = response.json();
+        assert_eq!(
+            (&answer["apiVersion"], &answer["kind"]),
+            (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+        );
+        assert_eq!((&answer["response"]["uid"], &answer["response"]["allowed"]), (&json!("u-1"), &json!(true)));
+        assert!(answer["response"]["patch"].is_string());
+    }
+    let metrics = server.metrics().await;
+    for line in [
+        r#"network_guard_requests_total{handler="kube-apiserver",operation="CREATE",result="patched"} 3"#,
+        r#"network_guard_decisions_total{handler="kube-apiserver",decision="injected"} 3"#,
+        r#"network_guard_findings_total{rule="overlap/injected",severity="warn"} 3"#,
+        r#"network_guard_request_duration_seconds_count{handler="kube-apiserver"} 3"#,
+        "network_guard_clusters 1",
+        "network_guard_clusters_overlapping 1",
+        "network_guard_cache_synced 1",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+/// Dry run or not, the answer is the same but for nothing.
+#[tokio::test]
+async fn a_dry_run_is_answered_like_any_call() {
+    let server = TestServer::start().await;
+    let mut client = server.connect().await;
+    let mut dry = overlapping();
+    dry["request"]["dryRun"] = json!(true);
+    let real = client.post(PATH, &overlapping().to_string()).await;
+    assert_eq!(client.post(PATH, &dry.to_string()).await.body, real.body);
+}
+
+/// A name, the request, the status, and what the answer says.
+#[tokio::test]
+async fn wrong_requests() {
+    let server = TestServer::start().await;
+    let post = |headers: &str, body: &str| format!("POST {PATH} HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n{body}");
+    let sized = |body: &str| post(&format!("Content-Type: application/json\r\nContent-Length: {}", body.len()), body);
+    let good = overlapping().to_string();
+    let changed = |change: fn(&mut Value)| {
+        let mut review = overlapping();
+        change(&mut review);
+        review.to_string()
+    };
+    let rows: Vec<(&str, String, u16, &str)> = vec![
+        ("method", format!("GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n"), 405, ""),
+        ("PUT", format!("PUT {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 405, ""),
+        ("path", "POST /webhooks HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".to_owned(), 404, PATH),
+        ("deeper path", format!("POST {PATH}/x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"), 404, PATH),
+        ("no content type", post(&format!("Content-Length: {}", good.len()), &good), 415, "application/json"),
+        ("another type", post("Content-Type: application/yaml\r\nContent-Length: 2", "{}"), 415, "application/json"),
+        (
+            "compressed",
+            post("Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 2", "{}"),
+            415,
+            "without Content-Encoding",
+        ),
+        (
+            "announced too large",
+            post("Content-Type: application/json\r\nContent-Length: 7340033", ""),
+            413,
+            "over the limit",
+        ),
+        ("empty", sized(""), 400, "not an AdmissionReview"),
+        ("not JSON", sized("hello"), 400, "not an AdmissionReview"),
+        ("truncated JSON", sized(&good[..good.len() / 2]), 400, "EOF while parsing"),
+        ("trailing bytes", sized(&format!("{good}]")), 400, "trailing characters"),
+        ("deeply nested", sized(&"[".repeat(100_000)), 400, "not an AdmissionReview"),
+        (
+            "deeply nested object",
+            sized(&changed(|_| ()).replacen(
+                "\"replicas\":2",
+                &format!("\"replicas\":{}1{}", "[".repeat(50_000), "]".repeat(50_000)),
+                1,
+            )),
+            200,
+            "request.object.spec.replicas",
+        ),
+        (
+            "old version",
+            sized(&changed(|r| r["apiVersion"] = json!("admission.k8s.io/v1beta1"))),
+            400,
+            "admission.k8s.io/v1beta1",
+        ),
+        ("no request", sized(&changed(|r| drop(r.as_object_mut().unwrap().remove("request")))), 400, "no `request`"),
+        ("no uid", sized(&changed(|r| r["request"]["uid"] = json!(""))), 400, "`request.uid` is empty"),
+        (
+            "another resource",
+            sized(&changed(|r| r["request"]["resource"]["resource"] = json!("pods"))),
+            200,
+            "not pods.apps",
+        ),
+        (
+            "another group",
+            sized(&changed(|r| r["request"]["resource"]["group"] = json!("extensions"))),
+            200,
+            "not deployments.extensions",
+        ),
+        (
+            "object of another shape",
+            sized(&changed(|r| r["request"]["object"]["spec"]["template"] = json!([]))),
+            200,
+            "request.object.spec.template",
+        ),
+        ("object is a string", sized(&changed(|r| r["request"]["object"] = json!("x"))), 200, "request.object"),
+        ("no object", sized(&changed(|r| r["request"]["object"] = Value::Null)), 200, "\"allowed\":true"),
+        (
+            "asks without end",
+            format!(
+                "POST /broken HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                broken("ask").len(),
+                broken("ask")
+            ),
+            200,
+            "needs more than it asked for",
+        ),
+    ];
+    for (name, request, status, says) in rows {
+        let response = server.connect().await.send(&request).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(response.status, status, "{name}: {response:?}");
+        assert!(response.body.contains(says), "{name}: {response:?}");
+        if status == 200 && !says.contains("allowed") {
+            let answer = response.json();
+            assert_eq!(
+                (&answer["response"]["uid"], &answer["response"]["allowed"]),
+                (&json!("u-1"), &json!(false)),
+                "{name}"
+            );
+            assert!(answer["response"]["status"]["code"].as_u64().unwrap() >= 400, "{name}");
+        }
+        // And all is well afterwards.
+        assert_eq!(server.connect().await.post(PATH, &good).await.status, 200, "after {name}");
+    }
+}
+
+#[tokio::test]
+async fn a_content_type_may_have_parameters() {
+    let server = TestServer::start().await;
+    let body = overlapping().to_string();
+    let request = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_eq!(server.connect().await.send(&request).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_call() {
+    let server = TestServer::start().await;
+    let mut client = server.connect().await;
+    assert_eq!(client.post("/broken", &broken("panic")).await.status, 500);
+    assert_eq!(client.post("/broken", &broken("fine")).await.status, 200, "on the same connection");
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+    assert!(server.metrics().await.contains("network_guard_panics_total 1"));
+}
+
+#[tokio::test]
+async fn a_missing_cluster_is_asked_for_and_refused() {
+    let server = TestServer::start().await;
+    let mut deployment = fixture("ha", "deployment");
+    deployment["metadata"]["namespace"] = json!("shoot--local--unknown");
+    let answer = server.connect().await.post(PATH, &review(&deployment).to_string()).await.json();
+    assert_eq!(answer["response"]["allowed"], false);
+    assert!(
+        answer["response"]["status"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("there is no Cluster `shoot--local--unknown`")
+    );
+}
+
+#[tokio::test]
+async fn before_the_landscape_is_read_no_decision_is_made() {
+    let server = TestServer::with(Setup { synced: false, ..Setup::default() }).await;
+    let response = server.connect().await.post(PATH, &overlapping().to_string()).await;
+    assert_eq!(response.status, 503);
+    let ready = server.get(server.addresses.health, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("[-] landscape read"), "{ready}");
+    assert!(server.get(server.addresses.health, "/healthz").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn an_endless_body_is_cut_at_the_limit() {
+    let server = TestServer::start().await;
+    let mut client = server.connect().await;
+    client.stream.write_all(format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
+    let mut sent = 0_usize;
+    while client.stream.write_all(chunk.as_bytes()).await.is_ok() && client.stream.flush().await.is_ok() {
+        sent += 0x1_0000;
+        assert!(sent < 64 << 20, "nobody stops us");
+        // The answer comes while we still write.
+        if let Ok(Ok(response)) = tokio::time::timeout(Duration::from_millis(1), client.read()).await {
+            assert_eq!(response.status, 413);
+            break;
+        }
+    }
+    assert!(sent >= 7 << 20, "cut before the limit, after {sent} bytes");
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+}
+
+/// Many bodies that come a byte at a time hold next to no room, so a normal call does not wait for them.
+#[tokio::test]
+async fn slow_bodies_hold_up_nobody_and_end() {
+    let limits = Limits { bodies_in_flight_bytes: 7 << 20, body_timeout: Duration::from_secs(2), ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let mut slow = Vec::new();
+    for _ in 0..100 {
+        let mut client = server.connect().await;
+        client.stream.write_all(format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7000000\r\n\r\n{{").as_bytes()).await.unwrap();
+        client.stream.flush().await.unwrap();
+        slow.push(client);
+    }
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+    for mut client in slow {
+        assert_eq!(client.read().await.unwrap().status, 408);
+    }
+    assert!(server.metrics().await.contains(r#"network_guard_bodies_refused_total{reason="too-slow"} 100"#));
+}
+
+/// Bodies that fill the room: whoever finds none left is told when to come again, and memory stays bounded.
+#[tokio::test]
+async fn too_many_bodies_are_told_to_come_again() {
+    let limits = Limits { bodies_in_flight_bytes: 8 << 20, body_wait: Duration::from_millis(200), ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let head =
+        format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 7340032\r\n\r\n");
+    let mut hog = server.connect().await;
+    hog.stream.write_all(head.as_bytes()).await.unwrap();
+    hog.stream.write_all(&vec![b' '; 7_340_000]).await.unwrap();
+    hog.stream.flush().await.unwrap();
+
+    let mut other = server.connect().await;
+    other.stream.write_all(head.as_bytes()).await.unwrap();
+    let refused = loop {
+        let _ = other.stream.write_all(&vec![b' '; 1 << 16]).await;
+        let _ = other.stream.flush().await;
+        if let Ok(response) = tokio::time::timeout(Duration::from_millis(10), other.read()).await {
+            break response.unwrap();
+        }
+    };
+    assert_eq!(refused.status, 429);
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+
+    // A small body fits beside the hog, and once it is gone all is as before.
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+    drop(hog);
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+}
+
+#[tokio::test]
+async fn silent_peers_hold_up_nobody() {
+    let limits = Limits { handshake_timeout: Duration::from_millis(500), connections: 60, ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(server.addresses.webhooks).await.unwrap());
+    }
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+    for mut stream in silent {
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 8])).await;
+        assert!(matches!(ended, Ok(Ok(0) | Err(_))), "closed by the server");
+    }
+    assert!(
+        server.metrics().await.contains(r#"network_guard_connections_refused_total{reason="handshake-timeout"} 50"#)
+    );
+}
+
+#[tokio::test]
+async fn connections_over_the_cap_are_closed_at_once() {
+    let limits = Limits { connections: 3, ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(server.connect().await);
+    }
+    let mut over = TcpStream::connect(server.addresses.webhooks).await.unwrap();
+    let started = Instant::now();
+    assert!(matches!(over.read(&mut [0; 8]).await, Ok(0) | Err(_)));
+    assert!(started.elapsed() < Duration::from_secs(5), "closed, not timed out");
+    assert_eq!(open[0].post(PATH, &overlapping().to_string()).await.status, 200, "who is in stays in");
+    drop(open);
+    for _ in 0..100 {
+        if let Ok(mut client) = server.try_connect(&crate::support::client_config(&server.ca, None)).await {
+            assert_eq!(client.post(PATH, &overlapping().to_string()).await.status, 200);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("room never came back");
+}
+
+/// An idle connection is the caller's to close: an API server keeps it for 90 s and never repeats a POST.
+#[tokio::test]
+async fn idle_connections_stay_open() {
+    assert!(Limits::default().header_timeout > Duration::from_secs(90 + 10));
+    let limits = Limits { header_timeout: Duration::from_secs(3), ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        assert_eq!(client.post(PATH, &overlapping().to_string()).await.status, 200);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // Headers that never end do end.
+    client.stream.write_all(b"POST / HTTP/1.1\r\nHost:").await.unwrap();
+    client.stream.flush().await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(30), client.stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "closed by the server");
+}

@@ -1,0 +1,184 @@
+//! TLS: versions, protocols, client certificates, and certificates that change under load.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::{Timestamp, ToSpan};
+use network_guard::tls::{Authority, Issued};
+
+use crate::support::{DAY, PATH, Setup, TestServer, client_config, overlapping, write_pair};
+
+#[tokio::test]
+async fn speaks_http_1_over_tls_1_2_and_1_3() {
+    let server = TestServer::start().await;
+    for (version, is_offered) in [(&rustls::version::TLS12, true), (&rustls::version::TLS13, true)] {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        let ca = rustls::pki_types::CertificateDer::from_pem_slice(server.ca.certificate().as_bytes()).unwrap();
+        roots.add(ca).unwrap();
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // As an API server offers them.
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut client = server.try_connect(&config).await.unwrap();
+        assert_eq!(client.stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        assert_eq!(client.stream.get_ref().1.protocol_version(), Some(version.version));
+        assert_eq!(client.post(PATH, &overlapping().to_string()).await.status == 200, is_offered);
+    }
+    let mut config = client_config(&server.ca, None);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    assert!(server.try_connect(&config).await.is_err(), "HTTP/2 is not offered");
+}
+
+use rustls::pki_types::pem::PemObject as _;
+
+#[tokio::test]
+async fn only_clients_with_a_certificate_may_call_when_a_ca_is_given() {
+    let now = Timestamp::now();
+    let (good, other) = (Authority::new("good", now, DAY).unwrap(), Authority::new("other", now, DAY).unwrap());
+    let server = TestServer::with(Setup { client_ca: Some(good.certificate().to_owned()), ..Setup::default() }).await;
+    let issue = |ca: &Authority, at: Timestamp| ca.client("kube-apiserver", "x", at, DAY).unwrap();
+    let long_ago = now.checked_sub(240.hours()).unwrap();
+    let later = now.checked_add(240.hours()).unwrap();
+    let rows: [(&str, Option<Issued>, bool); 6] = [
+        ("none", None, false),
+        ("of the CA", Some(issue(&good, now)), true),
+        ("of another CA", Some(issue(&other, now)), false),
+        ("expired", Some(issue(&good, long_ago)), false),
+        ("not yet valid", Some(issue(&good, later)), false),
+        ("of a server", Some(good.server(&["x".to_owned()], now, DAY).unwrap()), false),
+    ];
+    for (name, certificate, accepted) in rows {
+        // With TLS 1.3 a client learns of its refusal with the first answer.
+        let config = client_config(&server.ca, certificate.as_ref());
+        let answered = match server.try_connect(&config).await {
+            Ok(mut client) => {
+                let body = overlapping().to_string();
+                let request = format!(
+                    "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                client.send(&request).await.is_ok_and(|response| response.status == 200)
+            }
+            Err(_) => false,
+        };
+        assert_eq!(answered, accepted, "{name}");
+    }
+}
+
+/// The serial number of the certificate that is served.
+async fn served(server: &TestServer) -> Vec<u8> {
+    let client = server.connect().await;
+    client.stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+async fn until_served_differs(server: &TestServer, before: &[u8]) {
+    for _ in 0..100 {
+        if served(server).await != before {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the certificate was not replaced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_is_served_without_dropping_a_connection() {
+    let server = Arc::new(TestServer::start().await);
+    let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (server, stop, calls) = (Arc::clone(&server), Arc::clone(&stop), Arc::clone(&calls));
+        callers.push(tokio::spawn(async move {
+            let body = overlapping().to_string();
+            let mut kept = server.connect().await;
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(kept.post(PATH, &body).await.status, 200);
+                assert_eq!(server.connect().await.post(PATH, &body).await.status, 200);
+                calls.fetch_add(2, Ordering::Relaxed);
+            }
+        }));
+    }
+    for _ in 0..3 {
+        let before = served(&server).await;
+        write_pair(&server.folder, &server.ca.server(&["localhost".to_owned()], Timestamp::now(), DAY).unwrap());
+        until_served_differs(&server, &before).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert!(calls.load(Ordering::Relaxed) > 20);
+}
+
+/// Half-written, mismatched, expired, not yet valid, empty, unreadable: the old pair is served on, and said so.
+#[tokio::test]
+async fn a_bad_pair_never_replaces_a_good_one() {
+    let server = TestServer::start().await;
+    let good = served(&server).await;
+    let now = Timestamp::now();
+    let names = ["localhost".to_owned()];
+    let issue = |at: Timestamp| server.ca.server(&names, at, DAY).unwrap();
+    let expired = issue(now.checked_sub(240.hours()).unwrap());
+    let later = issue(now.checked_add(240.hours()).unwrap());
+    let (one, two) = (issue(now), issue(now));
+    let half = &one.certificate[..one.certificate.len() / 2];
+    let rows: [(&str, Option<&str>, &str); 7] = [
+        ("mismatched", Some(&one.certificate), &two.key),
+        ("half a certificate", Some(half), &one.key),
+        ("half a key", Some(&one.certificate), &one.key[..one.key.len() / 2]),
+        ("expired", Some(&expired.certificate), &expired.key),
+        ("not yet valid", Some(&later.certificate), &later.key),
+        ("empty", Some(""), ""),
+        ("gone", None, &one.key),
+    ];
+    let refused = async || {
+        let metrics = server.metrics().await;
+        let line = metrics.lines().find(|line| line.contains(r#"reloads_total{reason="refused"}"#)).map(str::to_owned);
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    for (name, certificate, key) in rows {
+        let before = refused().await;
+        match certificate {
+            Some(text) => fs::write(server.folder.path().join("tls.crt"), text).unwrap(),
+            None => fs::remove_file(server.folder.path().join("tls.crt")).unwrap(),
+        }
+        fs::write(server.folder.path().join("tls.key"), key).unwrap();
+        for _ in 0..100 {
+            if refused().await > before {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(refused().await > before, "{name}: nobody noticed");
+        assert_eq!(served(&server).await, good, "{name}");
+        assert!(server.get(server.addresses.health, "/readyz").await.starts_with("HTTP/1.1 200"), "{name}");
+    }
+    // A good pair ends the trouble.
+    write_pair(&server.folder, &issue(now));
+    until_served_differs(&server, &good).await;
+}
+
+/// `/readyz` tells when the certificate has run out.
+#[tokio::test]
+async fn an_expired_certificate_is_not_ready() {
+    let server = TestServer::start().await;
+    let soon = Timestamp::now().checked_sub(24.hours()).unwrap().checked_add(4.seconds()).unwrap();
+    let before = served(&server).await;
+    write_pair(&server.folder, &server.ca.server(&["localhost".to_owned()], soon, DAY).unwrap());
+    until_served_differs(&server, &before).await;
+    for _ in 0..100 {
+        let ready = server.get(server.addresses.health, "/readyz").await;
+        if ready.starts_with("HTTP/1.1 503") {
+            assert!(ready.contains("[-] certificate valid"), "{ready}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("still ready");
+}
