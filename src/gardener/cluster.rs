@@ -264,13 +264,13 @@ mod tests {
 
     use super::*;
 
-    fn parse(spec: serde_json::Value) -> Result<ClusterFacts, Vec<String>> {
+    fn parse(spec: &serde_json::Value) -> Result<ClusterFacts, Vec<String>> {
         ClusterFacts::parse(&spec.to_string()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn joins_spec_and_status_without_duplicates() {
-        let facts = parse(json!({
+        let facts = parse(&json!({
             "seed": {"spec": {"networks": {"pods": "10.64.0.0/11", "services": "10.96.0.0/11"}}},
             "shoot": {
                 "spec": {
@@ -333,7 +333,7 @@ mod tests {
                 ],
             ),
         ] {
-            assert_eq!(parse(spec).unwrap_err(), want, "{name}");
+            assert_eq!(parse(&spec).unwrap_err(), want, "{name}");
         }
     }
 
@@ -357,7 +357,7 @@ mod tests {
                 spec["shoot"]["spec"]["controlPlane"] =
                     json!({"highAvailability": {"failureTolerance": {"type": tolerance}}});
             }
-            assert_eq!(parse(spec).unwrap().expected_vpn, want, "{name}");
+            assert_eq!(parse(&spec).unwrap().expected_vpn, want, "{name}");
         }
     }
 }

@@ -144,11 +144,11 @@ fn apply(event: watcher::Event<ClusterObject>, landscape: &Landscape, listing: &
 
 /// Whether the API server does not take the request as it is, which is how one without streaming lists answers.
 fn is_refused(error: &watcher::Error) -> bool {
-    let status = match error {
-        watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        _ => return false,
+    let (watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return false;
     };
     matches!(status.code, 400 | 422)
 }
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    fn cluster(name: &str, nodes: Value) -> Value {
+    fn cluster(name: &str, nodes: &Value) -> Value {
         json!({
             "apiVersion": "extensions.gardener.cloud/v1alpha1",
             "kind": "Cluster",
@@ -245,13 +245,13 @@ mod tests {
             "apiVersion": "extensions.gardener.cloud/v1alpha1",
             "kind": "ClusterList",
             "metadata": {"resourceVersion": "9"},
-            "items": [cluster("a", json!("10.250.0.0/16")), cluster("b", json!(5)), {"metadata": {"name": "c"}}],
+            "items": [cluster("a", &json!("10.250.0.0/16")), cluster("b", &json!(5)), {"metadata": {"name": "c"}}],
         });
         let list: ObjectList<ClusterObject> = serde_json::from_str(&list.to_string()).unwrap();
         let good: Vec<bool> = list.items.iter().map(|object| object.record.is_ok()).collect();
         assert_eq!(good, [true, false, false], "a bad object keeps its place and its reason");
 
-        let event = format!(r#"{{"type":"ADDED","object":{}}}"#, cluster("a", json!("10.250.0.0/16")));
+        let event = format!(r#"{{"type":"ADDED","object":{}}}"#, cluster("a", &json!("10.250.0.0/16")));
         let WatchEvent::Added(object) = serde_json::from_str::<WatchEvent<ClusterObject>>(&event).unwrap() else {
             panic!("not an addition");
         };
@@ -263,7 +263,7 @@ mod tests {
     fn a_list_replaces_all_at_once() {
         let landscape = Landscape::default();
         let object = |name: &str| -> ClusterObject {
-            serde_json::from_str(&cluster(name, json!("10.250.0.0/16")).to_string()).unwrap()
+            serde_json::from_str(&cluster(name, &json!("10.250.0.0/16")).to_string()).unwrap()
         };
         let mut listing = Vec::new();
         let mut send = |event| apply(event, &landscape, &mut listing);

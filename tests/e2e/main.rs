@@ -10,3 +10,4 @@ mod lifecycle;
 mod overlap;
 mod parity;
 mod registration;
+mod reviews;

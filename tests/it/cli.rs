@@ -1,6 +1,7 @@
 //! The program as people meet it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use assert_cmd::Command;
 
@@ -101,7 +102,6 @@ fn certificates_are_made_for_the_names_that_were_asked_for() {
     for name in ["ca.crt", "tls.crt", "tls.key"] {
         assert!(fs::read_to_string(out.join(name)).unwrap().starts_with("-----BEGIN"), "{name}");
     }
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(fs::metadata(out.join("tls.key")).unwrap().permissions().mode() & 0o777, 0o600);
     let text = fs::read(out.join("tls.crt")).unwrap();
     let (_, pem) = x509_parser::pem::parse_x509_pem(&text).unwrap();

@@ -128,8 +128,8 @@ async fn play(name: &str, acts: Vec<Act>, want: &[&str]) -> Vec<String> {
     }
     watching.abort();
     server.abort();
-    let seen = script.seen.lock().unwrap().clone();
-    seen
+
+    script.seen.lock().unwrap().clone()
 }
 
 #[tokio::test]

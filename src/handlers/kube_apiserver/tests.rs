@@ -199,7 +199,7 @@ fn every_case() {
         (
             "overlap by a node network in status only",
             Call::new("ha", "ha").cluster(|spec| {
-                spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.65.0.0/16"])
+                spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.65.0.0/16"]);
             }),
             "injected",
             &injected_rule,
@@ -282,7 +282,7 @@ fn every_case() {
         (
             "foreign container",
             Call::overlapping().pod(|pod| {
-                pod["containers"].as_array_mut().unwrap().push(json!({"name": "envoy-proxy", "image": "x"}))
+                pod["containers"].as_array_mut().unwrap().push(json!({"name": "envoy-proxy", "image": "x"}));
             }),
             "refused",
             &["deny overlap/name-taken"],
@@ -301,7 +301,7 @@ fn every_case() {
         (
             "foreign egress selector",
             Call::overlapping().pod(|pod| {
-                pod["containers"][0]["args"].as_array_mut().unwrap().push(json!("--egress-selector-config-file=/x"))
+                pod["containers"][0]["args"].as_array_mut().unwrap().push(json!("--egress-selector-config-file=/x"));
             }),
             "refused",
             &["deny overlap/name-taken"],
@@ -320,7 +320,7 @@ fn every_case() {
         (
             "foreign container without overlap",
             Call::new("ha", "ha").pod(|pod| {
-                pod["containers"].as_array_mut().unwrap().push(json!({"name": "envoy-proxy", "image": "x"}))
+                pod["containers"].as_array_mut().unwrap().push(json!({"name": "envoy-proxy", "image": "x"}));
             }),
             "none",
             &[],
@@ -654,7 +654,7 @@ fn disturbed() -> impl Strategy<Value = Value> {
 }
 
 fn disturb(object: &mut Value, change: usize, at: prop::sample::Index) {
-    fn element<'v>(list: &'v mut Value, at: prop::sample::Index) -> Option<(&'v mut Vec<Value>, usize)> {
+    fn element(list: &mut Value, at: prop::sample::Index) -> Option<(&mut Vec<Value>, usize)> {
         let list = list.as_array_mut().filter(|list| !list.is_empty())?;
         let index = at.index(list.len());
         Some((list, index))
