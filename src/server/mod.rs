@@ -10,6 +10,8 @@
 
 mod accept;
 mod body;
+#[cfg(feature = "bench")]
+mod fixed;
 mod health;
 mod metrics;
 mod review;

@@ -1,0 +1,39 @@
+//! Time of one call without network, and of the network mapping.
+
+mod support;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput};
+use network_guard::net::{Cidr, NetworkKind, map_networks};
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let scene = support::Scene::new();
+    let mut group = criterion.benchmark_group("handler");
+    for (name, body) in [
+        ("create", support::create()),
+        ("create-lean", support::create_lean()),
+        ("update", support::update()),
+        ("adversarial", support::adversarial()),
+    ] {
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("{name} ({} bytes)", body.len()), |b| {
+            b.iter(|| scene.call(black_box(body.as_bytes())));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("netmap");
+    for count in [1_u32, 16, 1_000] {
+        // From the narrowest to the widest, so that there is something to sort.
+        let networks: Vec<Cidr> = (0..count)
+            .map(|i| Cidr::v4(0x0a00_0000 + (i << 12), 20 + u8::try_from((count - i) % 9).unwrap()).unwrap())
+            .collect();
+        group.bench_function(format!("{count} networks"), |b| {
+            b.iter(|| map_networks(NetworkKind::Nodes, black_box(&networks)).unwrap());
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}

@@ -1,0 +1,182 @@
+//! Resident memory of `serve seed` with 10,000 Clusters of about 20 kB, and its peak while loading them: once from a
+//! streaming list, once from pages. The API server is a stub that sends bytes made beforehand.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use network_guard::tls::Authority;
+use serde_json::{Value, json};
+
+const CLUSTERS: usize = 10_000;
+
+/// A Cluster as gardenlet writes it, with managed fields that bring it to the usual 20 kB.
+fn cluster(number: usize) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha-overlap/cluster.json");
+    let mut cluster: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    cluster["metadata"]["name"] = json!(format!("shoot--project--cluster-{number}"));
+    cluster["metadata"]["resourceVersion"] = json!("1");
+    cluster["metadata"]["managedFields"] =
+        json!([{"manager": "gardenlet", "fieldsV1": {"f:spec": "x".repeat(16_000)}}]);
+    cluster.to_string()
+}
+
+/// Answers lists and watches of Clusters; nothing happens after the first list.
+fn stub(clusters: Arc<Vec<String>>, streams: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let clusters = Arc::clone(&clusters);
+            // A connection that ends early ends its thread, and that is all.
+            std::thread::spawn(move || drop(answer(stream, &clusters, streams)));
+        }
+    });
+    port
+}
+
+fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io::Result<()> {
+    loop {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let parameter = |name: &str| -> Option<usize> {
+            head.split(['?', '&', ' ']).find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+        };
+        if head.contains("sendInitialEvents=true") && !streams {
+            let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":422,"reason":"Invalid","message":"no streaming lists"}"#;
+            write!(
+                stream,
+                "HTTP/1.1 422 x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{status}",
+                status.len()
+            )?;
+        } else if head.contains("watch=true") {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")?;
+            if head.contains("sendInitialEvents=true") {
+                for cluster in clusters {
+                    writeln!(stream, r#"{{"type":"ADDED","object":{cluster}}}"#)?;
+                }
+                writeln!(
+                    stream,
+                    r#"{{"type":"BOOKMARK","object":{{"kind":"Cluster","apiVersion":"extensions.gardener.cloud/v1alpha1","metadata":{{"resourceVersion":"1","annotations":{{"k8s.io/initial-events-end":"true"}}}}}}}}"#
+                )?;
+            }
+            std::thread::sleep(Duration::from_secs(3600));
+        } else {
+            let from = parameter("continue").unwrap_or(0);
+            let to = (from + parameter("limit").unwrap_or(CLUSTERS)).min(clusters.len());
+            let next = if to < clusters.len() { to.to_string() } else { String::new() };
+            let body = format!(
+                r#"{{"kind":"ClusterList","apiVersion":"extensions.gardener.cloud/v1alpha1","metadata":{{"resourceVersion":"1","continue":"{next}"}},"items":[{}]}}"#,
+                clusters[from..to].join(",")
+            );
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )?;
+        }
+    }
+}
+
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Resident memory in KiB, now and at its peak, and the time until ready.
+fn load(folder: &Path, clusters: &Arc<Vec<String>>, streams: bool) -> (u64, u64, Duration) {
+    let api = stub(Arc::clone(clusters), streams);
+    let health = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let kubeconfig = folder.join("kubeconfig");
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "x", "cluster": {"server": format!("http://127.0.0.1:{api}")}}],
+        "users": [{"name": "x", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+    });
+    fs::write(&kubeconfig, config.to_string()).unwrap();
+    let started = Instant::now();
+    let child = Command::new(env!("CARGO_BIN_EXE_network-guard"))
+        .args(["serve", "seed", "--bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0"])
+        .arg(format!("--health-bind-address=127.0.0.1:{health}"))
+        .arg(format!("--cert-dir={}", folder.display()))
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let guard = Guard(child);
+    while !ready(health) {
+        assert!(started.elapsed() < Duration::from_secs(120), "not ready");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let took = started.elapsed();
+    // The allocator gives back what the list needed.
+    std::thread::sleep(Duration::from_secs(3));
+    let status = fs::read_to_string(format!("/proc/{}/status", guard.0.id())).unwrap();
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap()
+    };
+    (field("VmRSS:"), field("VmHWM:"), took)
+}
+
+fn ready(port: u16) -> bool {
+    let mut answer = String::new();
+    TcpStream::connect(("127.0.0.1", port))
+        .and_then(|mut stream| {
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+            stream.read_to_string(&mut answer)
+        })
+        .is_ok_and(|_| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// The time of a bare download that throws everything away.
+fn bare_download(clusters: &Arc<Vec<String>>) -> Duration {
+    let port = stub(Arc::clone(clusters), true);
+    let started = Instant::now();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET /?watch=true&sendInitialEvents=true HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let (mut buffer, mut left) = (vec![0; 1 << 16], clusters.iter().map(String::len).sum::<usize>());
+    while left > 0 {
+        left = left.saturating_sub(stream.read(&mut buffer).unwrap());
+    }
+    started.elapsed()
+}
+
+fn main() {
+    let folder = std::env::temp_dir().join(format!("network-guard-memory-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let ca = Authority::new("bench CA", Timestamp::now(), day).unwrap();
+    let leaf = ca.server(&["127.0.0.1".to_owned()], Timestamp::now(), day).unwrap();
+    fs::write(folder.join("tls.crt"), leaf.certificate).unwrap();
+    fs::write(folder.join("tls.key"), leaf.key).unwrap();
+
+    let none = Arc::new(Vec::new());
+    let all: Arc<Vec<String>> = Arc::new((0..CLUSTERS).map(cluster).collect());
+    let megabytes = all.iter().map(String::len).sum::<usize>() >> 20;
+    println!("resident memory of serve seed, KiB; {CLUSTERS} Clusters are {megabytes} MiB of JSON\n");
+    println!("{:<24}{:>10}{:>10}{:>12}", "", "now", "peak", "ready, ms");
+    let mut show = |name: &str, (now, peak, took): (u64, u64, Duration)| {
+        println!("{name:<24}{now:>10}{peak:>10}{:>12}", took.as_millis());
+    };
+    show("no Cluster", load(&folder, &none, true));
+    show("streaming list", load(&folder, &all, true));
+    show("pages", load(&folder, &all, false));
+    println!("{:<24}{:>10}{:>10}{:>12}", "a bare download", "", "", bare_download(&all).as_millis());
+    let _ = fs::remove_dir_all(&folder);
+}

@@ -1,0 +1,77 @@
+//! The bodies that all benchmarks use, and one call of the handler.
+
+#![allow(dead_code, reason = "each benchmark uses its part")]
+#![allow(unreachable_pub, reason = "a benchmark has no outside")]
+
+use network_guard::admission::{self, Answers, Handler, Step};
+use network_guard::gardener::ClusterFacts;
+use network_guard::handlers::KubeApiserver;
+use network_guard::landscape::Snapshot;
+use network_guard::overlap::Settings;
+use serde_json::{Value, json};
+
+fn file(path: &str) -> String {
+    let path = format!("{}/tests/fixtures/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).expect(&path)
+}
+
+/// gardenlet's first write, as a real API server sends it.
+pub fn create() -> String {
+    file("reviews/create.json")
+}
+
+/// A later write, with status and the managed fields of two writers, as a real API server sends it.
+pub fn update() -> String {
+    file("reviews/update.json")
+}
+
+/// The first write without managed fields, as API servers before 1.22 and some clients send it.
+pub fn create_lean() -> String {
+    let mut review: Value = serde_json::from_str(&create()).unwrap();
+    review["request"]["object"]["metadata"].as_object_mut().unwrap().remove("managedFields");
+    review.to_string()
+}
+
+/// 1,500 environment variables, 1,000 volumes and 5,000 annotations, filled up to about 3 MiB.
+pub fn adversarial() -> String {
+    let mut review: Value = serde_json::from_str(&create()).unwrap();
+    let object = &mut review["request"]["object"];
+    let filler = "x".repeat(390);
+    for i in 0..5_000 {
+        object["metadata"]["annotations"][format!("example.org/annotation-{i}")] = json!(filler);
+    }
+    let pod = &mut object["spec"]["template"]["spec"];
+    let env: Vec<Value> = (0..1_500).map(|i| json!({"name": format!("VARIABLE_{i}"), "value": filler})).collect();
+    pod["containers"][0]["env"] = json!(env);
+    for i in 0..1_000 {
+        let volume =
+            json!({"name": format!("volume-{i}"), "configMap": {"name": format!("{filler}-{i}"), "defaultMode": 420}});
+        pod["volumes"].as_array_mut().unwrap().push(volume);
+    }
+    review.to_string()
+}
+
+/// What a call needs besides its body.
+pub struct Scene {
+    handler: KubeApiserver,
+    snapshot: Snapshot,
+}
+
+impl Scene {
+    /// A landscape in which the Shoot of the bodies overlaps its Seed.
+    pub fn new() -> Self {
+        let cluster: Value = serde_json::from_str(&file("gardener/ha-overlap/cluster.json")).unwrap();
+        let mut snapshot = Snapshot::default();
+        snapshot.put_cluster("shoot--local--ha", ClusterFacts::parse(&cluster["spec"].to_string()));
+        Self { handler: KubeApiserver::new(&Settings::default()), snapshot }
+    }
+
+    /// Bytes to bytes: all that is ours in a call.
+    pub fn call(&self, body: &[u8]) -> Vec<u8> {
+        let request = admission::decode(body).unwrap();
+        match self.handler.review(&request, &self.snapshot, &Answers::default()) {
+            Step::Done(verdict) => admission::encode(&request, &verdict),
+            step => panic!("no decision: {step:?}"),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Fixed answers, the ceiling of what this stack can do: the body is read and nothing is done with it. Only built for
+//! benchmarks.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::{HeaderValue, header};
+use tokio::sync::Semaphore;
+
+use super::{Limits, body};
+
+#[derive(Clone)]
+struct Edge {
+    limits: Arc<Limits>,
+    room: Arc<Semaphore>,
+    answer: Arc<OnceLock<Bytes>>,
+}
+
+/// `/fixed` answers as if nothing had to be done. `/fixed-same` answers with the bytes of the first body that it was
+/// sent, so that a benchmark can have it answer exactly what a handler would.
+pub(super) fn add(router: Router, limits: Arc<Limits>, room: Arc<Semaphore>) -> Router {
+    let edge = |answer| Edge { limits: Arc::clone(&limits), room: Arc::clone(&room), answer: Arc::new(answer) };
+    let allowed =
+        br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"x","allowed":true}}"#;
+    router
+        .route("/fixed", post(fixed).with_state(edge(OnceLock::from(Bytes::from_static(allowed)))))
+        .route("/fixed-same", post(fixed).with_state(edge(OnceLock::new())))
+}
+
+async fn fixed(State(edge): State<Edge>, request: Request) -> Response {
+    let (parts, http_body) = request.into_parts();
+    match body::read(&parts.headers, http_body, &edge.limits, &edge.room).await {
+        Err(refusal) => refusal.answer().0.into_response(),
+        Ok(held) => {
+            let answer = edge.answer.get_or_init(|| Bytes::from(held.bytes)).clone();
+            let mut response = Response::new(Body::from(answer));
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+    }
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Prints all figures: time, allocations, instructions, CPU against fixed answers and a Go peer, memory.
+# No timing is asserted: machines are shared and noisy. Compare ratios of one run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+section() { printf '\n=== %s ===\n\n' "$1"; }
+
+section "one call, and the network mapping (criterion)"
+cargo bench --quiet --features bench --bench handler -- --warm-up-time 1 --measurement-time 3 2>/dev/null |
+  grep -E '^(handler|netmap)|time:|thrpt:' || true
+section "allocations and instructions"
+cargo bench --quiet --features bench --bench counts
+section "side by side"
+cargo bench --quiet --features bench --bench side_by_side
+section "memory"
+cargo bench --quiet --features bench --bench memory
+section "size"
+cargo build --release --quiet
+ls -l target/release/network-guard | awk '{printf "release binary: %.1f MB\n", $5 / 1e6}'
