@@ -171,7 +171,7 @@ fn main() {
     let megabytes = all.iter().map(String::len).sum::<usize>() >> 20;
     println!("resident memory of serve seed, KiB; {CLUSTERS} Clusters are {megabytes} MiB of JSON\n");
     println!("{:<24}{:>10}{:>10}{:>12}", "", "now", "peak", "ready, ms");
-    let mut show = |name: &str, (now, peak, took): (u64, u64, Duration)| {
+    let show = |name: &str, (now, peak, took): (u64, u64, Duration)| {
         println!("{name:<24}{now:>10}{peak:>10}{:>12}", took.as_millis());
     };
     show("no Cluster", load(&folder, &none, true));

@@ -17,6 +17,12 @@ impl Patch {
     }
 }
 
+/// Room for the pointers that we write, so that they do not grow while they are written.
+const LONGEST_USUAL_POINTER: usize = 128;
+
+/// Room for a patch of the usual size: Envoy's configuration is most of it.
+const USUAL_PATCH: usize = 8 << 10;
+
 /// A JSON Pointer (RFC 6901) under construction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pointer(String);
@@ -24,7 +30,9 @@ pub struct Pointer(String);
 impl Pointer {
     /// The pointer to a member that is reached by names, `/`-separated and without characters to escape.
     pub fn to(path: &'static str) -> Self {
-        Self(path.to_owned())
+        let mut pointer = String::with_capacity(LONGEST_USUAL_POINTER);
+        pointer.push_str(path);
+        Self(pointer)
     }
 
     /// Descends to a member by its name.
@@ -88,13 +96,29 @@ impl PatchBuilder {
     }
 
     fn push(&mut self, op: &str, at: &Pointer, value: Option<&str>) {
-        let before = if self.json.is_empty() { '[' } else { ',' };
-        // A pointer may carry any character that a key has, so it is written as a JSON string like any other.
-        let path = serde_json::to_string(&at.0).expect("a string is always valid JSON");
-        let _ = match value {
-            Some(value) => write!(self.json, r#"{before}{{"op":"{op}","path":{path},"value":{value}}}"#),
-            None => write!(self.json, r#"{before}{{"op":"{op}","path":{path}}}"#),
-        };
+        if self.json.is_empty() {
+            self.json.reserve(USUAL_PATCH);
+            self.json.push('[');
+        } else {
+            self.json.push(',');
+        }
+        for part in [r#"{"op":""#, op, r#"","path":"#] {
+            self.json.push_str(part);
+        }
+        let is_plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
+        if at.0.bytes().all(is_plain) {
+            self.json.push('"');
+            self.json.push_str(&at.0);
+            self.json.push('"');
+        } else {
+            // A pointer may carry any character that a key has.
+            self.json.push_str(&serde_json::to_string(&at.0).expect("a string is always valid JSON"));
+        }
+        if let Some(value) = value {
+            self.json.push_str(r#","value":"#);
+            self.json.push_str(value);
+        }
+        self.json.push('}');
     }
 }
 

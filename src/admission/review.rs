@@ -1,14 +1,14 @@
 //! Reading an AdmissionReview.
 //!
-//! Only the envelope is read; `object` and `oldObject` stay raw JSON text inside the request body. Unknown fields are
+//! Only the envelope is read; `object` and `oldObject` stay JSON text inside the request body. Unknown fields are
 //! skipped, a field that occurs twice is an error, and nothing is copied unless a string has escapes.
 
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::gardener::Text;
+use crate::gardener::members::Members;
+use crate::gardener::{Text, excerpt};
 
 /// The request inside a review, borrowed from the body.
 #[derive(Debug)]
@@ -31,10 +31,11 @@ pub struct Request<'a> {
     pub user: Text<'a>,
     /// Whether the result will be thrown away.
     pub dry_run: bool,
-    /// The object as it will be stored; absent on DELETE.
-    pub object: Option<&'a RawValue>,
-    /// The object as it is stored; only on UPDATE and DELETE.
-    pub old_object: Option<&'a RawValue>,
+    /// The text of the object as it will be stored; absent on DELETE. It ends where it should, but only who reads it
+    /// knows whether it is JSON.
+    pub object: Option<&'a str>,
+    /// The text of the object as it is stored; only on UPDATE and DELETE.
+    pub old_object: Option<&'a str>,
 }
 
 /// What is about to happen to the object.
@@ -69,9 +70,40 @@ pub enum BadReview {
     /// Not UTF-8.
     #[error("the body is not UTF-8: {0}")]
     NotUtf8(#[from] std::str::Utf8Error),
-    /// Not JSON, or JSON of another shape.
+    /// Not JSON.
     #[error("the body is not an AdmissionReview: {0}")]
-    NotJson(#[from] serde_json::Error),
+    NotJson(serde_json::Error),
+    /// JSON, but not an object.
+    #[error("the body is not an AdmissionReview: a JSON object was expected")]
+    NotAnObject,
+    /// A field is missing.
+    #[error("the AdmissionReview has no `request.{field}`")]
+    Missing {
+        /// The field.
+        field: &'static str,
+    },
+    /// A field is there twice, and nobody can tell which one counts.
+    #[error("the AdmissionReview has `{field}` twice")]
+    Twice {
+        /// The field.
+        field: &'static str,
+    },
+    /// A field has another shape.
+    #[error("the AdmissionReview has a wrong `{field}`: {error}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// A name is longer than any name can be.
+    #[error("`request.{field}` has {length} bytes, more than a name can have")]
+    TooLong {
+        /// The field.
+        field: &'static str,
+        /// Its length.
+        length: usize,
+    },
     /// Another kind or version.
     #[error("expected apiVersion `admission.k8s.io/v1` and kind `AdmissionReview`, got `{api_version}` and `{kind}`")]
     OtherKind {
@@ -86,40 +118,6 @@ pub enum BadReview {
     /// An answer could not be matched to its call.
     #[error("`request.uid` is empty")]
     NoUid,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    api_version: Option<Text<'a>>,
-    #[serde(borrow)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    request: Option<WireRequest<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireRequest<'a> {
-    #[serde(borrow)]
-    uid: Text<'a>,
-    #[serde(borrow)]
-    resource: WireResource<'a>,
-    #[serde(borrow, default)]
-    sub_resource: Text<'a>,
-    #[serde(borrow, default)]
-    name: Text<'a>,
-    #[serde(borrow, default)]
-    namespace: Text<'a>,
-    operation: Operation,
-    #[serde(borrow)]
-    user_info: Option<WireUser<'a>>,
-    dry_run: Option<bool>,
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow)]
-    old_object: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -139,28 +137,103 @@ struct WireUser<'a> {
 /// Reads the body of an admission call.
 pub fn decode(body: &[u8]) -> Result<Request<'_>, BadReview> {
     // One check of the whole body is cheaper than one for each string and each raw value.
-    let wire: Wire<'_> = serde_json::from_str(std::str::from_utf8(body)?)?;
-    let (api_version, kind) = (wire.api_version.unwrap_or_default(), wire.kind.unwrap_or_default());
-    if &*api_version != "admission.k8s.io/v1" || &*kind != "AdmissionReview" {
-        return Err(BadReview::OtherKind { api_version: api_version.to_string(), kind: kind.to_string() });
+    let text = std::str::from_utf8(body)?;
+    let (mut api_version, mut kind, mut request) = (None, None, None);
+    let mut members = Members::of(text).map_err(|_| BadReview::malformed(text))?;
+    while let Some((key, value)) = members.next().map_err(|_| BadReview::malformed(text))? {
+        match &*key {
+            "apiVersion" => once(&mut api_version, "apiVersion", value)?,
+            "kind" => once(&mut kind, "kind", value)?,
+            "request" => once(&mut request, "request", value)?,
+            _ => {}
+        }
     }
-    let request = wire.request.ok_or(BadReview::NoRequest)?;
+    let api_version: Text<'_> = optional("apiVersion", api_version)?;
+    let kind: Text<'_> = optional("kind", kind)?;
+    if &*api_version != "admission.k8s.io/v1" || &*kind != "AdmissionReview" {
+        return Err(BadReview::OtherKind { api_version: excerpt(&api_version), kind: excerpt(&kind) });
+    }
+    let request = request.filter(|value| *value != "null").ok_or(BadReview::NoRequest)?;
+    decode_request(request)
+}
+
+fn decode_request(text: &str) -> Result<Request<'_>, BadReview> {
+    let mut found: [Option<&str>; FIELDS.len()] = Default::default();
+    let malformed = |_| BadReview::malformed(text);
+    let mut members = Members::of(text).map_err(malformed)?;
+    while let Some((key, value)) = members.next().map_err(malformed)? {
+        if let Some(field) = FIELDS.iter().position(|field| *field == &*key) {
+            once(&mut found[field], FIELDS[field], value)?;
+        }
+    }
+    let [uid, resource, sub_resource, name, namespace, operation, user, dry_run, object, old_object] = found;
+    let resource: WireResource<'_> = required("resource", resource)?;
+    let user: Option<WireUser<'_>> = optional("userInfo", user)?;
+    let request = Request {
+        uid: required("uid", uid)?,
+        group: resource.group,
+        resource: resource.resource,
+        sub_resource: optional("subResource", sub_resource)?,
+        name: optional("name", name)?,
+        namespace: optional("namespace", namespace)?,
+        operation: required("operation", operation)?,
+        user: user.map(|user| user.username).unwrap_or_default(),
+        dry_run: optional::<Option<bool>>("dryRun", dry_run)?.unwrap_or(false),
+        object: object.filter(|value| *value != "null"),
+        old_object: old_object.filter(|value| *value != "null"),
+    };
     if request.uid.is_empty() {
         return Err(BadReview::NoUid);
     }
-    Ok(Request {
-        uid: request.uid,
-        group: request.resource.group,
-        resource: request.resource.resource,
-        sub_resource: request.sub_resource,
-        name: request.name,
-        namespace: request.namespace,
-        operation: request.operation,
-        user: request.user_info.map(|user| user.username).unwrap_or_default(),
-        dry_run: request.dry_run.unwrap_or(false),
-        object: request.object,
-        old_object: request.old_object,
-    })
+    for (field, value) in [
+        ("uid", &request.uid),
+        ("resource.group", &request.group),
+        ("resource.resource", &request.resource),
+        ("subResource", &request.sub_resource),
+        ("name", &request.name),
+        ("namespace", &request.namespace),
+    ] {
+        if value.len() > LONGEST_NAME {
+            return Err(BadReview::TooLong { field, length: value.len() });
+        }
+    }
+    Ok(request)
+}
+
+/// The fields of a request that are read, in the order in which [`decode_request`] takes them.
+const FIELDS: [&str; 10] =
+    ["uid", "resource", "subResource", "name", "namespace", "operation", "userInfo", "dryRun", "object", "oldObject"];
+
+/// The longest name that Kubernetes knows, in bytes: a DNS subdomain (RFC 1123).
+const LONGEST_NAME: usize = 253;
+
+fn once<'a>(found: &mut Option<&'a str>, field: &'static str, value: &'a str) -> Result<(), BadReview> {
+    match found.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(BadReview::Twice { field }),
+    }
+}
+
+fn required<'a, T: Deserialize<'a>>(field: &'static str, value: Option<&'a str>) -> Result<T, BadReview> {
+    let value = value.ok_or(BadReview::Missing { field })?;
+    serde_json::from_str(value).map_err(|error| BadReview::Field { field, error: excerpt(&error.to_string()) })
+}
+
+fn optional<'a, T: Deserialize<'a> + Default>(field: &'static str, value: Option<&'a str>) -> Result<T, BadReview> {
+    match value {
+        None | Some("null") => Ok(T::default()),
+        value => required(field, value),
+    }
+}
+
+impl BadReview {
+    /// Says where a text is not JSON. Reading it once more, slower, is worth it only now.
+    fn malformed(text: &str) -> Self {
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Err(error) => Self::NotJson(error),
+            Ok(_) => Self::NotAnObject,
+        }
+    }
 }
 
 impl fmt::Display for Operation {
@@ -207,7 +280,7 @@ mod tests {
         assert_eq!(request.operation, Operation::Update);
         assert_eq!(&*request.user, "gardenlet");
         assert!(!request.dry_run);
-        assert_eq!(request.object.unwrap().get(), r#"{"metadata":{"name":"kube-apiserver"},"n":1.0}"#);
+        assert_eq!(request.object.unwrap(), r#"{"metadata":{"name":"kube-apiserver"},"n":1.0}"#);
         assert!(request.old_object.is_some());
     }
 
@@ -221,15 +294,22 @@ mod tests {
             ("no kind", |r| drop(r.as_object_mut().unwrap().remove("kind")), "expected apiVersion"),
             ("no request", |r| drop(r.as_object_mut().unwrap().remove("request")), "has no `request`"),
             ("null request", |r| r["request"] = Value::Null, "has no `request`"),
-            ("request is a list", |r| r["request"] = json!([]), "not an AdmissionReview"),
-            ("no uid", |r| drop(r["request"].as_object_mut().unwrap().remove("uid")), "missing field `uid`"),
+            ("request is a list", |r| r["request"] = json!([]), "a JSON object was expected"),
+            ("endless uid", |r| r["request"]["uid"] = json!("x".repeat(254)), "`request.uid` has 254 bytes"),
+            (
+                "endless namespace",
+                |r| r["request"]["namespace"] = json!("x".repeat(1 << 20)),
+                "more than a name can have",
+            ),
+            ("endless version", |r| r["apiVersion"] = json!("x".repeat(1 << 20)), "xxx..."),
+            ("no uid", |r| drop(r["request"].as_object_mut().unwrap().remove("uid")), "no `request.uid`"),
             ("empty uid", |r| r["request"]["uid"] = json!(""), "`request.uid` is empty"),
             ("uid is a number", |r| r["request"]["uid"] = json!(5), "expected a string"),
             ("unknown operation", |r| r["request"]["operation"] = json!("PATCH"), "unknown variant `PATCH`"),
             (
                 "no resource",
                 |r| drop(r["request"].as_object_mut().unwrap().remove("resource")),
-                "missing field `resource`",
+                "no `request.resource`",
             ),
         ];
         for (name, change, want) in rows {
@@ -238,6 +318,7 @@ mod tests {
             let body = review.to_string();
             let error = decode(body.as_bytes()).expect_err(name).to_string();
             assert!(error.contains(want), "{name}: {error}");
+            assert!(error.len() < 1_000, "{name}: an answer of {} bytes", error.len());
         }
     }
 

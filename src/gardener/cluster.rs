@@ -148,7 +148,11 @@ impl ClusterFacts {
                     "." => "spec".to_owned(),
                     path => format!("spec.{path}"),
                 };
-                vec![FieldError { path, value: String::new(), problem: error.into_inner().to_string() }]
+                vec![FieldError {
+                    path,
+                    value: String::new(),
+                    problem: super::excerpt(&error.into_inner().to_string()),
+                }]
             })?;
         Self::from_spec(spec)
     }
@@ -236,7 +240,7 @@ impl Shoot {
 }
 
 impl FieldError {
-    fn missing(path: &str) -> Self {
+    pub(super) fn missing(path: &str) -> Self {
         Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
     }
 }
@@ -244,7 +248,7 @@ impl FieldError {
 fn read(text: &str, path: String, errors: &mut Vec<FieldError>) -> Option<Cidr> {
     text.parse()
         .map_err(|problem: crate::net::ParseCidrError| {
-            errors.push(FieldError { path, value: format!("{text:?}"), problem: problem.to_string() });
+            errors.push(FieldError { path, value: super::excerpt(&format!("{text:?}")), problem: problem.to_string() });
         })
         .ok()
 }

@@ -4,34 +4,86 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::Text;
+use super::members::{Malformed, Members};
+use super::{FieldError, Text, excerpt};
 
 /// A Deployment, borrowed from the review that carries it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Deployment<'a> {
     /// `metadata`.
-    #[serde(borrow)]
     pub metadata: Metadata<'a>,
     /// `spec`.
-    #[serde(borrow)]
     pub spec: Spec<'a>,
 }
 
 /// `metadata` of the Deployment.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub struct Metadata<'a> {
     /// `metadata.name`; empty while an API server still has to generate it.
-    #[serde(borrow, default)]
     pub name: Text<'a>,
     /// `metadata.labels`, those that tell Shoot API servers from other Deployments.
-    #[serde(borrow)]
     pub labels: Option<Labels<'a>>,
     /// `metadata.annotations`, ours.
-    #[serde(borrow)]
     pub annotations: Option<Annotations<'a>>,
-    /// Set while the object is being deleted.
-    pub deletion_timestamp: Option<IgnoredAny>,
+    /// Whether the object is being deleted: `metadata.deletionTimestamp` is there.
+    pub is_being_deleted: bool,
+}
+
+impl<'a> Deployment<'a> {
+    /// Reads a Deployment's JSON text. Managed fields and status, which are most of it, are skipped.
+    pub fn read(text: &'a str) -> Result<Self, FieldError> {
+        let (mut metadata, mut spec) = (Metadata::default(), None);
+        let mut members = Members::of(text).map_err(|error| malformed("", text, error))?;
+        while let Some((key, value)) = members.next().map_err(|error| malformed("", text, error))? {
+            match &*key {
+                "metadata" => metadata = Metadata::read(value)?,
+                "spec" => spec = Some(parse("spec", value)?),
+                _ => {}
+            }
+        }
+        let spec = spec.ok_or_else(|| FieldError::missing("spec"))?;
+        Ok(Self { metadata, spec })
+    }
+}
+
+impl<'a> Metadata<'a> {
+    fn read(text: &'a str) -> Result<Self, FieldError> {
+        let mut metadata = Self::default();
+        let mut members = Members::of(text).map_err(|error| malformed("metadata", text, error))?;
+        while let Some((key, value)) = members.next().map_err(|error| malformed("metadata", text, error))? {
+            match &*key {
+                "name" => metadata.name = parse("metadata.name", value)?,
+                "labels" => metadata.labels = parse("metadata.labels", value)?,
+                "annotations" => metadata.annotations = parse("metadata.annotations", value)?,
+                "deletionTimestamp" => metadata.is_being_deleted = value != "null",
+                _ => {}
+            }
+        }
+        Ok(metadata)
+    }
+}
+
+/// Reads a value; the error names the path of what is wrong inside it.
+fn parse<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T, FieldError> {
+    serde_json::from_str(text).or_else(|_| {
+        // Read again, slower, only to say where.
+        let mut text = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut text).map_err(|error| {
+            let path = match error.path().to_string().as_str() {
+                "." => path.to_owned(),
+                inner => format!("{path}.{inner}"),
+            };
+            FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) }
+        })
+    })
+}
+
+fn malformed(path: &str, text: &str, error: Malformed) -> FieldError {
+    let problem = match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => error.to_string(),
+        Ok(_) => error.to_string(),
+    };
+    FieldError { path: path.to_owned(), value: String::new(), problem }
 }
 
 /// The labels by which a Shoot's kube-apiserver is known.
@@ -175,7 +227,7 @@ pub struct RawPieces<'a> {
 
 impl<'a> RawPieces<'a> {
     /// Reads a Deployment's JSON text.
-    pub fn read(deployment: &'a RawValue) -> Result<Self, serde_json::Error> {
+    pub fn read(deployment: &'a str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Outer<'a> {
             #[serde(borrow)]
@@ -199,7 +251,7 @@ impl<'a> RawPieces<'a> {
             volumes: Option<Vec<&'a RawValue>>,
         }
 
-        let Outer { spec: OuterSpec { template: OuterTemplate { spec } } } = serde_json::from_str(deployment.get())?;
+        let Outer { spec: OuterSpec { template: OuterTemplate { spec } } } = serde_json::from_str(deployment)?;
         Ok(Self { containers: spec.containers, volumes: spec.volumes.unwrap_or_default() })
     }
 }
@@ -215,7 +267,7 @@ pub struct Rollout<'a> {
 
 impl<'a> Rollout<'a> {
     /// Reads a Deployment's JSON text.
-    pub fn read(deployment: &'a RawValue) -> Result<Self, serde_json::Error> {
+    pub fn read(deployment: &'a str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Outer<'a> {
             #[serde(borrow)]
@@ -228,7 +280,7 @@ impl<'a> Rollout<'a> {
             template: &'a RawValue,
         }
 
-        let Outer { spec } = serde_json::from_str(deployment.get())?;
+        let Outer { spec } = serde_json::from_str(deployment)?;
         Ok(Self { template: spec.template.get(), replicas: spec.replicas.unwrap_or(1) })
     }
 }

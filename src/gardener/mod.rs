@@ -5,8 +5,9 @@
 
 pub mod cluster;
 pub mod deployment;
+pub mod members;
 mod text;
 
 pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork};
 pub use deployment::Deployment;
-pub use text::Text;
+pub use text::{Text, excerpt};

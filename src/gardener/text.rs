@@ -54,6 +54,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// The beginning of a text that somebody else wrote: what goes into an answer or a log must not be as long as they
+/// like.
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut excerpt: String = text.chars().take(LONGEST).collect();
+    if excerpt.len() < text.len() {
+        excerpt.push_str("...");
+    }
+    excerpt
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

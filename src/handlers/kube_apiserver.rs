@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use crate::admission::{
     Answer, Answers, AuditKey, Finding, Handler, Operation, Outcome, Questions, Request, Resource, Severity, Step,
     Verdict,
@@ -46,12 +44,12 @@ impl KubeApiserver {
     fn review_deployment(
         &self,
         request: &Request<'_>,
-        raw: &RawValue,
+        raw: &str,
         snapshot: &Snapshot,
         answers: &Answers,
     ) -> Result<Step, FieldError> {
         let deployment = read(raw)?;
-        if !is_shoot_api_server(&deployment.metadata) || deployment.metadata.deletion_timestamp.is_some() {
+        if !is_shoot_api_server(&deployment.metadata) || deployment.metadata.is_being_deleted {
             return Ok(Step::Done(Verdict::allow("not-concerned")));
         }
 
@@ -94,7 +92,7 @@ impl KubeApiserver {
     fn settle(
         &self,
         deployment: &Deployment<'_>,
-        raw: &RawValue,
+        raw: &str,
         overlaps: Option<&[Overlap]>,
         mut findings: Vec<Finding>,
     ) -> (Verdict, bool) {
@@ -148,17 +146,10 @@ impl Handler for KubeApiserver {
     }
 }
 
-fn read(raw: &RawValue) -> Result<Deployment<'_>, FieldError> {
-    serde_json::from_str(raw.get()).map_err(|_| {
-        // Read again, slower, only to say where.
-        let mut text = serde_json::Deserializer::from_str(raw.get());
-        let error = serde_path_to_error::deserialize::<_, Deployment<'_>>(&mut text)
-            .expect_err("the same text was refused a moment ago");
-        FieldError {
-            path: format!("request.object.{}", error.path()),
-            value: String::new(),
-            problem: error.into_inner().to_string(),
-        }
+fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
+    Deployment::read(raw).map_err(|error| {
+        let path = if error.path.is_empty() { String::new() } else { format!(".{}", error.path) };
+        FieldError { path: format!("request.object{path}"), ..error }
     })
 }
 
@@ -190,7 +181,7 @@ fn facts<'s>(namespace: &str, cached: Option<&'s Arc<ClusterRecord>>, answers: &
 
 /// Refuses, unless the write starts no Pod that did not run before: a stored problem stops nobody's label, finalizer
 /// or scale-down. Then its sender is warned instead.
-fn refuse(request: &Request<'_>, raw: &RawValue, mut findings: Vec<Finding>) -> Verdict {
+fn refuse(request: &Request<'_>, raw: &str, mut findings: Vec<Finding>) -> Verdict {
     let mut verdict = Verdict::allow("refused");
     verdict.outcome = Outcome::Denied;
     if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
@@ -208,7 +199,7 @@ fn refuse(request: &Request<'_>, raw: &RawValue, mut findings: Vec<Finding>) -> 
 
 /// Whether the Pod template stays as it is and a hibernated Shoot stays hibernated. An API server writes both objects
 /// the same way, so equal templates are equal texts.
-fn starts_no_new_pod(old: &RawValue, new: &RawValue) -> bool {
+fn starts_no_new_pod(old: &str, new: &str) -> bool {
     match (Rollout::read(old), Rollout::read(new)) {
         (Ok(old), Ok(new)) => old.template == new.template && (old.replicas > 0 || new.replicas == 0),
         _ => false,

@@ -76,7 +76,7 @@ pub fn mutate(
     injection: &Injection,
     overlaps: Option<&[Overlap]>,
     deployment: &Deployment<'_>,
-    raw: &RawValue,
+    raw: &str,
 ) -> Result<(Change, Option<Patch>), Vec<Taken>> {
     match overlaps {
         Some(overlaps) => inject(injection, overlaps, deployment, raw),
@@ -103,7 +103,7 @@ fn inject(
     injection: &Injection,
     overlaps: &[Overlap],
     deployment: &Deployment<'_>,
-    raw: &RawValue,
+    raw: &str,
 ) -> Result<(Change, Option<Patch>), Vec<Taken>> {
     let pod = &deployment.spec.template.spec;
     let proxy = Proxy::of(&pod.containers);
