@@ -138,35 +138,51 @@ struct WireUser<'a> {
 pub fn decode(body: &[u8]) -> Result<Request<'_>, BadReview> {
     // One check of the whole body is cheaper than one for each string and each raw value.
     let text = std::str::from_utf8(body)?;
+    let malformed = |_| BadReview::malformed(text);
     let (mut api_version, mut kind, mut request) = (None, None, None);
-    let mut members = Members::of(text).map_err(|_| BadReview::malformed(text))?;
-    while let Some((key, value)) = members.next().map_err(|_| BadReview::malformed(text))? {
+    let mut members = Members::of(text);
+    members.enter().map_err(malformed)?;
+    while let Some(key) = members.key().map_err(malformed)? {
         match &*key {
-            "apiVersion" => once(&mut api_version, "apiVersion", value)?,
-            "kind" => once(&mut kind, "kind", value)?,
-            "request" => once(&mut request, "request", value)?,
-            _ => {}
+            "apiVersion" => once(&mut api_version, "apiVersion", members.skip().map_err(malformed)?)?,
+            "kind" => once(&mut kind, "kind", members.skip().map_err(malformed)?)?,
+            "request" => {
+                let fields = if members.is_null() { None } else { Some(fields(&mut members, text)?) };
+                if fields.is_none() {
+                    members.skip().map_err(malformed)?;
+                }
+                once(&mut request, "request", fields)?;
+            }
+            _ => drop(members.skip().map_err(malformed)?),
         }
     }
+    members.end().map_err(malformed)?;
     let api_version: Text<'_> = optional("apiVersion", api_version)?;
     let kind: Text<'_> = optional("kind", kind)?;
     if &*api_version != "admission.k8s.io/v1" || &*kind != "AdmissionReview" {
         return Err(BadReview::OtherKind { api_version: excerpt(&api_version), kind: excerpt(&kind) });
     }
-    let request = request.filter(|value| *value != "null").ok_or(BadReview::NoRequest)?;
-    decode_request(request)
+    decode_request(request.flatten().ok_or(BadReview::NoRequest)?)
 }
 
-fn decode_request(text: &str) -> Result<Request<'_>, BadReview> {
-    let mut found: [Option<&str>; FIELDS.len()] = Default::default();
+/// The texts of the request's fields, in the order of [`FIELDS`].
+type Fields<'a> = [Option<&'a str>; FIELDS.len()];
+
+fn fields<'a>(members: &mut Members<'a>, text: &str) -> Result<Fields<'a>, BadReview> {
     let malformed = |_| BadReview::malformed(text);
-    let mut members = Members::of(text).map_err(malformed)?;
-    while let Some((key, value)) = members.next().map_err(malformed)? {
+    let mut found = Fields::default();
+    members.enter().map_err(malformed)?;
+    while let Some(key) = members.key().map_err(malformed)? {
+        let value = members.skip().map_err(malformed)?;
         if let Some(field) = FIELDS.iter().position(|field| *field == &*key) {
             once(&mut found[field], FIELDS[field], value)?;
         }
     }
-    let [uid, resource, sub_resource, name, namespace, operation, user, dry_run, object, old_object] = found;
+    Ok(found)
+}
+
+fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
+    let [uid, resource, sub_resource, name, namespace, operation, user, dry_run, object, old_object] = fields;
     let resource: WireResource<'_> = required("resource", resource)?;
     let user: Option<WireUser<'_>> = optional("userInfo", user)?;
     let request = Request {
@@ -207,7 +223,7 @@ const FIELDS: [&str; 10] =
 /// The longest name that Kubernetes knows, in bytes: a DNS subdomain (RFC 1123).
 const LONGEST_NAME: usize = 253;
 
-fn once<'a>(found: &mut Option<&'a str>, field: &'static str, value: &'a str) -> Result<(), BadReview> {
+fn once<T>(found: &mut Option<T>, field: &'static str, value: T) -> Result<(), BadReview> {
     match found.replace(value) {
         None => Ok(()),
         Some(_) => Err(BadReview::Twice { field }),

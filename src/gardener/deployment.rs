@@ -32,42 +32,46 @@ pub struct Metadata<'a> {
 impl<'a> Deployment<'a> {
     /// Reads a Deployment's JSON text. Managed fields and status, which are most of it, are skipped.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
+        let malformed = |error| malformed(text, error);
         let (mut metadata, mut spec) = (Metadata::default(), None);
-        let mut members = Members::of(text).map_err(|error| malformed("", text, error))?;
-        while let Some((key, value)) = members.next().map_err(|error| malformed("", text, error))? {
+        let mut members = Members::of(text);
+        members.enter().map_err(malformed)?;
+        while let Some(key) = members.key().map_err(malformed)? {
             match &*key {
-                "metadata" => metadata = Metadata::read(value)?,
-                "spec" => spec = Some(parse("spec", value)?),
-                _ => {}
+                "metadata" => metadata.read(&mut members, text)?,
+                "spec" => spec = Some(parse("spec", &mut members)?),
+                _ => drop(members.skip().map_err(malformed)?),
             }
         }
+        members.end().map_err(malformed)?;
         let spec = spec.ok_or_else(|| FieldError::missing("spec"))?;
         Ok(Self { metadata, spec })
     }
 }
 
 impl<'a> Metadata<'a> {
-    fn read(text: &'a str) -> Result<Self, FieldError> {
-        let mut metadata = Self::default();
-        let mut members = Members::of(text).map_err(|error| malformed("metadata", text, error))?;
-        while let Some((key, value)) = members.next().map_err(|error| malformed("metadata", text, error))? {
+    fn read(&mut self, members: &mut Members<'a>, text: &str) -> Result<(), FieldError> {
+        let malformed = |error| malformed(text, error);
+        members.enter().map_err(malformed)?;
+        while let Some(key) = members.key().map_err(malformed)? {
             match &*key {
-                "name" => metadata.name = parse("metadata.name", value)?,
-                "labels" => metadata.labels = parse("metadata.labels", value)?,
-                "annotations" => metadata.annotations = parse("metadata.annotations", value)?,
-                "deletionTimestamp" => metadata.is_being_deleted = value != "null",
-                _ => {}
+                "name" => self.name = parse("metadata.name", members)?,
+                "labels" => self.labels = parse("metadata.labels", members)?,
+                "annotations" => self.annotations = parse("metadata.annotations", members)?,
+                "deletionTimestamp" => self.is_being_deleted = members.skip().map_err(malformed)? != "null",
+                _ => drop(members.skip().map_err(malformed)?),
             }
         }
-        Ok(metadata)
+        Ok(())
     }
 }
 
-/// Reads a value; the error names the path of what is wrong inside it.
-fn parse<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T, FieldError> {
-    serde_json::from_str(text).or_else(|_| {
+/// Reads the value that comes next; the error names the path of what is wrong inside it.
+fn parse<'a, T: Deserialize<'a>>(path: &str, members: &mut Members<'a>) -> Result<T, FieldError> {
+    let rest = members.rest();
+    members.read().or_else(|_| {
         // Read again, slower, only to say where.
-        let mut text = serde_json::Deserializer::from_str(text);
+        let mut text = serde_json::Deserializer::from_str(rest);
         serde_path_to_error::deserialize(&mut text).map_err(|error| {
             let path = match error.path().to_string().as_str() {
                 "." => path.to_owned(),
@@ -78,12 +82,12 @@ fn parse<'a, T: Deserialize<'a>>(path: &str, text: &'a str) -> Result<T, FieldEr
     })
 }
 
-fn malformed(path: &str, text: &str, error: Malformed) -> FieldError {
+fn malformed(text: &str, error: Malformed) -> FieldError {
     let problem = match serde_json::from_str::<IgnoredAny>(text) {
         Err(error) => error.to_string(),
         Ok(_) => error.to_string(),
     };
-    FieldError { path: path.to_owned(), value: String::new(), problem }
+    FieldError { path: String::new(), value: String::new(), problem }
 }
 
 /// The labels by which a Shoot's kube-apiserver is known.

@@ -4,7 +4,8 @@
 //! checks every byte of them takes longer than all the rest of a call. This one looks for quotes and brackets only,
 //! which it needs to find the end of a value, and leaves the values that are read to `serde_json`, which checks them.
 
-use memchr::memchr2;
+use serde::Deserialize;
+use wide::u8x16;
 
 use super::Text;
 
@@ -16,59 +17,110 @@ pub struct Malformed {
     pub at: usize,
 }
 
-/// Walks the members of one object.
+/// Walks a JSON text once, from member to member; at each value the caller skips, reads, or enters it.
+///
+/// ```
+/// use network_guard::gardener::members::Members;
+///
+/// let mut members = Members::of(r#"{"skipped": {"a": [1]}, "entered": {"b": "text"}}"#);
+/// let mut found = None;
+/// members.enter()?;
+/// while let Some(key) = members.key()? {
+///     if &*key == "entered" {
+///         members.enter()?;
+///         while let Some(key) = members.key()? {
+///             found = Some((key.to_string(), members.skip()?));
+///         }
+///     } else {
+///         members.skip()?;
+///     }
+/// }
+/// members.end()?;
+/// assert_eq!(found, Some(("b".to_owned(), "\"text\"")));
+/// # Ok::<(), network_guard::gardener::members::Malformed>(())
+/// ```
 #[derive(Debug)]
 pub struct Members<'a> {
     text: &'a str,
-    /// The next byte to look at; behind the closing brace once the walk is over.
     at: usize,
+    /// Whether an object was entered and has not given a key yet.
     is_first: bool,
 }
 
 impl<'a> Members<'a> {
-    /// Starts with the text of an object.
-    pub fn of(text: &'a str) -> Result<Self, Malformed> {
-        let mut members = Self { text, at: 0, is_first: true };
-        members.skip_space();
-        members.expect(b'{')?;
-        Ok(members)
+    /// Starts in front of a value.
+    pub fn of(text: &'a str) -> Self {
+        Self { text, at: 0, is_first: false }
     }
 
-    /// The next member, its value as text; `None` behind the last one, when nothing but white space may follow.
-    ///
-    /// Not an `Iterator`, because after an error there is no next member.
-    #[allow(clippy::should_implement_trait, reason = "see above")]
-    pub fn next(&mut self) -> Result<Option<(Text<'a>, &'a str)>, Malformed> {
+    /// Enters the object that comes next.
+    pub fn enter(&mut self) -> Result<(), Malformed> {
         self.skip_space();
+        self.expect(b'{')?;
+        self.is_first = true;
+        Ok(())
+    }
+
+    /// The key of the next member, behind which its value comes next; `None` when the object is over and left.
+    pub fn key(&mut self) -> Result<Option<Text<'a>>, Malformed> {
+        self.skip_space();
+        let is_first = std::mem::take(&mut self.is_first);
         if self.peek() == Some(b'}') {
             self.at += 1;
-            self.skip_space();
-            return if self.at == self.text.len() { Ok(None) } else { Err(self.malformed()) };
+            return Ok(None);
         }
-        if !std::mem::take(&mut self.is_first) {
+        if !is_first {
             self.expect(b',')?;
             self.skip_space();
         }
-        let key = self.key()?;
-        self.skip_space();
-        self.expect(b':')?;
-        self.skip_space();
-        let start = self.at;
-        self.at = value_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
-        Ok(Some((key, &self.text[start..self.at])))
-    }
-
-    fn key(&mut self) -> Result<Text<'a>, Malformed> {
         let start = self.at;
         if self.peek() != Some(b'"') {
             return Err(self.malformed());
         }
-        self.at = string_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
+        self.at = bracketed_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
         let quoted = &self.text[start..self.at];
-        if quoted.contains('\\') {
-            return serde_json::from_str(quoted).map_err(|_| Malformed { at: start });
-        }
-        Ok(Text::from(&quoted[1..quoted.len() - 1]))
+        let key = if quoted.contains('\\') {
+            serde_json::from_str(quoted).map_err(|_| Malformed { at: start })?
+        } else {
+            Text::from(&quoted[1..quoted.len() - 1])
+        };
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Ok(Some(key))
+    }
+
+    /// Skips the value that comes next and gives its text. It ends where it should, but only who reads it knows
+    /// whether it is JSON.
+    pub fn skip(&mut self) -> Result<&'a str, Malformed> {
+        self.skip_space();
+        let start = self.at;
+        self.at = value_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Reads the value that comes next, without looking for its end first.
+    pub fn read<T: Deserialize<'a>>(&mut self) -> Result<T, serde_json::Error> {
+        let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter();
+        let value = values.next().unwrap_or_else(|| Err(serde::de::Error::custom("a value is missing")));
+        self.at += values.byte_offset();
+        value
+    }
+
+    /// Whether `null` comes next.
+    pub fn is_null(&self) -> bool {
+        self.text[self.at..].starts_with("null")
+    }
+
+    /// What comes next, to the end of the text.
+    pub fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Nothing but white space may follow.
+    pub fn end(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.malformed()) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -97,45 +149,69 @@ impl<'a> Members<'a> {
 /// The byte behind the value that starts here. Brackets are counted, not matched: who reads the value will see.
 fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     match *bytes.get(start)? {
-        b'"' => string_end(bytes, start),
-        b'{' | b'[' => {
-            let (mut at, mut depth) = (start, 0_usize);
-            loop {
-                match *bytes.get(at)? {
-                    b'"' => {
-                        at = string_end(bytes, at)?;
-                        continue;
-                    }
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' => {
-                        depth -= 1;
-                        if depth == 0 {
-                            return Some(at + 1);
-                        }
-                    }
-                    _ => {}
-                }
-                at += 1;
-            }
-        }
+        b'"' | b'{' | b'[' => bracketed_end(bytes, start),
         _ => {
-            let length =
-                bytes[start..].iter().position(|b| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))?;
+            let is_end = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            let length = bytes[start..].iter().position(is_end)?;
             (length > 0).then_some(start + length)
         }
     }
 }
 
-/// The byte behind the closing quote of the string that starts here.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes[at] == b'"' {
-            return Some(at + 1);
+/// The bytes that are looked at together.
+const BLOCK: usize = 16;
+
+/// The byte behind the string, array or object that starts here. Only quotes, brackets and backslashes are looked at
+/// one by one; a comparison of a whole block finds them.
+fn bracketed_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let (mut depth, mut in_string) = (0_usize, false);
+    // The next byte that counts: what a backslash stands before does not.
+    let mut next = start;
+    let mut base = start;
+    while base < bytes.len() {
+        let rest = &bytes[base..];
+        let mut padded = [0; BLOCK];
+        let block = rest.first_chunk::<BLOCK>().unwrap_or_else(|| {
+            padded[..rest.len()].copy_from_slice(rest);
+            &padded
+        });
+        let mut found = interesting(*block);
+        while found != 0 {
+            let offset = found.trailing_zeros() as usize;
+            found &= found - 1;
+            let at = base + offset;
+            if at < next {
+                continue;
+            }
+            match (block[offset], in_string) {
+                (b'\\', true) => next = at + 2,
+                (b'"', true) => {
+                    in_string = false;
+                    if depth == 0 {
+                        return Some(at + 1);
+                    }
+                }
+                (b'"', false) => in_string = true,
+                (b'{' | b'[', false) => depth += 1,
+                (b'}' | b']', false) if depth <= 1 => return (depth == 1).then_some(at + 1),
+                (b'}' | b']', false) => depth -= 1,
+                _ => {}
+            }
         }
-        at += 2;
+        base += BLOCK;
     }
+    None
+}
+
+/// A bit for each byte that is a quote, a backslash or a bracket.
+fn interesting(block: [u8; BLOCK]) -> u32 {
+    let block = u8x16::new(block);
+    let equals = |byte| block.simd_eq(u8x16::splat(byte));
+    // `[` and `{`, and `]` and `}`, differ in this bit only.
+    let folded = block | u8x16::splat(0x20);
+    let opens = folded.simd_eq(u8x16::splat(b'{'));
+    let closes = folded.simd_eq(u8x16::splat(b'}'));
+    (equals(b'"') | equals(b'\\') | opens | closes).to_bitmask()
 }
 
 #[cfg(test)]
@@ -146,11 +222,13 @@ mod tests {
     use super::*;
 
     fn walk(text: &str) -> Result<Vec<(String, &str)>, Malformed> {
-        let mut members = Members::of(text)?;
+        let mut members = Members::of(text);
         let mut found = Vec::new();
-        while let Some((key, value)) = members.next()? {
-            found.push((key.to_string(), value));
+        members.enter()?;
+        while let Some(key) = members.key()? {
+            found.push((key.to_string(), members.skip()?));
         }
+        members.end()?;
         Ok(found)
     }
 
