@@ -140,12 +140,38 @@ impl Configuration {
                 return field(path, &value, "must be at least 1");
             }
         }
+        let bytes = |text: &str| memory_bytes(text).unwrap_or(u64::MAX);
+        if let Some(limit) = &self.overlap.memory_limit
+            && bytes(limit) < bytes(&self.overlap.memory_request)
+        {
+            return field(
+                "overlap.envoy.memoryLimit",
+                limit,
+                "is less than memoryRequest, which no API server accepts",
+            );
+        }
+        for (path, value, most) in [
+            ("server.maxBodyBytes", self.limits.body_bytes as u64, 1 << 30),
+            ("server.maxBodiesInFlightBytes", self.limits.bodies_in_flight_bytes as u64, 1 << 40),
+            ("server.maxConnections", self.limits.connections as u64, 1 << 20),
+            ("server.bodyTimeoutSeconds", self.limits.body_timeout.as_secs(), 3_600),
+            ("server.handshakeTimeoutSeconds", self.limits.handshake_timeout.as_secs(), 3_600),
+        ] {
+            if value == 0 || value > most {
+                return field(path, &value, "is out of bounds: at least 1, and not astronomical");
+            }
+        }
+        for (path, value) in [
+            ("server.stopPropagationSeconds", self.stop.propagation_delay.as_secs()),
+            ("server.stopDrainSeconds", self.stop.drain_timeout.as_secs()),
+        ] {
+            if value > 3_600 {
+                return field(path, &value, "is more than an hour");
+            }
+        }
         if self.limits.bodies_in_flight_bytes < self.limits.body_bytes {
             let problem = "must be at least maxBodyBytes, or the largest body would never be read";
             return field("server.maxBodiesInFlightBytes", &self.limits.bodies_in_flight_bytes, problem);
-        }
-        if self.limits.connections == 0 {
-            return field("server.maxConnections", &0, "must be at least 1");
         }
         Ok(())
     }
@@ -166,7 +192,7 @@ impl Envoy {
             canonical_memory(&text).ok_or(ConfigError::Field {
                 path,
                 value: text,
-                problem: "is not a whole number of bytes, Ki, Mi or Gi, such as `100Mi`",
+                problem: "is not a whole number of Ki, Mi or Gi, such as `100Mi`",
             })
         };
         Ok(overlap::Settings {
@@ -227,13 +253,17 @@ fn canonical_cpu(text: &str) -> Option<String> {
 
 /// A memory quantity in the form in which API servers write it back.
 fn canonical_memory(text: &str) -> Option<String> {
-    const UNITS: [(&str, u64); 4] = [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10), ("", 1)];
-    let (suffix, unit) = UNITS.into_iter().find(|(suffix, _)| text.ends_with(suffix))?;
-    let bytes: u64 = text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(unit)?;
-    // A plain number stays one: only a quantity with a binary suffix is written with one.
-    let units = if suffix.is_empty() { &UNITS[3..] } else { &UNITS[..] };
-    let (suffix, unit) = units.iter().find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit)).unwrap_or(&UNITS[3]);
+    let bytes = memory_bytes(text)?;
+    let (suffix, unit) = MEMORY_UNITS.into_iter().find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit))?;
     Some(format!("{}{suffix}", bytes / unit))
+}
+
+/// Plain bytes and decimal units are left out: API servers write the one as the other.
+const MEMORY_UNITS: [(&str, u64); 3] = [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
+
+fn memory_bytes(text: &str) -> Option<u64> {
+    let (suffix, unit) = MEMORY_UNITS.into_iter().find(|(suffix, _)| text.ends_with(suffix))?;
+    text.strip_suffix(suffix)?.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 #[cfg(test)]
@@ -271,12 +301,17 @@ mod tests {
             ("overlap: {envoy: {cpuRequest: 0.5}}", "overlap.envoy.cpuRequest: 0.5: is not a whole number of CPUs"),
             (
                 "overlap: {envoy: {memoryLimit: 100M}}",
-                "overlap.envoy.memoryLimit: 100M: is not a whole number of bytes",
+                "overlap.envoy.memoryLimit: 100M: is not a whole number of Ki, Mi or Gi",
             ),
             ("overlap: {envoy: {statusPort: 80}}", "overlap.envoy.statusPort: 80: is reserved for root"),
             ("overlap: {envoy: {maxHosts: 0}}", "overlap.envoy.maxHosts: 0: must be at least 1"),
             ("server: {maxBodiesInFlightBytes: 1}", "server.maxBodiesInFlightBytes: 1: must be at least maxBodyBytes"),
-            ("server: {maxConnections: 0}", "server.maxConnections: 0: must be at least 1"),
+            ("server: {maxConnections: 0}", "server.maxConnections: 0: is out of bounds"),
+            ("server: {maxConnections: 18446744073709551615}", "is out of bounds"),
+            ("server: {bodyTimeoutSeconds: 0}", "server.bodyTimeoutSeconds: 0: is out of bounds"),
+            ("server: {maxBodyBytes: 0}", "server.maxBodyBytes: 0: is out of bounds"),
+            ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
+            ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
             ("server: [", "the configuration is wrong"),
         ] {
             let error = parse(body).unwrap_err();
@@ -304,7 +339,8 @@ mod tests {
             ("1024Mi", Some("1Gi")),
             ("1536Mi", Some("1536Mi")),
             ("2048Ki", Some("2Mi")),
-            ("1024", Some("1024")),
+            ("1024", None),
+            ("0Mi", None),
             ("100M", None),
             ("Mi", None),
             ("1.5Gi", None),

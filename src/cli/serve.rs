@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -279,7 +280,13 @@ const TEMPORARY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const EXAMPLE_REVIEW: &str = include_str!("../../examples/admission-review.json");
 
 fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
-    let folder = TemporaryFolder(std::env::temp_dir().join(format!("network-guard-{}", std::process::id())));
+    let path = std::env::temp_dir().join(format!("network-guard-{}", std::process::id()));
+    // Nobody may have prepared it, and nobody else may look into it.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .with_context(|| format!("cannot make the folder {}; is it left over? then remove it", path.display()))?;
+    let folder = TemporaryFolder(path);
     certs::generate(&folder.0, &certs::default_names(), TEMPORARY_LIFETIME)?;
     std::fs::write(folder.0.join("review.json"), EXAMPLE_REVIEW)?;
     Ok(folder)

@@ -177,6 +177,14 @@ impl ClusterFacts {
         });
         let expected_vpn = shoot.expected_vpn();
         let shoot_networks = shoot.networks(&mut errors);
+        if expected_vpn != ExpectedVpn::Absent && errors.is_empty() {
+            // Both are set before there is a Cluster. Nodes come with the infrastructure, and may be missing until then.
+            for kind in [NetworkKind::Pods, NetworkKind::Services] {
+                if !shoot_networks.iter().any(|network| network.kind == kind) {
+                    errors.push(FieldError::missing(&format!("spec.shoot.spec.networking.{}", kind.name())));
+                }
+            }
+        }
 
         if errors.is_empty() { Ok(Self { seed_pods, shoot_networks, expected_vpn }) } else { Err(errors) }
     }
@@ -330,6 +338,11 @@ mod tests {
                 vec!["spec.seed.spec.networks.pods: is missing"],
             ),
             (
+                "workers without networks",
+                json!({"shoot": {"spec": {"provider": {"workers": [{}]}, "networking": {"nodes": "10.0.0.0/16"}}}}),
+                vec!["spec.shoot.spec.networking.pods: is missing", "spec.shoot.spec.networking.services: is missing"],
+            ),
+            (
                 "wrong type",
                 json!({"shoot": {"status": {"networking": {"nodes": ["10.0.0.0/16", 5]}}}}),
                 vec![
@@ -352,7 +365,8 @@ mod tests {
             ("nonsense is ignored", Some("maybe"), workers, Some("zone"), ExpectedVpn::HighlyAvailable),
             ("workerless", Some("true"), json!([]), Some("zone"), ExpectedVpn::Absent),
         ] {
-            let mut spec = json!({"shoot": {"metadata": {}, "spec": {"provider": {"workers": workers}}}});
+            let networking = json!({"pods": "100.96.0.0/11", "services": "100.64.0.0/13"});
+            let mut spec = json!({"shoot": {"metadata": {}, "spec": {"networking": networking, "provider": {"workers": workers}}}});
             if let Some(value) = annotation {
                 spec["shoot"]["metadata"]["annotations"] =
                     json!({"alpha.control-plane.shoot.gardener.cloud/high-availability-vpn": value});

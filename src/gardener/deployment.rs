@@ -197,12 +197,16 @@ pub struct VolumeMount<'a> {
     pub read_only: bool,
 }
 
-/// An init container: its name is all that we read.
+/// An init container: its name, and what it mounts.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct InitContainer<'a> {
     /// Its name.
     #[serde(borrow)]
     pub name: Text<'a>,
+    /// The mounted volumes.
+    #[serde(borrow)]
+    pub volume_mounts: Option<Vec<VolumeMount<'a>>>,
 }
 
 /// A volume: its name and which of the two sources that we use it has.

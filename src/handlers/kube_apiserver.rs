@@ -9,7 +9,9 @@ use crate::admission::{
 use crate::gardener::deployment::{Metadata, Rollout};
 use crate::gardener::{ClusterFacts, Deployment, FieldError};
 use crate::landscape::{ClusterRecord, Snapshot};
-use crate::overlap::{Change, Decision, Injection, Overlap, Proxy, Settings, Vpn, decide, mutate, rules};
+use crate::overlap::{
+    Change, Decision, Injection, Overlap, Proxy, Settings, Vpn, decide, mutate, overlaps_text, rules,
+};
 
 /// The path of this webhook.
 pub const KUBE_APISERVER_PATH: &str = "/webhooks/mutate/kube-apiserver";
@@ -58,17 +60,26 @@ impl KubeApiserver {
         let cached = snapshot.cluster(&request.namespace);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
             let (verdict, _) = self.settle(&deployment, raw, None, vec![rules::gardenlet_proxy()]);
-            return Ok(Step::Done(Verdict { decision: "gardenlet", ..verdict }));
+            let audit = vec![(AUDIT_DECISION, "gardenlet".to_owned())];
+            return Ok(Step::Done(Verdict { decision: "gardenlet", audit, ..verdict }));
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
         let needed = vpn != Vpn::Absent;
         let facts = match self::facts(&request.namespace, cached, answers) {
             Known::Facts(facts) => Some(facts),
             Known::NotYet | Known::Refused(_) if !needed => None,
+            // A name that no namespace can have is never put into the path of a request of ours.
+            Known::NotYet if !is_namespace_name(&request.namespace) => {
+                let error = "is not the name of a namespace".to_owned();
+                let value = format!("{:?}", &*request.namespace);
+                return Err(FieldError { path: "request.namespace".to_owned(), value, problem: error });
+            }
             Known::NotYet => {
                 return Ok(Step::Ask(Questions { cluster: Some(request.namespace.to_string()) }));
             }
-            Known::Refused(findings) => return Ok(Step::Done(refuse(request, raw, findings))),
+            Known::Refused(findings) => {
+                return Ok(Step::Done(self.without_facts(request, &deployment, raw, findings)));
+            }
         };
 
         let (decision, conflicts) = match facts {
@@ -88,6 +99,37 @@ impl KubeApiserver {
         Ok(Step::Done(if taken { refuse(request, raw, verdict.findings) } else { verdict }))
     }
 
+    /// Nobody can tell whether networks overlap. What was decided before holds on: where the stored Deployment carries
+    /// our sidecar, gardenlet's object, which never does, gets it again, and so starts nothing that did not run before.
+    /// Any other write is refused, unless it starts nothing new as it is.
+    fn without_facts(
+        &self,
+        request: &Request<'_>,
+        deployment: &Deployment<'_>,
+        raw: &str,
+        findings: Vec<Finding>,
+    ) -> Verdict {
+        let Some(old) = request.old_object else { return refuse(request, raw, findings) };
+        let kept = Deployment::read(old).ok().and_then(|stored| {
+            Vpn::of(&deployment.spec.template.spec).eq(&Vpn::Complete).then_some(())?;
+            matches!(Proxy::of(&stored.spec.template.spec.containers), Proxy::Ours(_)).then_some(())?;
+            let annotations = stored.metadata.annotations?;
+            Some(annotations.overlaps?.to_string())
+        });
+        let Some(overlaps) = kept else { return refuse(request, raw, findings) };
+        let Ok((change, patch)) = mutate(&self.injection, Some(&overlaps), deployment, raw) else {
+            return refuse(request, raw, findings);
+        };
+        let mut findings = soften(findings);
+        findings.extend(rules::kept(change));
+        Verdict {
+            outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
+            decision: "kept",
+            findings,
+            audit: vec![(AUDIT_DECISION, "kept".to_owned()), (AUDIT_OVERLAPS, overlaps)],
+        }
+    }
+
     /// Brings the Deployment to where it should be; the flag says that somebody else stands in the way.
     fn settle(
         &self,
@@ -96,7 +138,8 @@ impl KubeApiserver {
         overlaps: Option<&[Overlap]>,
         mut findings: Vec<Finding>,
     ) -> (Verdict, bool) {
-        let (change, patch) = match mutate(&self.injection, overlaps, deployment, raw) {
+        let text = overlaps.map(overlaps_text);
+        let (change, patch) = match mutate(&self.injection, text.as_deref(), deployment, raw) {
             Ok(done) => done,
             Err(taken) => {
                 findings.splice(0..0, taken.iter().map(rules::name_taken));
@@ -112,10 +155,7 @@ impl KubeApiserver {
         };
         findings.extend(rules::change(change, overlaps.unwrap_or_default()));
         let mut audit = vec![(AUDIT_DECISION, decision.to_owned())];
-        if let Some(overlaps) = overlaps {
-            let pairs: Vec<String> = overlaps.iter().map(ToString::to_string).collect();
-            audit.push((AUDIT_OVERLAPS, pairs.join("; ")));
-        }
+        audit.extend(text.map(|text| (AUDIT_OVERLAPS, text)));
         let outcome = patch.map_or(Outcome::Allowed, Outcome::Patched);
         (Verdict { outcome, decision, findings, audit }, false)
     }
@@ -163,6 +203,12 @@ fn is_shoot_api_server(metadata: &Metadata<'_>) -> bool {
         })
 }
 
+/// A DNS label (RFC 1123), as Kubernetes demands it of namespaces.
+fn is_namespace_name(name: &str) -> bool {
+    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(is_inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
 /// The facts of the Cluster: from the snapshot, or from the answer to our question.
 fn facts<'s>(namespace: &str, cached: Option<&'s Arc<ClusterRecord>>, answers: &'s Answers) -> Known<'s> {
     let record = match (cached, &answers.cluster) {
@@ -181,20 +227,23 @@ fn facts<'s>(namespace: &str, cached: Option<&'s Arc<ClusterRecord>>, answers: &
 
 /// Refuses, unless the write starts no Pod that did not run before: a stored problem stops nobody's label, finalizer
 /// or scale-down. Then its sender is warned instead.
-fn refuse(request: &Request<'_>, raw: &str, mut findings: Vec<Finding>) -> Verdict {
-    let mut verdict = Verdict::allow("refused");
-    verdict.outcome = Outcome::Denied;
-    if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
-        for finding in &mut findings {
-            if finding.severity == Severity::Deny {
-                finding.severity = Severity::Warn;
-            }
+fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
+    let (outcome, decision, findings) = if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
+        (Outcome::Allowed, "tolerated", soften(findings))
+    } else {
+        (Outcome::Denied, "refused", findings)
+    };
+    Verdict { outcome, decision, findings, audit: vec![(AUDIT_DECISION, decision.to_owned())] }
+}
+
+/// What would refuse a write only warns of it.
+fn soften(mut findings: Vec<Finding>) -> Vec<Finding> {
+    for finding in &mut findings {
+        if finding.severity == Severity::Deny {
+            finding.severity = Severity::Warn;
         }
-        verdict = Verdict::allow("tolerated");
     }
-    verdict.audit = vec![(AUDIT_DECISION, verdict.decision.to_owned())];
-    verdict.findings = findings;
-    verdict
+    findings
 }
 
 /// Whether the Pod template stays as it is and a hibernated Shoot stays hibernated. An API server writes both objects

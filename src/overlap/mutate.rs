@@ -14,8 +14,8 @@ use super::names::{
 use super::vpn::FIRST_CLIENT;
 use super::{Overlap, names};
 use crate::admission::{Patch, PatchBuilder, Pointer};
-use crate::gardener::Deployment;
-use crate::gardener::deployment::{Container, RawPieces, Volume};
+use crate::gardener::deployment::{Container, PodSpec, RawPieces, Volume, VolumeMount};
+use crate::gardener::{Deployment, excerpt};
 
 /// What a mutation did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,7 +46,7 @@ pub enum Proxy {
     Absent,
     /// Ours: it mounts our configuration.
     Ours(usize),
-    /// gardenlet's own: it mounts gardenlet's configuration.
+    /// gardenlet's own: it mounts gardenlet's configuration, and the API server has an egress selector that is not ours.
     Gardenlet,
     /// Somebody else's.
     Foreign(usize),
@@ -62,7 +62,7 @@ impl Proxy {
             |volume: &str| containers[index].volume_mounts.iter().flatten().any(|mount| &*mount.name == volume);
         if mounts(CONFIG_VOLUME) {
             Self::Ours(index)
-        } else if mounts(GARDENLET_ENVOY_VOLUME) {
+        } else if mounts(GARDENLET_ENVOY_VOLUME) && has_foreign_egress_selector(containers) {
             Self::Gardenlet
         } else {
             Self::Foreign(index)
@@ -70,11 +70,20 @@ impl Proxy {
     }
 }
 
-/// Brings a Deployment to where it should be: with the injection for these pairs, or, with `None`, without anything
+fn has_foreign_egress_selector(containers: &[Container<'_>]) -> bool {
+    let ours = names::egress_argument();
+    let is_foreign = |argument: &&str| argument.starts_with(EGRESS_SELECTOR_FLAG) && **argument != *ours;
+    containers.iter().filter(|container| &*container.name == API_SERVER_CONTAINER).any(|container| {
+        container.args.iter().flatten().map(|argument| &**argument).any(|argument| is_foreign(&argument))
+    })
+}
+
+/// Brings a Deployment to where it should be: with the injection for these pairs (see
+/// [`overlaps_text`]), or, with `None`, without anything
 /// of ours. `raw` is the text from which `deployment` was read.
 pub fn mutate(
     injection: &Injection,
-    overlaps: Option<&[Overlap]>,
+    overlaps: Option<&str>,
     deployment: &Deployment<'_>,
     raw: &str,
 ) -> Result<(Change, Option<Patch>), Vec<Taken>> {
@@ -84,8 +93,8 @@ pub fn mutate(
     }
 }
 
-/// The value of the annotation that lists the pairs.
-fn overlaps_text(overlaps: &[Overlap]) -> String {
+/// The value of the annotation that lists the pairs, for people.
+pub fn overlaps_text(overlaps: &[Overlap]) -> String {
     overlaps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -101,7 +110,7 @@ fn volumes() -> Pointer {
 
 fn inject(
     injection: &Injection,
-    overlaps: &[Overlap],
+    overlaps: &str,
     deployment: &Deployment<'_>,
     raw: &str,
 ) -> Result<(Change, Option<Patch>), Vec<Taken>> {
@@ -119,7 +128,7 @@ fn inject(
         _ => None,
     };
     let mut patch = PatchBuilder::default();
-    ensure_deployment_annotation(&mut patch, deployment, &overlaps_text(overlaps));
+    ensure_deployment_annotation(&mut patch, deployment, overlaps);
     ensure_template_annotations(&mut patch, injection, deployment);
     ensure_argument(&mut patch, injection, api_server, &pod.containers[api_server]);
     ensure_mounts(&mut patch, injection, api_server, &pod.containers[api_server]);
@@ -151,7 +160,13 @@ fn taken(deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -
     const PATH: &str = "spec.template.spec";
     let pod = &deployment.spec.template.spec;
     let mut taken = Vec::new();
-    let mut push = |path: String, what: String| taken.push(Taken { path, what });
+    // More than these tell nobody more.
+    const MOST: usize = 10;
+    let mut push = |path: String, what: String| {
+        if taken.len() < MOST {
+            taken.push(Taken { path, what: excerpt(&what) });
+        }
+    };
 
     if let Proxy::Foreign(index) = proxy {
         push(
@@ -312,7 +327,11 @@ fn is_as_desired(actual: &RawValue, desired: &Piece) -> bool {
     else {
         return false;
     };
-    desired.iter().all(|(key, value)| actual.get(key) == Some(value))
+    // These change what runs, so that they are not there is part of what is desired.
+    let is_plain = ["args", "env", "envFrom", "lifecycle", "ports", "startupProbe", "workingDir"]
+        .into_iter()
+        .all(|key| desired.contains_key(key) || !actual.contains_key(key));
+    is_plain && desired.iter().all(|(key, value)| actual.get(key) == Some(value))
 }
 
 // === removal ===
@@ -337,7 +356,13 @@ fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
     // Removing an element moves those behind it: every list is walked from its end, and the containers, by whose
     // index arguments and mounts are addressed, come last.
     let pod = &deployment.spec.template.spec;
-    let is_ours = |name: &str| name == CONFIG_VOLUME || name == SOCKET_VOLUME;
+    let is_ours = |volume: &Volume<'_>| match &*volume.name {
+        CONFIG_VOLUME => volume.downward_api.is_some(),
+        SOCKET_VOLUME => volume.empty_dir.is_some(),
+        _ => false,
+    };
+    let our_volumes: Vec<&str> =
+        pod.volumes.iter().flatten().filter(|volume| is_ours(volume)).map(|volume| &*volume.name).collect();
     let argument = names::egress_argument();
     if let Some(index) = pod.containers.iter().position(|container| &*container.name == API_SERVER_CONTAINER) {
         let at = |list| containers().index(index).field(list);
@@ -347,18 +372,14 @@ fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
             }
         }
         for (i, mount) in pod.containers[index].volume_mounts.as_deref().unwrap_or_default().iter().enumerate().rev() {
-            if is_ours(&mount.name) {
+            let is_our_place = matches!(&*mount.mount_path, CONFIG_DIR | SOCKET_DIR);
+            if is_our_place && our_volumes.contains(&&*mount.name) {
                 patch.remove(&at("volumeMounts").index(i));
             }
         }
     }
     for (i, volume) in pod.volumes.as_deref().unwrap_or_default().iter().enumerate().rev() {
-        let ours = match &*volume.name {
-            CONFIG_VOLUME => volume.downward_api.is_some(),
-            SOCKET_VOLUME => volume.empty_dir.is_some(),
-            _ => false,
-        };
-        if ours && !is_mounted_by_others(&pod.containers, &volume.name) {
+        if is_ours(volume) && !is_mounted_by_others(pod, &volume.name) {
             patch.remove(&volumes().index(i));
         }
     }
@@ -370,10 +391,20 @@ fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
     (if patch.is_some() { Change::Removed } else { Change::Unchanged }, patch)
 }
 
-/// Whether a container that is not ours to clean up mounts this volume: without it the Deployment would be invalid.
-fn is_mounted_by_others(containers: &[Container<'_>], volume: &str) -> bool {
-    containers
-        .iter()
-        .filter(|container| ![API_SERVER_CONTAINER, ENVOY_CONTAINER].contains(&&*container.name))
-        .any(|container| container.volume_mounts.iter().flatten().any(|mount| &*mount.name == volume))
+/// Whether anything that stays mounts this volume: without it the Deployment would be invalid.
+fn is_mounted_by_others(pod: &PodSpec<'_>, volume: &str) -> bool {
+    let ours = match Proxy::of(&pod.containers) {
+        Proxy::Ours(index) => Some(index),
+        _ => None,
+    };
+    let containers =
+        pod.containers.iter().enumerate().filter(|(index, _)| Some(*index) != ours).flat_map(|(_, container)| {
+            let stays = |mount: &&VolumeMount<'_>| {
+                &*container.name != API_SERVER_CONTAINER || !matches!(&*mount.mount_path, CONFIG_DIR | SOCKET_DIR)
+            };
+            container.volume_mounts.iter().flatten().filter(stays)
+        });
+    let init_containers =
+        pod.init_containers.iter().flatten().flat_map(|container| container.volume_mounts.iter().flatten());
+    containers.chain(init_containers).any(|mount| &*mount.name == volume)
 }

@@ -87,6 +87,14 @@ pub static UPDATED: Rule = Rule {
     fix: "Nothing.",
 };
 
+/// The sidecar stays, because nobody can tell whether it is still needed.
+pub static KEPT: Rule = Rule {
+    name: "overlap/kept",
+    severity: Severity::Warn,
+    summary: "The Cluster cannot be used, and the stored Deployment carries the sidecar: it stays.",
+    fix: "See the rule that is named beside this one.",
+};
+
 /// The sidecar was removed.
 pub static REMOVED: Rule = Rule {
     name: "overlap/removed",
@@ -96,7 +104,7 @@ pub static REMOVED: Rule = Rule {
 };
 
 /// All rules, in the order of the documentation.
-pub static RULES: [&Rule; 11] = [
+pub static RULES: [&Rule; 12] = [
     &CLUSTER_MISSING,
     &CLUSTER_UNANSWERED,
     &CLUSTER_UNREADABLE,
@@ -107,6 +115,7 @@ pub static RULES: [&Rule; 11] = [
     &IPV6_OVERLAP,
     &INJECTED,
     &UPDATED,
+    &KEPT,
     &REMOVED,
 ];
 
@@ -192,6 +201,12 @@ pub fn change(change: Change, overlaps: &[Overlap]) -> Option<Finding> {
     Some(rule.finding("", text, ""))
 }
 
+/// The sidecar stays as it was.
+pub fn kept(change: Change) -> Option<Finding> {
+    (change != Change::Unchanged)
+        .then(|| KEPT.finding("", "kept envoy-proxy and egress selector as they were".to_owned(), ""))
+}
+
 fn first_and_more(overlaps: &[Overlap]) -> String {
     match overlaps {
         [] => String::new(),
@@ -228,9 +243,9 @@ pub fn examples() -> Vec<Finding> {
         gardenlet_proxy(),
         conflict(&Conflict::Ipv6(pair(NetworkKind::Pods, "fd00:1::/64", "fd00::/16"))),
     ];
-    examples.extend(
-        [Change::Injected, Change::Updated, Change::Removed].into_iter().filter_map(|done| change(done, &[nodes])),
-    );
+    examples.extend([Change::Injected, Change::Updated].into_iter().filter_map(|done| change(done, &[nodes])));
+    examples.extend(kept(Change::Injected));
+    examples.extend(change(Change::Removed, &[]));
     examples
 }
 

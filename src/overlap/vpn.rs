@@ -18,6 +18,8 @@ pub enum Vpn {
 const CONTAINERS: [&str; 3] = [FIRST_CLIENT, "vpn-client-1", "vpn-path-controller"];
 const INIT_CONTAINER: &str = "vpn-client-init";
 
+const CLIENT_PREFIX: &str = "vpn-client-";
+
 /// The container before which Envoy stands.
 pub(super) const FIRST_CLIENT: &str = "vpn-client-0";
 
@@ -28,9 +30,10 @@ impl Vpn {
         let has_init = pod.init_containers.iter().flatten().any(|container| &*container.name == INIT_CONTAINER);
         let missing: Vec<&'static str> =
             CONTAINERS.into_iter().filter(|name| !has(name)).chain((!has_init).then_some(INIT_CONTAINER)).collect();
+        let has_other_client = pod.containers.iter().any(|container| container.name.starts_with(CLIENT_PREFIX));
         match missing.len() {
             0 => Self::Complete,
-            4 => Self::Absent,
+            4 if !has_other_client => Self::Absent,
             _ => Self::Partial(missing),
         }
     }

@@ -189,6 +189,7 @@ impl Server {
             () = stop.aborted() => {}
         }
         stop.finish();
-        background.wait().await;
+        // A probe or a scrape that is stuck holds up nothing.
+        let _ = tokio::time::timeout(Duration::from_secs(1), background.wait()).await;
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::body::{self, Refusal};
 use super::{Limits, Metrics};
 use crate::admission::{self, Answer, Answers, Handler, Questions, Request, Step, Verdict};
+use crate::gardener::excerpt;
 use crate::sources::Landscape;
 use crate::sources::live::LiveReads;
 
@@ -61,7 +62,7 @@ impl Edge {
         let request = match admission::decode(body) {
             Ok(request) => request,
             Err(error) => {
-                tracing::warn!(handler = self.handler.name(), %error, "bad review");
+                tracing::warn!(handler = self.handler.name(), error = ?error.to_string(), "bad review");
                 return (text(StatusCode::BAD_REQUEST, format!("{error}\n")), ended("", "bad-review"));
             }
         };
@@ -84,7 +85,8 @@ impl Edge {
             return (text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, "not-synced"));
         }
 
-        let snapshot = self.landscape.snapshot();
+        // A snapshot that may have missed a change decides nothing: with an empty one a handler asks for what it needs.
+        let snapshot = if self.landscape.is_stale() { Arc::default() } else { self.landscape.snapshot() };
         let step = match self.handler.review(&request, &snapshot, &Answers::default()) {
             Step::Ask(questions) => {
                 let left = deadline.saturating_sub(started.elapsed());
@@ -124,11 +126,12 @@ impl Edge {
         self.metrics.decided(self.handler.name(), verdict.decision);
         tracing::info!(
             handler = self.handler.name(),
-            uid = &*request.uid,
+            uid = ?&*request.uid,
             operation = request.operation.name(),
-            namespace = &*request.namespace,
-            name = &*request.name,
-            user = &*request.user,
+            // Quoted, because they are what somebody else wrote: no line of theirs shall look like one of ours.
+            namespace = ?&*request.namespace,
+            name = ?&*request.name,
+            user = ?excerpt(&request.user),
             dry_run = request.dry_run,
             outcome = verdict.outcome.name(),
             decision = verdict.decision,

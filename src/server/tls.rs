@@ -162,6 +162,7 @@ impl Tls {
                 self.current.store(Arc::new(current));
                 Refreshed::Good
             }
+            Err(_) if refused == Some(&attempt) => Refreshed::AsItWas,
             Err(error) => {
                 tracing::error!(error, "the last good certificate stays in use");
                 metrics.certificate_reloaded("refused");

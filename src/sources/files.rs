@@ -85,7 +85,12 @@ fn texts(folder: &Path) -> Result<Texts, FileProblem> {
 fn collect(folder: &Path, texts: &mut Texts) -> Result<(), FileProblem> {
     let problem = |path: &Path, error: &io::Error| FileProblem { path: path.to_owned(), problem: error.to_string() };
     for entry in fs::read_dir(folder).map_err(|error| problem(folder, &error))? {
-        let path = entry.map_err(|error| problem(folder, &error))?.path();
+        let entry = entry.map_err(|error| problem(folder, &error))?;
+        let path = entry.path();
+        // A mounted ConfigMap has its files twice: beside, and in the hidden folder that they are links into.
+        if entry.file_name().as_encoded_bytes().starts_with(b"..") {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, texts)?;
         } else if path
@@ -154,7 +159,7 @@ fn documents(text: &str) -> Vec<String> {
     let mut document = String::new();
     let mut has_content = false;
     for (number, line) in text.lines().enumerate() {
-        if line.trim_end() == "---" {
+        if line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('#')) {
             if has_content {
                 documents.push(std::mem::take(&mut document));
             }
@@ -191,7 +196,7 @@ mod tests {
     #[test]
     fn reads_any_depth_and_several_documents() {
         let two = format!(
-            "# a comment\n---\n{CLUSTER}---\n\n---\napiVersion: v1\nkind: Namespace\nspec: {{shoot: not ours}}\n"
+            "# a comment\n--- # another\n{CLUSTER}---\n\n---\napiVersion: v1\nkind: Namespace\nspec: {{shoot: not ours}}\n"
         );
         let json = r#"{"apiVersion":"extensions.gardener.cloud/v1alpha1","kind":"Cluster","metadata":{"name":"shoot--a--c"},"spec":{"shoot":{}}}"#;
         let folder = folder(&[("a.yaml", &two), ("deep/er/b.json", json), ("README.md", "# not a manifest")]);

@@ -36,11 +36,14 @@ impl LiveReads {
         match Api::<ClusterObject>::all(client.clone()).get_opt(name).await {
             Ok(Some(cluster)) => Answer::Found(Arc::new(cluster.record)),
             Ok(None) => Answer::Absent,
-            Err(kube::Error::Api(status)) => Answer::Unanswered(format!("{} ({})", status.message, status.code)),
-            // The error's own text may carry addresses; its kind is enough for whoever writes a Deployment.
+            // The text of an error may carry addresses and names of ours; its kind is enough for whoever writes a
+            // Deployment.
             Err(error) => {
                 tracing::warn!(cluster = name, %error, "cannot read a Cluster");
-                Answer::Unanswered("the API server did not answer".to_owned())
+                Answer::Unanswered(match error {
+                    kube::Error::Api(status) => format!("the API server answers {}", status.code),
+                    _ => "the API server does not answer".to_owned(),
+                })
             }
         }
     }

@@ -35,7 +35,16 @@ impl Default for Landscape {
     }
 }
 
+/// The age from which on a snapshot is not trusted to show every change: a watch is renewed each minute, so two without
+/// a sign of life mean that it is cut off.
+const STALE: Duration = Duration::from_secs(2 * 60);
+
 impl Landscape {
+    /// Whether the source has been silent for so long that what matters has to be read live.
+    pub fn is_stale(&self) -> bool {
+        self.age() > STALE
+    }
+
     /// The current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()

@@ -90,6 +90,9 @@ const WATCH_SECONDS: u32 = 60;
 /// the memory of the first list: 100 Clusters are about 2 MB.
 const PAGE_SIZE: u32 = 100;
 
+/// How long the API server may take until it begins to answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
 /// The pause before a new list, when the old watch cannot be continued.
 const RELIST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -189,25 +192,35 @@ impl<S, B> tower::Service<http::Request<Body>> for SignsOfLifeService<S>
 where
     S: tower::Service<http::Request<Body>, Response = http::Response<B>>,
     S::Future: Send + 'static,
-    S::Error: 'static,
+    S::Error: Into<tower::BoxError>,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<tower::BoxError>,
 {
     type Response = http::Response<http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, tower::BoxError>>;
-    type Error = S::Error;
-    type Future = futures::future::BoxFuture<'static, Result<Self::Response, S::Error>>;
+    type Error = tower::BoxError;
+    type Future = futures::future::BoxFuture<'static, Result<Self::Response, tower::BoxError>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), tower::BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let landscape = Arc::clone(&self.landscape);
         let response = self.inner.call(request);
         Box::pin(async move {
-            Ok(response.await?.map(|body| {
+            // kube bounds the silence of a stream, not that before it: without this a request that is never answered
+            // would be the last one.
+            let response = tokio::time::timeout(ANSWER_DEADLINE, response)
+                .await
+                .map_err(|_| tower::BoxError::from("the API server did not answer in time"))?
+                .map_err(Into::into)?;
+            let is_success = response.status().is_success();
+            Ok(response.map(|body| {
                 body.map_frame(move |frame| {
-                    landscape.sign();
+                    // "Forbidden" once a minute is no sign of life of the watch.
+                    if is_success {
+                        landscape.sign();
+                    }
                     frame
                 })
                 .map_err(Into::into)

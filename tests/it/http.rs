@@ -201,6 +201,56 @@ async fn before_the_landscape_is_read_no_decision_is_made() {
     assert!(server.get(server.addresses.health, "/healthz").await.starts_with("HTTP/1.1 200"));
 }
 
+/// A caller cannot make us write, or log, as much as it likes.
+#[tokio::test]
+async fn answers_stay_short_whatever_is_sent() {
+    let server = TestServer::start().await;
+    let long = "x".repeat(1 << 20);
+    let mut many_flags = overlapping();
+    let arguments = &mut many_flags["request"]["object"]["spec"]["template"]["spec"]["containers"][0]["args"];
+    let flags = (0..20_000).map(|i| json!(format!("--egress-selector-config-file={i}")));
+    arguments.as_array_mut().unwrap().extend(flags);
+    let mut long_name = overlapping();
+    long_name["request"]["object"]["spec"]["replicas"] = json!(long);
+    let mut long_uid = overlapping();
+    long_uid["request"]["uid"] = json!(long);
+    let mut long_version = overlapping();
+    long_version["apiVersion"] = json!(long);
+    for (name, review) in [("flags", many_flags), ("value", long_name), ("uid", long_uid), ("version", long_version)] {
+        let response = server.connect().await.post(PATH, &review.to_string()).await;
+        assert!(response.body.len() < 10_000, "{name}: {} bytes", response.body.len());
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_and_one_in_chunks() {
+    let server = TestServer::start().await;
+    let mut client = server.connect().await;
+    client
+        .stream
+        .write_all(
+            format!(
+                "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+            )
+            .as_bytes(),
+        )
+        .await
+        .unwrap();
+    client.stream.shutdown().await.unwrap();
+    assert!(
+        client.read().await.is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof)
+            || server.metrics().await.contains("broken")
+    );
+
+    let body = overlapping().to_string();
+    let (one, two) = body.split_at(1_000);
+    let chunks = format!("{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n", one.len(), two.len());
+    let request = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
+    );
+    assert_eq!(server.connect().await.send(&request).await.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn an_endless_body_is_cut_at_the_limit() {
     let server = TestServer::start().await;

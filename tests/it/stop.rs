@@ -67,3 +67,23 @@ async fn an_abort_ends_at_once() {
     server.stop.abort();
     tokio::time::timeout(Duration::from_secs(10), server.running).await.expect("ended").unwrap();
 }
+
+/// A scrape that never ends its request, and a call that never ends its body, hold up the end only until its deadline.
+#[tokio::test]
+async fn stuck_peers_hold_up_nothing() {
+    let server = TestServer::start().await;
+    let mut scrape = tokio::net::TcpStream::connect(server.addresses.metrics).await.unwrap();
+    scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost:").await.unwrap();
+    let mut call = server.connect().await;
+    call.stream
+        .write_all(
+            format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n")
+                .as_bytes(),
+        )
+        .await
+        .unwrap();
+    call.stream.flush().await.unwrap();
+    let settings = StopSettings { propagation_delay: Duration::ZERO, drain_timeout: Duration::from_millis(500) };
+    server.stop.run(&settings).await;
+    tokio::time::timeout(Duration::from_secs(10), server.running).await.expect("ended").unwrap();
+}

@@ -164,6 +164,46 @@ async fn a_bad_pair_never_replaces_a_good_one() {
     until_served_differs(&server, &good).await;
 }
 
+/// Issued by a clock that is ahead of ours: refused now, and taken as soon as it is valid, without any further change.
+#[tokio::test]
+async fn a_certificate_that_comes_early_is_served_in_time() {
+    let server = TestServer::start().await;
+    let before = served(&server).await;
+    // Issued certificates are backdated by five minutes.
+    let ahead = Timestamp::now().checked_add(5.minutes()).unwrap().checked_add(3.seconds()).unwrap();
+    write_pair(&server.folder, &server.ca.server(&["localhost".to_owned()], ahead, DAY).unwrap());
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(served(&server).await, before, "not yet");
+    until_served_differs(&server, &before).await;
+}
+
+/// A mounted Secret changes by a swap of links: the files themselves are never written.
+#[tokio::test]
+async fn a_swap_of_links_is_noticed() {
+    let server = TestServer::start().await;
+    let issue = || server.ca.server(&["localhost".to_owned()], Timestamp::now(), DAY).unwrap();
+    let folder = server.folder.path();
+    for version in ["..v1", "..v2"] {
+        fs::create_dir(folder.join(version)).unwrap();
+        let issued = issue();
+        fs::write(folder.join(version).join("tls.crt"), issued.certificate).unwrap();
+        fs::write(folder.join(version).join("tls.key"), issued.key).unwrap();
+    }
+    let link = |to: &str, from: &str| {
+        let _ = fs::remove_file(folder.join("new"));
+        std::os::unix::fs::symlink(to, folder.join("new")).unwrap();
+        fs::rename(folder.join("new"), folder.join(from)).unwrap();
+    };
+    let before = served(&server).await;
+    link("..v1", "..data");
+    link("..data/tls.crt", "tls.crt");
+    link("..data/tls.key", "tls.key");
+    until_served_differs(&server, &before).await;
+    let before = served(&server).await;
+    link("..v2", "..data");
+    until_served_differs(&server, &before).await;
+}
+
 /// `/readyz` tells when the certificate has run out.
 #[tokio::test]
 async fn an_expired_certificate_is_not_ready() {

@@ -326,6 +326,41 @@ fn every_case() {
             &[],
         ),
         (
+            "foreign volumes without overlap",
+            Call::new("ha", "ha").pod(|pod| {
+                pod["volumes"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!({"name": "network-guard-config", "configMap": {"name": "x"}}));
+                pod["containers"][0]["volumeMounts"]
+                    .as_array_mut()
+                    .unwrap()
+                    .push(json!({"name": "network-guard-config", "mountPath": "/x"}));
+            }),
+            "none",
+            &[],
+        ),
+        (
+            "a container that only looks like gardenlet's",
+            Call::overlapping().pod(|pod| {
+                pod["containers"].as_array_mut().unwrap().push(json!({
+                    "name": "envoy-proxy", "image": "x",
+                    "volumeMounts": [{"name": "envoy-config", "mountPath": "/etc/envoy"}],
+                }));
+            }),
+            "refused",
+            &["deny overlap/name-taken"],
+        ),
+        (
+            "a Cluster without networks",
+            Call::overlapping().cluster(|spec| {
+                drop(spec["shoot"]["spec"].as_object_mut().unwrap().remove("networking"));
+                drop(spec["shoot"].as_object_mut().unwrap().remove("status"));
+            }),
+            "refused",
+            &["deny overlap/cluster-unreadable", "deny overlap/cluster-unreadable"],
+        ),
+        (
             "no container kube-apiserver",
             Call::overlapping().pod(|pod| pod["containers"][0]["name"] = json!("apiserver")),
             "refused",
@@ -412,6 +447,40 @@ fn every_case() {
 fn asks_for_a_missing_cluster_once() {
     let call = Call::overlapping().without_cluster(None);
     assert!(matches!(call.step(), Step::Ask(Questions { cluster: Some(name) }) if name == "shoot--local--ha"));
+}
+
+/// Names from outside never reach a URL: only a namespace can be asked for.
+#[test]
+fn asks_for_namespaces_only() {
+    for name in ["?watch=true", "a/../../api/v1/secrets", "", "-a", "A", &"a".repeat(64)] {
+        let call =
+            Call::overlapping().object(|object| object["metadata"]["namespace"] = json!(name)).without_cluster(None);
+        let Step::Unreadable(errors) = call.step() else { panic!("{name}: {:?}", call.step()) };
+        assert_eq!(errors[0].path, "request.namespace", "{name}");
+    }
+}
+
+/// gardenlet's object never carries the sidecar. While nobody can tell whether it is needed, what is stored decides.
+#[test]
+fn keeps_the_stored_injection_without_facts() {
+    let hibernated = |mut object: Value| {
+        object["spec"]["replicas"] = json!(0);
+        object
+    };
+    for (name, desired) in
+        [("repeated", fixture("ha", "deployment")), ("hibernation", hibernated(fixture("ha", "deployment")))]
+    {
+        let call = Call { object: desired, ..Call::overlapping() };
+        let call = call.without_cluster(Some(Answer::Absent)).over(injected());
+        let done = call.run();
+        assert_eq!(done.verdict.decision, "kept", "{name}");
+        assert_eq!(done.object["spec"]["template"], injected()["spec"]["template"], "{name}: nothing rolls");
+        assert_eq!(done.object["metadata"]["annotations"], injected()["metadata"]["annotations"], "{name}");
+        assert_eq!(done.rules(), ["warn overlap/cluster-missing", "warn overlap/kept"], "{name}");
+    }
+    // Where nothing is stored there is nothing to keep.
+    let call = Call::overlapping().without_cluster(Some(Answer::Absent)).over(hibernated(fixture("ha", "deployment")));
+    assert_eq!(call.run().verdict.decision, "refused");
 }
 
 /// What people read, word for word.
@@ -525,6 +594,25 @@ fn keeps_a_volume_that_somebody_else_mounts() {
     assert!(
         volumes.contains(&"network-guard-socket".to_owned()) && !volumes.contains(&"network-guard-config".to_owned())
     );
+}
+
+#[test]
+fn keeps_a_volume_that_an_init_container_mounts() {
+    let mut object = injected();
+    object["spec"]["template"]["spec"]["initContainers"][0]["volumeMounts"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "network-guard-socket", "mountPath": "/x"}));
+    let done = Call { object, ..Call::new("ha", "ha") }.run();
+    assert!(done.names("volumes").contains(&"network-guard-socket".to_owned()));
+}
+
+#[test]
+fn puts_right_what_would_run_something_else() {
+    let mut object = injected();
+    object["spec"]["template"]["spec"]["containers"][1]["args"] = json!(["--mode", "validate"]);
+    let done = Call { object, ..Call::overlapping() }.run();
+    assert_eq!((done.verdict.decision, &done.object), ("updated", &injected()));
 }
 
 /// An empty map or list is the same to an API server as none.
