@@ -13,8 +13,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 
 use super::{Limits, Metrics};
+
+/// How long a peer may take to read anything of an answer. hyper's own timeout runs only while a request is read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What makes a byte stream out of an accepted connection.
 pub(super) trait Acceptor {
@@ -86,7 +90,9 @@ pub(super) async fn serve<A: Acceptor>(
                 }
             };
             let _open = metrics.connection_opened();
-            let connection = watcher.watch(http.serve_connection(TokioIo::new(stream), service));
+            let mut stream = TimeoutWriter::new(stream);
+            stream.set_timeout(Some(WRITE_TIMEOUT));
+            let connection = watcher.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended early");
             }

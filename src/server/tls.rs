@@ -149,9 +149,7 @@ impl Tls {
         if attempt.as_ref().is_ok_and(|contents| *contents == self.current.load().contents) {
             return Refreshed::Good;
         }
-        if refused == Some(&attempt) {
-            return Refreshed::AsItWas;
-        }
+        // Tried again each time: a certificate that is not valid yet becomes so without any change of its file.
         let built =
             attempt.clone().and_then(|contents| build(&self.files, contents).map_err(|error| error.to_string()));
         match built {

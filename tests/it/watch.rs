@@ -198,3 +198,56 @@ async fn every_trouble_ends_in_the_truth() {
         play.await.unwrap();
     }
 }
+
+/// The live read of one Cluster: found, absent, forbidden, and no answer in time.
+#[tokio::test]
+async fn live_reads_answer_under_a_deadline() {
+    use network_guard::admission::{Answer, Questions};
+    use network_guard::sources::live::LiveReads;
+
+    async fn one(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
+        match name.as_str() {
+            "there" => cluster("there").to_string().into_response(),
+            "absent" => (StatusCode::NOT_FOUND, status(404, "NotFound").to_string()).into_response(),
+            "forbidden" => (StatusCode::FORBIDDEN, status(403, "Forbidden").to_string()).into_response(),
+            _ => futures::future::pending().await,
+        }
+    }
+    let routes = Router::new().route("/apis/extensions.gardener.cloud/v1alpha1/clusters/{name}", get(one));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let live = LiveReads::ApiServer(kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap());
+    for (name, want) in [
+        ("there", "found"),
+        ("absent", "absent"),
+        ("forbidden", "the API server answers 403"),
+        ("silent", "no answer within 300 ms"),
+    ] {
+        let questions = Questions { cluster: Some(name.to_owned()) };
+        let answer = live.answer(questions, Duration::from_millis(300)).await.cluster.unwrap();
+        let got = match answer {
+            Answer::Found(_) => "found".to_owned(),
+            Answer::Absent => "absent".to_owned(),
+            Answer::Unanswered(why) => why,
+        };
+        assert_eq!(got, want, "{name}");
+    }
+}
+
+/// An API server that only ever says "forbidden" shows no sign of life, however often it is asked.
+#[tokio::test]
+async fn a_forbidden_watch_grows_old() {
+    async fn forbidden() -> Response {
+        (StatusCode::FORBIDDEN, status(403, "Forbidden").to_string()).into_response()
+    }
+    let routes = Router::new().route("/apis/extensions.gardener.cloud/v1alpha1/clusters", get(forbidden));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let landscape = Arc::new(Landscape::default());
+    let watching = tokio::spawn(watch::clusters(kube::Config::new(url.parse().unwrap()), Arc::clone(&landscape)));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!landscape.is_synced() && landscape.age() > Duration::from_secs(2), "{:?}", landscape.age());
+    watching.abort();
+}
