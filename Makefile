@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test lint tools bench local-up local-down fuzz clean
+.PHONY: help run test lint tools bench local-up local-down clean
 .DEFAULT_GOAL := help
 
 # The tests find their servers here, and one build of our own binary serves all of them.
@@ -13,7 +13,7 @@ run: ## build and serve the example landscape, no Kubernetes needed
 	cargo run --quiet -- serve all --landscape examples/landscape --log-format text \
 	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
 
-test: lint tools ## install what is missing, then run all checks and tests
+test: tools lint ## install what is missing, then run all checks and tests
 	cargo test --quiet --lib --bins
 	cargo test --quiet --test it
 	cargo test --test e2e -- --nocapture
@@ -35,9 +35,6 @@ local-up: tools ## start etcd, kube-apiserver and network-guard on this machine,
 
 local-down: ## stop what local-up started
 	tests/local.sh down
-
-fuzz: ## fuzz every decoder for a minute each (nightly toolchain, cargo-fuzz)
-	fuzz/run.sh
 
 clean: ## remove everything that was built
 	-tests/local.sh down

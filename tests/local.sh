@@ -47,15 +47,17 @@ wait_for() {
 
 down() {
   for name in network-guard kube-apiserver etcd; do
-    if [ -f "$local/$name.pid" ]; then
-      kill "$(cat "$local/$name.pid")" 2>/dev/null || true
-      # The next `up` needs the ports, so wait until they are free.
-      for _ in $(seq 100); do
-        kill -0 "$(cat "$local/$name.pid")" 2>/dev/null || break
-        sleep 0.1
-      done
-      kill -KILL "$(cat "$local/$name.pid")" 2>/dev/null || true
-    fi
+    local pid
+    pid=$(cat "$local/$name.pid" 2>/dev/null) || continue
+    # After a reboot the number may be somebody else's.
+    [ "$(basename "$(readlink "/proc/$pid/exe" 2>/dev/null)" | sed 's/ (deleted)//')" = "$name" ] || continue
+    kill "$pid" 2>/dev/null || true
+    # The next `up` needs the ports, so wait until they are free.
+    for _ in $(seq 200); do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null || true
   done
   rm -rf "$local"
 }

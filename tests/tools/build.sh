@@ -15,6 +15,8 @@ mkdir -p "$tools"
 missing=()
 command -v curl >/dev/null || missing+=(curl)
 command -v cc >/dev/null || missing+=(build-essential)
+[ -x /bin/kill ] || missing+=(procps)
+command -v setpriv >/dev/null || missing+=(util-linux)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "${1:-}" = bench ]; then
   command -v h2load >/dev/null || missing+=(nghttp2-client)
@@ -25,6 +27,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+
+# --- Rust ---------------------------------------------------------------------------------------------------------
+
+for component in rustfmt clippy; do
+  cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
 
 # --- Go -----------------------------------------------------------------------------------------------------------
 
