@@ -3,6 +3,8 @@
 //! Instructions are counted by callgrind, as the difference between runs with more and fewer calls of this same
 //! program (`counts calls BODY NUMBER`).
 
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+
 mod support;
 
 use std::process::Command;

@@ -1,6 +1,8 @@
 //! Resident memory of `serve seed` with 10,000 Clusters of about 20 kB, and its peak while loading them: once from a
 //! streaming list, once from pages. The API server is a stub that sends bytes made beforehand.
 
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -3,6 +3,8 @@
 //!
 //! The server has one core for itself and the client (h2load) the other, because a share of a core means nothing.
 
+#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+
 mod support;
 
 use std::fs;

@@ -248,6 +248,13 @@ impl Shoot {
 }
 
 impl FieldError {
+    /// The same error, seen from the object around it.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        let path = if self.path.is_empty() { outer.to_owned() } else { format!("{outer}.{}", self.path) };
+        Self { path, ..self }
+    }
+
     pub(super) fn missing(path: &str) -> Self {
         Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
     }

@@ -1,7 +1,6 @@
 //! The view of a Shoot's `kube-apiserver` Deployment (`apps/v1`).
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::members::{Malformed, Members};
@@ -30,41 +29,153 @@ pub struct Metadata<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Reads a Deployment's JSON text. Managed fields and status, which are most of it, are skipped.
+    /// Reads a Deployment's JSON text in one walk. What is not in the view, which is most of the text, is skipped.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
-        let malformed = |error| malformed(text, error);
         let (mut metadata, mut spec) = (Metadata::default(), None);
         let mut members = Members::of(text);
-        members.enter().map_err(malformed)?;
-        while let Some(key) = members.key().map_err(malformed)? {
-            match &*key {
-                "metadata" => metadata.read(&mut members, text)?,
-                "spec" => spec = Some(parse("spec", &mut members)?),
-                _ => drop(members.skip().map_err(malformed)?),
+        each_member(&mut members, |key, members| {
+            match key {
+                "metadata" => metadata = Metadata::read(members).map_err(|error| error.within("metadata"))?,
+                "spec" => spec = Some(Spec::read(members).map_err(|error| error.within("spec"))?),
+                _ => drop(members.skip()?),
             }
-        }
-        members.end().map_err(malformed)?;
-        let spec = spec.ok_or_else(|| FieldError::missing("spec"))?;
-        Ok(Self { metadata, spec })
+            Ok(())
+        })?;
+        members.end()?;
+        Ok(Self { metadata, spec: spec.ok_or_else(|| FieldError::missing("spec"))? })
     }
 }
 
 impl<'a> Metadata<'a> {
-    fn read(&mut self, members: &mut Members<'a>, text: &str) -> Result<(), FieldError> {
-        let malformed = |error| malformed(text, error);
-        members.enter().map_err(malformed)?;
-        while let Some(key) = members.key().map_err(malformed)? {
-            match &*key {
-                "name" => self.name = parse("metadata.name", members)?,
-                "labels" => self.labels = parse("metadata.labels", members)?,
-                "annotations" => self.annotations = parse("metadata.annotations", members)?,
-                "deletionTimestamp" => self.is_being_deleted = members.skip().map_err(malformed)? != "null",
-                _ => drop(members.skip().map_err(malformed)?),
+    fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
+        let mut metadata = Self::default();
+        each_member(members, |key, members| {
+            match key {
+                "name" => metadata.name = parse("name", members)?,
+                "labels" => metadata.labels = parse("labels", members)?,
+                "annotations" => metadata.annotations = parse("annotations", members)?,
+                "deletionTimestamp" => metadata.is_being_deleted = members.skip()? != "null",
+                _ => drop(members.skip()?),
             }
-        }
-        Ok(())
+            Ok(())
+        })?;
+        Ok(metadata)
     }
 }
+
+impl<'a> Spec<'a> {
+    fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
+        let (mut replicas, mut template) = (None, None);
+        each_member(members, |key, members| {
+            match key {
+                "replicas" => replicas = parse("replicas", members)?,
+                "template" => template = Some(Template::read(members).map_err(|error| error.within("template"))?),
+                _ => drop(members.skip()?),
+            }
+            Ok(())
+        })?;
+        Ok(Self { replicas, template: template.ok_or_else(|| FieldError::missing("template"))? })
+    }
+}
+
+impl<'a> Template<'a> {
+    fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
+        let (mut metadata, mut spec) = (None, None);
+        each_member(members, |key, members| {
+            match key {
+                "metadata" => metadata = parse("metadata", members)?,
+                "spec" => spec = Some(PodSpec::read(members).map_err(|error| error.within("spec"))?),
+                _ => drop(members.skip()?),
+            }
+            Ok(())
+        })?;
+        Ok(Self { metadata, spec: spec.ok_or_else(|| FieldError::missing("spec"))? })
+    }
+}
+
+impl<'a> PodSpec<'a> {
+    /// Reads a Pod's specification.
+    pub fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
+        let mut pod = Self { containers: Vec::new(), init_containers: None, volumes: None };
+        each_member(members, |key, members| {
+            match key {
+                "containers" => pod.containers = list(key, members, Container::read)?.unwrap_or_default(),
+                "initContainers" => pod.init_containers = list(key, members, Container::read)?,
+                "volumes" => pod.volumes = list(key, members, Volume::read)?,
+                _ => drop(members.skip()?),
+            }
+            Ok(())
+        })?;
+        Ok(pod)
+    }
+}
+
+impl<'a> Container<'a> {
+    fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
+        let mut container = Self::default();
+        each_member(members, |key, members| {
+            match key {
+                "name" => container.name = parse("name", members)?,
+                "command" => container.command = parse("command", members)?,
+                "args" => container.args = parse("args", members)?,
+                "volumeMounts" => container.volume_mounts = parse("volumeMounts", members)?,
+                _ => drop(members.skip()?),
+            }
+            Ok(())
+        })?;
+        Ok(container)
+    }
+}
+
+impl<'a> Volume<'a> {
+    fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
+        let mut volume = Self::default();
+        each_member(members, |key, members| {
+            match key {
+                "name" => volume.name = parse("name", members)?,
+                "downwardAPI" => volume.is_downward_api = members.skip()? != "null",
+                "emptyDir" => volume.is_empty_dir = members.skip()? != "null",
+                _ => drop(members.skip()?),
+            }
+            Ok(())
+        })?;
+        Ok(volume)
+    }
+}
+
+/// Enters the object that comes next and calls for each of its members.
+fn each_member<'a>(
+    members: &mut Members<'a>,
+    mut each: impl FnMut(&str, &mut Members<'a>) -> Result<(), FieldError>,
+) -> Result<(), FieldError> {
+    members.enter()?;
+    while let Some(key) = members.key()? {
+        each(&key, members)?;
+    }
+    Ok(())
+}
+
+/// Reads the array that comes next, element by element; `null` is no array.
+fn list<'a, T>(
+    name: &str,
+    members: &mut Members<'a>,
+    read: impl Fn(&mut Members<'a>) -> Result<T, FieldError>,
+) -> Result<Option<Vec<T>>, FieldError> {
+    if members.is_null() {
+        members.skip()?;
+        return Ok(None);
+    }
+    let mut found = Vec::with_capacity(USUAL_LIST);
+    members.enter_array().map_err(|error| FieldError::from(error).within(name))?;
+    while members.element()? {
+        let element = read(members).map_err(|error| error.within(&format!("{name}[{}]", found.len())))?;
+        found.push(element);
+    }
+    Ok(Some(found))
+}
+
+/// Room for the lists of a kube-apiserver Pod, so that they seldom grow while they are read.
+const USUAL_LIST: usize = 32;
 
 /// Reads the value that comes next; the error names the path of what is wrong inside it.
 fn parse<'a, T: Deserialize<'a>>(path: &str, members: &mut Members<'a>) -> Result<T, FieldError> {
@@ -75,6 +186,7 @@ fn parse<'a, T: Deserialize<'a>>(path: &str, members: &mut Members<'a>) -> Resul
         serde_path_to_error::deserialize(&mut text).map_err(|error| {
             let path = match error.path().to_string().as_str() {
                 "." => path.to_owned(),
+                inner if inner.starts_with('[') => format!("{path}{inner}"),
                 inner => format!("{path}.{inner}"),
             };
             FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) }
@@ -82,12 +194,10 @@ fn parse<'a, T: Deserialize<'a>>(path: &str, members: &mut Members<'a>) -> Resul
     })
 }
 
-fn malformed(text: &str, error: Malformed) -> FieldError {
-    let problem = match serde_json::from_str::<IgnoredAny>(text) {
-        Err(error) => error.to_string(),
-        Ok(_) => error.to_string(),
-    };
-    FieldError { path: String::new(), value: String::new(), problem }
+impl From<Malformed> for FieldError {
+    fn from(error: Malformed) -> Self {
+        Self { path: String::new(), value: String::new(), problem: error.to_string() }
+    }
 }
 
 /// The labels by which a Shoot's kube-apiserver is known.
@@ -110,23 +220,20 @@ pub struct Annotations<'a> {
 }
 
 /// `spec` of the Deployment.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Spec<'a> {
     /// `spec.replicas`; 0 while the Shoot is hibernated, absent means 1.
     pub replicas: Option<i32>,
     /// `spec.template`.
-    #[serde(borrow)]
     pub template: Template<'a>,
 }
 
 /// `spec.template`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct Template<'a> {
     /// `spec.template.metadata`.
-    #[serde(borrow)]
     pub metadata: Option<TemplateMetadata<'a>>,
     /// `spec.template.spec`.
-    #[serde(borrow)]
     pub spec: PodSpec<'a>,
 }
 
@@ -150,35 +257,26 @@ pub struct TemplateAnnotations<'a> {
 }
 
 /// `spec.template.spec`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 pub struct PodSpec<'a> {
     /// `containers`.
-    #[serde(borrow)]
     pub containers: Vec<Container<'a>>,
     /// `initContainers`.
-    #[serde(borrow)]
-    pub init_containers: Option<Vec<InitContainer<'a>>>,
+    pub init_containers: Option<Vec<Container<'a>>>,
     /// `volumes`.
-    #[serde(borrow)]
     pub volumes: Option<Vec<Volume<'a>>>,
 }
 
 /// A container of the Pod.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub struct Container<'a> {
     /// Its name.
-    #[serde(borrow)]
     pub name: Text<'a>,
     /// The program, and for some writers its arguments too.
-    #[serde(borrow)]
     pub command: Option<Vec<Text<'a>>>,
     /// The arguments.
-    #[serde(borrow)]
     pub args: Option<Vec<Text<'a>>>,
     /// The mounted volumes.
-    #[serde(borrow)]
     pub volume_mounts: Option<Vec<VolumeMount<'a>>>,
 }
 
@@ -197,30 +295,15 @@ pub struct VolumeMount<'a> {
     pub read_only: bool,
 }
 
-/// An init container: its name, and what it mounts.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct InitContainer<'a> {
-    /// Its name.
-    #[serde(borrow)]
-    pub name: Text<'a>,
-    /// The mounted volumes.
-    #[serde(borrow)]
-    pub volume_mounts: Option<Vec<VolumeMount<'a>>>,
-}
-
 /// A volume: its name and which of the two sources that we use it has.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub struct Volume<'a> {
     /// Its name.
-    #[serde(borrow)]
     pub name: Text<'a>,
-    /// Files from fields of the Pod.
-    #[serde(rename = "downwardAPI")]
-    pub downward_api: Option<IgnoredAny>,
-    /// An empty directory.
-    pub empty_dir: Option<IgnoredAny>,
+    /// Files from fields of the Pod: `downwardAPI`.
+    pub is_downward_api: bool,
+    /// An empty directory: `emptyDir`.
+    pub is_empty_dir: bool,
 }
 
 /// The raw text of containers and volumes, in the order of the view. Read only when something of ours is already

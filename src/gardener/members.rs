@@ -99,6 +99,29 @@ impl<'a> Members<'a> {
         Ok(&self.text[start..self.at])
     }
 
+    /// Enters the array that comes next.
+    pub fn enter_array(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        self.expect(b'[')?;
+        self.is_first = true;
+        Ok(())
+    }
+
+    /// Whether another element comes next; otherwise the array is over and left.
+    pub fn element(&mut self) -> Result<bool, Malformed> {
+        self.skip_space();
+        let is_first = std::mem::take(&mut self.is_first);
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(false);
+        }
+        if !is_first {
+            self.expect(b',')?;
+            self.skip_space();
+        }
+        Ok(true)
+    }
+
     /// Reads the value that comes next, without looking for its end first.
     pub fn read<T: Deserialize<'a>>(&mut self) -> Result<T, serde_json::Error> {
         let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter();
@@ -240,6 +263,28 @@ mod tests {
             [("a".to_owned(), "[1, {\"b\": \"]}\\\"\"}]"), ("cd".to_owned(), "null"), ("e".to_owned(), "-1.5e3"),]
         );
         assert_eq!(walk("{}").unwrap(), []);
+    }
+
+    #[test]
+    fn walks_arrays() {
+        let mut members = Members::of(" [ {\"a\": 1} , [] ,\"x\"] ");
+        members.enter_array().unwrap();
+        let mut found = Vec::new();
+        while members.element().unwrap() {
+            found.push(members.skip().unwrap());
+        }
+        members.end().unwrap();
+        assert_eq!(found, ["{\"a\": 1}", "[]", "\"x\""]);
+
+        let mut empty = Members::of("[]");
+        empty.enter_array().unwrap();
+        assert_eq!(empty.element(), Ok(false));
+        assert!(Members::of("{}").enter_array().is_err());
+        let mut broken = Members::of("[1 2]");
+        broken.enter_array().unwrap();
+        assert_eq!(broken.element(), Ok(true));
+        broken.skip().unwrap();
+        assert!(broken.element().is_err());
     }
 
     #[test]

@@ -187,10 +187,7 @@ impl Handler for KubeApiserver {
 }
 
 fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
-    Deployment::read(raw).map_err(|error| {
-        let path = if error.path.is_empty() { String::new() } else { format!(".{}", error.path) };
-        FieldError { path: format!("request.object{path}"), ..error }
-    })
+    Deployment::read(raw).map_err(|error| error.within("request.object"))
 }
 
 /// Name and labels of the kube-apiserver that gardenlet writes for a Shoot (gardener

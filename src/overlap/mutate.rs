@@ -155,15 +155,16 @@ fn inject(
     Ok((change, patch))
 }
 
-/// All places where somebody else stands in our way.
+/// More places than these tell nobody more.
+const MOST_TAKEN: usize = 10;
+
+/// All places where somebody else stands in our way, or the first of very many.
 fn taken(deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -> Vec<Taken> {
     const PATH: &str = "spec.template.spec";
     let pod = &deployment.spec.template.spec;
     let mut taken = Vec::new();
-    // More than these tell nobody more.
-    const MOST: usize = 10;
     let mut push = |path: String, what: String| {
-        if taken.len() < MOST {
+        if taken.len() < MOST_TAKEN {
             taken.push(Taken { path, what: excerpt(&what) });
         }
     };
@@ -178,8 +179,8 @@ fn taken(deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -
     }
     for (index, volume) in pod.volumes.iter().flatten().enumerate() {
         let foreign = match &*volume.name {
-            CONFIG_VOLUME => volume.downward_api.is_none(),
-            SOCKET_VOLUME => volume.empty_dir.is_none(),
+            CONFIG_VOLUME => !volume.is_downward_api,
+            SOCKET_VOLUME => !volume.is_empty_dir,
             _ => false,
         };
         if foreign {
@@ -357,8 +358,8 @@ fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
     // index arguments and mounts are addressed, come last.
     let pod = &deployment.spec.template.spec;
     let is_ours = |volume: &Volume<'_>| match &*volume.name {
-        CONFIG_VOLUME => volume.downward_api.is_some(),
-        SOCKET_VOLUME => volume.empty_dir.is_some(),
+        CONFIG_VOLUME => volume.is_downward_api,
+        SOCKET_VOLUME => volume.is_empty_dir,
         _ => false,
     };
     let our_volumes: Vec<&str> =

@@ -44,6 +44,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::gardener::members::Members;
 
     #[test]
     fn is_read_from_the_containers() {
@@ -69,7 +70,8 @@ mod tests {
         ] {
             let named = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
             let text = json!({"containers": named(containers), "initContainers": named(init)}).to_string();
-            assert_eq!(Vpn::of(&serde_json::from_str(&text).unwrap()), want, "{containers:?} {init:?}");
+            let pod = PodSpec::read(&mut Members::of(&text)).unwrap();
+            assert_eq!(Vpn::of(&pod), want, "{containers:?} {init:?}");
         }
     }
 }

@@ -22,8 +22,8 @@ struct Edge {
 
 /// `/fixed` answers as if nothing had to be done. `/fixed-same` answers with the bytes of the first body that it was
 /// sent, so that a benchmark can have it answer exactly what a handler would.
-pub(super) fn add(router: Router, limits: Arc<Limits>, room: Arc<Semaphore>) -> Router {
-    let edge = |answer| Edge { limits: Arc::clone(&limits), room: Arc::clone(&room), answer: Arc::new(answer) };
+pub(super) fn add(router: Router, limits: &Arc<Limits>, room: &Arc<Semaphore>) -> Router {
+    let edge = |answer| Edge { limits: Arc::clone(limits), room: Arc::clone(room), answer: Arc::new(answer) };
     let allowed =
         br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"x","allowed":true}}"#;
     router

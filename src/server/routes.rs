@@ -42,7 +42,7 @@ pub(super) fn routes(
         router = router.route(handler.path(), post(review).with_state(edge));
     }
     #[cfg(feature = "bench")]
-    let router = super::fixed::add(router, Arc::clone(&limits), Arc::clone(&room));
+    let router = super::fixed::add(router, &limits, &room);
     let (on_panic, stop) = (Arc::clone(metrics), stop.clone());
     router
         .fallback(move || async move { (StatusCode::NOT_FOUND, format!("this server answers\n{paths}")) })

@@ -161,17 +161,17 @@ fn recorded_reviews_are_what_the_api_server_sends() {
     let update = reviews.recv_timeout(Duration::from_secs(10)).unwrap();
 
     for (name, body) in [("create", create), ("update", update)] {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/reviews/{name}.json"));
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/reviews/{name}.json"));
         let body = settled(&body);
         if std::env::var_os("UPDATE_FIXTURES").is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, &body).unwrap();
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(&file, &body).unwrap();
         }
-        let recorded = std::fs::read_to_string(&path).unwrap_or_default();
+        let recorded = std::fs::read_to_string(&file).unwrap_or_default();
         assert!(
             recorded == body,
             "{}: the API server sends something else now, {} bytes instead of {}",
-            path.display(),
+            file.display(),
             body.len(),
             recorded.len()
         );
