@@ -14,7 +14,8 @@ run: ## build and serve the example landscape, no Kubernetes needed
 	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
 
 test: tools lint ## install what is missing, then run all checks and tests
-	cargo test --quiet --lib --bins
+	cargo test --quiet --lib
+	cargo test --quiet --doc
 	cargo test --quiet --test it
 	cargo test --test e2e -- --nocapture
 

@@ -21,7 +21,7 @@ impl Patch {
 const LONGEST_USUAL_POINTER: usize = 128;
 
 /// Room for a patch of the usual size: Envoy's configuration is most of it.
-const USUAL_PATCH: usize = 8 << 10;
+const USUAL_PATCH: usize = 12 << 10;
 
 /// A JSON Pointer (RFC 6901) under construction.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,7 @@
 //! A decision, and how it is written for the API server.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -80,33 +81,31 @@ impl Verdict {
     }
 }
 
-/// Writes the answer to a request. `subject` says what was reviewed, as people name it.
+/// Writes the answer to a request.
 pub fn encode(request: &Request<'_>, verdict: &Verdict) -> Vec<u8> {
     let mut out = head(&request.uid, !matches!(verdict.outcome, Outcome::Denied));
     match &verdict.outcome {
         Outcome::Allowed => {}
         Outcome::Patched(patch) => {
-            out.push_str(r#","patchType":"JSONPatch","patch":""#);
-            STANDARD.encode_string(patch.json(), &mut out);
-            out.push('"');
+            out.extend_from_slice(br#","patchType":"JSONPatch","patch":""#);
+            push_base64(&mut out, patch.json().as_bytes());
+            out.push(b'"');
         }
-        Outcome::Denied => {
-            let _ = write!(out, r#","status":{}"#, denial(request, verdict));
-        }
+        Outcome::Denied => push(&mut out, format_args!(r#","status":{}"#, denial(request, verdict))),
     }
     let warnings = warnings(&verdict.findings);
     if !warnings.is_empty() {
-        let _ = write!(out, r#","warnings":{}"#, json!(warnings));
+        push(&mut out, format_args!(r#","warnings":{}"#, json!(warnings)));
     }
     for (i, (key, value)) in verdict.audit.iter().enumerate() {
-        out.push_str(if i == 0 { r#","auditAnnotations":{"# } else { "," });
-        let _ = write!(out, r#""{}":{}"#, key.0, json!(value));
+        let before = if i == 0 { r#","auditAnnotations":{"# } else { "," };
+        push(&mut out, format_args!(r#"{before}"{}":{}"#, key.0, json!(value)));
     }
     if !verdict.audit.is_empty() {
-        out.push('}');
+        out.push(b'}');
     }
-    out.push_str("}}");
-    out.into_bytes()
+    out.extend_from_slice(b"}}");
+    out
 }
 
 /// Writes a refusal that is not a decision: the request itself cannot be reviewed. `code` is an HTTP status of 400 or
@@ -114,19 +113,34 @@ pub fn encode(request: &Request<'_>, verdict: &Verdict) -> Vec<u8> {
 pub fn encode_failure(uid: &str, code: u16, reason: &str, message: &str) -> Vec<u8> {
     let status = json!({"code": code, "reason": reason, "message": message});
     let mut out = head(uid, false);
-    let _ = write!(out, r#","status":{status}}}}}"#);
-    out.into_bytes()
+    push(&mut out, format_args!(r#","status":{status}}}}}"#));
+    out
 }
 
-fn head(uid: &str, allowed: bool) -> String {
-    // Room for a patch of the usual size, so that the answer is written without growing.
-    let mut out = String::with_capacity(12 * 1024);
+/// Room for an answer with a patch of the usual size, so that it is written without growing.
+const USUAL_ANSWER: usize = 16 << 10;
+
+fn head(uid: &str, allowed: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_ANSWER);
     let uid = json!(uid);
-    let _ = write!(
-        out,
-        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":{uid},"allowed":{allowed}"#
+    push(
+        &mut out,
+        format_args!(
+            r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":{uid},"allowed":{allowed}"#
+        ),
     );
     out
+}
+
+fn push(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a vector takes everything");
+}
+
+/// Appends base64, straight into its place.
+fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+    STANDARD.encode_slice(bytes, &mut out[start..]).expect("the room was made for it");
 }
 
 /// The status of a denial: all findings in one message for people, and one by one for programs.

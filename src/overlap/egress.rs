@@ -66,4 +66,18 @@ mod tests {
     fn is_what_the_api_server_reads() {
         insta::assert_json_snapshot!(EgressSelectorConfiguration::through_envoy());
     }
+
+    /// The same connections take the same way as in gardenlet's own configuration; only the transport differs.
+    #[test]
+    fn sends_the_same_connections_as_gardenlet() {
+        let theirs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha-overlap/egress-selector.yaml");
+        let theirs: serde_json::Value = serde_saphyr::from_str(&std::fs::read_to_string(theirs).unwrap()).unwrap();
+        let ours = serde_json::to_value(EgressSelectorConfiguration::through_envoy()).unwrap();
+        let ways = |configuration: &serde_json::Value| -> Vec<(String, String)> {
+            let selections = configuration["egressSelections"].as_array().unwrap().iter();
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            selections.map(|s| (text(&s["name"]), text(&s["connection"]["proxyProtocol"]))).collect()
+        };
+        assert_eq!(ways(&ours), ways(&theirs));
+    }
 }

@@ -343,4 +343,24 @@ mod tests {
     fn is_what_envoy_reads() {
         insta::assert_json_snapshot!(Bootstrap::new(&Settings::default()));
     }
+
+    /// Hosts, connections and timeouts are at least those of the configuration that gardenlet itself writes.
+    #[test]
+    fn limits_are_at_least_gardenlets() {
+        let theirs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha-overlap/envoy.yaml");
+        let theirs: Value = serde_saphyr::from_str(&std::fs::read_to_string(theirs).unwrap()).unwrap();
+        let ours = serde_json::to_value(Bootstrap::new(&Settings::default())).unwrap();
+        let seconds = |text: &Value| text.as_str().unwrap().trim_end_matches('s').parse::<f64>().unwrap();
+        let cluster = |bootstrap: &Value| bootstrap["static_resources"]["clusters"][0].clone();
+        let (ours, theirs) = (cluster(&ours), cluster(&theirs));
+        assert!(seconds(&ours["connect_timeout"]) >= seconds(&theirs["connect_timeout"]));
+        let connections = theirs["circuitBreakers"]["thresholds"][0]["maxConnections"].as_u64().unwrap();
+        for limit in ["max_connections", "max_pending_requests", "max_requests"] {
+            assert!(ours["circuit_breakers"]["thresholds"][0][limit].as_u64().unwrap() >= connections, "{limit}");
+        }
+        let cache = "/cluster_type/typed_config/dns_cache_config";
+        let (ours, theirs) = (ours.pointer(cache).unwrap(), theirs.pointer(cache).unwrap());
+        assert!(ours["max_hosts"].as_u64().unwrap() >= theirs["max_hosts"].as_u64().unwrap());
+        assert_eq!(ours["dns_lookup_family"], theirs["dns_lookup_family"]);
+    }
 }
