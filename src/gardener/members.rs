@@ -9,9 +9,9 @@ use wide::u8x16;
 
 use super::Text;
 
-/// The text is not a JSON object, or breaks off inside one.
+/// The text is not the object or array that was entered, or breaks off inside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a JSON object at byte {at}")]
+#[error("malformed JSON at byte {at}")]
 pub struct Malformed {
     /// The byte of the text that should have been another.
     pub at: usize,
@@ -43,7 +43,7 @@ pub struct Malformed {
 pub struct Members<'a> {
     text: &'a str,
     at: usize,
-    /// Whether an object was entered and has not given a key yet.
+    /// Whether an object or array was entered and nothing of it was taken yet.
     is_first: bool,
 }
 
@@ -63,15 +63,8 @@ impl<'a> Members<'a> {
 
     /// The key of the next member, behind which its value comes next; `None` when the object is over and left.
     pub fn key(&mut self) -> Result<Option<Text<'a>>, Malformed> {
-        self.skip_space();
-        let is_first = std::mem::take(&mut self.is_first);
-        if self.peek() == Some(b'}') {
-            self.at += 1;
+        if !self.another(b'}')? {
             return Ok(None);
-        }
-        if !is_first {
-            self.expect(b',')?;
-            self.skip_space();
         }
         let start = self.at;
         if self.peek() != Some(b'"') {
@@ -109,17 +102,7 @@ impl<'a> Members<'a> {
 
     /// Whether another element comes next; otherwise the array is over and left.
     pub fn element(&mut self) -> Result<bool, Malformed> {
-        self.skip_space();
-        let is_first = std::mem::take(&mut self.is_first);
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(false);
-        }
-        if !is_first {
-            self.expect(b',')?;
-            self.skip_space();
-        }
-        Ok(true)
+        self.another(b']')
     }
 
     /// Reads the value that comes next, without looking for its end first.
@@ -144,6 +127,21 @@ impl<'a> Members<'a> {
     pub fn end(&mut self) -> Result<(), Malformed> {
         self.skip_space();
         if self.at == self.text.len() { Ok(()) } else { Err(self.malformed()) }
+    }
+
+    /// Whether something comes before the closing bracket; steps over the comma before it, or over the bracket.
+    fn another(&mut self, close: u8) -> Result<bool, Malformed> {
+        self.skip_space();
+        let is_first = std::mem::take(&mut self.is_first);
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(false);
+        }
+        if !is_first {
+            self.expect(b',')?;
+            self.skip_space();
+        }
+        Ok(true)
     }
 
     fn peek(&self) -> Option<u8> {

@@ -100,8 +100,8 @@ impl KubeApiserver {
     }
 
     /// Nobody can tell whether networks overlap. What was decided before holds on: where the stored Deployment carries
-    /// our sidecar, gardenlet's object, which never does, gets it again, and so starts nothing that did not run before.
-    /// Any other write is refused, unless it starts nothing new as it is.
+    /// our sidecar, gardenlet's object, which never does, gets it again. With it an API server is right on overlap and
+    /// does no harm without. Any other write is refused, unless it starts nothing new as it is.
     fn without_facts(
         &self,
         request: &Request<'_>,

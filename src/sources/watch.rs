@@ -167,7 +167,7 @@ fn loses_events(error: &watcher::Error) -> bool {
     }
 }
 
-/// A client that notes every piece of an answer, bookmarks included, as a sign of life: the watcher keeps those to
+/// A client that notes every answer and every piece of it, bookmarks included, as a sign of life: the watcher keeps those to
 /// itself.
 fn watched_client(config: kube::Config, landscape: &Arc<Landscape>) -> Result<kube::Client, kube::Error> {
     Ok(ClientBuilder::try_from(config)?.with_layer(&SignsOfLife(Arc::clone(landscape))).build())
@@ -215,6 +215,9 @@ where
                 .map_err(|_| tower::BoxError::from("the API server did not answer in time"))?
                 .map_err(Into::into)?;
             let is_success = response.status().is_success();
+            if is_success {
+                landscape.sign();
+            }
             Ok(response.map(|body| {
                 body.map_frame(move |frame| {
                     // "Forbidden" once a minute is no sign of life of the watch.
