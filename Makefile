@@ -10,7 +10,7 @@ help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 run: ## build and serve the example landscape, no Kubernetes needed
-	cargo run --quiet -- serve all --landscape examples/landscape --log-format text \
+	cargo run -- serve all --landscape examples/landscape --log-format text \
 	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
 
 test: tools lint ## install what is missing, then run all checks and tests

@@ -3,11 +3,12 @@
 
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
+mod process;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,19 +91,9 @@ fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io:
     }
 }
 
-struct Guard(Child);
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Resident memory in KiB, now and at its peak, and the time until ready.
 fn load(folder: &Path, clusters: &Arc<Vec<String>>, streams: bool) -> (u64, u64, Duration) {
     let api = stub(Arc::clone(clusters), streams);
-    let health = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let kubeconfig = folder.join("kubeconfig");
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "x",
@@ -111,39 +102,11 @@ fn load(folder: &Path, clusters: &Arc<Vec<String>>, streams: bool) -> (u64, u64,
         "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
     });
     fs::write(&kubeconfig, config.to_string()).unwrap();
-    let started = Instant::now();
-    let child = Command::new(env!("CARGO_BIN_EXE_network-guard"))
-        .args(["serve", "seed", "--bind-address", "127.0.0.1:0", "--metrics-bind-address", "127.0.0.1:0"])
-        .arg(format!("--health-bind-address=127.0.0.1:{health}"))
-        .arg(format!("--cert-dir={}", folder.display()))
-        .arg(format!("--kubeconfig={}", kubeconfig.display()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let guard = Guard(child);
-    while !ready(health) {
-        assert!(started.elapsed() < Duration::from_secs(120), "not ready");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let took = started.elapsed();
-    // The allocator gives back what the list needed.
-    std::thread::sleep(Duration::from_secs(3));
-    let status = fs::read_to_string(format!("/proc/{}/status", guard.0.id())).unwrap();
-    let field = |name: &str| {
-        status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap()
-    };
-    (field("VmRSS:"), field("VmHWM:"), took)
-}
-
-fn ready(port: u16) -> bool {
-    let mut answer = String::new();
-    TcpStream::connect(("127.0.0.1", port))
-        .and_then(|mut stream| {
-            stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
-            stream.read_to_string(&mut answer)
-        })
-        .is_ok_and(|_| answer.starts_with("HTTP/1.1 200"))
+    process::served(&[
+        "seed".to_owned(),
+        format!("--cert-dir={}", folder.display()),
+        format!("--kubeconfig={}", kubeconfig.display()),
+    ])
 }
 
 /// The time of a bare download that throws everything away.

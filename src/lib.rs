@@ -7,6 +7,9 @@
 //! only then, its `kube-apiserver` Deployment gets an Envoy sidecar and an egress selector, so that vpn2's double NAT
 //! can tell connections into the Shoot from connections inside the Seed.
 //!
+//! **Shoot peering.** Two Shoots join their node networks by listing each other. Whoever applies a Shoot is told what
+//! cannot work, as far as they may know it: see [`peering`] for how that is kept, and `docs/rules.md` for all rules.
+//!
 //! # The life of a review
 //!
 //! ```text
@@ -31,7 +34,7 @@
 //! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
 //! | 4 | [`sources`] | what feeds the landscape, live reads |
 //! | 3 | [`handlers`] | one file a webhook |
-//! | 2 | [`overlap`], [`tls`] | decisions, one room each |
+//! | 2 | [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
 //! | 0 | [`net`] | CIDRs and the mapping into Gardener's reserved ranges |
 
@@ -41,7 +44,10 @@ pub mod gardener;
 pub mod handlers;
 pub mod landscape;
 pub mod net;
+pub mod networks;
 pub mod overlap;
+pub mod overlay;
+pub mod peering;
 pub mod server;
 pub mod sources;
 pub mod tls;

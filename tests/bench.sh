@@ -13,6 +13,8 @@ section "allocations and instructions"
 cargo bench --quiet --features bench --bench counts
 section "side by side"
 cargo bench --quiet --features bench --bench side_by_side
+section "the garden: decisions, events, memory"
+cargo bench --quiet --features bench --bench garden
 section "memory"
 cargo bench --quiet --features bench --bench memory
 section "size"

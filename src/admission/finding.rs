@@ -1,25 +1,27 @@
-//! What a rule has to say.
+//! What a rule has to say, and how much it weighs.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Severity {
-    /// The request is refused.
-    Deny,
-    /// The request passes and its sender is told.
-    Warn,
     /// The request passes silently; only logs and metrics know.
     Note,
+    /// The request passes and its sender is told.
+    Warn,
+    /// The request is refused.
+    Deny,
 }
 
 impl Severity {
-    /// The word used in logs, metrics and documentation.
+    /// The word used in configuration, logs, metrics and documentation.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Deny => "deny",
-            Self::Warn => "warn",
             Self::Note => "note",
+            Self::Warn => "warn",
+            Self::Deny => "deny",
         }
     }
 }
@@ -31,6 +33,8 @@ pub struct Rule {
     pub name: &'static str,
     /// How much its findings weigh.
     pub severity: Severity,
+    /// The most that configuration may make of it; `None` when it cannot be configured.
+    pub up_to: Option<Severity>,
     /// What it is about, for the documentation.
     pub summary: &'static str,
     /// What to do about it, for the documentation.
@@ -39,8 +43,15 @@ pub struct Rule {
 
 impl Rule {
     /// A finding of this rule.
-    pub fn finding(&'static self, path: &str, message: String, help: &'static str) -> Finding {
-        Finding { rule: self.name, severity: self.severity, path: path.to_owned(), message, help }
+    pub fn finding(&'static self, path: &str, message: String, help: impl Into<Cow<'static, str>>) -> Finding {
+        Finding {
+            rule: self.name,
+            severity: self.severity,
+            at_most: Severity::Deny,
+            path: path.to_owned(),
+            message,
+            help: help.into(),
+        }
     }
 }
 
@@ -51,12 +62,24 @@ pub struct Finding {
     pub rule: &'static str,
     /// How much it weighs.
     pub severity: Severity,
+    /// The most that it may weigh here, whatever the configuration says of the rule.
+    pub at_most: Severity,
     /// The field path in the reviewed object, or in the object that the message names; may be empty.
     pub path: String,
     /// What is wrong, with which value. Lower case, no full stop.
     pub message: String,
     /// What to do about it; may be empty.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
+}
+
+impl Finding {
+    /// The same finding where it must not weigh more than this: a stored problem, or one that nobody can mend now.
+    #[must_use]
+    pub fn at_most(mut self, most: Severity) -> Self {
+        self.at_most = self.at_most.min(most);
+        self.severity = self.severity.min(self.at_most);
+        self
+    }
 }
 
 impl fmt::Display for Finding {
@@ -69,5 +92,71 @@ impl fmt::Display for Finding {
             write!(f, "; {}", self.help)?;
         }
         Ok(())
+    }
+}
+
+/// What operators made of rules: a severity, or nothing at all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Policy {
+    choices: BTreeMap<&'static str, Option<Severity>>,
+}
+
+impl Policy {
+    /// Gives a rule another severity; `None` switches it off. Answers `false` when the rule does not permit that.
+    pub fn set(&mut self, rule: &'static Rule, choice: Option<Severity>) -> bool {
+        let permitted = rule.up_to.is_some_and(|most| choice.is_none_or(|choice| choice <= most));
+        if permitted {
+            self.choices.insert(rule.name, choice);
+        }
+        permitted
+    }
+
+    /// The findings as operators weigh them.
+    pub fn apply(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
+        findings.retain_mut(|finding| self.weigh(finding));
+        findings
+    }
+
+    /// Weighs one finding anew; `false` when its rule is off.
+    pub fn weigh(&self, finding: &mut Finding) -> bool {
+        match self.choices.get(finding.rule) {
+            None => true,
+            Some(None) => false,
+            Some(Some(choice)) => {
+                finding.severity = (*choice).min(finding.at_most);
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static RULE: Rule =
+        Rule { name: "a/b", severity: Severity::Warn, up_to: Some(Severity::Deny), summary: "", fix: "" };
+    static FIXED: Rule = Rule { name: "a/c", severity: Severity::Deny, up_to: None, summary: "", fix: "" };
+
+    #[test]
+    fn operators_weigh_but_not_beyond_what_fits() {
+        let finding = || RULE.finding("x", "is wrong".to_owned(), "");
+        for (choice, at_most, want) in [
+            (None, Severity::Deny, vec![Severity::Warn]),
+            (Some(Some(Severity::Deny)), Severity::Deny, vec![Severity::Deny]),
+            (Some(Some(Severity::Deny)), Severity::Warn, vec![Severity::Warn]),
+            (Some(Some(Severity::Note)), Severity::Deny, vec![Severity::Note]),
+            (Some(None), Severity::Deny, vec![]),
+        ] {
+            let mut policy = Policy::default();
+            if let Some(choice) = choice {
+                assert!(policy.set(&RULE, choice));
+            }
+            let weighed: Vec<_> =
+                policy.apply(vec![finding().at_most(at_most)]).iter().map(|finding| finding.severity).collect();
+            assert_eq!(weighed, want);
+        }
+        assert!(!Policy::default().set(&FIXED, Some(Severity::Warn)), "a fixed rule stays as it is");
+        assert!(!Policy::default().set(&FIXED, None));
     }
 }

@@ -1,9 +1,10 @@
 //! What every webhook implements.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{Request, Verdict};
-use crate::gardener::FieldError;
+use crate::gardener::{FieldError, SeedFacts, ShootFacts, ShootName};
 use crate::landscape::{ClusterRecord, Snapshot};
 
 /// One webhook: a path, the resource that it reviews, and a decision.
@@ -17,8 +18,8 @@ pub trait Handler: Send + Sync + 'static {
     /// The resource that may be sent to this path.
     fn resource(&self) -> Resource;
 
-    /// Decides, or asks for what it still needs. Called again with answers at most once: a handler that asks although
-    /// its answers are there gets no third call.
+    /// Decides, or asks for what it still needs, and is called again with all answers so far. A handler that asks for
+    /// nothing new is not called any more.
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step;
 }
 
@@ -47,13 +48,25 @@ pub enum Step {
 pub struct Questions {
     /// Read this Cluster from the API server.
     pub cluster: Option<String>,
+    /// May the requesting user see these Shoots?
+    pub sights: BTreeSet<ShootName>,
+    /// Read these Shoots from the API server.
+    pub shoots: BTreeSet<ShootName>,
+    /// Read these Seeds from the API server.
+    pub seeds: BTreeSet<String>,
 }
 
-/// The answers to [`Questions`]; `None` was not asked.
+/// The answers to [`Questions`]; what is missing was not asked.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
     /// The Cluster that was asked for.
     pub cluster: Option<Answer<Arc<ClusterRecord>>>,
+    /// Which Shoots the requesting user may see.
+    pub sights: HashMap<ShootName, Sight>,
+    /// Shoots as they are now.
+    pub shoots: HashMap<ShootName, Answer<Arc<ShootFacts>>>,
+    /// Seeds as they are now.
+    pub seeds: HashMap<String, Answer<SeedFacts>>,
 }
 
 /// The answer to one question.
@@ -65,4 +78,65 @@ pub enum Answer<T> {
     Absent,
     /// There was no answer in time, or no permission; the text says which.
     Unanswered(String),
+}
+
+impl<T> Answer<T> {
+    /// The word used in metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "found",
+            Self::Absent => "absent",
+            Self::Unanswered(_) => "unanswered",
+        }
+    }
+}
+
+/// Whether a user may see a Shoot.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Sight {
+    /// The user may read it.
+    Visible,
+    /// The user may not.
+    Hidden,
+    /// Nobody could tell; the text says why.
+    Unanswered(String),
+}
+
+impl Questions {
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is asked here and has no answer there.
+    #[must_use]
+    pub fn without(mut self, answers: &Answers) -> Self {
+        self.cluster = self.cluster.filter(|_| answers.cluster.is_none());
+        self.sights.retain(|name| !answers.sights.contains_key(name));
+        self.shoots.retain(|name| !answers.shoots.contains_key(name));
+        self.seeds.retain(|name| !answers.seeds.contains_key(name));
+        self
+    }
+}
+
+impl Answers {
+    /// Adds answers; every question gets one, if only that there was none.
+    pub fn add(&mut self, questions: Questions, mut answers: Self) {
+        const NO_ANSWER: &str = "no answer";
+        if questions.cluster.is_some() {
+            self.cluster = Some(answers.cluster.unwrap_or_else(|| Answer::Unanswered(NO_ANSWER.to_owned())));
+        }
+        for name in questions.sights {
+            let sight = answers.sights.remove(&name);
+            self.sights.insert(name, sight.unwrap_or_else(|| Sight::Unanswered(NO_ANSWER.to_owned())));
+        }
+        for name in questions.shoots {
+            let shoot = answers.shoots.remove(&name);
+            self.shoots.insert(name, shoot.unwrap_or_else(|| Answer::Unanswered(NO_ANSWER.to_owned())));
+        }
+        for name in questions.seeds {
+            let seed = answers.seeds.remove(&name);
+            self.seeds.insert(name, seed.unwrap_or_else(|| Answer::Unanswered(NO_ANSWER.to_owned())));
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A handler decides from the request, a snapshot and answers; it never waits. What only an API server knows it asks
-//! for as data, and is called again with the answers. A question that found no answer is an answer too.
+//! for as data, and is called again with the answers, until it needs nothing more. A question that found no answer is an
+//! answer too.
 
 mod finding;
 mod handler;
@@ -15,8 +16,8 @@ mod patch;
 mod review;
 mod verdict;
 
-pub use finding::{Finding, Rule, Severity};
-pub use handler::{Answer, Answers, Handler, Questions, Resource, Step};
+pub use finding::{Finding, Policy, Rule, Severity};
+pub use handler::{Answer, Answers, Handler, Questions, Resource, Sight, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
-pub use review::{BadReview, Operation, Request, decode};
-pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure};
+pub use review::{BadReview, Operation, Request, UserInfo, decode};
+pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, printable};

@@ -3,12 +3,13 @@
 //! Only the envelope is read; `object` and `oldObject` stay JSON text inside the request body. Unknown fields are
 //! skipped, a field that occurs twice is an error, and nothing is copied unless a string has escapes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::gardener::members::Members;
-use crate::gardener::{Text, excerpt};
+use crate::gardener::{FieldError, Text, excerpt};
 
 /// The request inside a review, borrowed from the body.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Request<'a> {
     pub operation: Operation,
     /// Who asked for it.
     pub user: Text<'a>,
+    /// The text of `userInfo`, which has more of them: see [`Request::user_info`].
+    user_info: Option<&'a str>,
     /// Whether the result will be thrown away.
     pub dry_run: bool,
     /// The text of the object as it will be stored; absent on DELETE. It ends where it should, but only who reads it
@@ -61,6 +64,38 @@ impl Operation {
             Self::Delete => "DELETE",
             Self::Connect => "CONNECT",
         }
+    }
+}
+
+/// Who asked, as the API server knows them after authentication and impersonation.
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+pub struct UserInfo {
+    /// The name.
+    #[serde(default)]
+    pub username: String,
+    /// Identifies the user over time; may be empty.
+    #[serde(default)]
+    pub uid: String,
+    /// The groups.
+    #[serde(default, deserialize_with = "or_default")]
+    pub groups: Vec<String>,
+    /// Whatever else the authenticator said; authorizers may look at it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub extra: BTreeMap<String, Vec<String>>,
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+impl Request<'_> {
+    /// Who asked, with groups and all.
+    pub fn user_info(&self) -> Result<UserInfo, FieldError> {
+        self.user_info.map_or_else(|| Ok(UserInfo::default()), serde_json::from_str).map_err(|error| FieldError {
+            path: "request.userInfo".to_owned(),
+            value: String::new(),
+            problem: excerpt(&error.to_string()),
+        })
     }
 }
 
@@ -184,6 +219,7 @@ fn fields<'a>(members: &mut Members<'a>, text: &str) -> Result<Fields<'a>, BadRe
 fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
     let [uid, resource, sub_resource, name, namespace, operation, user, dry_run, object, old_object] = fields;
     let resource: WireResource<'_> = required("resource", resource)?;
+    let user_info = user.filter(|value| *value != "null");
     let user: Option<WireUser<'_>> = optional("userInfo", user)?;
     let request = Request {
         uid: required("uid", uid)?,
@@ -194,6 +230,7 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
         namespace: optional("namespace", namespace)?,
         operation: required("operation", operation)?,
         user: user.map(|user| user.username).unwrap_or_default(),
+        user_info,
         dry_run: optional::<Option<bool>>("dryRun", dry_run)?.unwrap_or(false),
         object: object.filter(|value| *value != "null"),
         old_object: old_object.filter(|value| *value != "null"),
@@ -295,6 +332,11 @@ mod tests {
         assert_eq!((&*request.namespace, &*request.name), ("shoot--foo--bar", "kube-apiserver"));
         assert_eq!(request.operation, Operation::Update);
         assert_eq!(&*request.user, "gardenlet");
+        let user = request.user_info().unwrap();
+        assert_eq!(
+            (&*user.username, &*user.groups, &*user.extra["k"]),
+            ("gardenlet", &["a".to_owned()][..], &["v".to_owned()][..])
+        );
         assert!(!request.dry_run);
         assert_eq!(request.object.unwrap(), r#"{"metadata":{"name":"kube-apiserver"},"n":1.0}"#);
         assert!(request.old_object.is_some());

@@ -74,6 +74,15 @@ const WARNINGS_BUDGET: usize = 4_096;
 /// One warning, in characters: kubectl prints it as one line.
 const WARNING_LIMIT: usize = 250;
 
+/// Warnings of one answer; what is more is counted. Nobody reads a screen full of them.
+const WARNINGS_LIMIT: usize = 10;
+
+/// Findings in the message of one denial; what is more is counted, and in its causes.
+const DENIALS_LIMIT: usize = 20;
+
+/// Causes of one denial.
+const CAUSES_LIMIT: usize = 100;
+
 impl Verdict {
     /// The request passes untouched and there is nothing to say.
     pub fn allow(decision: &'static str) -> Self {
@@ -152,12 +161,20 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
         (false, false) => format!("{}/{}", &*request.namespace, &*request.name),
     };
     let mut message = format!("{} {subject} is refused:", &*request.resource);
-    for finding in denied() {
-        let _ = write!(message, "\n- {finding} ({})", finding.rule);
+    for finding in denied().take(DENIALS_LIMIT) {
+        let _ = write!(message, "\n- {} ({})", printable(&finding.to_string()), finding.rule);
     }
-    let causes: Vec<_> = denied()
-        .map(|finding| json!({"reason": "FieldValueInvalid", "field": finding.path, "message": finding.message}))
-        .collect();
+    if let more @ 1.. = denied().count().saturating_sub(DENIALS_LIMIT) {
+        let _ = write!(message, "\n- and {more} more");
+    }
+    let cause = |finding: &Finding| {
+        json!({
+            "reason": "FieldValueInvalid",
+            "field": printable(&finding.path),
+            "message": printable(&finding.message),
+        })
+    };
+    let causes: Vec<_> = denied().take(CAUSES_LIMIT).map(cause).collect();
     json!({
         "code": 403,
         "reason": "Forbidden",
@@ -166,27 +183,50 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
     })
 }
 
-/// The warnings of an answer: one line each, none twice, together within the budget.
+/// The warnings of an answer: one line each, none twice, together within the budget; what is left out is counted.
 fn warnings(findings: &[Finding]) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
-    let mut left = WARNINGS_BUDGET;
+    let mut lines: Vec<String> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.severity == Severity::Warn) {
-        let line = one_line(&finding.to_string());
-        let length = line.chars().count();
-        if length > left {
-            break;
-        }
-        if !warnings.contains(&line) {
-            left -= length;
-            warnings.push(line);
+        let line = one_line(&short(finding));
+        if !lines.contains(&line) {
+            lines.push(line);
         }
     }
-    warnings
+    let mut left = WARNINGS_BUDGET - MORE_ROOM;
+    let fitting = lines.iter().take(WARNINGS_LIMIT).take_while(|line| {
+        let length = line.chars().count();
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    });
+    let shown = fitting.count();
+    if let more @ 1.. = lines.len() - shown {
+        lines.truncate(shown);
+        lines.push(format!("and {more} more"));
+    }
+    lines
 }
 
-/// Makes a text fit a warning header: control characters become spaces, a long text is cut.
+/// Room for the count of what is left out, in characters.
+const MORE_ROOM: usize = 40;
+
+/// A finding for one line: there is one extension that we speak about, so its place in the list is left out.
+fn short(finding: &Finding) -> String {
+    let text = finding.to_string();
+    match finding.path.split_once(".providerConfig.") {
+        Some((extension, _)) => text[extension.len() + ".providerConfig.".len()..].to_owned(),
+        None => text,
+    }
+}
+
+/// A text with nothing in it that a terminal would obey: part of it is what somebody else wrote.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Makes a text fit a warning header: a long one is cut.
 fn one_line(text: &str) -> String {
-    let mut line: String = text.chars().take(WARNING_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut line: String = printable(text).chars().take(WARNING_LIMIT).collect();
     if text.chars().nth(WARNING_LIMIT).is_some() {
         line.push_str("...");
     }
@@ -206,7 +246,14 @@ mod tests {
         "name":"kube-apiserver","namespace":"shoot--a--b","operation":"CREATE","object":{}}}"#;
 
     fn finding(severity: Severity, message: &str) -> Finding {
-        Finding { rule: "overlap/x", severity, path: "spec".to_owned(), message: message.to_owned(), help: "do y" }
+        Finding {
+            rule: "overlap/x",
+            severity,
+            path: "spec".to_owned(),
+            message: message.to_owned(),
+            help: "do y".into(),
+            at_most: Severity::Deny,
+        }
     }
 
     fn answer(verdict: &Verdict) -> Value {

@@ -1,19 +1,25 @@
 //! The configuration file: `kind: NetworkGuardConfiguration`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::overlap;
+use crate::admission::{Policy, Rule, Severity};
+use crate::handlers::{self, ShootSettings};
+use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
+use crate::{overlap, peering};
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
     pub overlap: overlap::Settings,
+    /// What is said about Shoots in the garden.
+    pub shoots: ShootSettings,
     /// Limits of the server.
     pub limits: Limits,
     /// The graceful stop.
@@ -38,11 +44,11 @@ pub enum ConfigError {
     #[error("the configuration is wrong: {path}: {value}: {problem}")]
     Field {
         /// The field.
-        path: &'static str,
+        path: String,
         /// Its value.
         value: String,
         /// What is wrong with it, and what would be right.
-        problem: &'static str,
+        problem: String,
     },
 }
 
@@ -57,7 +63,42 @@ struct File {
     #[serde(default)]
     overlap: Overlap,
     #[serde(default)]
+    peering: Peering,
+    #[serde(default)]
+    rules: BTreeMap<String, Choice>,
+    #[serde(default)]
     server: Server,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Peering {
+    max_peers: Option<usize>,
+    #[serde(default)]
+    default_node_networks: Vec<String>,
+    private_stack: Option<bool>,
+    conflicts: Option<Choice>,
+}
+
+/// What a rule weighs.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Choice {
+    Off,
+    Note,
+    Warn,
+    Deny,
+}
+
+impl Choice {
+    fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Off => None,
+            Self::Note => Some(Severity::Note),
+            Self::Warn => Some(Severity::Warn),
+            Self::Deny => Some(Severity::Deny),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -112,15 +153,18 @@ impl Configuration {
                 file.api_version, file.kind
             )));
         }
-        let configuration =
-            Self { overlap: file.overlap.envoy.settings()?, limits: file.server.limits(), stop: file.server.stop() };
+        let configuration = Self {
+            overlap: file.overlap.envoy.settings()?,
+            shoots: ShootSettings { policy: policy(&file.peering, &file.rules)?, peering: file.peering.settings()? },
+            limits: file.server.limits(),
+            stop: file.server.stop(),
+        };
         configuration.check()?;
         Ok(configuration)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let field =
-            |path, value: &dyn ToString, problem| Err(ConfigError::Field { path, value: value.to_string(), problem });
+        let field = |path: &str, value: &dyn ToString, problem: &str| Err(bad(path, value.to_string(), problem));
         if self.overlap.image.trim().is_empty() || self.overlap.image.contains(char::is_whitespace) {
             return field("overlap.envoy.image", &format!("{:?}", self.overlap.image), "is not the name of an image");
         }
@@ -177,23 +221,80 @@ impl Configuration {
     }
 }
 
+fn bad(path: &str, value: String, problem: &str) -> ConfigError {
+    ConfigError::Field { path: path.to_owned(), value, problem: problem.to_owned() }
+}
+
+impl Peering {
+    fn settings(&self) -> Result<peering::Settings, ConfigError> {
+        let default = peering::Settings::default();
+        let max_peers = self.max_peers.unwrap_or(default.max_peers);
+        if !(1..=1_000).contains(&max_peers) {
+            let problem = "must be from 1 to 1000: every peer may be a lookup while somebody waits";
+            return Err(bad("peering.maxPeers", max_peers.to_string(), problem));
+        }
+        let network = |(i, text): (usize, &String)| {
+            text.parse().map_err(|error: ParseCidrError| {
+                bad(&format!("peering.defaultNodeNetworks[{i}]"), format!("{text:?}"), &error.to_string())
+            })
+        };
+        Ok(peering::Settings {
+            max_peers,
+            default_node_networks: self
+                .default_node_networks
+                .iter()
+                .enumerate()
+                .map(network)
+                .collect::<Result<_, _>>()?,
+            is_private_stack: self.private_stack.unwrap_or(default.is_private_stack),
+        })
+    }
+}
+
+/// What rules weigh: first the switch for all conflicts, then each by its name.
+fn policy(peering: &Peering, choices: &BTreeMap<String, Choice>) -> Result<Policy, ConfigError> {
+    let mut policy = Policy::default();
+    if let Some(choice) = peering.conflicts {
+        for rule in peering::rules::CONFLICTS {
+            policy.set(rule, choice.severity());
+        }
+    }
+    let known: Vec<&'static Rule> = handlers::rules().into_iter().map(|(rule, _)| rule).collect();
+    for (name, choice) in choices {
+        let path = format!("rules.{name}");
+        let value = choice.severity().map_or("off", Severity::name).to_owned();
+        let Some(rule) = known.iter().find(|rule| rule.name == name) else {
+            let similar = known
+                .iter()
+                .map(|rule| rule.name)
+                .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+            let problem = format!("there is no such rule; is `{}` meant?", similar.unwrap_or_default());
+            return Err(bad(&path, value, &problem));
+        };
+        if !policy.set(rule, choice.severity()) {
+            let problem = match rule.up_to {
+                None => "this rule cannot be configured, what it refuses would break a cluster".to_owned(),
+                Some(most) => format!("this rule can be `{}` at most", most.name()),
+            };
+            return Err(bad(&path, value, &problem));
+        }
+    }
+    Ok(policy)
+}
+
 impl Envoy {
     fn settings(self) -> Result<overlap::Settings, ConfigError> {
         let default = overlap::Settings::default();
         let cpu = |text: Option<String>, default| match text {
             None => Ok(default),
-            Some(text) => canonical_cpu(&text).ok_or(ConfigError::Field {
-                path: "overlap.envoy.cpuRequest",
-                value: text,
-                problem: "is not a whole number of CPUs such as `1`, or of thousandths such as `20m`",
-            }),
+            Some(text) => {
+                let problem = "is not a whole number of CPUs such as `1`, or of thousandths such as `20m`";
+                canonical_cpu(&text).ok_or_else(|| bad("overlap.envoy.cpuRequest", text, problem))
+            }
         };
         let memory = |path, text: String| {
-            canonical_memory(&text).ok_or(ConfigError::Field {
-                path,
-                value: text,
-                problem: "is not a whole number of Ki, Mi or Gi, such as `100Mi`",
-            })
+            let problem = "is not a whole number of Ki, Mi or Gi, such as `100Mi`";
+            canonical_memory(&text).ok_or_else(|| bad(path, text, problem))
         };
         Ok(overlap::Settings {
             image: self.image.unwrap_or(default.image),
@@ -285,6 +386,8 @@ mod tests {
             "overlap:\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
              memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
              idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
+             peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], privateStack: true, conflicts: warn}\n\
+             rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
              server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
              handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, stopDrainSeconds: 7}\n",
         )
@@ -313,6 +416,21 @@ mod tests {
             ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
             ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
             ("server: [", "the configuration is wrong"),
+            ("peering: {maxPeers: 0}", "peering.maxPeers: 0: must be from 1 to 1000"),
+            (
+                "peering: {defaultNodeNetworks: [10.0.0.0/8, x]}",
+                "peering.defaultNodeNetworks[1]: \"x\": is not a CIDR such as",
+            ),
+            ("peering: {conflicts: loud}", "loud"),
+            (
+                "rules: {peering/overlaps: warn}",
+                "rules.peering/overlaps: warn: there is no such rule; is `peering/overlap` meant?",
+            ),
+            ("rules: {peering/deleted: deny}", "rules.peering/deleted: deny: this rule can be `warn` at most"),
+            (
+                "rules: {overlap/cluster-missing: off}",
+                "rules.overlap/cluster-missing: off: this rule cannot be configured",
+            ),
         ] {
             let error = parse(body).unwrap_err();
             assert!(error.contains(want), "{body}: {error}");

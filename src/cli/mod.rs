@@ -1,9 +1,12 @@
 //! The door: one file a subcommand, which wires the rest together.
 
 mod certs;
+mod check;
 mod config;
 mod serve;
 mod webhooks;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -16,6 +19,7 @@ pub use config::{ConfigError, Configuration};
 #[command(version, about, long_about = None, after_help = "\
 Try it without Kubernetes:
   network-guard serve all --landscape examples/landscape
+  network-guard check --landscape examples/landscape examples/landscape/garden/shop.yaml
 
 Every flag of `serve` can also be set in the environment: --bind-address is NETWORK_GUARD_BIND_ADDRESS.")]
 pub struct Args {
@@ -28,6 +32,10 @@ enum Command {
     /// Run the admission server
     #[command(subcommand)]
     Serve(serve::Serve),
+    /// Judge Shoots in files as `serve garden` would, without Kubernetes
+    ///
+    /// Exit code 1 when one of them would be refused.
+    Check(check::Check),
     /// Make certificates for development
     #[command(subcommand)]
     Certs(certs::Certs),
@@ -40,16 +48,15 @@ enum Command {
 
 impl Args {
     /// Does what was asked for.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Serve(serve) => serve.run(),
-            Command::Certs(certs) => certs.run(),
-            Command::Webhooks(webhooks) => webhooks.run(),
-            Command::Rules => {
-                print(&crate::handlers::rules_markdown());
-                Ok(())
-            }
+            Command::Check(check) => return check.run(),
+            Command::Serve(serve) => serve.run()?,
+            Command::Certs(certs) => certs.run()?,
+            Command::Webhooks(webhooks) => webhooks.run()?,
+            Command::Rules => print(&crate::handlers::rules_markdown()),
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

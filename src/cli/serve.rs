@@ -11,27 +11,36 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
 use super::{Configuration, certs};
-use crate::handlers::{KUBE_APISERVER_PATH, KubeApiserver};
+use crate::admission::Handler;
+use crate::handlers::{
+    ADVISE_SHOOT_PATH, AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
+    VALIDATE_SHOOT_PATH, ValidateShoot,
+};
 use crate::server::{Addresses, Metrics, Parts, Server, Stop, StopSettings, TlsFiles};
-use crate::sources::live::LiveReads;
-use crate::sources::{Landscape, files, watch};
+use crate::sources::live::{LiveReads, Reader};
+use crate::sources::objects::{ClusterObject, SeedObject, ShootObject, Watched};
+use crate::sources::{Feed, Landscape, files, watch};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {
     /// The webhooks of a Seed, which watch its Clusters
-    Seed(Seed),
+    Seed(Remote),
+    /// The webhooks of the virtual garden, which watch its Shoots and Seeds
+    Garden(Remote),
     /// All webhooks on a folder of manifests: no Kubernetes needed, for trying out, tests and demos
     All(All),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Seed {
+pub(super) struct Remote {
     #[command(flatten)]
     common: Common,
-    /// The kubeconfig of the Seed; without it, the Pod's own service account, then ~/.kube/config
+    /// The kubeconfig of the Seed or the virtual garden; without it, for `garden` the file that GARDEN_KUBECONFIG
+    /// names, then the Pod's own service account, then ~/.kube/config
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
 }
@@ -85,7 +94,8 @@ enum LogFormat {
 struct Ready {
     landscape: Arc<Landscape>,
     live: LiveReads,
-    source: tokio::task::JoinHandle<anyhow::Result<()>>,
+    sources: JoinSet<anyhow::Result<()>>,
+    handlers: Vec<Arc<dyn Handler>>,
     tls: TlsFiles,
     stop: StopSettings,
 }
@@ -93,7 +103,7 @@ struct Ready {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let common = match &self {
-            Self::Seed(seed) => &seed.common,
+            Self::Seed(remote) | Self::Garden(remote) => &remote.common,
             Self::All(all) => &all.common,
         };
         log(&common.log_level, common.log_format)?;
@@ -104,7 +114,8 @@ impl Serve {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async move {
             match self {
-                Self::Seed(seed) => seed.serve(configuration).await,
+                Self::Seed(remote) => remote.serve(configuration, Role::Seed).await,
+                Self::Garden(remote) => remote.serve(configuration, Role::Garden).await,
                 Self::All(all) => all.serve(configuration).await,
             }
         });
@@ -114,8 +125,28 @@ impl Serve {
     }
 }
 
-impl Seed {
-    async fn serve(self, configuration: Configuration) -> anyhow::Result<()> {
+/// Whose API server is watched.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Role {
+    Seed,
+    Garden,
+}
+
+impl Role {
+    fn handlers(self, configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
+        match self {
+            Self::Seed => vec![Arc::new(KubeApiserver::new(&configuration.overlap))],
+            Self::Garden => vec![
+                Arc::new(MutateShoot::new(&configuration.shoots)),
+                Arc::new(ValidateShoot::new(&configuration.shoots)),
+                Arc::new(AdviseShoot::new(&configuration.shoots)),
+            ],
+        }
+    }
+}
+
+impl Remote {
+    async fn serve(self, configuration: Configuration, role: Role) -> anyhow::Result<()> {
         let Self { common, kubeconfig } = self;
         let Some(cert_dir) = &common.cert_dir else {
             bail!(
@@ -123,18 +154,34 @@ impl Seed {
             );
         };
         let tls = tls_files(cert_dir, &common);
+        let garden = || std::env::var_os("GARDEN_KUBECONFIG").map(PathBuf::from);
+        let kubeconfig = kubeconfig.or_else(|| if role == Role::Garden { garden() } else { None });
         let mut config = client_config(kubeconfig.as_deref()).await?;
         // Watches last longer than any timeout for single reads; those have the deadline of their request.
         config.read_timeout = None;
-        let landscape = Arc::new(Landscape::default());
-        let live = LiveReads::ApiServer(kube::Client::try_from(config.clone())?);
-        let source = tokio::spawn({
-            let landscape = Arc::clone(&landscape);
-            async move { watch::clusters(config, landscape).await.context("cannot watch Clusters") }
-        });
-        let ready = Ready { landscape, live, source, tls, stop: configuration.stop.clone() };
+        let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
+        let mut sources = JoinSet::new();
+        let landscape = match role {
+            Role::Seed => {
+                let landscape = Arc::new(Landscape::new(1));
+                sources.spawn(watched::<ClusterObject>(config, landscape.feed(0)));
+                landscape
+            }
+            Role::Garden => {
+                let landscape = Arc::new(Landscape::new(2));
+                sources.spawn(watched::<SeedObject>(config.clone(), landscape.feed(0)));
+                sources.spawn(watched::<ShootObject>(config, landscape.feed(1)));
+                landscape
+            }
+        };
+        let handlers = role.handlers(&configuration);
+        let ready = Ready { landscape, live, sources, handlers, tls, stop: configuration.stop.clone() };
         serve(common, configuration, ready, |_| ()).await
     }
+}
+
+async fn watched<T: Watched>(config: kube::Config, feed: Feed) -> anyhow::Result<()> {
+    watch::follow::<T>(config, feed).await.with_context(|| format!("cannot watch {}", T::plural(&())))
 }
 
 async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
@@ -156,11 +203,12 @@ impl All {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
         })?;
-        let landscape = Arc::new(Landscape::default());
-        let source = tokio::spawn({
-            let landscape = Arc::clone(&landscape);
+        let landscape = Arc::new(Landscape::new(1));
+        let mut sources = JoinSet::new();
+        sources.spawn({
+            let feed = landscape.feed(0);
             async move {
-                files::follow(folder, landscape).await;
+                files::follow(folder, feed).await;
                 Ok(())
             }
         });
@@ -172,7 +220,9 @@ impl All {
         let tls = tls_files(&cert_dir.expect("one of the two is there"), &common);
         // There are no endpoints that would have to follow.
         let stop = StopSettings { propagation_delay: Duration::ZERO, ..configuration.stop.clone() };
-        let ready = Ready { landscape, live: LiveReads::Nowhere, source, tls, stop };
+        let live = LiveReads::Folder(Arc::clone(&landscape));
+        let handlers = [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
+        let ready = Ready { landscape, live, sources, handlers, tls, stop };
         serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
     }
 }
@@ -191,19 +241,11 @@ async fn serve(
     ready: Ready,
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
-    let Ready { landscape, live, source, tls, stop: stop_settings } = ready;
+    let Ready { landscape, live, mut sources, handlers, tls, stop: stop_settings } = ready;
     let metrics = Arc::new(Metrics::default());
     let tls = Parts::load_tls(tls, &metrics)?;
     let stop = Stop::default();
-    let parts = Parts {
-        handlers: vec![Arc::new(KubeApiserver::new(&configuration.overlap))],
-        landscape,
-        live,
-        tls,
-        limits: configuration.limits,
-        metrics,
-        stop: stop.clone(),
-    };
+    let parts = Parts { handlers, landscape, live, tls, limits: configuration.limits, metrics, stop: stop.clone() };
     let addresses = Addresses {
         webhooks: common.bind_address,
         health: common.health_bind_address,
@@ -224,10 +266,10 @@ async fn serve(
     tokio::select! {
         () = server.run() => stopping.await?,
         // A server whose landscape does not follow reality any more must not go on.
-        ended = source => match ended {
-            Ok(Ok(())) => bail!("the source of the landscape ended"),
-            Ok(Err(error)) => Err(error),
-            Err(error) => Err(anyhow!(error).context("the source of the landscape died")),
+        ended = sources.join_next() => match ended {
+            None | Some(Ok(Ok(()))) => bail!("a source of the landscape ended"),
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(error)) => Err(anyhow!(error).context("a source of the landscape died")),
         },
     }
 }
@@ -279,6 +321,9 @@ const TEMPORARY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A review to try the server with: a Deployment that gardenlet wrote, for a Shoot of the example landscape.
 const EXAMPLE_REVIEW: &str = include_str!("../../examples/admission-review.json");
 
+/// Another one: a Shoot with peerings that cannot be.
+const EXAMPLE_SHOOT_REVIEW: &str = include_str!("../../examples/shoot-review.json");
+
 fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
     let path = std::env::temp_dir().join(format!("network-guard-{}", std::process::id()));
     // Nobody may have prepared it, and nobody else may look into it.
@@ -289,6 +334,7 @@ fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
     let folder = TemporaryFolder(path);
     certs::generate(&folder.0, &certs::default_names(), TEMPORARY_LIFETIME)?;
     std::fs::write(folder.0.join("review.json"), EXAMPLE_REVIEW)?;
+    std::fs::write(folder.0.join("shoot-review.json"), EXAMPLE_SHOOT_REVIEW)?;
     Ok(folder)
 }
 
@@ -298,6 +344,9 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
     let mut text = format!(
         "network-guard is listening\n\
          \x20 webhooks  https://localhost:{port}{KUBE_APISERVER_PATH}\n\
+         \x20           https://localhost:{port}{MUTATE_SHOOT_PATH}\n\
+         \x20           https://localhost:{port}{VALIDATE_SHOOT_PATH}\n\
+         \x20           https://localhost:{port}{ADVISE_SHOOT_PATH}\n\
          \x20 health    http://localhost:{}/readyz\n\
          \x20 metrics   http://localhost:{}/metrics\n",
         addresses.health.port(),
@@ -311,7 +360,12 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
              curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
              \x20 --data-binary @{folder}/review.json https://localhost:{port}{KUBE_APISERVER_PATH} \\\n\
              \x20 | python3 -c 'import base64,json,sys; r=json.load(sys.stdin)[\"response\"]; \
-             r[\"patch\"]=json.loads(base64.b64decode(r.get(\"patch\",\"W10=\"))); print(json.dumps(r,indent=2))'\n\n"
+             r[\"patch\"]=json.loads(base64.b64decode(r.get(\"patch\",\"W10=\"))); print(json.dumps(r,indent=2))'\n\n\
+             And what alice is told, who creates a Shoot with peerings that cannot be.\n\n\
+             curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
+             \x20 --data-binary @{folder}/shoot-review.json https://localhost:{port}{VALIDATE_SHOOT_PATH} \\\n\
+             \x20 | python3 -c 'import json,sys; r=json.load(sys.stdin)[\"response\"]; \
+             print(*r.get(\"warnings\",[]),r.get(\"status\",{{}}).get(\"message\",\"accepted\"),sep=chr(10))'\n\n"
         );
     }
     super::print(&text);

@@ -7,11 +7,14 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ServiceReference, WebhookClientConfig,
+    MutatingWebhookConfiguration, ServiceReference, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
+use serde::Deserialize;
+use serde_json::json;
 
-/// The file that is in the repository, with the reason for every line.
+/// The files that are in the repository, with the reason for every line.
 const SEED: &str = include_str!("../../webhook-config/seed.yaml");
+const GARDEN: &str = include_str!("../../webhook-config/garden.yaml");
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Webhooks {
@@ -19,6 +22,10 @@ pub(super) enum Webhooks {
     ///
     /// Without flags the commented original is printed. With them its client configuration is filled in.
     Seed(Client),
+    /// The webhooks of `serve garden`, for the virtual garden
+    ///
+    /// Without flags the commented original is printed. With them its client configurations are filled in.
+    Garden(Client),
 }
 
 #[derive(Debug, Args)]
@@ -36,8 +43,11 @@ pub(super) struct Client {
 
 impl Webhooks {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self::Seed(client) = self;
-        super::print(&client.fill(SEED)?);
+        let text = match self {
+            Self::Seed(client) => client.fill(SEED)?,
+            Self::Garden(client) => client.fill(GARDEN)?,
+        };
+        super::print(&text);
         Ok(())
     }
 }
@@ -47,19 +57,36 @@ impl Client {
         if self.url.is_none() && self.service.is_none() && self.ca_file.is_none() {
             return Ok(original.to_owned());
         }
-        let mut configuration: MutatingWebhookConfiguration = serde_saphyr::from_str(original)?;
         let bundle = match &self.ca_file {
             None => None,
             Some(path) => Some(fs::read(path).with_context(|| format!("cannot read the CA file {}", path.display()))?),
         };
-        for webhook in configuration.webhooks.iter_mut().flatten() {
-            self.fill_client(&mut webhook.client_config, bundle.as_deref())?;
+        let mut items = Vec::new();
+        for document in original.split("\n---\n") {
+            let Header { kind } = serde_saphyr::from_str(document)?;
+            items.push(if kind == "ValidatingWebhookConfiguration" {
+                let mut configuration: ValidatingWebhookConfiguration = serde_saphyr::from_str(document)?;
+                for webhook in configuration.webhooks.iter_mut().flatten() {
+                    self.fill_client(&mut webhook.client_config, bundle.as_deref())?;
+                }
+                serde_json::to_value(configuration)?
+            } else {
+                let mut configuration: MutatingWebhookConfiguration = serde_saphyr::from_str(document)?;
+                for webhook in configuration.webhooks.iter_mut().flatten() {
+                    self.fill_client(&mut webhook.client_config, bundle.as_deref())?;
+                }
+                serde_json::to_value(configuration)?
+            });
         }
-        Ok(serde_json::to_string_pretty(&configuration)? + "\n")
+        let filled = match <[_; 1]>::try_from(items) {
+            Ok([only]) => only,
+            Err(items) => json!({"apiVersion": "v1", "kind": "List", "items": items}),
+        };
+        Ok(serde_json::to_string_pretty(&filled)? + "\n")
     }
 
     fn fill_client(&self, client: &mut WebhookClientConfig, bundle: Option<&[u8]>) -> anyhow::Result<()> {
-        let path = client.service.as_ref().and_then(|service| service.path.clone()).unwrap_or_default();
+        let path = path(client);
         if let Some(url) = &self.url {
             if !url.starts_with("https://") {
                 bail!("--url {url}: an API server calls webhooks by https:// only");
@@ -71,6 +98,7 @@ impl Client {
             let Some((namespace, name)) = service.split_once('/') else {
                 bail!("--service {service}: write it as NAMESPACE/NAME");
             };
+            client.url = None;
             client.service = Some(ServiceReference {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
@@ -85,10 +113,52 @@ impl Client {
     }
 }
 
+#[derive(Deserialize)]
+struct Header {
+    kind: String,
+}
+
+/// The path that a client configuration calls, however it says where.
+fn path(client: &WebhookClientConfig) -> String {
+    let by_service = client.service.as_ref().and_then(|service| service.path.clone());
+    let by_url = || {
+        let (_, rest) = client.url.as_deref()?.split_once("://")?;
+        rest.find('/').map(|at| rest[at..].to_owned())
+    };
+    by_service.or_else(by_url).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handlers::KUBE_APISERVER_PATH;
+    use crate::handlers::{ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
+
+    #[test]
+    fn the_garden_calls_our_paths() {
+        let client = Client { url: Some("https://127.0.0.1:1".to_owned()), service: None, ca_file: None };
+        let list: serde_json::Value = serde_json::from_str(&client.fill(GARDEN).unwrap()).unwrap();
+        let mut found = Vec::new();
+        for configuration in list["items"].as_array().unwrap() {
+            for webhook in configuration["webhooks"].as_array().unwrap() {
+                let name = webhook["name"].as_str().unwrap().split('.').next().unwrap();
+                let url = webhook["clientConfig"]["url"].as_str().unwrap();
+                let path = url.strip_prefix("https://127.0.0.1:1").unwrap();
+                found.push((name.to_owned(), path.to_owned(), webhook["failurePolicy"].as_str().unwrap().to_owned()));
+                assert_eq!(webhook["sideEffects"], "None", "{name}");
+            }
+        }
+        let want = [
+            ("mutator", MUTATE_SHOOT_PATH, "Ignore"),
+            ("validator", VALIDATE_SHOOT_PATH, "Fail"),
+            ("observer", VALIDATE_SHOOT_PATH, "Ignore"),
+            ("advisor", ADVISE_SHOOT_PATH, "Ignore"),
+        ];
+        assert_eq!(found, want.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
+
+        let client = Client { url: None, service: Some("garden/guard".to_owned()), ca_file: None };
+        let filled = client.fill(GARDEN).unwrap();
+        assert!(filled.contains(r#""path": "/webhooks/advise/shoot""#), "{filled}");
+    }
 
     fn filled(client: &Client) -> MutatingWebhookConfiguration {
         serde_saphyr::from_str(&client.fill(SEED).unwrap()).unwrap()

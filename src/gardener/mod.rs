@@ -5,9 +5,17 @@
 
 pub mod cluster;
 pub mod deployment;
+pub mod facts;
 pub mod members;
+mod name;
+pub mod seed;
+pub mod shoot;
 mod text;
 
 pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork};
 pub use deployment::Deployment;
+pub use facts::ShootFacts;
+pub use name::{ShootName, is_dns_label, is_dns_subdomain};
+pub use seed::SeedFacts;
+pub use shoot::Shoot;
 pub use text::{Text, excerpt};

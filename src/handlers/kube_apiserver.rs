@@ -7,7 +7,7 @@ use crate::admission::{
     Verdict,
 };
 use crate::gardener::deployment::{Metadata, Rollout};
-use crate::gardener::{ClusterFacts, Deployment, FieldError};
+use crate::gardener::{ClusterFacts, Deployment, FieldError, is_dns_label};
 use crate::landscape::{ClusterRecord, Snapshot};
 use crate::overlap::{
     Change, Decision, Injection, Overlap, Proxy, Settings, Vpn, decide, mutate, overlaps_text, rules,
@@ -69,13 +69,14 @@ impl KubeApiserver {
             Known::Facts(facts) => Some(facts),
             Known::NotYet | Known::Refused(_) if !needed => None,
             // A name that no namespace can have is never put into the path of a request of ours.
-            Known::NotYet if !is_namespace_name(&request.namespace) => {
+            Known::NotYet if !is_dns_label(&request.namespace) => {
                 let error = "is not the name of a namespace".to_owned();
                 let value = format!("{:?}", &*request.namespace);
                 return Err(FieldError { path: "request.namespace".to_owned(), value, problem: error });
             }
             Known::NotYet => {
-                return Ok(Step::Ask(Questions { cluster: Some(request.namespace.to_string()) }));
+                let cluster = Some(request.namespace.to_string());
+                return Ok(Step::Ask(Questions { cluster, ..Questions::default() }));
             }
             Known::Refused(findings) => {
                 return Ok(Step::Done(self.without_facts(request, &deployment, raw, findings)));
@@ -198,12 +199,6 @@ fn is_shoot_api_server(metadata: &Metadata<'_>) -> bool {
         && metadata.labels.as_ref().is_some_and(|labels| {
             labels.app.as_deref() == Some("kubernetes") && labels.role.as_deref() == Some("apiserver")
         })
-}
-
-/// A DNS label (RFC 1123), as Kubernetes demands it of namespaces.
-fn is_namespace_name(name: &str) -> bool {
-    let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(is_inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 /// The facts of the Cluster: from the snapshot, or from the answer to our question.

@@ -3,9 +3,17 @@
 //! The maps are persistent: a writer clones the snapshot in constant time, changes its clone in O(log n) and publishes
 //! it; whoever reads keeps the snapshot that it loaded. Nothing here locks, waits or talks to an API server.
 
+mod access;
+mod census;
+mod shoots;
+
 use std::sync::Arc;
 
-use crate::gardener::{ClusterFacts, FieldError};
+pub use access::{Access, Grant, Subject};
+pub use census::Census;
+pub use shoots::Shoots;
+
+use crate::gardener::{ClusterFacts, FieldError, SeedFacts};
 
 /// What is known of one Cluster: its facts, or why they cannot be used.
 pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
@@ -14,9 +22,25 @@ pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     clusters: imbl::HashMap<Arc<str>, Arc<ClusterRecord>>,
+    seeds: imbl::HashMap<Arc<str>, SeedFacts>,
+    /// All Shoots, and who lists whom.
+    pub shoots: Shoots,
+    /// Who may see which Shoots, where there is no API server to ask.
+    pub access: Access,
+    is_blind: bool,
 }
 
 impl Snapshot {
+    /// A snapshot for times when what is known may be out of date: it is empty, and says that this means nothing.
+    pub fn blind() -> Self {
+        Self { is_blind: true, ..Self::default() }
+    }
+
+    /// Whether the absence of an object means nothing.
+    pub fn is_blind(&self) -> bool {
+        self.is_blind
+    }
+
     /// The Cluster of this name: its name is also that of the Shoot's control-plane namespace.
     pub fn cluster(&self, name: &str) -> Option<&Arc<ClusterRecord>> {
         self.clusters.get(name)
@@ -46,6 +70,31 @@ impl Snapshot {
     pub fn replace_clusters(&mut self, clusters: impl IntoIterator<Item = (Arc<str>, ClusterRecord)>) {
         self.clusters = clusters.into_iter().map(|(name, record)| (name, Arc::new(record))).collect();
     }
+
+    /// The Seed of this name.
+    pub fn seed(&self, name: &str) -> Option<&SeedFacts> {
+        self.seeds.get(name)
+    }
+
+    /// How many Seeds are known.
+    pub fn seed_count(&self) -> usize {
+        self.seeds.len()
+    }
+
+    /// Adds or replaces a Seed.
+    pub fn put_seed(&mut self, name: &str, facts: SeedFacts) {
+        self.seeds.insert(name.into(), facts);
+    }
+
+    /// Forgets a Seed.
+    pub fn remove_seed(&mut self, name: &str) {
+        self.seeds.remove(name);
+    }
+
+    /// Replaces all Seeds, as after a complete list.
+    pub fn replace_seeds(&mut self, seeds: impl IntoIterator<Item = (Arc<str>, SeedFacts)>) {
+        self.seeds = seeds.into_iter().collect();
+    }
 }
 
 #[cfg(test)]
@@ -61,5 +110,10 @@ mod tests {
         assert_eq!((reader.cluster_count(), snapshot.cluster_count()), (1, 0));
         snapshot.replace_clusters([("x".into(), Err(vec![])), ("y".into(), Err(vec![]))]);
         assert!(snapshot.cluster("x").is_some() && snapshot.cluster("shoot--a--b").is_none());
+        snapshot.put_seed("eu1-a", SeedFacts::default());
+        snapshot.replace_seeds([("eu1-b".into(), SeedFacts::default())]);
+        assert!(snapshot.seed("eu1-b").is_some() && snapshot.seed("eu1-a").is_none());
+        snapshot.remove_seed("eu1-b");
+        assert_eq!(snapshot.seed_count(), 0);
     }
 }

@@ -3,9 +3,11 @@
 //! Nothing here knows Kubernetes, a clock or a socket.
 
 mod cidr;
+mod index;
 mod mapping;
 mod reserved;
 
 pub use cidr::{Cidr, Family, ParseCidrError};
+pub use index::{NetworkIndex, overlapping_pairs};
 pub use mapping::{DoesNotFit, MappedNetwork, map_networks};
 pub use reserved::{NetworkKind, RESERVED_RANGES, ReservedRange, reserved_for};

@@ -11,6 +11,7 @@ use super::{Change, Conflict, Overlap};
 pub static CLUSTER_MISSING: Rule = Rule {
     name: "overlap/cluster-missing",
     severity: Severity::Deny,
+    up_to: None,
     summary: "The Deployment carries the containers of a highly available VPN, but there is no Cluster named like its namespace, so nobody can tell whether networks overlap.",
     fix: "Wait for gardenlet to write the Cluster, or restore it; then repeat the write.",
 };
@@ -19,6 +20,7 @@ pub static CLUSTER_MISSING: Rule = Rule {
 pub static CLUSTER_UNANSWERED: Rule = Rule {
     name: "overlap/cluster-unanswered",
     severity: Severity::Deny,
+    up_to: None,
     summary: "The Cluster is not in the cache and the API server did not answer in time, or did not permit the read.",
     fix: "Repeat the write; if it stays, check the webhook's rights on clusters.extensions.gardener.cloud and its connection to the API server.",
 };
@@ -27,6 +29,7 @@ pub static CLUSTER_UNANSWERED: Rule = Rule {
 pub static CLUSTER_UNREADABLE: Rule = Rule {
     name: "overlap/cluster-unreadable",
     severity: Severity::Deny,
+    up_to: None,
     summary: "A network in the Cluster cannot be read, so nobody can tell whether it overlaps.",
     fix: "Correct the named field in the Shoot or Seed; gardenlet copies it into the Cluster.",
 };
@@ -35,6 +38,7 @@ pub static CLUSTER_UNREADABLE: Rule = Rule {
 pub static VPN_INCOMPLETE: Rule = Rule {
     name: "overlap/vpn-incomplete",
     severity: Severity::Deny,
+    up_to: None,
     summary: "Networks overlap, and the Deployment has only some of the containers of a highly available VPN: with the sidecar its API server would send traffic into a tunnel that is not there.",
     fix: "Write the Deployment with all of vpn-client-0, vpn-client-1, vpn-path-controller and the init container vpn-client-init.",
 };
@@ -43,6 +47,7 @@ pub static VPN_INCOMPLETE: Rule = Rule {
 pub static NAME_TAKEN: Rule = Rule {
     name: "overlap/name-taken",
     severity: Severity::Deny,
+    up_to: None,
     summary: "Networks overlap, and something that is not ours stands where the sidecar, a volume, a mount or the egress selector would go.",
     fix: "Remove or rename what stands there.",
 };
@@ -51,6 +56,7 @@ pub static NAME_TAKEN: Rule = Rule {
 pub static HA_VPN_MISMATCH: Rule = Rule {
     name: "overlap/ha-vpn-mismatch",
     severity: Severity::Warn,
+    up_to: None,
     summary: "The Shoot asks for another VPN than its Deployment carries. It may be on its way to or from high availability; what the Deployment carries decides.",
     fix: "Nothing, if the Shoot is being changed; otherwise reconcile it.",
 };
@@ -59,6 +65,7 @@ pub static HA_VPN_MISMATCH: Rule = Rule {
 pub static GARDENLET_PROXY: Rule = Rule {
     name: "overlap/gardenlet-proxy",
     severity: Severity::Warn,
+    up_to: None,
     summary: "gardenlet already injected its own envoy-proxy, which serves the same end. The Deployment is left as it is.",
     fix: "Nothing. Where every gardenlet does this, this webhook is not needed for overlaps.",
 };
@@ -67,6 +74,7 @@ pub static GARDENLET_PROXY: Rule = Rule {
 pub static IPV6_OVERLAP: Rule = Rule {
     name: "overlap/ipv6",
     severity: Severity::Warn,
+    up_to: None,
     summary: "IPv6 networks of Shoot and Seed overlap. Only IPv4 can be translated.",
     fix: "Give the Shoot other IPv6 networks.",
 };
@@ -75,6 +83,7 @@ pub static IPV6_OVERLAP: Rule = Rule {
 pub static INJECTED: Rule = Rule {
     name: "overlap/injected",
     severity: Severity::Warn,
+    up_to: None,
     summary: "Networks overlap: the sidecar and the egress selector were added.",
     fix: "Nothing.",
 };
@@ -83,6 +92,7 @@ pub static INJECTED: Rule = Rule {
 pub static UPDATED: Rule = Rule {
     name: "overlap/updated",
     severity: Severity::Warn,
+    up_to: None,
     summary: "The sidecar was there, but not as it is configured now, and was put right.",
     fix: "Nothing.",
 };
@@ -91,6 +101,7 @@ pub static UPDATED: Rule = Rule {
 pub static KEPT: Rule = Rule {
     name: "overlap/kept",
     severity: Severity::Warn,
+    up_to: None,
     summary: "The Cluster cannot be used, and the stored Deployment carries the sidecar: it stays.",
     fix: "See the rule that is named beside this one.",
 };
@@ -99,6 +110,7 @@ pub static KEPT: Rule = Rule {
 pub static REMOVED: Rule = Rule {
     name: "overlap/removed",
     severity: Severity::Warn,
+    up_to: None,
     summary: "The sidecar is not needed any more and was removed.",
     fix: "Nothing.",
 };

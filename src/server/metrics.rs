@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::ServedCertificate;
+use crate::admission::{Answers, Sight};
 use crate::net::Family as IpFamily;
 use crate::overlap;
 use crate::sources::Landscape;
@@ -42,6 +43,17 @@ struct Found {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Looked {
+    what: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PeeringState {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Why {
     reason: &'static str,
 }
@@ -53,6 +65,7 @@ pub struct Metrics {
     durations: Family<Handled, Histogram, fn() -> Histogram>,
     decisions: Family<Decided, Counter>,
     findings: Family<Found, Counter>,
+    lookups: Family<Looked, Counter>,
     bodies_refused: Family<Why, Counter>,
     connections_refused: Family<Why, Counter>,
     connections: Gauge,
@@ -64,6 +77,9 @@ pub struct Metrics {
     clusters: Gauge,
     clusters_unreadable: Gauge,
     clusters_overlapping: Gauge,
+    shoots: Gauge,
+    seeds: Gauge,
+    peering_entries: Family<PeeringState, Gauge>,
 }
 
 /// Counts an open connection until it is dropped.
@@ -100,6 +116,8 @@ impl Default for Metrics {
         );
         let decisions = registered!(Family::default(), "decisions", "Decisions by handler");
         let findings = registered!(Family::default(), "findings", "Findings by rule and severity");
+        let lookups =
+            registered!(Family::default(), "lookups", "Live reads during a call, by what was read and what came of it");
         let bodies_refused = registered!(Family::default(), "bodies_refused", "Request bodies that were not read");
         let connections_refused =
             registered!(Family::default(), "connections_refused", "Connections that did not come about");
@@ -126,12 +144,20 @@ impl Default for Metrics {
             "clusters_overlapping",
             "Clusters whose Shoot has an IPv4 network that overlaps the Seed's Pod network"
         );
+        let shoots = registered!(Gauge::default(), "shoots", "Shoots in the landscape");
+        let seeds = registered!(Gauge::default(), "seeds", "Seeds in the landscape");
+        let peering_entries = registered!(
+            Family::default(),
+            "peering_entries",
+            "Entries of enabled peering configurations: each is reciprocal or one_sided, and may be overlapping or stale_seed besides"
+        );
         Self {
             registry,
             reviews,
             durations,
             decisions,
             findings,
+            lookups,
             bodies_refused,
             connections_refused,
             connections,
@@ -143,6 +169,9 @@ impl Default for Metrics {
             clusters,
             clusters_unreadable,
             clusters_overlapping,
+            shoots,
+            seeds,
+            peering_entries,
         }
     }
 }
@@ -171,6 +200,23 @@ impl Metrics {
 
     pub(super) fn found(&self, rule: &'static str, severity: &'static str) {
         self.findings.get_or_create(&Found { rule, severity }).inc();
+    }
+
+    pub(super) fn answered(&self, answers: &Answers) {
+        let looked = |what, result| _ = self.lookups.get_or_create(&Looked { what, result }).inc();
+        for sight in answers.sights.values() {
+            looked(
+                "access",
+                match sight {
+                    Sight::Visible => "visible",
+                    Sight::Hidden => "hidden",
+                    Sight::Unanswered(_) => "unanswered",
+                },
+            );
+        }
+        answers.shoots.values().for_each(|answer| looked("shoot", answer.name()));
+        answers.seeds.values().for_each(|answer| looked("seed", answer.name()));
+        answers.cluster.iter().for_each(|answer| looked("cluster", answer.name()));
     }
 
     pub(super) fn body_refused(&self, reason: &'static str) {
@@ -216,6 +262,18 @@ impl Metrics {
         self.clusters.set(i64::try_from(snapshot.cluster_count()).unwrap_or(i64::MAX));
         self.clusters_unreadable.set(unreadable);
         self.clusters_overlapping.set(overlapping);
+        self.shoots.set(i64::try_from(snapshot.shoots.len()).unwrap_or(i64::MAX));
+        self.seeds.set(i64::try_from(snapshot.seed_count()).unwrap_or(i64::MAX));
+        let census = snapshot.shoots.census();
+        for (state, count) in [
+            ("reciprocal", census.reciprocal),
+            ("one_sided", census.one_sided),
+            ("overlapping", census.overlapping),
+            ("stale_seed", census.stale_seed),
+        ] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.peering_entries.get_or_create(&PeeringState { state }).set(count);
+        }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)

@@ -11,8 +11,9 @@ use tokio::sync::Semaphore;
 
 use super::body::{self, Refusal};
 use super::{Limits, Metrics};
-use crate::admission::{self, Answer, Answers, Handler, Questions, Request, Step, Verdict};
+use crate::admission::{self, Answers, Handler, Request, Step, Verdict};
 use crate::gardener::excerpt;
+use crate::landscape::Snapshot;
 use crate::sources::Landscape;
 use crate::sources::live::LiveReads;
 
@@ -32,6 +33,9 @@ const MARGIN: Duration = Duration::from_millis(500);
 
 /// The API server's default `timeoutSeconds`, for callers that do not say theirs.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a handler may ask: who may see what, whom it would refuse because of, and what those answers raise.
+const ROUNDS: usize = 6;
 
 /// How a call ended, for metrics and log.
 struct Ended {
@@ -85,15 +89,9 @@ impl Edge {
             return (text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, "not-synced"));
         }
 
-        // A snapshot that may have missed a change decides nothing: with an empty one a handler asks for what it needs.
-        let snapshot = if self.landscape.is_stale() { Arc::default() } else { self.landscape.snapshot() };
-        let step = match self.handler.review(&request, &snapshot, &Answers::default()) {
-            Step::Ask(questions) => {
-                let left = deadline.saturating_sub(started.elapsed());
-                let answers = complete(&questions, self.live.answer(questions.clone(), left).await);
-                self.handler.review(&request, &snapshot, &answers)
-            }
-            step => step,
+        let step = match self.decide(&request, started + deadline).await {
+            Ok(step) => step,
+            Err(error) => return (failure(&request, 400, "BadRequest", &error), ended(operation, "unreadable")),
         };
         match step {
             Step::Done(verdict) => {
@@ -111,11 +109,32 @@ impl Edge {
                 (failure(&request, 400, "BadRequest", &errors.join("\n")), ended(operation, "unreadable"))
             }
             Step::Ask(questions) => {
-                tracing::error!(handler = self.handler.name(), ?questions, "asked again");
-                let message = "the decision needs more than it asked for";
+                tracing::error!(handler = self.handler.name(), ?questions, "asked too often");
+                let message = "the decision asks without end";
                 (failure(&request, 500, "InternalError", message), ended(operation, "error"))
             }
         }
+    }
+
+    /// Calls the handler, and again with the answers to what it asks, as long as it asks something new.
+    async fn decide(&self, request: &Request<'_>, deadline: Instant) -> Result<Step, String> {
+        // A snapshot that may have missed a change decides nothing: with a blind one a handler asks for what it needs.
+        let snapshot = if self.landscape.is_stale() { Arc::new(Snapshot::blind()) } else { self.landscape.snapshot() };
+        let mut answers = Answers::default();
+        let mut step = self.handler.review(request, &snapshot, &answers);
+        for _ in 0..ROUNDS {
+            let Step::Ask(questions) = step else { return Ok(step) };
+            let questions = questions.without(&answers);
+            if questions.is_empty() {
+                return Ok(Step::Ask(questions));
+            }
+            let user = request.user_info().map_err(|error| error.to_string())?;
+            let given = self.live.answer(user, &questions, deadline.into()).await;
+            self.metrics.answered(&given);
+            answers.add(questions, given);
+            step = self.handler.review(request, &snapshot, &answers);
+        }
+        Ok(step)
     }
 
     /// One line a call, without anything of the object but its name.
@@ -154,14 +173,6 @@ impl std::fmt::Display for Rules<'_> {
         }
         Ok(())
     }
-}
-
-/// Every question has an answer, if only that there was none.
-fn complete(questions: &Questions, mut answers: Answers) -> Answers {
-    if questions.cluster.is_some() && answers.cluster.is_none() {
-        answers.cluster = Some(Answer::Unanswered("no answer".to_owned()));
-    }
-    answers
 }
 
 /// The time that live reads may take: the API server's own `?timeout=`, in whole seconds, less the way back.

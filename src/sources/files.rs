@@ -8,20 +8,16 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
-
-use super::Landscape;
-use crate::gardener::{ClusterFacts, ClusterSpec};
+use super::{Feed, manifests};
 use crate::landscape::Snapshot;
 
 /// How often the folder is compared with what was read last.
 const POLL: Duration = Duration::from_secs(1);
 
 /// What is wrong with a folder.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FileProblem {
     /// The file or folder.
     pub path: PathBuf,
@@ -35,150 +31,145 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// The texts of all files of a folder, in order of their paths.
-type Texts = Vec<(PathBuf, String)>;
+/// A file as it was found: as long as this stays the same its content is taken to be the same.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Found {
+    path: PathBuf,
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+/// A clock that stamps files may stand still for this long: what changed so recently may change again unseen.
+const CLOCK_STEP: Duration = Duration::from_secs(2);
+
+/// The manifests below a folder, in order of their paths.
+pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
+    Ok(find(folder)?.into_iter().map(|found| found.path).collect())
+}
 
 /// Reads a folder once.
 pub fn read(folder: &Path) -> Result<Snapshot, Vec<FileProblem>> {
-    parse(&texts(folder).map_err(|problem| vec![problem])?)
+    parse(&find(folder).map_err(|problem| vec![problem])?)
 }
 
 /// Keeps the landscape like the folder, until the task is dropped.
-pub async fn follow(folder: PathBuf, landscape: Arc<Landscape>) {
-    let mut last: Option<Result<Texts, FileProblem>> = None;
+pub async fn follow(folder: PathBuf, feed: Feed) {
+    let mut last: Option<Result<Vec<Found>, FileProblem>> = None;
     loop {
-        let folder = folder.clone();
         // Reading a folder blocks; it gets a thread that may.
-        let read = tokio::task::spawn_blocking(move || texts(&folder)).await;
-        if let Ok(texts) = read {
-            landscape.sign();
-            if last.as_ref() != Some(&texts) {
-                match texts.as_ref().map_err(|problem| vec![problem]).map(parse) {
-                    Ok(Ok(snapshot)) => {
-                        tracing::info!(clusters = snapshot.cluster_count(), "landscape read from its folder");
-                        landscape.update(|current| *current = snapshot);
-                        landscape.set_synced();
-                    }
-                    Ok(Err(problems)) => report(&problems.iter().collect::<Vec<_>>()),
-                    Err(problems) => report(&problems),
+        let looked = tokio::task::spawn_blocking({
+            let (folder, last) = (folder.clone(), last.clone());
+            move || look(&folder, last.as_ref())
+        });
+        if let Ok((found, read)) = looked.await {
+            feed.sign();
+            match read {
+                Some(Ok(snapshot)) => {
+                    tracing::info!(
+                        clusters = snapshot.cluster_count(),
+                        shoots = snapshot.shoots.len(),
+                        seeds = snapshot.seed_count(),
+                        "landscape read from its folder"
+                    );
+                    feed.update(|current| *current = snapshot);
+                    feed.set_synced();
                 }
-                last = Some(texts);
+                // Said once, not each second.
+                Some(Err(problems)) if last.as_ref() != Some(&found) => report(&problems),
+                Some(Err(_)) | None => {}
             }
+            last = Some(found);
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
-fn report(problems: &[&FileProblem]) {
+type Look = (Result<Vec<Found>, FileProblem>, Option<Result<Snapshot, Vec<FileProblem>>>);
+
+/// Reads the folder if it may have changed since the last look.
+fn look(folder: &Path, last: Option<&Result<Vec<Found>, FileProblem>>) -> Look {
+    let found = find(folder);
+    let now = SystemTime::now();
+    let is_recent = |file: &Found| file.modified.is_none_or(|modified| modified + CLOCK_STEP > now);
+    let may_have_changed = last != Some(&found) || found.as_ref().is_ok_and(|files| files.iter().any(is_recent));
+    let read =
+        may_have_changed.then(|| found.as_ref().map_err(|problem| vec![problem.clone()]).map(|files| parse(files)));
+    (found, read.map(|read| read.and_then(|snapshot| snapshot)))
+}
+
+fn report(problems: &[FileProblem]) {
     for problem in problems {
         tracing::error!(path = %problem.path.display(), problem = %problem.problem, "the last good landscape stays in use");
     }
 }
 
-fn texts(folder: &Path) -> Result<Texts, FileProblem> {
-    let mut texts = Vec::new();
-    collect(folder, &mut texts)?;
-    texts.sort();
-    Ok(texts)
+fn find(folder: &Path) -> Result<Vec<Found>, FileProblem> {
+    let mut found = Vec::new();
+    collect(folder, &mut found)?;
+    found.sort();
+    Ok(found)
 }
 
-fn collect(folder: &Path, texts: &mut Texts) -> Result<(), FileProblem> {
-    let problem = |path: &Path, error: &io::Error| FileProblem { path: path.to_owned(), problem: error.to_string() };
+fn problem(path: &Path, error: &io::Error) -> FileProblem {
+    FileProblem { path: path.to_owned(), problem: error.to_string() }
+}
+
+fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
     for entry in fs::read_dir(folder).map_err(|error| problem(folder, &error))? {
         let entry = entry.map_err(|error| problem(folder, &error))?;
         let path = entry.path();
         // A mounted ConfigMap has its files twice: beside, and in the hidden folder that they are links into.
-        if entry.file_name().as_encoded_bytes().starts_with(b"..") {
+        // Other hidden files belong to editors.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         if path.is_dir() {
-            collect(&path, texts)?;
+            // A link to a folder may lead back to where we are.
+            if !is_link {
+                collect(&path, found)?;
+            }
         } else if path
             .extension()
             .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
         {
-            let text = fs::read_to_string(&path).map_err(|error| problem(&path, &error))?;
-            texts.push((path, text));
+            let metadata = fs::metadata(&path).map_err(|error| problem(&path, &error))?;
+            // A pipe would be read for ever.
+            if !metadata.is_file() {
+                continue;
+            }
+            found.push(Found { path, length: metadata.len(), modified: metadata.modified().ok() });
         }
     }
     Ok(())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    api_version: Option<String>,
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Cluster {
-    metadata: Metadata,
-    spec: ClusterSpec,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    name: String,
-}
-
-fn parse(texts: &Texts) -> Result<Snapshot, Vec<FileProblem>> {
+/// Reads all files, in order of their paths.
+fn parse(files: &[Found]) -> Result<Snapshot, Vec<FileProblem>> {
     let mut snapshot = Snapshot::default();
     let mut problems = Vec::new();
-    for (path, text) in texts {
-        for document in documents(text) {
-            if let Err(problem) = parse_document(&document, &mut snapshot) {
-                problems.push(FileProblem { path: path.clone(), problem });
+    for Found { path, .. } in files {
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                let read = if path.extension().is_some_and(|extension| extension == "json") {
+                    manifests::read_json(&text, &mut snapshot).map_err(|problem| vec![problem])
+                } else {
+                    manifests::read_yaml(&text, &mut snapshot)
+                };
+                let found = read.err().unwrap_or_default();
+                problems.extend(found.into_iter().map(|problem| FileProblem { path: path.clone(), problem }));
             }
+            Err(error) => problems.push(problem(path, &error)),
         }
     }
     if problems.is_empty() { Ok(snapshot) } else { Err(problems) }
 }
 
-fn parse_document(document: &str, snapshot: &mut Snapshot) -> Result<(), String> {
-    let header: Option<Header> = serde_saphyr::from_str(document).map_err(|error| error.to_string())?;
-    let Some(header) = header else { return Ok(()) };
-    match (header.api_version.as_deref(), header.kind.as_deref()) {
-        (Some("extensions.gardener.cloud/v1alpha1"), Some("Cluster")) => {
-            let cluster: Cluster = serde_saphyr::from_str(document).map_err(|error| error.to_string())?;
-            if snapshot.cluster(&cluster.metadata.name).is_some() {
-                return Err(format!("Cluster `{}` is there twice", cluster.metadata.name));
-            }
-            snapshot.put_cluster(&cluster.metadata.name, ClusterFacts::from_spec(cluster.spec));
-            Ok(())
-        }
-        (None, _) | (_, None) => Err("a manifest needs `apiVersion` and `kind`".to_owned()),
-        _ => Ok(()),
-    }
-}
-
-/// Splits a file at its document markers. Each document is preceded by as many empty lines as stand before it in the
-/// file, so that places in errors are those of the file.
-fn documents(text: &str) -> Vec<String> {
-    let mut documents = Vec::new();
-    let mut document = String::new();
-    let mut has_content = false;
-    for (number, line) in text.lines().enumerate() {
-        if line.strip_prefix("---").is_some_and(|rest| rest.trim().is_empty() || rest.trim_start().starts_with('#')) {
-            if has_content {
-                documents.push(std::mem::take(&mut document));
-            }
-            document = "\n".repeat(number + 1);
-            has_content = false;
-            continue;
-        }
-        has_content |= !line.trim().is_empty() && !line.trim_start().starts_with('#');
-        document.push_str(line);
-        document.push('\n');
-    }
-    if has_content {
-        documents.push(document);
-    }
-    documents
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::Landscape;
     use super::*;
 
     const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: shoot--a--b}\nspec:\n  seed: {spec: {networks: {pods: 10.0.0.0/8}}}\n  shoot: {spec: {networking: {nodes: 10.1.0.0/16}}}\n";
@@ -229,11 +220,21 @@ mod tests {
         assert_eq!(errors[0].path, "spec.shoot.spec.networking.nodes");
     }
 
+    #[test]
+    fn links_and_pipes_are_no_trap() {
+        let folder = folder(&[("a.yaml", CLUSTER)]);
+        std::os::unix::fs::symlink(".", folder.path().join("loop")).unwrap();
+        std::os::unix::fs::symlink("a.yaml", folder.path().join("..data.yaml")).unwrap();
+        std::os::unix::fs::symlink("somebody@somewhere", folder.path().join(".#a.yaml")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(folder.path().join("pipe.yaml")).status().unwrap().success());
+        assert_eq!(read(folder.path()).unwrap().cluster_count(), 1);
+    }
+
     #[tokio::test]
     async fn follows_changes_and_keeps_the_last_good_state() {
         let folder = folder(&[("a.yaml", CLUSTER)]);
-        let landscape = Arc::new(Landscape::default());
-        let task = tokio::spawn(follow(folder.path().to_owned(), Arc::clone(&landscape)));
+        let landscape = Arc::new(Landscape::new(1));
+        let task = tokio::spawn(follow(folder.path().to_owned(), landscape.feed(0)));
         let count = async |want: usize| {
             for _ in 0..100 {
                 if landscape.is_synced() && landscape.snapshot().cluster_count() == want {

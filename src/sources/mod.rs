@@ -2,6 +2,8 @@
 
 pub mod files;
 pub mod live;
+pub mod manifests;
+pub mod objects;
 pub mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,22 +19,22 @@ use crate::landscape::Snapshot;
 pub struct Landscape {
     current: ArcSwap<Snapshot>,
     writing: Mutex<()>,
-    synced: AtomicBool,
     started: Instant,
+    feeds: Box<[FeedState]>,
+}
+
+#[derive(Debug, Default)]
+struct FeedState {
+    is_synced: AtomicBool,
     /// Milliseconds after `started` when the source last showed a sign of life.
     last_sign: AtomicU64,
 }
 
-impl Default for Landscape {
-    fn default() -> Self {
-        Self {
-            current: ArcSwap::default(),
-            writing: Mutex::default(),
-            synced: AtomicBool::new(false),
-            started: Instant::now(),
-            last_sign: AtomicU64::new(0),
-        }
-    }
+/// One source of a landscape: a kind of objects that is watched, or a folder.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    landscape: Arc<Landscape>,
+    index: usize,
 }
 
 /// The age from which on a snapshot is not trusted to show every change: a watch is renewed each minute, so two without
@@ -40,7 +42,26 @@ impl Default for Landscape {
 const STALE: Duration = Duration::from_secs(2 * 60);
 
 impl Landscape {
-    /// Whether the source has been silent for so long that what matters has to be read live.
+    /// A landscape that this many sources feed.
+    pub fn new(feeds: usize) -> Self {
+        Self {
+            current: ArcSwap::default(),
+            writing: Mutex::default(),
+            started: Instant::now(),
+            feeds: (0..feeds).map(|_| FeedState::default()).collect(),
+        }
+    }
+
+    /// The source of this number, counted from 0.
+    ///
+    /// # Panics
+    /// When the landscape has fewer.
+    pub fn feed(self: &Arc<Self>, index: usize) -> Feed {
+        assert!(index < self.feeds.len(), "a landscape knows from the start how many sources it has");
+        Feed { landscape: Arc::clone(self), index }
+    }
+
+    /// Whether a source has been silent for so long that what matters has to be read live.
     pub fn is_stale(&self) -> bool {
         self.age() > STALE
     }
@@ -50,35 +71,61 @@ impl Landscape {
         self.current.load_full()
     }
 
+    /// Whether every source has been read once.
+    pub fn is_synced(&self) -> bool {
+        self.feeds.iter().all(|feed| feed.is_synced.load(Ordering::Acquire))
+    }
+
+    /// Time since the most silent source last showed a sign of life.
+    pub fn age(&self) -> Duration {
+        let last = self.feeds.iter().map(|feed| feed.last_sign.load(Ordering::Relaxed)).min().unwrap_or_default();
+        self.started.elapsed().saturating_sub(Duration::from_millis(last))
+    }
+}
+
+impl Feed {
     /// Changes a copy of the snapshot and publishes it.
     pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
         // A panic while writing leaves the published snapshot as it was, so the lock is as good as new.
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Snapshot::clone(&self.current.load());
+        let turn = self.landscape.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.landscape.current.load());
         change(&mut next);
-        self.current.store(Arc::new(next));
+        self.landscape.current.store(Arc::new(next));
+        drop(turn);
         self.sign();
     }
 
     /// Notes that everything has been read once. There is no way back: a source that is cut off leaves an old
     /// snapshot, not none.
     pub fn set_synced(&self) {
-        self.synced.store(true, Ordering::Release);
-    }
-
-    /// Whether everything has been read once.
-    pub fn is_synced(&self) -> bool {
-        self.synced.load(Ordering::Acquire)
+        self.state().is_synced.store(true, Ordering::Release);
     }
 
     /// Notes a sign of life of the source.
     pub fn sign(&self) {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_sign.store(now, Ordering::Relaxed);
+        let now = u64::try_from(self.landscape.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.state().last_sign.store(now, Ordering::Relaxed);
     }
 
-    /// Time since the source last showed a sign of life.
-    pub fn age(&self) -> Duration {
-        self.started.elapsed().saturating_sub(Duration::from_millis(self.last_sign.load(Ordering::Relaxed)))
+    fn state(&self) -> &FeedState {
+        &self.landscape.feeds[self.index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_as_fresh_as_its_most_silent_source() {
+        let landscape = Arc::new(Landscape::new(2));
+        let (one, other) = (landscape.feed(0), landscape.feed(1));
+        std::thread::sleep(Duration::from_millis(5));
+        one.set_synced();
+        one.sign();
+        assert!(!landscape.is_synced() && landscape.age() >= Duration::from_millis(5));
+        other.set_synced();
+        other.update(|_| ());
+        assert!(landscape.is_synced() && !landscape.is_stale());
     }
 }

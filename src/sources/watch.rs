@@ -1,86 +1,17 @@
-//! Clusters from an API server: listed once, then watched; objects are cut to our view as they are decoded.
+//! Objects from an API server: listed once, then watched; each is cut to our view as it is decoded.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::StreamExt;
 use http_body_util::BodyExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::client::{Body, ClientBuilder};
 use kube::runtime::{WatchStreamExt, watcher};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
-use super::Landscape;
-use crate::gardener::ClusterFacts;
-use crate::landscape::ClusterRecord;
-
-/// A `Cluster` as we keep it: its name and what can be decided from it. The rest of the object is skipped while it is
-/// decoded and never held.
-#[derive(Clone, Debug)]
-pub struct ClusterObject {
-    metadata: ObjectMeta,
-    /// Its facts, or why they cannot be used.
-    pub record: ClusterRecord,
-}
-
-impl<'de> Deserialize<'de> for ClusterObject {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Wire {
-            metadata: WireMetadata,
-            spec: Option<Box<RawValue>>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct WireMetadata {
-            name: Option<String>,
-            resource_version: Option<String>,
-        }
-
-        let wire = Wire::deserialize(deserializer)?;
-        // A Cluster that cannot be used is kept with its reason: one bad object must not stop the whole list.
-        let record = ClusterFacts::parse(wire.spec.as_deref().map_or("{}", RawValue::get));
-        let metadata = ObjectMeta {
-            name: wire.metadata.name,
-            resource_version: wire.metadata.resource_version,
-            ..ObjectMeta::default()
-        };
-        Ok(Self { metadata, record })
-    }
-}
-
-impl kube::Resource for ClusterObject {
-    type DynamicType = ();
-    type Scope = k8s_openapi::ClusterResourceScope;
-
-    fn kind((): &()) -> std::borrow::Cow<'_, str> {
-        "Cluster".into()
-    }
-
-    fn group((): &()) -> std::borrow::Cow<'_, str> {
-        "extensions.gardener.cloud".into()
-    }
-
-    fn version((): &()) -> std::borrow::Cow<'_, str> {
-        "v1alpha1".into()
-    }
-
-    fn plural((): &()) -> std::borrow::Cow<'_, str> {
-        "clusters".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-}
+use super::Feed;
+use super::objects::Watched;
 
 /// Seconds after which a watch is renewed. Shorter than kube's default of 290 s: a connection that died silently is
 /// noticed, and the age of the cache stays meaningful.
@@ -96,26 +27,27 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 /// The pause before a new list, when the old watch cannot be continued.
 const RELIST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Keeps the landscape's Clusters like the API server's, until the task is dropped. Never gives up: every error is
-/// logged and retried with a growing pause, and the last good state stays in use.
-pub async fn clusters(config: kube::Config, landscape: Arc<Landscape>) -> Result<(), kube::Error> {
-    let client = watched_client(config, &landscape)?;
+/// Keeps the landscape's objects of one kind like the API server's, until the task is dropped. Never gives up: every
+/// error is logged and retried with a growing pause, and the last good state stays in use.
+pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), kube::Error> {
+    let kind = T::kind(&());
+    let client = watched_client(config, &feed)?;
     let mut strategy = watcher::InitialListStrategy::StreamingList;
     loop {
         let mut settings = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
         settings.initial_list_strategy = strategy.clone();
-        let mut events = pin!(watcher(Api::<ClusterObject>::all(client.clone()), settings).default_backoff());
-        let mut listing: Vec<(Arc<str>, ClusterRecord)> = Vec::new();
+        let mut events = pin!(watcher(Api::<T>::all(client.clone()), settings).default_backoff());
+        let mut listing: Vec<T::Item> = Vec::new();
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => apply(event, &landscape, &mut listing),
+                Ok(event) => apply::<T>(event, &feed, &mut listing),
                 Err(error) if is_refused(&error) && strategy == watcher::InitialListStrategy::StreamingList => {
-                    tracing::info!("the API server has no streaming lists, listing in pages");
+                    tracing::info!(%kind, "the API server has no streaming lists, listing in pages");
                     strategy = watcher::InitialListStrategy::ListWatch;
                     break;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "watching Clusters failed, trying again");
+                    tracing::warn!(%kind, %error, "a watch failed, trying again");
                     if loses_events(&error) {
                         // A new watcher has no growing pause yet, so this is the one that keeps it from a busy loop.
                         tokio::time::sleep(RELIST_PAUSE).await;
@@ -127,21 +59,18 @@ pub async fn clusters(config: kube::Config, landscape: Arc<Landscape>) -> Result
     }
 }
 
-fn apply(event: watcher::Event<ClusterObject>, landscape: &Landscape, listing: &mut Vec<(Arc<str>, ClusterRecord)>) {
-    let name = |object: &ClusterObject| object.metadata.name.clone().unwrap_or_default();
+fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T::Item>) {
     match event {
         watcher::Event::Init => listing.clear(),
-        watcher::Event::InitApply(object) => listing.push((name(&object).into(), object.record)),
+        watcher::Event::InitApply(object) => listing.push(object.into_item()),
         watcher::Event::InitDone => {
-            let clusters = std::mem::take(listing);
-            tracing::info!(clusters = clusters.len(), "Clusters listed");
-            landscape.update(|snapshot| snapshot.replace_clusters(clusters));
-            landscape.set_synced();
+            let items = std::mem::take(listing);
+            tracing::info!(kind = %T::kind(&()), objects = items.len(), "listed");
+            feed.update(|snapshot| T::replace(snapshot, items));
+            feed.set_synced();
         }
-        watcher::Event::Apply(object) => {
-            landscape.update(|snapshot| snapshot.put_cluster(&name(&object), object.record));
-        }
-        watcher::Event::Delete(object) => landscape.update(|snapshot| snapshot.remove_cluster(&name(&object))),
+        watcher::Event::Apply(object) => feed.update(|snapshot| T::put(snapshot, object.into_item())),
+        watcher::Event::Delete(object) => feed.update(|snapshot| T::remove(snapshot, object.into_item())),
     }
 }
 
@@ -169,22 +98,22 @@ fn loses_events(error: &watcher::Error) -> bool {
 
 /// A client that notes every answer and every piece of it, bookmarks included, as a sign of life: the watcher keeps those to
 /// itself.
-fn watched_client(config: kube::Config, landscape: &Arc<Landscape>) -> Result<kube::Client, kube::Error> {
-    Ok(ClientBuilder::try_from(config)?.with_layer(&SignsOfLife(Arc::clone(landscape))).build())
+fn watched_client(config: kube::Config, feed: &Feed) -> Result<kube::Client, kube::Error> {
+    Ok(ClientBuilder::try_from(config)?.with_layer(&SignsOfLife(feed.clone())).build())
 }
 
-struct SignsOfLife(Arc<Landscape>);
+struct SignsOfLife(Feed);
 
 struct SignsOfLifeService<S> {
     inner: S,
-    landscape: Arc<Landscape>,
+    feed: Feed,
 }
 
 impl<S> tower::Layer<S> for SignsOfLife {
     type Service = SignsOfLifeService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SignsOfLifeService { inner, landscape: Arc::clone(&self.0) }
+        SignsOfLifeService { inner, feed: self.0.clone() }
     }
 }
 
@@ -205,7 +134,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let landscape = Arc::clone(&self.landscape);
+        let feed = self.feed.clone();
         let response = self.inner.call(request);
         Box::pin(async move {
             // kube bounds the silence of a stream, not that before it: without this a request that is never answered
@@ -216,13 +145,13 @@ where
                 .map_err(Into::into)?;
             let is_success = response.status().is_success();
             if is_success {
-                landscape.sign();
+                feed.sign();
             }
             Ok(response.map(|body| {
                 body.map_frame(move |frame| {
                     // "Forbidden" once a minute is no sign of life of the watch.
                     if is_success {
-                        landscape.sign();
+                        feed.sign();
                     }
                     frame
                 })
@@ -235,54 +164,24 @@ where
 
 #[cfg(test)]
 mod tests {
-    use kube::api::WatchEvent;
-    use kube::core::ObjectList;
-    use serde_json::{Value, json};
+    use std::sync::Arc;
 
+    use serde_json::json;
+
+    use super::super::Landscape;
+    use super::super::objects::ClusterObject;
     use super::*;
-
-    fn cluster(name: &str, nodes: &Value) -> Value {
-        json!({
-            "apiVersion": "extensions.gardener.cloud/v1alpha1",
-            "kind": "Cluster",
-            "metadata": {"name": name, "resourceVersion": "7", "managedFields": [{"manager": "gardenlet"}]},
-            "spec": {
-                "cloudProfile": {},
-                "seed": {"spec": {"networks": {"pods": "10.0.0.0/8"}}},
-                "shoot": {"spec": {"networking": {"nodes": nodes}}},
-            },
-        })
-    }
-
-    /// kube reads lists and events through its own types; ours has raw JSON inside, which not every wrapper supports.
-    #[test]
-    fn is_read_from_lists_and_events() {
-        let list = json!({
-            "apiVersion": "extensions.gardener.cloud/v1alpha1",
-            "kind": "ClusterList",
-            "metadata": {"resourceVersion": "9"},
-            "items": [cluster("a", &json!("10.250.0.0/16")), cluster("b", &json!(5)), {"metadata": {"name": "c"}}],
-        });
-        let list: ObjectList<ClusterObject> = serde_json::from_str(&list.to_string()).unwrap();
-        let good: Vec<bool> = list.items.iter().map(|object| object.record.is_ok()).collect();
-        assert_eq!(good, [true, false, false], "a bad object keeps its place and its reason");
-
-        let event = format!(r#"{{"type":"ADDED","object":{}}}"#, cluster("a", &json!("10.250.0.0/16")));
-        let WatchEvent::Added(object) = serde_json::from_str::<WatchEvent<ClusterObject>>(&event).unwrap() else {
-            panic!("not an addition");
-        };
-        assert_eq!(object.metadata.resource_version.as_deref(), Some("7"));
-        assert!(object.metadata.managed_fields.is_none());
-    }
 
     #[test]
     fn a_list_replaces_all_at_once() {
-        let landscape = Landscape::default();
+        let landscape = Arc::new(Landscape::new(1));
+        let feed = landscape.feed(0);
         let object = |name: &str| -> ClusterObject {
-            serde_json::from_str(&cluster(name, &json!("10.250.0.0/16")).to_string()).unwrap()
+            let spec = json!({"shoot": {"spec": {"networking": {"nodes": "10.250.0.0/16"}}}});
+            serde_json::from_str(&json!({"metadata": {"name": name}, "spec": spec}).to_string()).unwrap()
         };
         let mut listing = Vec::new();
-        let mut send = |event| apply(event, &landscape, &mut listing);
+        let mut send = |event| apply(event, &feed, &mut listing);
         send(watcher::Event::Init);
         send(watcher::Event::InitApply(object("a")));
         assert!(!landscape.is_synced() && landscape.snapshot().cluster_count() == 0, "half a list is not published");

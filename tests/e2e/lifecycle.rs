@@ -81,7 +81,7 @@ fn waits_for_its_api_server_and_follows_it() {
     control_plane.start_api_server();
     guard.wait_until_ready();
     assert!((guard.metric("network_guard_clusters") - 1.0).abs() < f64::EPSILON);
-    assert!(guard.log().contains("Clusters listed"));
+    assert!(guard.log().contains(r#""message":"listed","kind":"Cluster","objects":1"#), "{}", guard.log());
 
     // An API server that goes away and comes back: the old snapshot stays in use, then news arrive again.
     control_plane.stop_api_server();

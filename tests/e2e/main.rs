@@ -1,10 +1,12 @@
-//! End to end, on real servers: etcd, kube-apiserver, kubectl, Envoy and Gardener's own code (`make tools`).
+//! End to end, on real servers: etcd, kube-apiserver, gardener-apiserver, kubectl, Envoy and Gardener's own code
+//! (`make tools`).
 //!
 //! Every test starts what it needs on free loopback ports with a data folder of its own, and everything ends with it.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod envoy;
+mod garden;
 mod harness;
 mod lifecycle;
 mod overlap;

@@ -20,7 +20,7 @@ use crate::harness::{ControlPlane, fixture, until};
 const NAMESPACE: &str = "shoot--local--ha";
 
 /// A webhook that allows everything and passes on what it was sent.
-fn recorder(ca: &Authority) -> (u16, mpsc::Receiver<String>) {
+pub fn recorder(ca: &Authority) -> (u16, mpsc::Receiver<String>) {
     let day = Duration::from_secs(24 * 60 * 60);
     let leaf = ca.server(&["127.0.0.1".to_owned()], Timestamp::now(), day).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -161,19 +161,24 @@ fn recorded_reviews_are_what_the_api_server_sends() {
     let update = reviews.recv_timeout(Duration::from_secs(10)).unwrap();
 
     for (name, body) in [("create", create), ("update", update)] {
-        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/reviews/{name}.json"));
-        let body = settled(&body);
-        if std::env::var_os("UPDATE_FIXTURES").is_some() {
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(&file, &body).unwrap();
-        }
-        let recorded = std::fs::read_to_string(&file).unwrap_or_default();
-        assert!(
-            recorded == body,
-            "{}: the API server sends something else now, {} bytes instead of {}",
-            file.display(),
-            body.len(),
-            recorded.len()
-        );
+        compare(name, &body);
     }
+}
+
+/// Compares a review with the recorded one, or records it.
+pub fn compare(name: &str, body: &str) {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/reviews/{name}.json"));
+    let body = settled(body);
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, &body).unwrap();
+    }
+    let recorded = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        recorded == body,
+        "{}: the API server sends something else now, {} bytes instead of {}",
+        file.display(),
+        body.len(),
+        recorded.len()
+    );
 }

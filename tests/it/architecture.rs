@@ -5,12 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 10] = [
+const FLOORS: [(&str, u8); 13] = [
     ("net", 0),
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),
+    ("networks", 2),
     ("overlap", 2),
+    ("overlay", 2),
+    ("peering", 2),
     ("tls", 2),
     ("handlers", 3),
     ("sources", 4),

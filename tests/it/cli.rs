@@ -26,6 +26,8 @@ fn output(arguments: &[&str]) -> String {
 fn help_teaches() {
     insta::assert_snapshot!("help", output(&["--help"]));
     insta::assert_snapshot!("help_serve_seed", output(&["serve", "seed", "--help"]));
+    insta::assert_snapshot!("help_serve_garden", output(&["serve", "garden", "--help"]));
+    insta::assert_snapshot!("help_check", output(&["check", "--help"]));
     insta::assert_snapshot!("help_certs_generate", output(&["certs", "generate", "--help"]));
 }
 
@@ -74,12 +76,38 @@ fn failures_say_what_is_wrong() {
             "`a b` is neither a DNS name nor an IP address",
         ),
         ("no such command", vec!["serv"], "unrecognized subcommand"),
+        ("nothing to check", vec!["check"], "<FILE>..."),
+        ("no such file", vec!["check", "/nonexistent.yaml"], "cannot read /nonexistent.yaml"),
+        (
+            "no Shoot",
+            vec!["check", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/config.yaml")],
+            "there is no Shoot in",
+        ),
+        ("not a manifest", vec!["check", "--landscape", landscape.path().to_str().unwrap(), "x"], "bad.yaml: "),
+        ("a group without a user", vec!["check", "--as-group", "x", "y"], "--as <USER>"),
     ];
     for (name, arguments, says) in rows {
         let said = output(&arguments);
         assert!(said.starts_with("exit code 2\n"), "{name}: {said}");
         assert!(said.contains(says), "{name}: {said}");
     }
+}
+
+/// The example garden, as its operators see it and as alice does; and what comes of a change.
+#[test]
+fn shoots_in_files_are_judged() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/landscape");
+    let shop = format!("{root}/garden/shop.yaml");
+    let tidy = |text: String| text.replace(concat!(env!("CARGO_MANIFEST_DIR"), "/"), "");
+    insta::assert_snapshot!("check_as_operator", tidy(output(&["check", "--landscape", root, &shop])));
+    insta::assert_snapshot!("check_as_alice", tidy(output(&["check", "--landscape", root, "--as", "alice", &shop])));
+
+    let folder = tempfile::tempdir().unwrap();
+    let orders = fs::read_to_string(&shop).unwrap().split("\n---\n").next().unwrap().to_owned();
+    fs::write(folder.path().join("orders.yaml"), orders.replace("10.5.0.0/27", "10.5.0.0/26")).unwrap();
+    let said = output(&["check", "--landscape", root, folder.path().to_str().unwrap()]);
+    assert!(said.starts_with("exit code 1\n"), "{said}");
+    assert!(said.contains("(peering/overlap)") && said.ends_with("--- stderr\n"), "{said}");
 }
 
 #[test]
@@ -114,9 +142,11 @@ fn certificates_are_made_for_the_names_that_were_asked_for() {
 
 #[test]
 fn the_webhook_configuration_is_printed_as_it_is() {
-    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/webhook-config/seed.yaml");
-    let printed = network_guard().args(["webhooks", "seed"]).output().unwrap().stdout;
-    assert_eq!(String::from_utf8(printed).unwrap(), fs::read_to_string(original).unwrap());
+    for role in ["seed", "garden"] {
+        let original = format!("{}/webhook-config/{role}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let printed = network_guard().args(["webhooks", role]).output().unwrap().stdout;
+        assert_eq!(String::from_utf8(printed).unwrap(), fs::read_to_string(original).unwrap());
+    }
 }
 
 /// `serve all` needs nothing but a folder: it greets with a call that can be pasted, and the call works.
@@ -141,21 +171,24 @@ fn the_greeting_can_be_pasted() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut call: Vec<String> = lines.by_ref().skip_while(|line| !line.starts_with("curl ")).take(1).collect();
-    while call.last().is_some_and(|line| line.ends_with('\\')) {
-        call.push(lines.next().unwrap());
-    }
-    // The folder is read right after the greeting; the call may be faster.
-    let answer = loop {
-        let output = Command::new("bash").args(["-c", &call.join("\n")]).output().unwrap();
-        if output.status.success() {
-            break String::from_utf8(output.stdout).unwrap();
+    let mut paste = || {
+        let mut call: Vec<String> = lines.by_ref().skip_while(|line| !line.starts_with("curl ")).take(1).collect();
+        while call.last().is_some_and(|line| line.ends_with('\\')) {
+            call.push(lines.next().unwrap());
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        // The folder is read right after the greeting; the call may be faster.
+        loop {
+            let output = Command::new("bash").args(["-c", &call.join("\n")]).output().unwrap();
+            if output.status.success() {
+                break String::from_utf8(output.stdout).unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
     };
-    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&paste()).unwrap();
     let patch = answer["patch"].as_array().unwrap();
     assert!(patch.iter().any(|operation| operation["value"]["name"] == "envoy-proxy"), "{answer}");
+    insta::assert_snapshot!(paste());
     assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
     assert_eq!(server.wait().unwrap().code(), Some(0), "SIGTERM is a graceful end");
 }

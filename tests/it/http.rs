@@ -134,7 +134,7 @@ async fn wrong_requests() {
                 broken("ask")
             ),
             200,
-            "needs more than it asked for",
+            "asks without end",
         ),
     ];
     for (name, request, status, says) in rows {

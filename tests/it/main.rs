@@ -5,7 +5,9 @@
 mod architecture;
 mod cli;
 mod documents;
+mod garden;
 mod http;
+mod lookups;
 mod stop;
 mod support;
 mod tls;

@@ -1,18 +1,19 @@
 //! A server in this process, and a client that controls every byte.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::admission::{Answers, Handler, Request, Resource, Step, Verdict};
+use network_guard::admission::{Answers, Handler, Questions, Request, Resource, Step, Verdict};
 use network_guard::gardener::ClusterFacts;
-use network_guard::handlers::{KUBE_APISERVER_PATH, KubeApiserver};
+use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot};
 use network_guard::landscape::Snapshot;
 use network_guard::overlap::Settings;
 use network_guard::server::{Addresses, Limits, Metrics, Parts, Server, Stop, TlsFiles};
-use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
+use network_guard::sources::{Landscape, files};
 use network_guard::tls::{Authority, Issued};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -45,7 +46,7 @@ impl Handler for Broken {
     fn review(&self, request: &Request<'_>, _: &Snapshot, _: &Answers) -> Step {
         match &*request.name {
             "panic" => panic!("a planted bug"),
-            "ask" => Step::Ask(network_guard::admission::Questions { cluster: Some("x".to_owned()) }),
+            "ask" => Step::Ask(Questions { cluster: Some("x".to_owned()), ..Questions::default() }),
             _ => Step::Done(Verdict::allow("fine")),
         }
     }
@@ -91,19 +92,29 @@ impl TestServer {
             std::fs::write(folder.path().join("client-ca.crt"), pem).unwrap();
         }
 
-        let landscape = Arc::new(Landscape::default());
+        let landscape = Arc::new(Landscape::new(1));
         let cluster = fixture("ha-overlap", "cluster");
         let record = ClusterFacts::parse(&cluster["spec"].to_string());
-        landscape.update(|snapshot| snapshot.put_cluster("shoot--local--ha", record));
+        let garden = files::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/landscape/garden")).unwrap();
+        landscape.feed(0).update(|snapshot| {
+            *snapshot = garden;
+            snapshot.put_cluster("shoot--local--ha", record);
+        });
         if setup.synced {
-            landscape.set_synced();
+            landscape.feed(0).set_synced();
         }
         let metrics = Arc::new(Metrics::default());
         let stop = Stop::default();
         let parts = Parts {
-            handlers: vec![Arc::new(KubeApiserver::new(&Settings::default())), Arc::new(Broken)],
+            handlers: vec![
+                Arc::new(KubeApiserver::new(&Settings::default())),
+                Arc::new(MutateShoot::default()),
+                Arc::new(ValidateShoot::default()),
+                Arc::new(AdviseShoot::default()),
+                Arc::new(Broken),
+            ],
+            live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
-            live: LiveReads::Nowhere,
             tls: Parts::load_tls(files, &metrics).unwrap(),
             limits: setup.limits,
             metrics,

@@ -10,6 +10,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
+use network_guard::sources::objects::ClusterObject;
 use network_guard::sources::{Landscape, watch};
 use serde_json::{Value, json};
 
@@ -108,8 +109,9 @@ async fn play(name: &str, acts: Vec<Act>, want: &[&str]) -> Vec<String> {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, routes).await });
 
-    let landscape = Arc::new(Landscape::default());
-    let watching = tokio::spawn(watch::clusters(kube::Config::new(url.parse().unwrap()), Arc::clone(&landscape)));
+    let landscape = Arc::new(Landscape::new(1));
+    let watching =
+        tokio::spawn(watch::follow::<ClusterObject>(kube::Config::new(url.parse().unwrap()), landscape.feed(0)));
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         let snapshot = landscape.snapshot();
@@ -202,8 +204,8 @@ async fn every_trouble_ends_in_the_truth() {
 /// The live read of one Cluster: found, absent, forbidden, and no answer in time.
 #[tokio::test]
 async fn live_reads_answer_under_a_deadline() {
-    use network_guard::admission::{Answer, Questions};
-    use network_guard::sources::live::LiveReads;
+    use network_guard::admission::{Answer, Questions, UserInfo};
+    use network_guard::sources::live::{LiveReads, Reader};
 
     async fn one(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
         match name.as_str() {
@@ -217,15 +219,17 @@ async fn live_reads_answer_under_a_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    let live = LiveReads::ApiServer(kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap());
+    let client = kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
+    let live = LiveReads::ApiServer(Reader::new(client));
     for (name, want) in [
         ("there", "found"),
         ("absent", "absent"),
         ("forbidden", "the API server answers 403"),
-        ("silent", "no answer within 300 ms"),
+        ("silent", "no answer in time"),
     ] {
-        let questions = Questions { cluster: Some(name.to_owned()) };
-        let answer = live.answer(questions, Duration::from_millis(300)).await.cluster.unwrap();
+        let questions = Questions { cluster: Some(name.to_owned()), ..Questions::default() };
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(300);
+        let answer = live.answer(UserInfo::default(), &questions, deadline).await.cluster.unwrap();
         let got = match answer {
             Answer::Found(_) => "found".to_owned(),
             Answer::Absent => "absent".to_owned(),
@@ -245,8 +249,9 @@ async fn a_forbidden_watch_grows_old() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    let landscape = Arc::new(Landscape::default());
-    let watching = tokio::spawn(watch::clusters(kube::Config::new(url.parse().unwrap()), Arc::clone(&landscape)));
+    let landscape = Arc::new(Landscape::new(1));
+    let watching =
+        tokio::spawn(watch::follow::<ClusterObject>(kube::Config::new(url.parse().unwrap()), landscape.feed(0)));
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!landscape.is_synced() && landscape.age() > Duration::from_secs(2), "{:?}", landscape.age());
     watching.abort();

@@ -446,7 +446,7 @@ fn every_case() {
 #[test]
 fn asks_for_a_missing_cluster_once() {
     let call = Call::overlapping().without_cluster(None);
-    assert!(matches!(call.step(), Step::Ask(Questions { cluster: Some(name) }) if name == "shoot--local--ha"));
+    assert!(matches!(call.step(), Step::Ask(Questions { cluster: Some(name), .. }) if name == "shoot--local--ha"));
 }
 
 /// Names from outside never reach a URL: only a namespace can be asked for.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::tls::Authority;
+use network_guard::tls::{Authority, Issued};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,6 +21,7 @@ pub struct ControlPlane {
     api_server: Process,
     _etcd: Process,
     ca: Authority,
+    etcd_url: String,
     port: u16,
     arguments: Vec<String>,
     folder: TempDir,
@@ -51,6 +52,13 @@ impl ControlPlane {
 
     /// The same with further arguments for kube-apiserver.
     pub fn start_with(further: &[String]) -> Self {
+        let control_plane = Self::start_bare(further);
+        control_plane.set_up();
+        control_plane
+    }
+
+    /// The same with nothing in it.
+    pub fn start_bare(further: &[String]) -> Self {
         let folder = tempfile::Builder::new().prefix("control-plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (client, peer, port) = (free_port(), free_port(), free_port());
@@ -72,10 +80,9 @@ impl ControlPlane {
 
         let ca = Authority::new("test CA", Timestamp::now(), DAY).unwrap();
         let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let server = ca.server(&names, Timestamp::now(), DAY).unwrap();
         fs::write(path("ca.crt"), ca.certificate()).unwrap();
-        fs::write(path("server.crt"), &server.certificate).unwrap();
-        fs::write(path("server.key"), &server.key).unwrap();
+        write(folder.path(), "server", &ca.server(&names, Timestamp::now(), DAY).unwrap());
+        write(folder.path(), "aggregator", &ca.client("aggregator", "aggregators", Timestamp::now(), DAY).unwrap());
         let mut arguments = vec![
             format!("--etcd-servers={etcd_url}"),
             "--bind-address=127.0.0.1".to_owned(),
@@ -92,12 +99,20 @@ impl ControlPlane {
             format!("--service-account-signing-key-file={}", path("server.key")),
             // No controller makes the service accounts and tokens that it waits for.
             "--disable-admission-plugins=ServiceAccount".to_owned(),
+            // As whom it talks to aggregated API servers, and by which headers it tells them who asks.
+            format!("--proxy-client-cert-file={}", path("aggregator.crt")),
+            format!("--proxy-client-key-file={}", path("aggregator.key")),
+            format!("--requestheader-client-ca-file={}", path("ca.crt")),
+            "--requestheader-allowed-names=aggregator".to_owned(),
+            "--requestheader-username-headers=X-Remote-User".to_owned(),
+            "--requestheader-group-headers=X-Remote-Group".to_owned(),
+            "--requestheader-uid-headers=X-Remote-Uid".to_owned(),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
         ];
         arguments.extend_from_slice(further);
         let api_server = Process::start(folder.path(), "kube-apiserver", &tool("kube-apiserver"), &arguments);
-        let mut control_plane = Self { api_server, _etcd: etcd, ca, port, arguments, folder };
+        let mut control_plane = Self { api_server, _etcd: etcd, ca, etcd_url, port, arguments, folder };
         control_plane.wait_until_ready();
-        control_plane.set_up();
         control_plane
     }
 
@@ -148,16 +163,14 @@ impl ControlPlane {
         self.folder.path()
     }
 
-    /// A kubeconfig for a user, in a group if not empty.
+    /// A kubeconfig for a user in a group.
     pub fn kubeconfig(&self, user: &str, group: &str) -> PathBuf {
         let path = self.folder.path().join(format!("kubeconfig-{user}"));
         if path.exists() {
             return path;
         }
-        let client = self.ca.client(user, group, Timestamp::now(), DAY).unwrap();
-        let (certificate, key) = (path.with_extension("crt"), path.with_extension("key"));
-        fs::write(&certificate, client.certificate).unwrap();
-        fs::write(&key, client.key).unwrap();
+        let (certificate, key) =
+            write(self.folder(), &format!("user-{user}"), &self.ca.client(user, group, Timestamp::now(), DAY).unwrap());
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {
@@ -173,7 +186,27 @@ impl ControlPlane {
 
     /// kubectl as a user who may do everything.
     pub fn admin(&self) -> Kubectl {
-        Kubectl { kubeconfig: self.kubeconfig("admin", "system:masters") }
+        self.kubectl("admin", "system:masters")
+    }
+
+    /// kubectl as a user in a group.
+    pub fn kubectl(&self, user: &str, group: &str) -> Kubectl {
+        Kubectl { kubeconfig: self.kubeconfig(user, group) }
+    }
+
+    /// The certificate of the one CA.
+    pub fn ca_certificate(&self) -> &str {
+        self.ca.certificate()
+    }
+
+    /// Certificate and key for a further server.
+    pub fn server_certificate(&self, file: &str, names: &[String]) -> (PathBuf, PathBuf) {
+        write(self.folder(), file, &self.ca.server(names, Timestamp::now(), DAY).unwrap())
+    }
+
+    /// Where etcd is.
+    pub fn etcd_url(&self) -> &str {
+        &self.etcd_url
     }
 
     /// Writes a Deployment as gardenlet does: read, replace labels and spec, send a merge patch. Gives what the
@@ -239,6 +272,14 @@ impl Kubectl {
         let arguments: Vec<&str> = ["get", "-o", "json"].iter().chain(arguments).copied().collect();
         serde_json::from_str(&self.ok(&arguments, None)).unwrap()
     }
+}
+
+/// Writes certificate and key as `<name>.crt` and `<name>.key`.
+fn write(folder: &Path, name: &str, issued: &Issued) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+    fs::write(&certificate, &issued.certificate).unwrap();
+    fs::write(&key, &issued.key).unwrap();
+    (certificate, key)
 }
 
 fn run(command: &mut Command, input: Option<&str>) -> Output {

@@ -14,9 +14,10 @@ use super::{ControlPlane, Process, free_port, until};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// `network-guard serve seed`.
+/// `network-guard serve`.
 pub struct Guard {
     process: Process,
+    role: &'static str,
     ca: Authority,
     arguments: Vec<String>,
     folder: PathBuf,
@@ -33,6 +34,17 @@ impl Guard {
 
     /// Starts it without waiting.
     pub fn start_unready(control_plane: &ControlPlane) -> Self {
+        Self::start_as("seed", control_plane)
+    }
+
+    /// The same with the webhooks of the virtual garden.
+    pub fn start_garden(control_plane: &ControlPlane) -> Self {
+        let guard = Self::start_as("garden", control_plane);
+        guard.wait_until_ready();
+        guard
+    }
+
+    fn start_as(role: &'static str, control_plane: &ControlPlane) -> Self {
         let folder = control_plane.folder().to_owned();
         let certificates = folder.join("guard");
         fs::create_dir_all(&certificates).unwrap();
@@ -41,7 +53,7 @@ impl Guard {
         let ports = [free_port(), free_port(), free_port()];
         let arguments: Vec<String> = [
             "serve",
-            "seed",
+            role,
             "--kubeconfig",
             &control_plane.kubeconfig("network-guard", "webhooks").display().to_string(),
             "--cert-dir",
@@ -68,7 +80,7 @@ impl Guard {
         .unwrap();
         replace_certificate(&certificates, &ca);
         let process = Process::start(&folder, "network-guard", program(), &arguments);
-        Self { process, ca, arguments, folder, ports }
+        Self { process, role, ca, arguments, folder, ports }
     }
 
     /// Waits for `/readyz`.
@@ -76,17 +88,22 @@ impl Guard {
         until("network-guard is ready", || self.health("/readyz").starts_with("HTTP/1.1 200"));
     }
 
-    /// Registers it with the configuration that it prints itself.
-    pub fn register(&self, control_plane: &ControlPlane) {
+    /// The webhook configurations that it prints itself.
+    pub fn configurations(&self) -> String {
         let ca = self.certificates().join("ca.crt");
         let printed = Command::new(program())
-            .args(["webhooks", "seed", "--url", &self.url(), "--ca-file"])
+            .args(["webhooks", self.role, "--url", &self.url(), "--ca-file"])
             .arg(ca)
             .output()
             .unwrap();
         assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+        String::from_utf8(printed.stdout).unwrap()
+    }
+
+    /// Registers it on a Seed and waits until it is called.
+    pub fn register(&self, control_plane: &ControlPlane) {
         let admin = control_plane.admin();
-        admin.ok(&["apply", "-f", "-"], Some(&String::from_utf8(printed.stdout).unwrap()));
+        admin.ok(&["apply", "-f", "-"], Some(&self.configurations()));
         // The API server learns of its own configuration by a watch: a probe tells when it has.
         until("the webhook is called", || {
             let probe = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"probe","labels":{"gardener.cloud/role":"shoot"}}}"#;
@@ -137,11 +154,20 @@ impl Guard {
 
     /// The sum of all series of a metric.
     pub fn metric(&self, name: &str) -> f64 {
+        self.series(name, "")
+    }
+
+    /// The sum of those series of a metric whose labels say this.
+    pub fn series(&self, name: &str, labels: &str) -> f64 {
         let text = http_get(self.ports[2], "/metrics");
-        text.lines()
+        let sum: f64 = text
+            .lines()
             .filter(|line| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']))
+            .filter(|line| line.contains(labels))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+            .sum();
+        // The sum of nothing is minus zero.
+        sum + 0.0
     }
 
     /// What it has logged.

@@ -1,14 +1,17 @@
 //! Real servers for the tests.
 
 mod control_plane;
+mod garden;
 mod guard;
 mod process;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-pub use control_plane::ControlPlane;
+pub use control_plane::{ControlPlane, Kubectl, Output};
+pub use garden::{Garden, bind, manifests};
 pub use guard::Guard;
 pub use process::Process;
 use serde_json::Value;
@@ -28,9 +31,18 @@ pub fn fixture(case: &str, file: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that is free. It lies below those that the kernel gives to connections on their way out, one of which
+/// would otherwise take it before the server does; and no two tests get the same.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Where other tests run at the same time, they most likely begin elsewhere.
+    let start = u16::try_from(std::process::id() * 97 % u32::from(COUNT)).expect("less than COUNT");
+    (0..COUNT)
+        .map(|_| FIRST + (start + TAKEN.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("one of twelve thousand ports is free")
 }
 
 /// Repeats until something is there; fails with what was seen last.

@@ -1,0 +1,188 @@
+//! What the landscape keeps of every Shoot: a few hundred bytes.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::ShootName;
+use super::shoot::{Networking, Shoot, StatusNetworking};
+use crate::net::{Cidr, NetworkKind};
+
+/// What the landscape keeps of a Shoot. Whatever cannot be read is left out: another Shoot's mistake is not reported to
+/// whoever looks at it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ShootFacts {
+    /// `spec.seedName`.
+    pub seed: Option<Arc<str>>,
+    /// `status.seedName`, where it is another than in `spec`.
+    pub old_seed: Option<Arc<str>>,
+    /// Whether it is on its way out.
+    pub is_being_deleted: bool,
+    /// Whether it has no workers, and so no node network.
+    pub is_workerless: bool,
+    /// Networks from spec and status, without duplicates, that in `spec` first.
+    pub networks: Networks,
+    /// Whom it lists.
+    pub peering: PeeringFacts,
+}
+
+/// A Shoot's networks from spec and status, by kind, without duplicates, that in `spec` first.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Networks {
+    /// Networks of Pods.
+    pub pods: Box<[Cidr]>,
+    /// Networks of Services.
+    pub services: Box<[Cidr]>,
+    /// Networks of nodes.
+    pub nodes: Box<[Cidr]>,
+}
+
+/// The peering extension of a Shoot.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum PeeringFacts {
+    /// It has none.
+    #[default]
+    Absent,
+    /// It is switched off; these would be the peers.
+    Disabled(Box<[Peer]>),
+    /// These are the peers.
+    Enabled(Box<[Peer]>),
+}
+
+/// An entry of `shootPeerings` that can be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Peer {
+    /// Whom it names.
+    pub target: ShootName,
+    /// The Seed that it says the target has; empty if it says none.
+    pub seed: Box<str>,
+}
+
+impl Networks {
+    /// The networks of this Shoot in `spec`, joined with those of a status: its own, or that which is stored.
+    pub fn of(spec: &Networking<'_>, status: &StatusNetworking<'_>) -> Self {
+        let networks = |kind| {
+            let mut networks: Vec<Cidr> = Vec::new();
+            for text in spec.get(kind).into_iter().chain(status.get(kind)) {
+                if let Ok(cidr) = text.parse()
+                    && !networks.contains(&cidr)
+                {
+                    networks.push(cidr);
+                }
+            }
+            networks.into_boxed_slice()
+        };
+        Self {
+            pods: networks(NetworkKind::Pods),
+            services: networks(NetworkKind::Services),
+            nodes: networks(NetworkKind::Nodes),
+        }
+    }
+
+    /// The networks of this kind.
+    pub fn get(&self, kind: NetworkKind) -> &[Cidr] {
+        match kind {
+            NetworkKind::Pods => &self.pods,
+            NetworkKind::Services => &self.services,
+            NetworkKind::Nodes => &self.nodes,
+        }
+    }
+}
+
+impl ShootFacts {
+    /// What is kept of a Shoot.
+    pub fn of(shoot: &Shoot<'_>) -> Self {
+        let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty());
+        let old_seed = shoot.status_seed.as_deref().filter(|old| !old.is_empty() && Some(*old) != seed);
+        Self {
+            seed: seed.map(Into::into),
+            old_seed: old_seed.map(Into::into),
+            is_being_deleted: shoot.is_being_deleted,
+            is_workerless: !shoot.has_workers,
+            networks: Networks::of(&shoot.networking, &shoot.status_networking),
+            peering: match &shoot.peering {
+                None => PeeringFacts::Absent,
+                Some(extension) => {
+                    let peers = peers(extension.provider_config);
+                    if extension.is_disabled { PeeringFacts::Disabled(peers) } else { PeeringFacts::Enabled(peers) }
+                }
+            },
+        }
+    }
+
+    /// The peers that count: none while the extension is disabled.
+    pub fn peers(&self) -> &[Peer] {
+        match &self.peering {
+            PeeringFacts::Enabled(peers) => peers,
+            PeeringFacts::Absent | PeeringFacts::Disabled(_) => &[],
+        }
+    }
+
+    /// Whether it lists this Shoot, with its extension enabled.
+    pub fn lists(&self, name: &ShootName) -> bool {
+        self.peers().iter().any(|peer| peer.target == *name)
+    }
+
+    /// Whether it would list this Shoot, if its extension were not disabled.
+    pub fn would_list(&self, name: &ShootName) -> bool {
+        matches!(&self.peering, PeeringFacts::Disabled(peers) if peers.iter().any(|peer| peer.target == *name))
+    }
+}
+
+/// The most entries of one Shoot that count: far more than a configuration permits, and few enough that one Shoot costs
+/// nobody else any memory.
+const PEERS: usize = 1_000;
+
+/// The entries of a providerConfig that name a Shoot. Lenient: what is stored need not be what we would accept, and the
+/// peering extension has its own idea of it.
+pub fn peers(provider_config: Option<&str>) -> Box<[Peer]> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        shoot_peerings: Option<Vec<Entry<'a>>>,
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Entry<'a> {
+        Named {
+            #[serde(borrow)]
+            namespace: std::borrow::Cow<'a, str>,
+            #[serde(borrow)]
+            name: std::borrow::Cow<'a, str>,
+            #[serde(borrow)]
+            seed: Option<std::borrow::Cow<'a, str>>,
+        },
+        Other(serde::de::IgnoredAny),
+    }
+
+    let wire: Option<Wire<'_>> = provider_config.and_then(|text| serde_json::from_str(text).ok());
+    wire.and_then(|wire| wire.shoot_peerings)
+        .unwrap_or_default()
+        .iter()
+        .take(PEERS)
+        .filter_map(|entry| match entry {
+            Entry::Named { namespace, name, seed } => {
+                let seed = seed.as_deref().unwrap_or_default().into();
+                Some(Peer { target: ShootName::new(namespace, name), seed })
+            }
+            Entry::Other(_) => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_read_leniently() {
+        let named = r#"{"kind":"Other","shootPeerings":[{"namespace":"garden-a","name":"b","seed":"s","x":1},5,{"name":7},{"namespace":"garden-c","name":"d","seed":null}]}"#;
+        let found: Vec<(String, String)> =
+            peers(Some(named)).iter().map(|p| (p.target.to_string(), p.seed.to_string())).collect();
+        assert_eq!(found, [("garden-a/b".to_owned(), "s".to_owned()), ("garden-c/d".to_owned(), String::new())]);
+        for text in [None, Some("5"), Some("{}"), Some(r#"{"shootPeerings":null}"#), Some(r#"{"shootPeerings":"x"}"#)] {
+            assert!(peers(text).is_empty(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The `Shoot` resource (`core.gardener.cloud/v1beta1`).
+//!
+//! What a review is decided on: it borrows from the request and keeps raw what users configure freely. What the landscape
+//! keeps of every Shoot is in [`ShootFacts`](super::ShootFacts).
+
+use serde::Deserialize;
+
+use super::members::{Malformed, Members};
+use super::{FieldError, Text, excerpt};
+use crate::net::{Family, NetworkKind};
+
+/// The extension type of Shoot peering (`spec.extensions[].type`).
+pub const PEERING_TYPE: &str = "osc-peering-service";
+
+/// The annotation without which Gardener deletes no Shoot.
+pub const CONFIRMATION: &str = "confirmation.gardener.cloud/deletion";
+
+/// A Shoot in a review.
+#[derive(Clone, Debug, Default)]
+pub struct Shoot<'a> {
+    /// `metadata.namespace`.
+    pub namespace: Text<'a>,
+    /// `metadata.name`; empty where `generateName` has not been resolved yet.
+    pub name: Text<'a>,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub is_being_deleted: bool,
+    /// Whether the annotation that Gardener demands before a deletion is `true`.
+    pub is_deletion_confirmed: bool,
+    /// `spec.seedName`.
+    pub seed: Option<Text<'a>>,
+    /// `status.seedName`: another than in `spec` during a migration.
+    pub status_seed: Option<Text<'a>>,
+    /// `spec.networking`.
+    pub networking: Networking<'a>,
+    /// `spec.networking.type`.
+    pub network_type: Text<'a>,
+    /// The text of `spec.networking.providerConfig`; `None` also for `null`.
+    pub network_config: Option<&'a str>,
+    /// `spec.provider.type`.
+    pub provider_type: Text<'a>,
+    /// `spec.kubernetes.version`.
+    pub kubernetes_version: Text<'a>,
+    /// `status.networking`.
+    pub status_networking: StatusNetworking<'a>,
+    /// Whether `spec.provider.workers` has an element.
+    pub has_workers: bool,
+    /// The extension [`PEERING_TYPE`], with its place in `spec.extensions`. Gardener takes care that there is one at
+    /// most.
+    pub peering: Option<Extension<'a>>,
+}
+
+/// The addresses of `spec.networking`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Networking<'a> {
+    /// The network of Pods.
+    pub pods: Option<Text<'a>>,
+    /// The network of Services.
+    pub services: Option<Text<'a>>,
+    /// The network of nodes.
+    pub nodes: Option<Text<'a>>,
+    /// `IPv4`, `IPv6` or both.
+    pub ip_families: Option<Vec<Text<'a>>>,
+}
+
+/// `status.networking`, as far as we read it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct StatusNetworking<'a> {
+    #[serde(borrow)]
+    pods: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    services: Option<Vec<Text<'a>>>,
+    #[serde(borrow)]
+    nodes: Option<Vec<Text<'a>>>,
+}
+
+/// An element of `spec.extensions`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Extension<'a> {
+    /// Its place in the list.
+    pub index: usize,
+    /// `disabled`.
+    pub is_disabled: bool,
+    /// The text of `providerConfig`; `None` also for `null`.
+    pub provider_config: Option<&'a str>,
+}
+
+impl<'a> Networking<'a> {
+    /// The network of this kind, as it is written.
+    pub fn get(&self, kind: NetworkKind) -> Option<&Text<'a>> {
+        match kind {
+            NetworkKind::Pods => self.pods.as_ref(),
+            NetworkKind::Services => self.services.as_ref(),
+            NetworkKind::Nodes => self.nodes.as_ref(),
+        }
+    }
+
+    /// Whether the Shoot has addresses of this family; without a word in `ipFamilies` it has IPv4 only.
+    pub fn has_family(&self, family: Family) -> bool {
+        let families = self.ip_families.as_deref().unwrap_or_default();
+        match family {
+            Family::V4 => families.is_empty() || families.iter().any(|name| &**name == "IPv4"),
+            Family::V6 => families.iter().any(|name| &**name == "IPv6"),
+        }
+    }
+}
+
+impl<'a> StatusNetworking<'a> {
+    /// The networks of this kind, as they are written.
+    pub fn get(&self, kind: NetworkKind) -> &[Text<'a>] {
+        match kind {
+            NetworkKind::Pods => self.pods.as_deref(),
+            NetworkKind::Services => self.services.as_deref(),
+            NetworkKind::Nodes => self.nodes.as_deref(),
+        }
+        .unwrap_or_default()
+    }
+}
+
+impl<'a> Shoot<'a> {
+    /// Reads the text of a Shoot.
+    pub fn read(text: &'a str) -> Result<Self, FieldError> {
+        let mut shoot = Self::default();
+        let mut members = Members::of(text);
+        shoot.walk(&mut members).map_err(Problem::into_field)?;
+        Ok(shoot)
+    }
+
+    fn walk(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+        let object = |error| Problem::at("", error);
+        members.enter().map_err(object)?;
+        while let Some(key) = members.key().map_err(object)? {
+            match &*key {
+                "metadata" if !members.is_null() => self.metadata(members)?,
+                "spec" if !members.is_null() => self.spec(members)?,
+                "status" if !members.is_null() => self.status(members)?,
+                _ => drop(members.skip().map_err(object)?),
+            }
+        }
+        members.end().map_err(object)
+    }
+
+    fn metadata(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+        let here = |error| Problem::at("metadata", error);
+        members.enter().map_err(here)?;
+        while let Some(key) = members.key().map_err(here)? {
+            match &*key {
+                "name" => self.name = read("metadata.name", members)?.unwrap_or_default(),
+                "namespace" => self.namespace = read("metadata.namespace", members)?.unwrap_or_default(),
+                "deletionTimestamp" => self.is_being_deleted = members.skip().map_err(here)? != "null",
+                "annotations" if !members.is_null() => {
+                    let here = |error| Problem::at("metadata.annotations", error);
+                    members.enter().map_err(here)?;
+                    while let Some(key) = members.key().map_err(here)? {
+                        let value = members.skip().map_err(here)?;
+                        if &*key == CONFIRMATION {
+                            self.is_deletion_confirmed = value == "\"true\"";
+                        }
+                    }
+                }
+                _ => drop(members.skip().map_err(here)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn spec(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+        let here = |error| Problem::at("spec", error);
+        members.enter().map_err(here)?;
+        while let Some(key) = members.key().map_err(here)? {
+            match &*key {
+                "seedName" => self.seed = read("spec.seedName", members)?,
+                "networking" if !members.is_null() => self.networking(members)?,
+                "kubernetes" if !members.is_null() => {
+                    let here = |error| Problem::at("spec.kubernetes", error);
+                    members.enter().map_err(here)?;
+                    while let Some(key) = members.key().map_err(here)? {
+                        match &*key {
+                            "version" => {
+                                self.kubernetes_version = read("spec.kubernetes.version", members)?.unwrap_or_default();
+                            }
+                            _ => drop(members.skip().map_err(here)?),
+                        }
+                    }
+                }
+                "provider" if !members.is_null() => {
+                    let here = |error| Problem::at("spec.provider", error);
+                    members.enter().map_err(here)?;
+                    while let Some(key) = members.key().map_err(here)? {
+                        if &*key == "type" {
+                            self.provider_type = read("spec.provider.type", members)?.unwrap_or_default();
+                            continue;
+                        }
+                        let value = members.skip().map_err(here)?;
+                        if &*key == "workers" && value != "null" {
+                            let here = |error| Problem::at("spec.provider.workers", error);
+                            let mut workers = Members::of(value);
+                            workers.enter_array().map_err(here)?;
+                            self.has_workers = workers.element().map_err(here)?;
+                        }
+                    }
+                }
+                "extensions" if !members.is_null() => self.extensions(members)?,
+                _ => drop(members.skip().map_err(here)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn networking(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+        const PATH: &str = "spec.networking";
+        let here = |error| Problem::at(PATH, error);
+        members.enter().map_err(here)?;
+        while let Some(key) = members.key().map_err(here)? {
+            match &*key {
+                "pods" => self.networking.pods = read(PATH, members)?,
+                "services" => self.networking.services = read(PATH, members)?,
+                "nodes" => self.networking.nodes = read(PATH, members)?,
+                "ipFamilies" => self.networking.ip_families = read(PATH, members)?,
+                "type" => self.network_type = read(PATH, members)?.unwrap_or_default(),
+                "providerConfig" => {
+                    self.network_config = Some(members.skip().map_err(here)?).filter(|text| *text != "null");
+                }
+                _ => drop(members.skip().map_err(here)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn extensions(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+        let here = |error| Problem::at("spec.extensions", error);
+        members.enter_array().map_err(here)?;
+        let mut index = 0;
+        while members.element().map_err(here)? {
+            let mut extension = Extension { index, is_disabled: false, provider_config: None };
+            let mut is_peering = false;
+            members.enter().map_err(here)?;
+            while let Some(key) = members.key().map_err(here)? {
+                match &*key {
+                    "type" => {
+                        let name: Option<Text<'_>> = read("spec.extensions", members)?;
+                        is_peering = name.as_deref() == Some(PEERING_TYPE);
+                    }
+                    "disabled" => extension.is_disabled = read("spec.extensions", members)?.unwrap_or_default(),
+                    "providerConfig" => {
+                        extension.provider_config = Some(members.skip().map_err(here)?).filter(|text| *text != "null");
+                    }
+                    _ => drop(members.skip().map_err(here)?),
+                }
+            }
+            if is_peering && self.peering.is_none() {
+                self.peering = Some(extension);
+            }
+            index += 1;
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+        let here = |error| Problem::at("status", error);
+        members.enter().map_err(here)?;
+        while let Some(key) = members.key().map_err(here)? {
+            match &*key {
+                "seedName" => self.status_seed = read("status.seedName", members)?,
+                "networking" => self.status_networking = read("status.networking", members)?.unwrap_or_default(),
+                _ => drop(members.skip().map_err(here)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong at a fixed place.
+struct Problem {
+    path: &'static str,
+    problem: String,
+}
+
+impl Problem {
+    fn at(path: &'static str, error: Malformed) -> Self {
+        Self { path, problem: error.to_string() }
+    }
+
+    fn into_field(self) -> FieldError {
+        FieldError { path: self.path.to_owned(), value: String::new(), problem: excerpt(&self.problem) }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<Option<T>, Problem> {
+    members.read().map_err(|error| Problem { path, problem: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::ShootFacts;
+    use super::super::facts::PeeringFacts;
+    use super::*;
+
+    #[test]
+    fn reads_what_decisions_need() {
+        let text = json!({
+            "metadata": {
+                "namespace": "garden-shop", "name": "orders", "deletionTimestamp": "2026-01-01T00:00:00Z",
+                "annotations": {"a": "b", CONFIRMATION: "true"}, "managedFields": [{}],
+            },
+            "spec": {
+                "seedName": "eu1-a",
+                "networking": {"type": "calico", "providerConfig": {"nodes": 5}, "nodes": "10.5.0.0/27", "ipFamilies": ["IPv6"]},
+                "provider": {"type": "onmetal", "workers": [{"name": "w"}]},
+                "extensions": [
+                    {"type": "shoot-dns-service", "providerConfig": {"shootPeerings": []}},
+                    {"providerConfig": {"shootPeerings": [{"name": "crm"}]}, "disabled": true, "type": PEERING_TYPE},
+                ],
+            },
+            "status": {"seedName": "eu1-b", "networking": {"nodes": ["10.5.0.0/26"], "egressCIDRs": ["1.2.3.4/32"]}},
+        })
+        .to_string();
+        let shoot = Shoot::read(&text).unwrap();
+        assert_eq!((&*shoot.namespace, &*shoot.name), ("garden-shop", "orders"));
+        assert!(shoot.is_being_deleted && shoot.is_deletion_confirmed && shoot.has_workers);
+        assert_eq!((shoot.seed.as_deref(), shoot.status_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
+        assert!(shoot.networking.has_family(Family::V6) && !shoot.networking.has_family(Family::V4));
+        assert_eq!(
+            shoot.peering,
+            Some(Extension {
+                index: 1,
+                is_disabled: true,
+                provider_config: Some(r#"{"shootPeerings":[{"name":"crm"}]}"#)
+            })
+        );
+        let facts = ShootFacts::of(&shoot);
+        assert_eq!((facts.seed.as_deref(), facts.old_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
+        assert_eq!(format!("{:?}", facts.networks.nodes), "[10.5.0.0/27, 10.5.0.0/26]");
+        assert_eq!(facts.peering, PeeringFacts::Disabled([].into()), "an entry without a namespace names nobody");
+    }
+
+    #[test]
+    fn absent_and_null_are_the_same() {
+        for text in [
+            "{}",
+            r#"{"metadata":null,"spec":null,"status":null}"#,
+            r#"{"metadata":{"annotations":null,"deletionTimestamp":null},"spec":{"seedName":null,"networking":null,"provider":null,"extensions":null},"status":{"networking":null}}"#,
+            r#"{"spec":{"provider":{"workers":null},"extensions":[]}}"#,
+            r#"{"spec":{"provider":{"workers":[]},"networking":{"nodes":null,"ipFamilies":null}}}"#,
+        ] {
+            let shoot = Shoot::read(text).unwrap();
+            assert!(shoot.networking.has_family(Family::V4) && !shoot.has_workers && !shoot.is_being_deleted, "{text}");
+            let facts = ShootFacts::of(&shoot);
+            assert_eq!(facts, ShootFacts { is_workerless: true, ..ShootFacts::default() }, "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_no_shoot() {
+        for (text, want) in [
+            ("[]", "malformed JSON at byte 0"),
+            (r#"{"spec":{"networking":{"nodes":5}}}"#, "spec.networking: invalid type: integer `5`"),
+            (r#"{"spec":{"extensions":{}}}"#, "spec.extensions: malformed"),
+            (r#"{"spec":{"extensions":[5]}}"#, "spec.extensions: malformed"),
+            (r#"{"spec":{"extensions":[{"disabled":"no"}]}}"#, "spec.extensions: invalid type"),
+            (r#"{"spec":{"provider":{"workers":{}}}}"#, "spec.provider.workers: malformed"),
+            (r#"{"metadata":{"name":5}}"#, "metadata.name: invalid type"),
+            (r#"{"status":{"networking":{"nodes":"10.0.0.0/8"}}}"#, "status.networking: invalid type"),
+        ] {
+            let error = Shoot::read(text).unwrap_err().to_string();
+            assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever it is, it is read or refused; and what is read can be kept.
+        #[test]
+        fn any_text_is_answered(text in prop_oneof![
+            ".{0,80}",
+            prop::collection::vec(prop::sample::select(vec![
+                "{", "}", "[", "]", ":", ",", "\"metadata\"", "\"spec\"", "\"status\"", "\"extensions\"", "\"networking\"",
+                "\"nodes\"", "\"type\"", "\"osc-peering-service\"", "\"providerConfig\"", "null", "5", "true", " ",
+            ]), 0..40).prop_map(|pieces| pieces.concat()),
+        ]) {
+            if let Ok(shoot) = Shoot::read(&text) {
+                let _ = ShootFacts::of(&shoot);
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The webhooks of the garden: what is said about a Shoot when somebody applies it.
+//!
+//! | webhook | when | may refuse |
+//! |---|---|---|
+//! | [`MutateShoot`] | before Gardener validates | no: it fills in what is missing |
+//! | [`ValidateShoot`] | after | yes |
+//! | [`AdviseShoot`] | deletion, and a move to another Seed | no: it warns |
+
+mod advise;
+mod mutate;
+mod validate;
+
+pub use advise::AdviseShoot;
+pub use mutate::MutateShoot;
+pub use validate::ValidateShoot;
+
+use crate::admission::{Operation, Policy, Request, Resource, Step, UserInfo, Verdict};
+use crate::gardener::shoot::Extension;
+use crate::gardener::{FieldError, Shoot, Text};
+use crate::peering;
+
+/// The path of the webhook that fills in what is missing.
+pub const MUTATE_SHOOT_PATH: &str = "/webhooks/mutate/shoot";
+
+/// The path of the webhook that judges.
+pub const VALIDATE_SHOOT_PATH: &str = "/webhooks/validate/shoot";
+
+/// The path of the webhook that warns.
+pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
+
+const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
+
+/// What operators decide about Shoots.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ShootSettings {
+    /// Limits and ranges of peerings.
+    pub peering: peering::Settings,
+    /// What rules weigh.
+    pub policy: Policy,
+}
+
+/// Groups of Gardener's own components that write Shoots: gardenlet, of Seeds and of self-hosted Shoots.
+const GARDENER_GROUPS: [&str; 2] = ["gardener.cloud:system:seeds", "gardener.cloud:system:shoots"];
+
+/// Whether this is a component of Gardener. gardenlet writes `spec.networking.nodes` when the infrastructure is ready;
+/// refusing that would end in an endless reconciliation error that nobody can mend.
+fn is_gardener(user: &UserInfo) -> bool {
+    user.groups.iter().any(|group| GARDENER_GROUPS.contains(&&**group))
+}
+
+/// Decides on a Shoot that is created or updated itself, not one of its subresources; all else is none of these webhooks'
+/// business.
+fn review_written(request: &Request<'_>, review: impl FnOnce(&str) -> Result<Step, FieldError>) -> Step {
+    let writes = matches!(request.operation, Operation::Create | Operation::Update);
+    match request.object.filter(|_| writes && request.sub_resource.is_empty()).map(review) {
+        None => Step::Done(Verdict::allow("not-concerned")),
+        Some(Ok(step)) => step,
+        Some(Err(error)) => Step::Unreadable(vec![error]),
+    }
+}
+
+/// Reads one of the objects of a request.
+fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a>, FieldError> {
+    let mut shoot = Shoot::read(text).map_err(|error| error.within(path))?;
+    if shoot.namespace.is_empty() {
+        shoot.namespace = Text::from(request.namespace.to_string());
+    }
+    Ok(shoot)
+}
+
+/// The extension, if it is there and not disabled.
+fn enabled<'s, 'a>(shoot: &'s Shoot<'a>) -> Option<&'s Extension<'a>> {
+    shoot.peering.as_ref().filter(|extension| !extension.is_disabled)
+}
+
+/// Whether nothing changed of what these webhooks look at: whatever else changed is none of their business, and passes
+/// without a lookup.
+fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
+    let is_same_peering = match (&old.peering, &new.peering) {
+        (None, None) => true,
+        (Some(old), Some(new)) => {
+            old.is_disabled == new.is_disabled && is_same_json(old.provider_config, new.provider_config)
+        }
+        _ => false,
+    };
+    is_same_peering
+        && old.networking == new.networking
+        && is_same_json(old.network_config, new.network_config)
+        && old.has_workers == new.has_workers
+        && old.is_deletion_confirmed == new.is_deletion_confirmed
+}
+
+/// Whether two texts say the same, in whatever order and with whatever white space.
+fn is_same_json(old: Option<&str>, new: Option<&str>) -> bool {
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    match (old, new) {
+        (Some(old), Some(new)) if old != new => {
+            // Texts of other bytes need not be parsed; one that is written with other escapes counts as changed.
+            weight(old) == weight(new) && value(old).is_some_and(|old| Some(old) == value(new))
+        }
+        _ => old == new,
+    }
+}
+
+/// A sum that neither order nor white space changes.
+fn weight(text: &str) -> (u64, usize) {
+    let bytes = text.bytes().filter(|b| !b.is_ascii_whitespace());
+    bytes.fold((0, 0), |(sum, count), b| (sum + u64::from(b) * u64::from(b), count + 1))
+}
+
+#[cfg(test)]
+mod tests;

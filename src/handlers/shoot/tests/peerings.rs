@@ -1,0 +1,375 @@
+//! Pairs and groups of Shoots.
+
+use super::*;
+
+const C: &str = "garden-bank/ledger";
+
+/// A that lists `peers`, as it would be created.
+fn a(peers: &[Value]) -> Value {
+    shoot(A, "10.5.0.0/27", peers)
+}
+
+fn to_b() -> Value {
+    peer(B, "eu1-a")
+}
+
+/// B that lists A back, on this node network.
+fn b(nodes: &str) -> Value {
+    shoot(B, nodes, &[peer(A, "eu1-a")])
+}
+
+fn no_peers() -> Value {
+    a(&[])
+}
+
+#[test]
+fn one_side_is_first_and_the_other_follows() {
+    let lonely = shoot(B, "10.5.0.32/27", &[]);
+    let garden = Garden::of(std::slice::from_ref(&lonely));
+    let said = garden.create(&a(&[to_b()]));
+    said.warns(&["not-reciprocal"]);
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings[0]: garden-shop/orders does not list this Shoot; \
+         add there: - {name: crm, namespace: garden-sales, seed: eu1-a}",
+    );
+    let garden = Garden::of(&[a(&[to_b()]), lonely.clone()]);
+    garden.update(&lonely, &b("10.5.0.32/27")).warns(&[]);
+}
+
+#[test]
+fn two_new_shoots_that_list_each_other() {
+    let garden = Garden::of(&[]);
+    garden.create(&a(&[to_b()])).warns(&["target-missing"]);
+    assert!(garden.asked.borrow().shoots.is_empty(), "nothing is refused, so nothing is read live");
+    let garden = Garden::of(&[with(a(&[to_b()]), "/spec/seedName", Value::Null)]);
+    // The first one is not scheduled yet when the second one comes.
+    garden.create(&b("10.5.0.32/27")).warns(&["target-unscheduled"]);
+}
+
+/// A networks, B networks, whether B lists A: what is said about a new entry.
+#[test]
+fn node_networks_of_a_pair() {
+    for (own, other, want) in [
+        ("10.5.0.0/27", "10.5.0.32/27", None),
+        ("10.5.0.0/24", "10.5.0.32/27", Some("overlap")),
+        ("10.5.0.0/27", "10.5.0.0/27", Some("identical")),
+        ("10.5.0.0/26", "10.5.0.32/27", Some("overlap")),
+        ("10.250.0.0/16", "10.250.7.0/27", Some("overlap")),
+        ("0.0.0.0/0", "10.5.0.0/27", Some("overlap")),
+        ("2001:db8::/32", "2001:db8:1::/48", Some("overlap")),
+        ("10.5.0.0/27", "10.5.0.0/8", Some("overlap")),
+    ] {
+        let garden = Garden::of(&[b(other)]);
+        let new = shoot(A, own, &[to_b()]);
+        let denied: Vec<&str> = garden.create(&new).denied.into_iter().filter(|rule| !rule.contains('/')).collect();
+        assert_eq!(denied, want.into_iter().collect::<Vec<_>>(), "{own} {other}");
+        let stored = shoot(A, own, &[]);
+        let denied: Vec<&str> = garden.update(&stored, &new).denied;
+        assert_eq!(denied, want.into_iter().collect::<Vec<_>>(), "{own} {other} on update");
+    }
+    Garden::of(&[b("fd00::/64")]).create(&a(&[to_b()])).warns(&["no-common-family"]);
+}
+
+#[test]
+fn the_message_names_both_networks() {
+    let said = Garden::of(&[b("10.5.0.32/27")]).create(&shoot(A, "10.5.0.0/24", &[to_b()]));
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings[0]: node network 10.5.0.0/24 overlaps 10.5.0.32/27 of \
+         garden-shop/orders; choose disjoint node networks",
+    );
+}
+
+#[test]
+fn dual_stack_compares_every_pair() {
+    let a = with(no_peers(), "/status", json!({"networking": {"nodes": ["10.5.0.0/27", "fd00:a::/64"]}}));
+    let new = with(a.clone(), "/spec/extensions/0/providerConfig", config(&[to_b()]));
+    let b = with(b("10.5.0.32/27"), "/status", json!({"networking": {"nodes": ["fd00:a:0:0:1::/80"]}}));
+    Garden::of(&[b]).update(&a, &new).denies(&["overlap"]);
+}
+
+#[test]
+fn the_status_of_a_request_is_not_believed() {
+    let new = with(a(&[to_b()]), "/status", json!({"networking": {"nodes": ["10.5.0.32/27"]}}));
+    Garden::of(&[b("10.5.0.32/27")]).create(&new).warns(&[]);
+}
+
+#[test]
+fn a_growing_network_must_not_reach_a_peer() {
+    let stored = a(&[to_b()]);
+    let garden = Garden::of(&[stored.clone(), b("10.5.0.32/27")]);
+    let grown = |nodes: &str| with(stored.clone(), "/spec/networking/nodes", json!(nodes));
+    let said = garden.update(&stored, &grown("10.5.0.0/26"));
+    said.denies(&["breaks-peer"]);
+    said.says(
+        "spec.networking.nodes: 10.5.0.0/26 overlaps 10.5.0.32/27 of garden-shop/orders, which is listed as a peer; \
+         choose another, or remove the entry first",
+    );
+    garden.update(&stored, &grown("10.4.0.0/26")).warns(&["nodes-shrink", "peers-follow"]);
+    // A peer that only lists this Shoot is none of its business.
+    let alone = no_peers();
+    let garden = Garden::of(&[alone.clone(), b("10.5.0.32/27")]);
+    garden.update(&alone, &with(alone.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"))).warns(&[]);
+}
+
+#[test]
+fn a_stored_conflict_can_always_be_left() {
+    let stored = with(a(&[to_b()]), "/status", json!({"networking": {"nodes": ["10.5.0.0/27"]}}));
+    let garden = Garden::of(&[stored.clone(), b("10.5.0.0/27")]);
+    garden
+        .update(&stored, &with(stored.clone(), "/spec/networking/nodes", json!("10.6.0.0/27")))
+        .warns(&["nodes-shrink", "peers-follow"]);
+    garden
+        .update(&stored, &with(stored.clone(), "/spec/extensions/0/providerConfig", config(&[])))
+        .warns(&["left-one-sided"]);
+    // Another entry may come while the conflict is there.
+    let third = shoot(C, "10.7.0.0/27", &[peer(A, "eu1-a")]);
+    let garden = Garden::of(&[stored.clone(), b("10.5.0.0/27"), third]);
+    let more = with(stored.clone(), "/spec/extensions/0/providerConfig", config(&[to_b(), peer(C, "eu1-a")]));
+    garden.update(&stored, &more).warns(&[]);
+}
+
+#[test]
+fn two_peers_must_not_overlap() {
+    let c = shoot(C, "10.6.0.0/27", &[peer(A, "eu1-a")]);
+    let both = a(&[to_b(), peer(C, "eu1-a")]);
+    let garden = Garden::of(&[b("10.6.0.0/24"), c.clone()]);
+    let said = garden.create(&both);
+    said.denies(&["peers-overlap"]);
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings[1]: node networks 10.6.0.0/24 of garden-shop/orders and \
+         10.6.0.0/27 of garden-bank/ledger overlap; remove one of the two",
+    );
+    garden.update(&a(&[to_b()]), &both).denies(&["peers-overlap"]);
+    // It was stored before, and is not touched.
+    garden.update(&both, &with(both.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"))).warns(&["peers-follow"]);
+    let garden = Garden::of(&[b("10.6.0.0/24"), c.clone()]).hiding(&[C]);
+    let said = garden.create(&both);
+    said.denies(&["peers-overlap"]);
+    assert!(!format!("{said:?}").contains("10.6.0.0/27"), "{said:?}");
+    let stranger = shoot(C, "10.6.0.0/27", &[]);
+    Garden::of(&[b("10.6.0.0/24"), stranger]).hiding(&[C]).create(&both).warns(&["target-hidden"]);
+}
+
+#[test]
+fn peers_of_peers_are_told_where_both_are_visible() {
+    let stored = a(&[to_b()]);
+    let between = shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a"), peer(C, "eu1-a")]);
+    let far = shoot(C, "10.5.0.32/27", &[to_b()]);
+    let garden = || Garden::of(&[stored.clone(), between.clone(), far.clone()]);
+    let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"));
+    let said = garden().update(&stored, &grown);
+    said.warns(&["peers-follow", "peer-of-peer"]);
+    said.says(
+        "spec.networking.nodes: 10.5.0.0/26 overlaps 10.5.0.32/27 of garden-bank/ledger, which is a peer of \
+         garden-shop/orders too; agree with the owners",
+    );
+    garden().hiding(&[C]).update(&stored, &grown).warns(&["peers-follow"]);
+    // A new Shoot, or one that stays as it is, is not compared.
+    garden().update(&stored, &with(stored.clone(), "/spec/networking/pods", json!("10.128.0.0/16"))).warns(&[]);
+    // Peers that do not peer with each other, and those that form a ring, are fine.
+    let ring = shoot(C, "10.7.0.0/27", &[to_b(), peer(A, "eu1-a")]);
+    let all = a(&[to_b(), peer(C, "eu1-a")]);
+    Garden::of(&[between.clone(), ring]).create(&all).warns(&[]);
+    let apart = shoot(C, "10.7.0.0/27", &[peer(A, "eu1-a")]);
+    Garden::of(&[b("10.9.0.0/27"), apart]).create(&all).warns(&[]);
+}
+
+/// The state of a visible target: what is said of a new entry, and of one that was stored when the own network grows.
+#[test]
+fn the_target() {
+    let b = || b("10.5.0.32/27");
+    let migrating = with(b(), "/status", json!({"seedName": "eu1-b"}));
+    let deleting = with(b(), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
+    let workerless = with(with(b(), "/spec/provider", json!({})), "/spec/networking", json!({}));
+    let disabled = with(b(), "/spec/extensions/0/disabled", json!(true));
+    let unknown = with(b(), "/spec/networking", json!({}));
+    let hibernated = with(b(), "/spec/hibernation", json!({"enabled": true}));
+    let unscheduled = with(b(), "/spec/seedName", Value::Null);
+    let pods = with(b(), "/spec/networking/pods", json!("10.5.0.0/28"));
+    for (what, target, seed, added, stored) in [
+        ("fine", Some(b()), "eu1-a", vec![], vec!["peers-follow"]),
+        ("hibernated", Some(hibernated), "eu1-a", vec![], vec!["peers-follow"]),
+        ("missing", None, "eu1-a", vec!["deny target-missing"], vec!["target-missing", "peers-follow"]),
+        ("other seed", Some(b()), "eu1-b", vec!["deny seed-wrong"], vec!["seed-wrong", "peers-follow"]),
+        ("no such seed", Some(b()), "eu9", vec!["deny seed-wrong"], vec!["seed-unknown", "seed-wrong", "peers-follow"]),
+        ("no seed given", Some(b()), "", vec!["deny seed-missing"], vec!["seed-missing", "peers-follow"]),
+        (
+            "moving, old seed",
+            Some(migrating.clone()),
+            "eu1-b",
+            vec!["target-migrating"],
+            vec!["target-migrating", "peers-follow"],
+        ),
+        ("moving, new seed", Some(migrating), "eu1-a", vec![], vec!["peers-follow"]),
+        (
+            "unscheduled",
+            Some(unscheduled.clone()),
+            "eu1-b",
+            vec!["target-unscheduled"],
+            vec!["target-unscheduled", "peers-follow"],
+        ),
+        (
+            "unscheduled, no seed given",
+            Some(unscheduled),
+            "",
+            vec!["seed-missing"],
+            vec!["seed-missing", "peers-follow"],
+        ),
+        ("deleting", Some(deleting), "eu1-a", vec!["deny target-deleting"], vec!["target-deleting", "peers-follow"]),
+        (
+            "workerless",
+            Some(workerless),
+            "eu1-a",
+            vec!["deny target-workerless"],
+            vec!["target-workerless", "peers-follow"],
+        ),
+        ("disabled", Some(disabled), "eu1-a", vec!["target-disabled"], vec!["target-disabled", "peers-follow"]),
+        ("nodes unknown", Some(unknown), "eu1-a", vec!["nodes-unknown"], vec!["nodes-unknown", "peers-follow"]),
+        ("nodes in pods", Some(pods), "eu1-a", vec!["pods-services"], vec!["pods-services", "peers-follow"]),
+    ] {
+        let garden = Garden::of(&target.into_iter().collect::<Vec<_>>());
+        let listed = a(&[peer(B, seed)]);
+        let said = garden.update(&no_peers(), &listed);
+        let all: Vec<String> = (said.denied.iter().map(|rule| format!("deny {rule}")))
+            .chain(said.warned.iter().map(|rule| (*rule).to_owned()))
+            .collect();
+        assert_eq!(all, added, "{what}: {said:#?}");
+        let grown = with(listed.clone(), "/spec/networking", json!({"nodes": "10.5.0.0/28"}));
+        let said = garden.update(&listed, &grown);
+        assert!(said.denied.is_empty(), "{what}: a stored problem blocks nothing: {said:#?}");
+        let warned: Vec<&str> = said.warned.iter().copied().filter(|rule| *rule != "nodes-shrink").collect();
+        assert_eq!(warned, stored, "{what}, stored: {said:#?}");
+        // Labels, versions, hibernation: not even looked at.
+        let edited = with(listed.clone(), "/metadata/labels", json!({"a": "b"}));
+        let edited = with(edited, "/spec/hibernation", json!({"enabled": true}));
+        garden.asked.take();
+        assert_eq!(garden.update(&listed, &edited).decision, "unchanged", "{what}");
+        assert_eq!(garden.asked.take(), Questions::default(), "{what}: no lookup");
+    }
+}
+
+#[test]
+fn networks_that_are_not_known_yet() {
+    let new = with(a(&[to_b()]), "/spec/networking", json!({}));
+    let said = Garden::of(&[b("10.5.0.32/27")]).create(&new);
+    said.warns(&["nodes-unknown"]);
+    said.says(
+        "spec.networking.nodes: is not known yet, so overlaps with peers cannot be checked; \
+         set it to have conflicts found now",
+    );
+}
+
+#[test]
+fn removing_the_node_network() {
+    let stored = with(a(&[to_b()]), "/status", json!({"networking": {"nodes": ["10.5.0.0/27"]}}));
+    let garden = Garden::of(&[stored.clone(), b("10.5.0.32/27")]);
+    garden.update(&stored, &with(stored.clone(), "/spec/networking", json!({}))).warns(&["nodes-removed"]);
+    let garden = Garden::of(&[stored.clone(), shoot(B, "10.5.0.32/27", &[])]);
+    garden.update(&stored, &with(stored.clone(), "/spec/networking", json!({}))).warns(&["not-reciprocal"]);
+}
+
+#[test]
+fn a_hibernated_shoot_is_judged_like_any_other() {
+    let asleep = |peers: &[Value]| with(a(peers), "/spec/hibernation", json!({"enabled": true}));
+    Garden::of(&[b("10.5.0.0/24")]).update(&asleep(&[]), &asleep(&[to_b()])).denies(&["overlap"]);
+}
+
+#[test]
+fn operators_weigh_rules() {
+    let garden = |rule: &'static crate::admission::Rule, choice| {
+        let mut garden = Garden::of(&[b("10.5.0.0/24")]);
+        assert!(garden.settings.policy.set(rule, choice));
+        garden
+    };
+    garden(&peering::rules::networks::OVERLAP, Some(Severity::Warn)).create(&a(&[to_b()])).warns(&["overlap"]);
+    garden(&peering::rules::networks::OVERLAP, None).create(&a(&[to_b()])).warns(&[]);
+    let mut strict = Garden::of(&[shoot(B, "10.5.0.32/27", &[])]);
+    strict.settings.policy.set(&peering::rules::target::NOT_RECIPROCAL, Some(Severity::Deny));
+    strict.create(&a(&[to_b()])).denies(&["not-reciprocal"]);
+}
+
+#[test]
+fn landscapes_with_default_networks_or_a_private_stack() {
+    let mut garden = Garden::of(&[b("10.250.0.0/27")]);
+    garden.settings.peering.default_node_networks = vec!["10.250.0.0/16".parse().unwrap()];
+    garden.create(&a(&[to_b()])).warns(&["default-nodes"]);
+    garden.create(&shoot(A, "10.250.1.0/27", &[to_b()])).warns(&["default-nodes", "default-nodes"]);
+
+    let mut garden = Garden::of(&[b("10.5.0.32/27")]);
+    let seed = SeedFacts { nodes: "10.5.0.0/24".parse().ok(), ..SeedFacts::default() };
+    garden.snapshot.put_seed("eu1-a", seed);
+    garden.create(&a(&[to_b()])).warns(&[]);
+    garden.settings.peering.is_private_stack = true;
+    garden.create(&a(&[to_b()])).warns(&["seed-nodes"]);
+    garden.create(&with(no_peers(), "/spec/extensions", json!([]))).warns(&["seed-nodes"]);
+    garden.update(&no_peers(), &a(&[to_b()])).warns(&[]);
+}
+
+/// A denial rests on what is true now, not on what a cache remembers.
+#[test]
+fn a_denial_is_preceded_by_a_live_read() {
+    let name = ShootName::new("garden-shop", "orders");
+    let mut garden = Garden::of(&[b("10.5.0.0/27")]);
+    garden.live = vec![(name.clone(), Answer::Found(Arc::new(facts_of(&b("10.5.0.32/27")))))];
+    garden.create(&a(&[to_b()])).warns(&[]);
+    assert!(garden.asked.take().shoots.contains(&name));
+
+    garden.live = vec![(name.clone(), Answer::Absent)];
+    garden.create(&a(&[to_b()])).warns(&["target-missing"]);
+    garden.update(&no_peers(), &a(&[to_b()])).denies(&["target-missing"]);
+    garden.live = vec![(name.clone(), Answer::Unanswered("no answer in time".to_owned()))];
+    garden.create(&a(&[to_b()])).warns(&["not-verified"]);
+
+    let mut garden = Garden::of(&[]);
+    garden.live = vec![(name.clone(), Answer::Found(Arc::new(facts_of(&b("10.5.0.32/27")))))];
+    garden.update(&no_peers(), &a(&[to_b()])).warns(&[]);
+
+    let garden = Garden::of(&[b("10.5.0.32/27")]);
+    garden.create(&a(&[to_b()])).warns(&[]);
+    assert!(garden.asked.take().shoots.is_empty(), "what passes is not read live");
+}
+
+#[test]
+fn a_failed_lookup_refuses_nobody() {
+    let mut garden = Garden::of(&[b("10.5.0.0/27")]);
+    garden.is_down = true;
+    let said = garden.update(&no_peers(), &a(&[peer(B, "eu9")]));
+    said.warns(&["not-verified", "not-verified"]);
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings[0]: garden-shop/orders was not verified: no answer in time; \
+         apply again to have it checked",
+    );
+}
+
+#[test]
+fn with_a_blind_snapshot_everything_is_read_live() {
+    let mut garden = Garden::of(&[]);
+    garden.snapshot = Snapshot::blind();
+    let orders = ShootName::new("garden-shop", "orders");
+    garden.live = vec![(orders.clone(), Answer::Found(Arc::new(facts_of(&b("10.5.0.0/24")))))];
+    let said = garden.update(&no_peers(), &a(&[to_b()]));
+    assert!(said.denied.contains(&"overlap"), "{said:#?}");
+    // A stranger is hidden, whatever the live read shows.
+    garden.hidden = [orders].into();
+    garden.live = vec![];
+    let said = garden.update(&no_peers(), &a(&[to_b()]));
+    assert!(said.warned.contains(&"target-hidden"), "{said:#?}");
+}
+
+#[test]
+fn the_shoots_own_networks() {
+    let garden = Garden::of(&[]);
+    let new = |pods: &str| with(no_peers(), "/spec/networking/pods", json!(pods));
+    garden.create(&new("10.64.0.0/16")).warns(&["networks/double-nat"]);
+    garden.create(&new("244.0.0.0/16")).denies(&["networks/reserved-range"]);
+    garden.create(&new("10.5.0.0/16")).denies(&["networks/overlap"]);
+    // Stored problems block nobody, new ones do.
+    let stored = new("244.0.0.0/16");
+    garden.update(&stored, &with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"))).warns(&[]);
+    garden
+        .update(&stored, &with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.1/26")))
+        .denies(&["networks/not-canonical"]);
+    // Without the extension it is judged all the same.
+    let plain = with(new("244.0.0.0/16"), "/spec/extensions", json!([]));
+    garden.create(&plain).denies(&["networks/reserved-range"]);
+}

@@ -1,0 +1,256 @@
+//! `/webhooks/validate/shoot`: judges peerings and networks.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use super::{
+    SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same_json, is_unchanged, read, review_written,
+};
+use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Severity, Step, Verdict};
+use crate::gardener::shoot::StatusNetworking;
+use crate::gardener::{FieldError, Shoot, facts};
+use crate::landscape::Snapshot;
+use crate::peering::rules::{self, lifecycle};
+use crate::peering::{self, Knowledge, Limits, Local, Own, PairState, Ruled, Seed, Subject, config_path};
+use crate::{networks, overlay};
+
+const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
+const AUDIT_PEERINGS: AuditKey = AuditKey::new("peerings");
+
+/// The webhook.
+#[derive(Debug, Default)]
+pub struct ValidateShoot {
+    settings: ShootSettings,
+}
+
+impl ValidateShoot {
+    /// With these settings.
+    pub fn new(settings: &ShootSettings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    fn review_shoot(
+        &self,
+        request: &Request<'_>,
+        text: &str,
+        snapshot: &Snapshot,
+        answers: &Answers,
+    ) -> Result<Step, FieldError> {
+        let new = read(request, text, "request.object")?;
+        if new.is_being_deleted {
+            return Ok(Step::Done(Verdict::allow("deleting")));
+        }
+        let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
+        if old.as_ref().is_some_and(|old| is_unchanged(old, &new)) {
+            return Ok(Step::Done(Verdict::allow("unchanged")));
+        }
+        let by_gardener = is_gardener(&request.user_info()?);
+        let mut knowledge = Knowledge::new(snapshot, answers, by_gardener);
+        let (findings, peerings) = self.judge(&new, old.as_ref(), &mut knowledge);
+        let questions = std::mem::take(&mut knowledge.questions).without(answers);
+        if !questions.is_empty() {
+            return Ok(Step::Ask(questions));
+        }
+        Ok(Step::Done(verdict(findings, peerings, by_gardener)))
+    }
+
+    /// All findings, weighed. They count only when there is nothing left to ask.
+    fn judge(&self, new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowledge<'_>) -> (Vec<Finding>, String) {
+        let ShootSettings { peering: settings, policy } = &self.settings;
+        let mut findings = policy.apply(own_networks(new, old, knowledge));
+        if let Some(seed) = new.seed.as_deref().filter(|_| findings.iter().any(is_refusal)) {
+            // Of a Seed nothing changes that networks depend on, unless it is another one of the same name.
+            knowledge.confirm_seed(seed);
+        }
+
+        findings.extend(policy.apply(own_overlay(new, old)));
+
+        // More is read of what is stored than would be accepted now, and then as much of the new object: neither entries
+        // nor findings become new by coming into view.
+        let permitted = settings.max_peers;
+        let limits = Limits { permitted, entries: permitted.max(STORED_LIMIT), findings: STORED_LIMIT };
+        let old_local = old.and_then(|old| Some(peering::local(old, enabled(old)?, limits)));
+        let stored = old_local.as_ref().map_or((0, 0), |old| (old.config.entries.len(), old.findings.len()));
+        let limits = Limits { permitted, entries: permitted.max(stored.0), findings: FINDINGS_LIMIT + stored.1 };
+        let new_local = enabled(new).map(|extension| peering::local(new, extension, limits));
+        let mut said = Vec::new();
+        if let Some(local) = &new_local {
+            said.extend(ratchet(local, old_local.as_ref()));
+        } else if let Some(extension) = &new.peering {
+            let is_touched = old.is_none_or(|old| old.peering.as_ref() != Some(extension));
+            let listed = facts::peers(extension.provider_config).len();
+            let path = format!("spec.extensions[{}]", extension.index);
+            said.extend(lifecycle::switched_off(&path, listed).filter(|_| is_touched));
+        }
+        let peers = new_local.as_ref().map_or(0, |local| local.config.entries.len());
+        if new.is_deletion_confirmed && old.is_some_and(|old| !old.is_deletion_confirmed) && peers > 0 {
+            said.push(lifecycle::deletion_confirmed(peers));
+        }
+        findings.extend(policy.apply(said));
+
+        let path = enabled(new).map(config_path).unwrap_or_default();
+        let (config, usable) = new_local.map(|local| (local.config, local.usable)).unzip();
+        let old_config = old_local.as_ref().map(|old| &old.config);
+        let subject = Subject::new(new, old, path, usable.unwrap_or_default(), config.as_ref(), old_config);
+        let (mut ruled, states) = peering::remote(&subject, settings, knowledge);
+        ruled.retain_mut(|ruled| policy.weigh(&mut ruled.finding));
+        peering::prefer_precise(&mut ruled);
+        confirm(&subject, &ruled, knowledge);
+        findings.extend(ruled.into_iter().map(|ruled| ruled.finding));
+        (findings, peerings(&states))
+    }
+}
+
+/// The most stored entries, and findings about them, that are looked at.
+const STORED_LIMIT: usize = 10_000;
+
+/// The most findings about a new configuration in itself.
+const FINDINGS_LIMIT: usize = 100;
+
+fn is_refusal(finding: &Finding) -> bool {
+    finding.severity == Severity::Deny
+}
+
+/// Has everything read anew that a refusal would rest on. What is read first may show that others are in the way: the
+/// second time all are read, so that there is no third.
+fn confirm(subject: &Subject<'_>, ruled: &[Ruled], knowledge: &mut Knowledge<'_>) {
+    let refusals = || ruled.iter().filter(|ruled| is_refusal(&ruled.finding));
+    let is_second_time = knowledge.is_confirmed();
+    for name in refusals().flat_map(|ruled| &ruled.rests_on) {
+        knowledge.confirm(name);
+    }
+    if is_second_time && refusals().next().is_some() {
+        subject.peers.iter().for_each(|listed| knowledge.confirm(&listed.target));
+    }
+    if let Some(seed) = subject.seed.filter(|_| refusals().any(|ruled| ruled.rests_on_seed)) {
+        knowledge.confirm_seed(seed);
+    }
+}
+
+/// Findings about the Shoot's own networks that its writer caused.
+fn own_networks(new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
+    let mut unverified = None;
+    let mut check = |shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>| {
+        let no_status = StatusNetworking::default();
+        let status = stored.map_or(&no_status, |stored| &stored.status_networking);
+        let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty()).and_then(|name| match knowledge.seed(name) {
+            Seed::Found(facts) => Some((name, facts)),
+            Seed::Unanswered(why) => {
+                unverified = Some(rules::target::seed_not_verified("spec.seedName", name, why));
+                None
+            }
+            Seed::Absent | Seed::Asked => None,
+        });
+        networks::check(&shoot.networking, status, seed)
+    };
+    let stored = old.map_or_else(Vec::new, |old| check(old, Some(old)));
+    let mut findings = without_stored(check(new, old), stored);
+    findings.extend(unverified);
+    findings
+}
+
+/// Findings about Calico's overlay that the Shoot's writer caused.
+fn own_overlay(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
+    if old.is_some_and(|old| is_same_json(old.network_config, new.network_config)) {
+        return Vec::new();
+    }
+    let stored = old.map_or_else(Vec::new, |old| overlay::check(old, Some(old)));
+    without_stored(overlay::check(new, old), stored)
+}
+
+/// Findings that were not stored before, or weighed less then.
+fn without_stored(mut findings: Vec<Finding>, mut stored: Vec<Finding>) -> Vec<Finding> {
+    findings.retain(|finding| match stored.iter().position(|old| is_same_or_less(finding, old)) {
+        Some(at) => {
+            stored.swap_remove(at);
+            false
+        }
+        None => true,
+    });
+    findings
+}
+
+/// Whether a finding says what was said of the stored object, and weighs no more than it did.
+fn is_same_or_less(finding: &Finding, old: &Finding) -> bool {
+    // Which of several networks has no room depends on all of them.
+    let is_same = old.message == finding.message || finding.rule == networks::rules::DOES_NOT_FIT.name;
+    (old.rule, &old.path) == (finding.rule, &finding.path) && is_same && finding.severity <= old.severity
+}
+
+/// What was stored before weighs no more than a warning: a stored problem blocks nobody who edits something else.
+fn ratchet(new: &Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
+    let Some(old) = old else { return new.findings.iter().map(|own| own.finding.clone()).collect() };
+    let mut stored: HashMap<Said<'_>, usize> = HashMap::new();
+    for own in &old.findings {
+        *stored.entry(said(own)).or_default() += 1;
+    }
+    let of_the_whole = [rules::shape::TOO_MANY.name, lifecycle::NO_WORKERS.name];
+    let mut weighed = Vec::with_capacity(new.findings.len());
+    for own in &new.findings {
+        let is_stored = if of_the_whole.contains(&own.finding.rule) {
+            new.config.count <= old.config.count && old.findings.iter().any(|old| old.finding.rule == own.finding.rule)
+        } else {
+            stored.get_mut(&said(own)).filter(|count| **count > 0).map(|count| *count -= 1).is_some()
+        };
+        let finding = own.finding.clone();
+        weighed.push(if is_stored { finding.at_most(Severity::Warn) } else { finding });
+    }
+    weighed
+}
+
+/// What a finding says, about which entry and field, wherever the entry stands.
+type Said<'a> = (&'static str, &'a str, &'a str, &'a str);
+
+fn said(own: &Own) -> Said<'_> {
+    let field = own.finding.path.rsplit('.').next().unwrap_or_default();
+    let field = field.split('[').next().unwrap_or_default();
+    (own.finding.rule, &own.about, field, &own.finding.message)
+}
+
+/// How many pairs stand how, for the audit log.
+fn peerings(states: &[PairState]) -> String {
+    let mut text = String::new();
+    for state in [PairState::ConfiguredOnBoth, PairState::Incomplete, PairState::CannotBeVerified] {
+        let count = states.iter().filter(|other| **other == state).count();
+        if count > 0 {
+            let comma = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{comma}{count} {}", state.name());
+        }
+    }
+    text
+}
+
+fn verdict(mut findings: Vec<Finding>, peerings: String, by_gardener: bool) -> Verdict {
+    if by_gardener {
+        findings = findings.into_iter().map(|finding| finding.at_most(Severity::Note)).collect();
+    }
+    let is_refused = findings.iter().any(|finding| finding.severity == Severity::Deny);
+    let (outcome, decision) = match (is_refused, by_gardener) {
+        (true, _) => (Outcome::Denied, "refused"),
+        (false, true) => (Outcome::Allowed, "gardener"),
+        (false, false) => (Outcome::Allowed, "accepted"),
+    };
+    let mut audit = vec![(AUDIT_DECISION, decision.to_owned())];
+    if !peerings.is_empty() {
+        audit.push((AUDIT_PEERINGS, peerings));
+    }
+    Verdict { outcome, decision, findings, audit }
+}
+
+impl Handler for ValidateShoot {
+    fn name(&self) -> &'static str {
+        "validate-shoot"
+    }
+
+    fn path(&self) -> &'static str {
+        VALIDATE_SHOOT_PATH
+    }
+
+    fn resource(&self) -> Resource {
+        SHOOTS
+    }
+
+    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
+        review_written(request, |text| self.review_shoot(request, text, snapshot, answers))
+    }
+}

@@ -1,0 +1,264 @@
+//! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, and
+//! which node networks of peering Shoots overlap.
+
+use std::sync::Arc;
+
+use super::Census;
+use crate::gardener::facts::Peer;
+use crate::gardener::{ShootFacts, ShootName};
+use crate::net::{Cidr, NetworkIndex};
+
+/// The Shoots of a landscape. Persistent, as the snapshot around it.
+#[derive(Clone, Debug, Default)]
+pub struct Shoots {
+    by_name: imbl::HashMap<ShootName, Arc<ShootFacts>>,
+    /// For each Shoot those whose enabled configuration lists it, sorted; also for Shoots that do not exist.
+    listers: imbl::HashMap<ShootName, Arc<[ShootName]>>,
+    /// The node networks of Shoots that list somebody.
+    peering_nodes: NetworkIndex<ShootName>,
+    census: Census,
+}
+
+impl Shoots {
+    /// The Shoot of this name.
+    pub fn get(&self, name: &ShootName) -> Option<&Arc<ShootFacts>> {
+        self.by_name.get(name)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
+    /// All Shoots, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ShootName, &ShootFacts)> {
+        self.by_name.iter().map(|(name, facts)| (name, &**facts))
+    }
+
+    /// The Shoots that list this one, sorted by name.
+    pub fn listers(&self, name: &ShootName) -> &[ShootName] {
+        self.listers.get(name).map_or(&[], |listers| listers)
+    }
+
+    /// The node networks of all Shoots that list somebody.
+    pub fn peering_nodes(&self) -> &NetworkIndex<ShootName> {
+        &self.peering_nodes
+    }
+
+    /// How all peerings are doing.
+    pub fn census(&self) -> Census {
+        self.census
+    }
+
+    /// Adds or replaces a Shoot. The cost grows with its peers, with those who list it or, when its list changes, one of
+    /// its peers, and with the logarithm of all others.
+    pub fn put(&mut self, name: &ShootName, facts: ShootFacts) {
+        self.change(name, Some(&Arc::new(facts)));
+    }
+
+    /// Forgets a Shoot.
+    pub fn remove(&mut self, name: &ShootName) {
+        self.change(name, None);
+    }
+
+    /// Replaces all Shoots, as after a complete list.
+    pub fn replace(&mut self, shoots: impl IntoIterator<Item = (ShootName, ShootFacts)>) {
+        *self = Self::default();
+        for (name, facts) in shoots {
+            self.put(&name, facts);
+        }
+    }
+
+    fn change(&mut self, name: &ShootName, facts: Option<&Arc<ShootFacts>>) {
+        let counted_before = self.count_around(name);
+        let before = match facts {
+            Some(facts) => self.by_name.insert(name.clone(), Arc::clone(facts)),
+            None => self.by_name.remove(name),
+        };
+        let (old, new) = (before.as_deref(), facts.map(|facts| &**facts));
+        let (old_peers, new_peers) = (peers(old), peers(new));
+        if old_peers != new_peers {
+            for peer in old_peers {
+                self.unlist(&peer.target, name);
+            }
+            for peer in new_peers {
+                self.list(&peer.target, name);
+            }
+        }
+        let (old_nodes, new_nodes) = (indexed_nodes(old), indexed_nodes(new));
+        if old_nodes != new_nodes {
+            for cidr in old_nodes {
+                self.peering_nodes.remove(*cidr, name);
+            }
+            for cidr in new_nodes {
+                self.peering_nodes.insert(*cidr, name.clone());
+            }
+        }
+        self.census += self.count_around(name);
+        self.census -= counted_before;
+    }
+
+    fn list(&mut self, target: &ShootName, lister: &ShootName) {
+        let listers = self.listers.entry(target.clone()).or_insert_with(|| Arc::new([]));
+        if let Err(place) = listers.binary_search(lister) {
+            let (before, after) = listers.split_at(place);
+            *listers = before.iter().chain([lister]).chain(after).cloned().collect();
+        }
+    }
+
+    fn unlist(&mut self, target: &ShootName, lister: &ShootName) {
+        let Some(listers) = self.listers.get_mut(target) else { return };
+        let left: Arc<[ShootName]> = listers.iter().filter(|name| *name != lister).cloned().collect();
+        if left.is_empty() {
+            self.listers.remove(target);
+        } else {
+            *listers = left;
+        }
+    }
+
+    /// Counts the entries from and to this Shoot; one to itself once.
+    fn count_around(&self, name: &ShootName) -> Census {
+        let mut census = Census::default();
+        if let Some(facts) = self.by_name.get(name) {
+            for peer in facts.peers() {
+                census += self.count(name, facts, peer);
+            }
+        }
+        for lister in self.listers(name).iter().filter(|lister| *lister != name) {
+            if let Some(facts) = self.by_name.get(lister) {
+                for peer in facts.peers().iter().filter(|peer| peer.target == *name) {
+                    census += self.count(lister, facts, peer);
+                }
+            }
+        }
+        census
+    }
+
+    fn count(&self, name: &ShootName, facts: &ShootFacts, peer: &Peer) -> Census {
+        let target = self.by_name.get(&peer.target);
+        let is_reciprocal = target.is_some_and(|target| target.lists(name));
+        let overlaps =
+            peer.target != *name && target.is_some_and(|target| overlap(&facts.networks.nodes, &target.networks.nodes));
+        let is_stale = target.is_some_and(|target| {
+            target.seed.as_deref().is_some_and(|seed| *seed != *peer.seed)
+                && target.old_seed.as_deref() != Some(&*peer.seed)
+        });
+        Census {
+            reciprocal: is_reciprocal.into(),
+            one_sided: (!is_reciprocal).into(),
+            overlapping: overlaps.into(),
+            stale_seed: is_stale.into(),
+        }
+    }
+}
+
+fn peers(facts: Option<&ShootFacts>) -> &[Peer] {
+    facts.map_or(&[], ShootFacts::peers)
+}
+
+fn indexed_nodes(facts: Option<&ShootFacts>) -> &[Cidr] {
+    match facts {
+        Some(facts) if !facts.peers().is_empty() => &facts.networks.nodes,
+        _ => &[],
+    }
+}
+
+fn overlap(a: &[Cidr], b: &[Cidr]) -> bool {
+    a.iter().any(|a| b.iter().any(|b| a.overlaps(*b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gardener::facts::{Networks, PeeringFacts};
+
+    fn name(i: u8) -> ShootName {
+        ShootName::new("garden-a", &format!("s{i}"))
+    }
+
+    fn facts() -> impl Strategy<Value = ShootFacts> {
+        let peer = (0u8..8, 0u8..3)
+            .prop_map(|(target, seed)| Peer { target: name(target), seed: format!("seed{seed}").into() });
+        let nodes = prop::collection::vec(
+            (0u32..16, 26u8..=30).prop_map(|(base, len)| Cidr::v4(0x0a00_0000 + base * 16, len).unwrap()),
+            0..3,
+        );
+        (prop::collection::vec(peer, 0..4), nodes, 0u8..4, any::<bool>()).prop_map(|(peers, nodes, seed, enabled)| {
+            let peers: Box<[Peer]> = peers.into();
+            ShootFacts {
+                seed: (seed < 3).then(|| format!("seed{seed}").into()),
+                networks: Networks { nodes: nodes.into(), ..Networks::default() },
+                peering: if enabled { PeeringFacts::Enabled(peers) } else { PeeringFacts::Disabled(peers) },
+                ..ShootFacts::default()
+            }
+        })
+    }
+
+    proptest! {
+        /// Whatever happened before, the indexes are those of the Shoots that are there.
+        #[test]
+        fn indexes_follow_every_event(events in prop::collection::vec((0u8..8, prop::option::weighted(0.8, facts())), 0..40)) {
+            let mut shoots = Shoots::default();
+            for (i, facts) in events {
+                match facts {
+                    Some(facts) => shoots.put(&name(i), facts),
+                    None => shoots.remove(&name(i)),
+                }
+            }
+            let mut fresh = Shoots::default();
+            fresh.replace(shoots.iter().map(|(name, facts)| (name.clone(), facts.clone())).collect::<Vec<_>>());
+            prop_assert_eq!(shoots.census(), fresh.census());
+            prop_assert_eq!(&shoots.listers, &fresh.listers);
+            prop_assert_eq!(shoots.peering_nodes.len(), fresh.peering_nodes.len());
+
+            let entries: u64 = shoots.iter().map(|(_, facts)| facts.peers().len() as u64).sum();
+            prop_assert_eq!(shoots.census().reciprocal + shoots.census().one_sided, entries);
+            for (name, facts) in shoots.iter() {
+                for peer in facts.peers() {
+                    prop_assert!(shoots.listers(&peer.target).contains(name));
+                }
+                for cidr in indexed_nodes(Some(facts)) {
+                    let mut found = false;
+                    shoots.peering_nodes.overlapping(*cidr, |_, other| {
+                        found |= other == name;
+                        ControlFlow::Continue(())
+                    });
+                    prop_assert!(found);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counts_what_is_the_matter() {
+        let shoot = |peers: &[(u8, &str)], nodes: &str, seed: &str| ShootFacts {
+            seed: Some(seed.into()),
+            networks: Networks { nodes: [nodes.parse().unwrap()].into(), ..Networks::default() },
+            peering: PeeringFacts::Enabled(
+                peers.iter().map(|(i, seed)| Peer { target: name(*i), seed: (*seed).into() }).collect(),
+            ),
+            ..ShootFacts::default()
+        };
+        let mut shoots = Shoots::default();
+        shoots.put(&name(1), shoot(&[(2, "a"), (3, "a")], "10.0.0.0/24", "a"));
+        assert_eq!(shoots.census(), Census { one_sided: 2, ..Census::default() });
+        shoots.put(&name(2), shoot(&[(1, "x")], "10.0.0.0/27", "a"));
+        assert_eq!(shoots.census(), Census { reciprocal: 2, one_sided: 1, overlapping: 2, stale_seed: 1 });
+        let before = shoots.clone();
+        shoots.put(&name(2), shoot(&[], "10.0.1.0/27", "b"));
+        assert_eq!(shoots.census(), Census { one_sided: 2, stale_seed: 1, ..Census::default() });
+        shoots.remove(&name(1));
+        assert_eq!(shoots.census(), Census::default());
+        assert_eq!(before.census().reciprocal, 2, "a reader keeps its snapshot");
+        assert_eq!(before.listers(&name(3)), [name(1)]);
+    }
+}

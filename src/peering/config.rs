@@ -1,0 +1,253 @@
+//! Reading a `PeeringConfig`, strictly: whatever is not understood is reported with its path.
+
+use crate::admission::Finding;
+use crate::gardener::members::Members;
+use crate::gardener::{Text, excerpt};
+
+use super::rules::entry::tidy;
+use super::rules::shape;
+
+/// A peering configuration that could be read; what could not is missing here and among the findings.
+#[derive(Clone, Debug, Default)]
+pub struct Config<'a> {
+    /// The entries of `shootPeerings`, up to the limit.
+    pub entries: Vec<Entry<'a>>,
+    /// How many there are, beyond the limit too.
+    pub count: usize,
+}
+
+/// An entry of `shootPeerings`. A field that is absent, `null` or empty is empty here.
+#[derive(Clone, Debug, Default)]
+pub struct Entry<'a> {
+    /// Its place in the list.
+    pub index: usize,
+    /// The name of the target.
+    pub name: Text<'a>,
+    /// The namespace of the target.
+    pub namespace: Text<'a>,
+    /// The name of the target's Seed, without blanks and capitals once the entry was checked.
+    pub seed: Text<'a>,
+    /// The same as it is written.
+    pub written_seed: Text<'a>,
+}
+
+/// The fields of a configuration.
+const CONFIG_FIELDS: [&str; 3] = ["apiVersion", "kind", "shootPeerings"];
+
+/// The fields of an entry.
+const ENTRY_FIELDS: [&str; 3] = ["name", "namespace", "seed"];
+
+/// How much of a configuration is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most entries that are permitted.
+    pub permitted: usize,
+    /// The most entries that are read.
+    pub entries: usize,
+    /// The most findings: a body of some megabytes must not become an answer of some megabytes.
+    pub findings: usize,
+}
+
+/// A finding about a configuration in itself, and which entry it is about: namespace and name, or nothing for the
+/// whole. Entries move when others are removed, so their places say nothing about what was stored before.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// The entry.
+    pub about: String,
+    /// What is wrong.
+    pub finding: Finding,
+}
+
+/// Collects findings below a path.
+struct Decoder {
+    path: String,
+    findings: Vec<Own>,
+    limits: Limits,
+}
+
+/// Which entry a finding is about.
+pub(super) fn about(namespace: &str, name: &str) -> String {
+    format!("{}/{}", tidy(namespace), tidy(name))
+}
+
+/// Reads the text of a providerConfig at this path.
+pub(super) fn decode<'a>(text: Option<&'a str>, path: &str, limits: Limits) -> (Config<'a>, Vec<Own>) {
+    let mut decoder = Decoder { path: path.to_owned(), findings: Vec::new(), limits };
+    let config = match text {
+        None => {
+            decoder.report(|_| Some(shape::no_config(path)));
+            Config::default()
+        }
+        Some(text) => decoder.config(text),
+    };
+    (config, decoder.findings)
+}
+
+impl Decoder {
+    /// Notes a finding, as long as there is room; beyond that nothing is even worded.
+    fn report(&mut self, finding: impl FnOnce(&Self) -> Option<Finding>) {
+        if self.findings.len() < self.limits.findings
+            && let Some(finding) = finding(self)
+        {
+            self.findings.push(Own { about: String::new(), finding });
+        }
+    }
+
+    fn config<'a>(&mut self, text: &'a str) -> Config<'a> {
+        let path = self.path.clone();
+        let [api_version, kind, peerings] = self.members(text, None, &CONFIG_FIELDS).unwrap_or_default();
+        if text.starts_with('{') {
+            let (api_version, kind) = (self.text(api_version, None, "apiVersion"), self.text(kind, None, "kind"));
+            self.report(|_| api_version.and_then(|version| shape::api_version(&path, &version)));
+            self.report(|_| kind.and_then(|kind| shape::kind(&path, &kind)));
+        }
+        let path = format!("{path}.shootPeerings");
+        let mut config = Config::default();
+        let Some(list) = peerings.filter(|list| *list != "null") else { return config };
+        let mut elements = Members::of(list);
+        if elements.enter_array().is_err() {
+            self.report(|_| Some(shape::malformed(&path, list, "a list")));
+            return config;
+        }
+        let mut count = 0;
+        while let Ok(true) = elements.element() {
+            let Ok(element) = elements.skip() else { break };
+            if count < self.limits.entries
+                && let Some(entry) = self.entry(element, count)
+            {
+                config.entries.push(entry);
+            }
+            count += 1;
+        }
+        config.count = count;
+        // This one is about the whole, and has room whatever is wrong with entries.
+        if let Some(finding) = shape::too_many(&path, count, self.limits.permitted) {
+            self.findings.push(Own { about: String::new(), finding });
+        }
+        config
+    }
+
+    fn entry<'a>(&mut self, text: &'a str, index: usize) -> Option<Entry<'a>> {
+        let at = Some(index);
+        let before = self.findings.len();
+        let [name, namespace, seed] = self.members(text, at, &ENTRY_FIELDS)?;
+        let name = self.text(name, at, "name");
+        let namespace = self.text(namespace, at, "namespace");
+        let seed = self.text(seed, at, "seed");
+        for own in &mut self.findings[before..] {
+            own.about = about(namespace.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+        }
+        let seed = seed?;
+        Some(Entry { index, name: name?, namespace: namespace?, written_seed: seed.clone(), seed })
+    }
+
+    /// The texts of an object's fields; those that are unknown or there twice are reported.
+    fn members<'a, const N: usize>(
+        &mut self,
+        text: &'a str,
+        entry: Option<usize>,
+        fields: &[&str; N],
+    ) -> Option<[Option<&'a str>; N]> {
+        let mut found = [None; N];
+        let mut members = Members::of(text);
+        if members.enter().is_err() {
+            self.report(|decoder| Some(shape::malformed(&decoder.at(entry), text, "an object")));
+            return None;
+        }
+        while let Ok(key) = members.key() {
+            let Some(key) = key else { return Some(found) };
+            let Ok(value) = members.skip() else { break };
+            match fields.iter().position(|field| *field == &*key) {
+                Some(at) if found[at].replace(value).is_some() => {
+                    self.report(|decoder| Some(shape::duplicate_field(&decoder.at(entry), &key)));
+                }
+                Some(_) => {}
+                None => self.report(|decoder| Some(shape::unknown_field(&decoder.at(entry), &key, fields))),
+            }
+        }
+        self.report(|decoder| Some(shape::malformed(&decoder.at(entry), text, "an object")));
+        None
+    }
+
+    /// The path of an entry, or of the configuration. Built only where there is something to say.
+    fn at(&self, entry: Option<usize>) -> String {
+        match entry {
+            Some(index) => format!("{}.shootPeerings[{index}]", self.path),
+            None => self.path.clone(),
+        }
+    }
+
+    /// A field that is a text; empty when it is missing, `None` when it is something else.
+    fn text<'a>(&mut self, value: Option<&'a str>, entry: Option<usize>, field: &str) -> Option<Text<'a>> {
+        match value {
+            None | Some("null") => Some(Text::default()),
+            Some(value) => match serde_json::from_str(value) {
+                Ok(text) => Some(text),
+                Err(_) => {
+                    self.report(|decoder| {
+                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a text"))
+                    });
+                    None
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { permitted: 3, entries: 5, findings: 4 };
+
+    /// Pieces that make almost a configuration.
+    fn almost() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "\"shootPeerings\"",
+            "\"name\"",
+            "\"na\\u006de\"",
+            "\"namespace\"",
+            "\"seed\"",
+            "\"kind\"",
+            "\"x\"",
+            "\"\\ud800\"",
+            "null",
+            "5",
+            "true",
+            " ",
+            "\n",
+            "\"",
+            "\\",
+            "\u{e9}",
+        ]);
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        /// Whatever it is, it is answered, and within the limits.
+        #[test]
+        fn any_text_is_answered(text in prop_oneof![almost(), ".{0,80}", almost().prop_map(|text| format!("{{\"shootPeerings\":[{{{text}}}]}}"))]) {
+            let (config, findings) = decode(Some(&text), "p", LIMITS);
+            prop_assert!(config.entries.len() <= LIMITS.entries);
+            prop_assert!(findings.len() <= LIMITS.findings + 1, "and that there are too many");
+            prop_assert!(!findings.is_empty(), "it has no apiVersion");
+        }
+    }
+
+    #[test]
+    fn keys_are_read_with_their_escapes() {
+        let text = r#"{"apiVersion":"service.peering.extensions.osc.t-systems.com/v1","kind":"PeeringConfig",
+            "shootPeerings":[{"na\u006de":"orders","namespace":"garden-shop","seed":"eu1-a"}]}"#;
+        let (config, findings) = decode(Some(text), "p", LIMITS);
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!(&*config.entries[0].name, "orders");
+    }
+}

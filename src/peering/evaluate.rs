@@ -1,0 +1,143 @@
+//! All rules on one Shoot: first those that need nobody else, then those that do.
+
+use crate::admission::{Finding, Severity};
+use crate::gardener::shoot::Extension;
+use crate::gardener::{Shoot, ShootName};
+
+use super::config::Own;
+use super::rules::{entry, graph, lifecycle, networks, target};
+use super::{Config, Entry, Knowledge, Limits, PairState, Settings, Subject, Target, Touch, config};
+
+/// A finding, and the Shoots that it rests on: before it refuses anything they are read anew.
+#[derive(Debug)]
+pub struct Ruled {
+    /// The finding.
+    pub finding: Finding,
+    /// Whom it rests on.
+    pub rests_on: Vec<ShootName>,
+    /// Whether it rests on what the Shoot's own Seed is.
+    pub rests_on_seed: bool,
+}
+
+/// What an enabled extension says, judged without looking at anything else: findings, all entries, and the entries
+/// that name a Shoot.
+pub struct Local<'a> {
+    /// What is wrong.
+    pub findings: Vec<Own>,
+    /// All entries, as far as they can be read.
+    pub config: Config<'a>,
+    /// Those that name a Shoot other than this one, each once.
+    pub usable: Vec<Entry<'a>>,
+}
+
+/// The field path of an extension's configuration.
+pub fn config_path(extension: &Extension<'_>) -> String {
+    format!("spec.extensions[{}].providerConfig", extension.index)
+}
+
+/// Judges the configuration of an enabled extension in itself, as far as the limits go.
+pub fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
+    let path = config_path(extension);
+    let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
+    if !shoot.has_workers {
+        let finding = lifecycle::no_workers(&path, config.entries.len());
+        findings.extend(finding.map(|finding| Own { about: String::new(), finding }));
+    }
+    let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
+    let (of_entries, usable) = entry::check(&path, name.as_ref(), config.entries.clone());
+    findings.extend(of_entries);
+    Local { findings, config, usable }
+}
+
+/// The most entries that went away whose counterparts are looked for: it is worth a warning each, no more.
+const REMOVED: usize = 100;
+
+/// Judges a Shoot together with those that it lists, as far as its writer touched that. Whoever calls this looks into
+/// the questions of `knowledge` first: findings count only when there are none.
+pub fn remote(
+    subject: &Subject<'_>,
+    settings: &Settings,
+    knowledge: &mut Knowledge<'_>,
+) -> (Vec<Ruled>, Vec<PairState>) {
+    // A new entry may conflict with one that was there before, so then all are looked at.
+    let is_touched = subject.is_touched();
+    let targets: Vec<Option<Target>> = subject
+        .peers
+        .iter()
+        .map(|listed| if is_touched { knowledge.target(&listed.target, subject.name.as_ref()) } else { None })
+        .collect();
+
+    let mut found: Vec<Ruled> = Vec::new();
+    let mut states = Vec::new();
+    for (listed, target) in subject.peers.iter().zip(&targets).filter(|(listed, _)| listed.touch != Touch::Stored) {
+        // Asked for already, where it is not known.
+        let unknown = target::seed_unknown(subject, listed, knowledge);
+        found.extend(unknown.map(|finding| Ruled::by_targets(finding, [])));
+        let Some(target) = target else { continue };
+        states.push(target.pair(subject.name.as_ref()));
+        let pair = target::Pair { subject, listed, target, settings };
+        // Of an entry that was stored before, only what its writer changed can be refused.
+        let (of_target, of_seed) = match listed.touch {
+            Touch::Added => (Severity::Deny, Severity::Deny),
+            Touch::Reseeded => (Severity::Warn, Severity::Deny),
+            Touch::Moved | Touch::Stored => (Severity::Warn, Severity::Warn),
+        };
+        let rests_on = |finding| Ruled::by_targets(finding, [&listed.target]);
+        let say = |rules: &[target::PairRule], most| {
+            rules
+                .iter()
+                .filter_map(|rule| rule(&pair))
+                .map(move |finding| finding.at_most(most))
+                .map(rests_on)
+                .collect::<Vec<_>>()
+        };
+        found.extend(say(&target::SEED_RULES, of_seed));
+        found.extend(say(&target::RULES, of_target));
+        found.extend(say(&networks::RULES, of_target));
+        // This one is about networks that the writer changed.
+        found.extend(networks::breaks_peer(&pair).map(rests_on));
+    }
+    found.extend(graph::peers_overlap(subject, &targets));
+    found.extend(networks::of_subject(subject, &targets, settings));
+    found.extend(networks::seed_nodes(subject, settings, knowledge).map(Ruled::by_seed));
+    found.extend(graph::peer_of_peer(subject, &targets, knowledge));
+    if let Some(name) = &subject.name {
+        for removed in subject.removed.iter().take(REMOVED) {
+            if let Some(Target::Visible(facts)) = knowledge.target(removed, Some(name))
+                && facts.lists(name)
+            {
+                found.push(Ruled::by_targets(lifecycle::left_one_sided(removed), [removed]));
+            }
+        }
+    }
+    (found, states)
+}
+
+impl Ruled {
+    /// A finding that rests on these Shoots.
+    pub(super) fn by_targets<'n>(finding: Finding, targets: impl IntoIterator<Item = &'n ShootName>) -> Self {
+        Self { finding, rests_on: targets.into_iter().cloned().collect(), rests_on_seed: false }
+    }
+
+    /// A finding that rests on the Shoot's own Seed.
+    pub(super) fn by_seed(finding: Finding) -> Self {
+        Self { finding, rests_on: Vec::new(), rests_on_seed: true }
+    }
+}
+
+/// Of findings that say the same, as they are weighed now, only the one that says more.
+pub fn prefer_precise(found: &mut Vec<Ruled>) {
+    // A wrong Seed that does not exist either is said once: which one would be right says more.
+    let precise: Vec<String> = found
+        .iter()
+        .filter(|ruled| ruled.finding.rule == target::SEED_WRONG.name && ruled.finding.severity == Severity::Deny)
+        .map(|ruled| ruled.finding.path.clone())
+        .collect();
+    found.retain(|ruled| ruled.finding.rule != target::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
+    // A network that cannot be has no routes to follow.
+    let is_refused =
+        |ruled: &Ruled| ruled.finding.rule == networks::BREAKS_PEER.name && ruled.finding.severity == Severity::Deny;
+    if found.iter().any(is_refused) {
+        found.retain(|ruled| ruled.finding.rule != networks::PEERS_FOLLOW.name);
+    }
+}

@@ -1,0 +1,51 @@
+//! Shoot peering: two Shoots join their node networks by listing each other in the providerConfig of the extension
+//! `osc-peering-service`.
+//!
+//! ```text
+//! providerConfig ── config::decode ──> entries ── local rules ─────────────┐
+//!                                        │                                 ├──> findings
+//!                     Knowledge ──> Target of each entry ── remote rules ──┘
+//! ```
+//!
+//! What a user may not see must not shape the answer. [`Target`] is where this is decided, once: a hidden Shoot that
+//! does not list us back has no data at all in it, so no rule can let any out.
+
+mod config;
+mod defaulting;
+mod evaluate;
+mod knowledge;
+pub mod rules;
+mod subject;
+mod target;
+
+use crate::net::Cidr;
+
+pub use config::{Config, Entry, Limits, Own};
+pub use defaulting::{Missing, fill, missing};
+pub use evaluate::{Local, Ruled, config_path, local, prefer_precise, remote};
+pub use knowledge::{Knowledge, Seed};
+pub use subject::{Listed, OldSubject, Subject, Touch};
+pub use target::{Consent, PairState, Target};
+
+/// The apiVersion of a peering configuration.
+pub const API_VERSION: &str = "service.peering.extensions.osc.t-systems.com/v1";
+
+/// The kind of a peering configuration.
+pub const KIND: &str = "PeeringConfig";
+
+/// What operators decide about peerings, besides the severity of rules.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// The most entries of one Shoot. It bounds what one request can make us look up.
+    pub max_peers: usize,
+    /// The node networks that Shoots get when nobody chooses one.
+    pub default_node_networks: Vec<Cidr>,
+    /// Whether every Shoot is peered with its Seed too, as in a private deployment.
+    pub is_private_stack: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_peers: 100, default_node_networks: Vec::new(), is_private_stack: false }
+    }
+}

@@ -1,0 +1,148 @@
+//! Conflicts between Shoots that this one joins.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use crate::admission::{Finding, Rule, Severity, Sight};
+use crate::gardener::ShootName;
+use crate::net::{Cidr, overlapping_pairs};
+
+use super::super::{Knowledge, Ruled, Subject, Target, Touch};
+
+/// Two peers overlap each other.
+pub static PEERS_OVERLAP: Rule = Rule {
+    name: "peering/peers-overlap",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "Two Shoots that this one lists have overlapping node networks. It cannot hold two routes for one range.",
+    fix: "Remove one of the two entries.",
+};
+
+/// A peer of a peer overlaps.
+pub static PEER_OF_PEER: Rule = Rule {
+    name: "peering/peer-of-peer",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The new node network overlaps another peer of one of this Shoot's peers: for that peer one of the two becomes ambiguous. Said only where the writer may see both.",
+    fix: "Choose another network, or agree with the owners.",
+};
+
+/// The most pairs that are named: a hundred peers on one network are five thousand pairs, and one cause.
+const PAIRS: usize = 20;
+
+/// The most peers of peers whose visibility is asked for.
+const AROUND: usize = 64;
+
+/// The most entries of the index that are looked at: a landscape in which thousands of peering Shoots share one range
+/// must not make a request slow, and this is a warning only.
+const CANDIDATES: usize = 4_096;
+
+/// Pairs of peers that overlap, at least one of which is new.
+pub(in super::super) fn peers_overlap(subject: &Subject<'_>, targets: &[Option<Target>]) -> Vec<Ruled> {
+    let mut networks: Vec<Cidr> = Vec::new();
+    let mut owners: Vec<usize> = Vec::new();
+    for (i, target) in targets.iter().enumerate() {
+        for cidr in target.iter().flat_map(Target::nodes_for_verdicts) {
+            networks.push(*cidr);
+            owners.push(i);
+        }
+    }
+    let mut pairs: Vec<(usize, usize, Cidr, Cidr)> = overlapping_pairs(&networks)
+        .into_iter()
+        .map(|(a, b)| (owners[a], owners[b], networks[a], networks[b]))
+        .filter(|(a, b, ..)| a != b && [*a, *b].iter().any(|i| subject.peers[*i].touch == Touch::Added))
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup_by_key(|(a, b, ..)| (*a, *b));
+    pairs
+        .into_iter()
+        .take(PAIRS)
+        .map(|(a, b, first, second)| {
+            let (one, other) = (&subject.peers[a], &subject.peers[b]);
+            let sees = |i: usize| targets[i].as_ref().is_some_and(|target| target.visible().is_some());
+            // A network next to the name of a hidden Shoot would be that Shoot's, or nearly so.
+            let message = if sees(a) && sees(b) {
+                format!("node networks {first} of {} and {second} of {} overlap", one.target, other.target)
+            } else {
+                format!("node networks of {} and {} overlap", one.target, other.target)
+            };
+            let finding = PEERS_OVERLAP.finding(&subject.entry_path(&other.entry), message, "remove one of the two");
+            Ruled::by_targets(finding, [&one.target, &other.target])
+        })
+        .collect()
+}
+
+/// Peers of peers that the new node network overlaps, where the user may see both. Who is asked about follows from what
+/// the user sees, never from what overlaps: how long an answer takes tells nothing either.
+pub(in super::super) fn peer_of_peer(
+    subject: &Subject<'_>,
+    targets: &[Option<Target>],
+    knowledge: &mut Knowledge<'_>,
+) -> Vec<Ruled> {
+    let Some(own) = subject.name.as_ref().filter(|_| !subject.is_new() && !subject.fresh_nodes.is_empty()) else {
+        return Vec::new();
+    };
+    let listed: HashSet<&ShootName> = subject.peers.iter().map(|listed| &listed.target).collect();
+    // Peers of peers, and the peer between.
+    let mut around: BTreeMap<&ShootName, &ShootName> = BTreeMap::new();
+    for (peer, target) in subject.peers.iter().zip(targets) {
+        let Some(facts) = target.as_ref().and_then(Target::visible).filter(|facts| facts.lists(own)) else { continue };
+        for other in facts.peers().iter().map(|peer| &peer.target) {
+            if other != own && !listed.contains(other) {
+                around.entry(other).or_insert(&peer.target);
+            }
+        }
+    }
+    let visible: HashMap<&ShootName, &ShootName> =
+        around.into_iter().take(AROUND).filter(|(other, _)| knowledge.sight(other) == Some(&Sight::Visible)).collect();
+    if visible.is_empty() {
+        return Vec::new();
+    }
+
+    let shoots = &knowledge.snapshot().shoots;
+    let mut found: BTreeMap<ShootName, (ShootName, Cidr, Cidr)> = BTreeMap::new();
+    for fresh in &subject.fresh_nodes {
+        let mut looked_at = 0;
+        shoots.peering_nodes().overlapping(*fresh, |cidr, other| {
+            if let Some(between) = visible.get(other)
+                && shoots.get(other).is_some_and(|facts| facts.lists(between))
+            {
+                found.insert(other.clone(), ((*between).clone(), *fresh, cidr));
+            }
+            looked_at += 1;
+            if looked_at < CANDIDATES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+    }
+    found
+        .into_iter()
+        .map(|(other, (between, fresh, cidr))| {
+            let message = format!("{fresh} overlaps {cidr} of {other}, which is a peer of {between} too");
+            let finding = PEER_OF_PEER.finding("spec.networking.nodes", message, "agree with the owners");
+            Ruled::by_targets(finding, [&other, &between])
+        })
+        .collect()
+}
+
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    let path = "spec.extensions[0].providerConfig.shootPeerings[1]";
+    vec![
+        (
+            &PEERS_OVERLAP,
+            PEERS_OVERLAP.finding(
+                path,
+                "node networks 10.5.0.0/24 of garden-shop/orders and 10.5.0.32/27 of garden-crm/leads overlap"
+                    .to_owned(),
+                "remove one of the two",
+            ),
+        ),
+        (
+            &PEER_OF_PEER,
+            PEER_OF_PEER.finding(
+                "spec.networking.nodes",
+                "10.5.0.0/26 overlaps 10.5.0.32/27 of garden-crm/leads, which is a peer of garden-shop/orders too"
+                    .to_owned(),
+                "agree with the owners",
+            ),
+        ),
+    ]
+}

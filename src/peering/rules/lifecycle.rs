@@ -1,0 +1,140 @@
+//! Peerings over a Shoot's life: being switched off, moved, deleted.
+
+use std::fmt::Display;
+
+use crate::admission::{Finding, Rule, Severity};
+use crate::gardener::ShootName;
+
+/// The extension is disabled and still lists peers.
+pub static SWITCHED_OFF: Rule = Rule {
+    name: "peering/switched-off",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The extension is disabled and its configuration still lists peers. They are not connected, and the configuration is not checked.",
+    fix: "Remove the entries, or enable the extension.",
+};
+
+/// The Shoot has no nodes.
+pub static NO_WORKERS: Rule = Rule {
+    name: "peering/workerless",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "The Shoot has no workers, so it has no node network to join with others.",
+    fix: "Remove the entries.",
+};
+
+/// An entry is gone and its counterpart is not.
+pub static LEFT_ONE_SIDED: Rule = Rule {
+    name: "peering/left-one-sided",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "An entry was removed, and the other Shoot still lists this one.",
+    fix: "Have the entry on the other side removed too.",
+};
+
+/// A deletion is announced.
+pub static DELETION_CONFIRMED: Rule = Rule {
+    name: "peering/deletion-confirmed",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The deletion of a Shoot with peers was confirmed. Nobody removes the entries of its peers.",
+    fix: "Remove the entries on both sides before the Shoot is deleted.",
+};
+
+/// A Shoot with peers is deleted.
+pub static DELETED: Rule = Rule {
+    name: "peering/deleted",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "A Shoot with peers is deleted. Its peers keep their entries for it; those that the writer may see are named.",
+    fix: "Remove the entries of its peers.",
+};
+
+/// A Shoot moves to another Seed.
+pub static MIGRATED: Rule = Rule {
+    name: "peering/migrated",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The control plane of the Shoot moves to another Seed: the `seed` of entries that name it becomes stale.",
+    fix: "Correct the entries of its peers.",
+};
+
+/// How many Shoots are named in one message.
+const NAMES: usize = 5;
+
+/// How many peers, in words.
+fn count(peers: usize) -> String {
+    if peers == 1 { "1 peer".to_owned() } else { format!("{peers} peers") }
+}
+
+/// Names, as far as they fit on a line.
+fn names<T: Display>(names: &[T]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(ToString::to_string).collect();
+    match names.len().saturating_sub(NAMES) {
+        0 => shown.join(", "),
+        _ => format!("{}, and others", shown.join(", ")),
+    }
+}
+
+/// The extension at this path is disabled and lists some peers.
+pub fn switched_off(path: &str, peers: usize) -> Option<Finding> {
+    (peers > 0).then(|| {
+        let message = format!("is disabled and still lists {}, not connected", count(peers));
+        SWITCHED_OFF.finding(path, message, "remove them, or enable it")
+    })
+}
+
+/// The Shoot has no workers and lists some peers.
+pub fn no_workers(path: &str, peers: usize) -> Option<Finding> {
+    (peers > 0).then(|| {
+        let path = format!("{path}.shootPeerings");
+        NO_WORKERS.finding(&path, "a Shoot without workers has no node network".to_owned(), "remove the entries")
+    })
+}
+
+/// Whom the Shoot does not list any more, and who lists it.
+pub fn left_one_sided(target: &dyn Display) -> Finding {
+    LEFT_ONE_SIDED.finding(
+        "",
+        format!("{target} still lists this Shoot"),
+        "its entry has no effect any more, have it removed",
+    )
+}
+
+/// The deletion is confirmed.
+pub fn deletion_confirmed(peers: usize) -> Finding {
+    let message = format!("this Shoot still lists {}, and nobody removes entries for it", count(peers));
+    DELETION_CONFIRMED.finding("metadata.annotations", message, "remove them on both sides first")
+}
+
+/// The Shoot is deleted, and these still list it.
+pub fn deleted(peers: usize, listers: &[ShootName]) -> Finding {
+    let message = if listers.is_empty() {
+        format!("this Shoot lists {}, and entries for it stay where they are", count(peers))
+    } else {
+        format!("still listing this Shoot: {}", names(listers))
+    };
+    DELETED.finding("", message, "have them removed")
+}
+
+/// The Shoot moves, and these list it.
+pub fn migrated(old: &str, new: &str, listers: &[ShootName]) -> Option<Finding> {
+    (!listers.is_empty()).then(|| {
+        let message = format!("listing this Shoot with seed {old}: {}", names(listers));
+        MIGRATED.finding("spec.seedName", message, format!("change it to {new} there"))
+    })
+}
+
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    let path = "spec.extensions[0].providerConfig";
+    let listers = [ShootName::new("garden-shop", "orders")];
+    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
+    vec![
+        (&SWITCHED_OFF, example(switched_off("spec.extensions[0]", 2))),
+        (&NO_WORKERS, example(no_workers(path, 1))),
+        (&LEFT_ONE_SIDED, left_one_sided(&listers[0])),
+        (&DELETION_CONFIRMED, deletion_confirmed(2)),
+        (&DELETED, deleted(1, &listers)),
+        (&MIGRATED, example(migrated("eu1-a", "eu1-b", &listers))),
+    ]
+}

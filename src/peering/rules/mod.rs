@@ -1,0 +1,56 @@
+//! The rules of this room, by what they look at: each is one function, beside the words it says.
+
+pub mod entry;
+pub mod graph;
+pub mod lifecycle;
+pub mod networks;
+pub mod shape;
+pub mod target;
+
+use crate::admission::{Finding, Rule};
+
+/// All rules with an example of each, in the order of the documentation.
+pub fn documented() -> Vec<(&'static Rule, Finding)> {
+    [
+        shape::documented(),
+        entry::documented(),
+        target::documented(),
+        networks::documented(),
+        graph::documented(),
+        lifecycle::documented(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// The rules that say that two networks conflict: one switch weighs all of them, for a landscape that has conflicts
+/// stored and wants to introduce denials step by step.
+pub static CONFLICTS: [&Rule; 4] =
+    [&networks::OVERLAP, &networks::IDENTICAL, &networks::BREAKS_PEER, &graph::PEERS_OVERLAP];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_is_of_its_rule_and_every_name_is_unique() {
+        let documented = documented();
+        for (rule, example) in &documented {
+            assert_eq!(rule.name, example.rule);
+            assert!(rule.name.starts_with("peering/"), "{}", rule.name);
+        }
+        let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();
+        assert_eq!(unique.len(), documented.len());
+    }
+
+    /// Warnings are read on one line of a terminal.
+    #[test]
+    fn warnings_are_short() {
+        for (rule, example) in documented() {
+            let line = example.to_string();
+            let line = line.split_once(".providerConfig.").map_or(&*line, |(_, line)| line);
+            assert!(line.chars().count() <= 160, "{}: {} characters: {line}", rule.name, line.chars().count());
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Node networks that cannot be joined, or not yet.
+
+use std::fmt::Display;
+
+use crate::admission::{Finding, Rule, Severity};
+use crate::net::{Cidr, Family};
+
+use super::super::knowledge::Seed;
+use super::super::{Knowledge, Ruled, Settings, Subject, Target, Touch};
+use super::target::{Pair, PairRule};
+
+/// Node networks of both overlap.
+pub static OVERLAP: Rule = Rule {
+    name: "peering/overlap",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network.",
+    fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
+};
+
+/// Node networks of both are the same.
+pub static IDENTICAL: Rule = Rule {
+    name: "peering/identical",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "Both Shoots have the same node network: every address is ambiguous.",
+    fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
+};
+
+/// A new node network overlaps that of a peer.
+pub static BREAKS_PEER: Rule = Rule {
+    name: "peering/breaks-peer",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "The node network is changed to one that overlaps a Shoot which this one lists already: a working peering would break.",
+    fix: "Choose another network, or remove the entry first.",
+};
+
+/// A node network is not known.
+pub static UNKNOWN: Rule = Rule {
+    name: "peering/nodes-unknown",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "One of the two Shoots has no node network yet, because nobody chose one and its infrastructure is not ready. Overlaps cannot be checked.",
+    fix: "Set spec.networking.nodes, so that conflicts are found now.",
+};
+
+/// A node network is the default one.
+pub static DEFAULT_NODES: Rule = Rule {
+    name: "peering/default-nodes",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration). Connections may work in one direction only, and the next Shoot may have the same one.",
+    fix: "Choose a node network of its own for every Shoot that peers.",
+};
+
+/// Peers follow later.
+pub static PEERS_FOLLOW: Rule = Rule {
+    name: "peering/peers-follow",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The node network of a Shoot with peers changes. Its peers have routes to it only after both sides have been reconciled.",
+    fix: "Reconcile the peers afterwards.",
+};
+
+/// The new node network does not contain the old one.
+pub static SHRINKS: Rule = Rule {
+    name: "peering/nodes-shrink",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The new node network does not contain the old one. Networks can be grown, not moved or shrunk; the platform will refuse it.",
+    fix: "Choose a network that contains the old one.",
+};
+
+/// The node network is not asked for any more.
+pub static REMOVED: Rule = Rule {
+    name: "peering/nodes-removed",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "spec.networking.nodes of a Shoot with peers is removed. What its status says still counts.",
+    fix: "Keep the field.",
+};
+
+/// Nodes of one overlap Pods or Services of the other.
+pub static PODS_SERVICES: Rule = Rule {
+    name: "peering/pods-services",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "Node networks of one Shoot overlap Pods or Services of the other. Packets to those nodes never leave the other Shoot.",
+    fix: "Choose node networks that are disjoint from Pods and Services of all peers.",
+};
+
+/// No family in common.
+pub static NO_COMMON_FAMILY: Rule = Rule {
+    name: "peering/no-common-family",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "The nodes of one Shoot have IPv4 addresses only, those of the other IPv6 only.",
+    fix: "Give both a node network of the same family.",
+};
+
+/// The nodes of the Shoot and of its Seed overlap.
+pub static SEED_NODES: Rule = Rule {
+    name: "peering/seed-nodes",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "Only with `peering.privateStack` in the configuration, where every Shoot is peered with its Seed: their node networks overlap.",
+    fix: "Choose a node network that is disjoint from the Seed's.",
+};
+
+/// The rules that look at the networks of one pair.
+pub(in super::super) static RULES: [PairRule; 6] =
+    [overlap, identical, unknown, default_nodes, pods_services, no_common_family];
+
+const NODES: &str = "spec.networking.nodes";
+const DISJOINT: &str = "choose disjoint node networks";
+
+/// The first network of each list that is there twice, or else the first two that overlap.
+fn conflicting(own: &[Cidr], others: &[Cidr]) -> Option<(Cidr, Cidr)> {
+    let pairs = || own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
+    pairs().find(|(own, other)| own == other).or_else(|| pairs().find(|(own, other)| own.overlaps(*other)))
+}
+
+/// The networks of a pair that clash; `None` inside, where the writer may only know that they do.
+type Clash = Option<(Cidr, Cidr)>;
+
+/// Whether these networks of the Shoot clash with those of the target.
+fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
+    match pair.target {
+        Target::Visible(facts) => conflicting(nodes, &facts.networks.nodes).map(Some),
+        Target::Consenting(consent) => consent.overlaps(nodes).then_some(None),
+        Target::Missing | Target::Hidden | Target::Unverified(_) => None,
+    }
+}
+
+/// How a new entry clashes.
+fn added_clash(pair: &Pair<'_>) -> Option<Clash> {
+    (pair.listed.touch == Touch::Added).then(|| clash(pair, &pair.subject.networks.nodes))?
+}
+
+fn overlap(pair: &Pair<'_>) -> Option<Finding> {
+    let name = &pair.listed.target;
+    match added_clash(pair)? {
+        Some((own, other)) if own == other => None,
+        Some((own, other)) => Some(say_overlap(&pair.path(), own, other, name)),
+        None => Some(OVERLAP.finding(&pair.path(), format!("this node network overlaps that of {name}"), DISJOINT)),
+    }
+}
+
+fn identical(pair: &Pair<'_>) -> Option<Finding> {
+    let (own, other) = added_clash(pair)??;
+    (own == other).then(|| say_identical(&pair.path(), own, &pair.listed.target))
+}
+
+/// An entry that was there before clashes only with networks that are new, and only where no old one clashed: moving away
+/// from a stored conflict, or growing within it, is always possible.
+pub(in super::super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
+    let old = pair.subject.old.as_ref().filter(|_| pair.listed.touch != Touch::Added)?;
+    let (fresh, old) = (&pair.subject.fresh_nodes, &old.networks.nodes);
+    let clash = match pair.target {
+        Target::Visible(facts) => {
+            let clashed = |other: &Cidr| old.iter().any(|old| old.overlaps(*other));
+            let others: Vec<Cidr> = facts.networks.nodes.iter().copied().filter(|other| !clashed(other)).collect();
+            Some(conflicting(fresh, &others)?)
+        }
+        Target::Consenting(consent) => consent.overlaps_anew(fresh, old).then_some(None)?,
+        Target::Missing | Target::Hidden | Target::Unverified(_) => return None,
+    };
+    Some(say_breaks_peer(clash, &pair.listed.target))
+}
+
+fn say_identical(path: &str, own: Cidr, name: &dyn Display) -> Finding {
+    IDENTICAL.finding(path, format!("node network {own} is identical to that of {name}"), DISJOINT)
+}
+
+fn say_overlap(path: &str, own: Cidr, other: Cidr, name: &dyn Display) -> Finding {
+    OVERLAP.finding(path, format!("node network {own} overlaps {other} of {name}"), DISJOINT)
+}
+
+fn say_breaks_peer(clash: Clash, name: &dyn Display) -> Finding {
+    let message = match clash {
+        Some((own, other)) if other == own => {
+            format!("{own} is identical to the node network of {name}, which is listed as a peer")
+        }
+        Some((own, other)) => format!("{own} overlaps {other} of {name}, which is listed as a peer"),
+        None => format!("overlaps the node network of {name}, which is listed as a peer"),
+    };
+    BREAKS_PEER.finding(NODES, message, "choose another, or remove the entry first")
+}
+
+fn unknown(pair: &Pair<'_>) -> Option<Finding> {
+    let facts = pair.target.visible()?;
+    (facts.networks.nodes.is_empty() && !facts.is_workerless).then(|| {
+        let message = format!("the node network of {} is not known yet", pair.listed.target);
+        UNKNOWN.finding(&pair.path(), message, "overlaps cannot be checked")
+    })
+}
+
+fn pods_services(pair: &Pair<'_>) -> Option<Finding> {
+    let facts = pair.target.visible()?;
+    let (own, other) = (&pair.subject.networks, &facts.networks);
+    let name = &pair.listed.target;
+    let first = |a: &[Cidr], b: &[Cidr]| a.iter().find_map(|a| b.iter().find(|b| a.overlaps(**b)).map(|b| (*a, *b)));
+    let message = [("Pods", &own.pods), ("Services", &own.services)]
+        .into_iter()
+        .find_map(|(kind, networks)| {
+            let (nodes, captured) = first(&other.nodes, networks)?;
+            Some(format!("nodes {nodes} of {name} overlap {kind} {captured} of this Shoot"))
+        })
+        .or_else(|| {
+            [("Pods", &other.pods), ("Services", &other.services)].into_iter().find_map(|(kind, networks)| {
+                let (nodes, captured) = first(&own.nodes, networks)?;
+                Some(format!("nodes {nodes} of this Shoot overlap {kind} {captured} of {name}"))
+            })
+        })?;
+    Some(PODS_SERVICES.finding(&pair.path(), message, "they cannot reach each other"))
+}
+
+fn no_common_family(pair: &Pair<'_>) -> Option<Finding> {
+    let facts = pair.target.visible()?;
+    let families = |networks: &[Cidr]| {
+        [Family::V4, Family::V6].map(|family| networks.iter().any(|network| network.family() == family))
+    };
+    let (own, other) = (families(&pair.subject.networks.nodes), families(&facts.networks.nodes));
+    let is_known = own.contains(&true) && other.contains(&true);
+    let in_common = own.iter().zip(other).any(|(own, other)| *own && other);
+    (is_known && !in_common).then(|| {
+        let message = format!("nodes of {} have addresses of another IP family", pair.listed.target);
+        NO_COMMON_FAMILY.finding(&pair.path(), message, "give both a node network of the same one")
+    })
+}
+
+/// What there is to say once, not for every entry.
+pub(in super::super) fn of_subject(
+    subject: &Subject<'_>,
+    targets: &[Option<Target>],
+    settings: &Settings,
+) -> Vec<Ruled> {
+    if !subject.is_touched() {
+        return Vec::new();
+    }
+    let findings = [
+        own_unknown(subject),
+        own_default(subject, settings),
+        shrinks(subject),
+        peers_follow(subject),
+        removed(subject, targets),
+    ];
+    findings.into_iter().flatten().map(|finding| Ruled::by_targets(finding, [])).collect()
+}
+
+fn own_unknown(subject: &Subject<'_>) -> Option<Finding> {
+    (subject.networks.nodes.is_empty() && !subject.is_workerless).then(|| {
+        let message = "is not known yet, so overlaps with peers cannot be checked".to_owned();
+        UNKNOWN.finding(NODES, message, "set it to have conflicts found now")
+    })
+}
+
+/// The first of these networks that is in a default one.
+fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<Cidr> {
+    nodes.iter().copied().find(|nodes| settings.default_node_networks.iter().any(|default| default.overlaps(*nodes)))
+}
+
+const ONE_WAY: &str = "routes may work in one direction only";
+
+fn own_default(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
+    let own = in_default(&subject.networks.nodes, settings)?;
+    let finding = DEFAULT_NODES.finding(NODES, format!("{own} is in a default node network"), ONE_WAY);
+    let most = if subject.fresh_nodes.contains(&own) { Severity::Deny } else { Severity::Warn };
+    Some(finding.at_most(most))
+}
+
+fn default_nodes(pair: &Pair<'_>) -> Option<Finding> {
+    let nodes = in_default(&pair.target.visible()?.networks.nodes, pair.settings)?;
+    let message = format!("nodes {nodes} of {} are in a default node network", pair.listed.target);
+    Some(DEFAULT_NODES.finding(&pair.path(), message, ONE_WAY))
+}
+
+/// The node network before and after, where both are set and differ.
+fn changed(subject: &Subject<'_>) -> Option<(Cidr, Cidr)> {
+    let old = subject.old.as_ref()?;
+    old.nodes.zip(old.new_nodes).filter(|(before, after)| before != after)
+}
+
+fn shrinks(subject: &Subject<'_>) -> Option<Finding> {
+    let (before, after) = changed(subject)?;
+    let contains = after.overlaps(before) && after.prefix_len() <= before.prefix_len();
+    (!contains).then(|| {
+        let message = format!("{after} does not contain {before}, which it replaces");
+        SHRINKS.finding(NODES, message, "networks can only grow")
+    })
+}
+
+fn peers_follow(subject: &Subject<'_>) -> Option<Finding> {
+    let old = subject.old.as_ref()?;
+    (old.new_nodes.is_some() && !subject.fresh_nodes.is_empty()).then(|| {
+        let message = "peers have routes to the new network when both sides are reconciled".to_owned();
+        PEERS_FOLLOW.finding(NODES, message, "")
+    })
+}
+
+/// Only where there is a peer on the other side, as far as the writer may know.
+fn removed(subject: &Subject<'_>, targets: &[Option<Target>]) -> Option<Finding> {
+    let old = subject.old.as_ref()?;
+    let before = old.nodes.filter(|_| old.new_nodes.is_none())?;
+    let is_peer = |target: &Target| match target {
+        Target::Visible(facts) => subject.name.as_ref().is_some_and(|name| facts.lists(name)),
+        Target::Consenting(_) => true,
+        Target::Missing | Target::Hidden | Target::Unverified(_) => false,
+    };
+    targets.iter().flatten().any(is_peer).then(|| {
+        let message = format!("{before} is removed although there are peers");
+        REMOVED.finding(NODES, message, "keep it, overlaps are checked with it")
+    })
+}
+
+pub(in super::super) fn seed_nodes(
+    subject: &Subject<'_>,
+    settings: &Settings,
+    knowledge: &mut Knowledge<'_>,
+) -> Option<Finding> {
+    let name = subject.seed.filter(|_| settings.is_private_stack && !subject.fresh_nodes.is_empty())?;
+    let Seed::Found(facts) = knowledge.seed(name) else { return None };
+    let seed = facts.nodes?;
+    // The Seed is a peer of every Shoot, whomever it lists.
+    let own = subject.fresh_nodes.iter().find(|own| own.overlaps(seed))?;
+    let message = format!("{own} overlaps the node network {seed} of Seed {name}");
+    Some(SEED_NODES.finding(NODES, message, "the Shoot is peered with its Seed too, choose another"))
+}
+
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    let path = "spec.extensions[0].providerConfig.shootPeerings[0]";
+    let target: &dyn Display = &"garden-shop/orders";
+    let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
+    let (wide, narrow) = (cidr("10.5.0.0/24"), cidr("10.5.0.32/27"));
+    vec![
+        (&OVERLAP, say_overlap(path, wide, narrow, target)),
+        (&IDENTICAL, say_identical(path, wide, target)),
+        (&BREAKS_PEER, say_breaks_peer(Some((wide, narrow)), target)),
+        (
+            &UNKNOWN,
+            UNKNOWN.finding(
+                path,
+                format!("the node network of {target} is not known yet"),
+                "overlaps cannot be checked",
+            ),
+        ),
+        (
+            &DEFAULT_NODES,
+            DEFAULT_NODES.finding(NODES, "10.250.0.0/16 is in a default node network".to_owned(), ONE_WAY),
+        ),
+        (
+            &PEERS_FOLLOW,
+            PEERS_FOLLOW.finding(
+                NODES,
+                "peers have routes to the new network when both sides are reconciled".to_owned(),
+                "",
+            ),
+        ),
+        (
+            &SHRINKS,
+            SHRINKS.finding(
+                NODES,
+                "10.5.0.0/28 does not contain 10.5.0.0/27, which it replaces".to_owned(),
+                "networks can only grow",
+            ),
+        ),
+        (
+            &REMOVED,
+            REMOVED.finding(
+                NODES,
+                "10.5.0.0/27 is removed although there are peers".to_owned(),
+                "keep it, overlaps are checked with it",
+            ),
+        ),
+        (
+            &PODS_SERVICES,
+            PODS_SERVICES.finding(
+                path,
+                format!("nodes {narrow} of {target} overlap Pods 10.5.0.0/16 of this Shoot"),
+                "they cannot reach each other",
+            ),
+        ),
+        (
+            &NO_COMMON_FAMILY,
+            NO_COMMON_FAMILY.finding(
+                path,
+                format!("nodes of {target} have addresses of another IP family"),
+                "give both a node network of the same one",
+            ),
+        ),
+        (
+            &SEED_NODES,
+            SEED_NODES.finding(
+                NODES,
+                "10.5.0.0/24 overlaps the node network 10.0.0.0/8 of Seed eu1-a".to_owned(),
+                "the Shoot is peered with its Seed too, choose another",
+            ),
+        ),
+    ]
+}

@@ -1,0 +1,127 @@
+//! The shape of a providerConfig.
+
+use crate::admission::{Finding, Rule, Severity};
+use crate::gardener::excerpt;
+
+use super::super::{API_VERSION, KIND};
+
+/// No providerConfig.
+pub static NO_CONFIG: Rule = Rule {
+    name: "peering/no-config",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "The extension is enabled without a providerConfig, so the Shoot has no peers.",
+    fix: "Add a PeeringConfig, or remove the extension.",
+};
+
+/// Something has another type than it should.
+pub static MALFORMED: Rule = Rule {
+    name: "peering/malformed",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "A part of the providerConfig is not what it should be: an object, a list or a text.",
+    fix: "Correct the named field.",
+};
+
+/// Another apiVersion.
+pub static VERSION: Rule = Rule {
+    name: "peering/api-version",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "The apiVersion of the providerConfig is missing or unknown.",
+    fix: "Write the apiVersion that the message names.",
+};
+
+/// Another kind.
+pub static OTHER_KIND: Rule = Rule {
+    name: "peering/kind",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "The kind of the providerConfig is missing or not PeeringConfig.",
+    fix: "Write `kind: PeeringConfig`.",
+};
+
+/// A field that a `PeeringConfig` does not have.
+pub static UNKNOWN_FIELD: Rule = Rule {
+    name: "peering/unknown-field",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "A field is unknown: most often it is misspelt, and what it says would silently have no effect.",
+    fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
+};
+
+/// A field that is there twice.
+pub static DUPLICATE_FIELD: Rule = Rule {
+    name: "peering/duplicate-field",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "A field is there twice, and nobody can tell which one counts.",
+    fix: "Remove one of them.",
+};
+
+/// More entries than are looked at.
+pub static TOO_MANY: Rule = Rule {
+    name: "peering/too-many",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "There are more entries than `peering.maxPeers` of the configuration permits. Those beyond it are not checked.",
+    fix: "Remove entries, or have the limit raised.",
+};
+
+pub(in super::super) fn no_config(path: &str) -> Finding {
+    NO_CONFIG.finding(path, "is missing, so this Shoot has no peers".to_owned(), "add a PeeringConfig")
+}
+
+pub(in super::super) fn malformed(path: &str, value: &str, expected: &str) -> Finding {
+    MALFORMED.finding(path, format!("{} is not {expected}", excerpt(value)), format!("write {expected}"))
+}
+
+pub(in super::super) fn api_version(path: &str, version: &str) -> Option<Finding> {
+    (version != API_VERSION)
+        .then(|| VERSION.finding(&format!("{path}.apiVersion"), is_not(version), format!("write `{API_VERSION}`")))
+}
+
+pub(in super::super) fn kind(path: &str, kind: &str) -> Option<Finding> {
+    (kind != KIND).then(|| OTHER_KIND.finding(&format!("{path}.kind"), is_not(kind), format!("write `{KIND}`")))
+}
+
+fn is_not(value: &str) -> String {
+    if value.is_empty() { "is missing".to_owned() } else { format!("{:?} is not supported", excerpt(value)) }
+}
+
+pub(in super::super) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
+    let field = excerpt(field);
+    // `seedName` and `shootPeering` begin or end like what was meant; for the rest similarity decides.
+    let lower = field.to_lowercase();
+    let distance = |name: &str| strsim::jaro_winkler(&lower, &name.to_lowercase());
+    let meant = known.iter().copied().max_by(|a, b| distance(a).total_cmp(&distance(b)));
+    let help = match meant.filter(|name| distance(name) > 0.75) {
+        Some(name) => format!("write `{name}` if that is meant, or remove it"),
+        None => format!("remove it, known are {}", known.join(", ")),
+    };
+    UNKNOWN_FIELD.finding(&format!("{path}.{field}"), "is an unknown field".to_owned(), help)
+}
+
+pub(in super::super) fn duplicate_field(path: &str, field: &str) -> Finding {
+    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is there twice".to_owned(), "remove one of them")
+}
+
+pub(in super::super) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
+    (count > most)
+        .then(|| TOO_MANY.finding(path, format!("has {count} entries, at most {most} are permitted"), "remove some"))
+}
+
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    let path = "spec.extensions[0].providerConfig";
+    let entry = &format!("{path}.shootPeerings[0]");
+    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
+    vec![
+        (&NO_CONFIG, no_config(path)),
+        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a text")),
+        (&VERSION, example(api_version(path, "v1"))),
+        (&OTHER_KIND, example(kind(path, "Peering"))),
+        (&UNKNOWN_FIELD, unknown_field(entry, "seedName", &["name", "namespace", "seed"])),
+        (&DUPLICATE_FIELD, duplicate_field(entry, "name")),
+        (&TOO_MANY, example(too_many(&format!("{path}.shootPeerings"), 250, 100))),
+    ]
+}

@@ -1,0 +1,285 @@
+//! Objects of an API server as we keep them: what is not needed is skipped while it is decoded, and never held.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::gardener::seed::SeedSpec;
+use crate::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use crate::landscape::{ClusterRecord, Snapshot};
+
+/// What a watch needs to know of a kind of objects.
+pub trait Watched:
+    kube::Resource<DynamicType = ()> + de::DeserializeOwned + Clone + std::fmt::Debug + Send + 'static
+{
+    /// What is kept of an object: its name and what is known of it.
+    type Item: Send;
+
+    /// What is kept of this object.
+    fn into_item(self) -> Self::Item;
+
+    /// Replaces all objects of this kind.
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>);
+
+    /// Adds or replaces one.
+    fn put(snapshot: &mut Snapshot, item: Self::Item);
+
+    /// Forgets one.
+    fn remove(snapshot: &mut Snapshot, item: Self::Item);
+}
+
+/// The metadata that a watch and we read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMetadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl From<WireMetadata> for ObjectMeta {
+    fn from(wire: WireMetadata) -> Self {
+        let WireMetadata { name, namespace, resource_version } = wire;
+        Self { name, namespace, resource_version, ..Self::default() }
+    }
+}
+
+macro_rules! resource {
+    ($object:ty, $scope:ty, $kind:literal, $plural:literal, $group:literal, $version:literal) => {
+        impl kube::Resource for $object {
+            type DynamicType = ();
+            type Scope = $scope;
+
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                $kind.into()
+            }
+
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                $group.into()
+            }
+
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                $version.into()
+            }
+
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+/// A `Cluster`.
+#[derive(Clone, Debug)]
+pub struct ClusterObject {
+    metadata: ObjectMeta,
+    /// Its facts, or why they cannot be used.
+    pub record: ClusterRecord,
+}
+
+resource!(
+    ClusterObject,
+    k8s_openapi::ClusterResourceScope,
+    "Cluster",
+    "clusters",
+    "extensions.gardener.cloud",
+    "v1alpha1"
+);
+
+impl<'de> Deserialize<'de> for ClusterObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            metadata: WireMetadata,
+            spec: Option<Box<RawValue>>,
+        }
+
+        let wire = Wire::deserialize(deserializer)?;
+        // A Cluster that cannot be used is kept with its reason: one bad object must not stop the whole list.
+        let record = ClusterFacts::parse(wire.spec.as_deref().map_or("{}", RawValue::get));
+        Ok(Self { metadata: wire.metadata.into(), record })
+    }
+}
+
+impl Watched for ClusterObject {
+    type Item = (Arc<str>, ClusterRecord);
+
+    fn into_item(self) -> Self::Item {
+        (self.metadata.name.unwrap_or_default().into(), self.record)
+    }
+
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
+        snapshot.replace_clusters(items);
+    }
+
+    fn put(snapshot: &mut Snapshot, (name, record): Self::Item) {
+        snapshot.put_cluster(&name, record);
+    }
+
+    fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
+        snapshot.remove_cluster(&name);
+    }
+}
+
+/// A `Shoot`.
+#[derive(Clone, Debug)]
+pub struct ShootObject {
+    metadata: ObjectMeta,
+    /// What is kept of it.
+    pub facts: ShootFacts,
+}
+
+resource!(ShootObject, k8s_openapi::NamespaceResourceScope, "Shoot", "shoots", "core.gardener.cloud", "v1beta1");
+
+impl<'de> Deserialize<'de> for ShootObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let shoot = Shoot::read(text.get()).map_err(de::Error::custom)?;
+        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
+        Ok(Self { facts: ShootFacts::of(&shoot), metadata: version.metadata.into() })
+    }
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    metadata: WireMetadata,
+}
+
+impl Watched for ShootObject {
+    type Item = (ShootName, ShootFacts);
+
+    fn into_item(self) -> Self::Item {
+        let (namespace, name) = (self.metadata.namespace.unwrap_or_default(), self.metadata.name.unwrap_or_default());
+        (ShootName::new(&namespace, &name), self.facts)
+    }
+
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
+        snapshot.shoots.replace(items);
+    }
+
+    fn put(snapshot: &mut Snapshot, (name, facts): Self::Item) {
+        snapshot.shoots.put(&name, facts);
+    }
+
+    fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
+        snapshot.shoots.remove(&name);
+    }
+}
+
+/// A `Seed`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "WireSeed")]
+pub struct SeedObject {
+    metadata: ObjectMeta,
+    /// What is kept of it.
+    pub facts: SeedFacts,
+}
+
+#[derive(Deserialize)]
+struct WireSeed {
+    metadata: WireMetadata,
+    #[serde(default)]
+    spec: SeedSpec,
+}
+
+impl From<WireSeed> for SeedObject {
+    fn from(wire: WireSeed) -> Self {
+        Self { facts: SeedFacts::of(&wire.spec), metadata: wire.metadata.into() }
+    }
+}
+
+resource!(SeedObject, k8s_openapi::ClusterResourceScope, "Seed", "seeds", "core.gardener.cloud", "v1beta1");
+
+impl Watched for SeedObject {
+    type Item = (Arc<str>, SeedFacts);
+
+    fn into_item(self) -> Self::Item {
+        (self.metadata.name.unwrap_or_default().into(), self.facts)
+    }
+
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
+        snapshot.replace_seeds(items);
+    }
+
+    fn put(snapshot: &mut Snapshot, (name, facts): Self::Item) {
+        snapshot.put_seed(&name, facts);
+    }
+
+    fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
+        snapshot.remove_seed(&name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::WatchEvent;
+    use kube::core::ObjectList;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn cluster(name: &str, nodes: &Value) -> Value {
+        json!({
+            "apiVersion": "extensions.gardener.cloud/v1alpha1",
+            "kind": "Cluster",
+            "metadata": {"name": name, "resourceVersion": "7", "managedFields": [{"manager": "gardenlet"}]},
+            "spec": {
+                "cloudProfile": {},
+                "seed": {"spec": {"networks": {"pods": "10.0.0.0/8"}}},
+                "shoot": {"spec": {"networking": {"nodes": nodes}}},
+            },
+        })
+    }
+
+    fn event<T: Watched>(object: &Value) -> T {
+        let event = format!(r#"{{"type":"ADDED","object":{object}}}"#);
+        match serde_json::from_str::<WatchEvent<T>>(&event).unwrap() {
+            WatchEvent::Added(object) => object,
+            _ => panic!("not an addition"),
+        }
+    }
+
+    /// kube reads lists and events through its own types; ours has raw JSON inside, which not every wrapper supports.
+    #[test]
+    fn are_read_from_lists_and_events() {
+        let list = json!({
+            "apiVersion": "extensions.gardener.cloud/v1alpha1",
+            "kind": "ClusterList",
+            "metadata": {"resourceVersion": "9"},
+            "items": [cluster("a", &json!("10.250.0.0/16")), cluster("b", &json!(5)), {"metadata": {"name": "c"}}],
+        });
+        let list: ObjectList<ClusterObject> = serde_json::from_str(&list.to_string()).unwrap();
+        let good: Vec<bool> = list.items.iter().map(|object| object.record.is_ok()).collect();
+        assert_eq!(good, [true, false, false], "a bad object keeps its place and its reason");
+        let object: ClusterObject = event(&cluster("a", &json!("10.250.0.0/16")));
+        assert_eq!(object.metadata.resource_version.as_deref(), Some("7"));
+        assert!(object.metadata.managed_fields.is_none());
+
+        let shoot = json!({
+            "kind": "Shoot",
+            "metadata": {"namespace": "garden-shop", "name": "orders", "resourceVersion": "8"},
+            "spec": {"seedName": "eu1-a", "provider": {"workers": [{}]}, "networking": {"nodes": "10.5.0.0/27"}},
+        });
+        let list = json!({"metadata": {"resourceVersion": "9"}, "items": [shoot]});
+        let list: ObjectList<ShootObject> = serde_json::from_str(&list.to_string()).unwrap();
+        let object: ShootObject = event(&shoot);
+        assert_eq!(list.items[0].facts, object.facts);
+        assert_eq!(object.metadata.resource_version.as_deref(), Some("8"));
+        let (name, facts) = object.into_item();
+        assert_eq!((name.to_string().as_str(), facts.seed.as_deref()), ("garden-shop/orders", Some("eu1-a")));
+
+        let seed = json!({"metadata": {"name": "eu1-a"}, "spec": {"networks": {"pods": "10.0.0.0/11", "nodes": "x"}}});
+        let (name, facts) = event::<SeedObject>(&seed).into_item();
+        assert_eq!((&*name, facts.pods.unwrap().to_string(), facts.nodes), ("eu1-a", "10.0.0.0/11".to_owned(), None));
+    }
+}
