@@ -78,7 +78,7 @@ pub(super) fn decode<'a>(text: Option<&'a str>, path: &str, limits: Limits) -> (
             decoder.report(|_| Some(shape::no_config(path)));
             Config::default()
         }
-        Some(text) => decoder.config(text),
+        Some(text) => decoder.config(text.trim_start()),
     };
     (config, decoder.findings)
 }
@@ -239,6 +239,14 @@ mod tests {
             prop_assert!(config.entries.len() <= LIMITS.entries);
             prop_assert!(findings.len() <= LIMITS.findings + 1, "and that there are too many");
             prop_assert!(!findings.is_empty(), "it has no apiVersion");
+        }
+    }
+
+    #[test]
+    fn blanks_before_a_configuration_do_not_hide_what_it_lacks() {
+        for text in ["{}", " {}", "\n\t{}"] {
+            let (_, findings) = decode(Some(text), "p", LIMITS);
+            assert_eq!(findings.len(), 2, "{text:?}: no apiVersion and no kind: {findings:?}");
         }
     }
 
