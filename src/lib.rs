@@ -10,6 +10,9 @@
 //! **Shoot peering.** Two Shoots join their node networks by listing each other. Whoever applies a Shoot is told what
 //! cannot work, as far as they may know it: see [`peering`] for how that is kept, and `docs/rules.md` for all rules.
 //!
+//! **Overlay switch.** Calico may give up its overlay only when every node has its route. The change is held in admission
+//! of the Seed's `Network` ([`overlay`], [`handlers`]), and let through by a controller ([`controllers`]).
+//!
 //! # The life of a review
 //!
 //! ```text
@@ -32,7 +35,7 @@
 //! |---|---|---|
 //! | 6 | [`cli`], `main` | arguments, logging, exit codes |
 //! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
-//! | 4 | [`sources`] | what feeds the landscape, live reads |
+//! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
@@ -40,6 +43,7 @@
 
 pub mod admission;
 pub mod cli;
+pub mod controllers;
 pub mod gardener;
 pub mod handlers;
 pub mod landscape;

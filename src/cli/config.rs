@@ -1,5 +1,7 @@
 //! The configuration file: `kind: NetworkGuardConfiguration`.
 
+mod overlay;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::admission::{Policy, Rule, Severity};
+use crate::controllers::overlay::OverlaySettings;
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
@@ -18,6 +21,8 @@ use crate::{overlap, peering};
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
     pub overlap: overlap::Settings,
+    /// Switches of the overlay that are held.
+    pub overlay: OverlaySettings,
     /// What is said about Shoots in the garden.
     pub shoots: ShootSettings,
     /// Limits of the server.
@@ -62,6 +67,8 @@ struct File {
     kind: String,
     #[serde(default)]
     overlap: Overlap,
+    #[serde(default)]
+    overlay: overlay::Overlay,
     #[serde(default)]
     peering: Peering,
     #[serde(default)]
@@ -155,6 +162,7 @@ impl Configuration {
         }
         let configuration = Self {
             overlap: file.overlap.envoy.settings()?,
+            overlay: file.overlay.settings()?,
             shoots: ShootSettings { policy: policy(&file.peering, &file.rules)?, peering: file.peering.settings()? },
             limits: file.server.limits(),
             stop: file.server.stop(),
@@ -386,6 +394,8 @@ mod tests {
             "overlap:\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
              memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
              idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
+             overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
+             guardRollout: false, fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y}\n\
              peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], privateStack: true, conflicts: warn}\n\
              rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
              server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
@@ -416,6 +426,17 @@ mod tests {
             ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
             ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
             ("server: [", "the configuration is wrong"),
+            (
+                "overlay: {providers: [aws, 'a b']}",
+                "overlay.providers[1]: \"a b\": is not the type of an infrastructure",
+            ),
+            ("overlay: {pollSeconds: 0}", "overlay.pollSeconds: 0: must be from 1 to 600"),
+            ("overlay: {windowSeconds: 0}", "overlay.windowSeconds: 0: must be from 1 to 86400"),
+            ("overlay: {notReadyMinutes: 0}", "overlay.notReadyMinutes: 0: must be from 1"),
+            ("overlay: {warnAfterMinutes: 0}", "overlay.warnAfterMinutes: 0: must be from 1"),
+            ("overlay: {fallback: admin}", "admin"),
+            ("overlay: {shootServer: 'http://x'}", "overlay.shootServer: \"http://x\": is not an address"),
+            ("overlay: {leaseNamespace: A}", "overlay.leaseNamespace: \"A\": is not the name of a namespace"),
             ("peering: {maxPeers: 0}", "peering.maxPeers: 0: must be from 1 to 1000"),
             (
                 "peering: {defaultNodeNetworks: [10.0.0.0/8, x]}",

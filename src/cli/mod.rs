@@ -3,11 +3,14 @@
 mod certs;
 mod check;
 mod config;
+mod overlay;
 mod serve;
 mod webhooks;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 pub use config::{ConfigError, Configuration};
@@ -36,6 +39,9 @@ enum Command {
     ///
     /// Exit code 1 when one of them would be refused.
     Check(check::Check),
+    /// Look at switches from Calico's overlay to native routing that a Seed holds
+    #[command(subcommand)]
+    Overlay(overlay::Overlay),
     /// Make certificates for development
     #[command(subcommand)]
     Certs(certs::Certs),
@@ -52,12 +58,25 @@ impl Args {
         match self.command {
             Command::Check(check) => return check.run(),
             Command::Serve(serve) => serve.run()?,
+            Command::Overlay(overlay) => overlay.run()?,
             Command::Certs(certs) => certs.run()?,
             Command::Webhooks(webhooks) => webhooks.run()?,
             Command::Rules => print(&crate::handlers::rules_markdown()),
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// How to talk to an API server: as a kubeconfig says, or as is usual where this runs.
+async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
+    let Some(path) = kubeconfig else {
+        return kube::Config::infer().await.context("no way to an API server; give one with --kubeconfig");
+    };
+    let kubeconfig = kube::config::Kubeconfig::read_from(path)
+        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
+    kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+        .await
+        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))
 }
 
 /// Writes to standard output. A reader that went away, such as `head`, is no failure.

@@ -14,21 +14,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
-use super::{Configuration, certs};
+use super::{Configuration, certs, client_config};
 use crate::admission::Handler;
+use crate::controllers::overlay::{self, Board, OverlaySettings};
 use crate::handlers::{
-    ADVISE_SHOOT_PATH, AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
-    VALIDATE_SHOOT_PATH, ValidateShoot,
+    ADVISE_SHOOT_PATH, AdviseShoot, HoldNetwork, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
+    NETWORK_PATH, VALIDATE_SHOOT_PATH, ValidateShoot,
 };
 use crate::server::{Addresses, Metrics, Parts, Server, Stop, StopSettings, TlsFiles};
 use crate::sources::live::{LiveReads, Reader};
-use crate::sources::objects::{ClusterObject, SeedObject, ShootObject, Watched};
+use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
 use crate::sources::{Feed, Landscape, files, watch};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {
-    /// The webhooks of a Seed, which watch its Clusters
-    Seed(Remote),
+    /// The webhooks of a Seed, which watch its Clusters, and the controller of held overlay switches
+    Seed(Seed),
     /// The webhooks of the virtual garden, which watch its Shoots and Seeds
     Garden(Remote),
     /// All webhooks on a folder of manifests: no Kubernetes needed, for trying out, tests and demos
@@ -43,6 +44,16 @@ pub(super) struct Remote {
     /// names, then the Pod's own service account, then ~/.kube/config
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Seed {
+    #[command(flatten)]
+    remote: Remote,
+    /// The namespace of the Lease by which one replica looks after held switches of the overlay; without it the
+    /// configuration's `overlay.leaseNamespace`
+    #[arg(long, value_name = "NAMESPACE", env = "NETWORK_GUARD_LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +107,8 @@ struct Ready {
     live: LiveReads,
     sources: JoinSet<anyhow::Result<()>>,
     handlers: Vec<Arc<dyn Handler>>,
+    /// Whose Networks the controller looks after.
+    controller: Option<kube::Config>,
     tls: TlsFiles,
     stop: StopSettings,
 }
@@ -103,18 +116,22 @@ struct Ready {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let common = match &self {
-            Self::Seed(remote) | Self::Garden(remote) => &remote.common,
+            Self::Seed(seed) => &seed.remote.common,
+            Self::Garden(remote) => &remote.common,
             Self::All(all) => &all.common,
         };
         log(&common.log_level, common.log_format)?;
-        let configuration = match &common.config {
+        let mut configuration = match &common.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
         };
+        if let Self::Seed(Seed { lease_namespace: Some(namespace), .. }) = &self {
+            configuration.overlay.lease_namespace.clone_from(namespace);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let result = runtime.block_on(async move {
             match self {
-                Self::Seed(remote) => remote.serve(configuration, Role::Seed).await,
+                Self::Seed(seed) => seed.remote.serve(configuration, Role::Seed).await,
                 Self::Garden(remote) => remote.serve(configuration, Role::Garden).await,
                 Self::All(all) => all.serve(configuration).await,
             }
@@ -135,7 +152,10 @@ enum Role {
 impl Role {
     fn handlers(self, configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
         match self {
-            Self::Seed => vec![Arc::new(KubeApiserver::new(&configuration.overlap))],
+            Self::Seed => vec![
+                Arc::new(KubeApiserver::new(&configuration.overlap)),
+                Arc::new(HoldNetwork::new(&configuration.overlay.switches.hold)),
+            ],
             Self::Garden => vec![
                 Arc::new(MutateShoot::new(&configuration.shoots)),
                 Arc::new(ValidateShoot::new(&configuration.shoots)),
@@ -163,36 +183,27 @@ impl Remote {
         let mut sources = JoinSet::new();
         let landscape = match role {
             Role::Seed => {
-                let landscape = Arc::new(Landscape::new(1));
-                sources.spawn(watched::<ClusterObject>(config, landscape.feed(0)));
+                let landscape = Arc::new(Landscape::new(2));
+                sources.spawn(watched::<ClusterObject>(config.clone(), landscape.feed(0)));
+                sources.spawn(watched::<NetworkObject>(config.clone(), landscape.feed(1)));
                 landscape
             }
             Role::Garden => {
                 let landscape = Arc::new(Landscape::new(2));
                 sources.spawn(watched::<SeedObject>(config.clone(), landscape.feed(0)));
-                sources.spawn(watched::<ShootObject>(config, landscape.feed(1)));
+                sources.spawn(watched::<ShootObject>(config.clone(), landscape.feed(1)));
                 landscape
             }
         };
         let handlers = role.handlers(&configuration);
-        let ready = Ready { landscape, live, sources, handlers, tls, stop: configuration.stop.clone() };
+        let controller = (role == Role::Seed).then_some(config);
+        let ready = Ready { landscape, live, sources, handlers, controller, tls, stop: configuration.stop.clone() };
         serve(common, configuration, ready, |_| ()).await
     }
 }
 
 async fn watched<T: Watched>(config: kube::Config, feed: Feed) -> anyhow::Result<()> {
     watch::follow::<T>(config, feed).await.with_context(|| format!("cannot watch {}", T::plural(&())))
-}
-
-async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
-    let Some(path) = kubeconfig else {
-        return kube::Config::infer().await.context("no way to an API server; give one with --kubeconfig");
-    };
-    let kubeconfig = kube::config::Kubeconfig::read_from(path)
-        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
-    kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))
 }
 
 impl All {
@@ -222,7 +233,7 @@ impl All {
         let stop = StopSettings { propagation_delay: Duration::ZERO, ..configuration.stop.clone() };
         let live = LiveReads::Folder(Arc::clone(&landscape));
         let handlers = [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
-        let ready = Ready { landscape, live, sources, handlers, tls, stop };
+        let ready = Ready { landscape, live, sources, handlers, controller: None, tls, stop };
         serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
     }
 }
@@ -241,10 +252,18 @@ async fn serve(
     ready: Ready,
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
-    let Ready { landscape, live, mut sources, handlers, tls, stop: stop_settings } = ready;
-    let metrics = Arc::new(Metrics::default());
+    let Ready { landscape, live, mut sources, handlers, controller, tls, stop: stop_settings } = ready;
+    let board = Arc::new(Board::default());
+    let metrics = match controller {
+        Some(_) => Arc::new(Metrics::default().with_board(&board)),
+        None => Arc::default(),
+    };
     let tls = Parts::load_tls(tls, &metrics)?;
     let stop = Stop::default();
+    let controller = controller.map(|config| {
+        let settings = configuration.overlay.clone();
+        Controller::start(config, Arc::clone(&landscape), settings, board, &stop)
+    });
     let parts = Parts { handlers, landscape, live, tls, limits: configuration.limits, metrics, stop: stop.clone() };
     let addresses = Addresses {
         webhooks: common.bind_address,
@@ -263,8 +282,20 @@ async fn serve(
     greet(addresses);
 
     let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
+    let (thread, ended) = match controller {
+        Some(Controller { ended, thread }) => (Some(thread), futures::future::Either::Left(ended)),
+        None => (None, futures::future::Either::Right(std::future::pending())),
+    };
     tokio::select! {
-        () = server.run() => stopping.await?,
+        () = server.run() => {
+            let stopped = stopping.await?;
+            // It was told to stop at the beginning of that, and gives its Lease away.
+            if let Some(thread) = thread {
+                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+            }
+            stopped
+        }
+        _ = ended => bail!("the controller of overlay switches ended"),
         // A server whose landscape does not follow reality any more must not go on.
         ended = sources.join_next() => match ended {
             None | Some(Ok(Ok(()))) => bail!("a source of the landscape ended"),
@@ -272,6 +303,54 @@ async fn serve(
             Some(Err(error)) => Err(anyhow!(error).context("a source of the landscape died")),
         },
     }
+}
+
+/// The controller of overlay switches, on a thread of its own: whatever the API servers of many Shoots send, it does not
+/// take the time of a webhook.
+struct Controller {
+    thread: std::thread::JoinHandle<()>,
+    /// Ends when the thread does, unless it was told to.
+    ended: tokio::sync::oneshot::Receiver<std::convert::Infallible>,
+}
+
+impl Controller {
+    fn start(
+        config: kube::Config,
+        landscape: Arc<Landscape>,
+        settings: OverlaySettings,
+        board: Arc<Board>,
+        stop: &Stop,
+    ) -> Self {
+        let (alive, ended) = tokio::sync::oneshot::channel();
+        let token = stop.token();
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let result: anyhow::Result<()> = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+                runtime.block_on(async {
+                    let client = kube::Client::try_from(config)?;
+                    overlay::run(client, landscape, settings, board, identity(), token.clone()).await;
+                    Ok(())
+                })
+            });
+            if let Err(error) = result {
+                tracing::error!(error = format!("{error:#}"), "the controller of overlay switches cannot run");
+            }
+            if token.is_cancelled() {
+                // Ended as it was told to: nobody needs to hear of it.
+                std::mem::forget(alive);
+            }
+        };
+        let thread =
+            std::thread::Builder::new().name("overlay".to_owned()).spawn(work).expect("a thread can be started");
+        Self { thread, ended }
+    }
+}
+
+/// Who this replica is among all: the name of its Pod, and a number that no other process of that name has.
+fn identity() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let number = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
+    format!("{}-{number:016x}", name.trim())
 }
 
 /// The first signal starts the graceful stop, a second one ends the process at once.
@@ -344,6 +423,7 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
     let mut text = format!(
         "network-guard is listening\n\
          \x20 webhooks  https://localhost:{port}{KUBE_APISERVER_PATH}\n\
+         \x20           https://localhost:{port}{NETWORK_PATH}\n\
          \x20           https://localhost:{port}{MUTATE_SHOOT_PATH}\n\
          \x20           https://localhost:{port}{VALIDATE_SHOOT_PATH}\n\
          \x20           https://localhost:{port}{ADVISE_SHOOT_PATH}\n\

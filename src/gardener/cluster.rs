@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::SwitchFacts;
 use crate::net::{Cidr, NetworkKind};
 
 /// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
@@ -17,6 +18,8 @@ pub struct ClusterFacts {
     pub shoot_networks: Box<[ShootNetwork]>,
     /// The VPN that the Shoot's specification asks for.
     pub expected_vpn: ExpectedVpn,
+    /// What a switch of Calico's overlay depends on; `None` for a Shoot without workers.
+    pub switch: Option<Box<SwitchFacts>>,
 }
 
 /// One network of a Shoot.
@@ -141,8 +144,8 @@ struct StatusNetworking {
 
 impl ClusterFacts {
     /// Reads the JSON text of a Cluster's `spec`; all fields that cannot be used are reported at once.
-    pub fn parse(spec: &str) -> Result<Self, Vec<FieldError>> {
-        let spec: ClusterSpec = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(spec))
+    pub fn parse(text: &str) -> Result<Self, Vec<FieldError>> {
+        let spec: ClusterSpec = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
             .map_err(|error| {
                 let path = match error.path().to_string().as_str() {
                     "." => "spec".to_owned(),
@@ -154,10 +157,10 @@ impl ClusterFacts {
                     problem: super::excerpt(&error.into_inner().to_string()),
                 }]
             })?;
-        Self::from_spec(spec)
+        Ok(Self { switch: SwitchFacts::parse(text).map(Box::new), ..Self::from_spec(spec)? })
     }
 
-    /// Reads a `spec` that came in another format.
+    /// Reads a `spec` that came in another format, all but what a switch of the overlay depends on.
     pub fn from_spec(spec: ClusterSpec) -> Result<Self, Vec<FieldError>> {
         let Some(shoot) = spec.shoot else {
             return Err(vec![FieldError::missing("spec.shoot")]);
@@ -186,7 +189,7 @@ impl ClusterFacts {
             }
         }
 
-        if errors.is_empty() { Ok(Self { seed_pods, shoot_networks, expected_vpn }) } else { Err(errors) }
+        if errors.is_empty() { Ok(Self { seed_pods, shoot_networks, expected_vpn, switch: None }) } else { Err(errors) }
     }
 }
 

@@ -1,11 +1,13 @@
 //! One file a webhook: which rules it calls, which verdict they make.
 
 mod kube_apiserver;
+mod network;
 mod shoot;
 
 use std::fmt::Write as _;
 
 pub use kube_apiserver::{KUBE_APISERVER_PATH, KubeApiserver};
+pub use network::{HoldNetwork, NETWORK_PATH};
 pub use shoot::{
     ADVISE_SHOOT_PATH, AdviseShoot, MUTATE_SHOOT_PATH, MutateShoot, ShootSettings, VALIDATE_SHOOT_PATH, ValidateShoot,
 };
@@ -17,7 +19,8 @@ use crate::{networks, overlap, overlay, peering};
 pub fn rules() -> Vec<(&'static Rule, Finding)> {
     let overlap = overlap::rules::RULES.into_iter().zip(overlap::rules::examples());
     let garden = [peering::rules::documented(), networks::rules::documented(), overlay::rules::documented()];
-    overlap.chain(garden.into_iter().flatten()).collect()
+    let seed = overlay::seed_rules::RULES.into_iter().zip(overlay::seed_rules::examples());
+    overlap.chain(garden.into_iter().flatten()).chain(seed).collect()
 }
 
 /// The documentation of all rules, as Markdown: `docs/rules.md`.

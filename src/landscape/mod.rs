@@ -13,16 +13,27 @@ pub use access::{Access, Grant, Subject};
 pub use census::Census;
 pub use shoots::Shoots;
 
+use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::{ClusterFacts, FieldError, SeedFacts};
 
 /// What is known of one Cluster: its facts, or why they cannot be used.
 pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
+
+/// A Network: its namespace, which is that of the Shoot's control plane, and its name, which is the Shoot's.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NetworkName {
+    /// `metadata.namespace`.
+    pub namespace: Arc<str>,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
 
 /// The landscape at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     clusters: imbl::HashMap<Arc<str>, Arc<ClusterRecord>>,
     seeds: imbl::HashMap<Arc<str>, SeedFacts>,
+    switches: imbl::HashMap<NetworkName, Arc<SwitchingNetwork>>,
     /// All Shoots, and who lists whom.
     pub shoots: Shoots,
     /// Who may see which Shoots, where there is no API server to ask.
@@ -71,6 +82,29 @@ impl Snapshot {
         self.clusters = clusters.into_iter().map(|(name, record)| (name, Arc::new(record))).collect();
     }
 
+    /// The Network of this name, when it has a switch of the overlay.
+    pub fn switch(&self, name: &NetworkName) -> Option<&Arc<SwitchingNetwork>> {
+        self.switches.get(name)
+    }
+
+    /// All Networks with a switch of the overlay, in no particular order.
+    pub fn switches(&self) -> impl Iterator<Item = (&NetworkName, &Arc<SwitchingNetwork>)> {
+        self.switches.iter()
+    }
+
+    /// Notes a Network, or forgets it when it has no switch.
+    pub fn put_switch(&mut self, name: NetworkName, network: Option<SwitchingNetwork>) {
+        match network {
+            Some(network) => drop(self.switches.insert(name, Arc::new(network))),
+            None => drop(self.switches.remove(&name)),
+        }
+    }
+
+    /// Replaces all Networks, as after a complete list.
+    pub fn replace_switches(&mut self, networks: impl IntoIterator<Item = (NetworkName, Option<SwitchingNetwork>)>) {
+        self.switches = networks.into_iter().filter_map(|(name, network)| Some((name, Arc::new(network?)))).collect();
+    }
+
     /// The Seed of this name.
     pub fn seed(&self, name: &str) -> Option<&SeedFacts> {
         self.seeds.get(name)
@@ -114,6 +148,14 @@ mod tests {
         snapshot.replace_seeds([("eu1-b".into(), SeedFacts::default())]);
         assert!(snapshot.seed("eu1-b").is_some() && snapshot.seed("eu1-a").is_none());
         snapshot.remove_seed("eu1-b");
+        let name = NetworkName { namespace: "a".into(), name: "b".into() };
+        snapshot.put_switch(name.clone(), Some(SwitchingNetwork::default()));
+        assert!(snapshot.switch(&name).is_some() && snapshot.switches().count() == 1);
+        snapshot.put_switch(name.clone(), None);
+        assert!(snapshot.switch(&name).is_none());
+        snapshot.replace_switches([(name.clone(), Some(SwitchingNetwork::default()))]);
+        snapshot.replace_switches([(name, None)]);
+        assert_eq!(snapshot.switches().count(), 0);
         assert_eq!(snapshot.seed_count(), 0);
     }
 }

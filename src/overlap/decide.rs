@@ -93,6 +93,7 @@ mod tests {
                 .map(|(kind, text)| ShootNetwork { kind: *kind, cidr: text.parse().unwrap() })
                 .collect(),
             expected_vpn,
+            switch: None,
         }
     }
 

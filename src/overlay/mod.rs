@@ -1,7 +1,23 @@
-//! Calico's overlay: whether a Shoot runs with one, and what its owner should know before that changes.
+//! Calico's overlay: whether a Shoot runs with one, what its owner should know before that changes, and how a change to
+//! native routing is held until every node has its route.
 
+mod act;
 mod encapsulation;
+mod hold;
+mod plan;
+mod record;
+mod rollout;
 pub mod rules;
+pub mod seed_rules;
+mod subset;
+mod vigil;
 
+pub use act::{Act, Nodes, SwitchSettings, act};
 pub use encapsulation::{Encapsulation, encapsulation};
+pub use hold::{Decision, Held, HoldSettings, Released, decide, state};
+pub use plan::{Plan, Reason, Wish, held, may_write, plan, record, released_config, wish};
+pub use record::{Phase, Record};
+pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, rollout};
 pub use rules::check;
+pub use subset::Subset;
+pub use vigil::{Missing, Progress, Vigil, VigilSettings};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::ServedCertificate;
 use crate::admission::{Answers, Sight};
+use crate::controllers::overlay::Board;
 use crate::net::Family as IpFamily;
 use crate::overlap;
 use crate::sources::Landscape;
@@ -80,6 +82,7 @@ pub struct Metrics {
     shoots: Gauge,
     seeds: Gauge,
     peering_entries: Family<PeeringState, Gauge>,
+    board: Option<Arc<Board>>,
 }
 
 /// Counts an open connection until it is dropped.
@@ -172,6 +175,7 @@ impl Default for Metrics {
             shoots,
             seeds,
             peering_entries,
+            board: None,
         }
     }
 }
@@ -183,6 +187,14 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
+    /// Metrics with those of held switches.
+    #[must_use]
+    pub fn with_board(mut self, board: &Arc<Board>) -> Self {
+        board.register(&mut self.registry);
+        self.board = Some(Arc::clone(board));
+        self
+    }
+
     pub(super) fn reviewed(
         &self,
         handler: &'static str,
@@ -273,6 +285,9 @@ impl Metrics {
         ] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.peering_entries.get_or_create(&PeeringState { state }).set(count);
+        }
+        if let Some(board) = &self.board {
+            board.refresh(&snapshot, Timestamp::now());
         }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;

@@ -23,6 +23,11 @@ impl Stop {
         self.draining.is_cancelled()
     }
 
+    /// Cancelled when the stop begins.
+    pub fn token(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
     /// Ends when nothing shall be accepted any more.
     pub async fn closing(&self) {
         self.closing.cancelled().await;

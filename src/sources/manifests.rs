@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::gardener::seed::SeedSpec;
-use crate::gardener::{ClusterFacts, ClusterSpec, SeedFacts, Shoot, ShootFacts, ShootName};
+use crate::gardener::{ClusterFacts, ClusterSpec, SeedFacts, Shoot, ShootFacts, ShootName, SwitchFacts};
 use crate::landscape::{Grant, Snapshot, Subject};
 
 const GARDEN: &str = "core.gardener.cloud/v1beta1";
@@ -72,7 +72,7 @@ const DEPTH: usize = 4;
 fn read_nested(text: &str, snapshot: &mut Snapshot, depth: usize) -> Result<(), String> {
     let header: Header = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match kind(&header)? {
-        ("extensions.gardener.cloud/v1alpha1", "Cluster") => put_cluster(from_json(text)?, snapshot),
+        ("extensions.gardener.cloud/v1alpha1", "Cluster") => put_cluster(from_json(text)?, text, snapshot),
         (GARDEN, "Shoot") => put_shoot(text, snapshot),
         (GARDEN, "Seed") => put_seed(&from_json(text)?, snapshot),
         (RBAC, kind @ ("RoleBinding" | "ClusterRoleBinding")) => put_binding(kind, from_json(text)?, snapshot),
@@ -101,7 +101,9 @@ fn read_document(document: &str, snapshot: &mut Snapshot) -> Result<(), String> 
     let Some(header) = header else { return Ok(()) };
     match kind(&header)? {
         // Read straight from YAML, its errors have line and column.
-        ("extensions.gardener.cloud/v1alpha1", "Cluster") => put_cluster(from_yaml(document)?, snapshot),
+        ("extensions.gardener.cloud/v1alpha1", "Cluster") => {
+            put_cluster(from_yaml(document)?, &to_json(document)?, snapshot)
+        }
         (GARDEN, "Seed") => put_seed(&from_yaml(document)?, snapshot),
         (RBAC, kind @ ("RoleBinding" | "ClusterRoleBinding")) => put_binding(kind, from_yaml(document)?, snapshot),
         // Parts of these stay text, and that text is JSON, as an API server has it.
@@ -137,12 +139,20 @@ fn without_place(problem: impl AsRef<str>) -> String {
     problem.split_once(" at line ").map_or(problem, |(problem, _)| problem).to_owned()
 }
 
-fn put_cluster(cluster: Cluster, snapshot: &mut Snapshot) -> Result<(), String> {
+#[derive(Deserialize)]
+struct RawCluster<'a> {
+    #[serde(borrow)]
+    spec: &'a RawValue,
+}
+
+fn put_cluster(cluster: Cluster, json: &str, snapshot: &mut Snapshot) -> Result<(), String> {
     let Metadata { name, .. } = cluster.metadata;
     if snapshot.cluster(&name).is_some() {
         return Err(format!("Cluster `{name}` is there twice"));
     }
-    snapshot.put_cluster(&name, ClusterFacts::from_spec(cluster.spec));
+    let switch = SwitchFacts::parse(from_json::<RawCluster<'_>>(json)?.spec.get()).map(Box::new);
+    let record = ClusterFacts::from_spec(cluster.spec).map(|facts| ClusterFacts { switch, ..facts });
+    snapshot.put_cluster(&name, record);
     Ok(())
 }
 

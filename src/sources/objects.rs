@@ -6,9 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
+use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::seed::SeedSpec;
 use crate::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use crate::landscape::{ClusterRecord, Snapshot};
+use crate::landscape::{ClusterRecord, NetworkName, Snapshot};
 
 /// What a watch needs to know of a kind of objects.
 pub trait Watched:
@@ -128,6 +129,54 @@ impl Watched for ClusterObject {
 
     fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
         snapshot.remove_cluster(&name);
+    }
+}
+
+/// A `Network`.
+#[derive(Clone, Debug)]
+pub struct NetworkObject {
+    metadata: ObjectMeta,
+    /// What is kept of it, when it has a switch of the overlay.
+    pub switch: Option<SwitchingNetwork>,
+}
+
+resource!(
+    NetworkObject,
+    k8s_openapi::NamespaceResourceScope,
+    "Network",
+    "networks",
+    "extensions.gardener.cloud",
+    "v1alpha1"
+);
+
+impl<'de> Deserialize<'de> for NetworkObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
+        // What cannot be read has no switch of ours; one bad object must not stop the whole list.
+        let switch = SwitchingNetwork::read(text.get()).unwrap_or_default();
+        Ok(Self { switch, metadata: version.metadata.into() })
+    }
+}
+
+impl Watched for NetworkObject {
+    type Item = (NetworkName, Option<SwitchingNetwork>);
+
+    fn into_item(self) -> Self::Item {
+        let (namespace, name) = (self.metadata.namespace.unwrap_or_default(), self.metadata.name.unwrap_or_default());
+        (NetworkName { namespace: namespace.into(), name: name.into() }, self.switch)
+    }
+
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
+        snapshot.replace_switches(items);
+    }
+
+    fn put(snapshot: &mut Snapshot, (name, switch): Self::Item) {
+        snapshot.put_switch(name, switch);
+    }
+
+    fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
+        snapshot.put_switch(name, None);
     }
 }
 

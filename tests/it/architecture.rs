@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 14] = [
     ("net", 0),
     ("admission", 1),
     ("landscape", 1),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u8); 13] = [
     ("peering", 2),
     ("tls", 2),
     ("handlers", 3),
+    ("controllers", 4),
     ("sources", 4),
     ("server", 5),
     ("cli", 6),

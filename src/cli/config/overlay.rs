@@ -1,0 +1,86 @@
+//! The section `overlay` of the configuration: switches that are held on a Seed.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+
+use super::{ConfigError, bad};
+use crate::controllers::overlay::OverlaySettings;
+use crate::gardener::is_dns_label;
+use crate::overlay::{HoldSettings, SwitchSettings, VigilSettings};
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Overlay {
+    providers: Option<Vec<String>>,
+    poll_seconds: Option<u32>,
+    window_seconds: Option<u32>,
+    not_ready_minutes: Option<u32>,
+    warn_after_minutes: Option<u32>,
+    guard_rollout: Option<bool>,
+    fallback: Option<Fallback>,
+    shoot_server: Option<String>,
+    lease_namespace: Option<String>,
+}
+
+/// The way to a Shoot's API server when our own token does not come.
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Fallback {
+    None,
+    GardenerInternal,
+}
+
+impl Overlay {
+    pub(super) fn settings(self) -> Result<OverlaySettings, ConfigError> {
+        let default = OverlaySettings::default();
+        let within = |field: &str, value: Option<u32>, range: std::ops::RangeInclusive<u32>| match value {
+            Some(value) if !range.contains(&value) => {
+                let problem = format!("must be from {} to {}", range.start(), range.end());
+                Err(bad(&format!("overlay.{field}"), value.to_string(), &problem))
+            }
+            value => Ok(value),
+        };
+        let poll = within("pollSeconds", self.poll_seconds, 1..=600)?;
+        let window = within("windowSeconds", self.window_seconds, 1..=86_400)?;
+        let not_ready = within("notReadyMinutes", self.not_ready_minutes, 1..=1_440)?;
+        let slow = within("warnAfterMinutes", self.warn_after_minutes, 1..=10_080)?;
+        let HoldSettings { providers } = default.switches.hold;
+        let providers = self.providers.unwrap_or(providers);
+        if let Some(i) = providers.iter().position(|provider| !is_dns_label(provider)) {
+            let problem = "is not the type of an infrastructure, such as `aws`";
+            return Err(bad(&format!("overlay.providers[{i}]"), format!("{:?}", providers[i]), problem));
+        }
+        let shoot_server = self.shoot_server.unwrap_or(default.shoot_server);
+        if !shoot_server.starts_with("https://")
+            || shoot_server.replace("{namespace}", "n").parse::<http::Uri>().is_err()
+        {
+            let problem = "is not an address such as `https://kube-apiserver.{namespace}.svc`";
+            return Err(bad("overlay.shootServer", format!("{shoot_server:?}"), problem));
+        }
+        let lease_namespace = self.lease_namespace.unwrap_or(default.lease_namespace);
+        if !is_dns_label(&lease_namespace) {
+            let problem = "is not the name of a namespace";
+            return Err(bad("overlay.leaseNamespace", format!("{lease_namespace:?}"), problem));
+        }
+        let vigil = default.switches.vigil;
+        Ok(OverlaySettings {
+            switches: SwitchSettings {
+                hold: HoldSettings { providers },
+                vigil: VigilSettings {
+                    window: window.map_or(vigil.window, |seconds| SignedDuration::from_secs(seconds.into())),
+                    not_ready: not_ready.map_or(vigil.not_ready, |minutes| SignedDuration::from_mins(minutes.into())),
+                },
+            },
+            poll: poll.map_or(default.poll, |seconds| Duration::from_secs(seconds.into())),
+            slow: slow.map_or(default.slow, |minutes| SignedDuration::from_mins(minutes.into())),
+            guards_rollout: self.guard_rollout.unwrap_or(default.guards_rollout),
+            falls_back_to_admin: self
+                .fallback
+                .map_or(default.falls_back_to_admin, |way| way == Fallback::GardenerInternal),
+            shoot_server,
+            lease_namespace,
+        })
+    }
+}

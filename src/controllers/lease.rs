@@ -1,0 +1,154 @@
+//! One leader among all replicas, by a `Lease`.
+//!
+//! Two leaders for a moment would do no harm, since every write of ours has a precondition or is the same twice; a Lease
+//! keeps them from doing everything twice for longer.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Api;
+use kube::api::PostParams;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long a Lease stands without being renewed. The three durations are client-go's defaults
+/// (`k8s.io/client-go/tools/leaderelection`).
+const DURATION: Duration = Duration::from_secs(15);
+
+/// How long a leader that cannot renew its Lease goes on; shorter, so that it stops before another one begins.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The pause between two attempts.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A Lease, and who wants it.
+pub struct Lease {
+    api: Api<LeaseObject>,
+    name: String,
+    identity: String,
+    /// What the Lease said when it last changed, and when that was seen here: clocks of others do not count.
+    seen: Option<(Option<String>, Option<MicroTime>, Instant)>,
+}
+
+impl Lease {
+    /// The Lease of this name, for a replica of this identity.
+    pub fn new(client: kube::Client, namespace: &str, name: &str, identity: String) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), identity, seen: None }
+    }
+
+    /// Runs the work whenever this replica leads, and drops it where it stands when it does not any more. Ends when it
+    /// is told to, and then gives the Lease away.
+    pub async fn lead<F: Future<Output = ()>>(mut self, stop: CancellationToken, mut work: impl FnMut() -> F) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.acquire() => {}
+            }
+            tracing::info!(lease = self.name, identity = self.identity, "leading");
+            let lost = tokio::select! {
+                () = stop.cancelled() => false,
+                () = self.keep() => true,
+                () = work() => false,
+            };
+            if !lost {
+                self.release().await;
+                return;
+            }
+            tracing::warn!(lease = self.name, "not leading any more");
+        }
+    }
+
+    /// Ends when this replica holds the Lease.
+    async fn acquire(&mut self) {
+        while !self.attempt().await {
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Ends when this replica could not renew the Lease for too long.
+    async fn keep(&mut self) {
+        let mut renewed = Instant::now();
+        while renewed.elapsed() < RENEW_DEADLINE {
+            sleep(RETRY).await;
+            if timeout(RENEW_DEADLINE.saturating_sub(renewed.elapsed()), self.attempt()).await.unwrap_or(false) {
+                renewed = Instant::now();
+            }
+        }
+    }
+
+    /// Takes or renews the Lease; `false` when somebody else has it, or nobody answers.
+    async fn attempt(&mut self) -> bool {
+        match self.try_attempt().await {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::warn!(lease = self.name, %error, "the Lease cannot be written");
+                false
+            }
+        }
+    }
+
+    async fn try_attempt(&mut self) -> Result<bool, kube::Error> {
+        let Some(mut lease) = self.api.get_opt(&self.name).await? else {
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let lease = LeaseObject { metadata, spec: Some(self.spec(None)) };
+            return written(self.api.create(&PostParams::default(), &lease).await);
+        };
+        let spec = lease.spec.take().unwrap_or_default();
+        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
+        let is_ours = holder.as_deref() == Some(&*self.identity);
+        let state = (spec.holder_identity.clone(), spec.renew_time.clone());
+        let seen = match self.seen.take() {
+            Some((holder, renewed, at)) if (&holder, &renewed) == (&state.0, &state.1) => at,
+            _ => Instant::now(),
+        };
+        self.seen = Some((state.0, state.1, seen));
+        if !is_ours && holder.is_some() && seen.elapsed() < DURATION {
+            return Ok(false);
+        }
+        lease.spec = Some(self.spec(Some(&spec)));
+        // With its resource version: of two who take it at the same time one fails.
+        written(self.api.replace(&self.name, &PostParams::default(), &lease).await)
+    }
+
+    fn spec(&self, old: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(Timestamp::now());
+        let is_ours = old.and_then(|old| old.holder_identity.as_deref()) == Some(&*self.identity);
+        let transitions = old.and_then(|old| old.lease_transitions).unwrap_or(0);
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: old.filter(|_| is_ours).map_or(Some(now.clone()), |old| old.acquire_time.clone()),
+            renew_time: Some(now),
+            lease_transitions: Some(transitions + i32::from(old.is_some() && !is_ours)),
+            ..LeaseSpec::default()
+        }
+    }
+
+    /// Gives the Lease away, so that another replica need not wait until it runs out.
+    async fn release(&self) {
+        let release = async {
+            let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
+            match &mut lease.spec {
+                Some(spec) if spec.holder_identity.as_deref() == Some(&*self.identity) => {
+                    spec.holder_identity = Some(String::new());
+                }
+                _ => return Ok(()),
+            }
+            self.api.replace(&self.name, &PostParams::default(), &lease).await.map(|_| ())
+        };
+        if !matches!(timeout(RETRY, release).await, Ok(Ok(()))) {
+            tracing::info!(lease = self.name, "the Lease was not given away, it will run out");
+        }
+    }
+}
+
+/// Somebody else was faster: that is no error.
+fn written<T>(result: Result<T, kube::Error>) -> Result<bool, kube::Error> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(error) => Err(error),
+    }
+}

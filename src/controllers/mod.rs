@@ -1,0 +1,4 @@
+//! Loops that write to an API server. Any number of replicas may run; a Lease says which one of them works.
+
+pub mod lease;
+pub mod overlay;

@@ -1,0 +1,141 @@
+//! What is known of all held switches, for metrics.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::landscape::{NetworkName, Snapshot};
+use crate::overlay::Progress;
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Why {
+    reason: &'static str,
+}
+
+/// From a minute to a week, in seconds.
+const WAITS: [f64; 9] = [60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0];
+
+/// Counts for all replicas, and progress where this one leads.
+#[derive(Debug)]
+pub struct Board {
+    progress: Mutex<HashMap<NetworkName, (usize, usize)>>,
+    switches: Family<State, Gauge>,
+    nodes: Family<State, Gauge>,
+    oldest: Gauge,
+    releases: Family<Why, Counter>,
+    waits: Histogram,
+    failures: Counter,
+    leading: Gauge,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            progress: Mutex::default(),
+            switches: Family::default(),
+            nodes: Family::default(),
+            oldest: Gauge::default(),
+            releases: Family::default(),
+            waits: Histogram::new(WAITS),
+            failures: Counter::default(),
+            leading: Gauge::default(),
+        }
+    }
+}
+
+impl Board {
+    /// Puts the metrics where they are asked for.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("overlay_switches", "Networks with a switch of the overlay, by state", self.switches.clone());
+        registry.register(
+            "overlay_switch_nodes",
+            "Nodes of Shoots whose switch is held, as the leader saw them last: with a route, or missing one",
+            self.nodes.clone(),
+        );
+        registry.register(
+            "overlay_switch_oldest_seconds",
+            "How long the oldest switch has been held",
+            self.oldest.clone(),
+        );
+        registry.register(
+            "overlay_switch_releases",
+            "Switches that were let through, by reason",
+            self.releases.clone(),
+        );
+        registry.register(
+            "overlay_switch_wait_seconds",
+            "How long switches were held before they were let through",
+            self.waits.clone(),
+        );
+        registry.register("overlay_switch_failures", "Turns of the controller that failed", self.failures.clone());
+        registry.register("overlay_leader", "Whether this replica looks after switches", self.leading.clone());
+    }
+
+    /// Counts what the landscape shows now.
+    pub fn refresh(&self, snapshot: &Snapshot, now: Timestamp) {
+        let (mut pending, mut approved, mut forced, mut released, mut oldest) = (0, 0, 0, 0, 0);
+        for (_, network) in snapshot.switches() {
+            match network.state.as_deref() {
+                Some("pending") => pending += 1,
+                Some("approved") => approved += 1,
+                Some("forced") => forced += 1,
+                _ => released += 1,
+            }
+            if network.state.is_some()
+                && let Some(since) = network.since.as_deref().and_then(|since| since.parse::<Timestamp>().ok())
+            {
+                oldest = oldest.max(now.duration_since(since).as_secs());
+            }
+        }
+        for (state, count) in [("pending", pending), ("approved", approved), ("forced", forced), ("released", released)]
+        {
+            self.switches.get_or_create(&State { state }).set(count);
+        }
+        self.oldest.set(oldest);
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready: usize = progress.values().map(|(ready, _)| ready).sum();
+        let total: usize = progress.values().map(|(_, total)| total).sum();
+        for (state, count) in [("routed", ready), ("missing", total - ready)] {
+            self.nodes.get_or_create(&State { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(super) fn saw(&self, name: &NetworkName, progress: &Progress) {
+        let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.clone(), (progress.ready, progress.total));
+    }
+
+    pub(super) fn forget(&self, name: &NetworkName) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    pub(super) fn released(&self, reason: &'static str, since: Option<Timestamp>, now: Timestamp) {
+        self.releases.get_or_create(&Why { reason }).inc();
+        if let Some(since) = since {
+            self.waits.observe(now.duration_since(since).as_secs_f64());
+        }
+    }
+
+    pub(super) fn failed(&self) {
+        self.failures.inc();
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        self.leading.set(leads.into());
+        if !leads {
+            self.progress.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+}

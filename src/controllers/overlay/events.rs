@@ -1,0 +1,61 @@
+//! Events on a Network: what `kubectl describe network` shows.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder};
+
+use crate::landscape::NetworkName;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Happened {
+    Held,
+    Progress,
+    Approved,
+    Released,
+    Forced,
+    Slow,
+    Freed,
+}
+
+impl Happened {
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Held => "OverlaySwitchHeld",
+            Self::Progress => "OverlaySwitchProgress",
+            Self::Approved => "OverlaySwitchApproved",
+            Self::Released => "OverlaySwitchReleased",
+            Self::Forced => "OverlaySwitchForced",
+            Self::Slow => "OverlaySwitchSlow",
+            Self::Freed => "OverlaySwitchNodeFreed",
+        }
+    }
+}
+
+/// Reports an event. One that cannot be reported stops nothing.
+pub(super) async fn report(recorder: &Recorder, name: &NetworkName, uid: &str, what: Happened, note: String) {
+    let event = Event {
+        type_: if what == Happened::Slow { EventType::Warning } else { EventType::Normal },
+        reason: what.reason().to_owned(),
+        note: Some(note),
+        action: "OverlaySwitch".to_owned(),
+        secondary: None,
+    };
+    let network = ObjectReference {
+        api_version: Some("extensions.gardener.cloud/v1alpha1".to_owned()),
+        kind: Some("Network".to_owned()),
+        namespace: Some(name.namespace.to_string()),
+        name: Some(name.name.to_string()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    };
+    tracing::info!(
+        namespace = &*name.namespace,
+        network = &*name.name,
+        reason = event.reason,
+        note = event.note,
+        "switch"
+    );
+    if let Err(error) = recorder.publish(&event, &network).await {
+        tracing::warn!(namespace = &*name.namespace, %error, "an event cannot be reported");
+    }
+}

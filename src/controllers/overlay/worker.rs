@@ -1,0 +1,421 @@
+//! One held switch, from when it is seen until nothing is left of it.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+use kube::api::{Api, Patch, PatchParams};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::Context;
+use super::access::{Access, NoAnswer};
+use super::events::{Happened, report};
+use crate::gardener::network::{
+    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE,
+    SwitchingNetwork,
+};
+use crate::gardener::node::RouteCondition;
+use crate::gardener::{Hibernation, SwitchFacts, excerpt};
+use crate::landscape::{ClusterRecord, NetworkName};
+use crate::overlay::{
+    Act, Nodes, Phase, Progress, Reason, Record, Vigil, act, record, released_config, rollout, state, wish,
+};
+use crate::sources::objects::{ClusterObject, NetworkObject};
+
+/// How often progress is an event, at most.
+const PROGRESS_EVENTS: Duration = Duration::from_secs(60);
+
+/// Every so many looks at nodes without a route the route controllers' complaints are read.
+const COMPLAINTS: u32 = 6;
+
+/// How long Calico's Pods are seen through a switch, at most.
+const ROLLOUT: SignedDuration = SignedDuration::from_hours(1);
+
+pub(super) struct Worker {
+    context: Arc<Context>,
+    name: NetworkName,
+    networks: Api<NetworkObject>,
+    access: Access,
+    vigil: Vigil,
+    /// What was remembered last; `None` before the first turn, and when nothing was.
+    record: Option<Record>,
+    is_resumed: bool,
+    looks: u32,
+    complaint: Option<String>,
+    /// How many nodes had a route when that was last reported, and when.
+    reported: Option<(usize, Instant)>,
+    is_slow_reported: bool,
+}
+
+/// Whether there is another turn.
+#[derive(Eq, PartialEq)]
+enum Turn {
+    Another,
+    Last,
+}
+
+impl Worker {
+    pub(super) fn new(context: Arc<Context>, name: NetworkName) -> Self {
+        Self {
+            networks: Api::namespaced(context.client.clone(), &name.namespace),
+            access: Access::new(context.client.clone(), &name.namespace, &context.settings),
+            context,
+            name,
+            vigil: Vigil::default(),
+            record: None,
+            is_resumed: false,
+            looks: 0,
+            complaint: None,
+            reported: None,
+            is_slow_reported: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.turn().await {
+                Ok(Turn::Last) => break,
+                Ok(Turn::Another) => {}
+                // Somebody else wrote in between: the next turn starts from what they wrote.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => {
+                    self.context.board.failed();
+                    tracing::warn!(namespace = &*self.name.namespace, %error, "a turn about a held switch failed");
+                }
+            }
+            sleep(self.pause()).await;
+        }
+        self.context.board.forget(&self.name);
+    }
+
+    /// A tenth more or less, so that Shoots that started together do not stay together.
+    fn pause(&self) -> Duration {
+        let poll = self.context.settings.poll;
+        let random = RandomState::new().hash_one(self.looks) % 201;
+        poll.mul_f64(0.9 + f64::from(u32::try_from(random).unwrap_or(0)) / 1_000.0)
+    }
+
+    async fn turn(&mut self) -> Result<Turn, kube::Error> {
+        let snapshot = self.context.landscape.snapshot();
+        let Some(network) = snapshot.switch(&self.name).cloned() else {
+            self.access.remove().await?;
+            return Ok(Turn::Last);
+        };
+        if !self.is_resumed {
+            self.is_resumed = true;
+            self.record = network.record.as_deref().and_then(Record::read);
+            self.vigil = Vigil::resume(self.record.iter().flat_map(|record| record.latched.clone()).collect());
+        }
+        let shoot = snapshot.cluster(&self.name.namespace).and_then(|record| switch_facts(record));
+        let (act, progress) = self.act(&network, shoot).await;
+        if let Some(progress) = &progress {
+            self.context.board.saw(&self.name, progress);
+        }
+        match act {
+            Act::Look => {}
+            Act::Nothing(why) => {
+                tracing::debug!(namespace = &*self.name.namespace, why, "a held switch is left alone");
+                self.access.remove().await?;
+            }
+            Act::Say { state, message } => self.say(&network, shoot, state, message, progress.as_ref()).await?,
+            Act::Release(reason) => self.release(reason).await?,
+            Act::Clear => {
+                let annotations: Map<String, Value> =
+                    SWITCH_ANNOTATIONS.into_iter().map(|key| (key.to_owned(), Value::Null)).collect();
+                self.annotate(&annotations, &network.resource_version).await?;
+                self.forget(&network).await?;
+            }
+            Act::Forget => self.forget(&network).await?,
+            Act::SeeThrough => self.see_through(&network, shoot).await?,
+        }
+        Ok(Turn::Another)
+    }
+
+    /// The next act, with a look at the nodes where one is needed.
+    async fn act(&mut self, network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> (Act, Option<Progress>) {
+        let settings = self.context.settings.switches.clone();
+        let now = Timestamp::now();
+        let (first, progress) = act(network, shoot, &mut self.vigil, Nodes::Unseen, now, &settings);
+        if first != Act::Look {
+            return (first, progress);
+        }
+        let nodes = self.access.nodes().await;
+        let now = Timestamp::now();
+        match &nodes {
+            Err(why) => act(network, shoot, &mut self.vigil, Nodes::Failed(why), now, &settings),
+            Ok(nodes) => {
+                if self.looks.is_multiple_of(COMPLAINTS) {
+                    let is_missing =
+                        nodes.iter().any(|node| !node.route.as_ref().is_some_and(RouteCondition::is_route_created));
+                    self.complaint = if is_missing { self.newest_complaint().await } else { None };
+                }
+                self.looks = self.looks.wrapping_add(1);
+                let nodes = Nodes::Seen(nodes, self.complaint.as_deref());
+                act(network, shoot, &mut self.vigil, nodes, now, &settings)
+            }
+        }
+    }
+
+    /// The newest warning of a route controller: aws-custom-route-controller's, or the cloud-controller-manager's.
+    async fn newest_complaint(&mut self) -> Option<String> {
+        let mut newest: Option<(Timestamp, String)> = None;
+        for reason in ["RoutesUpdateFailed", "FailedToCreateRoute"] {
+            let query = format!("&fieldSelector=type%3DWarning%2Creason%3D{reason}");
+            // Complaints are a courtesy: where they cannot be read, the switch is looked after without.
+            let complaints: Vec<Complaint> = self.access.list("/api/v1/events", &query).await.unwrap_or_default();
+            for complaint in complaints {
+                let at = complaint.at();
+                if newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
+                    newest = Some((at, excerpt(&complaint.message)));
+                }
+            }
+        }
+        newest.map(|(_, message)| message)
+    }
+
+    /// Remembers what was seen, and writes it where people look.
+    async fn say(
+        &mut self,
+        network: &SwitchingNetwork,
+        shoot: Option<&SwitchFacts>,
+        word: &'static str,
+        message: String,
+        progress: Option<&Progress>,
+    ) -> Result<(), kube::Error> {
+        let now = Timestamp::now();
+        let mut version = network.resource_version.to_string();
+        let mut annotations = Map::new();
+        let mut network = network.clone();
+        let mut set = |key: &str, is: &mut Option<Box<str>>, want: String| {
+            if is.as_deref() != Some(&*want) {
+                annotations.insert(key.to_owned(), json!(want));
+                *is = Some(want.into());
+            }
+        };
+        if network.since.is_none() {
+            set(SWITCH_SINCE, &mut network.since, now.to_string());
+        }
+        if (word != state::PENDING || network.requested.is_none())
+            && let Some(wish) = shoot.and_then(wish)
+        {
+            set(SWITCH_REQUESTED, &mut network.requested, wish.subset.digest());
+        }
+        let before = network.state.clone();
+        set(SWITCH_STATE, &mut network.state, word.to_owned());
+        set(SWITCH_MESSAGE, &mut network.message, message.clone());
+
+        // First what must not be lost.
+        let is_new = self.record.as_ref().is_none_or(|record| record.phase != Phase::Held);
+        let mut remembered = record(&network, self.record.as_ref());
+        if let Some(record) = remembered.as_mut() {
+            record.latched.clone_from(self.vigil.latched());
+        }
+        if remembered != self.record
+            && let Some(record) = remembered
+        {
+            version = self.remember(Some(&record)).await?;
+            self.record = Some(record);
+        }
+        if !annotations.is_empty() {
+            self.annotate(&annotations, &version).await?;
+        }
+        if is_new {
+            self.report(&network, Happened::Held, message.clone()).await;
+        }
+        if before.as_deref() != Some(word) && word != state::PENDING {
+            let what = if word == state::FORCED { Happened::Forced } else { Happened::Approved };
+            self.report(&network, what, message.clone()).await;
+        }
+        if let Some(progress) = progress {
+            let is_due = match self.reported {
+                None => progress.ready > 0,
+                Some((ready, at)) => ready != progress.ready && at.elapsed() >= PROGRESS_EVENTS,
+            };
+            if is_due {
+                self.reported = Some((progress.ready, Instant::now()));
+                self.report(&network, Happened::Progress, message.clone()).await;
+            }
+        }
+        let age = since(&network).map(|since| now.duration_since(since));
+        if !self.is_slow_reported && age.is_some_and(|age| age > self.context.settings.slow) {
+            self.is_slow_reported = true;
+            let minutes = age.unwrap_or_default().as_mins();
+            self.report(&network, Happened::Slow, format!("held for {minutes} minutes: {message}")).await;
+        }
+        Ok(())
+    }
+
+    /// Looks once more at everything, live, and writes what was asked for.
+    async fn release(&mut self, reason: Reason) -> Result<(), kube::Error> {
+        let clusters: Api<ClusterObject> = Api::all(self.context.client.clone());
+        let Some(network) = self.networks.get(&self.name.name).await?.switch else { return Ok(()) };
+        let cluster = clusters.get(&self.name.namespace).await?;
+        let Some(shoot) = switch_facts(&cluster.record) else { return Ok(()) };
+        let (again, progress) = self.act(&network, Some(shoot)).await;
+        let Some(wish) = wish(shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
+        let now = Timestamp::now();
+
+        // A control plane that moves right now must not be held again over there: all routes are known to exist.
+        let Some(held) = record(&network, self.record.as_ref()) else { return Ok(()) };
+        let released = Record { phase: Phase::Released, released: now.to_string(), ..held };
+        let version = self.remember(Some(&released)).await?;
+        self.record = Some(released);
+
+        // Two writes: when other webhooks change the second one, an API server asks ours again, which then still finds
+        // the approval in what is stored.
+        let word = if reason == Reason::Forced { state::FORCED } else { state::APPROVED };
+        let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: wish.subset.digest()});
+        let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
+        let config = match released_config(&network, &wish) {
+            Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),
+            None => network.config.is_some().then(|| json!({"op": "remove", "path": "/spec/providerConfig"})),
+        };
+        let operation = format!("/metadata/annotations/{}", OPERATION.replace('/', "~1"));
+        let mut patch = vec![
+            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}),
+            json!({"op": "add", "path": operation, "value": "reconcile"}),
+        ];
+        patch.extend(config);
+        let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
+        self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
+
+        let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
+        let routes = progress.map_or_else(|| reason.name().to_owned(), |progress| progress.message());
+        self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;
+        self.context.board.released(reason.name(), since(&network), now);
+        Ok(())
+    }
+
+    /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
+    async fn see_through(
+        &mut self,
+        network: &SwitchingNetwork,
+        shoot: Option<&SwitchFacts>,
+    ) -> Result<(), kube::Error> {
+        let now = Timestamp::now();
+        let Some(mut record) = self.record.clone() else { return self.forget(network).await };
+        if record.phase == Phase::Held {
+            // gardenlet's own write carried it.
+            record.phase = Phase::Released;
+            record.released = now.to_string();
+            self.remember(Some(&record)).await?;
+            self.record = Some(record.clone());
+            let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
+            self.report(network, Happened::Released, note).await;
+            self.context.board.released("carried", record.since.parse().ok(), now);
+        }
+        let released = record.released.parse().unwrap_or(now);
+        let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
+        let is_due = self.context.settings.guards_rollout && is_awake && now.duration_since(released) < ROLLOUT;
+        if !is_due || self.is_rolled_out(network, released).await {
+            self.forget(network).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_rolled_out(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {
+        let look = async {
+            let daemon_set = match self.access.get("/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node").await
+            {
+                Ok(daemon_set) => Some(daemon_set),
+                Err(NoAnswer::Absent) => None,
+                Err(NoAnswer::Because(why)) => return Err(why),
+            };
+            let pods =
+                self.access.list("/api/v1/namespaces/kube-system/pods", "&labelSelector=k8s-app%3Dcalico-node").await?;
+            let nodes = self.access.nodes().await?;
+            let rollout = rollout(&nodes, &pods, daemon_set.as_ref(), released);
+            let mut freed = Vec::new();
+            for node in rollout.marked.iter().map(|at| &nodes[*at]) {
+                let patch = json!({
+                    "metadata": {"resourceVersion": node.resource_version},
+                    "status": {"conditions": [{"type": "NetworkUnavailable", "$patch": "delete"}]},
+                });
+                match self.access.patch_status(&format!("/api/v1/nodes/{}", node.name), &patch).await {
+                    Ok(()) => freed.push(node.name.clone()),
+                    Err(why) => {
+                        tracing::info!(node = &*node.name, why, "a mark of calico-node could not be taken away");
+                    }
+                }
+            }
+            Ok((rollout.is_over, freed))
+        };
+        match look.await {
+            Ok((is_over, freed)) => {
+                for node in freed {
+                    let note = format!("took the mark CalicoIsDown from node {node}, whose new calico-node runs");
+                    self.report(network, Happened::Freed, note).await;
+                }
+                is_over
+            }
+            Err(why) => {
+                tracing::info!(namespace = &*self.name.namespace, why, "the roll of calico-node cannot be watched");
+                false
+            }
+        }
+    }
+
+    /// Takes the record away, and everything that was made to look after the switch.
+    async fn forget(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
+        self.access.remove().await?;
+        if self.record.take().is_some() || network.record.is_some() {
+            self.remember(None).await?;
+        }
+        self.vigil = Vigil::default();
+        Ok(())
+    }
+
+    /// Writes the record into the status; gives the new resource version.
+    async fn remember(&self, record: Option<&Record>) -> Result<String, kube::Error> {
+        let patch = json!({"status": {"state": {STATE_MEMBER: record}}});
+        let network =
+            self.networks.patch_status(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(network.resource_version().unwrap_or_default())
+    }
+
+    /// Writes annotations, if nobody else wrote in between; gives the new resource version.
+    async fn annotate(&self, annotations: &Map<String, Value>, version: &str) -> Result<String, kube::Error> {
+        let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
+        let network = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(network.resource_version().unwrap_or_default())
+    }
+
+    async fn report(&self, network: &SwitchingNetwork, what: Happened, note: String) {
+        report(&self.context.recorder, &self.name, &network.uid, what, note).await;
+    }
+}
+
+fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
+    record.as_ref().ok()?.switch.as_deref()
+}
+
+fn since(network: &SwitchingNetwork) -> Option<Timestamp> {
+    network.since.as_deref()?.parse().ok()
+}
+
+/// A warning event in a Shoot.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Complaint {
+    metadata: ComplaintMetadata,
+    #[serde(default)]
+    message: String,
+    last_timestamp: Option<Timestamp>,
+    event_time: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ComplaintMetadata {
+    creation_timestamp: Option<Timestamp>,
+}
+
+impl Complaint {
+    fn at(&self) -> Timestamp {
+        self.last_timestamp.or(self.event_time).or(self.metadata.creation_timestamp).unwrap_or(Timestamp::MIN)
+    }
+}

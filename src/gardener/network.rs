@@ -1,0 +1,375 @@
+//! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet asks of a network extension.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{FieldError, Text, excerpt};
+use crate::net::Family;
+
+/// gardenlet's request for an action of the extension: `reconcile`, `restore`, `migrate` or `wait-for-state`.
+pub const OPERATION: &str = "gardener.cloud/operation";
+
+/// When gardenlet wrote the object last, RFC 3339 with nanoseconds. gardenlet waits until the extension has answered
+/// exactly this write, so nobody else may touch it.
+pub const TIMESTAMP: &str = "gardener.cloud/timestamp";
+
+/// The state of a held switch: `pending`, `approved` or `forced`.
+pub const SWITCH_STATE: &str = "network-guard.extensions.gardener.cloud/overlay-switch-state";
+
+/// When a switch was held first, RFC 3339.
+pub const SWITCH_SINCE: &str = "network-guard.extensions.gardener.cloud/overlay-switch-since";
+
+/// What was asked for: a digest of the configuration on which encapsulation depends.
+pub const SWITCH_REQUESTED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-requested";
+
+/// What a held switch waits for, for people.
+pub const SWITCH_MESSAGE: &str = "network-guard.extensions.gardener.cloud/overlay-switch-message";
+
+/// All annotations of a held switch.
+pub const SWITCH_ANNOTATIONS: [&str; 4] = [SWITCH_STATE, SWITCH_SINCE, SWITCH_REQUESTED, SWITCH_MESSAGE];
+
+/// The member of `status.state` that is ours. Gardener carries `status.state` along when a control plane moves to
+/// another Seed, which it does not do with annotations.
+pub const STATE_MEMBER: &str = "networkGuard";
+
+/// A Network in a review; it borrows from the request.
+#[derive(Clone, Debug, Default)]
+pub struct Network<'a> {
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub is_being_deleted: bool,
+    /// Whether there is a `metadata.annotations` to add to.
+    pub has_annotations: bool,
+    /// The annotation [`OPERATION`].
+    pub operation: Option<Text<'a>>,
+    /// The annotation [`TIMESTAMP`].
+    pub timestamp: Option<Text<'a>>,
+    /// The annotations of a held switch.
+    pub switch: SwitchAnnotations<'a>,
+    /// `spec.type`, such as `calico`.
+    pub network_type: Text<'a>,
+    /// `spec.class`; without a word it is `shoot`.
+    pub class: Option<Text<'a>>,
+    /// `spec.ipFamilies`, those that are known.
+    pub families: Vec<Family>,
+    /// The text of `spec.ipFamilies`.
+    pub families_text: Option<&'a str>,
+    /// The text of `spec.providerConfig`; `None` also for `null`.
+    pub provider_config: Option<&'a str>,
+    /// The text of `spec`: API servers write equal objects the same way.
+    pub spec: &'a str,
+    /// The text of our member of `status.state`.
+    pub record: Option<&'a str>,
+}
+
+/// The annotations of a held switch.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SwitchAnnotations<'a> {
+    /// [`SWITCH_STATE`].
+    pub state: Option<Text<'a>>,
+    /// [`SWITCH_SINCE`].
+    pub since: Option<Text<'a>>,
+    /// [`SWITCH_REQUESTED`].
+    pub requested: Option<Text<'a>>,
+    /// [`SWITCH_MESSAGE`].
+    pub message: Option<Text<'a>>,
+}
+
+impl SwitchAnnotations<'_> {
+    /// Whether there is none of them.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A Network with a switch: one that is held, or one whose end is still to be seen to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SwitchingNetwork {
+    /// `metadata.uid`.
+    pub uid: Box<str>,
+    /// `metadata.resourceVersion`.
+    pub resource_version: Box<str>,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub is_being_deleted: bool,
+    /// The annotation [`OPERATION`].
+    pub operation: Option<Box<str>>,
+    /// The annotation [`SWITCH_STATE`].
+    pub state: Option<Box<str>>,
+    /// The annotation [`SWITCH_SINCE`].
+    pub since: Option<Box<str>>,
+    /// The annotation [`SWITCH_REQUESTED`].
+    pub requested: Option<Box<str>>,
+    /// The annotation [`SWITCH_MESSAGE`].
+    pub message: Option<Box<str>>,
+    /// `spec.ipFamilies`.
+    pub families: Box<[Family]>,
+    /// The text of `spec.providerConfig`.
+    pub config: Option<Box<str>>,
+    /// Whether `status.lastOperation.state` is `Succeeded`.
+    pub has_succeeded: bool,
+    /// The text of our member of `status.state`.
+    pub record: Option<Box<str>>,
+}
+
+impl SwitchingNetwork {
+    /// Reads the text of a Network; `None` when it has no switch.
+    pub fn read(text: &str) -> Result<Option<Self>, FieldError> {
+        let network = Network::read(text)?;
+        if network.switch.is_empty() && network.record.is_none() {
+            return Ok(None);
+        }
+        let Identified { metadata, status } = typed("", text)?;
+        let owned = |text: Option<Text<'_>>| text.map(|text| Box::from(&*text));
+        Ok(Some(Self {
+            uid: owned(metadata.uid).unwrap_or_default(),
+            resource_version: owned(metadata.resource_version).unwrap_or_default(),
+            is_being_deleted: network.is_being_deleted,
+            operation: owned(network.operation),
+            state: owned(network.switch.state),
+            since: owned(network.switch.since),
+            requested: owned(network.switch.requested),
+            message: owned(network.switch.message),
+            families: network.families.into(),
+            config: network.provider_config.map(Box::from),
+            has_succeeded: status
+                .and_then(|status| status.last_operation)
+                .is_some_and(|operation| operation.state.as_deref() == Some("Succeeded")),
+            record: network.record.map(Box::from),
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+struct Identified<'a> {
+    #[serde(borrow)]
+    metadata: Identity<'a>,
+    #[serde(borrow)]
+    status: Option<OperationStatus<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity<'a> {
+    #[serde(borrow)]
+    uid: Option<Text<'a>>,
+    #[serde(borrow)]
+    resource_version: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OperationStatus<'a> {
+    #[serde(borrow)]
+    last_operation: Option<LastOperation<'a>>,
+}
+
+#[derive(Deserialize)]
+struct LastOperation<'a> {
+    #[serde(borrow)]
+    state: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata<'a> {
+    deletion_timestamp: Option<serde::de::IgnoredAny>,
+    #[serde(borrow)]
+    annotations: Option<Annotations<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations<'a> {
+    #[serde(borrow, rename = "gardener.cloud/operation")]
+    operation: Option<Text<'a>>,
+    #[serde(borrow, rename = "gardener.cloud/timestamp")]
+    timestamp: Option<Text<'a>>,
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-state")]
+    state: Option<Text<'a>>,
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-since")]
+    since: Option<Text<'a>>,
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-requested")]
+    requested: Option<Text<'a>>,
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-message")]
+    message: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Spec<'a> {
+    #[serde(borrow, rename = "type")]
+    network_type: Text<'a>,
+    #[serde(borrow)]
+    class: Option<Text<'a>>,
+    #[serde(borrow)]
+    ip_families: Option<&'a RawValue>,
+    #[serde(borrow)]
+    provider_config: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status<'a> {
+    #[serde(borrow)]
+    state: Option<State<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct State<'a> {
+    #[serde(borrow)]
+    network_guard: Option<&'a RawValue>,
+}
+
+impl<'a> Network<'a> {
+    /// Reads the text of a Network.
+    pub fn read(text: &'a str) -> Result<Self, FieldError> {
+        let wire: Wire<'_> = typed("", text)?;
+        let spec_text = wire.spec.map_or("{}", RawValue::get);
+        let spec: Spec<'_> = typed("spec", spec_text)?;
+        let families_text = spec.ip_families.map(RawValue::get);
+        let families = match families_text {
+            Some(text) => typed::<Option<Vec<Text<'_>>>>("spec.ipFamilies", text)?.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let has_annotations = wire.metadata.annotations.is_some();
+        let Annotations { operation, timestamp, state, since, requested, message } =
+            wire.metadata.annotations.unwrap_or_default();
+        Ok(Self {
+            is_being_deleted: wire.metadata.deletion_timestamp.is_some(),
+            has_annotations,
+            operation,
+            timestamp,
+            switch: SwitchAnnotations { state, since, requested, message },
+            network_type: spec.network_type,
+            class: spec.class,
+            families: families.iter().filter_map(|name| family(name)).collect(),
+            families_text,
+            provider_config: spec.provider_config.map(RawValue::get),
+            spec: spec_text,
+            record: wire
+                .status
+                .and_then(|status| status.state)
+                .and_then(|state| state.network_guard)
+                .map(RawValue::get),
+        })
+    }
+
+    /// Whether this is the network of a Shoot, and not of a Seed or the garden.
+    pub fn is_of_a_shoot(&self) -> bool {
+        self.class.as_deref().is_none_or(|class| class == "shoot")
+    }
+}
+
+/// An IP family by its name in the API.
+pub(super) fn family(name: &str) -> Option<Family> {
+    match name {
+        "IPv4" => Some(Family::V4),
+        "IPv6" => Some(Family::V6),
+        _ => None,
+    }
+}
+
+fn typed<'a, T: Deserialize<'a>>(outer: &str, text: &'a str) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
+        let path = match error.path().to_string().as_str() {
+            "." => String::new(),
+            path => path.to_owned(),
+        };
+        let error = FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) };
+        if outer.is_empty() { error } else { error.within(outer) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn is_read_as_far_as_it_is_needed() {
+        let text = json!({
+            "metadata": {
+                "name": "orders",
+                "annotations": {
+                    "gardener.cloud/operation": "reconcile",
+                    "gardener.cloud/timestamp": "2026-11-20T10:00:00.123456789Z",
+                    "network-guard.extensions.gardener.cloud/overlay-switch-state": "pending",
+                    "other": "\u{e9}",
+                },
+                "managedFields": [{"f:spec": {}}],
+            },
+            "spec": {
+                "type": "calico", "podCIDR": "100.96.0.0/11", "ipFamilies": ["IPv4", "IPv6", "IPv9"],
+                "providerConfig": {"overlay": {"enabled": false}},
+            },
+            "status": {"state": {"other": 1, "networkGuard": {"phase": "held"}}, "conditions": null},
+        })
+        .to_string();
+        let network = Network::read(&text).unwrap();
+        assert_eq!(network.operation.as_deref(), Some("reconcile"));
+        assert_eq!(network.timestamp.as_deref(), Some("2026-11-20T10:00:00.123456789Z"));
+        assert_eq!(network.switch.state.as_deref(), Some("pending"));
+        assert_eq!((&*network.network_type, network.is_of_a_shoot()), ("calico", true));
+        assert_eq!(network.families, [Family::V4, Family::V6]);
+        assert_eq!(network.provider_config, Some(r#"{"overlay":{"enabled":false}}"#));
+        assert_eq!(network.record, Some(r#"{"phase":"held"}"#));
+        assert!(!network.is_being_deleted && network.has_annotations);
+    }
+
+    #[test]
+    fn only_those_with_a_switch_are_kept() {
+        let read = |text: &str| SwitchingNetwork::read(text).unwrap();
+        assert_eq!(read(r#"{"metadata":{"annotations":{"a":"b"}},"status":{"state":{"other":1}}}"#), None);
+        let network = read(
+            r#"{"metadata":{"uid":"u","resourceVersion":"7","annotations":{
+                "network-guard.extensions.gardener.cloud/overlay-switch-state":"pending"}},
+                "status":{"lastOperation":{"state":"Succeeded"}}}"#,
+        )
+        .unwrap();
+        assert_eq!((&*network.uid, &*network.resource_version, network.state.as_deref()), ("u", "7", Some("pending")));
+        assert!(network.has_succeeded);
+        assert!(read(r#"{"metadata":{},"status":{"state":{"networkGuard":{}}}}"#).unwrap().record.is_some());
+    }
+
+    #[test]
+    fn what_is_missing_is_empty() {
+        for text in
+            ["{}", r#"{"metadata":{"annotations":null},"spec":{"type":"calico","providerConfig":null},"status":null}"#]
+        {
+            let network = Network::read(text).unwrap();
+            assert!(network.provider_config.is_none() && network.switch.is_empty() && !network.has_annotations);
+            assert!(network.record.is_none() && network.families.is_empty());
+        }
+        let text = r#"{"metadata":{"deletionTimestamp":"x"},"spec":{"class":"seed"},"status":{"state":null}}"#;
+        let network = Network::read(text).unwrap();
+        assert!(network.is_being_deleted && !network.is_of_a_shoot());
+    }
+
+    #[test]
+    fn says_what_cannot_be_read() {
+        for (text, want) in [
+            (r#"{"spec":{"type":5}}"#, "spec.type: "),
+            (r#"{"spec":{"ipFamilies":"IPv4"}}"#, "spec.ipFamilies: "),
+            (
+                r#"{"metadata":{"annotations":{"gardener.cloud/operation":5}}}"#,
+                "metadata.annotations.gardener.cloud/operation",
+            ),
+            ("[5", ""),
+        ] {
+            let error = Network::read(text).unwrap_err().to_string();
+            assert!(error.starts_with(want), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! What a switch of Calico's overlay depends on, besides the `Network` and the nodes: the Shoot's own wish and where it
+//! is in its life, as gardenlet's `Cluster` tells.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::network::family;
+use crate::net::Family;
+
+/// The annotation by which the owner of a Shoot, or an operator, lets a switch through at once.
+pub const FORCE: &str = "network-guard.extensions.gardener.cloud/overlay-switch";
+
+/// The constraint that is there, and not `True`, while nodes become dual-stack. Until then only the first of the
+/// Shoot's IP families counts.
+const DUAL_STACK_CONSTRAINT: &str = "DualStackNodesMigrationReady";
+
+/// A Shoot with workers, as its Cluster shows it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SwitchFacts {
+    /// `spec.networking.type`.
+    pub network_type: Box<str>,
+    /// `spec.provider.type`.
+    pub provider: Box<str>,
+    /// The text of `spec.networking.providerConfig`: what the Shoot asks for now, though the Network may not say it yet.
+    pub config: Option<Box<str>>,
+    /// `spec.networking.ipFamilies`, without those that do not count yet.
+    pub families: Box<[Family]>,
+    /// Whether nodes are on their way to two families, so that only the first counts.
+    pub counts_one_family: bool,
+    /// Whether the Shoot shall have, or has, no running control plane.
+    pub hibernation: Hibernation,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub is_being_deleted: bool,
+    /// Whether the last operation failed for good: then extensions do nothing until somebody repeats it.
+    pub is_failed: bool,
+    /// Whether an operation is under way.
+    pub is_processing: bool,
+    /// Whether the control plane is moving to another Seed.
+    pub is_migrating: bool,
+    /// Whether changes wait for the maintenance window (`spec.maintenance.confineSpecUpdateRollout`).
+    pub confines_rollout: bool,
+    /// Whether [`FORCE`] says `force`.
+    pub is_forced: bool,
+}
+
+/// Whether a Shoot sleeps.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Hibernation {
+    /// It runs, and shall.
+    #[default]
+    Awake,
+    /// It sleeps, and shall: it has no nodes and no API server.
+    Asleep,
+    /// It is told to sleep or to wake, and did not yet.
+    Between,
+}
+
+/// `spec.shoot` of a Cluster, as far as we read it here.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireShoot<'a> {
+    #[serde(borrow)]
+    metadata: Option<Metadata<'a>>,
+    #[serde(borrow)]
+    spec: Option<Spec<'a>>,
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Metadata<'a> {
+    deletion_timestamp: Option<serde::de::IgnoredAny>,
+    #[serde(borrow)]
+    annotations: Option<Annotations<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations<'a> {
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch")]
+    force: Option<super::Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Spec<'a> {
+    #[serde(borrow)]
+    networking: Option<Networking<'a>>,
+    #[serde(borrow)]
+    provider: Option<Provider<'a>>,
+    hibernation: Option<HibernationSpec>,
+    maintenance: Option<Maintenance>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Networking<'a> {
+    #[serde(borrow, rename = "type")]
+    network_type: Option<super::Text<'a>>,
+    #[serde(borrow)]
+    provider_config: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ip_families: Option<Vec<super::Text<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Provider<'a> {
+    #[serde(borrow, rename = "type")]
+    provider_type: Option<super::Text<'a>>,
+    workers: Option<Vec<serde::de::IgnoredAny>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HibernationSpec {
+    enabled: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Maintenance {
+    confine_spec_update_rollout: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Status<'a> {
+    #[serde(rename = "hibernated")]
+    is_hibernated: Option<bool>,
+    #[serde(borrow)]
+    last_operation: Option<LastOperation<'a>>,
+    #[serde(borrow)]
+    constraints: Option<Vec<Constraint<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LastOperation<'a> {
+    #[serde(borrow, rename = "type")]
+    operation: Option<super::Text<'a>>,
+    #[serde(borrow)]
+    state: Option<super::Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Constraint<'a> {
+    #[serde(borrow, rename = "type")]
+    constraint: Option<super::Text<'a>>,
+    #[serde(borrow)]
+    status: Option<super::Text<'a>>,
+}
+
+/// A Cluster's `spec`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireCluster<'a> {
+    #[serde(borrow)]
+    shoot: Option<WireShoot<'a>>,
+}
+
+impl SwitchFacts {
+    /// Reads the JSON text of a Cluster's `spec`; `None` for a Shoot without workers, and for one that cannot be read:
+    /// what is wrong with it is reported with the rest of the Cluster.
+    pub fn parse(spec: &str) -> Option<Self> {
+        let shoot = serde_json::from_str::<WireCluster<'_>>(spec).ok()?.shoot?;
+        let (metadata, status) = (shoot.metadata.unwrap_or_default(), shoot.status.unwrap_or_default());
+        let spec = shoot.spec.unwrap_or_default();
+        let provider = spec.provider.unwrap_or_default();
+        if provider.workers.is_none_or(|workers| workers.is_empty()) {
+            return None;
+        }
+        let networking = spec.networking.unwrap_or_default();
+        let counts_one_family = status.constraints.iter().flatten().any(|constraint| {
+            constraint.constraint.as_deref() == Some(DUAL_STACK_CONSTRAINT)
+                && constraint.status.as_deref() != Some("True")
+        });
+        let mut families: Vec<Family> =
+            networking.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
+        if counts_one_family {
+            families.truncate(1);
+        }
+        let shall_sleep = spec.hibernation.unwrap_or_default().enabled == Some(true);
+        let sleeps = status.is_hibernated == Some(true);
+        let last_operation = status.last_operation.unwrap_or_default();
+        let state = last_operation.state.as_deref();
+        Some(Self {
+            network_type: networking.network_type.as_deref().unwrap_or_default().into(),
+            provider: provider.provider_type.as_deref().unwrap_or_default().into(),
+            config: networking.provider_config.map(|text| text.get().into()),
+            families: families.into(),
+            counts_one_family,
+            hibernation: match (shall_sleep, sleeps) {
+                (false, false) => Hibernation::Awake,
+                (true, true) => Hibernation::Asleep,
+                _ => Hibernation::Between,
+            },
+            is_being_deleted: metadata.deletion_timestamp.is_some(),
+            is_failed: state == Some("Failed"),
+            is_processing: matches!(state, Some("Processing" | "Pending")),
+            is_migrating: last_operation.operation.as_deref() == Some("Migrate"),
+            confines_rollout: spec.maintenance.unwrap_or_default().confine_spec_update_rollout == Some(true),
+            is_forced: metadata.annotations.unwrap_or_default().force.as_deref() == Some("force"),
+        })
+    }
+
+    /// The families of a Network of this Shoot that count.
+    pub fn counting<'f>(&self, families: &'f [Family]) -> &'f [Family] {
+        if self.counts_one_family { &families[..families.len().min(1)] } else { families }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn shoot() -> Value {
+        json!({
+            "metadata": {"annotations": {"other": "x"}},
+            "spec": {
+                "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": false}}, "ipFamilies": ["IPv4"]},
+                "provider": {"type": "aws", "workers": [{"name": "a"}]},
+            },
+            "status": {"lastOperation": {"type": "Reconcile", "state": "Succeeded"}},
+        })
+    }
+
+    fn facts(change: impl FnOnce(&mut Value)) -> Option<SwitchFacts> {
+        let mut shoot = shoot();
+        change(&mut shoot);
+        SwitchFacts::parse(&json!({"shoot": shoot, "seed": {}}).to_string())
+    }
+
+    #[test]
+    fn the_wish_and_the_life_of_a_shoot() {
+        let plain = facts(|_| ()).unwrap();
+        assert_eq!((&*plain.network_type, &*plain.provider), ("calico", "aws"));
+        assert_eq!(plain.config.as_deref(), Some(r#"{"overlay":{"enabled":false}}"#));
+        assert_eq!(&*plain.families, [Family::V4]);
+        let table: [(&str, fn(&mut Value), fn(&SwitchFacts) -> bool); 11] = [
+            ("forced", |s| s["metadata"]["annotations"][FORCE] = json!("force"), |f| f.is_forced),
+            ("another word", |s| s["metadata"]["annotations"][FORCE] = json!("true"), |f| !f.is_forced),
+            ("deleting", |s| s["metadata"]["deletionTimestamp"] = json!("x"), |f| f.is_being_deleted),
+            (
+                "failed",
+                |s| s["status"]["lastOperation"]["state"] = json!("Failed"),
+                |f| f.is_failed && !f.is_processing,
+            ),
+            ("processing", |s| s["status"]["lastOperation"]["state"] = json!("Processing"), |f| f.is_processing),
+            ("migrating", |s| s["status"]["lastOperation"]["type"] = json!("Migrate"), |f| f.is_migrating),
+            (
+                "confined",
+                |s| s["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true}),
+                |f| f.confines_rollout,
+            ),
+            (
+                "going to sleep",
+                |s| s["spec"]["hibernation"] = json!({"enabled": true}),
+                |f| f.hibernation == Hibernation::Between,
+            ),
+            (
+                "asleep",
+                |s| {
+                    s["spec"]["hibernation"] = json!({"enabled": true});
+                    s["status"]["hibernated"] = json!(true);
+                },
+                |f| f.hibernation == Hibernation::Asleep,
+            ),
+            ("waking", |s| s["status"]["hibernated"] = json!(true), |f| f.hibernation == Hibernation::Between),
+            ("no config", |s| s["spec"]["networking"]["providerConfig"] = json!(null), |f| f.config.is_none()),
+        ];
+        for (what, change, want) in table {
+            let facts = facts(change).unwrap();
+            assert!(want(&facts), "{what}: {facts:?}");
+        }
+    }
+
+    #[test]
+    fn one_family_counts_until_nodes_have_both() {
+        for (status, want) in [("False", 1), ("Progressing", 1), ("True", 2)] {
+            let facts = facts(|shoot| {
+                shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+                shoot["status"]["constraints"] = json!([{"type": DUAL_STACK_CONSTRAINT, "status": status}]);
+            })
+            .unwrap();
+            assert_eq!(facts.families.len(), want, "{status}");
+            assert_eq!(facts.counting(&[Family::V4, Family::V6]).len(), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn without_workers_there_is_no_network() {
+        assert_eq!(facts(|shoot| shoot["spec"]["provider"]["workers"] = json!([])), None);
+        assert_eq!(facts(|shoot| shoot["spec"]["provider"]["workers"] = json!(null)), None);
+        assert_eq!(SwitchFacts::parse("{}"), None);
+        assert_eq!(SwitchFacts::parse("5"), None);
+    }
+}

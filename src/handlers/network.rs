@@ -1,0 +1,181 @@
+//! `/webhooks/mutate/network`: holds a switch from Calico's overlay to native routing until every node has its route.
+
+use serde_json::{Value, json};
+
+use crate::admission::{
+    Answer, Answers, AuditKey, Handler, Operation, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource,
+    Step, Verdict,
+};
+use crate::gardener::network::{
+    SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
+};
+use crate::gardener::{FieldError, Network, SwitchFacts, is_dns_label};
+use crate::landscape::{ClusterRecord, Snapshot};
+use crate::overlay::{Decision, Held, HoldSettings, Released, decide, seed_rules, state};
+
+/// The path of this webhook.
+pub const NETWORK_PATH: &str = "/webhooks/mutate/network";
+
+const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
+const AUDIT_REQUESTED: AuditKey = AuditKey::new("overlay-switch-requested");
+
+/// What a held switch says before the controller has looked at the nodes.
+const NOT_LOOKED_YET: &str = "the nodes have not been looked at yet";
+
+/// The webhook.
+#[derive(Debug, Default)]
+pub struct HoldNetwork {
+    settings: HoldSettings,
+}
+
+impl HoldNetwork {
+    /// Holds on these infrastructures.
+    pub fn new(settings: &HoldSettings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    fn decide(
+        &self,
+        request: &Request<'_>,
+        raw: &str,
+        snapshot: &Snapshot,
+        answers: &Answers,
+    ) -> Result<Step, FieldError> {
+        let read = |raw, whose| Network::read(raw).map_err(|error| error.within(whose));
+        let new = read(raw, "request.object")?;
+        let old = request.old_object.map(|raw| read(raw, "request.oldObject")).transpose()?;
+        let (shoot, is_known) = match (snapshot.cluster(&request.namespace), &answers.cluster) {
+            (Some(record), _) | (None, Some(Answer::Found(record))) => (switch_facts(record), true),
+            (None, answer) => (None, answer.is_some()),
+        };
+        let decision = match decide(&new, old.as_ref(), shoot, &self.settings) {
+            Ok(decision) => decision,
+            Err(error) => {
+                let findings = vec![seed_rules::unreadable(&error)];
+                return Ok(Step::Done(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") }));
+            }
+        };
+        if matches!(decision, Decision::Hold(_)) && !is_known && is_dns_label(&request.namespace) {
+            let cluster = Some(request.namespace.to_string());
+            return Ok(Step::Ask(Questions { cluster, ..Questions::default() }));
+        }
+        Ok(Step::Done(verdict(&decision, &new, old.as_ref())))
+    }
+}
+
+impl Handler for HoldNetwork {
+    fn name(&self) -> &'static str {
+        "network"
+    }
+
+    fn path(&self) -> &'static str {
+        NETWORK_PATH
+    }
+
+    fn resource(&self) -> Resource {
+        Resource { group: "extensions.gardener.cloud", plural: "networks" }
+    }
+
+    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
+        let writes = matches!(request.operation, Operation::Create | Operation::Update);
+        let Some(raw) = request.object.filter(|_| writes && request.sub_resource.is_empty()) else {
+            return Step::Done(Verdict::allow("not-concerned"));
+        };
+        match self.decide(request, raw, snapshot, answers) {
+            Ok(step) => step,
+            Err(error) => Step::Unreadable(vec![error]),
+        }
+    }
+}
+
+fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
+    record.as_ref().ok()?.switch.as_deref()
+}
+
+fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) -> Verdict {
+    let (word, patch) = match decision {
+        Decision::Pass => ("not-concerned", None),
+        Decision::Keep => ("kept", None),
+        Decision::Clear if new.switch.is_empty() => ("none", None),
+        Decision::Clear => ("cleared", without_annotations(&new.switch)),
+        Decision::Release(Released::Approved) => ("released", without_annotations(&new.switch)),
+        Decision::Release(Released::Forced) => ("forced", without_annotations(&new.switch)),
+        Decision::Hold(held) => ("held", hold(held, new, old)),
+    };
+    let mut verdict = Verdict {
+        outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
+        audit: vec![(AUDIT_DECISION, word.to_owned())],
+        ..Verdict::allow(word)
+    };
+    if let Decision::Hold(held) = decision {
+        verdict.findings.push(seed_rules::held(&held.since));
+        verdict.audit.push((AUDIT_REQUESTED, held.requested.clone()));
+    }
+    verdict
+}
+
+fn annotations_of<'n>(switch: &'n SwitchAnnotations<'_>) -> [(&'static str, Option<&'n str>); 4] {
+    let SwitchAnnotations { state, since, requested, message } = switch;
+    let [state_key, since_key, requested_key, message_key] = SWITCH_ANNOTATIONS;
+    [
+        (state_key, state.as_deref()),
+        (since_key, since.as_deref()),
+        (requested_key, requested.as_deref()),
+        (message_key, message.as_deref()),
+    ]
+}
+
+fn without_annotations(switch: &SwitchAnnotations<'_>) -> Option<Patch> {
+    let mut patch = PatchBuilder::default();
+    for (key, value) in annotations_of(switch) {
+        if value.is_some() {
+            patch.remove(&Pointer::to("/metadata/annotations").field(key));
+        }
+    }
+    patch.finish()
+}
+
+/// Puts the old encapsulation back, and says so in annotations. What is as it should be is not written again.
+fn hold(held: &Held, new: &Network<'_>, old: Option<&Network<'_>>) -> Option<Patch> {
+    let mut patch = PatchBuilder::default();
+    let stays =
+        |config: &Value| new.provider_config.and_then(|text| serde_json::from_str(text).ok()).as_ref() == Some(config);
+    let at = Pointer::to("/spec/providerConfig");
+    match &held.config {
+        Some(config) if stays(config) => {}
+        Some(config) => patch.add(&at, &config.to_string()),
+        None if new.provider_config.is_some() => patch.remove(&at),
+        None => {}
+    }
+    if held.keeps_families {
+        let at = Pointer::to("/spec/ipFamilies");
+        match old.and_then(|old| old.families_text) {
+            Some(families) => patch.add(&at, families),
+            None => patch.remove(&at),
+        }
+    }
+    let message = match &new.switch.message {
+        Some(message) if held.is_known => &**message,
+        _ => NOT_LOOKED_YET,
+    };
+    let wanted = [
+        (SWITCH_STATE, state::PENDING),
+        (SWITCH_SINCE, &*held.since),
+        (SWITCH_REQUESTED, &*held.requested),
+        (SWITCH_MESSAGE, message),
+    ];
+    if new.has_annotations {
+        for ((key, want), (_, is)) in wanted.into_iter().zip(annotations_of(&new.switch)) {
+            if is != Some(want) && !want.is_empty() {
+                patch.add(&Pointer::to("/metadata/annotations").field(key), &json!(want).to_string());
+            }
+        }
+    } else {
+        let wanted: Value = wanted.into_iter().filter(|(_, want)| !want.is_empty()).collect();
+        patch.add(&Pointer::to("/metadata/annotations"), &wanted.to_string());
+    }
+    patch.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,377 @@
+//! The cases of which people ask what happens then.
+
+use super::*;
+use crate::overlay::Reason;
+
+/// A Shoot with an overlay that asks to be without.
+fn pending() -> World {
+    let mut world = World::with(&on());
+    world.nodes = vec![node("a", CALICO_UP), node("b", CALICO_UP)];
+    world.ask(off());
+    assert!(world.gardenlet());
+    world
+}
+
+fn has_annotations(world: &World) -> bool {
+    SWITCH_ANNOTATIONS.iter().any(|key| world.annotation(key).is_some())
+}
+
+#[test]
+fn a_switch_is_held_and_everything_succeeds() {
+    let mut world = pending();
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+    assert_eq!(world.annotation(SWITCH_STATE), Some("pending"));
+    assert_eq!(world.annotation(SWITCH_SINCE), world.annotation(TIMESTAMP));
+    assert_eq!(world.annotation(SWITCH_MESSAGE), Some(NOT_LOOKED_YET));
+    world.extension();
+    assert_eq!(world.decision(), "kept", "the extension takes its annotation away");
+    assert_eq!(world.network["status"]["observedGeneration"], json!(world.generation()));
+    assert!(world.annotation(SWITCH_STATE).is_some() && world.annotation(OPERATION).is_none());
+}
+
+#[test]
+fn repeated_writes_change_nothing() {
+    let mut world = pending();
+    let (since, generation) = (world.annotation(SWITCH_SINCE).unwrap().to_owned(), world.generation());
+    for _ in 0..3 {
+        world.extension();
+        world.controller();
+        assert!(world.gardenlet());
+        assert_eq!(world.generation(), generation);
+        assert_eq!(world.annotation(SWITCH_SINCE), Some(&*since));
+        assert!(world.annotation(SWITCH_MESSAGE).unwrap().starts_with("0 of 2 nodes have routes"), "it stays");
+    }
+}
+
+#[test]
+fn a_revert_ends_the_hold_without_a_trace() {
+    let mut world = pending();
+    let generation = world.generation();
+    world.extension();
+    world.controller();
+    world.ask(on());
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.generation()), ("cleared", generation), "Calico is not rolled");
+    assert!(!has_annotations(&world));
+    assert_eq!(world.controller(), Act::Forget);
+    // The controller sees it in the Cluster first.
+    let mut world = pending();
+    world.extension();
+    world.ask(on());
+    assert_eq!(world.controller(), Act::Clear);
+    assert!(!has_annotations(&world));
+}
+
+#[test]
+fn absent_is_held_as_absent() {
+    let mut world = World::with(&Value::Null);
+    world.nodes = vec![node("a", CALICO_UP)];
+    world.ask(off());
+    let generation = world.generation();
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "held");
+    assert!(world.network["spec"].get("providerConfig").is_none(), "nothing is invented");
+    assert_eq!(world.generation(), generation);
+}
+
+#[test]
+fn everything_else_passes_while_it_is_held() {
+    let mut world = pending();
+    let generation = world.generation();
+    world.ask(json!({"overlay": {"enabled": false}, "typha": {"enabled": false}, "vethMTU": "1400", "new": [1]}));
+    assert!(world.gardenlet());
+    let want = json!({"overlay": {"enabled": true}, "typha": {"enabled": false}, "vethMTU": "1400", "new": [1]});
+    assert_eq!(world.network["spec"]["providerConfig"], want);
+    assert_eq!(world.generation(), generation + 1);
+    assert!(world.gardenlet());
+    assert_eq!(world.generation(), generation + 1);
+}
+
+#[test]
+fn it_passes_when_all_routes_have_been_there_for_a_while() {
+    let mut world = pending();
+    world.extension();
+    let says = |world: &World| world.annotation(SWITCH_MESSAGE).unwrap_or_default().to_owned();
+    world.controller();
+    assert!(says(&world).starts_with("0 of 2 nodes have routes; missing: a, b (+0)"), "{}", says(&world));
+    world.nodes = vec![node("a", CREATED), node("b", DENIED)];
+    world.pass(10);
+    world.controller();
+    assert_eq!(says(&world), "1 of 2 nodes have routes; missing: b (+0); b: NoRouteCreated");
+    world.nodes[1] = node("b", CREATED);
+    for _ in 0..3 {
+        world.pass(10);
+        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+        assert_eq!(world.mode(), Encapsulation::Overlay);
+    }
+    let timestamp = world.annotation(TIMESTAMP).unwrap().to_owned();
+    world.pass(10);
+    assert_eq!(world.controller(), Act::Release(Reason::Routes));
+    assert_eq!((world.decision(), world.mode()), ("released", Encapsulation::Native));
+    assert!(!has_annotations(&world));
+    assert_eq!(world.annotation(OPERATION), Some("reconcile"), "the extension is told");
+    assert_eq!(world.annotation(TIMESTAMP), Some(&*timestamp), "gardenlet may be waiting for its own write");
+    world.extension();
+    let generation = world.generation();
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.generation()), ("none", generation), "what gardenlet writes is what is there");
+}
+
+#[test]
+fn a_flap_starts_the_wait_anew() {
+    let mut world = pending();
+    world.extension();
+    world.nodes = vec![node("a", CREATED), node("b", CREATED)];
+    world.controller();
+    world.pass(20);
+    world.nodes[0] = node("a", DENIED);
+    world.controller();
+    world.pass(10);
+    world.nodes[0] = node("a", CREATED);
+    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    world.pass(29);
+    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    world.pass(1);
+    assert!(matches!(world.controller(), Act::Release(_)));
+}
+
+#[test]
+fn a_confined_switch_is_approved_and_carried_by_maintenance() {
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+    world.nodes = vec![node("a", CREATED), node("b", CREATED)];
+    world.controller();
+    world.pass(30);
+    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    assert_eq!((world.annotation(SWITCH_STATE), world.mode()), (Some("approved"), Encapsulation::Overlay));
+    // A leader that just started keeps the approval, and takes it back when a node without a route is there.
+    world.restart();
+    world.pass(10);
+    world.controller();
+    assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
+    world.nodes.push(node("c", CALICO_UP));
+    world.controller();
+    assert_eq!(world.annotation(SWITCH_STATE), Some("pending"));
+    world.nodes.pop();
+    world.controller();
+    world.pass(30);
+    world.controller();
+    assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("released", Encapsulation::Native));
+}
+
+#[test]
+fn an_approval_is_for_what_was_asked_for() {
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+    world.nodes = vec![node("a", CREATED)];
+    world.controller();
+    world.pass(30);
+    world.controller();
+    let since = world.annotation(SWITCH_SINCE).unwrap().to_owned();
+    world.ask(json!({"overlay": {"enabled": false, "createPodRoutes": true}}));
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+    assert_eq!((world.annotation(SWITCH_STATE), world.annotation(SWITCH_SINCE)), (Some("pending"), Some(&*since)));
+}
+
+#[test]
+fn by_force() {
+    let mut world = pending();
+    world.shoot["metadata"]["annotations"][crate::gardener::FORCE] = json!("force");
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("forced", Encapsulation::Native));
+    // Or by an operator of the Seed.
+    let mut world = pending();
+    world.extension();
+    let mut new = world.network.clone();
+    new["metadata"]["annotations"][SWITCH_STATE] = json!("forced");
+    assert!(world.write(new));
+    assert_eq!(world.controller(), Act::Release(Reason::Forced));
+    assert_eq!(world.mode(), Encapsulation::Native);
+}
+
+#[test]
+fn sleeping_and_waking() {
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["hibernation"] = json!({"enabled": true});
+    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "falling asleep");
+    world.shoot["status"]["hibernated"] = json!(true);
+    world.shoot["status"]["lastOperation"]["state"] = json!("Processing");
+    world.controller();
+    assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
+    world.shoot["spec"]["hibernation"] = json!({"enabled": false});
+    world.controller();
+    assert_eq!(world.annotation(SWITCH_STATE), Some("pending"), "waking up takes an approval back");
+    world.shoot["spec"]["hibernation"] = json!({"enabled": true});
+    world.shoot["status"]["lastOperation"]["state"] = json!("Succeeded");
+    assert_eq!(world.controller(), Act::Release(Reason::Hibernated));
+}
+
+#[test]
+fn without_nodes_nothing_is_cut_off() {
+    let mut world = pending();
+    world.extension();
+    world.nodes.clear();
+    world.controller();
+    world.pass(30);
+    assert!(matches!(world.controller(), Act::Release(_)));
+}
+
+#[test]
+fn it_is_held_again_on_another_seed() {
+    let mut world = pending();
+    world.nodes = vec![node("a", CREATED), node("b", CALICO_UP)];
+    world.extension();
+    world.controller();
+    let state = world.network["status"]["state"].clone();
+    // gardenlet of the other Seed: nothing is to be done before the state is there.
+    let mut other = World::before(&off());
+    other.nodes.clone_from(&world.nodes);
+    other.now = world.now;
+    let mut network = world.network.clone();
+    network["metadata"]["annotations"] = json!({OPERATION: "wait-for-state", TIMESTAMP: other.now.to_string()});
+    network["spec"]["providerConfig"] = off();
+    network["status"] = json!({});
+    assert!(other.write(network));
+    assert_eq!(other.decision(), "not-concerned");
+    other.network["status"]["state"] = state;
+    let mut restore = other.network.clone();
+    restore["metadata"]["annotations"][OPERATION] = json!("restore");
+    assert!(other.write(restore.clone()));
+    assert_eq!((other.decision(), other.mode()), ("held", Encapsulation::Overlay));
+    assert_eq!(other.annotation(SWITCH_SINCE), world.annotation(SWITCH_SINCE));
+    other.extension();
+    other.restart();
+    other.gardenlet();
+    assert_eq!((other.decision(), other.mode()), ("held", Encapsulation::Overlay));
+    other.extension();
+    other.nodes[1] = node("b", CREATED);
+    other.nodes[0] = node("a", CALICO_UP);
+    other.controller();
+    other.pass(30);
+    assert!(matches!(other.controller(), Act::Release(_)), "the routes that were seen before still count");
+
+    // A record of a switch that is over, or of another one, holds nothing.
+    for change in [
+        |record: &mut Value| record["phase"] = json!("released"),
+        |record: &mut Value| record["requested"] = json!("another"),
+        |record: &mut Value| *record = json!({}),
+    ] {
+        let mut other = World::with(&off());
+        other.network["status"]["state"] = world.network["status"]["state"].clone();
+        change(&mut other.network["status"]["state"][STATE_MEMBER]);
+        let mut restore = other.network.clone();
+        restore["metadata"]["annotations"][OPERATION] = json!("restore");
+        assert!(other.write(restore));
+        assert_eq!(other.mode(), Encapsulation::Native);
+    }
+}
+
+#[test]
+fn others_are_left_alone() {
+    let table: [(&str, fn(&mut World)); 3] = [
+        ("an infrastructure that is not listed", |w| w.shoot["spec"]["provider"]["type"] = json!("local")),
+        ("azure", |w| w.shoot["spec"]["provider"]["type"] = json!("azure")),
+        ("cilium", |w| w.shoot["spec"]["networking"]["type"] = json!("cilium")),
+    ];
+    for (what, change) in table {
+        let mut world = World::with(&on());
+        world.ask(off());
+        change(&mut world);
+        assert!(world.gardenlet());
+        assert_eq!(world.mode(), Encapsulation::Native, "{what}");
+        assert!(!has_annotations(&world), "{what}");
+    }
+    let mut world = World::with(&off());
+    assert_eq!(world.decision(), "none", "a new Shoot, reconciled");
+    for (pointer, value) in [("deletionTimestamp", json!("x")), ("annotations", json!({OPERATION: "migrate"}))] {
+        let mut world = World::with(&on());
+        let mut new = world.network.clone();
+        new["metadata"][pointer] = value;
+        new["spec"]["providerConfig"] = off();
+        assert!(world.write(new));
+        assert_eq!(world.decision(), "not-concerned", "{pointer}");
+    }
+    let mut new = world.network.clone();
+    new["metadata"]["labels"] = json!({"a": "b"});
+    assert!(world.write(new));
+    assert_eq!(world.decision(), "none");
+}
+
+#[test]
+fn blocks_are_held_with_the_reason() {
+    let mut world = World::with(&json!({"overlay": {"enabled": true}, "vxlan": {"enabled": true}}));
+    world.nodes = vec![node("a", CREATED)];
+    world.ask(off());
+    world.gardenlet();
+    world.extension();
+    for _ in 0..3 {
+        world.pass(60);
+        let Act::Say { state: "pending", message } = world.controller() else { panic!("let through") };
+        assert!(message.contains("no route leads"), "{message}");
+    }
+}
+
+#[test]
+fn two_families_are_not_mixed_with_it() {
+    // While nodes are on their way to two families only the first counts, so IPv6 passes and the overlay stays.
+    let mut world = pending();
+    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+    world.shoot["status"]["constraints"] = json!([{"type": "DualStackNodesMigrationReady", "status": "False"}]);
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+    assert_eq!(world.network["spec"]["ipFamilies"], json!(["IPv4", "IPv6"]));
+    // Without a word on the overlay a second family that counts would end it, so it waits too.
+    let mut world = World::with(&Value::Null);
+    world.ask(off());
+    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+    let generation = world.generation();
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "held");
+    assert_eq!(world.network["spec"]["ipFamilies"], json!(["IPv4"]));
+    assert_eq!(world.generation(), generation);
+    // Only the families change: that is Gardener's own migration.
+    let mut world = World::with(&Value::Null);
+    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "none");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_path() {
+    let mut world = World::with(&on());
+    world.ask(json!({"overlay": {"enabled": "no"}}));
+    assert!(!world.gardenlet());
+    let finding = &world.verdict.as_ref().unwrap().findings[0];
+    assert_eq!((finding.rule, &*finding.path), ("overlay/unreadable", "spec.providerConfig.overlay.enabled"));
+    // What is stored already blocks nobody.
+    world.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": "no"}});
+    let mut new = world.network.clone();
+    new["metadata"]["labels"] = json!({"a": "b"});
+    assert!(world.write(new));
+    world.ask(on());
+    assert!(world.gardenlet());
+}
+
+#[test]
+fn an_unknown_shoot_is_asked_for_and_held_without_an_answer() {
+    let world = World::with(&on());
+    let mut new = world.network.clone();
+    new["spec"]["providerConfig"] = off();
+    let review = world.review(&new);
+    let request = admission::decode(review.as_bytes()).unwrap();
+    let handler = HoldNetwork::default();
+    let step = |answers: &Answers| handler.review(&request, &Snapshot::default(), answers);
+    let Step::Ask(questions) = step(&Answers::default()) else { panic!("decided blindly") };
+    assert_eq!(questions.cluster.as_deref(), Some(NAMESPACE));
+    for answer in [Answer::Absent, Answer::Unanswered("late".to_owned())] {
+        let answers = Answers { cluster: Some(answer), ..Answers::default() };
+        let Step::Done(verdict) = step(&answers) else { panic!("asked again") };
+        assert_eq!(verdict.decision, "held");
+    }
+}

@@ -1,0 +1,261 @@
+//! What to do next about a held switch. Pure: the controller asks, does it, and asks again.
+
+use serde_json::Value;
+
+use super::hold::{HoldSettings, state};
+use super::record::{Phase, Record};
+use super::rules::CALICO;
+use super::{Encapsulation, Subset, encapsulation};
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::{Hibernation, SwitchFacts};
+
+/// The next step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Plan {
+    /// The Shoot does not ask for native routing any more: nothing is to be held.
+    Clear,
+    /// The switch was given up before it happened: nothing is to be remembered.
+    Forget,
+    /// It was let through: see Calico's Pods through it, then forget it.
+    SeeThrough,
+    /// Wait for this, and write nothing meanwhile: the Network is somebody else's matter now.
+    Leave(&'static str),
+    /// Wait for this.
+    Wait(&'static str),
+    /// It may pass without a look at nodes.
+    Pass(Reason),
+    /// Look at the nodes.
+    Look,
+}
+
+/// Why a switch may pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// Every node has its route.
+    Routes,
+    /// There are no nodes, and no Pods to cut off: the Shoot sleeps.
+    Hibernated,
+    /// Somebody forced it.
+    Forced,
+    /// Nobody reports routes on this infrastructure; it is not among those that are configured.
+    NotListed,
+}
+
+impl Reason {
+    /// The word used in metrics and events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Routes => "routes",
+            Self::Hibernated => "hibernated",
+            Self::Forced => "forced",
+            Self::NotListed => "not-listed",
+        }
+    }
+}
+
+/// What the Shoot asks for now, which the Network may not say yet.
+pub struct Wish {
+    /// The whole configuration.
+    pub subset: Subset,
+    /// What it means.
+    pub encapsulation: Encapsulation,
+}
+
+/// What the Shoot asks for; `None` when it cannot be read.
+pub fn wish(shoot: &SwitchFacts) -> Option<Wish> {
+    let config: Option<Value> = shoot.config.as_deref().map(serde_json::from_str).transpose().ok()?;
+    let encapsulation = encapsulation(shoot.config.as_deref(), &shoot.families).ok()?;
+    Some(Wish { subset: Subset::of(config.as_ref()), encapsulation })
+}
+
+/// The next step about a Network with a switch, in what is known of its Shoot.
+pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &HoldSettings) -> Plan {
+    if network.is_being_deleted {
+        return Plan::Leave("the Network is being deleted");
+    }
+    if matches!(network.operation.as_deref(), Some("migrate" | "restore" | "wait-for-state")) {
+        return Plan::Leave("the control plane is moving to another Seed");
+    }
+    if network.state.is_none() {
+        return afterwards(network, shoot);
+    }
+    let Some(shoot) = shoot else { return Plan::Wait("there is no readable Cluster of this name") };
+    if &*shoot.network_type != CALICO {
+        return Plan::Wait("the Shoot's network is not Calico's");
+    }
+    if shoot.is_being_deleted {
+        return Plan::Leave("the Shoot is being deleted");
+    }
+    if shoot.is_migrating {
+        return Plan::Leave("the control plane is moving to another Seed");
+    }
+    let Some(wish) = wish(shoot) else { return Plan::Wait("the Shoot's configuration of Calico cannot be read") };
+    if wish.encapsulation == Encapsulation::Overlay {
+        return Plan::Clear;
+    }
+    if shoot.is_failed {
+        return Plan::Wait("the Shoot's last operation failed for good; repeat it");
+    }
+    if shoot.is_forced || network.state.as_deref() == Some(state::FORCED) {
+        return Plan::Pass(Reason::Forced);
+    }
+    if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
+        return Plan::Pass(Reason::NotListed);
+    }
+    match shoot.hibernation {
+        Hibernation::Asleep => return Plan::Pass(Reason::Hibernated),
+        Hibernation::Between => return Plan::Wait("the Shoot is falling asleep or waking up"),
+        Hibernation::Awake => {}
+    }
+    if wish.subset.has_blocks() || held(network).has_blocks() {
+        return Plan::Wait(
+            "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads: keep the overlay, or force the switch",
+        );
+    }
+    Plan::Look
+}
+
+/// Nothing is held any more; what became of it?
+fn afterwards(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> Plan {
+    let families = shoot.map_or(&*network.families, |shoot| shoot.counting(&network.families));
+    match encapsulation(network.config.as_deref(), families) {
+        Ok(Encapsulation::Native) => Plan::SeeThrough,
+        Ok(Encapsulation::Overlay) | Err(_) => Plan::Forget,
+    }
+}
+
+/// The members that are held, as the Network has them.
+pub fn held(network: &SwitchingNetwork) -> Subset {
+    Subset::of(network.config.as_deref().and_then(|text| serde_json::from_str(text).ok()).as_ref())
+}
+
+/// Whether a switch that may pass can be written now. Otherwise it is approved, and gardenlet's next write carries it:
+/// while gardenlet or the extension are at work, or where changes wait for the maintenance window.
+pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts) -> bool {
+    network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !shoot.confines_rollout
+}
+
+/// The record of a switch as it should be now, from what was remembered and what the Network says.
+pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Option<Record> {
+    let requested = network.requested.as_deref()?;
+    Some(Record {
+        phase: Phase::Held,
+        held: held(network).value().to_string(),
+        requested: requested.to_owned(),
+        since: network.since.as_deref().unwrap_or_default().to_owned(),
+        released: String::new(),
+        latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
+    })
+}
+
+/// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
+pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
+    let config = network.config.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    wish.subset.put_into(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::net::Family;
+
+    fn network() -> SwitchingNetwork {
+        SwitchingNetwork {
+            state: Some("pending".into()),
+            requested: Some("x".into()),
+            config: Some(r#"{"overlay":{"enabled":true},"typha":1}"#.into()),
+            families: [Family::V4].into(),
+            has_succeeded: true,
+            ..SwitchingNetwork::default()
+        }
+    }
+
+    fn shoot() -> SwitchFacts {
+        SwitchFacts {
+            network_type: "calico".into(),
+            provider: "aws".into(),
+            config: Some(r#"{"overlay":{"enabled":false}}"#.into()),
+            families: [Family::V4].into(),
+            ..SwitchFacts::default()
+        }
+    }
+
+    #[test]
+    fn every_case_has_its_step() {
+        type Change = fn(&mut SwitchingNetwork, &mut SwitchFacts);
+        let waits = |plan: &Plan, word: &str| matches!(plan, Plan::Wait(why) | Plan::Leave(why) if why.contains(word));
+        let table: [(&str, Change, Plan); 13] = [
+            ("pending", |_, _| (), Plan::Look),
+            ("approved, still looked at", |n, _| n.state = Some("approved".into()), Plan::Look),
+            ("forced on the Network", |n, _| n.state = Some("forced".into()), Plan::Pass(Reason::Forced)),
+            ("forced on the Shoot", |_, s| s.is_forced = true, Plan::Pass(Reason::Forced)),
+            ("reverted", |_, s| s.config = None, Plan::Clear),
+            (
+                "reverted by another Shoot word",
+                |_, s| s.config = Some(r#"{"overlay":{"enabled":true}}"#.into()),
+                Plan::Clear,
+            ),
+            ("reverted, failed", |_, s| (s.config, s.is_failed) = (None, true), Plan::Clear),
+            ("asleep", |_, s| s.hibernation = Hibernation::Asleep, Plan::Pass(Reason::Hibernated)),
+            ("another infrastructure", |_, s| s.provider = "local".into(), Plan::Pass(Reason::NotListed)),
+            ("let through", |n, _| (n.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())), Plan::SeeThrough),
+            ("given up", |n, _| n.state = None, Plan::Forget),
+            (
+                "blocks, forced",
+                |n, s| {
+                    n.config = Some(r#"{"vxlan":{"enabled":true}}"#.into());
+                    s.is_forced = true;
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+            ("forced, overlay kept", |_, s| (s.is_forced, s.config) = (true, None), Plan::Clear),
+        ];
+        for (what, change, want) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            assert_eq!(plan(&network, Some(&shoot), &HoldSettings::default()), want, "{what}");
+        }
+        let table: [(&str, Change); 9] = [
+            ("being deleted", |n, _| n.is_being_deleted = true),
+            ("moving", |n, _| n.operation = Some("migrate".into())),
+            ("moving", |_, s| s.is_migrating = true),
+            ("Shoot is being deleted", |_, s| s.is_being_deleted = true),
+            ("failed", |_, s| s.is_failed = true),
+            ("waking", |_, s| s.hibernation = Hibernation::Between),
+            ("blocks", |n, _| n.config = Some(r#"{"ipam":{"type":"calico-ipam"}}"#.into())),
+            ("blocks", |_, s| s.config = Some(r#"{"overlay":{},"vxlan":{"enabled":true}}"#.into())),
+            ("cannot be read", |_, s| s.config = Some(r#"{"overlay":5}"#.into())),
+        ];
+        for (what, change) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            let plan = plan(&network, Some(&shoot), &HoldSettings::default());
+            assert!(waits(&plan, what), "{what}: {plan:?}");
+        }
+        assert!(waits(&plan(&network(), None, &HoldSettings::default()), "no readable Cluster"));
+    }
+
+    #[test]
+    fn writes_only_when_nobody_else_does() {
+        let table: [(&str, fn(&mut SwitchingNetwork, &mut SwitchFacts), bool); 5] = [
+            ("quiet", |_, _| (), true),
+            ("the extension works", |n, _| n.operation = Some("reconcile".into()), false),
+            ("the extension failed", |n, _| n.has_succeeded = false, false),
+            ("gardenlet works", |_, s| s.is_processing = true, false),
+            ("confined", |_, s| s.confines_rollout = true, false),
+        ];
+        for (what, change, want) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            assert_eq!(may_write(&network, &shoot), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_release_is_what_was_asked_for_and_nothing_else() {
+        let wish = wish(&shoot()).unwrap();
+        assert_eq!(released_config(&network(), &wish), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
+    }
+}
