@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
@@ -41,12 +42,13 @@ impl Check {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
         };
+        let vpcs = &configuration.shoots.overlay.vpcs;
         let mut snapshot = match &self.landscape {
-            Some(folder) => files::read(folder).map_err(|problems| {
+            Some(folder) => files::read_with(folder, vpcs).map_err(|problems| {
                 let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
             })?,
-            None => Snapshot::default(),
+            None => Snapshot::with_vpcs(Arc::clone(vpcs)),
         };
         let mut shoots: Vec<(PathBuf, String)> = Vec::new();
         for path in &self.files {

@@ -1,5 +1,6 @@
 //! The configuration file: `kind: NetworkGuardConfiguration`.
 
+mod garden;
 mod overlay;
 
 use std::collections::BTreeMap;
@@ -153,7 +154,7 @@ impl Configuration {
 
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let file: File = serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))?;
+        let mut file: File = serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))?;
         if file.api_version != API_VERSION || file.kind != KIND {
             return Err(ConfigError::Malformed(format!(
                 "expected apiVersion `{API_VERSION}` and kind `{KIND}`, got `{}` and `{}`",
@@ -162,8 +163,12 @@ impl Configuration {
         }
         let configuration = Self {
             overlap: file.overlap.envoy.settings()?,
+            shoots: ShootSettings {
+                policy: policy(&file.peering, &file.rules)?,
+                peering: file.peering.settings()?,
+                overlay: file.overlay.garden()?,
+            },
             overlay: file.overlay.settings()?,
-            shoots: ShootSettings { policy: policy(&file.peering, &file.rules)?, peering: file.peering.settings()? },
             limits: file.server.limits(),
             stop: file.server.stop(),
         };
@@ -395,7 +400,9 @@ mod tests {
              memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
              idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
              overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
-             guardRollout: false, fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y}\n\
+             guardRollout: false, fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
+             routeLimits: {aws: 1000, cloud: 7}, vpcs: {gcp: {paths: [], scope: project}, cloud: {paths: [vpc.uuid, vpc], \
+             scope: landscape}, other: {paths: [network]}}}\n\
              peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], privateStack: true, conflicts: warn}\n\
              rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
              server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
@@ -442,6 +449,11 @@ mod tests {
                 "peering: {defaultNodeNetworks: [10.0.0.0/8, x]}",
                 "peering.defaultNodeNetworks[1]: \"x\": is not a CIDR such as",
             ),
+            ("overlay: {routeLimits: {aws: 0}}", "overlay.routeLimits.aws: 0: must be at least 1"),
+            ("overlay: {routeLimits: {aws: many}}", "many"),
+            ("overlay: {vpcs: {aws: {paths: [a..b]}}}", "overlay.vpcs.aws.paths[0]: \"a..b\": is no path inside"),
+            ("overlay: {vpcs: {aws: {paths: [], scope: world}}}", "world"),
+            ("overlay: {vpcPaths: {}}", "vpcPaths"),
             ("peering: {conflicts: loud}", "loud"),
             (
                 "rules: {peering/overlaps: warn}",

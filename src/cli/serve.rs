@@ -189,7 +189,8 @@ impl Remote {
                 landscape
             }
             Role::Garden => {
-                let landscape = Arc::new(Landscape::new(2));
+                let vpcs = Arc::clone(&configuration.shoots.overlay.vpcs);
+                let landscape = Arc::new(Landscape::with_vpcs(2, vpcs));
                 sources.spawn(watched::<SeedObject>(config.clone(), landscape.feed(0)));
                 sources.spawn(watched::<ShootObject>(config.clone(), landscape.feed(1)));
                 landscape
@@ -214,7 +215,7 @@ impl All {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
         })?;
-        let landscape = Arc::new(Landscape::new(1));
+        let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
         let mut sources = JoinSet::new();
         sources.spawn({
             let feed = landscape.feed(0);

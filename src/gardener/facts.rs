@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::ShootName;
 use super::shoot::{Networking, Shoot, StatusNetworking};
+use super::{ShootName, Vpc};
 use crate::net::{Cidr, NetworkKind};
 
 /// What the landscape keeps of a Shoot. Whatever cannot be read is left out: another Shoot's mistake is not reported to
@@ -22,6 +22,8 @@ pub struct ShootFacts {
     pub is_workerless: bool,
     /// Networks from spec and status, without duplicates, that in `spec` first.
     pub networks: Networks,
+    /// Where it shares routes with others: only for a Shoot without an overlay whose Pod network is known.
+    pub vpc: Vpc,
     /// Whom it lists.
     pub peering: PeeringFacts,
 }
@@ -93,13 +95,15 @@ impl ShootFacts {
     /// What is kept of a Shoot.
     pub fn of(shoot: &Shoot<'_>) -> Self {
         let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty());
+        let networks = Networks::of(&shoot.networking, &shoot.status_networking);
         let old_seed = shoot.status_seed.as_deref().filter(|old| !old.is_empty() && Some(*old) != seed);
         Self {
             seed: seed.map(Into::into),
             old_seed: old_seed.map(Into::into),
             is_being_deleted: shoot.is_being_deleted,
             is_workerless: !shoot.has_workers,
-            networks: Networks::of(&shoot.networking, &shoot.status_networking),
+            vpc: if networks.pods.is_empty() { Vpc::Absent } else { Vpc::of(shoot) },
+            networks,
             peering: match &shoot.peering {
                 None => PeeringFacts::Absent,
                 Some(extension) => {

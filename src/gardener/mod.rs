@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod deployment;
+mod encapsulation;
 pub mod facts;
 pub mod members;
 mod name;
@@ -14,13 +15,16 @@ pub mod seed;
 pub mod shoot;
 mod switch;
 mod text;
+pub mod vpc;
 
 pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork};
 pub use deployment::Deployment;
+pub use encapsulation::{CALICO, Encapsulation, encapsulation};
 pub use facts::ShootFacts;
 pub use name::{ShootName, is_dns_label, is_dns_subdomain};
 pub use network::Network;
 pub use seed::SeedFacts;
 pub use shoot::Shoot;
-pub use switch::{FORCE, Hibernation, SwitchFacts};
+pub use switch::{Hibernation, SwitchFacts};
 pub use text::{Text, excerpt};
+pub use vpc::{Vpc, VpcKey, Vpcs};

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use super::members::{Malformed, Members};
-use super::{FieldError, Text, excerpt};
+use super::{CALICO, Encapsulation, FieldError, Text, encapsulation, excerpt};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).
@@ -15,8 +15,12 @@ pub const PEERING_TYPE: &str = "osc-peering-service";
 /// The annotation without which Gardener deletes no Shoot.
 pub const CONFIRMATION: &str = "confirmation.gardener.cloud/deletion";
 
+/// The annotation by which the owner of a Shoot takes the responsibility for a switch of Calico's overlay: `force`.
+pub const OVERLAY_SWITCH: &str = "network-guard.extensions.gardener.cloud/overlay-switch";
+
 /// A Shoot in a review.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Shoot<'a> {
     /// `metadata.namespace`.
     pub namespace: Text<'a>,
@@ -26,6 +30,8 @@ pub struct Shoot<'a> {
     pub is_being_deleted: bool,
     /// Whether the annotation that Gardener demands before a deletion is `true`.
     pub is_deletion_confirmed: bool,
+    /// Whether the annotation [`OVERLAY_SWITCH`] says `force`.
+    pub is_switch_forced: bool,
     /// `spec.seedName`.
     pub seed: Option<Text<'a>>,
     /// `status.seedName`: another than in `spec` during a migration.
@@ -38,12 +44,21 @@ pub struct Shoot<'a> {
     pub network_config: Option<&'a str>,
     /// `spec.provider.type`.
     pub provider_type: Text<'a>,
+    /// The text of `spec.provider.infrastructureConfig`; `None` also for `null`.
+    pub infrastructure_config: Option<&'a str>,
     /// `spec.kubernetes.version`.
     pub kubernetes_version: Text<'a>,
+    /// The text of `spec.kubernetes.kubeAPIServer`; `None` also for `null`.
+    pub kube_apiserver: Option<&'a str>,
     /// `status.networking`.
     pub status_networking: StatusNetworking<'a>,
+    /// Whether `status.lastOperation` is a migration, or a restoration that has not succeeded: the control plane is on its
+    /// way to another Seed.
+    pub is_moving: bool,
     /// Whether `spec.provider.workers` has an element.
     pub has_workers: bool,
+    /// The text of `spec.provider.workers`; `None` also for `null`.
+    pub workers: Option<&'a str>,
     /// The extension [`PEERING_TYPE`], with its place in `spec.extensions`. Gardener takes care that there is one at
     /// most.
     pub peering: Option<Extension<'a>>,
@@ -152,8 +167,10 @@ impl<'a> Shoot<'a> {
                     members.enter().map_err(here)?;
                     while let Some(key) = members.key().map_err(here)? {
                         let value = members.skip().map_err(here)?;
-                        if &*key == CONFIRMATION {
-                            self.is_deletion_confirmed = value == "\"true\"";
+                        match &*key {
+                            CONFIRMATION => self.is_deletion_confirmed = value == "\"true\"",
+                            OVERLAY_SWITCH => self.is_switch_forced = value == "\"force\"",
+                            _ => {}
                         }
                     }
                 }
@@ -178,6 +195,7 @@ impl<'a> Shoot<'a> {
                             "version" => {
                                 self.kubernetes_version = read("spec.kubernetes.version", members)?.unwrap_or_default();
                             }
+                            "kubeAPIServer" => self.kube_apiserver = text(members).map_err(here)?,
                             _ => drop(members.skip().map_err(here)?),
                         }
                     }
@@ -190,12 +208,17 @@ impl<'a> Shoot<'a> {
                             self.provider_type = read("spec.provider.type", members)?.unwrap_or_default();
                             continue;
                         }
-                        let value = members.skip().map_err(here)?;
-                        if &*key == "workers" && value != "null" {
-                            let here = |error| Problem::at("spec.provider.workers", error);
-                            let mut workers = Members::of(value);
-                            workers.enter_array().map_err(here)?;
-                            self.has_workers = workers.element().map_err(here)?;
+                        let value = text(members).map_err(here)?;
+                        match (&*key, value) {
+                            ("infrastructureConfig", config) => self.infrastructure_config = config,
+                            ("workers", Some(value)) => {
+                                let here = |error| Problem::at("spec.provider.workers", error);
+                                let mut workers = Members::of(value);
+                                workers.enter_array().map_err(here)?;
+                                self.has_workers = workers.element().map_err(here)?;
+                                self.workers = Some(value);
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -217,9 +240,7 @@ impl<'a> Shoot<'a> {
                 "nodes" => self.networking.nodes = read(PATH, members)?,
                 "ipFamilies" => self.networking.ip_families = read(PATH, members)?,
                 "type" => self.network_type = read(PATH, members)?.unwrap_or_default(),
-                "providerConfig" => {
-                    self.network_config = Some(members.skip().map_err(here)?).filter(|text| *text != "null");
-                }
+                "providerConfig" => self.network_config = text(members).map_err(here)?,
                 _ => drop(members.skip().map_err(here)?),
             }
         }
@@ -241,9 +262,7 @@ impl<'a> Shoot<'a> {
                         is_peering = name.as_deref() == Some(PEERING_TYPE);
                     }
                     "disabled" => extension.is_disabled = read("spec.extensions", members)?.unwrap_or_default(),
-                    "providerConfig" => {
-                        extension.provider_config = Some(members.skip().map_err(here)?).filter(|text| *text != "null");
-                    }
+                    "providerConfig" => extension.provider_config = text(members).map_err(here)?,
                     _ => drop(members.skip().map_err(here)?),
                 }
             }
@@ -262,11 +281,54 @@ impl<'a> Shoot<'a> {
             match &*key {
                 "seedName" => self.status_seed = read("status.seedName", members)?,
                 "networking" => self.status_networking = read("status.networking", members)?.unwrap_or_default(),
+                // Whatever it is, gardenlet wrote it, and nobody could mend it here.
+                "lastOperation" => self.is_moving = is_moving(members.skip().map_err(here)?),
                 _ => drop(members.skip().map_err(here)?),
             }
         }
         Ok(())
     }
+
+    /// Whether its Pods reach each other by routes of the infrastructure, as far as we can tell: it has workers and Calico
+    /// without an overlay.
+    pub fn is_native(&self) -> bool {
+        self.has_workers && &*self.network_type == CALICO && self.encapsulation() == Some(Encapsulation::Native)
+    }
+
+    /// The encapsulation that Calico would use; `None` if its configuration cannot be read.
+    pub fn encapsulation(&self) -> Option<Encapsulation> {
+        let families: Vec<Family> =
+            [Family::V4, Family::V6].into_iter().filter(|family| self.networking.has_family(*family)).collect();
+        encapsulation(self.network_config, &families).ok()
+    }
+
+    /// How many nodes it may have: the sum of `spec.provider.workers[].maximum`.
+    pub fn max_nodes(&self) -> u64 {
+        #[derive(Deserialize)]
+        struct Worker {
+            #[serde(default)]
+            maximum: u32,
+        }
+        let workers: Vec<Worker> =
+            self.workers.and_then(|workers| serde_json::from_str(workers).ok()).unwrap_or_default();
+        workers.iter().map(|worker| u64::from(worker.maximum)).sum()
+    }
+}
+
+fn is_moving(last_operation: &str) -> bool {
+    #[derive(Deserialize)]
+    struct LastOperation<'a> {
+        #[serde(borrow)]
+        r#type: Text<'a>,
+        #[serde(borrow)]
+        state: Option<Text<'a>>,
+    }
+    let operation: Option<LastOperation<'_>> = serde_json::from_str(last_operation).ok();
+    operation.is_some_and(|operation| match &*operation.r#type {
+        "Migrate" => true,
+        "Restore" => operation.state.as_deref() != Some("Succeeded"),
+        _ => false,
+    })
 }
 
 /// What is wrong at a fixed place.
@@ -283,6 +345,11 @@ impl Problem {
     fn into_field(self) -> FieldError {
         FieldError { path: self.path.to_owned(), value: String::new(), problem: excerpt(&self.problem) }
     }
+}
+
+/// The text of the value that comes next; `None` for `null`.
+fn text<'a>(members: &mut Members<'a>) -> Result<Option<&'a str>, Malformed> {
+    Ok(Some(members.skip()?).filter(|text| *text != "null"))
 }
 
 fn read<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<Option<T>, Problem> {
@@ -334,6 +401,48 @@ mod tests {
         assert_eq!((facts.seed.as_deref(), facts.old_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
         assert_eq!(format!("{:?}", facts.networks.nodes), "[10.5.0.0/27, 10.5.0.0/26]");
         assert_eq!(facts.peering, PeeringFacts::Disabled([].into()), "an entry without a namespace names nobody");
+    }
+
+    #[test]
+    fn counts_nodes_and_knows_native_routing() {
+        let of = |spec: &serde_json::Value| json!({"spec": spec}).to_string();
+        let native = json!({"overlay": {"enabled": false}});
+        for (spec, is_native, nodes) in [
+            (json!({}), false, 0),
+            (json!({"provider": {"workers": [{"maximum": 3}, {"minimum": 1}, {"maximum": 4}]}}), false, 7),
+            (json!({"provider": {"workers": [{"maximum": -1}]}, "networking": {"type": "calico"}}), false, 0),
+            (
+                json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "providerConfig": native}}),
+                true,
+                0,
+            ),
+            (
+                json!({"provider": {"workers": [{}]}, "networking": {"type": "cilium", "providerConfig": native}}),
+                false,
+                0,
+            ),
+            (json!({"provider": {}, "networking": {"type": "calico", "providerConfig": native}}), false, 0),
+            (json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "ipFamilies": ["IPv6"]}}), true, 0),
+        ] {
+            let text = of(&spec);
+            let shoot = Shoot::read(&text).unwrap();
+            assert_eq!((shoot.is_native(), shoot.max_nodes()), (is_native, nodes), "{spec}");
+        }
+    }
+
+    #[test]
+    fn knows_when_the_control_plane_moves() {
+        for (last_operation, want) in [
+            (json!(null), false),
+            (json!({"type": "Reconcile", "state": "Processing"}), false),
+            (json!({"type": "Migrate", "state": "Succeeded"}), true),
+            (json!({"type": "Restore", "state": "Processing"}), true),
+            (json!({"type": "Restore", "state": "Succeeded"}), false),
+            (json!("Migrate"), false),
+        ] {
+            let text = json!({"status": {"lastOperation": last_operation}}).to_string();
+            assert_eq!(Shoot::read(&text).unwrap().is_moving, want, "{text}");
+        }
     }
 
     #[test]

@@ -7,9 +7,6 @@ use serde_json::value::RawValue;
 use super::network::family;
 use crate::net::Family;
 
-/// The annotation by which the owner of a Shoot, or an operator, lets a switch through at once.
-pub const FORCE: &str = "network-guard.extensions.gardener.cloud/overlay-switch";
-
 /// The constraint that is there, and not `True`, while nodes become dual-stack. Until then only the first of the
 /// Shoot's IP families counts.
 const DUAL_STACK_CONSTRAINT: &str = "DualStackNodesMigrationReady";
@@ -40,7 +37,7 @@ pub struct SwitchFacts {
     pub is_migrating: bool,
     /// Whether changes wait for the maintenance window (`spec.maintenance.confineSpecUpdateRollout`).
     pub confines_rollout: bool,
-    /// Whether [`FORCE`] says `force`.
+    /// Whether the annotation [`OVERLAY_SWITCH`](super::shoot::OVERLAY_SWITCH) says `force`.
     pub is_forced: bool,
 }
 
@@ -218,6 +215,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::gardener::shoot::OVERLAY_SWITCH;
 
     fn shoot() -> Value {
         json!({
@@ -243,8 +241,8 @@ mod tests {
         assert_eq!(plain.config.as_deref(), Some(r#"{"overlay":{"enabled":false}}"#));
         assert_eq!(&*plain.families, [Family::V4]);
         let table: [(&str, fn(&mut Value), fn(&SwitchFacts) -> bool); 11] = [
-            ("forced", |s| s["metadata"]["annotations"][FORCE] = json!("force"), |f| f.is_forced),
-            ("another word", |s| s["metadata"]["annotations"][FORCE] = json!("true"), |f| !f.is_forced),
+            ("forced", |s| s["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force"), |f| f.is_forced),
+            ("another word", |s| s["metadata"]["annotations"][OVERLAY_SWITCH] = json!("true"), |f| !f.is_forced),
             ("deleting", |s| s["metadata"]["deletionTimestamp"] = json!("x"), |f| f.is_being_deleted),
             (
                 "failed",

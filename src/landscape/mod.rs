@@ -14,7 +14,7 @@ pub use census::Census;
 pub use shoots::Shoots;
 
 use crate::gardener::network::SwitchingNetwork;
-use crate::gardener::{ClusterFacts, FieldError, SeedFacts};
+use crate::gardener::{ClusterFacts, FieldError, SeedFacts, Vpcs};
 
 /// What is known of one Cluster: its facts, or why they cannot be used.
 pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
@@ -45,6 +45,11 @@ impl Snapshot {
     /// A snapshot for times when what is known may be out of date: it is empty, and says that this means nothing.
     pub fn blind() -> Self {
         Self { is_blind: true, ..Self::default() }
+    }
+
+    /// An empty snapshot, whose Shoots will be looked through for their VPC as this says.
+    pub fn with_vpcs(vpcs: Arc<Vpcs>) -> Self {
+        Self { shoots: Shoots::with_vpcs(vpcs), ..Self::default() }
     }
 
     /// Whether the absence of an object means nothing.

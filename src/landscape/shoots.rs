@@ -1,11 +1,11 @@
-//! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, and
-//! which node networks of peering Shoots overlap.
+//! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, which
+//! node networks of peering Shoots overlap, and which Shoots without an overlay are in one VPC.
 
 use std::sync::Arc;
 
 use super::Census;
 use crate::gardener::facts::Peer;
-use crate::gardener::{ShootFacts, ShootName};
+use crate::gardener::{ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
 use crate::net::{Cidr, NetworkIndex};
 
 /// The Shoots of a landscape. Persistent, as the snapshot around it.
@@ -16,10 +16,24 @@ pub struct Shoots {
     listers: imbl::HashMap<ShootName, Arc<[ShootName]>>,
     /// The node networks of Shoots that list somebody.
     peering_nodes: NetworkIndex<ShootName>,
+    /// The Shoots without an overlay of each VPC that is named.
+    by_vpc: imbl::OrdSet<(VpcKey, ShootName)>,
+    /// Where Shoots name their VPC.
+    vpcs: Arc<Vpcs>,
     census: Census,
 }
 
 impl Shoots {
+    /// No Shoots yet; these will be looked through for their VPC as this says.
+    pub fn with_vpcs(vpcs: Arc<Vpcs>) -> Self {
+        Self { vpcs, ..Self::default() }
+    }
+
+    /// Where Shoots are looked through for their VPC.
+    pub fn vpcs(&self) -> &Arc<Vpcs> {
+        &self.vpcs
+    }
+
     /// The Shoot of this name.
     pub fn get(&self, name: &ShootName) -> Option<&Arc<ShootFacts>> {
         self.by_name.get(name)
@@ -50,6 +64,21 @@ impl Shoots {
         &self.peering_nodes
     }
 
+    /// The Shoots of this VPC, sorted by name.
+    pub fn in_vpc<'s>(&'s self, vpc: &'s VpcKey) -> impl Iterator<Item = &'s ShootName> {
+        self.in_vpc_from(vpc, "")
+    }
+
+    /// The Shoots of this VPC and this namespace, sorted by name.
+    pub fn neighbours<'s>(&'s self, vpc: &'s VpcKey, namespace: &'s str) -> impl Iterator<Item = &'s ShootName> {
+        self.in_vpc_from(vpc, namespace).take_while(move |name| name.namespace() == namespace)
+    }
+
+    fn in_vpc_from<'s>(&'s self, vpc: &'s VpcKey, namespace: &str) -> impl Iterator<Item = &'s ShootName> {
+        let first = (vpc.clone(), ShootName::new(namespace, ""));
+        self.by_vpc.range(first..).take_while(move |(other, _)| other == vpc).map(|(_, name)| name)
+    }
+
     /// How all peerings are doing.
     pub fn census(&self) -> Census {
         self.census
@@ -57,7 +86,8 @@ impl Shoots {
 
     /// Adds or replaces a Shoot. The cost grows with its peers, with those who list it or, when its list changes, one of
     /// its peers, and with the logarithm of all others.
-    pub fn put(&mut self, name: &ShootName, facts: ShootFacts) {
+    pub fn put(&mut self, name: &ShootName, mut facts: ShootFacts) {
+        facts.vpc = self.vpcs.named(name.namespace(), &facts.vpc);
         self.change(name, Some(&Arc::new(facts)));
     }
 
@@ -68,7 +98,7 @@ impl Shoots {
 
     /// Replaces all Shoots, as after a complete list.
     pub fn replace(&mut self, shoots: impl IntoIterator<Item = (ShootName, ShootFacts)>) {
-        *self = Self::default();
+        *self = Self::with_vpcs(Arc::clone(&self.vpcs));
         for (name, facts) in shoots {
             self.put(&name, facts);
         }
@@ -97,6 +127,15 @@ impl Shoots {
             }
             for cidr in new_nodes {
                 self.peering_nodes.insert(*cidr, name.clone());
+            }
+        }
+        let (old_vpc, new_vpc) = (vpc(old), vpc(new));
+        if old_vpc != new_vpc {
+            if let Some(vpc) = old_vpc {
+                self.by_vpc.remove(&(vpc.clone(), name.clone()));
+            }
+            if let Some(vpc) = new_vpc {
+                self.by_vpc.insert((vpc.clone(), name.clone()));
             }
         }
         self.census += self.count_around(name);
@@ -161,6 +200,13 @@ fn peers(facts: Option<&ShootFacts>) -> &[Peer] {
     facts.map_or(&[], ShootFacts::peers)
 }
 
+fn vpc(facts: Option<&ShootFacts>) -> Option<&VpcKey> {
+    match facts.map(|facts| &facts.vpc) {
+        Some(Vpc::Named(key)) => Some(key),
+        Some(Vpc::Absent | Vpc::Written(_)) | None => None,
+    }
+}
+
 fn indexed_nodes(facts: Option<&ShootFacts>) -> &[Cidr] {
     match facts {
         Some(facts) if !facts.peers().is_empty() => &facts.networks.nodes,
@@ -179,10 +225,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::gardener::Shoot;
     use crate::gardener::facts::{Networks, PeeringFacts};
 
     fn name(i: u8) -> ShootName {
         ShootName::new("garden-a", &format!("s{i}"))
+    }
+
+    /// What a Shoot without an overlay says of its VPC.
+    fn written(id: u8, provider: u8) -> Vpc {
+        let (provider, network) = [("aws", "id"), ("gcp", "name")][usize::from(provider)];
+        let shoot = serde_json::json!({"spec": {
+            "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": false}}},
+            "provider": {
+                "type": provider, "workers": [{}],
+                "infrastructureConfig": {"networks": {"vpc": {network: format!("vpc-{id}")}}},
+            },
+        }});
+        Vpc::of(&Shoot::read(&shoot.to_string()).unwrap())
     }
 
     fn facts() -> impl Strategy<Value = ShootFacts> {
@@ -192,11 +252,14 @@ mod tests {
             (0u32..16, 26u8..=30).prop_map(|(base, len)| Cidr::v4(0x0a00_0000 + base * 16, len).unwrap()),
             0..3,
         );
-        (prop::collection::vec(peer, 0..4), nodes, 0u8..4, any::<bool>()).prop_map(|(peers, nodes, seed, enabled)| {
+        let vpc = prop_oneof![Just(Vpc::Absent), (0u8..3, 0u8..2).prop_map(|(id, provider)| written(id, provider))];
+        let all = (prop::collection::vec(peer, 0..4), nodes, 0u8..4, any::<bool>(), vpc);
+        all.prop_map(|(peers, nodes, seed, enabled, vpc)| {
             let peers: Box<[Peer]> = peers.into();
             ShootFacts {
                 seed: (seed < 3).then(|| format!("seed{seed}").into()),
                 networks: Networks { nodes: nodes.into(), ..Networks::default() },
+                vpc,
                 peering: if enabled { PeeringFacts::Enabled(peers) } else { PeeringFacts::Disabled(peers) },
                 ..ShootFacts::default()
             }
@@ -219,6 +282,13 @@ mod tests {
             prop_assert_eq!(shoots.census(), fresh.census());
             prop_assert_eq!(&shoots.listers, &fresh.listers);
             prop_assert_eq!(shoots.peering_nodes.len(), fresh.peering_nodes.len());
+            prop_assert_eq!(&shoots.by_vpc, &fresh.by_vpc);
+            let in_vpcs: Vec<_> = shoots.iter().filter_map(|(name, facts)| Some((vpc(Some(facts))?, name))).collect();
+            prop_assert_eq!(in_vpcs.len(), shoots.by_vpc.len());
+            for (vpc, name) in in_vpcs {
+                prop_assert!(shoots.in_vpc(vpc).any(|other| other == name));
+                prop_assert!(shoots.neighbours(vpc, name.namespace()).any(|other| other == name));
+            }
 
             let entries: u64 = shoots.iter().map(|(_, facts)| facts.peers().len() as u64).sum();
             prop_assert_eq!(shoots.census().reciprocal + shoots.census().one_sided, entries);
@@ -236,6 +306,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn neighbours_are_found_by_vpc() {
+        let mut shoots = Shoots::default();
+        let of = |vpc| ShootFacts { vpc, ..ShootFacts::default() };
+        for (name, vpc) in [
+            (ShootName::new("garden-a", "x"), written(1, 0)),
+            (ShootName::new("garden-a-b", "x"), written(1, 0)),
+            (ShootName::new("garden-a", "y"), written(1, 0)),
+            (ShootName::new("garden-a", "z"), written(2, 0)),
+            (ShootName::new("garden-a", "g"), written(1, 1)),
+            (ShootName::new("garden-b", "g"), written(1, 1)),
+            (ShootName::new("garden-a", "o"), Vpc::Absent),
+        ] {
+            shoots.put(&name, of(vpc));
+        }
+        let key =
+            |name: &str| vpc(shoots.get(&ShootName::new("garden-a", name)).map(|facts| &**facts)).unwrap().clone();
+        let names = |names: &mut dyn Iterator<Item = &ShootName>| names.map(ToString::to_string).collect::<Vec<_>>();
+        let aws = key("x");
+        assert_eq!(names(&mut shoots.in_vpc(&aws)), ["garden-a-b/x", "garden-a/x", "garden-a/y"]);
+        assert_eq!(names(&mut shoots.neighbours(&aws, "garden-a")), ["garden-a/x", "garden-a/y"]);
+        assert_eq!(names(&mut shoots.neighbours(&aws, "garden-c")), Vec::<String>::new());
+        assert_eq!(names(&mut shoots.in_vpc(&key("g"))), ["garden-a/g"], "names of another project mean nothing");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! native routing is held until every node has its route.
 
 mod act;
-mod encapsulation;
 mod hold;
+pub mod limits;
 mod plan;
 mod record;
 mod rollout;
@@ -11,13 +11,15 @@ pub mod rules;
 pub mod seed_rules;
 mod subset;
 mod vigil;
+pub mod vpc;
 
+pub use crate::gardener::{Encapsulation, encapsulation};
 pub use act::{Act, Nodes, SwitchSettings, act};
-pub use encapsulation::{Encapsulation, encapsulation};
 pub use hold::{Decision, Held, HoldSettings, Released, decide, state};
+pub use limits::GardenSettings;
 pub use plan::{Plan, Reason, Wish, held, may_write, plan, record, released_config, wish};
 pub use record::{Phase, Record};
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, rollout};
-pub use rules::check;
+pub use rules::{check, is_untouched};
 pub use subset::Subset;
 pub use vigil::{Missing, Progress, Vigil, VigilSettings};

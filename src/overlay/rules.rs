@@ -3,13 +3,12 @@
 
 use serde_json::Value;
 
-use super::{Encapsulation, encapsulation};
+use super::{Encapsulation, limits, vpc};
 use crate::admission::{Finding, Rule, Severity};
+pub use crate::gardener::CALICO;
 use crate::gardener::Shoot;
+use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::net::Family;
-
-/// The network type that these rules know.
-pub const CALICO: &str = "calico";
 
 /// `overlay` without a clear `enabled`.
 pub static ENABLED: Rule = Rule {
@@ -25,8 +24,8 @@ pub static POD_ADDRESSES: Rule = Rule {
     name: "overlay/pod-addresses",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there.",
-    fix: "Keep the overlay, or begin with a new Shoot.",
+    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning.",
+    fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
 };
 
 /// AWS and an old Kubernetes.
@@ -43,8 +42,8 @@ pub static SWITCH: Rule = Rule {
     name: "overlay/switch",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The overlay is switched off in a Shoot that runs. Until every node has its route, Pods on other nodes are not reached; on large Shoots that takes minutes, and for ever where a quota of routes is exhausted.",
-    fix: "Do it when nobody minds, and look at the condition NetworkUnavailable of the nodes.",
+    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
+    fix: "Look at the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, do it when nobody minds.",
 };
 
 /// Routes stay behind.
@@ -93,11 +92,9 @@ struct Config {
 
 impl Config {
     fn of(shoot: &Shoot<'_>) -> Self {
-        let families: Vec<Family> =
-            [Family::V4, Family::V6].into_iter().filter(|family| shoot.networking.has_family(*family)).collect();
         Self {
             json: shoot.network_config.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
-            encapsulation: encapsulation(shoot.network_config, &families).ok(),
+            encapsulation: shoot.encapsulation(),
         }
     }
 
@@ -109,6 +106,13 @@ impl Config {
     fn has_blocks(&self) -> bool {
         self.json["vxlan"]["enabled"] == true || self.json["ipam"]["type"] == "calico-ipam"
     }
+}
+
+/// Whether an update leaves everything alone that Pods without an overlay depend on, and that is not part of the network's
+/// own configuration: how many nodes there may be, and where.
+pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
+    let is_same_place = old.infrastructure_config == new.infrastructure_config;
+    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.is_native()
 }
 
 /// What there is to say about Calico in a Shoot that is created or whose configuration changes. A configuration that
@@ -123,7 +127,7 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     let is_native_anew = goes_native || (old.is_none() && config.is(Encapsulation::Native));
     [
         enabled(&config),
-        goes_native.then(|| pod_addresses(&config, old.as_ref())).flatten(),
+        goes_native.then(|| pod_addresses(&config, old.as_ref(), new.is_switch_forced)).flatten(),
         is_native_anew.then(|| old_kubernetes(new)).flatten(),
         goes_native.then(switch),
         switches(Encapsulation::Native, Encapsulation::Overlay).then(routes_left),
@@ -144,16 +148,22 @@ fn enabled(config: &Config) -> Option<Finding> {
     })
 }
 
-fn pod_addresses(config: &Config, old: Option<&Config>) -> Option<Finding> {
+fn pod_addresses(config: &Config, old: Option<&Config>, is_forced: bool) -> Option<Finding> {
     (config.has_blocks() || old.is_some_and(Config::has_blocks)).then(|| {
-        let message = "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads";
-        POD_ADDRESSES.finding(&format!("{CONFIG}.overlay"), message.to_owned(), "keep the overlay")
+        let message =
+            "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads".to_owned();
+        let path = format!("{CONFIG}.overlay");
+        if is_forced {
+            let help = "it was forced by annotation";
+            return POD_ADDRESSES.finding(&path, message, help).at_most(Severity::Warn);
+        }
+        POD_ADDRESSES.finding(&path, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
     })
 }
 
 fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
     let version = &*shoot.kubernetes_version;
-    let minor: u32 = version.strip_prefix("1.")?.split('.').next()?.parse().ok()?;
+    let minor = limits::minor(version)?;
     (&*shoot.provider_type == "aws" && minor < 22).then(|| {
         let message = format!("without an overlay AWS needs Kubernetes 1.22, this is {version}");
         OLD_KUBERNETES.finding(&format!("{CONFIG}.overlay"), message, "update Kubernetes first")
@@ -161,7 +171,9 @@ fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
 }
 
 fn switch() -> Finding {
-    let message = "is switched off: Pods on other nodes are not reached until every node has its route".to_owned();
+    let message =
+        "is switched off: unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there"
+            .to_owned();
     SWITCH.finding(&format!("{CONFIG}.overlay"), message, "")
 }
 
@@ -198,20 +210,23 @@ fn default_mode(config: &Config) -> Option<Finding> {
 pub fn documented() -> Vec<(&'static Rule, Finding)> {
     let of = |text: &str| Config {
         json: serde_json::from_str(text).expect("a constant"),
-        encapsulation: encapsulation(Some(text), &[Family::V4]).ok(),
+        encapsulation: super::encapsulation(Some(text), &[Family::V4]).ok(),
     };
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     let aws = Shoot { kubernetes_version: "1.21.14".into(), provider_type: "aws".into(), ..Shoot::default() };
-    vec![
+    let mut all = vec![
         (&ENABLED, example(enabled(&of(r#"{"overlay":{}}"#)))),
-        (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None))),
+        (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
         (&OLD_KUBERNETES, example(old_kubernetes(&aws))),
         (&SWITCH, switch()),
         (&ROUTES_LEFT, routes_left()),
         (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &aws))),
         (&POD_ROUTES, example(pod_routes(&of(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#)))),
         (&DEFAULT_MODE, example(default_mode(&of("{}")))),
-    ]
+    ];
+    all.extend(limits::documented());
+    all.extend(vpc::documented());
+    all
 }
 
 #[cfg(test)]
@@ -289,6 +304,22 @@ mod tests {
         ] {
             assert_eq!(said(old.as_ref().map(shoot).as_ref(), &shoot(&new)), want, "{what}");
         }
+    }
+
+    #[test]
+    fn whoever_forces_it_is_warned_only() {
+        let mut old = shoot(&json!({"overlay": {"enabled": true}, "ipam": {"type": "calico-ipam"}}));
+        for (value, want) in [("force", "warn pod-addresses"), ("yes", "deny pod-addresses")] {
+            let mut new = shoot(&json!({"overlay": {"enabled": false}}));
+            new["metadata"] = json!({"annotations": {OVERLAY_SWITCH: value}});
+            assert_eq!(said(Some(&old), &new), [want, "warn switch"], "{value}");
+        }
+        // What is stored forces nothing.
+        old["metadata"] = json!({"annotations": {OVERLAY_SWITCH: "force"}});
+        assert_eq!(
+            said(Some(&old), &shoot(&json!({"overlay": {"enabled": false}}))),
+            ["deny pod-addresses", "warn switch"]
+        );
     }
 
     #[test]

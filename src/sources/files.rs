@@ -8,9 +8,11 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::{Feed, manifests};
+use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
 
 /// How often the folder is compared with what was read last.
@@ -49,17 +51,23 @@ pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
 
 /// Reads a folder once.
 pub fn read(folder: &Path) -> Result<Snapshot, Vec<FileProblem>> {
-    parse(&find(folder).map_err(|problem| vec![problem])?)
+    read_with(folder, &Arc::default())
+}
+
+/// Reads a folder once, and looks for the VPCs of Shoots as this says.
+pub fn read_with(folder: &Path, vpcs: &Arc<Vpcs>) -> Result<Snapshot, Vec<FileProblem>> {
+    parse(&find(folder).map_err(|problem| vec![problem])?, vpcs)
 }
 
 /// Keeps the landscape like the folder, until the task is dropped.
 pub async fn follow(folder: PathBuf, feed: Feed) {
     let mut last: Option<Result<Vec<Found>, FileProblem>> = None;
+    let vpcs = Arc::clone(feed.landscape.snapshot().shoots.vpcs());
     loop {
         // Reading a folder blocks; it gets a thread that may.
         let looked = tokio::task::spawn_blocking({
-            let (folder, last) = (folder.clone(), last.clone());
-            move || look(&folder, last.as_ref())
+            let (folder, last, vpcs) = (folder.clone(), last.clone(), Arc::clone(&vpcs));
+            move || look(&folder, last.as_ref(), &vpcs)
         });
         if let Ok((found, read)) = looked.await {
             feed.sign();
@@ -87,13 +95,13 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
 type Look = (Result<Vec<Found>, FileProblem>, Option<Result<Snapshot, Vec<FileProblem>>>);
 
 /// Reads the folder if it may have changed since the last look.
-fn look(folder: &Path, last: Option<&Result<Vec<Found>, FileProblem>>) -> Look {
+fn look(folder: &Path, last: Option<&Result<Vec<Found>, FileProblem>>, vpcs: &Arc<Vpcs>) -> Look {
     let found = find(folder);
     let now = SystemTime::now();
     let is_recent = |file: &Found| file.modified.is_none_or(|modified| modified + CLOCK_STEP > now);
     let may_have_changed = last != Some(&found) || found.as_ref().is_ok_and(|files| files.iter().any(is_recent));
-    let read =
-        may_have_changed.then(|| found.as_ref().map_err(|problem| vec![problem.clone()]).map(|files| parse(files)));
+    let read = may_have_changed
+        .then(|| found.as_ref().map_err(|problem| vec![problem.clone()]).map(|files| parse(files, vpcs)));
     (found, read.map(|read| read.and_then(|snapshot| snapshot)))
 }
 
@@ -145,8 +153,8 @@ fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
 }
 
 /// Reads all files, in order of their paths.
-fn parse(files: &[Found]) -> Result<Snapshot, Vec<FileProblem>> {
-    let mut snapshot = Snapshot::default();
+fn parse(files: &[Found], vpcs: &Arc<Vpcs>) -> Result<Snapshot, Vec<FileProblem>> {
+    let mut snapshot = Snapshot::with_vpcs(Arc::clone(vpcs));
     let mut problems = Vec::new();
     for Found { path, .. } in files {
         match fs::read_to_string(path) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
 
 /// The current snapshot and how fresh it is. Readers take it without a lock; writers take turns.
@@ -44,8 +45,13 @@ const STALE: Duration = Duration::from_secs(2 * 60);
 impl Landscape {
     /// A landscape that this many sources feed.
     pub fn new(feeds: usize) -> Self {
+        Self::with_vpcs(feeds, Arc::default())
+    }
+
+    /// The same; its Shoots will be looked through for their VPC as this says.
+    pub fn with_vpcs(feeds: usize, vpcs: Arc<Vpcs>) -> Self {
         Self {
-            current: ArcSwap::default(),
+            current: ArcSwap::from_pointee(Snapshot::with_vpcs(vpcs)),
             writing: Mutex::default(),
             started: Instant::now(),
             feeds: (0..feeds).map(|_| FeedState::default()).collect(),

@@ -21,6 +21,10 @@ pub trait Watched:
     /// What is kept of this object.
     fn into_item(self) -> Self::Item;
 
+    /// Lets go of what is not needed once the snapshot is known that the item is meant for: a long list waits until it is
+    /// complete.
+    fn trim(_item: &mut Self::Item, _snapshot: &Snapshot) {}
+
     /// Replaces all objects of this kind.
     fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>);
 
@@ -212,6 +216,10 @@ impl Watched for ShootObject {
         (ShootName::new(&namespace, &name), self.facts)
     }
 
+    fn trim((name, facts): &mut Self::Item, snapshot: &Snapshot) {
+        facts.vpc = snapshot.shoots.vpcs().named(name.namespace(), &facts.vpc);
+    }
+
     fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
         snapshot.shoots.replace(items);
     }
@@ -276,6 +284,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::gardener::Vpc;
+
+    const NATIVE: &str = r#"{"spec":{"networking":{"type":"calico","providerConfig":{"overlay":{"enabled":false}}},"provider":{"type":"aws","workers":[{}],"infrastructureConfig":{"networks":{"vpc":{"id":"vpc-1"}}}}}}"#;
 
     fn cluster(name: &str, nodes: &Value) -> Value {
         json!({
@@ -324,7 +335,11 @@ mod tests {
         let object: ShootObject = event(&shoot);
         assert_eq!(list.items[0].facts, object.facts);
         assert_eq!(object.metadata.resource_version.as_deref(), Some("8"));
-        let (name, facts) = object.into_item();
+        let mut item = object.into_item();
+        item.1.vpc = Vpc::of(&Shoot::read(NATIVE).unwrap());
+        ShootObject::trim(&mut item, &Snapshot::default());
+        let (name, facts) = item;
+        assert!(matches!(&facts.vpc, Vpc::Named(key) if key.id() == "vpc-1"), "{facts:?}");
         assert_eq!((name.to_string().as_str(), facts.seed.as_deref()), ("garden-shop/orders", Some("eu1-a")));
 
         let seed = json!({"metadata": {"name": "eu1-a"}, "spec": {"networks": {"pods": "10.0.0.0/11", "nodes": "x"}}});

@@ -62,7 +62,11 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
 fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T::Item>) {
     match event {
         watcher::Event::Init => listing.clear(),
-        watcher::Event::InitApply(object) => listing.push(object.into_item()),
+        watcher::Event::InitApply(object) => {
+            let mut item = object.into_item();
+            T::trim(&mut item, &feed.landscape.snapshot());
+            listing.push(item);
+        }
         watcher::Event::InitDone => {
             let items = std::mem::take(listing);
             tracing::info!(kind = %T::kind(&()), objects = items.len(), "listed");

@@ -6,6 +6,7 @@ mod outage;
 mod peering;
 mod ratchet;
 mod reviews;
+mod vpc;
 
 use network_guard::gardener::shoot::CONFIRMATION;
 use serde_json::{Value, json};

@@ -151,6 +151,10 @@ fn scenes() -> Vec<Scene> {
         PEERINGS,
         json!([{"name": "web", "namespace": "garden-shop", "seedname": "eu1-a"}]),
     );
+    let in_vpc = |pods: &str| {
+        let routed = with(&renamed(&shop("routed"), "crm"), "/spec/networking/nodes", json!("10.9.0.0/27"));
+        with(&routed, "/spec/networking/pods", json!(pods))
+    };
     let labelled = |object: &Value| with(object, "/metadata/labels", json!({"team": "a"}));
     let overlapping = with(&plus(&new, "garden-shop/web", "eu1-a"), "/spec/networking/nodes", json!("10.5.0.0/24"));
     let patient = shop("patient");
@@ -234,6 +238,23 @@ fn scenes() -> Vec<Scene> {
         create("several things at once", overlapping),
         create("networks that overlap those of the Seed", with(&new, "/spec/networking/pods", json!("10.64.0.0/13"))),
         create("a reserved range", with(&new, "/spec/networking/pods", json!("244.0.0.0/16"))),
+        create("a Pod network without an overlay that somebody in the VPC has", in_vpc("100.64.0.0/20")),
+        create("one that only a hidden Shoot in the VPC has", in_vpc("100.65.0.0/20")),
+        Scene {
+            user: "carol",
+            groups: &["operators"],
+            ..create("the same, and the writer may see it", in_vpc("100.64.0.0/10"))
+        },
+        update(
+            "more nodes than routes",
+            &shop("routed"),
+            with(&shop("routed"), "/spec/provider/workers", json!([{"name": "small", "maximum": 600}])),
+        ),
+        update(
+            "the overlay is switched off",
+            &with(&shop("routed"), "/spec/networking/providerConfig", json!({"overlay": {"enabled": true}})),
+            with(&shop("routed"), "/spec/kubernetes", json!({"version": "1.35.4"})),
+        ),
         Scene {
             path: MUTATE_SHOOT_PATH,
             ..create("namespace and Seed are filled in, as far as they can be seen", by_name)
@@ -266,7 +287,7 @@ async fn what_people_are_told() {
 
     let metrics = server.metrics().await;
     for line in [
-        "network_guard_shoots 19",
+        "network_guard_shoots 21",
         "network_guard_seeds 2",
         "network_guard_peering_entries{state=\"reciprocal\"} 8",
         "network_guard_peering_entries{state=\"one_sided\"} 4",

@@ -1,14 +1,15 @@
 //! The section `overlay` of the configuration: switches that are held on a Seed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{ConfigError, bad};
+use super::{ConfigError, bad, garden};
 use crate::controllers::overlay::OverlaySettings;
 use crate::gardener::is_dns_label;
-use crate::overlay::{HoldSettings, SwitchSettings, VigilSettings};
+use crate::overlay::{GardenSettings, HoldSettings, SwitchSettings, VigilSettings};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -22,6 +23,10 @@ pub(super) struct Overlay {
     fallback: Option<Fallback>,
     shoot_server: Option<String>,
     lease_namespace: Option<String>,
+    #[serde(default)]
+    route_limits: BTreeMap<String, u64>,
+    #[serde(default)]
+    vpcs: BTreeMap<String, garden::Vpc>,
 }
 
 /// The way to a Shoot's API server when our own token does not come.
@@ -33,6 +38,11 @@ enum Fallback {
 }
 
 impl Overlay {
+    /// The part about Shoots in the garden; it is taken out.
+    pub(super) fn garden(&mut self) -> Result<GardenSettings, ConfigError> {
+        garden::settings(std::mem::take(&mut self.route_limits), std::mem::take(&mut self.vpcs))
+    }
+
     pub(super) fn settings(self) -> Result<OverlaySettings, ConfigError> {
         let default = OverlaySettings::default();
         let within = |field: &str, value: Option<u32>, range: std::ops::RangeInclusive<u32>| match value {

@@ -9,6 +9,7 @@
 mod advise;
 mod mutate;
 mod validate;
+mod vpc;
 
 pub use advise::AdviseShoot;
 pub use mutate::MutateShoot;
@@ -17,7 +18,7 @@ pub use validate::ValidateShoot;
 use crate::admission::{Operation, Policy, Request, Resource, Step, UserInfo, Verdict};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{FieldError, Shoot, Text};
-use crate::peering;
+use crate::{overlay, peering};
 
 /// The path of the webhook that fills in what is missing.
 pub const MUTATE_SHOOT_PATH: &str = "/webhooks/mutate/shoot";
@@ -35,6 +36,8 @@ const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoot
 pub struct ShootSettings {
     /// Limits and ranges of peerings.
     pub peering: peering::Settings,
+    /// Limits of the infrastructure without an overlay, and where Shoots name their VPC.
+    pub overlay: overlay::GardenSettings,
     /// What rules weigh.
     pub policy: Policy,
 }

@@ -17,6 +17,7 @@ mod lifecycle;
 mod peerings;
 mod ratchet;
 mod shapes;
+mod vpc;
 
 /// Two Shoots that list each other.
 const A: &str = "garden-sales/crm";

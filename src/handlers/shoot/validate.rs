@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::{
     SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same_json, is_unchanged, read, review_written,
+    vpc,
 };
 use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Severity, Step, Verdict};
 use crate::gardener::shoot::StatusNetworking;
@@ -41,7 +42,7 @@ impl ValidateShoot {
             return Ok(Step::Done(Verdict::allow("deleting")));
         }
         let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
-        if old.as_ref().is_some_and(|old| is_unchanged(old, &new)) {
+        if old.as_ref().is_some_and(|old| is_unchanged(old, &new) && overlay::is_untouched(&new, old)) {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
         let by_gardener = is_gardener(&request.user_info()?);
@@ -56,14 +57,18 @@ impl ValidateShoot {
 
     /// All findings, weighed. They count only when there is nothing left to ask.
     fn judge(&self, new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowledge<'_>) -> (Vec<Finding>, String) {
-        let ShootSettings { peering: settings, policy } = &self.settings;
+        let ShootSettings { peering: settings, policy, .. } = &self.settings;
+        if old.is_some_and(|old| is_unchanged(old, new)) {
+            // Only nodes or their infrastructure changed, which is nothing to peerings and networks.
+            return (self.judge_overlay(new, old, knowledge), String::new());
+        }
         let mut findings = policy.apply(own_networks(new, old, knowledge));
         if let Some(seed) = new.seed.as_deref().filter(|_| findings.iter().any(is_refusal)) {
             // Of a Seed nothing changes that networks depend on, unless it is another one of the same name.
             knowledge.confirm_seed(seed);
         }
 
-        findings.extend(policy.apply(own_overlay(new, old)));
+        findings.extend(self.judge_overlay(new, old, knowledge));
 
         // More is read of what is stored than would be accepted now, and then as much of the new object: neither entries
         // nor findings become new by coming into view.
@@ -98,6 +103,20 @@ impl ValidateShoot {
         confirm(&subject, &ruled, knowledge);
         findings.extend(ruled.into_iter().map(|ruled| ruled.finding));
         (findings, peerings(&states))
+    }
+
+    /// The findings about Calico's overlay, weighed.
+    fn judge_overlay(&self, new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
+        let ShootSettings { overlay: settings, policy, .. } = &self.settings;
+        if old.is_some_and(|old| old.is_moving) {
+            // Whatever is said now would be about two Seeds at once; infrastructure extensions skip it too.
+            return Vec::new();
+        }
+        let mut findings = own_overlay(new, old);
+        findings.extend(overlay::limits::check(new, old, settings));
+        let mut findings = policy.apply(findings);
+        findings.extend(vpc::shared(new, old, settings, policy, knowledge));
+        findings
     }
 }
 

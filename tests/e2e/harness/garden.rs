@@ -35,13 +35,22 @@ const CONFIGURATIONS: &str = "gardener-extension-admission-network-guard";
 impl Garden {
     /// Starts everything and waits until our webhooks are called.
     pub fn start() -> Self {
-        let garden = Self::start_unregistered();
+        Self::start_with("")
+    }
+
+    /// The same with these lines in the configuration of our server.
+    pub fn start_with(config: &str) -> Self {
+        let garden = Self::start_unregistered_with(config);
         garden.register();
         garden
     }
 
     /// The same before anybody calls the webhooks.
     pub fn start_unregistered() -> Self {
+        Self::start_unregistered_with("")
+    }
+
+    fn start_unregistered_with(config: &str) -> Self {
         let control_plane = ControlPlane::start_bare(&[]);
         let gardener = start_gardener(&control_plane);
         let admin = control_plane.admin();
@@ -49,7 +58,7 @@ impl Garden {
             let file = manifests().join(format!("landscape/{file}.yaml"));
             admin.ok(&["apply", "-f", &file.display().to_string()], None);
         }
-        let guard = Guard::start_garden(&control_plane);
+        let guard = Guard::start_garden(&control_plane, config);
         Self { guard, gardener, control_plane }
     }
 

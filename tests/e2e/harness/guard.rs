@@ -34,17 +34,17 @@ impl Guard {
 
     /// Starts it without waiting.
     pub fn start_unready(control_plane: &ControlPlane) -> Self {
-        Self::start_as("seed", control_plane)
+        Self::start_as("seed", control_plane, "")
     }
 
-    /// The same with the webhooks of the virtual garden.
-    pub fn start_garden(control_plane: &ControlPlane) -> Self {
-        let guard = Self::start_as("garden", control_plane);
+    /// The same with the webhooks of the virtual garden, and these lines in its configuration.
+    pub fn start_garden(control_plane: &ControlPlane, config: &str) -> Self {
+        let guard = Self::start_as("garden", control_plane, config);
         guard.wait_until_ready();
         guard
     }
 
-    fn start_as(role: &'static str, control_plane: &ControlPlane) -> Self {
+    fn start_as(role: &'static str, control_plane: &ControlPlane, config: &str) -> Self {
         let folder = control_plane.folder().to_owned();
         let certificates = folder.join("guard");
         fs::create_dir_all(&certificates).unwrap();
@@ -74,8 +74,10 @@ impl Guard {
         // A test need not wait for endpoints to follow.
         fs::write(
             certificates.join("config.yaml"),
-            "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
-             server: {stopPropagationSeconds: 1}\n",
+            format!(
+                "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
+                 server: {{stopPropagationSeconds: 1}}\n{config}\n"
+            ),
         )
         .unwrap();
         replace_certificate(&certificates, &ca);

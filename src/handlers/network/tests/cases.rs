@@ -181,7 +181,7 @@ fn an_approval_is_for_what_was_asked_for() {
 #[test]
 fn by_force() {
     let mut world = pending();
-    world.shoot["metadata"]["annotations"][crate::gardener::FORCE] = json!("force");
+    world.shoot["metadata"]["annotations"][crate::gardener::shoot::OVERLAY_SWITCH] = json!("force");
     assert!(world.gardenlet());
     assert_eq!((world.decision(), world.mode()), ("forced", Encapsulation::Native));
     // Or by an operator of the Seed.

@@ -2,8 +2,11 @@
 
 use serde::Deserialize;
 
-use crate::gardener::{FieldError, Text, excerpt};
+use super::{FieldError, Text, excerpt};
 use crate::net::Family;
+
+/// The network type (`spec.networking.type`) whose encapsulation we know.
+pub const CALICO: &str = "calico";
 
 /// How Pods of different nodes reach each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,0 +1,203 @@
+//! The networks of the infrastructure (VPCs) that several Shoots may be in. Without an overlay they share its routes.
+//!
+//! Where a Shoot names its VPC is the business of its provider. [`Vpcs`] says where to look, [`VpcKey`] is what is
+//! found there, and [`Vpc`] is what is kept of a Shoot: the text as it is written until somebody looks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Shoot;
+
+/// A VPC in which Shoots meet. Two Shoots with the same key are in the same VPC.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct VpcKey(Arc<str>);
+
+impl VpcKey {
+    /// The name or id of the VPC, as the Shoot has it.
+    pub fn id(&self) -> &str {
+        self.0.splitn(PARTS, SEPARATOR).last().unwrap_or_default()
+    }
+}
+
+/// Between the parts of a key; none but the last part, which is the id, can contain it.
+const SEPARATOR: char = '\n';
+
+/// Provider, path, namespace and id.
+const PARTS: usize = 4;
+
+/// The longest id that counts: far longer than any provider's, and short enough that no Shoot costs memory by it.
+const LONGEST_ID: usize = 256;
+
+/// The longest `infrastructureConfig` that is looked through, in bytes: some times that of a Shoot in many zones.
+const LONGEST_CONFIG: usize = 16 * 1024;
+
+/// What is kept of a Shoot's VPC.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Vpc {
+    /// It is in no VPC that others could name, or it has an overlay.
+    #[default]
+    Absent,
+    /// As it is written; nobody has looked yet which VPC it is.
+    Written(Box<Infrastructure>),
+    /// This one.
+    Named(VpcKey),
+}
+
+/// `spec.provider` of a Shoot, as far as a VPC is named there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Infrastructure {
+    /// `type`.
+    provider: Box<str>,
+    /// The text of `infrastructureConfig`.
+    config: Box<str>,
+}
+
+impl Vpc {
+    /// The VPC of a Shoot without an overlay, as it is written.
+    pub fn of(shoot: &Shoot<'_>) -> Self {
+        match shoot.infrastructure_config {
+            Some(config) if config.len() <= LONGEST_CONFIG && shoot.is_native() => {
+                Self::Written(Box::new(Infrastructure {
+                    provider: (*shoot.provider_type).into(),
+                    config: config.into(),
+                }))
+            }
+            _ => Self::Absent,
+        }
+    }
+}
+
+/// Where the providers' `infrastructureConfig` names a VPC, by provider type.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Vpcs(BTreeMap<String, VpcNames>);
+
+/// Where one provider's `infrastructureConfig` names a VPC.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct VpcNames {
+    /// Fields, such as `networks.vpc.id`; the first that is there counts.
+    pub paths: Vec<String>,
+    /// Among which Shoots a name means the same VPC.
+    pub scope: VpcScope,
+}
+
+/// Among which Shoots a name means the same VPC.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VpcScope {
+    /// Among all: ids that the infrastructure makes up, and never twice.
+    Landscape,
+    /// Among those of one Gardener project: names that people choose mean something in one account only. Accounts
+    /// cannot be read, and the Shoots of one project mostly share one.
+    Project,
+}
+
+impl Default for Vpcs {
+    /// What the documentation of each provider extension (`docs/usage/usage.md`) says about a network that is there
+    /// already. Azure is missing because Calico's overlay cannot be switched there.
+    fn default() -> Self {
+        let names = |path: &str, scope| VpcNames { paths: vec![path.to_owned()], scope };
+        Self(
+            [
+                // `vpc-` and 17 hexadecimal digits, unique in all of AWS.
+                ("aws", names("networks.vpc.id", VpcScope::Landscape)),
+                // As above, in all of Alibaba Cloud.
+                ("alicloud", names("networks.vpc.id", VpcScope::Landscape)),
+                // A name, unique in its Google Cloud project only.
+                ("gcp", names("networks.vpc.name", VpcScope::Project)),
+                // A UUID. Routes are the router's, so a network that is there already does not matter.
+                ("openstack", names("networks.router.id", VpcScope::Landscape)),
+            ]
+            .map(|(provider, names)| (provider.to_owned(), names))
+            .into(),
+        )
+    }
+}
+
+impl Vpcs {
+    /// Says it of one provider, instead of what was said before.
+    pub fn set(&mut self, provider: String, names: VpcNames) {
+        self.0.insert(provider, names);
+    }
+
+    /// The VPC of a Shoot in this namespace.
+    pub fn key(&self, namespace: &str, vpc: &Vpc) -> Option<VpcKey> {
+        let Infrastructure { provider, config } = match vpc {
+            Vpc::Absent => return None,
+            Vpc::Named(key) => return Some(key.clone()),
+            Vpc::Written(infrastructure) => &**infrastructure,
+        };
+        let names = self.0.get(&**provider)?;
+        let config: serde_json::Value = serde_json::from_str(config).ok()?;
+        let found = |path: &String| {
+            let value = path.split('.').try_fold(&config, |value, member| value.get(member))?.as_str()?;
+            (!value.is_empty() && value.len() <= LONGEST_ID).then(|| (path.clone(), value.to_owned()))
+        };
+        let (path, id) = names.paths.iter().find_map(found)?;
+        let namespace = match names.scope {
+            VpcScope::Landscape => "",
+            VpcScope::Project => namespace,
+        };
+        Some(VpcKey([provider, &*path, namespace, &*id].join(&SEPARATOR.to_string()).into()))
+    }
+
+    /// The same as it is kept, once somebody has looked.
+    pub fn named(&self, namespace: &str, vpc: &Vpc) -> Vpc {
+        self.key(namespace, vpc).map_or(Vpc::Absent, Vpc::Named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn vpc(provider: &str, config: &Value) -> Vpc {
+        Vpc::Written(Box::new(Infrastructure { provider: provider.into(), config: config.to_string().into() }))
+    }
+
+    fn key(vpcs: &Vpcs, namespace: &str, provider: &str, config: &Value) -> Option<VpcKey> {
+        vpcs.key(namespace, &vpc(provider, config))
+    }
+
+    #[test]
+    fn ids_are_found_where_providers_have_them() {
+        for (provider, config, want) in [
+            ("aws", json!({"networks": {"vpc": {"id": "vpc-1"}}}), Some("vpc-1")),
+            ("aws", json!({"networks": {"vpc": {"cidr": "10.0.0.0/16"}}}), None),
+            ("aws", json!({"networks": {"vpc": {"id": ""}}}), None),
+            ("aws", json!({"networks": {"vpc": {"id": 5}}}), None),
+            ("aws", json!({"networks": {"vpc": {"id": "x".repeat(257)}}}), None),
+            ("aws", json!({"networks": null}), None),
+            ("aws", json!([]), None),
+            ("alicloud", json!({"networks": {"vpc": {"id": "vpc-2"}}}), Some("vpc-2")),
+            ("gcp", json!({"networks": {"vpc": {"name": "shared", "cloudRouter": {"name": "x"}}}}), Some("shared")),
+            ("openstack", json!({"networks": {"id": "n", "router": {"id": "r-1"}}}), Some("r-1")),
+            ("openstack", json!({"networks": {"id": "n"}}), None),
+            ("onmetal", json!({"networks": {"vpc": {"id": "vpc-1"}}}), None),
+        ] {
+            let found = key(&Vpcs::default(), "garden-shop", provider, &config);
+            assert_eq!(found.as_ref().map(VpcKey::id), want, "{provider} {config}");
+        }
+        assert_eq!(Vpcs::default().key("garden-shop", &Vpc::Absent), None);
+    }
+
+    #[test]
+    fn the_same_word_is_not_always_the_same_vpc() {
+        let mut vpcs = Vpcs::default();
+        vpcs.set(
+            "cloud".to_owned(),
+            VpcNames { paths: vec!["vpc.uuid".to_owned(), "vpc.name".to_owned()], scope: VpcScope::Project },
+        );
+        let id = json!({"networks": {"vpc": {"id": "x"}}});
+        let name = json!({"networks": {"vpc": {"name": "x"}}});
+        let router = json!({"networks": {"router": {"id": "x"}}});
+        let key = |namespace, provider, config| key(&vpcs, namespace, provider, config).unwrap();
+        assert_eq!(key("a", "aws", &id), key("b", "aws", &id), "an id is the same everywhere");
+        assert_ne!(key("a", "gcp", &name), key("b", "gcp", &name), "a name is not");
+        assert_eq!(key("a", "gcp", &name), key("a", "gcp", &name));
+        assert_ne!(key("a", "aws", &id), key("a", "openstack", &router), "providers have nothing in common");
+        let (uuid, called) = (json!({"vpc": {"uuid": "x"}}), json!({"vpc": {"name": "x"}}));
+        assert_ne!(key("a", "cloud", &uuid), key("a", "cloud", &called), "nor have two fields");
+        assert_eq!(key("a", "cloud", &json!({"vpc": {"uuid": "x\ny", "name": "z"}})).id(), "x\ny");
+    }
+}

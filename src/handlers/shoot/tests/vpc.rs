@@ -1,0 +1,337 @@
+//! Shoots without an overlay in one VPC, the limits of the infrastructure, and who is told.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::gardener::shoot::OVERLAY_SWITCH;
+use crate::handlers;
+
+const OWN: &str = "garden-shop/web";
+const NEIGHBOUR: &str = "garden-shop/orders";
+const STRANGER: &str = "garden-bank/ledger";
+
+/// A Shoot without an overlay, in this VPC.
+fn native(name: &str, pods: &str, vpc: &str) -> Value {
+    let (namespace, name) = name.split_once('/').unwrap();
+    json!({
+        "apiVersion": "core.gardener.cloud/v1beta1",
+        "kind": "Shoot",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "seedName": "eu1-a",
+            "kubernetes": {"version": "1.36.1"},
+            "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": false}}, "pods": pods},
+            "provider": {
+                "type": "aws", "workers": [{"name": "w", "maximum": 3}],
+                "infrastructureConfig": {"networks": {"vpc": {"id": vpc}}},
+            },
+        },
+    })
+}
+
+const PODS: &str = "100.64.0.0/16";
+
+fn overlay(shoot: Value) -> Value {
+    with(shoot, "/spec/networking/providerConfig/overlay/enabled", json!(true))
+}
+
+const VPC_ID: &str = "/spec/provider/infrastructureConfig/networks/vpc/id";
+
+/// One row a neighbour: whether it is in the way of a new Shoot with [`PODS`] in `vpc-1`.
+#[test]
+fn pod_networks_of_one_vpc_must_differ() {
+    let gcp = |shoot: Value| {
+        let shoot = with(shoot, "/spec/provider/type", json!("gcp"));
+        with(shoot, "/spec/provider/infrastructureConfig/networks", json!({"vpc": {"name": "shared"}}))
+    };
+    let own = || native(OWN, PODS, "vpc-1");
+    let neighbour = |pods| native(NEIGHBOUR, pods, "vpc-1");
+    let stranger = |pods| native(STRANGER, pods, "vpc-1");
+    for (what, own, other, is_told) in [
+        ("the same network", own(), neighbour(PODS), true),
+        ("a part of it", own(), neighbour("100.64.7.0/24"), true),
+        ("another one", own(), neighbour("100.65.0.0/16"), false),
+        ("in another VPC", own(), native(NEIGHBOUR, PODS, "vpc-2"), false),
+        ("with an overlay", own(), overlay(neighbour(PODS)), false),
+        ("with another network type", own(), with(neighbour(PODS), "/spec/networking/type", json!("cilium")), false),
+        ("without workers", own(), with(neighbour(PODS), "/spec/provider/workers", json!([])), false),
+        ("of another provider", own(), with(neighbour(PODS), "/spec/provider/type", json!("alicloud")), false),
+        (
+            "by its status",
+            own(),
+            {
+                let other = with(neighbour(PODS), "/spec/networking/pods", Value::Null);
+                with(other, "/status", json!({"networking": {"pods": [PODS]}}))
+            },
+            true,
+        ),
+        ("without a network yet", own(), with(neighbour(PODS), "/spec/networking/pods", Value::Null), false),
+        ("hibernated", own(), with(neighbour(PODS), "/spec/hibernation", json!({"enabled": true})), true),
+        ("of another project", own(), stranger(PODS), true),
+        ("with a name that means the same", gcp(own()), gcp(neighbour(PODS)), true),
+        ("with a name that does not", gcp(own()), gcp(stranger(PODS)), false),
+    ] {
+        let said = Garden::of(&[other]).create(&own);
+        said.warns(if is_told { &["overlay/shared-vpc"] } else { &[] });
+        assert_eq!(said.decision, "accepted", "{what}");
+    }
+    Garden::of(&[neighbour(PODS)]).create(&own()).says(
+        "spec.networking.pods: 100.64.0.0/16 overlaps Pods of garden-shop/orders (100.64.0.0/16), without an overlay in the \
+         same VPC vpc-1; choose another Pod network, or keep the overlay",
+    );
+}
+
+/// One row a request: which rules speak, and whether anything is looked up.
+#[test]
+fn only_what_the_writer_changed_is_judged() {
+    let stored = native(OWN, PODS, "vpc-1");
+    let grown = with(stored.clone(), "/spec/provider/workers/0/maximum", json!(501));
+    let moving = |shoot: &Value, last: &str, state: &str| {
+        with(shoot.clone(), "/status", json!({"lastOperation": {"type": last, "state": state}}))
+    };
+    let old_kubernetes = |shoot: Value| with(shoot, "/spec/kubernetes/version", json!("1.35.4"));
+    let vxlan = |shoot: Value| with(shoot, "/spec/networking/providerConfig/vxlan", json!({"enabled": true}));
+    let forced = |shoot: Value| with(shoot, "/metadata/annotations", json!({OVERLAY_SWITCH: "force"}));
+    let deleting = |shoot: &Value| with(shoot.clone(), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
+    let on = overlay(stored.clone());
+    let (shared, switch, limit) = ("overlay/shared-vpc", "overlay/switch", "overlay/route-limit");
+    let (blocks, policy) = ("overlay/pod-addresses", "overlay/admission-policy");
+    for (what, old, new, denied, warned, asks) in [
+        ("created", None, stored.clone(), &[][..], &[shared][..], true),
+        ("the same again", Some(&stored), stored.clone(), &[], &[], false),
+        ("a label", Some(&stored), with(stored.clone(), "/metadata/labels", json!({"a": "b"})), &[], &[], false),
+        ("hibernation", Some(&stored), with(stored.clone(), "/spec/hibernation", json!({})), &[], &[], false),
+        ("Kubernetes", Some(&stored), old_kubernetes(stored.clone()), &[], &[], false),
+        ("more nodes", Some(&stored), grown.clone(), &[], &[limit], false),
+        ("fewer nodes", Some(&grown), stored.clone(), &[], &[], false),
+        (
+            "a typha",
+            Some(&stored),
+            with(stored.clone(), "/spec/networking/providerConfig/typha", json!({})),
+            &[],
+            &[],
+            false,
+        ),
+        ("the overlay goes", Some(&on), stored.clone(), &[], &[switch, shared], true),
+        ("the overlay comes", Some(&stored), on.clone(), &[], &["overlay/routes-left"], false),
+        ("another VPC", Some(&with(stored.clone(), VPC_ID, json!("vpc-2"))), stored.clone(), &[], &[shared], true),
+        ("another Pod network", Some(&native(OWN, "100.66.0.0/16", "vpc-1")), stored.clone(), &[], &[shared], true),
+        (
+            "old Kubernetes",
+            Some(&old_kubernetes(on.clone())),
+            old_kubernetes(stored.clone()),
+            &[],
+            &[switch, policy, shared],
+            true,
+        ),
+        ("VXLAN", Some(&vxlan(on.clone())), stored.clone(), &[blocks], &[switch, shared], true),
+        ("VXLAN, forced", Some(&vxlan(on.clone())), forced(stored.clone()), &[], &[blocks, switch, shared], true),
+        ("a deletion", Some(&deleting(&on)), deleting(&stored), &[], &[], false),
+        (
+            "a migration",
+            Some(&moving(&on, "Migrate", "Processing")),
+            moving(&vxlan(stored.clone()), "Migrate", "Processing"),
+            &[],
+            &[],
+            false,
+        ),
+        ("a restoration", Some(&moving(&on, "Restore", "Error")), moving(&stored, "Restore", "Error"), &[], &[], false),
+        (
+            "after it",
+            Some(&moving(&on, "Restore", "Succeeded")),
+            moving(&stored, "Restore", "Succeeded"),
+            &[],
+            &[switch, shared],
+            true,
+        ),
+    ] {
+        let garden = Garden::of(&[native(NEIGHBOUR, PODS, "vpc-1"), stored.clone()]);
+        let said = garden.validate(old, &new);
+        let mut spoke = said.warned.clone();
+        spoke.sort_unstable_by_key(|rule| warned.iter().position(|want| want == rule));
+        assert_eq!((&*said.denied, &*spoke), (denied, warned), "{what}: {said:#?}");
+        assert_eq!(!garden.asked.take().is_empty(), asks, "{what}");
+    }
+}
+
+/// What gardenlet writes is noted, and nothing is asked.
+#[test]
+fn gardenlet_is_told_nothing() {
+    let mut garden = Garden::of(&[native(NEIGHBOUR, PODS, "vpc-1")]);
+    garden.groups = vec!["gardener.cloud:system:seeds"];
+    let stored = with(native(OWN, PODS, "vpc-1"), "/spec/networking/pods", Value::Null);
+    let said = garden.update(&stored, &native(OWN, PODS, "vpc-1"));
+    assert_eq!((&*said.denied, &*said.warned, &*said.noted), (&[][..], &[][..], &["overlay/shared-vpc"][..]));
+    assert!(garden.asked.take().is_empty());
+}
+
+/// Whatever is the matter with a Shoot that cannot be seen: the same bytes as if it were not there. And whether it
+/// overlaps shapes no question either.
+#[test]
+fn a_hidden_neighbour_is_none() {
+    let own = native(OWN, PODS, "vpc-1");
+    let without = with(own.clone(), "/spec/networking/pods", Value::Null);
+    let visible = native("garden-sales/crm", "100.64.0.0/24", "vpc-1");
+    let stranger = |pods: &str| Some(native(STRANGER, pods, "vpc-1"));
+    let down = |garden: &mut Garden| garden.is_down = true;
+    for (request, old, new) in [
+        ("create", None, &own),
+        ("create without Pods", None, &without),
+        ("the overlay goes", Some(overlay(own.clone())), &own),
+        ("another VPC", Some(native(OWN, PODS, "vpc-2")), &own),
+        ("another Pod network", Some(native(OWN, "100.70.0.0/16", "vpc-1")), &own),
+    ] {
+        for with_visible in [false, true] {
+            for is_down in [false, true] {
+                let told = |stranger: Option<Value>| {
+                    let shoots: Vec<Value> =
+                        stranger.into_iter().chain(with_visible.then(|| visible.clone())).collect();
+                    let mut garden = Garden::of(&shoots).hiding(&[STRANGER]);
+                    if is_down {
+                        down(&mut garden);
+                    }
+                    let request = garden.request(old.as_ref(), Some(new));
+                    let (verdict, bytes) = garden.call(&ValidateShoot::new(&garden.settings), &request);
+                    let names = verdict.findings.iter().any(|finding| finding.message.contains("garden-sales/crm"));
+                    assert_eq!(names, with_visible && !is_down);
+                    (bytes, garden.asked.take())
+                };
+                let (absent, _) = told(None);
+                let overlapping = told(stranger(PODS));
+                assert_eq!(overlapping.0, absent, "{request}");
+                assert_eq!(told(stranger("100.80.0.0/16")), overlapping, "{request}, disjoint");
+                let deleting = stranger(PODS)
+                    .map(|shoot| with(shoot, "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")));
+                assert_eq!(told(deleting), overlapping, "{request}, deleting");
+                assert_eq!(told(stranger(PODS).map(overlay)).0, absent, "{request}, with an overlay");
+                assert_eq!(told(Some(native(STRANGER, PODS, "vpc-3"))).0, absent, "{request}, elsewhere");
+            }
+        }
+    }
+}
+
+/// However many of them there are, they displace nobody of the own project, and their number is not told.
+#[test]
+fn hidden_neighbours_are_not_counted() {
+    let hidden: Vec<String> = (0..200).map(|i| format!("garden-aa/s{i:03}")).collect();
+    let told = |strangers: usize| {
+        let mut shoots: Vec<Value> = hidden[..strangers].iter().map(|name| native(name, PODS, "vpc-1")).collect();
+        shoots.push(native(NEIGHBOUR, PODS, "vpc-1"));
+        let names: Vec<&str> = hidden.iter().map(String::as_str).collect();
+        let garden = Garden::of(&shoots).hiding(&names);
+        let said = garden.create(&native(OWN, PODS, "vpc-1"));
+        assert!(garden.asked.take().sights.len() <= 65);
+        said.texts
+    };
+    let alone = told(0);
+    assert!(alone[0].contains("garden-shop/orders (100.64.0.0/16), without"), "{alone:?}");
+    for strangers in [1, 63, 64, 65, 200] {
+        assert_eq!(told(strangers), alone, "{strangers} strangers");
+    }
+}
+
+/// More than are looked at: those who see them are told that there may be more.
+#[test]
+fn many_neighbours_are_a_bounded_question() {
+    let told = |count: usize| {
+        let shoots: Vec<Value> =
+            (0..count).map(|i| native(&format!("garden-shop/s{i:03}"), "100.80.0.0/16", "vpc-1")).collect();
+        let garden = Garden::of(&shoots);
+        let said = garden.create(&native(OWN, PODS, "vpc-1"));
+        (said.texts, garden.asked.take().sights.len())
+    };
+    assert_eq!(told(63), (vec![], 63));
+    let (texts, asked) = told(500);
+    assert_eq!(asked, 64);
+    assert!(texts[0].contains("was compared with 64 Shoots in the same VPC vpc-1, and there may be more"), "{texts:?}");
+}
+
+/// Where operators made a refusal of it, the Shoot in the way is read anew, and nobody is refused because of a cache that
+/// is behind, or because of a default.
+#[test]
+fn refusals_rest_on_what_is_there_now() {
+    let neighbour = native(NEIGHBOUR, PODS, "vpc-1");
+    let name = ShootName::new("garden-shop", "orders");
+    let strict = || {
+        let mut garden = Garden::of(std::slice::from_ref(&neighbour));
+        assert!(garden.settings.policy.set(rule("overlay/shared-vpc"), Some(Severity::Deny)));
+        garden
+    };
+    let own = native(OWN, PODS, "vpc-1");
+    let garden = strict();
+    garden.create(&own).denies(&["overlay/shared-vpc"]);
+    assert_eq!(garden.asked.take().shoots, [name.clone()].into());
+    strict().create(&with(own.clone(), "/spec/networking/pods", Value::Null)).warns(&["overlay/shared-vpc"]);
+    strict().hiding(&[NEIGHBOUR]).create(&own).warns(&[]);
+    for live in [
+        Answer::Absent,
+        Answer::Unanswered("late".to_owned()),
+        Answer::Found(Arc::new(facts_of(&overlay(neighbour.clone())))),
+        Answer::Found(Arc::new(facts_of(&native(NEIGHBOUR, PODS, "vpc-2")))),
+        Answer::Found(Arc::new(facts_of(&native(NEIGHBOUR, "100.80.0.0/16", "vpc-1")))),
+    ] {
+        let mut garden = strict();
+        garden.live = vec![(name.clone(), live.clone())];
+        let said = garden.create(&own);
+        assert!(said.denied.is_empty() && said.warned.is_empty(), "{live:?}: {said:#?}");
+    }
+}
+
+/// A rule that is off asks nobody.
+#[test]
+fn off_is_off() {
+    let mut garden = Garden::of(&[native(NEIGHBOUR, PODS, "vpc-1")]);
+    assert!(garden.settings.policy.set(rule("overlay/shared-vpc"), None));
+    garden.create(&native(OWN, PODS, "vpc-1")).warns(&[]);
+    assert!(garden.asked.take().is_empty());
+}
+
+fn rule(name: &str) -> &'static crate::admission::Rule {
+    handlers::rules().into_iter().map(|(rule, _)| rule).find(|rule| rule.name == name).unwrap()
+}
+
+/// A neighbour in any state.
+fn anybody() -> impl Strategy<Value = Value> {
+    let names = ["garden-shop/a", "garden-shop/b", "garden-sales/c", "garden-bank/d", "garden-aa/e"];
+    let pods = ["100.64.0.0/16", "100.64.1.0/24", "100.65.0.0/16", "fd00::/48", "nonsense"];
+    let all = (prop::sample::select(names.to_vec()), prop::sample::select(pods.to_vec()), 1u8..3, 0u8..6);
+    all.prop_map(|(name, pods, vpc, odd)| {
+        let shoot = native(name, pods, &format!("vpc-{vpc}"));
+        match odd {
+            0 => overlay(shoot),
+            1 => with(shoot, "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+            2 => with(shoot, "/spec/provider/workers", json!([])),
+            _ => shoot,
+        }
+    })
+}
+
+proptest! {
+    /// Whoever cannot be seen shapes nothing, whoever else is there; and a refusal by this rule rests on a live read.
+    #[test]
+    fn who_is_not_seen_shapes_nothing(
+        all in prop::collection::vec(anybody(), 0..8),
+        old in prop::option::of(prop::sample::select(vec![true, false])),
+        is_strict in any::<bool>(),
+    ) {
+        let own = native(OWN, PODS, "vpc-1");
+        let old = old.map(|was_overlay| {
+            if was_overlay { overlay(own.clone()) } else { native(OWN, "100.70.0.0/16", "vpc-1") }
+        });
+        let is_hidden = |shoot: &Value| ["garden-bank", "garden-aa"].contains(&shoot["metadata"]["namespace"].as_str().unwrap());
+        let seen: Vec<Value> = all.iter().filter(|shoot| !is_hidden(shoot)).cloned().collect();
+        let told = |shoots: &[Value]| {
+            let mut garden = Garden::of(shoots).hiding(&["garden-bank/d", "garden-aa/e"]);
+            if is_strict {
+                garden.settings.policy.set(rule("overlay/shared-vpc"), Some(Severity::Deny));
+            }
+            let request = garden.request(old.as_ref(), Some(&own));
+            let (verdict, bytes) = garden.call(&ValidateShoot::new(&garden.settings), &request);
+            let is_refused = verdict.outcome == Outcome::Denied;
+            let asked = garden.asked.take();
+            assert!(!is_refused || !asked.shoots.is_empty());
+            (bytes, asked.shoots)
+        };
+        prop_assert_eq!(told(&all), told(&seen));
+    }
+}

@@ -1,0 +1,216 @@
+//! What the infrastructure and Kubernetes must provide for a Shoot without an overlay: room for routes, and a stop to
+//! who else writes a node's condition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Encapsulation;
+use crate::admission::{Finding, Rule, Severity};
+use crate::gardener::{Shoot, Vpcs};
+
+/// More nodes than routes.
+pub static ROUTE_LIMIT: Rule = Rule {
+    name: "overlay/route-limit",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "A Shoot without an overlay may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more. The limits are in the configuration, `overlay.routeLimits`; providers without one are not looked at.",
+    fix: "Have the quota raised, lower the workers' `maximum`, or keep the overlay.",
+};
+
+/// Two writers of one condition.
+pub static ADMISSION_POLICY: Rule = Rule {
+    name: "overlay/admission-policy",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "The overlay is switched off with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1` (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes' condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be drained or replaced.",
+    fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
+};
+
+/// What operators decide about Shoots without an overlay.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GardenSettings {
+    /// The most routes that a provider permits, by provider type.
+    pub route_limits: BTreeMap<String, u64>,
+    /// Where Shoots name the VPC that they share with others.
+    pub vpcs: Arc<Vpcs>,
+}
+
+/// Routes of one route table by default, since June 2025; 50 before, 1,000 at most ("Amazon VPC quotas", and
+/// gardener-extension-provider-aws#691). The table of each zone has routes to all nodes.
+const AWS_ROUTES: u64 = 500;
+
+/// Static routes of one VPC network by default: quota `STATIC_ROUTES_PER_NETWORK` ("VPC quotas and limits", and
+/// gardener-extension-provider-gcp#558).
+const GCP_ROUTES: u64 = 300;
+
+/// Routes of one router in a landscape that is known for it (sapcc/helm-charts#12242). It is the operator's choice:
+/// `max_routes` in `neutron.conf`.
+const OPENSTACK_ROUTES: u64 = 256;
+
+impl Default for GardenSettings {
+    fn default() -> Self {
+        let limits = [("aws", AWS_ROUTES), ("gcp", GCP_ROUTES), ("openstack", OPENSTACK_ROUTES)];
+        Self { route_limits: limits.map(|(provider, limit)| (provider.to_owned(), limit)).into(), vpcs: Arc::default() }
+    }
+}
+
+/// What there is to say of a Shoot without an overlay that is created, or loses its overlay, or may have more nodes.
+pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Vec<Finding> {
+    if !new.is_native() {
+        return Vec::new();
+    }
+    [route_limit(new, old, settings), admission_policy(new, old)].into_iter().flatten().collect()
+}
+
+fn route_limit(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Option<Finding> {
+    let limit = *settings.route_limits.get(&*new.provider_type)?;
+    let nodes = new.max_nodes();
+    let is_caused = old.is_none_or(|old| !old.is_native() || old.max_nodes() < nodes);
+    (nodes > limit && is_caused).then(|| say_route_limit(nodes, limit, &new.provider_type))
+}
+
+fn say_route_limit(nodes: u64, limit: u64, provider: &str) -> Finding {
+    let message = format!("may become {nodes} nodes, but {provider} permits {limit} routes, one for each node");
+    ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum")
+}
+
+fn admission_policy(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {
+    // A new Shoot has no nodes whose condition could be wrong.
+    let was_overlay = old.is_some_and(|old| old.has_workers && old.encapsulation() == Some(Encapsulation::Overlay));
+    let version = &*new.kubernetes_version;
+    let minor = minor(version)?;
+    (was_overlay && !has_admission_policy(minor, new.kube_apiserver)).then(|| say_admission_policy(version))
+}
+
+fn say_admission_policy(version: &str) -> Finding {
+    let message =
+        format!("{version} has no MutatingAdmissionPolicy: calico-node calls nodes fine whose route is missing");
+    ADMISSION_POLICY.finding("spec.kubernetes.version", message, "update to 1.36 first, or opt in")
+}
+
+/// The minor version of Kubernetes.
+pub(super) fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("1.")?.split('.').next()?.parse().ok()
+}
+
+/// Generally available since 1.36, beta since 1.34; both stages before have to be switched on.
+fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
+    let stage = match minor {
+        36.. => return true,
+        34.. => "v1beta1",
+        _ => "v1alpha1",
+    };
+    let config: Value = kube_apiserver.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    config["featureGates"]["MutatingAdmissionPolicy"] == true
+        && config["runtimeConfig"][format!("admissionregistration.k8s.io/{stage}")] == true
+}
+
+/// The rules of this file with an example of each.
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    vec![(&ROUTE_LIMIT, say_route_limit(600, AWS_ROUTES, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A Shoot with an overlay or without one, and with so many nodes.
+    fn shoot(provider: &str, overlay: bool, maximum: &[u64]) -> Value {
+        let workers: Vec<Value> = maximum.iter().map(|maximum| json!({"maximum": maximum})).collect();
+        json!({"spec": {
+            "kubernetes": {"version": "1.36.1"},
+            "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": overlay}}},
+            "provider": {"type": provider, "workers": workers},
+        }})
+    }
+
+    fn said(old: Option<&Value>, new: &Value) -> Vec<String> {
+        let (old, new) = (old.map(Value::to_string), new.to_string());
+        let old = old.as_deref().map(|old| Shoot::read(old).unwrap());
+        let mut settings = GardenSettings::default();
+        settings.route_limits.insert("cloud".to_owned(), 10);
+        check(&Shoot::read(&new).unwrap(), old.as_ref(), &settings).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nodes_need_routes() {
+        let (overlay, native) = (true, false);
+        for (what, old, new, want) in [
+            ("as many as routes", None, shoot("aws", native, &[300, 200]), None),
+            ("one more", None, shoot("aws", native, &[300, 201]), Some((501, "aws", 500))),
+            ("gcp", None, shoot("gcp", native, &[301]), Some((301, "gcp", 300))),
+            ("openstack", None, shoot("openstack", native, &[257]), Some((257, "openstack", 256))),
+            ("configured", None, shoot("cloud", native, &[11]), Some((11, "cloud", 10))),
+            ("a provider that nobody knows", None, shoot("onmetal", native, &[5_000]), None),
+            ("with an overlay", None, shoot("aws", overlay, &[5_000]), None),
+            ("it grows", Some(shoot("aws", native, &[500])), shoot("aws", native, &[500, 1]), Some((501, "aws", 500))),
+            (
+                "it grows further",
+                Some(shoot("aws", native, &[600])),
+                shoot("aws", native, &[601]),
+                Some((601, "aws", 500)),
+            ),
+            ("it is as large as before", Some(shoot("aws", native, &[600])), shoot("aws", native, &[300, 300]), None),
+            ("it shrinks", Some(shoot("aws", native, &[600])), shoot("aws", native, &[550]), None),
+            (
+                "the overlay goes",
+                Some(shoot("aws", overlay, &[600])),
+                shoot("aws", native, &[600]),
+                Some((600, "aws", 500)),
+            ),
+            ("the overlay comes", Some(shoot("aws", native, &[500])), shoot("aws", overlay, &[600]), None),
+        ] {
+            let want: Vec<String> = want
+                .into_iter()
+                .map(|(nodes, provider, limit)| say_route_limit(nodes, limit, provider).to_string())
+                .collect();
+            assert_eq!(said(old.as_ref(), &new), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn other_networks_and_no_workers_need_none() {
+        let new = shoot("aws", false, &[600]);
+        for (pointer, value) in [("/spec/networking/type", json!("cilium")), ("/spec/provider/workers", json!([]))] {
+            let mut new = new.clone();
+            *new.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(said(None, &new), Vec::<String>::new(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn calico_node_is_kept_from_the_condition_or_not() {
+        let gate = |on: bool, api: &str| {
+            json!({
+                "featureGates": {"MutatingAdmissionPolicy": on},
+                "runtimeConfig": {format!("admissionregistration.k8s.io/{api}"): true},
+            })
+        };
+        for (version, kube_apiserver, is_there) in [
+            ("1.36.0", json!(null), true),
+            ("1.40.0", json!({}), true),
+            ("1.35.4", json!(null), false),
+            ("1.35.4", json!({"featureGates": {"MutatingAdmissionPolicy": true}}), false),
+            ("1.35.4", gate(true, "v1beta1"), true),
+            ("1.34.0", gate(true, "v1beta1"), true),
+            ("1.34.0", gate(true, "v1alpha1"), false),
+            ("1.34.0", gate(false, "v1beta1"), false),
+            ("1.33.9", gate(true, "v1alpha1"), true),
+            ("1.33.9", gate(true, "v1beta1"), false),
+            ("weird", json!(null), true),
+        ] {
+            let mut new = shoot("aws", false, &[3]);
+            new["spec"]["kubernetes"] = json!({"version": version, "kubeAPIServer": kube_apiserver});
+            let old = shoot("aws", true, &[3]);
+            let want: Vec<String> =
+                (!is_there).then(|| say_admission_policy(version).to_string()).into_iter().collect();
+            assert_eq!(said(Some(&old), &new), want, "{version} {kube_apiserver}");
+            assert_eq!(said(None, &new), Vec::<String>::new(), "new, {version}");
+            assert_eq!(said(Some(&new), &new), Vec::<String>::new(), "as before, {version}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What one more Shoot costs to keep. The design promises 1 KiB; whoever is in a VPC is in one index more.
+
+use network_guard::gardener::{Shoot, ShootFacts, ShootName};
+use network_guard::landscape::Snapshot;
+use serde_json::{Value, json};
+
+const SHOOTS: usize = 5_000;
+
+/// A Shoot without an overlay, of a project with twenty, of which two and two share a VPC; one in four peers.
+fn shoot(number: usize) -> Value {
+    let namespace = |number: usize| format!("garden-project-{}", number / 20);
+    let octets = |number: usize| format!("{}.{}", number / 256, number % 256);
+    let peers: Vec<usize> = if number.is_multiple_of(4) { vec![number + 4, number + 8] } else { vec![] };
+    let entry =
+        |number: usize| json!({"name": format!("shoot-{number}"), "namespace": namespace(number), "seed": "eu1-a"});
+    json!({
+        "metadata": {"name": format!("shoot-{number}"), "namespace": namespace(number)},
+        "spec": {
+            "seedName": "eu1-a",
+            "networking": {
+                "type": "calico", "providerConfig": {"overlay": {"enabled": false}},
+                "nodes": format!("10.{}.0/24", octets(number)), "pods": format!("11.{}.0/24", octets(number)),
+                "services": format!("12.{}.0/24", octets(number)),
+            },
+            "provider": {
+                "type": "aws", "workers": [{"maximum": 3}],
+                "infrastructureConfig": {"networks": {"vpc": {"id": format!("vpc-{:017x}", number / 2)}, "zones": ["x".repeat(500)]}},
+            },
+            "extensions": [{"type": "osc-peering-service", "providerConfig": {
+                "shootPeerings": peers.into_iter().map(entry).collect::<Vec<_>>(),
+            }}],
+        },
+    })
+}
+
+#[test]
+fn a_shoot_costs_less_than_a_kibibyte() {
+    let texts: Vec<String> = (0..SHOOTS).map(|number| shoot(number).to_string()).collect();
+    let mut snapshot = Snapshot::default();
+    let kept = allocation_counter::measure(|| {
+        for text in &texts {
+            let shoot = Shoot::read(text).unwrap();
+            snapshot.shoots.put(&ShootName::new(&shoot.namespace, &shoot.name), ShootFacts::of(&shoot));
+        }
+    });
+    let each = kept.bytes_current / i64::try_from(SHOOTS).unwrap();
+    assert!(each < 1_024, "{each} bytes a Shoot");
+
+    // And they are all there.
+    let name = ShootName::new("garden-project-0", "shoot-1");
+    let network_guard::gardener::Vpc::Named(vpc) = snapshot.shoots.get(&name).unwrap().vpc.clone() else { panic!() };
+    assert_eq!(snapshot.shoots.neighbours(&vpc, "garden-project-0").count(), 2);
+}
