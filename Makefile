@@ -17,6 +17,7 @@ test: tools lint ## install what is missing, then run all checks and tests
 	cargo test --quiet --lib
 	cargo test --quiet --doc
 	cargo test --quiet --test it
+	cargo test --quiet --test budget
 	cargo test --test e2e -- --nocapture
 
 lint: ## check format, and clippy with warnings as errors

@@ -10,6 +10,7 @@ mod garden;
 mod harness;
 mod lifecycle;
 mod overlap;
+mod overlay;
 mod parity;
 mod registration;
 mod reviews;

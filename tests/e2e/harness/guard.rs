@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +19,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Guard {
     process: Process,
     role: &'static str,
-    ca: Authority,
+    name: String,
+    ca: Arc<Authority>,
     arguments: Vec<String>,
     folder: PathBuf,
     ports: [u16; 3],
@@ -44,7 +46,23 @@ impl Guard {
         guard
     }
 
-    fn start_as(role: &'static str, control_plane: &ControlPlane, config: &str) -> Self {
+    /// The same for a Seed, with further lines of configuration, without waiting.
+    pub fn start_configured(control_plane: &ControlPlane, configuration: &str) -> Self {
+        Self::start_as("seed", control_plane, configuration)
+    }
+
+    /// A further replica: the same certificate and configuration, and ports of its own.
+    pub fn replica(&self, name: &str) -> Self {
+        let ports = [free_port(), free_port(), free_port()];
+        let arguments = self.arguments.iter().map(|argument| {
+            let of = |port: u16| format!("127.0.0.1:{port}");
+            let moved = self.ports.iter().position(|port| *argument == of(*port));
+            moved.map_or_else(|| argument.clone(), |index| of(ports[index]))
+        });
+        Self::spawn(self.role, name, &self.folder, Arc::clone(&self.ca), arguments.collect(), ports)
+    }
+
+    fn start_as(role: &'static str, control_plane: &ControlPlane, configuration: &str) -> Self {
         let folder = control_plane.folder().to_owned();
         let certificates = folder.join("guard");
         fs::create_dir_all(&certificates).unwrap();
@@ -72,17 +90,25 @@ impl Guard {
         .map(str::to_owned)
         .to_vec();
         // A test need not wait for endpoints to follow.
-        fs::write(
-            certificates.join("config.yaml"),
-            format!(
-                "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
-                 server: {{stopPropagationSeconds: 1}}\n{config}\n"
-            ),
-        )
-        .unwrap();
+        let configuration = format!(
+            "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
+             server: {{stopPropagationSeconds: 1}}\n{configuration}"
+        );
+        fs::write(certificates.join("config.yaml"), configuration).unwrap();
         replace_certificate(&certificates, &ca);
-        let process = Process::start(&folder, "network-guard", program(), &arguments);
-        Self { process, role, ca, arguments, folder, ports }
+        Self::spawn(role, "network-guard", &folder, Arc::new(ca), arguments, ports)
+    }
+
+    fn spawn(
+        role: &'static str,
+        name: &str,
+        folder: &Path,
+        ca: Arc<Authority>,
+        arguments: Vec<String>,
+        ports: [u16; 3],
+    ) -> Self {
+        let process = Process::start(folder, name, program(), &arguments);
+        Self { process, role, name: name.to_owned(), ca, arguments, folder: folder.to_owned(), ports }
     }
 
     /// Waits for `/readyz`.
@@ -92,20 +118,26 @@ impl Guard {
 
     /// The webhook configurations that it prints itself.
     pub fn configurations(&self) -> String {
+        self.configurations_at(&self.url())
+    }
+
+    fn configurations_at(&self, url: &str) -> String {
         let ca = self.certificates().join("ca.crt");
-        let printed = Command::new(program())
-            .args(["webhooks", self.role, "--url", &self.url(), "--ca-file"])
-            .arg(ca)
-            .output()
-            .unwrap();
+        let printed =
+            Command::new(program()).args(["webhooks", self.role, "--url", url, "--ca-file"]).arg(ca).output().unwrap();
         assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
         String::from_utf8(printed.stdout).unwrap()
     }
 
     /// Registers it on a Seed and waits until it is called.
     pub fn register(&self, control_plane: &ControlPlane) {
+        self.register_at(&self.url(), control_plane);
+    }
+
+    /// The same behind another address.
+    pub fn register_at(&self, url: &str, control_plane: &ControlPlane) {
         let admin = control_plane.admin();
-        admin.ok(&["apply", "-f", "-"], Some(&self.configurations()));
+        admin.ok(&["apply", "-f", "-"], Some(&self.configurations_at(url)));
         // The API server learns of its own configuration by a watch: a probe tells when it has.
         until("the webhook is called", || {
             let probe = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"probe","labels":{"gardener.cloud/role":"shoot"}}}"#;
@@ -120,7 +152,12 @@ impl Guard {
 
     /// Where its webhooks are.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.ports[0])
+        format!("https://127.0.0.1:{}", self.port())
+    }
+
+    /// The port of its webhooks.
+    pub fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     /// Stops it at once.
@@ -130,7 +167,7 @@ impl Guard {
 
     /// Starts it again with the same arguments.
     pub fn restart(&mut self) {
-        self.process = Process::start(&self.folder, "network-guard", program(), &self.arguments);
+        self.process = Process::start(&self.folder, &self.name, program(), &self.arguments);
         self.wait_until_ready();
     }
 
@@ -188,8 +225,8 @@ fn replace_certificate(folder: &Path, ca: &Authority) {
     fs::write(folder.join("tls.key"), leaf.key).unwrap();
 }
 
-/// Empty while nobody answers.
-fn http_get(port: u16, path: &str) -> String {
+/// The raw answer of a server on this machine, empty while nobody answers.
+pub fn http_get(port: u16, path: &str) -> String {
     let mut answer = String::new();
     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");

@@ -1,8 +1,10 @@
 //! Real servers for the tests.
 
+mod api;
 mod control_plane;
 mod garden;
 mod guard;
+mod overlay;
 mod process;
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+pub use api::{Api, Patch};
 pub use control_plane::{ControlPlane, Kubectl, Output};
 pub use garden::{Garden, bind, manifests};
 pub use guard::Guard;
+pub use overlay::{PREFIX, Service, Shoot, Switch};
 pub use process::Process;
 use serde_json::Value;
 

@@ -1,0 +1,196 @@
+//! A Seed and a Shoot, each with an API server of its own, and Gardener around them: gardenlet's component for Networks,
+//! a network extension by Gardener's library, and gardener-resource-manager, which lets our server into the Shoot.
+
+mod service;
+mod shoot;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+pub use service::Service;
+pub use shoot::{Gardenlet, Rendered, Report, Shoot};
+
+use super::{Api, ControlPlane, Guard, Process, control_plane, free_port, tool, until};
+
+/// What is in front of the names of our annotations.
+pub const PREFIX: &str = "network-guard.extensions.gardener.cloud";
+
+/// Everything for one Shoot that switches its overlay off.
+pub struct Switch {
+    // Dropped in this order: whoever asks goes before whoever answers.
+    /// The Shoot.
+    pub shoot: Shoot,
+    /// Its Seed.
+    pub seed: Seed,
+}
+
+/// A Seed with its network extension and, mostly, our server.
+pub struct Seed {
+    guard: Option<Guard>,
+    extension: Process,
+    /// Its API server, as an administrator.
+    pub api: Api,
+    /// Its API server.
+    pub control_plane: ControlPlane,
+}
+
+impl Switch {
+    /// Starts all of it, with our webhooks registered.
+    pub fn start() -> Self {
+        Self::start_with(&json!({}))
+    }
+
+    /// The same with more in the section `overlay` of our configuration.
+    pub fn start_with(overlay: &Value) -> Self {
+        let port = free_port();
+        let mut switch = Self::start_without_guard_at(port);
+        switch.seed.start_guard(&format!("https://127.0.0.1:{port}"), overlay);
+        switch
+    }
+
+    /// The same without our server: Gardener alone.
+    pub fn start_without_guard() -> Self {
+        Self::start_without_guard_at(free_port())
+    }
+
+    fn start_without_guard_at(port: u16) -> Self {
+        let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(&[(Ipv4Addr::LOCALHOST, port)]);
+        let seed = Seed::start(seed);
+        let shoot = Shoot::start(&seed, "shoot--local--aws", "aws", shoots.remove(0));
+        Self { shoot, seed }
+    }
+
+    /// One Seed, and two Shoots whose API servers have one port at two addresses: their namespaces are these addresses.
+    pub fn start_two() -> (Self, Shoot) {
+        let port = free_port();
+        let addresses = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
+        let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(&addresses.map(|address| (address, port)));
+        let mut seed = Seed::start(seed);
+        seed.start_guard(&format!("https://{{namespace}}:{port}"), &json!({}));
+        let names = addresses.map(control_plane::address_as_name);
+        let second = Shoot::start(&seed, &names[1], "second", shoots.remove(1));
+        (Self { shoot: Shoot::start(&seed, &names[0], "first", shoots.remove(0)), seed }, second)
+    }
+
+    /// Our server.
+    pub fn guard(&self) -> &Guard {
+        self.seed.guard()
+    }
+
+    /// Moves the control plane of the Shoot to another Seed, where it asks for this. It is the same API server again,
+    /// with nothing left of the Shoot and with new processes: nobody remembers anything.
+    pub fn move_to_another_seed(&mut self, config: &Value) -> Report {
+        let (seed, shoot) = (&mut self.seed, &self.shoot);
+        let state = shoot.migrate();
+        shoot.destroy().ok();
+        seed.extension.kill();
+        if let Some(guard) = &mut seed.guard {
+            guard.kill();
+        }
+        for kind in ["/apis/resources.gardener.cloud/v1alpha1/NAMESPACE/managedresources", "/api/v1/NAMESPACE/secrets"]
+        {
+            let path = kind.replace("NAMESPACE", &format!("namespaces/{}", shoot.namespace));
+            for object in seed.api.list(&path) {
+                seed.api.delete(&format!("{path}/{}", object["metadata"]["name"].as_str().unwrap()));
+            }
+        }
+        seed.extension = start_extension(&seed.control_plane);
+        if seed.guard.is_some() {
+            seed.restart_guard();
+        }
+        shoot.restore(config, &state)
+    }
+}
+
+impl Seed {
+    fn start(control_plane: ControlPlane) -> Self {
+        let api = Api::new(&control_plane.kubeconfig("admin", "system:masters"));
+        let extension = start_extension(&control_plane);
+        Self { guard: None, extension, api, control_plane }
+    }
+
+    fn start_guard(&mut self, shoot_server: &str, further: &Value) {
+        let mut overlay = json!({
+            "providers": ["aws"], "pollSeconds": 1, "windowSeconds": 3, "notReadyMinutes": 10, "guardRollout": true,
+            "shootServer": shoot_server, "leaseNamespace": "garden",
+        });
+        overlay.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
+        let guard = Guard::start_configured(&self.control_plane, &format!("overlay: {overlay}\n"));
+        guard.wait_until_ready();
+        guard.register(&self.control_plane);
+        self.guard = Some(guard);
+    }
+
+    /// Our server.
+    pub fn guard(&self) -> &Guard {
+        self.guard.as_ref().expect("it was started with our server")
+    }
+
+    /// Ends our server without a warning.
+    pub fn kill_guard(&mut self) {
+        self.guard.as_mut().expect("it was started with our server").kill();
+    }
+
+    /// Starts our server again. Its Lease has run out by then: a test need not wait for that.
+    pub fn restart_guard(&mut self) {
+        self.api.delete(&format!("{LEASES}/network-guard-overlay"));
+        self.guard.as_mut().expect("it was started with our server").restart();
+    }
+
+    /// Who leads, as the Lease says; empty while nobody does.
+    pub fn leader(&self) -> String {
+        let lease = self.api.get(&format!("{LEASES}/network-guard-overlay")).unwrap_or_default();
+        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// From now on rendering takes this long.
+    pub fn extension_takes(&self, seconds: f64) {
+        self.extension_behaves(&json!({"delaySeconds": seconds}));
+    }
+
+    /// From now on the extension has the feature gate SeamlessOverlaySwitch, and asks this Shoot.
+    pub fn extension_gates(&self, shoot: &Shoot) {
+        self.extension_behaves(&json!({"gateKubeconfig": shoot.kubeconfig()}));
+    }
+
+    /// From now on the extension renders whatever it is given, at once.
+    pub fn extension_is_plain(&self) {
+        self.extension_behaves(&json!({}));
+    }
+
+    fn extension_behaves(&self, behaviour: &Value) {
+        // In one step: it reads the file at any time.
+        let next = self.control_plane.folder().join("behaviour.next");
+        std::fs::write(&next, behaviour.to_string()).unwrap();
+        std::fs::rename(next, self.control_plane.folder().join(BEHAVIOUR)).unwrap();
+    }
+
+    /// What the extension has logged.
+    pub fn extension_log(&self) -> String {
+        self.extension.output()
+    }
+
+    fn gardenlet(&self) -> PathBuf {
+        self.control_plane.kubeconfig("gardenlet", "gardenlets")
+    }
+}
+
+fn start_extension(control_plane: &ControlPlane) -> Process {
+    let path = |name: &str| control_plane.folder().join(name);
+    let mut arguments = vec!["extension".to_owned(), "-types=calico,cilium".to_owned()];
+    arguments.extend(
+        [
+            ("kubeconfig", control_plane.kubeconfig("extension", "system:masters")),
+            ("record", path(shoot::RECORD)),
+            ("behaviour", path(BEHAVIOUR)),
+        ]
+        .map(|(name, value)| format!("-{name}={}", value.display())),
+    );
+    Process::start(control_plane.folder(), "extension", &tool("network-driver"), &arguments)
+}
+
+/// The file that says how the extension behaves.
+const BEHAVIOUR: &str = "behaviour.json";
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/garden/leases";
