@@ -52,6 +52,8 @@ fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io:
             head.push(byte[0]);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
+        // Nothing but Clusters is there.
+        let clusters = if head.contains("/clusters") { clusters } else { &[] };
         let parameter = |name: &str| -> Option<usize> {
             head.split(['?', '&', ' ']).find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
         };

@@ -15,6 +15,8 @@ section "side by side"
 cargo bench --quiet --features bench --bench side_by_side
 section "the garden: decisions, events, memory"
 cargo bench --quiet --features bench --bench garden
+section "the overlay switch: decisions, looks at nodes, memory"
+cargo bench --quiet --features bench --bench overlay
 section "memory"
 cargo bench --quiet --features bench --bench memory
 section "size"

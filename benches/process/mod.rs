@@ -1,5 +1,6 @@
 //! A server of its own, to see what it needs.
 
+#![allow(dead_code, reason = "each benchmark uses its part")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
 use std::fs;
@@ -20,6 +21,12 @@ impl Drop for Guard {
 /// Runs `network-guard serve` with these arguments until it is ready, and shortly after: its resident memory in KiB, now
 /// and at its peak, and the time until it was ready.
 pub fn served(arguments: &[String]) -> (u64, u64, Duration) {
+    // The allocator gives back what the first read needed.
+    served_for(arguments, Duration::from_secs(3))
+}
+
+/// The same, and how long it goes on before its memory is read.
+pub fn served_for(arguments: &[String], settle: Duration) -> (u64, u64, Duration) {
     let health = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let started = Instant::now();
     let child = Command::new(env!("CARGO_BIN_EXE_network-guard"))
@@ -37,8 +44,7 @@ pub fn served(arguments: &[String]) -> (u64, u64, Duration) {
         std::thread::sleep(Duration::from_millis(5));
     }
     let took = started.elapsed();
-    // The allocator gives back what the first read needed.
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(settle);
     let status = fs::read_to_string(format!("/proc/{}/status", guard.0.id())).unwrap();
     let field = |name: &str| {
         status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap()
