@@ -109,10 +109,14 @@ YAML
   for name in clusters networks; do
     "$tools/kubectl" apply -f "$tools/seed-crds/10-crd-extensions.gardener.cloud_$name.yaml" >/dev/null
   done
+  "$tools/kubectl" apply -f "$tools/seed-crds/10-crd-resources.gardener.cloud_managedresources.yaml" >/dev/null
+  "$tools/kubectl" create namespace garden >/dev/null
   "$tools/kubectl" wait --for=condition=Established crd/clusters.extensions.gardener.cloud --timeout=60s >/dev/null
   for file in "$root"/examples/landscape/*.yaml; do
     "$tools/kubectl" apply -f "$file" >/dev/null
   done
+
+  "$tools/kubectl" apply -f "$root/examples/landscape/networks/overlay.yaml" >/dev/null
 
   start network-guard "$guard" serve seed --kubeconfig "$KUBECONFIG" --cert-dir "$local/guard" --log-format text \
     --bind-address "127.0.0.1:$guard_port" --health-bind-address "127.0.0.1:$((guard_port + 1))" \
@@ -131,6 +135,8 @@ It is up. For example:
   kubectl apply -f examples/landscape/deployments/overlap.json      # gets the sidecar
   kubectl apply -f examples/landscape/deployments/disjoint.json     # is left as it is
   kubectl -n shoot--garden--overlap get deployment kube-apiserver -o yaml | less
+  kubectl apply -f examples/landscape/networks/native.yaml          # is held: typha goes, the overlay stays
+  $guard overlay status
   curl -s http://127.0.0.1:$((guard_port + 2))/metrics | grep decisions
 
 Logs are in $local; \`make local-down\` stops everything.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::seed::SeedSpec;
 use crate::gardener::{ClusterFacts, ClusterSpec, SeedFacts, Shoot, ShootFacts, ShootName, SwitchFacts};
-use crate::landscape::{Grant, Snapshot, Subject};
+use crate::landscape::{Grant, NetworkName, Snapshot, Subject};
 
 const GARDEN: &str = "core.gardener.cloud/v1beta1";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
@@ -64,7 +65,8 @@ pub(super) fn read_json(text: &str, snapshot: &mut Snapshot) -> Result<(), Strin
 }
 
 /// Lists of what we read; other kinds may end in `List` too.
-const LISTS: [&str; 6] = ["List", "ClusterList", "ShootList", "SeedList", "RoleBindingList", "ClusterRoleBindingList"];
+const LISTS: [&str; 7] =
+    ["List", "ClusterList", "NetworkList", "ShootList", "SeedList", "RoleBindingList", "ClusterRoleBindingList"];
 
 /// Lists inside lists, at most.
 const DEPTH: usize = 4;
@@ -73,6 +75,7 @@ fn read_nested(text: &str, snapshot: &mut Snapshot, depth: usize) -> Result<(), 
     let header: Header = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match kind(&header)? {
         ("extensions.gardener.cloud/v1alpha1", "Cluster") => put_cluster(from_json(text)?, text, snapshot),
+        ("extensions.gardener.cloud/v1alpha1", "Network") => put_network(text, snapshot),
         (GARDEN, "Shoot") => put_shoot(text, snapshot),
         (GARDEN, "Seed") => put_seed(&from_json(text)?, snapshot),
         (RBAC, kind @ ("RoleBinding" | "ClusterRoleBinding")) => put_binding(kind, from_json(text)?, snapshot),
@@ -108,6 +111,9 @@ fn read_document(document: &str, snapshot: &mut Snapshot) -> Result<(), String> 
         (RBAC, kind @ ("RoleBinding" | "ClusterRoleBinding")) => put_binding(kind, from_yaml(document)?, snapshot),
         // Parts of these stay text, and that text is JSON, as an API server has it.
         (GARDEN, "Shoot") => put_shoot(&to_json(document)?, snapshot).map_err(without_place),
+        ("extensions.gardener.cloud/v1alpha1", "Network") => {
+            put_network(&to_json(document)?, snapshot).map_err(without_place)
+        }
         (_, kind) if LISTS.contains(&kind) => read_json(&to_json(document)?, snapshot).map_err(without_place),
         _ => Ok(()),
     }
@@ -153,6 +159,24 @@ fn put_cluster(cluster: Cluster, json: &str, snapshot: &mut Snapshot) -> Result<
     let switch = SwitchFacts::parse(from_json::<RawCluster<'_>>(json)?.spec.get()).map(Box::new);
     let record = ClusterFacts::from_spec(cluster.spec).map(|facts| ClusterFacts { switch, ..facts });
     snapshot.put_cluster(&name, record);
+    Ok(())
+}
+
+/// Only a Network with a switch of the overlay says something that its Cluster does not.
+fn put_network(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Named {
+        metadata: Metadata,
+    }
+
+    let network = SwitchingNetwork::read(text).map_err(|error| error.to_string())?;
+    let Named { metadata: Metadata { name, namespace } } = from_json(text)?;
+    let Some(namespace) = namespace else { return Err("a Network needs `metadata.namespace`".to_owned()) };
+    let key = NetworkName { namespace: namespace.into(), name: name.into() };
+    if snapshot.switch(&key).is_some() {
+        return Err(format!("Network `{}/{}` is there twice", key.namespace, key.name));
+    }
+    snapshot.put_switch(key, network);
     Ok(())
 }
 
@@ -306,6 +330,18 @@ subjects: [{kind: User, name: alice}, {kind: ServiceAccount, name: robot, namesp
         assert!(snapshot.access.may_see("alice", [], "garden-shop"));
         assert!(snapshot.access.may_see("system:serviceaccount:garden-shop:robot", [], "garden-shop"));
         assert!(!snapshot.access.may_see("bob", [], "garden-shop"));
+        let network = "\
+apiVersion: extensions.gardener.cloud/v1alpha1
+kind: Network
+metadata:
+  name: orders
+  namespace: shoot--shop--orders
+  annotations: {network-guard.extensions.gardener.cloud/overlay-switch-state: pending}
+spec: {type: calico}
+";
+        read_yaml(network, &mut snapshot).unwrap();
+        assert_eq!(snapshot.switches().next().unwrap().1.state.as_deref(), Some("pending"));
+        assert!(read_yaml(network, &mut snapshot).unwrap_err()[0].contains("is there twice"));
 
         let json = r#"{"apiVersion":"core.gardener.cloud/v1beta1","kind":"ShootList","items":[
             {"apiVersion":"core.gardener.cloud/v1beta1","kind":"Shoot","metadata":{"name":"a","namespace":"garden-x"}},

@@ -197,7 +197,7 @@ impl Worker {
             }
         };
         if network.since.is_none() {
-            set(SWITCH_SINCE, &mut network.since, now.to_string());
+            set(SWITCH_SINCE, &mut network.since, seconds(now));
         }
         if (word != state::PENDING || network.requested.is_none())
             && let Some(wish) = shoot.and_then(wish)
@@ -261,7 +261,7 @@ impl Worker {
 
         // A control plane that moves right now must not be held again over there: all routes are known to exist.
         let Some(held) = record(&network, self.record.as_ref()) else { return Ok(()) };
-        let released = Record { phase: Phase::Released, released: now.to_string(), ..held };
+        let released = Record { phase: Phase::Released, released: seconds(now), ..held };
         let version = self.remember(Some(&released)).await?;
         self.record = Some(released);
 
@@ -301,7 +301,7 @@ impl Worker {
         if record.phase == Phase::Held {
             // gardenlet's own write carried it.
             record.phase = Phase::Released;
-            record.released = now.to_string();
+            record.released = seconds(now);
             self.remember(Some(&record)).await?;
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
@@ -391,6 +391,11 @@ impl Worker {
 
 fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
     record.as_ref().ok()?.switch.as_deref()
+}
+
+/// A time as Kubernetes writes it.
+fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn since(network: &SwitchingNetwork) -> Option<Timestamp> {
