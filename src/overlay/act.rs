@@ -64,6 +64,7 @@ pub fn act(
     settings: &SwitchSettings,
 ) -> (Act, Option<Progress>) {
     let pending = |message: String| Act::Say { state: state::PENDING, message };
+    vigil.attend(network.since.as_deref().unwrap_or_default());
     let plan = plan(network, shoot, &settings.hold);
     if plan != Plan::Look {
         vigil.start_over();

@@ -68,7 +68,7 @@ pub enum Released {
 pub struct Held {
     /// The `providerConfig` to store; `None` when there is none.
     pub config: Option<Value>,
-    /// Whether `spec.ipFamilies` is to stay as it was too, since IPv6 alone would make it native.
+    /// Whether `spec.ipFamilies` is to stay as it was too: Calico cannot have two families with an overlay.
     pub keeps_families: bool,
     /// Since when; empty when nobody said so yet.
     pub since: String,
@@ -110,7 +110,7 @@ pub fn decide(
     if let Some(record) = restored(new) {
         if goes_native && is_listed && record.requested == requested.digest() {
             let since = record.since.clone();
-            return Ok(hold(new_config, &record.subset(), new, shoot, since, &requested, old));
+            return Ok(hold(new_config, &record.subset(), new, since, &requested, old));
         }
         if !goes_native && new.switch.requested.as_deref() == Some(&*record.requested) {
             // What we made of the write that restores it, seen again after other webhooks.
@@ -142,7 +142,7 @@ pub fn decide(
         _ => {}
     }
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
-    Ok(hold(new_config, &stored, new, shoot, since, &requested, old))
+    Ok(hold(new_config, &stored, new, since, &requested, old))
 }
 
 /// Whether a write that keeps the overlay says that the Shoot does not ask for native routing any more.
@@ -171,15 +171,14 @@ fn hold(
     new_config: Option<Value>,
     subset: &Subset,
     new: &Network<'_>,
-    shoot: Option<&SwitchFacts>,
     since: String,
     requested: &Subset,
     old: &Network<'_>,
 ) -> Decision {
     let config = subset.put_into(new_config);
-    let text = config.as_ref().map(Value::to_string);
-    let keeps_families = new.families_text != old.families_text
-        && encapsulation_of(text.as_deref(), &new.families, shoot, Unknown::Counts) == Ok(Encapsulation::Native);
+    // Without a word there is IPv4 only.
+    let stored: &[Family] = if old.families.is_empty() { &[Family::V4] } else { &old.families };
+    let keeps_families = new.families.iter().any(|family| !stored.contains(family));
     let requested = requested.digest();
     let is_known =
         old.switch.requested.as_deref() == Some(&*requested) && old.switch.state.as_deref() == Some(state::PENDING);

@@ -138,11 +138,13 @@ pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts) -> bool {
 /// The record of a switch as it should be now, from what was remembered and what the Network says.
 pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Option<Record> {
     let requested = network.requested.as_deref()?;
+    let since = network.since.as_deref().unwrap_or_default();
+    let remembered = remembered.filter(|record| record.since == since);
     Some(Record {
         phase: Phase::Held,
         held: held(network).value().to_string(),
         requested: requested.to_owned(),
-        since: network.since.as_deref().unwrap_or_default().to_owned(),
+        since: since.to_owned(),
         released: String::new(),
         latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
     })

@@ -40,6 +40,8 @@ const UID_DIGEST: usize = 12;
 /// What has been seen so far.
 #[derive(Clone, Debug, Default)]
 pub struct Vigil {
+    /// Which switch this is about: since when it is held. Routes that were seen during another one do not count.
+    since: Box<str>,
     latched: BTreeSet<String>,
     /// When a route controller last changed its word on a node, by the digest of its UID.
     transitions: HashMap<String, Box<str>>,
@@ -97,9 +99,17 @@ impl Progress {
 }
 
 impl Vigil {
-    /// Goes on where a former one was, as far as it was remembered.
-    pub fn resume(latched: BTreeSet<String>) -> Self {
-        Self { latched, ..Self::default() }
+    /// Goes on where a former one was, as far as it was remembered: the switch that is held since then, and the nodes
+    /// whose route was seen.
+    pub fn resume(since: &str, latched: BTreeSet<String>) -> Self {
+        Self { since: since.into(), latched, ..Self::default() }
+    }
+
+    /// Begins anew when the switch is another one than before.
+    pub fn attend(&mut self, since: &str) {
+        if *self.since != *since {
+            *self = Self::resume(since, BTreeSet::new());
+        }
     }
 
     /// The nodes whose route was seen, to be remembered.
@@ -255,7 +265,7 @@ mod tests {
                 let second = i64::try_from(i).unwrap();
                 ready = vigil.look(&[node("a", *condition)], at(second), &settings()).ready;
                 // A restart in between forgets nothing.
-                vigil = Vigil::resume(vigil.latched().clone());
+                vigil = Vigil::resume("", vigil.latched().clone());
             }
             assert_eq!(ready == 1, want, "{what}");
         }

@@ -108,7 +108,9 @@ impl Worker {
         if !self.is_resumed {
             self.is_resumed = true;
             self.record = network.record.as_deref().and_then(Record::read);
-            self.vigil = Vigil::resume(self.record.iter().flat_map(|record| record.latched.clone()).collect());
+            if let Some(record) = &self.record {
+                self.vigil = Vigil::resume(&record.since, record.latched.clone());
+            }
         }
         let shoot = snapshot.cluster(&self.name.namespace).and_then(|record| switch_facts(record));
         let (act, progress) = self.act(&network, shoot).await;
@@ -209,7 +211,11 @@ impl Worker {
         set(SWITCH_MESSAGE, &mut network.message, message.clone());
 
         // First what must not be lost.
-        let is_new = self.record.as_ref().is_none_or(|record| record.phase != Phase::Held);
+        let is_new = (self.record.as_ref())
+            .is_none_or(|record| record.phase != Phase::Held || Some(&*record.since) != network.since.as_deref());
+        if is_new {
+            (self.reported, self.is_slow_reported) = (None, false);
+        }
         let mut remembered = record(&network, self.record.as_ref());
         if let Some(record) = remembered.as_mut() {
             record.latched.clone_from(self.vigil.latched());

@@ -212,7 +212,8 @@ impl World {
 
     fn restart(&mut self) {
         let record = self.network["status"]["state"][STATE_MEMBER].to_string();
-        self.vigil = Vigil::resume(Record::read(&record).map(|record| record.latched).unwrap_or_default());
+        self.vigil =
+            Record::read(&record).map(|record| Vigil::resume(&record.since, record.latched)).unwrap_or_default();
     }
 
     /// What Calico is told.

@@ -80,17 +80,17 @@ impl Api {
 
     /// Patches an object.
     #[track_caller]
-    pub fn patch(&self, path: &str, kind: Patch, patch: &Value) -> Value {
-        self.try_patch(path, kind, patch).unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
+    pub fn patch(&self, path: &str, kind: Patch, changes: &Value) -> Value {
+        self.try_patch(path, kind, changes).unwrap_or_else(|error| panic!("PATCH {path}: {error}"))
     }
 
     /// The same for a patch that may be refused.
-    pub fn try_patch(&self, path: &str, kind: Patch, patch: &Value) -> Result<Value, String> {
+    pub fn try_patch(&self, path: &str, kind: Patch, changes: &Value) -> Result<Value, String> {
         let kind = match kind {
             Patch::Merge => "application/merge-patch+json",
             Patch::Strategic => "application/strategic-merge-patch+json",
         };
-        self.send("PATCH", path, kind, Some(patch)).map_err(|error| error.to_string())
+        self.send("PATCH", path, kind, Some(changes)).map_err(|error| error.to_string())
     }
 
     /// Deletes an object, should it be there.

@@ -50,6 +50,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Repeats until something is there; fails with what was seen last.
+#[track_caller]
 pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
@@ -62,6 +63,7 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>)
 }
 
 /// Waits until a condition holds.
+#[track_caller]
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     eventually(what, || condition().then_some(()).ok_or_else(|| "still not".to_owned()));
 }

@@ -6,10 +6,11 @@ mod shoot;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 pub use service::Service;
-pub use shoot::{Gardenlet, Rendered, Report, Shoot};
+pub use shoot::{Report, Shoot};
 
 use super::{Api, ControlPlane, Guard, Process, control_plane, free_port, tool, until};
 
@@ -76,6 +77,27 @@ impl Switch {
     /// Our server.
     pub fn guard(&self) -> &Guard {
         self.seed.guard()
+    }
+
+    /// Whether anything of ours that leads into the Shoot is left in its namespace.
+    pub fn has_access(&self) -> bool {
+        let namespace = format!("namespaces/{}", self.shoot.namespace);
+        [
+            format!("/api/v1/{namespace}/secrets/shoot-access-network-guard"),
+            format!("/api/v1/{namespace}/secrets/managedresource-network-guard-overlay"),
+            format!("/apis/resources.gardener.cloud/v1alpha1/{namespace}/managedresources/network-guard-overlay"),
+        ]
+        .iter()
+        .any(|path| self.seed.api.get(path).is_some())
+    }
+
+    /// What `network-guard overlay status` prints.
+    pub fn overlay_status(&self) -> String {
+        let kubeconfig = self.seed.control_plane.kubeconfig("admin", "system:masters");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_network-guard"));
+        let output = command.args(["overlay", "status", "--kubeconfig"]).arg(kubeconfig).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Moves the control plane of the Shoot to another Seed, where it asks for this. It is the same API server again,
@@ -164,11 +186,6 @@ impl Seed {
         let next = self.control_plane.folder().join("behaviour.next");
         std::fs::write(&next, behaviour.to_string()).unwrap();
         std::fs::rename(next, self.control_plane.folder().join(BEHAVIOUR)).unwrap();
-    }
-
-    /// What the extension has logged.
-    pub fn extension_log(&self) -> String {
-        self.extension.output()
     }
 
     fn gardenlet(&self) -> PathBuf {

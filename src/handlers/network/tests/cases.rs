@@ -136,6 +136,29 @@ fn a_flap_starts_the_wait_anew() {
 }
 
 #[test]
+fn routes_of_a_former_switch_do_not_count() {
+    let mut world = pending();
+    world.extension();
+    world.nodes = vec![node("a", CREATED), node("b", CREATED)];
+    world.controller();
+    world.pass(30);
+    assert!(matches!(world.controller(), Act::Release(_)));
+    world.extension();
+    // Back and forth at once, before the controller saw anything of it.
+    world.ask(on());
+    assert!(world.gardenlet());
+    world.extension();
+    world.nodes = vec![node("a", CALICO_UP), node("b", CALICO_UP)];
+    world.ask(off());
+    assert!(world.gardenlet());
+    world.extension();
+    for _ in 0..3 {
+        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+        world.pass(30);
+    }
+}
+
+#[test]
 fn a_confined_switch_is_approved_and_carried_by_maintenance() {
     let mut world = pending();
     world.extension();
@@ -319,13 +342,17 @@ fn blocks_are_held_with_the_reason() {
 
 #[test]
 fn two_families_are_not_mixed_with_it() {
-    // While nodes are on their way to two families only the first counts, so IPv6 passes and the overlay stays.
-    let mut world = pending();
-    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
-    world.shoot["status"]["constraints"] = json!([{"type": "DualStackNodesMigrationReady", "status": "False"}]);
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
-    assert_eq!(world.network["spec"]["ipFamilies"], json!(["IPv4", "IPv6"]));
+    // Calico with an overlay cannot have two families, so the second one waits too, whatever nodes are ready for.
+    for constraints in [json!([]), json!([{"type": "DualStackNodesMigrationReady", "status": "False"}])] {
+        let mut world = pending();
+        let generation = world.generation();
+        world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+        world.shoot["status"]["constraints"] = constraints;
+        assert!(world.gardenlet());
+        assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+        assert_eq!(world.network["spec"]["ipFamilies"], json!(["IPv4"]));
+        assert_eq!(world.generation(), generation);
+    }
     // Without a word on the overlay a second family that counts would end it, so it waits too.
     let mut world = World::with(&Value::Null);
     world.ask(off());

@@ -138,6 +138,11 @@ proptest! {
         for event in &events {
             let before = world.mode();
             apply(&mut world, &mut truth, event);
+            if before == Encapsulation::Native && world.mode() == Encapsulation::Overlay {
+                // Nobody looks after routes any more.
+                truth.routed.clear();
+                world.nodes.clone().iter().for_each(|node| truth.note(node));
+            }
             if before == Encapsulation::Overlay && world.mode() == Encapsulation::Native {
                 prop_assert!(!truth.was_unsafe, "too early, after {event:?}");
                 prop_assert!(SWITCH_ANNOTATIONS.iter().all(|key| world.annotation(key).is_none()));

@@ -50,12 +50,9 @@ pub struct Report {
 
 /// What gardenlet looks at in a stored Network.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Stored {
     /// It counts changes of the specification.
     pub generation: i64,
-    /// It counts all changes.
-    pub resource_version: String,
     /// When gardenlet wrote it.
     #[serde(default)]
     pub timestamp: String,
@@ -68,8 +65,6 @@ pub struct Stored {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rendered {
-    /// When.
-    pub time: Timestamp,
     namespace: String,
     /// `reconcile`, `restore`, `migrate` or `delete`.
     pub operation: String,
@@ -359,18 +354,46 @@ impl Shoot {
         self.api.delete(&path);
     }
 
-    /// Removes a node at once.
-    pub fn remove_node(&self, name: &str) {
-        let path = format!("/api/v1/nodes/{name}");
-        self.api.patch(&path, Patch::Merge, &json!({"metadata": {"finalizers": null}}));
-        self.api.delete(&path);
+    /// The DaemonSet calico-node with a Pod on each of these nodes.
+    pub fn calico_node(&self, nodes: &[&str]) {
+        let daemon_sets = "/apis/apps/v1/namespaces/kube-system/daemonsets";
+        let labels = json!({"k8s-app": "calico-node"});
+        self.api.create(
+            daemon_sets,
+            &json!({
+                "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "calico-node"},
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": {"containers": calico_containers()}},
+                },
+            }),
+        );
+        let count = nodes.len();
+        let status = json!({"status": {
+            "observedGeneration": 1, "desiredNumberScheduled": count, "currentNumberScheduled": count,
+            "numberMisscheduled": 0, "numberReady": count, "updatedNumberScheduled": count,
+        }});
+        self.api.patch(&format!("{daemon_sets}/calico-node/status"), Patch::Merge, &status);
+        for node in nodes {
+            self.calico_node_rolls(node);
+        }
     }
 
-    /// Removes all nodes.
-    pub fn remove_nodes(&self) {
-        for node in self.api.list("/api/v1/nodes") {
-            self.remove_node(node["metadata"]["name"].as_str().unwrap());
-        }
+    /// A new Pod of calico-node on this node.
+    pub fn calico_node_rolls(&self, node: &str) {
+        let pods = "/api/v1/namespaces/kube-system/pods";
+        let name = format!("calico-node-{node}");
+        self.api.delete(&format!("{pods}/{name}?gracePeriodSeconds=0"));
+        self.api.create(
+            pods,
+            &json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": name, "labels": {"k8s-app": "calico-node"}},
+                "spec": {"nodeName": node, "containers": calico_containers()},
+            }),
+        );
+        let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        self.api.patch(&format!("{pods}/{name}/status"), Patch::Strategic, &ready);
     }
 
     /// A Warning of the route controller about all of its routes.
@@ -425,6 +448,10 @@ impl Shoot {
     pub fn resource_manager_log(&self) -> String {
         self.resource_manager.output()
     }
+}
+
+fn calico_containers() -> Value {
+    json!([{"name": "calico-node", "image": "calico/node:v3.31.6"}])
 }
 
 /// The Cluster of a Shoot that runs Calico on AWS.

@@ -1,0 +1,120 @@
+//! Nothing is lost and nothing released early, whoever dies when: our server, its leader, a Seed, a Shoot.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{held, native, overlay, pending, released, stays_held};
+use crate::harness::{Service, Switch, until};
+
+const WINDOW: Duration = Duration::from_secs(3);
+
+/// kill -9 and a new start in each phase of a switch.
+#[test]
+fn a_restart_loses_nothing() {
+    let mut switch = Switch::start();
+    switch.shoot.add_node("a");
+    switch.shoot.add_node("b");
+
+    // Pending.
+    pending(&switch.shoot);
+    let since = switch.shoot.held("since");
+    switch.shoot.route_created("a");
+    until("one is there", || switch.shoot.held("message").contains("1 of 2"));
+    // Calico takes the reason back: that the route was there is remembered, also by the next process.
+    switch.shoot.node_condition("a", "False", "CalicoIsUp");
+    sleep(Duration::from_secs(2));
+    restart(&mut switch);
+    stays_held(&switch.shoot, WINDOW);
+    assert_eq!(switch.shoot.held("since"), since);
+
+    // In the window: it begins anew, and a route that goes in the meantime counts.
+    switch.shoot.route_created("b");
+    sleep(Duration::from_millis(1500));
+    switch.seed.kill_guard();
+    switch.shoot.node_condition("b", "True", "NoRouteCreated");
+    switch.seed.restart_guard();
+    stays_held(&switch.shoot, WINDOW * 2);
+
+    // Approved, not yet released.
+    switch.shoot.update_cluster(|shoot| shoot["spec"]["maintenance"]["confineSpecUpdateRollout"] = json!(true));
+    switch.shoot.route_created("b");
+    until("it is approved", || switch.shoot.held("state") == "approved");
+    restart(&mut switch);
+    sleep(Duration::from_secs(2));
+    assert_eq!((switch.shoot.held("state").as_str(), switch.shoot.calico()), ("approved", overlay()));
+    switch.shoot.update_cluster(|shoot| shoot["spec"]["maintenance"]["confineSpecUpdateRollout"] = json!(false));
+    released(&switch.shoot);
+
+    // Released: a new process has nothing to do, also not when a node loses its route now.
+    switch.shoot.node_condition("a", "True", "NoRouteCreated");
+    restart(&mut switch);
+    switch.shoot.reconcile(&native()).ok();
+    assert_eq!((switch.shoot.held("state").as_str(), switch.shoot.calico()), ("", native()));
+
+    // 12: in the middle of a switch the control plane moves; the other Seed holds it again.
+    switch.shoot.reconcile(&overlay()).ok();
+    pending(&switch.shoot);
+    let before = switch.shoot.calico_got().len();
+    switch.move_to_another_seed(&native()).ok();
+    let shoot = &switch.shoot;
+    for rendered in &shoot.calico_got()[before..] {
+        assert_ne!(rendered.provider_config, native(), "{rendered:?}");
+    }
+    held(shoot);
+    stays_held(shoot, WINDOW);
+    shoot.route_created("a");
+    released(shoot);
+    // A Shoot that was native when it moved stays it.
+    shoot.node_condition("a", "True", "NoRouteCreated");
+    switch.move_to_another_seed(&native()).ok();
+    assert_eq!((switch.shoot.held("state").as_str(), switch.shoot.calico()), ("", native()));
+}
+
+fn restart(switch: &mut Switch) {
+    switch.seed.kill_guard();
+    switch.seed.restart_guard();
+}
+
+/// Two replicas behind one Service: both answer, one leads, and the other takes over.
+#[test]
+fn another_replica_takes_over() {
+    let mut switch = Switch::start();
+    let second = switch.guard().replica("network-guard-2");
+    second.wait_until_ready();
+    let service = Service::start(vec![switch.guard().port(), second.port()]);
+    switch.guard().register_at(&service.url(), &switch.seed.control_plane);
+    until("one leads", || !switch.seed.leader().is_empty());
+    let leader = switch.seed.leader();
+    switch.shoot.add_node("a");
+    pending(&switch.shoot);
+    switch.shoot.route_created("a");
+
+    // The first replica has the Lease since before the second was there. It dies in the window.
+    sleep(Duration::from_millis(1500));
+    switch.seed.kill_guard();
+    until("the other leads", || switch.seed.leader() != leader);
+    released(&switch.shoot);
+    switch.shoot.reconcile(&native()).ok();
+    let log = second.log();
+    assert!(!log.contains("forbidden"), "{log}");
+}
+
+/// The API server of one Shoot is away: its switch waits, and that of another Shoot does not.
+#[test]
+fn a_dead_shoot_delays_only_itself() {
+    let (mut switch, second) = Switch::start_two();
+    for shoot in [&switch.shoot, &second] {
+        shoot.add_node("a");
+        pending(shoot);
+        until("its nodes are seen", || shoot.held("message").contains("0 of 1"));
+    }
+    switch.shoot.route_created("a");
+    switch.shoot.stop_api_server();
+    second.route_created("a");
+    released(&second);
+    stays_held(&switch.shoot, WINDOW);
+    switch.shoot.start_api_server();
+    released(&switch.shoot);
+}
