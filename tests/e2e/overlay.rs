@@ -4,6 +4,7 @@ mod gardener;
 mod hold;
 mod restarts;
 mod routes;
+mod timeline;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

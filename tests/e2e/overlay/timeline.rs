@@ -1,0 +1,67 @@
+//! One switch from beginning to end, as README.md tells it.
+
+use std::time::Instant;
+
+use super::{native, overlay, released};
+use crate::harness::{Switch, until};
+
+/// What happened, and when.
+struct Timeline {
+    started: Instant,
+    lines: Vec<String>,
+}
+
+impl Timeline {
+    fn note(&mut self, what: &str) {
+        let line = format!("{:>5.1} s  {what}", self.started.elapsed().as_secs_f64());
+        println!("{line}");
+        self.lines.push(line);
+    }
+}
+
+/// The lines of README.md's timeline are those of this run, but for the times.
+#[test]
+fn the_readme_tells_a_real_run() {
+    let switch = Switch::start();
+    let shoot = &switch.shoot;
+    for node in ["a", "b", "c"] {
+        shoot.add_node(node);
+        shoot.node_condition(node, "False", "CalicoIsUp");
+    }
+    shoot.reconcile(&overlay()).ok();
+
+    println!("\nswitching off the overlay:\n");
+    let mut timeline = Timeline { started: Instant::now(), lines: Vec::new() };
+    let says = |timeline: &mut Timeline, want: &str| {
+        until(want, || shoot.held("message").contains(want));
+        timeline.note(&format!("network-guard: {}", shoot.held("message")));
+    };
+    let report = shoot.reconcile(&native()).ok();
+    assert_eq!((report.grew(), shoot.calico()), (0, overlay()));
+    timeline.note("gardenlet writes overlay: {enabled: false} and succeeds; Calico keeps its overlay");
+    says(&mut timeline, "0 of 3 nodes have routes");
+    shoot.route_created("a");
+    timeline.note("the route controller reports a route for node a");
+    says(&mut timeline, "1 of 3 nodes have routes");
+    shoot.route_controller_warns("RouteLimitExceeded: The maximum number of routes has been reached.");
+    shoot.node_condition("c", "True", "NoRouteCreated");
+    shoot.route_created("b");
+    timeline.note("... and one for b; c exceeds the quota of the route table");
+    says(&mut timeline, "RouteLimitExceeded");
+    assert_eq!(shoot.reconcile(&native()).ok().grew(), 0);
+    timeline.note("gardenlet reconciles again and succeeds; nothing changes");
+    shoot.route_created("c");
+    timeline.note("the quota is raised, and c gets its route");
+    says(&mut timeline, "3 of 3 nodes have routes");
+    released(shoot);
+    assert_eq!(shoot.calico(), native());
+    timeline.note("Calico is told overlay: {enabled: false}");
+    assert_eq!(shoot.reconcile(&native()).ok().grew(), 0);
+    timeline.note("gardenlet reconciles again and succeeds; nothing changes");
+
+    let readme = include_str!("../../../README.md");
+    for line in &timeline.lines {
+        let (_, what) = line.split_once(" s  ").unwrap();
+        assert!(readme.contains(what), "README.md does not tell of: {what}");
+    }
+}
