@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::{Configuration, certs, client_config};
 use crate::admission::Handler;
-use crate::controllers::overlay::{self, Board, OverlaySettings};
+use crate::controllers::overlay::{self, Board};
 use crate::handlers::{
     ADVISE_SHOOT_PATH, AdviseShoot, HoldNetwork, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
     NETWORK_PATH, VALIDATE_SHOOT_PATH, ValidateShoot,
@@ -107,8 +109,8 @@ struct Ready {
     live: LiveReads,
     sources: JoinSet<anyhow::Result<()>>,
     handlers: Vec<Arc<dyn Handler>>,
-    /// Whose Networks the controller looks after.
-    controller: Option<kube::Config>,
+    /// The controller of overlay switches.
+    controller: Option<overlay::Parts>,
     tls: TlsFiles,
     stop: StopSettings,
 }
@@ -128,16 +130,29 @@ impl Serve {
         if let Self::Seed(Seed { lease_namespace: Some(namespace), .. }) = &self {
             configuration.overlay.lease_namespace.clone_from(namespace);
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let result = runtime.block_on(async move {
+        let runtime = Builder::new_multi_thread().enable_all().build()?;
+        // A thread of its own: whatever the API servers of many Shoots send, it does not take the time of a webhook.
+        let controllers = match &self {
+            Self::Seed(_) => {
+                Some(Builder::new_multi_thread().worker_threads(1).thread_name("overlay").enable_all().build()?)
+            }
+            Self::Garden(_) | Self::All(_) => None,
+        };
+        let result = runtime.block_on(async {
             match self {
-                Self::Seed(seed) => seed.remote.serve(configuration, Role::Seed).await,
-                Self::Garden(remote) => remote.serve(configuration, Role::Garden).await,
+                Self::Seed(seed) => {
+                    let handle = controllers.as_ref().map(|runtime| runtime.handle().clone());
+                    seed.remote.serve(configuration, Role::Seed, handle).await
+                }
+                Self::Garden(remote) => remote.serve(configuration, Role::Garden, None).await,
                 Self::All(all) => all.serve(configuration).await,
             }
         });
         // Blocking work, such as reading a folder, must not hold up the end.
         runtime.shutdown_timeout(Duration::from_secs(1));
+        if let Some(controllers) = controllers {
+            controllers.shutdown_timeout(Duration::from_secs(1));
+        }
         result
     }
 }
@@ -166,7 +181,7 @@ impl Role {
 }
 
 impl Remote {
-    async fn serve(self, configuration: Configuration, role: Role) -> anyhow::Result<()> {
+    async fn serve(self, configuration: Configuration, role: Role, controllers: Option<Handle>) -> anyhow::Result<()> {
         let Self { common, kubeconfig } = self;
         let Some(cert_dir) = &common.cert_dir else {
             bail!(
@@ -183,9 +198,8 @@ impl Remote {
         let mut sources = JoinSet::new();
         let landscape = match role {
             Role::Seed => {
-                let landscape = Arc::new(Landscape::new(2));
+                let landscape = Arc::new(Landscape::new(1));
                 sources.spawn(watched::<ClusterObject>(config.clone(), landscape.feed(0)));
-                sources.spawn(watched::<NetworkObject>(config.clone(), landscape.feed(1)));
                 landscape
             }
             Role::Garden => {
@@ -197,7 +211,20 @@ impl Remote {
             }
         };
         let handlers = role.handlers(&configuration);
-        let controller = (role == Role::Seed).then_some(config);
+        let controller = controllers.map(|runtime| {
+            // Not of the landscape by which webhooks decide: they are ready without Networks.
+            let switches = Arc::new(Landscape::new(1));
+            sources.spawn(watched::<NetworkObject>(config.clone(), switches.feed(0)));
+            overlay::Parts {
+                config,
+                landscape: Arc::clone(&landscape),
+                board: Arc::new(Board::new(Arc::clone(&switches))),
+                switches,
+                settings: configuration.overlay.clone(),
+                identity: identity(),
+                runtime,
+            }
+        });
         let ready = Ready { landscape, live, sources, handlers, controller, tls, stop: configuration.stop.clone() };
         serve(common, configuration, ready, |_| ()).await
     }
@@ -254,17 +281,12 @@ async fn serve(
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
     let Ready { landscape, live, mut sources, handlers, controller, tls, stop: stop_settings } = ready;
-    let board = Arc::new(Board::default());
-    let metrics = match controller {
-        Some(_) => Arc::new(Metrics::default().with_board(&board)),
+    let metrics = match &controller {
+        Some(controller) => Arc::new(Metrics::default().with_board(&controller.board)),
         None => Arc::default(),
     };
     let tls = Parts::load_tls(tls, &metrics)?;
     let stop = Stop::default();
-    let controller = controller.map(|config| {
-        let settings = configuration.overlay.clone();
-        Controller::start(config, Arc::clone(&landscape), settings, board, &stop)
-    });
     let parts = Parts { handlers, landscape, live, tls, limits: configuration.limits, metrics, stop: stop.clone() };
     let addresses = Addresses {
         webhooks: common.bind_address,
@@ -282,21 +304,21 @@ async fn serve(
     );
     greet(addresses);
 
+    let (token, stopped) = (stop.token(), stop.token());
     let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
-    let (thread, ended) = match controller {
-        Some(Controller { ended, thread }) => (Some(thread), futures::future::Either::Left(ended)),
-        None => (None, futures::future::Either::Right(std::future::pending())),
-    };
+    let mut controller = tokio::spawn(async move {
+        match controller {
+            Some(controller) => overlay::run(controller, token).await,
+            None => std::future::pending().await,
+        }
+    });
     tokio::select! {
         () = server.run() => {
-            let stopped = stopping.await?;
-            // It was told to stop at the beginning of that, and gives its Lease away.
-            if let Some(thread) = thread {
-                let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-            }
-            stopped
+            // It was told to stop at the beginning of that, and may still be giving its Lease away.
+            let _ = tokio::time::timeout(LEASE_DEADLINE, &mut controller).await;
+            stopping.await?
         }
-        _ = ended => bail!("the controller of overlay switches ended"),
+        ended = controlled(&mut controller, &stopped) => Err(ended),
         // A server whose landscape does not follow reality any more must not go on.
         ended = sources.join_next() => match ended {
             None | Some(Ok(Ok(()))) => bail!("a source of the landscape ended"),
@@ -306,44 +328,22 @@ async fn serve(
     }
 }
 
-/// The controller of overlay switches, on a thread of its own: whatever the API servers of many Shoots send, it does not
-/// take the time of a webhook.
-struct Controller {
-    thread: std::thread::JoinHandle<()>,
-    /// Ends when the thread does, unless it was told to.
-    ended: tokio::sync::oneshot::Receiver<std::convert::Infallible>,
-}
+/// How long the Lease may take to be given away.
+const LEASE_DEADLINE: Duration = Duration::from_secs(2);
 
-impl Controller {
-    fn start(
-        config: kube::Config,
-        landscape: Arc<Landscape>,
-        settings: OverlaySettings,
-        board: Arc<Board>,
-        stop: &Stop,
-    ) -> Self {
-        let (alive, ended) = tokio::sync::oneshot::channel();
-        let token = stop.token();
-        let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let result: anyhow::Result<()> = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-                runtime.block_on(async {
-                    let client = kube::Client::try_from(config)?;
-                    overlay::run(client, landscape, settings, board, identity(), token.clone()).await;
-                    Ok(())
-                })
-            });
-            if let Err(error) = result {
-                tracing::error!(error = format!("{error:#}"), "the controller of overlay switches cannot run");
-            }
-            if token.is_cancelled() {
-                // Ended as it was told to: nobody needs to hear of it.
-                std::mem::forget(alive);
-            }
-        };
-        let thread =
-            std::thread::Builder::new().name("overlay".to_owned()).spawn(work).expect("a thread can be started");
-        Self { thread, ended }
+/// Ends when the controller does, unless it was told to.
+async fn controlled(
+    controller: &mut tokio::task::JoinHandle<Result<(), kube::Error>>,
+    stopped: &CancellationToken,
+) -> anyhow::Error {
+    let ended = controller.await;
+    if stopped.is_cancelled() {
+        std::future::pending::<()>().await;
+    }
+    match ended {
+        Ok(Ok(())) => anyhow!("the controller of overlay switches ended"),
+        Ok(Err(error)) => anyhow!(error).context("the controller of overlay switches cannot run"),
+        Err(error) => anyhow!(error).context("the controller of overlay switches died"),
     }
 }
 

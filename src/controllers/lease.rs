@@ -1,6 +1,6 @@
 //! One leader among all replicas, by a `Lease`.
 //!
-//! Two leaders for a moment would do no harm, since every write of ours has a precondition or is the same twice; a Lease
+//! Two leaders for a moment would do no harm, since every write to a Network has a precondition; a Lease
 //! keeps them from doing everything twice for longer.
 
 use std::time::Duration;
@@ -62,7 +62,7 @@ impl Lease {
 
     /// Ends when this replica holds the Lease.
     async fn acquire(&mut self) {
-        while !self.attempt().await {
+        while !timeout(RENEW_DEADLINE, self.attempt()).await.unwrap_or(false) {
             sleep(RETRY).await;
         }
     }

@@ -1,5 +1,7 @@
 //! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet asks of a network extension.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -25,8 +27,12 @@ pub const SWITCH_REQUESTED: &str = "network-guard.extensions.gardener.cloud/over
 /// What a held switch waits for, for people.
 pub const SWITCH_MESSAGE: &str = "network-guard.extensions.gardener.cloud/overlay-switch-message";
 
+/// When an approval was last confirmed, RFC 3339.
+pub const SWITCH_APPROVED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-approved";
+
 /// All annotations of a held switch.
-pub const SWITCH_ANNOTATIONS: [&str; 4] = [SWITCH_STATE, SWITCH_SINCE, SWITCH_REQUESTED, SWITCH_MESSAGE];
+pub const SWITCH_ANNOTATIONS: [&str; 5] =
+    [SWITCH_STATE, SWITCH_SINCE, SWITCH_REQUESTED, SWITCH_MESSAGE, SWITCH_APPROVED];
 
 /// The member of `status.state` that is ours. Gardener carries `status.state` along when a control plane moves to
 /// another Seed, which it does not do with annotations.
@@ -59,6 +65,8 @@ pub struct Network<'a> {
     pub spec: &'a str,
     /// The text of our member of `status.state`.
     pub record: Option<&'a str>,
+    /// Whether `status.state` has members of others too.
+    pub has_other_state: bool,
 }
 
 /// The annotations of a held switch.
@@ -72,6 +80,8 @@ pub struct SwitchAnnotations<'a> {
     pub requested: Option<Text<'a>>,
     /// [`SWITCH_MESSAGE`].
     pub message: Option<Text<'a>>,
+    /// [`SWITCH_APPROVED`].
+    pub approved: Option<Text<'a>>,
 }
 
 impl SwitchAnnotations<'_> {
@@ -100,6 +110,8 @@ pub struct SwitchingNetwork {
     pub requested: Option<Box<str>>,
     /// The annotation [`SWITCH_MESSAGE`].
     pub message: Option<Box<str>>,
+    /// The annotation [`SWITCH_APPROVED`].
+    pub approved: Option<Box<str>>,
     /// `spec.ipFamilies`.
     pub families: Box<[Family]>,
     /// The text of `spec.providerConfig`.
@@ -108,9 +120,17 @@ pub struct SwitchingNetwork {
     pub has_succeeded: bool,
     /// The text of our member of `status.state`.
     pub record: Option<Box<str>>,
+    /// Whether `status.state` has members of others too.
+    pub has_other_state: bool,
 }
 
 impl SwitchingNetwork {
+    /// Whether it has an annotation of a held switch.
+    pub fn has_annotations(&self) -> bool {
+        let Self { state, since, requested, message, approved, .. } = self;
+        [state, since, requested, message, approved].into_iter().any(Option::is_some)
+    }
+
     /// Reads the text of a Network; `None` when it has no switch.
     pub fn read(text: &str) -> Result<Option<Self>, FieldError> {
         let network = Network::read(text)?;
@@ -128,12 +148,14 @@ impl SwitchingNetwork {
             since: owned(network.switch.since),
             requested: owned(network.switch.requested),
             message: owned(network.switch.message),
+            approved: owned(network.switch.approved),
             families: network.families.into(),
             config: network.provider_config.map(Box::from),
             has_succeeded: status
                 .and_then(|status| status.last_operation)
                 .is_some_and(|operation| operation.state.as_deref() == Some("Succeeded")),
             record: network.record.map(Box::from),
+            has_other_state: network.has_other_state,
         }))
     }
 }
@@ -202,6 +224,8 @@ struct Annotations<'a> {
     requested: Option<Text<'a>>,
     #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-message")]
     message: Option<Text<'a>>,
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-approved")]
+    approved: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -221,14 +245,7 @@ struct Spec<'a> {
 #[serde(default)]
 struct Status<'a> {
     #[serde(borrow)]
-    state: Option<State<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct State<'a> {
-    #[serde(borrow)]
-    network_guard: Option<&'a RawValue>,
+    state: Option<BTreeMap<String, &'a RawValue>>,
 }
 
 impl<'a> Network<'a> {
@@ -242,26 +259,25 @@ impl<'a> Network<'a> {
             Some(text) => typed::<Option<Vec<Text<'_>>>>("spec.ipFamilies", text)?.unwrap_or_default(),
             None => Vec::new(),
         };
+        let mut others = wire.status.and_then(|status| status.state).unwrap_or_default();
+        let record = others.remove(STATE_MEMBER);
         let has_annotations = wire.metadata.annotations.is_some();
-        let Annotations { operation, timestamp, state, since, requested, message } =
+        let Annotations { operation, timestamp, state, since, requested, message, approved } =
             wire.metadata.annotations.unwrap_or_default();
         Ok(Self {
             is_being_deleted: wire.metadata.deletion_timestamp.is_some(),
             has_annotations,
             operation,
             timestamp,
-            switch: SwitchAnnotations { state, since, requested, message },
+            switch: SwitchAnnotations { state, since, requested, message, approved },
             network_type: spec.network_type,
             class: spec.class,
             families: families.iter().filter_map(|name| family(name)).collect(),
             families_text,
             provider_config: spec.provider_config.map(RawValue::get),
             spec: spec_text,
-            record: wire
-                .status
-                .and_then(|status| status.state)
-                .and_then(|state| state.network_guard)
-                .map(RawValue::get),
+            record: record.map(RawValue::get).filter(|text| *text != "null"),
+            has_other_state: !others.is_empty(),
         })
     }
 
@@ -325,6 +341,7 @@ mod tests {
         assert_eq!(network.families, [Family::V4, Family::V6]);
         assert_eq!(network.provider_config, Some(r#"{"overlay":{"enabled":false}}"#));
         assert_eq!(network.record, Some(r#"{"phase":"held"}"#));
+        assert!(network.has_other_state);
         assert!(!network.is_being_deleted && network.has_annotations);
     }
 

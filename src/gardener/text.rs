@@ -64,7 +64,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 /// like.
 pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 300;
-    let mut excerpt: String = text.chars().take(LONGEST).collect();
+    // Nor may it begin a line of its own, or steer a terminal.
+    let mut excerpt: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if excerpt.len() < text.len() {
         excerpt.push_str("...");
     }

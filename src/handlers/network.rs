@@ -100,6 +100,7 @@ fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) ->
         Decision::Clear => ("cleared", without_annotations(&new.switch)),
         Decision::Release(Released::Approved) => ("released", without_annotations(&new.switch)),
         Decision::Release(Released::Forced) => ("forced", without_annotations(&new.switch)),
+        Decision::Release(Released::Asleep) => ("asleep", without_annotations(&new.switch)),
         Decision::Hold(held) => ("held", hold(held, new, old)),
     };
     let mut verdict = Verdict {
@@ -114,14 +115,15 @@ fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) ->
     verdict
 }
 
-fn annotations_of<'n>(switch: &'n SwitchAnnotations<'_>) -> [(&'static str, Option<&'n str>); 4] {
-    let SwitchAnnotations { state, since, requested, message } = switch;
-    let [state_key, since_key, requested_key, message_key] = SWITCH_ANNOTATIONS;
+fn annotations_of<'n>(switch: &'n SwitchAnnotations<'_>) -> [(&'static str, Option<&'n str>); 5] {
+    let SwitchAnnotations { state, since, requested, message, approved } = switch;
+    let [state_key, since_key, requested_key, message_key, approved_key] = SWITCH_ANNOTATIONS;
     [
         (state_key, state.as_deref()),
         (since_key, since.as_deref()),
         (requested_key, requested.as_deref()),
         (message_key, message.as_deref()),
+        (approved_key, approved.as_deref()),
     ]
 }
 

@@ -14,7 +14,7 @@ pub use census::Census;
 pub use shoots::Shoots;
 
 use crate::gardener::network::SwitchingNetwork;
-use crate::gardener::{ClusterFacts, FieldError, SeedFacts, Vpcs};
+use crate::gardener::{ClusterFacts, FieldError, SeedFacts, SwitchFacts, Vpcs};
 
 /// What is known of one Cluster: its facts, or why they cannot be used.
 pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
@@ -65,6 +65,11 @@ impl Snapshot {
     /// All Clusters, in no particular order.
     pub fn clusters(&self) -> impl Iterator<Item = (&str, &ClusterRecord)> {
         self.clusters.iter().map(|(name, record)| (&**name, &**record))
+    }
+
+    /// What a switch of the overlay in this Cluster's Shoot depends on; `None` also when the Cluster cannot be used.
+    pub fn switch_facts(&self, cluster: &str) -> Option<&SwitchFacts> {
+        self.cluster(cluster)?.as_ref().as_ref().ok()?.switch.as_deref()
     }
 
     /// How many Clusters are known.

@@ -104,22 +104,22 @@ pub fn act(
             (Reason::Routes, Some(progress))
         }
     };
-    let act = match shoot.filter(|shoot| may_write(network, shoot)) {
-        Some(_) => Act::Release(reason),
-        None => {
-            let when = if shoot.is_some_and(|shoot| shoot.confines_rollout) {
-                "it passes in the next maintenance window"
-            } else {
-                "it passes when the reconciliation under way is over"
-            };
-            let (state, why) = match reason {
-                Reason::Forced => (state::FORCED, "forced".to_owned()),
-                Reason::Hibernated => (state::APPROVED, "the Shoot sleeps".to_owned()),
-                Reason::NotListed => (state::APPROVED, "nobody reports routes on this infrastructure".to_owned()),
-                Reason::Routes => (state::APPROVED, progress.as_ref().map(Progress::message).unwrap_or_default()),
-            };
-            Act::Say { state, message: format!("{why}; {when}") }
-        }
+    if shoot.is_some_and(|shoot| may_write(network, shoot, reason)) {
+        return (Act::Release(reason), progress);
+    }
+    let when = if shoot.is_some_and(|shoot| shoot.confines_rollout) && reason != Reason::Forced {
+        "it passes in the next maintenance window"
+    } else {
+        "it passes with gardenlet's next write"
     };
+    // Of these only routes need an approval. The others the webhook sees by itself, and sees too when they are over.
+    let (state, why) = match reason {
+        Reason::Routes => (state::APPROVED, progress.as_ref().map(Progress::message).unwrap_or_default()),
+        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => (state::FORCED, "forced".to_owned()),
+        Reason::Forced => (state::PENDING, "forced".to_owned()),
+        Reason::Hibernated => (state::PENDING, "the Shoot sleeps".to_owned()),
+        Reason::NotListed => (state::PENDING, "nobody reports routes on this infrastructure".to_owned()),
+    };
+    let act = Act::Say { state, message: format!("{why}; {when}") };
     (act, progress)
 }

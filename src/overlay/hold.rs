@@ -3,6 +3,7 @@
 //! Pure, from the request and what is known of the Shoot. Whether routes exist is not known here: the controller finds
 //! that out and approves.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::plan::wish;
@@ -10,7 +11,7 @@ use super::record::{Phase, Record};
 use super::rules::CALICO;
 use super::{Encapsulation, Subset, encapsulation};
 use crate::gardener::network::Network;
-use crate::gardener::{FieldError, SwitchFacts};
+use crate::gardener::{FieldError, Hibernation, SwitchFacts};
 use crate::net::Family;
 
 /// The values of the state annotation.
@@ -39,6 +40,9 @@ impl Default for HoldSettings {
     }
 }
 
+/// How long an approval counts without being confirmed.
+pub const APPROVAL: SignedDuration = SignedDuration::from_mins(5);
+
 /// What becomes of a write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
@@ -61,6 +65,8 @@ pub enum Released {
     Approved,
     /// Somebody forced it.
     Forced,
+    /// The Shoot sleeps: there is nothing to cut off.
+    Asleep,
 }
 
 /// A switch that is held.
@@ -108,11 +114,12 @@ pub fn decide(
     let is_listed = shoot.is_none_or(listed);
 
     if let Some(record) = restored(new) {
-        if goes_native && is_listed && record.requested == requested.digest() {
+        // Whatever is asked for by now: a switch that is held means that Calico has its overlay.
+        if goes_native && is_listed {
             let since = record.since.clone();
-            return Ok(hold(new_config, &record.subset(), new, since, &requested, old));
+            return Ok(hold(new_config, None, &record.subset(), new, since, &requested, old));
         }
-        if !goes_native && new.switch.requested.as_deref() == Some(&*record.requested) {
+        if !goes_native && new.switch != old.switch && !new.switch.is_empty() {
             // What we made of the write that restores it, seen again after other webhooks.
             return Ok(Decision::Keep);
         }
@@ -133,16 +140,33 @@ pub fn decide(
     // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
     // has them.
     let switch = if new.switch.is_empty() { &old.switch } else { &new.switch };
+    if shoot.is_some_and(|shoot| shoot.is_forced) {
+        return Ok(Decision::Release(Released::Forced));
+    }
+    if shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
+        return Ok(Decision::Release(Released::Asleep));
+    }
+    let is_for_this = switch.requested.as_deref() == Some(&*requested.digest());
     match switch.state.as_deref() {
-        Some(state::FORCED) => return Ok(Decision::Release(Released::Forced)),
-        _ if shoot.is_some_and(|shoot| shoot.is_forced) => return Ok(Decision::Release(Released::Forced)),
-        Some(state::APPROVED) if switch.requested.as_deref() == Some(&*requested.digest()) => {
+        Some(state::FORCED) if is_for_this => return Ok(Decision::Release(Released::Forced)),
+        Some(state::APPROVED) if is_for_this && is_fresh(switch.approved.as_deref(), new.timestamp.as_deref()) => {
             return Ok(Decision::Release(Released::Approved));
         }
         _ => {}
     }
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
-    Ok(hold(new_config, &stored, new, since, &requested, old))
+    Ok(hold(new_config, old_config.as_ref(), &stored, new, since, &requested, old))
+}
+
+/// Whether an approval is young enough for a write of gardenlet at this time. A leader confirms it again and again; one
+/// that nobody confirms any more says nothing about nodes that joined since.
+fn is_fresh(approved: Option<&str>, written: Option<&str>) -> bool {
+    let time = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
+    match (time(approved), time(written)) {
+        (Some(approved), Some(written)) => written.duration_since(approved) <= APPROVAL,
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
 }
 
 /// Whether a write that keeps the overlay says that the Shoot does not ask for native routing any more.
@@ -169,13 +193,14 @@ fn restored(new: &Network<'_>) -> Option<Record> {
 
 fn hold(
     new_config: Option<Value>,
+    old_config: Option<&Value>,
     subset: &Subset,
     new: &Network<'_>,
     since: String,
     requested: &Subset,
     old: &Network<'_>,
 ) -> Decision {
-    let config = subset.put_into(new_config);
+    let config = subset.put_into(new_config, old_config);
     // Without a word there is IPv4 only.
     let stored: &[Family] = if old.families.is_empty() { &[Family::V4] } else { &old.families };
     let keeps_families = new.families.iter().any(|family| !stored.contains(family));

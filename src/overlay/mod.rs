@@ -15,7 +15,7 @@ pub mod vpc;
 
 pub use crate::gardener::{Encapsulation, encapsulation};
 pub use act::{Act, Nodes, SwitchSettings, act};
-pub use hold::{Decision, Held, HoldSettings, Released, decide, state};
+pub use hold::{APPROVAL, Decision, Held, HoldSettings, Released, decide, state};
 pub use limits::GardenSettings;
 pub use plan::{Plan, Reason, Wish, held, may_write, plan, record, released_config, wish};
 pub use record::{Phase, Record};

@@ -79,7 +79,11 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     if network.state.is_none() {
         return afterwards(network, shoot);
     }
-    let Some(shoot) = shoot else { return Plan::Wait("there is no readable Cluster of this name") };
+    let is_forced = network.state.as_deref() == Some(state::FORCED);
+    let Some(shoot) = shoot else {
+        let why = "there is no readable Cluster of this name";
+        return if is_forced { Plan::Pass(Reason::Forced) } else { Plan::Wait(why) };
+    };
     if &*shoot.network_type != CALICO {
         return Plan::Wait("the Shoot's network is not Calico's");
     }
@@ -96,7 +100,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     if shoot.is_failed {
         return Plan::Wait("the Shoot's last operation failed for good; repeat it");
     }
-    if shoot.is_forced || network.state.as_deref() == Some(state::FORCED) {
+    if shoot.is_forced || is_forced {
         return Plan::Pass(Reason::Forced);
     }
     if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
@@ -129,31 +133,32 @@ pub fn held(network: &SwitchingNetwork) -> Subset {
     Subset::of(network.config.as_deref().and_then(|text| serde_json::from_str(text).ok()).as_ref())
 }
 
-/// Whether a switch that may pass can be written now. Otherwise it is approved, and gardenlet's next write carries it:
-/// while gardenlet or the extension are at work, or where changes wait for the maintenance window.
-pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts) -> bool {
-    network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !shoot.confines_rollout
+/// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or the
+/// extension are at work, or where changes wait for the maintenance window, unless somebody wants it at once.
+pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
+    let is_confined = shoot.confines_rollout && reason != Reason::Forced;
+    network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !is_confined
 }
 
 /// The record of a switch as it should be now, from what was remembered and what the Network says.
-pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Option<Record> {
-    let requested = network.requested.as_deref()?;
+pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
+    let requested = network.requested.as_deref().unwrap_or_default();
     let since = network.since.as_deref().unwrap_or_default();
     let remembered = remembered.filter(|record| record.since == since);
-    Some(Record {
+    Record {
         phase: Phase::Held,
         held: held(network).value().to_string(),
         requested: requested.to_owned(),
         since: since.to_owned(),
         released: String::new(),
         latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
-    })
+    }
 }
 
 /// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
 pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
     let config = network.config.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    wish.subset.put_into(config)
+    wish.subset.put_into(config, None)
 }
 
 #[cfg(test)]
@@ -237,6 +242,8 @@ mod tests {
             assert!(waits(&plan, what), "{what}: {plan:?}");
         }
         assert!(waits(&plan(&network(), None, &HoldSettings::default()), "no readable Cluster"));
+        let forced = SwitchingNetwork { state: Some("forced".into()), ..network() };
+        assert_eq!(plan(&forced, None, &HoldSettings::default()), Plan::Pass(Reason::Forced));
     }
 
     #[test]
@@ -251,7 +258,8 @@ mod tests {
         for (what, change, want) in table {
             let (mut network, mut shoot) = (network(), shoot());
             change(&mut network, &mut shoot);
-            assert_eq!(may_write(&network, &shoot), want, "{what}");
+            assert_eq!(may_write(&network, &shoot, Reason::Routes), want, "{what}");
+            assert_eq!(may_write(&network, &shoot, Reason::Forced), want || what == "confined", "{what}, forced");
         }
     }
 

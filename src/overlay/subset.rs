@@ -50,13 +50,14 @@ impl Subset {
         Value::Object(self.0.clone())
     }
 
-    /// The same configuration with exactly these members of those that count. Objects that are left empty by that go,
-    /// and so does a configuration of which nothing is left.
-    pub fn put_into(&self, config: Option<Value>) -> Option<Value> {
+    /// The same configuration with exactly these members of those that count. Objects that are left empty by that go, and
+    /// so does a configuration of which nothing is left, unless they were there before, in `stored`.
+    pub fn put_into(&self, config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
         let mut config = match config {
             Some(Value::Object(config)) => config,
             _ => Map::new(),
         };
+        let is_stored = |key: &str| stored.and_then(|stored| stored.get(key)).is_some_and(Value::is_object);
         for key in WHOLE {
             match self.0.get(key) {
                 Some(value) => drop(config.insert(key.to_owned(), value.clone())),
@@ -76,11 +77,12 @@ impl Subset {
             if let Some(Value::Object(counting)) = self.0.get(key) {
                 pool.extend(counting.clone());
             }
-            if !pool.is_empty() {
+            if !pool.is_empty() || is_stored(key) {
                 config.insert(key.to_owned(), Value::Object(pool));
             }
         }
-        (!config.is_empty()).then_some(Value::Object(config))
+        let stays = !config.is_empty() || stored.is_some_and(Value::is_object);
+        stays.then_some(Value::Object(config))
     }
 
     /// Whether Pods get addresses of Calico's own blocks, to which no route of the infrastructure leads.
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
 
     fn held(old: Option<&Value>, new: Option<&Value>) -> Option<Value> {
-        Subset::of(old).put_into(new.cloned())
+        Subset::of(old).put_into(new.cloned(), old)
     }
 
     #[test]
@@ -152,6 +154,8 @@ mod tests {
                 json!({"overlay": {"enabled": false}}),
                 Some(json!({"ipv6": {"pool": "vxlan"}})),
             ),
+            ("an empty one stays", json!({}), json!({"overlay": {}}), Some(json!({}))),
+            ("an empty pool stays", json!({"ipv4": {}}), json!({"overlay": {}}), Some(json!({"ipv4": {}}))),
             ("null is not absent", json!({"overlay": null}), json!({"overlay": {}}), Some(json!({"overlay": null}))),
             ("unknown members", json!({"x": 1}), json!({"x": 2, "overlay": {}}), Some(json!({"x": 2}))),
         ];
@@ -208,9 +212,11 @@ mod tests {
         }))
     }
 
-    /// What does not count.
-    fn rest(config: Option<&Value>) -> Option<Value> {
-        Subset::default().put_into(config.cloned())
+    /// What does not count, without pools, which are mixed.
+    fn others(config: Option<&Value>) -> Map<String, Value> {
+        let mut config = config.and_then(Value::as_object).cloned().unwrap_or_default();
+        config.retain(|key, _| !WHOLE.contains(&key.as_str()) && !POOLS.contains(&key.as_str()));
+        config
     }
 
     proptest! {
@@ -218,8 +224,8 @@ mod tests {
         fn laws_of_holding(old in configs(), new in configs()) {
             let held = held(old.as_ref(), new.as_ref());
             prop_assert_eq!(Subset::of(held.as_ref()), Subset::of(old.as_ref()), "what counts is the old");
-            prop_assert_eq!(rest(held.as_ref()).map(|mut r| { r.as_object_mut().unwrap().retain(|k, _| !POOLS.contains(&k.as_str())); r }).filter(|r| r != &json!({})),
-                rest(new.as_ref()).map(|mut r| { r.as_object_mut().unwrap().retain(|k, _| !POOLS.contains(&k.as_str())); r }).filter(|r| r != &json!({})), "the rest is the new");
+            prop_assert_eq!(others(held.as_ref()), others(new.as_ref()), "the rest is the new");
+            prop_assert_eq!(super::tests::held(old.as_ref(), old.as_ref()), old.clone(), "the same stays the same");
             prop_assert_eq!(super::tests::held(held.as_ref(), new.as_ref()), held.clone(), "again changes nothing");
             prop_assert_eq!(super::tests::held(new.as_ref(), held.as_ref()).map(|c| Subset::of(Some(&c))).unwrap_or_default(), Subset::of(new.as_ref()), "and it can be released");
         }

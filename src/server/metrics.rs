@@ -287,7 +287,7 @@ impl Metrics {
             self.peering_entries.get_or_create(&PeeringState { state }).set(count);
         }
         if let Some(board) = &self.board {
-            board.refresh(&snapshot, Timestamp::now());
+            board.refresh(Timestamp::now());
         }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;

@@ -1,19 +1,24 @@
 //! The way to the API server of a Shoot: a token of our own with as few rights as possible, which
 //! gardener-resource-manager makes and renews, or, where that is configured, Gardener's own administrator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use super::settings::OverlaySettings;
+use super::Context;
 use crate::gardener::node::{NodeFacts, Page};
+use crate::landscape::NetworkName;
 
 /// The Secret that asks for a token, and gets it.
 const TOKEN_SECRET: &str = "shoot-access-network-guard";
@@ -42,108 +47,158 @@ const CONNECT: Duration = Duration::from_secs(5);
 const LIST: Duration = Duration::from_secs(30);
 
 /// Objects a page.
-const PAGE: usize = 500;
+const PAGE: usize = 250;
+
+/// The largest answer that is read, in bytes: a page of nodes with everything that makes them large is a tenth of it. The
+/// other side is a cluster of somebody else, who may put into it what they like.
+const LARGEST: usize = 32 << 20;
+
+/// The most objects of a list: ten times what Kubernetes is made for.
+const MOST: usize = 50_000;
+
+/// How long Gardener's administrator is used before our own token is tried again.
+const ADMIN: Duration = Duration::from_secs(10 * 60);
 
 /// The way to one Shoot.
 pub(super) struct Access {
-    seed: kube::Client,
-    namespace: String,
-    settings: OverlaySettings,
+    context: Arc<Context>,
+    name: NetworkName,
     open: Option<Open>,
     /// When our own token was asked for first.
     asked: Option<Instant>,
     /// Whether our own token was refused, so that the fallback is better.
     is_refused: bool,
+    /// Whether nothing of ours is in the namespace, as far as we know.
+    is_clean: bool,
 }
 
 struct Open {
     client: kube::Client,
-    is_admin: bool,
+    /// Since when it is Gardener's administrator.
+    admin: Option<Instant>,
 }
 
 /// Why the Shoot's API server could not be asked.
 pub(super) enum NoAnswer {
     /// There is no such object.
     Absent,
+    /// It does not let us in.
+    Refused(u16),
     /// For people.
     Because(String),
 }
 
+impl NoAnswer {
+    /// For people.
+    pub(super) fn words(self) -> String {
+        match self {
+            Self::Absent => "it has nothing of that name".to_owned(),
+            Self::Refused(code) => format!("it answers {code} to our token; new rights take a moment to arrive"),
+            Self::Because(why) => why,
+        }
+    }
+}
+
 impl Access {
-    pub(super) fn new(seed: kube::Client, namespace: &str, settings: &OverlaySettings) -> Self {
-        let (namespace, settings) = (namespace.to_owned(), settings.clone());
-        Self { seed, namespace, settings, open: None, asked: None, is_refused: false }
+    pub(super) fn new(context: &Arc<Context>, name: &NetworkName) -> Self {
+        let (context, name) = (Arc::clone(context), name.clone());
+        Self { context, name, open: None, asked: None, is_refused: false, is_clean: false }
     }
 
-    /// All nodes.
+    /// Closes the way; what was made for it stays.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// All nodes. Only here a refused token makes us somebody else, where that is configured: all the rest is a courtesy.
     pub(super) async fn nodes(&mut self) -> Result<Vec<NodeFacts>, String> {
-        self.list("/api/v1/nodes", "").await
+        match self.list("/api/v1/nodes", "").await {
+            Err(NoAnswer::Refused(_)) if self.context.settings.falls_back_to_admin && !self.is_refused => {
+                self.is_refused = true;
+                self.list("/api/v1/nodes", "").await.map_err(NoAnswer::words)
+            }
+            result => result.map_err(NoAnswer::words),
+        }
     }
 
     /// All objects of a list.
-    pub(super) async fn list<T: DeserializeOwned>(&mut self, path: &str, query: &str) -> Result<Vec<T>, String> {
+    pub(super) async fn list<T: DeserializeOwned>(&mut self, path: &str, query: &str) -> Result<Vec<T>, NoAnswer> {
         let pages = async {
             let mut items = Vec::new();
             let mut next = String::new();
             loop {
-                let uri = format!("{path}?limit={PAGE}{query}{next}");
-                let page: Page<T> = self.get(&uri).await.map_err(|error| match error {
-                    NoAnswer::Absent => "it has no such list".to_owned(),
-                    NoAnswer::Because(why) => why,
-                })?;
+                let page: Page<T> = self.get(&format!("{path}?limit={PAGE}{query}{next}")).await?;
                 let more = page.next().map(|token| format!("&continue={}", encoded(token)));
                 items.extend(page.items);
                 match more {
+                    _ if items.len() > MOST => {
+                        return Err(NoAnswer::Because(format!("it has more than {MOST} of them")));
+                    }
                     Some(more) => next = more,
                     None => return Ok(items),
                 }
             }
         };
-        timeout(LIST, pages).await.unwrap_or_else(|_| Err("it does not answer in time".to_owned()))
+        timeout(LIST, pages).await.unwrap_or_else(|_| Err(late()))
     }
 
-    /// Reads one thing; after a 401 once more, with whatever token is there by then.
+    /// Reads one thing; after a 401 or 403 once more, with whatever token is there by then.
     pub(super) async fn get<T: DeserializeOwned>(&mut self, uri: &str) -> Result<T, NoAnswer> {
-        let mut refused = None;
-        for _ in 0..2 {
-            let client = self.client().await.map_err(NoAnswer::Because)?;
-            let request = http::Request::get(uri).body(Vec::new()).expect("the paths are ours");
-            match timeout(ANSWER, client.request::<T>(request)).await {
-                Ok(Ok(found)) => return Ok(found),
-                Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Err(NoAnswer::Absent),
-                Ok(Err(kube::Error::Api(status))) if status.code == 401 || status.code == 403 => {
-                    let was_admin = self.open.take().is_some_and(|open| open.is_admin);
-                    self.is_refused |= !was_admin && self.settings.falls_back_to_admin;
-                    refused = Some(status.code);
-                    if status.code == 403 && was_admin == self.settings.falls_back_to_admin {
-                        break;
-                    }
-                }
-                Ok(Err(error)) => return Err(NoAnswer::Because(words(&error))),
-                Err(_) => return Err(NoAnswer::Because("it does not answer in time".to_owned())),
-            }
-        }
-        let code = refused.unwrap_or_default();
-        Err(NoAnswer::Because(format!("it answers {code} to our token; new rights take a moment to arrive")))
+        let request = || http::Request::get(uri).body(Body::empty()).expect("the paths are ours");
+        let answer = match self.ask(request()).await {
+            Err(NoAnswer::Refused(_)) => self.ask(request()).await,
+            answer => answer,
+        }?;
+        serde_json::from_slice(&answer).map_err(|_| NoAnswer::Because("its answer cannot be read".to_owned()))
     }
 
     /// Changes an object's status by a strategic merge patch.
     pub(super) async fn patch_status(&mut self, object: &str, patch: &Value) -> Result<(), String> {
-        let client = self.client().await?;
         let request = http::Request::patch(format!("{object}/status"))
             .header(http::header::CONTENT_TYPE, "application/strategic-merge-patch+json")
-            .body(patch.to_string().into_bytes())
+            .body(Body::from(patch.to_string().into_bytes()))
             .expect("the paths are ours");
-        match timeout(ANSWER, client.request::<Value>(request)).await {
-            Ok(result) => result.map(|_| ()).map_err(|error| words(&error)),
-            Err(_) => Err("it does not answer in time".to_owned()),
+        self.ask(request).await.map(|_| ()).map_err(NoAnswer::words)
+    }
+
+    /// Sends a request, and reads an answer of bounded size. Whatever goes wrong closes the way: the next one may have
+    /// another token or CA.
+    async fn ask(&mut self, request: http::Request<Body>) -> Result<Bytes, NoAnswer> {
+        let client = self.client().await.map_err(NoAnswer::Because)?;
+        let context = Arc::clone(&self.context);
+        let exchange = async {
+            let answer = client.send(request).await.map_err(|error| NoAnswer::Because(words(&error)))?;
+            let status = answer.status();
+            // Whoever answers is read, a few at a time; who does not answer takes nobody's turn.
+            let _turn = context.reading.acquire().await;
+            let read = timeout(CONNECT, Limited::new(answer.into_body(), LARGEST).collect()).await;
+            match status.as_u16() {
+                404 => Err(NoAnswer::Absent),
+                code @ (401 | 403) => Err(NoAnswer::Refused(code)),
+                200..=299 => match read {
+                    Ok(Ok(body)) => Ok(body.to_bytes()),
+                    Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                        Err(NoAnswer::Because(format!("its answer is larger than {} MiB", LARGEST >> 20)))
+                    }
+                    Ok(Err(_)) => Err(NoAnswer::Because("its answer broke off".to_owned())),
+                    Err(_) => Err(late()),
+                },
+                code => Err(NoAnswer::Because(format!("it answers {code}"))),
+            }
+        };
+        let answer = timeout(ANSWER, exchange).await.unwrap_or_else(|_| Err(late()));
+        if matches!(answer, Err(NoAnswer::Refused(_) | NoAnswer::Because(_))) {
+            self.close();
         }
+        answer
     }
 
     /// The open way, or a new one.
     async fn client(&mut self) -> Result<kube::Client, String> {
-        if let Some(open) = &self.open {
-            return Ok(open.client.clone());
+        match &self.open {
+            Some(open) if open.admin.is_none_or(|since| since.elapsed() < ADMIN) => return Ok(open.client.clone()),
+            Some(_) => self.is_refused = false,
+            None => {}
         }
         let opened =
             timeout(ANSWER, self.open()).await.unwrap_or_else(|_| Err("the Seed does not answer".to_owned()))?;
@@ -151,32 +206,33 @@ impl Access {
     }
 
     async fn open(&mut self) -> Result<Open, String> {
+        if self.asked.is_none() {
+            self.request().await.map_err(|error| format!("our token cannot be asked for: {}", words(&error)))?;
+        }
         let asked = *self.asked.get_or_insert_with(Instant::now);
+        let settings = &self.context.settings;
         let own = if self.is_refused { Err("our own token was refused".to_owned()) } else { self.own().await };
-        let (kubeconfig, is_admin) = match own {
-            Ok(kubeconfig) => (kubeconfig, false),
-            Err(_) if self.settings.falls_back_to_admin && (self.is_refused || asked.elapsed() > PATIENCE) => {
-                self.is_refused = false;
-                (self.admin().await?, true)
+        let (kubeconfig, admin) = match own {
+            Ok(kubeconfig) => (kubeconfig, None),
+            Err(_) if settings.falls_back_to_admin && (self.is_refused || asked.elapsed() > PATIENCE) => {
+                (self.admin().await?, Some(Instant::now()))
             }
             Err(why) => return Err(why),
         };
         let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
-            .map_err(|error| format!("the way to it cannot be used: {error}"))?;
-        let server = self.settings.shoot_server.replace("{namespace}", &self.namespace);
+            .map_err(|_| "the way to it cannot be used".to_owned())?;
+        let server = settings.shoot_server.replace("{namespace}", &self.name.namespace);
         config.cluster_url = server.parse().map_err(|_| format!("{server} is no address"))?;
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(ANSWER);
         let client = kube::Client::try_from(config).map_err(|error| words(&error))?;
-        Ok(Open { client, is_admin })
+        Ok(Open { client, admin })
     }
 
     /// Our own token, which is asked for first.
     async fn own(&self) -> Result<Kubeconfig, String> {
-        self.ask().await.map_err(|error| format!("our token cannot be asked for: {}", words(&error)))?;
-        let secrets: Api<Secret> = Api::namespaced(self.seed.clone(), &self.namespace);
-        let secret = secrets.get(TOKEN_SECRET).await.map_err(|error| words(&error))?;
+        let secret = self.secrets().get(TOKEN_SECRET).await.map_err(|error| words(&error))?;
         let data = secret.data.unwrap_or_default();
         let text = |key: &str| data.get(key).map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
         let Some(token) = text("token").filter(|token| !token.is_empty()) else {
@@ -197,8 +253,7 @@ impl Access {
     }
 
     async fn admin(&self) -> Result<Kubeconfig, String> {
-        let secrets: Api<Secret> = Api::namespaced(self.seed.clone(), &self.namespace);
-        let secret = secrets.get(ADMIN_SECRET).await.map_err(|error| words(&error))?;
+        let secret = self.secrets().get(ADMIN_SECRET).await.map_err(|error| words(&error))?;
         let kubeconfig = secret.data.unwrap_or_default().remove("kubeconfig");
         let Some(kubeconfig) = kubeconfig else { return Err(format!("Secret {ADMIN_SECRET} has no kubeconfig")) };
         Kubeconfig::from_yaml(&String::from_utf8_lossy(&kubeconfig.0))
@@ -206,18 +261,27 @@ impl Access {
     }
 
     /// Asks for a token and for the rights that go with it. Server-side apply leaves the token alone.
-    async fn ask(&self) -> Result<(), kube::Error> {
-        let secrets: Api<Secret> = Api::namespaced(self.seed.clone(), &self.namespace);
+    async fn request(&mut self) -> Result<(), kube::Error> {
+        self.is_clean = false;
+        let secrets = self.secrets();
+        // They go with the Network, whoever is there then to see to it.
+        let network = self.context.switches.snapshot().switch(&self.name).cloned().unwrap_or_default();
+        let owners = json!([{
+            "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network", "name": &*self.name.name,
+            "uid": &*network.uid,
+        }]);
         let apply = PatchParams::apply(MANAGER).force();
         let rights = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-            "metadata": {"name": RIGHTS_SECRET, "labels": {"app.kubernetes.io/managed-by": MANAGER}},
+            "metadata": {
+                "name": RIGHTS_SECRET, "labels": {"app.kubernetes.io/managed-by": MANAGER}, "ownerReferences": owners,
+            },
             "data": {"rights.yaml": STANDARD.encode(include_str!("rights.yaml"))},
         });
         secrets.patch(RIGHTS_SECRET, &apply, &Patch::Apply(&rights)).await?;
         let resource = json!({
             "apiVersion": "resources.gardener.cloud/v1alpha1", "kind": "ManagedResource",
-            "metadata": {"name": RIGHTS, "labels": {"origin": MANAGER}},
+            "metadata": {"name": RIGHTS, "labels": {"origin": MANAGER}, "ownerReferences": owners},
             "spec": {"secretRefs": [{"name": RIGHTS_SECRET}], "keepObjects": false},
         });
         self.managed_resources().patch(RIGHTS, &apply, &Patch::Apply(&resource)).await?;
@@ -225,6 +289,7 @@ impl Access {
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": {
                 "name": TOKEN_SECRET,
+                "ownerReferences": owners,
                 "labels": {
                     "resources.gardener.cloud/purpose": "token-requestor",
                     "resources.gardener.cloud/class": "shoot",
@@ -244,19 +309,31 @@ impl Access {
     fn managed_resources(&self) -> Api<DynamicObject> {
         let kind = GroupVersionKind::gvk("resources.gardener.cloud", "v1alpha1", "ManagedResource");
         let resource = ApiResource::from_gvk_with_plural(&kind, "managedresources");
-        Api::namespaced_with(self.seed.clone(), &self.namespace, &resource)
+        Api::namespaced_with(self.context.client.clone(), &self.name.namespace, &resource)
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.context.client.clone(), &self.name.namespace)
     }
 
     /// Closes the way, and takes away what was made for it.
     pub(super) async fn remove(&mut self) -> Result<(), kube::Error> {
-        self.open = None;
+        self.close();
         self.asked = None;
-        let secrets: Api<Secret> = Api::namespaced(self.seed.clone(), &self.namespace);
+        if self.is_clean {
+            return Ok(());
+        }
         let parameters = DeleteParams::default();
-        gone(secrets.delete(TOKEN_SECRET, &parameters).await)?;
+        gone(self.secrets().delete(TOKEN_SECRET, &parameters).await)?;
         gone(self.managed_resources().delete(RIGHTS, &parameters).await)?;
-        gone(secrets.delete(RIGHTS_SECRET, &parameters).await)
+        gone(self.secrets().delete(RIGHTS_SECRET, &parameters).await)?;
+        self.is_clean = true;
+        Ok(())
     }
+}
+
+fn late() -> NoAnswer {
+    NoAnswer::Because("it does not answer in time".to_owned())
 }
 
 fn gone<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {

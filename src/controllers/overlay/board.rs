@@ -1,7 +1,7 @@
 //! What is known of all held switches, for metrics.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,8 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::landscape::{NetworkName, Snapshot};
+use crate::landscape::NetworkName;
 use crate::overlay::Progress;
+use crate::sources::Landscape;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct State {
@@ -30,6 +31,7 @@ const WAITS: [f64; 9] = [60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 21_600.0, 
 /// Counts for all replicas, and progress where this one leads.
 #[derive(Debug)]
 pub struct Board {
+    switching: Arc<Landscape>,
     progress: Mutex<HashMap<NetworkName, (usize, usize)>>,
     switches: Family<State, Gauge>,
     nodes: Family<State, Gauge>,
@@ -40,9 +42,11 @@ pub struct Board {
     leading: Gauge,
 }
 
-impl Default for Board {
-    fn default() -> Self {
+impl Board {
+    /// For the Networks of this landscape.
+    pub fn new(switching: Arc<Landscape>) -> Self {
         Self {
+            switching,
             progress: Mutex::default(),
             switches: Family::default(),
             nodes: Family::default(),
@@ -53,9 +57,7 @@ impl Default for Board {
             leading: Gauge::default(),
         }
     }
-}
 
-impl Board {
     /// Puts the metrics where they are asked for.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("overlay_switches", "Networks with a switch of the overlay, by state", self.switches.clone());
@@ -84,7 +86,8 @@ impl Board {
     }
 
     /// Counts what the landscape shows now.
-    pub fn refresh(&self, snapshot: &Snapshot, now: Timestamp) {
+    pub fn refresh(&self, now: Timestamp) {
+        let snapshot = self.switching.snapshot();
         let (mut pending, mut approved, mut forced, mut released, mut oldest) = (0, 0, 0, 0, 0);
         for (_, network) in snapshot.switches() {
             match network.state.as_deref() {

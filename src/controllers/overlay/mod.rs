@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use board::Board;
 pub use settings::OverlaySettings;
@@ -36,30 +38,68 @@ const REPORTER: &str = "network-guard";
 /// The pause between two looks for switches that nobody looks after yet.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long one answer of the Seed may take.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Answers of Shoots that are read at the same time: each may be some megabytes.
+const READING: usize = 16;
+
+/// How far apart workers begin when many begin at once.
+const STAGGER: Duration = Duration::from_millis(20);
+
 /// What all workers share.
 struct Context {
     client: kube::Client,
+    /// The Clusters.
     landscape: Arc<Landscape>,
+    /// The Networks with a switch.
+    switches: Arc<Landscape>,
+    /// Answers of Shoots that are read at the same time.
+    reading: Semaphore,
     settings: OverlaySettings,
     board: Arc<Board>,
     recorder: Recorder,
 }
 
+/// What a controller is made of.
+pub struct Parts {
+    /// How to talk to the Seed.
+    pub config: kube::Config,
+    /// The Clusters of the Seed.
+    pub landscape: Arc<Landscape>,
+    /// The Networks of the Seed that have a switch.
+    pub switches: Arc<Landscape>,
+    /// The settings.
+    pub settings: OverlaySettings,
+    /// Where it says what it does.
+    pub board: Arc<Board>,
+    /// Who this replica is.
+    pub identity: String,
+    /// Where the work is done: not where webhooks are answered.
+    pub runtime: tokio::runtime::Handle,
+}
+
 /// Looks after all switches of the landscape whenever this replica leads, until it is told to stop.
-pub async fn run(
-    client: kube::Client,
-    landscape: Arc<Landscape>,
-    settings: OverlaySettings,
-    board: Arc<Board>,
-    identity: String,
-    stop: CancellationToken,
-) {
-    let reporter = Reporter { controller: REPORTER.into(), instance: Some(identity.clone()) };
+pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Error> {
+    let Parts { mut config, landscape, switches, settings, board, identity, runtime } = parts;
+    // Nothing here lasts long; what is never answered must not be waited for.
+    config.read_timeout = Some(ANSWER);
+    let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, LEASE, identity.clone());
+    let client = {
+        // Its connections live where the work is done.
+        let _there = runtime.enter();
+        kube::Client::try_from(config)?
+    };
+    let reporter = Reporter { controller: REPORTER.into(), instance: Some(identity) };
     let recorder = Recorder::new(client.clone(), reporter);
-    let lease = Lease::new(client.clone(), &settings.lease_namespace, LEASE, identity);
-    let context = Arc::new(Context { client, landscape, settings, board, recorder });
-    lease.lead(stop, || work(Arc::clone(&context))).await;
-    context.board.leads(false);
+    let reading = Semaphore::new(READING);
+    let context = Arc::new(Context { client, landscape, switches, reading, settings, board, recorder });
+    let lead = || {
+        let worker = AbortOnDropHandle::new(runtime.spawn(work(Arc::clone(&context))));
+        async move { drop(worker.await) }
+    };
+    lease.lead(stop, lead).await;
+    Ok(())
 }
 
 /// Says that this replica does not lead any more, however that came about.
@@ -88,12 +128,16 @@ async fn work(context: Arc<Context>) {
             }
         }
         workers.retain(|_, worker| !worker.is_finished());
-        if context.landscape.is_synced() {
-            for (name, _) in context.landscape.snapshot().switches() {
-                if !workers.contains_key(name) {
-                    let worker = Worker::new(Arc::clone(&context), name.clone());
-                    workers.insert(name.clone(), running.spawn(worker.run()));
-                }
+        if context.landscape.is_synced() && context.switches.is_synced() {
+            let snapshot = context.switches.snapshot();
+            let new = snapshot.switches().map(|(name, _)| name).filter(|name| !workers.contains_key(name));
+            let new: Vec<NetworkName> = new.cloned().collect();
+            let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
+            for (name, i) in new.into_iter().zip(0..) {
+                let worker = Worker::new(Arc::clone(&context), name.clone());
+                // One by one, not all in the moment in which a leader begins.
+                let first = context.settings.poll.min(STAGGER * count) * i / count;
+                workers.insert(name, running.spawn(worker.run(first)));
             }
         }
         tokio::time::sleep(LOOK).await;

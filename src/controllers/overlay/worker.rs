@@ -15,19 +15,26 @@ use super::Context;
 use super::access::{Access, NoAnswer};
 use super::events::{Happened, report};
 use crate::gardener::network::{
-    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE,
-    SwitchingNetwork,
+    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
+    SWITCH_STATE, SwitchingNetwork,
 };
-use crate::gardener::node::RouteCondition;
+use crate::gardener::node::{Page, RouteCondition};
 use crate::gardener::{Hibernation, SwitchFacts, excerpt};
-use crate::landscape::{ClusterRecord, NetworkName};
+use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Nodes, Phase, Progress, Reason, Record, Vigil, act, record, released_config, rollout, state, wish,
+    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Vigil, Wish, act, record, released_config, rollout,
+    state, wish,
 };
 use crate::sources::objects::{ClusterObject, NetworkObject};
 
 /// How often progress is an event, at most.
 const PROGRESS_EVENTS: Duration = Duration::from_secs(60);
+
+/// How old an approval may become before it is confirmed: well within the time for which it counts.
+const CONFIRM: SignedDuration = SignedDuration::from_mins(2);
+
+/// Complaints that are read.
+const COMPLAINTS_READ: u32 = 50;
 
 /// Every so many looks at nodes without a route the route controllers' complaints are read.
 const COMPLAINTS: u32 = 6;
@@ -49,6 +56,8 @@ pub(super) struct Worker {
     /// How many nodes had a route when that was last reported, and when.
     reported: Option<(usize, Instant)>,
     is_slow_reported: bool,
+    /// A moment, by the clock on the wall and by one that only goes forward.
+    clock: (Timestamp, Instant),
 }
 
 /// Whether there is another turn.
@@ -62,7 +71,7 @@ impl Worker {
     pub(super) fn new(context: Arc<Context>, name: NetworkName) -> Self {
         Self {
             networks: Api::namespaced(context.client.clone(), &name.namespace),
-            access: Access::new(context.client.clone(), &name.namespace, &context.settings),
+            access: Access::new(&context, &name),
             context,
             name,
             vigil: Vigil::default(),
@@ -72,10 +81,12 @@ impl Worker {
             complaint: None,
             reported: None,
             is_slow_reported: false,
+            clock: (Timestamp::now(), Instant::now()),
         }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, first: Duration) {
+        sleep(first).await;
         loop {
             match self.turn().await {
                 Ok(Turn::Last) => break,
@@ -99,9 +110,14 @@ impl Worker {
         poll.mul_f64(0.9 + f64::from(u32::try_from(random).unwrap_or(0)) / 1_000.0)
     }
 
+    /// The time, which does not jump: the window in which nothing may happen is measured with it.
+    fn now(&self) -> Timestamp {
+        let (then, since) = self.clock;
+        SignedDuration::try_from(since.elapsed()).ok().and_then(|passed| then.checked_add(passed).ok()).unwrap_or(then)
+    }
+
     async fn turn(&mut self) -> Result<Turn, kube::Error> {
-        let snapshot = self.context.landscape.snapshot();
-        let Some(network) = snapshot.switch(&self.name).cloned() else {
+        let Some(network) = self.context.switches.snapshot().switch(&self.name).cloned() else {
             self.access.remove().await?;
             return Ok(Turn::Last);
         };
@@ -112,10 +128,16 @@ impl Worker {
                 self.vigil = Vigil::resume(&record.since, record.latched.clone());
             }
         }
-        let shoot = snapshot.cluster(&self.name.namespace).and_then(|record| switch_facts(record));
+        let landscape = self.context.landscape.snapshot();
+        let shoot = landscape.switch_facts(&self.name.namespace);
         let (act, progress) = self.act(&network, shoot).await;
-        if let Some(progress) = &progress {
-            self.context.board.saw(&self.name, progress);
+        match &progress {
+            Some(progress) => self.context.board.saw(&self.name, progress),
+            None => {
+                self.context.board.forget(&self.name);
+                // Nobody looked, so nobody needs a way there for now.
+                self.access.close();
+            }
         }
         match act {
             Act::Look => {}
@@ -125,12 +147,7 @@ impl Worker {
             }
             Act::Say { state, message } => self.say(&network, shoot, state, message, progress.as_ref()).await?,
             Act::Release(reason) => self.release(reason).await?,
-            Act::Clear => {
-                let annotations: Map<String, Value> =
-                    SWITCH_ANNOTATIONS.into_iter().map(|key| (key.to_owned(), Value::Null)).collect();
-                self.annotate(&annotations, &network.resource_version).await?;
-                self.forget(&network).await?;
-            }
+            Act::Clear => self.clear(&network).await?,
             Act::Forget => self.forget(&network).await?,
             Act::SeeThrough => self.see_through(&network, shoot).await?,
         }
@@ -140,20 +157,20 @@ impl Worker {
     /// The next act, with a look at the nodes where one is needed.
     async fn act(&mut self, network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> (Act, Option<Progress>) {
         let settings = self.context.settings.switches.clone();
-        let now = Timestamp::now();
+        let now = self.now();
         let (first, progress) = act(network, shoot, &mut self.vigil, Nodes::Unseen, now, &settings);
         if first != Act::Look {
             return (first, progress);
         }
         let nodes = self.access.nodes().await;
-        let now = Timestamp::now();
+        let now = self.now();
         match &nodes {
             Err(why) => act(network, shoot, &mut self.vigil, Nodes::Failed(why), now, &settings),
             Ok(nodes) => {
                 if self.looks.is_multiple_of(COMPLAINTS) {
                     let is_missing =
                         nodes.iter().any(|node| !node.route.as_ref().is_some_and(RouteCondition::is_route_created));
-                    self.complaint = if is_missing { self.newest_complaint().await } else { None };
+                    self.complaint = if is_missing { self.newest_complaint(since(network)).await } else { None };
                 }
                 self.looks = self.looks.wrapping_add(1);
                 let nodes = Nodes::Seen(nodes, self.complaint.as_deref());
@@ -162,16 +179,18 @@ impl Worker {
         }
     }
 
-    /// The newest warning of a route controller: aws-custom-route-controller's, or the cloud-controller-manager's.
-    async fn newest_complaint(&mut self) -> Option<String> {
+    /// The newest warning of a route controller since the switch is held: aws-custom-route-controller's, or the
+    /// cloud-controller-manager's.
+    async fn newest_complaint(&mut self, held: Option<Timestamp>) -> Option<String> {
         let mut newest: Option<(Timestamp, String)> = None;
         for reason in ["RoutesUpdateFailed", "FailedToCreateRoute"] {
-            let query = format!("&fieldSelector=type%3DWarning%2Creason%3D{reason}");
+            let uri =
+                format!("/api/v1/events?limit={COMPLAINTS_READ}&fieldSelector=type%3DWarning%2Creason%3D{reason}");
             // Complaints are a courtesy: where they cannot be read, the switch is looked after without.
-            let complaints: Vec<Complaint> = self.access.list("/api/v1/events", &query).await.unwrap_or_default();
-            for complaint in complaints {
+            let Ok(page) = self.access.get::<Page<Complaint>>(&uri).await else { continue };
+            for complaint in page.items {
                 let at = complaint.at();
-                if newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
+                if held.is_none_or(|held| at >= held) && newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
                     newest = Some((at, excerpt(&complaint.message)));
                 }
             }
@@ -189,9 +208,9 @@ impl Worker {
         progress: Option<&Progress>,
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
-        let mut version = network.resource_version.to_string();
         let mut annotations = Map::new();
         let mut network = network.clone();
+        let version = network.resource_version.clone();
         let mut set = |key: &str, is: &mut Option<Box<str>>, want: String| {
             if is.as_deref() != Some(&*want) {
                 annotations.insert(key.to_owned(), json!(want));
@@ -206,35 +225,44 @@ impl Worker {
         {
             set(SWITCH_REQUESTED, &mut network.requested, wish.subset.digest());
         }
+        if word == state::APPROVED {
+            let confirmed = network.approved.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+            if confirmed.is_none_or(|confirmed| now.duration_since(confirmed) > CONFIRM) {
+                set(SWITCH_APPROVED, &mut network.approved, seconds(now));
+            }
+        }
         let before = network.state.clone();
         set(SWITCH_STATE, &mut network.state, word.to_owned());
         set(SWITCH_MESSAGE, &mut network.message, message.clone());
 
-        // First what must not be lost.
+        // First what must not be lost. Both writes are about the object that was looked at, and about no other.
         let is_new = (self.record.as_ref())
             .is_none_or(|record| record.phase != Phase::Held || Some(&*record.since) != network.since.as_deref());
         if is_new {
             (self.reported, self.is_slow_reported) = (None, false);
         }
-        let mut remembered = record(&network, self.record.as_ref());
-        if let Some(record) = remembered.as_mut() {
-            record.latched.clone_from(self.vigil.latched());
-        }
-        if remembered != self.record
-            && let Some(record) = remembered
-        {
-            version = self.remember(Some(&record)).await?;
-            self.record = Some(record);
-        }
+        let remembered = Record { latched: self.vigil.latched().clone(), ..record(&network, None) };
+        let version = if self.record.as_ref() == Some(&remembered) {
+            version.into()
+        } else {
+            let version = self.remember(Some(&remembered), &version).await?;
+            self.record = Some(remembered);
+            version
+        };
         if !annotations.is_empty() {
             self.annotate(&annotations, &version).await?;
         }
         if is_new {
             self.report(&network, Happened::Held, message.clone()).await;
         }
-        if before.as_deref() != Some(word) && word != state::PENDING {
-            let what = if word == state::FORCED { Happened::Forced } else { Happened::Approved };
-            self.report(&network, what, message.clone()).await;
+        match (before.as_deref(), word) {
+            (Some(state::APPROVED), state::PENDING) => {
+                self.report(&network, Happened::Withdrawn, message.clone()).await;
+            }
+            (before, state::APPROVED) if before != Some(state::APPROVED) => {
+                self.report(&network, Happened::Approved, message.clone()).await;
+            }
+            _ => {}
         }
         if let Some(progress) = progress {
             let is_due = match self.reported {
@@ -255,28 +283,47 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks once more at everything, live, and writes what was asked for.
+    /// Looks once more at everything, live, and writes what was asked for. Every write is about the object that was
+    /// looked at: who wrote in between wins, and the next turn begins from there.
     async fn release(&mut self, reason: Reason) -> Result<(), kube::Error> {
-        let clusters: Api<ClusterObject> = Api::all(self.context.client.clone());
         let Some(network) = self.networks.get(&self.name.name).await?.switch else { return Ok(()) };
-        let cluster = clusters.get(&self.name.namespace).await?;
-        let Some(shoot) = switch_facts(&cluster.record) else { return Ok(()) };
-        let (again, progress) = self.act(&network, Some(shoot)).await;
-        let Some(wish) = wish(shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
+        let Some(shoot) = self.live_shoot().await? else { return Ok(()) };
+        let (again, progress) = self.act(&network, Some(&shoot)).await;
+        let Some(wish) = wish(&shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
         let now = Timestamp::now();
 
         // A control plane that moves right now must not be held again over there: all routes are known to exist.
-        let Some(held) = record(&network, self.record.as_ref()) else { return Ok(()) };
-        let released = Record { phase: Phase::Released, released: seconds(now), ..held };
-        let version = self.remember(Some(&released)).await?;
+        let held = record(&network, self.record.as_ref());
+        let released = Record { phase: Phase::Released, released: seconds(now), ..held.clone() };
+        let version = self.remember(Some(&released), &network.resource_version).await?;
         self.record = Some(released);
+        if let Err(error) = self.write_release(&network, reason, &wish, version).await {
+            // It did not happen: whoever carries it now is not us. Where this does not succeed either, the next turn sees.
+            self.record = Some(held);
+            return Err(error);
+        }
+        let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
+        let routes = progress.map_or_else(|| reason.name().to_owned(), |progress| progress.message());
+        self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;
+        self.context.board.released(reason.name(), since(&network), now);
+        Ok(())
+    }
 
-        // Two writes: when other webhooks change the second one, an API server asks ours again, which then still finds
-        // the approval in what is stored.
+    /// Two writes: when other webhooks change the second one, an API server asks ours again, which then still finds the
+    /// approval in what is stored.
+    async fn write_release(
+        &self,
+        network: &SwitchingNetwork,
+        reason: Reason,
+        wish: &Wish,
+        version: String,
+    ) -> Result<(), kube::Error> {
         let word = if reason == Reason::Forced { state::FORCED } else { state::APPROVED };
-        let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: wish.subset.digest()});
+        let approval = json!({
+            SWITCH_STATE: word, SWITCH_REQUESTED: wish.subset.digest(), SWITCH_APPROVED: seconds(Timestamp::now()),
+        });
         let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
-        let config = match released_config(&network, &wish) {
+        let config = match released_config(network, wish) {
             Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),
             None => network.config.is_some().then(|| json!({"op": "remove", "path": "/spec/providerConfig"})),
         };
@@ -288,11 +335,23 @@ impl Worker {
         patch.extend(config);
         let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
         self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
+        Ok(())
+    }
 
-        let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
-        let routes = progress.map_or_else(|| reason.name().to_owned(), |progress| progress.message());
-        self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;
-        self.context.board.released(reason.name(), since(&network), now);
+    /// What the Cluster says right now.
+    async fn live_shoot(&self) -> Result<Option<SwitchFacts>, kube::Error> {
+        let clusters: Api<ClusterObject> = Api::all(self.context.client.clone());
+        let record = clusters.get(&self.name.namespace).await?.record;
+        Ok(record.ok().and_then(|facts| facts.switch).map(|switch| *switch))
+    }
+
+    /// Ends a hold that nobody wants any more. Clusters and Networks arrive by different watches, so the wish is read once
+    /// more: the one that is known may be older than the hold.
+    async fn clear(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
+        let wish = self.live_shoot().await?.as_ref().and_then(wish);
+        if wish.is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay) {
+            self.forget(network).await?;
+        }
         Ok(())
     }
 
@@ -308,7 +367,7 @@ impl Worker {
             // gardenlet's own write carried it.
             record.phase = Phase::Released;
             record.released = seconds(now);
-            self.remember(Some(&record)).await?;
+            self.remember(Some(&record), &network.resource_version).await?;
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
             self.report(network, Happened::Released, note).await;
@@ -329,10 +388,13 @@ impl Worker {
             {
                 Ok(daemon_set) => Some(daemon_set),
                 Err(NoAnswer::Absent) => None,
-                Err(NoAnswer::Because(why)) => return Err(why),
+                Err(why) => return Err(why.words()),
             };
-            let pods =
-                self.access.list("/api/v1/namespaces/kube-system/pods", "&labelSelector=k8s-app%3Dcalico-node").await?;
+            let pods = self
+                .access
+                .list("/api/v1/namespaces/kube-system/pods", "&labelSelector=k8s-app%3Dcalico-node")
+                .await
+                .map_err(NoAnswer::words)?;
             let nodes = self.access.nodes().await?;
             let rollout = rollout(&nodes, &pods, daemon_set.as_ref(), released);
             let mut freed = Vec::new();
@@ -365,19 +427,29 @@ impl Worker {
         }
     }
 
-    /// Takes the record away, and everything that was made to look after the switch.
+    /// Takes away annotations and record, and everything that was made to look after the switch.
     async fn forget(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
         self.access.remove().await?;
-        if self.record.take().is_some() || network.record.is_some() {
-            self.remember(None).await?;
+        let mut version = network.resource_version.to_string();
+        if self.record.is_some() || network.record.is_some() {
+            version = self.remember(None, &version).await?;
         }
+        if network.has_annotations() {
+            let annotations: Map<String, Value> =
+                SWITCH_ANNOTATIONS.into_iter().map(|key| (key.to_owned(), Value::Null)).collect();
+            self.annotate(&annotations, &version).await?;
+        }
+        self.record = None;
         self.vigil = Vigil::default();
         Ok(())
     }
 
-    /// Writes the record into the status; gives the new resource version.
-    async fn remember(&self, record: Option<&Record>) -> Result<String, kube::Error> {
-        let patch = json!({"status": {"state": {STATE_MEMBER: record}}});
+    /// Writes the record into the status, if nobody else wrote in between; gives the new resource version.
+    async fn remember(&self, record: Option<&Record>, version: &str) -> Result<String, kube::Error> {
+        let has_others =
+            (self.context.switches.snapshot().switch(&self.name)).is_some_and(|network| network.has_other_state);
+        let state = if record.is_none() && !has_others { Value::Null } else { json!({STATE_MEMBER: record}) };
+        let patch = json!({"metadata": {"resourceVersion": version}, "status": {"state": state}});
         let network =
             self.networks.patch_status(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(network.resource_version().unwrap_or_default())
@@ -393,10 +465,6 @@ impl Worker {
     async fn report(&self, network: &SwitchingNetwork, what: Happened, note: String) {
         report(&self.context.recorder, &self.name, &network.uid, what, note).await;
     }
-}
-
-fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
-    record.as_ref().ok()?.switch.as_deref()
 }
 
 /// A time as Kubernetes writes it.
@@ -430,3 +498,6 @@ impl Complaint {
         self.last_timestamp.or(self.event_time).or(self.metadata.creation_timestamp).unwrap_or(Timestamp::MIN)
     }
 }
+
+#[cfg(test)]
+mod tests;

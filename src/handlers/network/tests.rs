@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission;
-use crate::gardener::network::{OPERATION, STATE_MEMBER, SwitchingNetwork, TIMESTAMP};
+use crate::gardener::network::{OPERATION, STATE_MEMBER, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP};
 use crate::gardener::node::NodeFacts;
 use crate::overlay::{
     Act, Encapsulation, Nodes, Record, SwitchSettings, Vigil, act, encapsulation, record, released_config, wish,
@@ -168,18 +168,21 @@ impl World {
             return Act::Nothing("no switch");
         };
         let snapshot = self.snapshot();
-        let shoot = switch_facts(snapshot.cluster(NAMESPACE).unwrap());
+        let shoot = snapshot.switch_facts(NAMESPACE);
         let remembered = network.record.as_deref().and_then(Record::read);
         let nodes = Nodes::Seen(&self.nodes, None);
         let (act, _) = act(&network, shoot, &mut self.vigil, nodes, self.now, &self.settings);
         let mut new = self.network.clone();
         match &act {
             Act::Say { state, message } => {
-                let mut record = record(&network, remembered.as_ref()).unwrap();
+                let mut record = record(&network, remembered.as_ref());
                 record.latched.clone_from(self.vigil.latched());
                 self.network["status"]["state"][STATE_MEMBER] = serde_json::to_value(record).unwrap();
                 new = self.network.clone();
                 new["metadata"]["annotations"][SWITCH_STATE] = json!(state);
+                if *state == state::APPROVED {
+                    new["metadata"]["annotations"][SWITCH_APPROVED] = json!(self.now.to_string());
+                }
                 new["metadata"]["annotations"][SWITCH_MESSAGE] = json!(message);
                 assert!(self.write(new), "the controller's own writes pass");
             }
@@ -187,6 +190,7 @@ impl World {
                 let wish = wish(shoot.unwrap()).unwrap();
                 let word = if *reason == crate::overlay::Reason::Forced { state::FORCED } else { state::APPROVED };
                 new["metadata"]["annotations"][SWITCH_STATE] = json!(word);
+                new["metadata"]["annotations"][SWITCH_APPROVED] = json!(self.now.to_string());
                 new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(wish.subset.digest());
                 assert!(self.write(new), "the controller's own writes pass");
                 new = self.network.clone();
@@ -197,14 +201,14 @@ impl World {
                 }
                 assert!(self.write(new), "the controller's own writes pass");
             }
-            Act::Clear => {
+            Act::Clear | Act::Forget if network.has_annotations() => {
                 for key in SWITCH_ANNOTATIONS {
                     new["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
                 }
                 assert!(self.write(new));
                 self.network["status"]["state"] = Value::Null;
             }
-            Act::Forget | Act::SeeThrough => self.network["status"]["state"] = Value::Null,
+            Act::Clear | Act::Forget | Act::SeeThrough => self.network["status"]["state"] = Value::Null,
             Act::Look | Act::Nothing(_) => {}
         }
         act

@@ -1,5 +1,7 @@
 //! One switch from beginning to end, as README.md tells it.
 
+#![allow(clippy::print_stdout, reason = "people may want to see the run")]
+
 use std::time::Instant;
 
 use super::{native, overlay, released};

@@ -1,6 +1,7 @@
 //! The cases of which people ask what happens then.
 
 use super::*;
+use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::overlay::Reason;
 
 /// A Shoot with an overlay that asks to be without.
@@ -204,7 +205,7 @@ fn an_approval_is_for_what_was_asked_for() {
 #[test]
 fn by_force() {
     let mut world = pending();
-    world.shoot["metadata"]["annotations"][crate::gardener::shoot::OVERLAY_SWITCH] = json!("force");
+    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
     assert!(world.gardenlet());
     assert_eq!((world.decision(), world.mode()), ("forced", Encapsulation::Native));
     // Or by an operator of the Seed.
@@ -218,21 +219,121 @@ fn by_force() {
 }
 
 #[test]
+fn force_is_at_once_and_can_be_taken_back() {
+    // Confined to the maintenance window, and gardenlet is at work: the next write passes.
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+    world.shoot["status"]["lastOperation"]["state"] = json!("Processing");
+    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
+    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    world.shoot["metadata"]["annotations"] = json!({});
+    world.controller();
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+    world.extension();
+    // And when gardenlet is done, the window is not waited for.
+    world.shoot["status"]["lastOperation"]["state"] = json!("Succeeded");
+    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
+    assert_eq!(world.controller(), Act::Release(Reason::Forced));
+    assert_eq!(world.mode(), Encapsulation::Native);
+
+    // What an operator of the Seed forces is what is held now, and nothing that comes later.
+    let mut world = pending();
+    world.extension();
+    let mut new = world.network.clone();
+    new["metadata"]["annotations"][SWITCH_STATE] = json!("forced");
+    assert!(world.write(new));
+    world.ask(json!({"overlay": {"enabled": false, "createPodRoutes": true}}));
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+}
+
+#[test]
 fn sleeping_and_waking() {
     let mut world = pending();
     world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
     world.shoot["spec"]["hibernation"] = json!({"enabled": true});
     assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "falling asleep");
     world.shoot["status"]["hibernated"] = json!(true);
-    world.shoot["status"]["lastOperation"]["state"] = json!("Processing");
-    world.controller();
-    assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
+    let Act::Say { state: "pending", message } = world.controller() else {
+        panic!("an approval would outlive the sleep")
+    };
+    assert_eq!(message, "the Shoot sleeps; it passes in the next maintenance window");
+    // It wakes before anybody looks again.
     world.shoot["spec"]["hibernation"] = json!({"enabled": false});
-    world.controller();
-    assert_eq!(world.annotation(SWITCH_STATE), Some("pending"), "waking up takes an approval back");
+    world.shoot["status"]["hibernated"] = json!(false);
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+    // Asleep again, gardenlet's own write carries it.
     world.shoot["spec"]["hibernation"] = json!({"enabled": true});
-    world.shoot["status"]["lastOperation"]["state"] = json!("Succeeded");
+    world.shoot["status"]["hibernated"] = json!(true);
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("asleep", Encapsulation::Native));
+
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["hibernation"] = json!({"enabled": true});
+    world.shoot["status"]["hibernated"] = json!(true);
     assert_eq!(world.controller(), Act::Release(Reason::Hibernated));
+}
+
+#[test]
+fn an_approval_that_nobody_confirms_grows_old() {
+    let approved = || {
+        let mut world = pending();
+        world.extension();
+        world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+        world.nodes = vec![node("a", CREATED)];
+        world.controller();
+        world.pass(30);
+        world.controller();
+        assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
+        world
+    };
+    let mut world = approved();
+    world.pass(299);
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "released");
+    // No leader any more; a node joined since.
+    let mut world = approved();
+    world.pass(300);
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.annotation(SWITCH_STATE)), ("held", Some("pending")));
+    // Without a time it counts for nothing.
+    let mut world = approved();
+    let mut new = world.network.clone();
+    new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_APPROVED);
+    assert!(world.write(new));
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "held");
+}
+
+#[test]
+fn annotations_without_a_state_are_cleaned_up() {
+    let mut world = pending();
+    world.extension();
+    world.controller();
+    let mut new = world.network.clone();
+    new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_STATE);
+    assert!(world.write(new));
+    assert_eq!(world.controller(), Act::Forget);
+    assert!(SwitchingNetwork::read(&world.network.to_string()).unwrap().is_none(), "{}", world.network["metadata"]);
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "held", "while the Shoot still asks for it, it is held anew");
+}
+
+#[test]
+fn the_first_call_may_come_before_the_cluster() {
+    // gardenlet writes the Cluster first, but it arrives here by another way. Called again by the API server after other
+    // webhooks, the hold must not look like a wish that was taken back.
+    let mut world = World::with(&on());
+    let mut new = world.network.clone();
+    new["spec"]["providerConfig"] = off();
+    new["metadata"]["annotations"][TIMESTAMP] = json!("2026-11-20T11:00:00Z");
+    assert!(world.write(new), "and what is made of it is checked to stay the same");
+    assert_eq!((world.decision(), world.annotation(SWITCH_STATE)), ("held", Some("pending")));
 }
 
 #[test]
@@ -279,12 +380,17 @@ fn it_is_held_again_on_another_seed() {
     other.pass(30);
     assert!(matches!(other.controller(), Act::Release(_)), "the routes that were seen before still count");
 
-    // A record of a switch that is over, or of another one, holds nothing.
-    for change in [
-        |record: &mut Value| record["phase"] = json!("released"),
-        |record: &mut Value| record["requested"] = json!("another"),
-        |record: &mut Value| *record = json!({}),
-    ] {
+    // Another wish that is native too is held as well.
+    let mut elsewhere = World::before(&json!({"overlay": {"enabled": false, "createPodRoutes": true}}));
+    elsewhere.gardenlet();
+    elsewhere.network["status"]["state"] = world.network["status"]["state"].clone();
+    let mut restore = elsewhere.network.clone();
+    restore["metadata"]["annotations"][OPERATION] = json!("restore");
+    assert!(elsewhere.write(restore));
+    assert_eq!((elsewhere.decision(), elsewhere.mode()), ("held", Encapsulation::Overlay));
+
+    // A record of a switch that is over, or that cannot be read, holds nothing.
+    for change in [|record: &mut Value| record["phase"] = json!("released"), |record: &mut Value| *record = json!({})] {
         let mut other = World::with(&off());
         other.network["status"]["state"] = world.network["status"]["state"].clone();
         change(&mut other.network["status"]["state"][STATE_MEMBER]);
@@ -376,8 +482,14 @@ fn what_cannot_be_read_is_refused_with_its_path() {
     assert!(!world.gardenlet());
     let finding = &world.verdict.as_ref().unwrap().findings[0];
     assert_eq!((finding.rule, &*finding.path), ("overlay/unreadable", "spec.providerConfig.overlay.enabled"));
-    // What is stored already blocks nobody.
+    // What is stored already blocks nobody. It never came into force, so an overlay was there before it.
     world.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": "no"}});
+    let mut switch = world.network.clone();
+    switch["spec"]["providerConfig"] = off();
+    let stored = world.network.clone();
+    assert!(world.write(switch));
+    assert_eq!(world.decision(), "held");
+    world.network = stored;
     let mut new = world.network.clone();
     new["metadata"]["labels"] = json!({"a": "b"});
     assert!(world.write(new));

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::gardener::shoot::OVERLAY_SWITCH;
+use crate::overlay::APPROVAL;
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ enum Event {
     Processing(bool),
     Sleep(u8),
     Label,
+    Force(bool),
+    Absent(i64),
 }
 
 const CONDITIONS: [&str; 4] = [CREATED, DENIED, CALICO_UP, CALICO_DOWN];
@@ -51,6 +55,8 @@ fn events() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Processing),
         1 => (0..4_u8).prop_map(Event::Sleep),
         1 => Just(Event::Label),
+        1 => prop::bool::weighted(0.2).prop_map(Event::Force),
+        1 => (200..900_i64).prop_map(Event::Absent),
     ]
 }
 
@@ -61,6 +67,8 @@ struct Truth {
     /// Whether a node was without a route, and the Shoot awake, when the controller last looked. What happened since
     /// then it cannot know.
     was_unsafe: bool,
+    /// When that was. An approval that is older than some minutes must not count.
+    looked: Option<Timestamp>,
     serial: usize,
 }
 
@@ -82,11 +90,17 @@ fn apply(world: &mut World, truth: &mut Truth, event: &Event) {
         Event::Controller => {
             let sleeps =
                 world.shoot["status"]["hibernated"] == true && world.shoot["spec"]["hibernation"]["enabled"] == true;
+            truth.looked = Some(world.now);
             truth.was_unsafe = !sleeps && world.nodes.iter().any(|node| !truth.routed.contains(&node.uid));
             world.controller();
         }
         Event::Restart => world.restart(),
-        Event::Pass(seconds) => world.pass(*seconds),
+        // No leader for a while, or an hour.
+        Event::Pass(seconds) | Event::Absent(seconds) => world.pass(*seconds),
+        Event::Force(force) => {
+            let annotations = if *force { json!({OVERLAY_SWITCH: "force"}) } else { json!({}) };
+            world.shoot["metadata"]["annotations"] = annotations;
+        }
         Event::Node(at, condition) => {
             if let Some(known) = world.nodes.get_mut(*at) {
                 let uid = known.uid.clone();
@@ -144,7 +158,13 @@ proptest! {
                 world.nodes.clone().iter().for_each(|node| truth.note(node));
             }
             if before == Encapsulation::Overlay && world.mode() == Encapsulation::Native {
-                prop_assert!(!truth.was_unsafe, "too early, after {event:?}");
+                let sleeps = world.shoot["status"]["hibernated"] == true && world.shoot["spec"]["hibernation"]["enabled"] == true;
+                let forced = world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] == "force";
+                if !sleeps && !forced {
+                    prop_assert!(!truth.was_unsafe, "too early, after {event:?}");
+                    let age = world.now.duration_since(truth.looked.unwrap());
+                    prop_assert!(age <= APPROVAL + SignedDuration::from_secs(1), "nobody looked for {age}");
+                }
                 prop_assert!(SWITCH_ANNOTATIONS.iter().all(|key| world.annotation(key).is_none()));
             }
             // Whatever is held, the rest of the wish is there once gardenlet wrote it.
@@ -157,6 +177,7 @@ proptest! {
         world.shoot["spec"]["hibernation"] = json!({"enabled": false});
         world.shoot["status"] = json!({"lastOperation": {"type": "Reconcile", "state": "Succeeded"}, "hibernated": false});
         world.shoot["spec"]["maintenance"] = json!(null);
+        world.shoot["metadata"]["annotations"] = json!({});
         world.ask(off());
         for at in 0..world.nodes.len() {
             apply(&mut world, &mut truth, &Event::Node(at, 0));

@@ -1,0 +1,214 @@
+//! What a worker writes while others write too. The API server is a service in this process that keeps one Network and
+//! its versions as a real one does; end-to-end tests have real ones, but cannot stop between two requests.
+
+use std::sync::Mutex;
+
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::Semaphore;
+
+use super::*;
+use crate::controllers::overlay::{Board, OverlaySettings};
+use crate::sources::Landscape;
+use crate::sources::objects::Watched as _;
+
+/// What happens besides, when a request comes whose method and path contain this.
+struct Meanwhile(&'static str, fn(&mut Value));
+
+struct Seed {
+    network: Value,
+    cluster: Value,
+    meanwhile: Option<Meanwhile>,
+    requests: Vec<String>,
+}
+
+fn cluster() -> Value {
+    json!({"metadata": {"name": "n"}, "spec": {
+        "seed": {"spec": {"networks": {"pods": "10.0.0.0/9"}}},
+        "shoot": {
+            "spec": {
+                "networking": {
+                    "pods": "100.64.0.0/11", "services": "100.96.0.0/13", "nodes": "10.250.0.0/16", "type": "calico",
+                    "providerConfig": {"overlay": {"enabled": false}}, "ipFamilies": ["IPv4"],
+                },
+                "provider": {"type": "aws", "workers": [{}]}, "hibernation": {"enabled": true},
+            },
+            "status": {"hibernated": true, "lastOperation": {"type": "Reconcile", "state": "Succeeded"}},
+        },
+    }})
+}
+
+fn network() -> Value {
+    json!({
+        "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network",
+        "metadata": {"name": "o", "namespace": "n", "uid": "u", "resourceVersion": "5", "annotations": {
+            SWITCH_STATE: "pending", SWITCH_SINCE: "2026-11-20T10:00:00Z", SWITCH_REQUESTED: "x", SWITCH_MESSAGE: "m",
+        }},
+        "spec": {"type": "calico", "providerConfig": {"overlay": {"enabled": true}}},
+        "status": {"lastOperation": {"state": "Succeeded"}},
+    })
+}
+
+/// gardenlet writes a Shoot that took its wish back, and the webhook clears the hold.
+fn revert(network: &mut Value) {
+    for key in SWITCH_ANNOTATIONS {
+        network["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
+    }
+}
+
+impl Seed {
+    fn with(meanwhile: Option<Meanwhile>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self { network: network(), cluster: cluster(), meanwhile, requests: Vec::new() }))
+    }
+
+    fn bump(&mut self) {
+        let version: u64 = self.network["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+        self.network["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+    }
+
+    fn answer(&mut self, method: &http::Method, path: &str, body: &[u8]) -> (u16, Value) {
+        let request = format!("{method} {path}");
+        if let Some(Meanwhile(at, change)) = &self.meanwhile
+            && request.contains(at)
+        {
+            let change = *change;
+            self.meanwhile = None;
+            change(&mut self.network);
+            self.bump();
+        }
+        self.requests.push(request);
+        let status = |code: u16, reason: &str| {
+            (
+                code,
+                json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "", "reason": reason, "code": code}),
+            )
+        };
+        if path.contains("/clusters/") {
+            return (200, self.cluster.clone());
+        }
+        if !path.contains("/networks/") {
+            return status(404, "NotFound");
+        }
+        if method == http::Method::PATCH {
+            let change: Value = serde_json::from_slice(body).unwrap();
+            let mut new = self.network.clone();
+            if change.is_array() {
+                let change: json_patch::Patch = serde_json::from_value(change).unwrap();
+                json_patch::patch(&mut new, &change).unwrap();
+            } else {
+                json_patch::merge(&mut new, &change);
+            }
+            if new["metadata"]["resourceVersion"] != self.network["metadata"]["resourceVersion"] {
+                return status(409, "Conflict");
+            }
+            if new != self.network {
+                self.network = new;
+                self.bump();
+            }
+        }
+        (200, self.network.clone())
+    }
+}
+
+/// A worker that knows the landscape as it was before anything happened.
+fn worker(seed: &Arc<Mutex<Seed>>) -> Worker {
+    let at = Arc::clone(seed);
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let at = Arc::clone(&at);
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let (code, value) = at.lock().unwrap().answer(&parts.method, parts.uri.path(), &body);
+            let body = Body::from(value.to_string().into_bytes());
+            Ok::<_, std::convert::Infallible>(http::Response::builder().status(code).body(body).unwrap())
+        }
+    });
+    let client = kube::Client::new(service, "n");
+    let recorder = Recorder::new(client.clone(), Reporter { controller: "x".into(), instance: None });
+    let (landscape, switches) = (Arc::new(Landscape::new(1)), Arc::new(Landscape::new(1)));
+    let network = seed.lock().unwrap().network.clone();
+    let cluster = seed.lock().unwrap().cluster.clone();
+    let network: NetworkObject = serde_json::from_value(network).unwrap();
+    switches.feed(0).update(|snapshot| NetworkObject::put(snapshot, network.into_item()));
+    landscape.feed(0).update(|snapshot| {
+        snapshot.put_cluster("n", crate::gardener::ClusterFacts::parse(&cluster["spec"].to_string()));
+    });
+    let board = Arc::new(Board::new(Arc::clone(&switches)));
+    let settings = OverlaySettings::default();
+    let reading = Semaphore::new(1);
+    let context = Arc::new(Context { client, landscape, switches, reading, settings, board, recorder });
+    Worker::new(context, NetworkName { namespace: "n".into(), name: "o".into() })
+}
+
+fn overlay(seed: &Arc<Mutex<Seed>>) -> Value {
+    seed.lock().unwrap().network["spec"]["providerConfig"]["overlay"]["enabled"].clone()
+}
+
+#[tokio::test]
+async fn a_release_is_written_and_remembered() {
+    let seed = Seed::with(None);
+    worker(&seed).turn().await.unwrap();
+    assert_eq!(overlay(&seed), json!(false));
+    let seed = seed.lock().unwrap();
+    assert_eq!(seed.network["metadata"]["annotations"][OPERATION], "reconcile");
+    assert_eq!(seed.network["status"]["state"][STATE_MEMBER]["phase"], "released");
+}
+
+/// Whoever writes between any two requests of ours wins.
+#[tokio::test]
+async fn a_release_never_overwrites_a_revert() {
+    for at in [
+        "GET /apis/extensions.gardener.cloud/v1alpha1/clusters/n",
+        "/networks/o/status",
+        "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o",
+    ] {
+        let seed = Seed::with(Some(Meanwhile(at, revert)));
+        let result = worker(&seed).turn().await;
+        assert!(matches!(&result, Err(kube::Error::Api(status)) if status.code == 409), "{at}: not noticed");
+        assert_eq!(overlay(&seed), json!(true), "{at}");
+        assert!(seed.lock().unwrap().meanwhile.is_none(), "{at}: never asked for");
+    }
+}
+
+/// What a worker says is about the object that it looked at.
+#[tokio::test]
+async fn a_word_never_lands_on_another_object() {
+    let seed = Seed::with(Some(Meanwhile("/networks/o/status", revert)));
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    let result = worker(&seed).turn().await;
+    assert!(matches!(&result, Err(kube::Error::Api(status)) if status.code == 409));
+    let annotations = seed.lock().unwrap().network["metadata"]["annotations"].clone();
+    assert_eq!(annotations, json!({}));
+}
+
+/// Clusters may arrive later than the hold that they explain.
+#[tokio::test]
+async fn a_fresh_hold_outlives_an_old_cluster() {
+    let seed = Seed::with(None);
+    let native = seed.lock().unwrap().cluster.clone();
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["networking"]["providerConfig"] =
+        json!({"overlay": {"enabled": true}});
+    let mut worker = worker(&seed);
+    seed.lock().unwrap().cluster = native;
+    worker.turn().await.unwrap();
+    assert_eq!(seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_STATE], "pending");
+}
+
+/// A revert that only the Cluster shows ends the hold, and leaves nothing.
+#[tokio::test]
+async fn a_revert_leaves_nothing() {
+    let seed = Seed::with(None);
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["networking"]["providerConfig"] =
+        json!({"overlay": {"enabled": true}});
+    seed.lock().unwrap().network["status"]["state"] =
+        json!({STATE_MEMBER: {"phase": "held", "held": "{}", "requested": "x"}});
+    worker(&seed).turn().await.unwrap();
+    let seed = seed.lock().unwrap();
+    assert_eq!(
+        (&seed.network["metadata"]["annotations"], &seed.network["status"]["state"]),
+        (&json!({}), &Value::Null)
+    );
+    let deleted = seed.requests.iter().filter(|request| request.starts_with("DELETE")).count();
+    assert_eq!(deleted, 3, "{:?}", seed.requests);
+}
