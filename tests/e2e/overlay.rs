@@ -1,5 +1,6 @@
 //! Switching the overlay off without downtime, on two real API servers with Gardener's own code around them.
 
+mod conditions;
 mod gardener;
 mod hold;
 mod restarts;

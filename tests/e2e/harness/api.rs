@@ -78,6 +78,16 @@ impl Api {
         result.unwrap_or_else(|error| panic!("PUT {path}: {error}"));
     }
 
+    /// Creates an object that may be refused; the path may have parameters.
+    pub fn try_create(&self, path: &str, object: &Value) -> Result<Value, String> {
+        self.send("POST", path, "application/json", Some(object)).map_err(|error| error.to_string())
+    }
+
+    /// Replaces an object, which may be refused; the path may have parameters.
+    pub fn try_replace(&self, path: &str, object: &Value) -> Result<Value, String> {
+        self.send("PUT", path, "application/json", Some(object)).map_err(|error| error.to_string())
+    }
+
     /// Patches an object.
     #[track_caller]
     pub fn patch(&self, path: &str, kind: Patch, changes: &Value) -> Value {
