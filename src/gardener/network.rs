@@ -198,7 +198,7 @@ struct Wire<'a> {
     #[serde(borrow)]
     spec: Option<&'a RawValue>,
     #[serde(borrow)]
-    status: Option<Status<'a>>,
+    status: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -245,7 +245,7 @@ struct Spec<'a> {
 #[serde(default)]
 struct Status<'a> {
     #[serde(borrow)]
-    state: Option<BTreeMap<String, &'a RawValue>>,
+    state: Option<&'a RawValue>,
 }
 
 impl<'a> Network<'a> {
@@ -259,7 +259,10 @@ impl<'a> Network<'a> {
             Some(text) => typed::<Option<Vec<Text<'_>>>>("spec.ipFamilies", text)?.unwrap_or_default(),
             None => Vec::new(),
         };
-        let mut others = wire.status.and_then(|status| status.state).unwrap_or_default();
+        // A status is written by others, and thrown away in a write of the object: whatever is in it stops nobody.
+        let status: Status<'_> = wire.status.and_then(|status| typed("status", status.get()).ok()).unwrap_or_default();
+        let state = status.state.map(|state| typed::<BTreeMap<String, &RawValue>>("status.state", state.get()));
+        let mut others = state.and_then(Result::ok).unwrap_or_default();
         let record = others.remove(STATE_MEMBER);
         let has_annotations = wire.metadata.annotations.is_some();
         let Annotations { operation, timestamp, state, since, requested, message, approved } =
@@ -368,6 +371,9 @@ mod tests {
             let network = Network::read(text).unwrap();
             assert!(network.provider_config.is_none() && network.switch.is_empty() && !network.has_annotations);
             assert!(network.record.is_none() && network.families.is_empty());
+        }
+        for status in ["5", "[]", r#"{"state":[]}"#, r#"{"state":"x"}"#] {
+            assert!(Network::read(&format!(r#"{{"status":{status}}}"#)).unwrap().record.is_none(), "{status}");
         }
         let text = r#"{"metadata":{"deletionTimestamp":"x"},"spec":{"class":"seed"},"status":{"state":null}}"#;
         let network = Network::read(text).unwrap();

@@ -16,7 +16,7 @@ pub use api::{Api, Patch};
 pub use control_plane::{ControlPlane, Kubectl, Output};
 pub use garden::{Garden, bind, manifests};
 pub use guard::Guard;
-pub use overlay::{Service, Shoot, Switch};
+pub use overlay::{PREFIX, Service, Shoot, Switch};
 pub use process::Process;
 use serde_json::Value;
 

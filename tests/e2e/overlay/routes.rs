@@ -108,9 +108,14 @@ fn the_shoot_decides_when() {
     switch.shoot.stop_api_server();
     hibernation(&switch.shoot, true, true);
     released(&switch.shoot);
+    // Asleep it passes at once, with gardenlet's own write.
     again(&switch.shoot);
     switch.shoot.reconcile(&native()).ok();
+    released(&switch.shoot);
+    again(&switch.shoot);
     hibernation(&switch.shoot, false, true);
+    sleep(Duration::from_secs(1)); // until the news are here; gardenlet has minutes to do before it writes the Network
+    switch.shoot.reconcile(&native()).ok();
     switch.shoot.start_api_server();
     stays_held(&switch.shoot, WINDOW * 2);
     hibernation(&switch.shoot, false, false);
