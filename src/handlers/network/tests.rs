@@ -25,6 +25,8 @@ struct World {
     /// `spec.shoot` of the Cluster.
     shoot: Value,
     nodes: Vec<NodeFacts>,
+    /// Whether the Shoot's API server answers.
+    answers: bool,
     /// The controller, which forgets it when it restarts.
     vigil: Vigil,
     now: Timestamp,
@@ -59,6 +61,7 @@ impl World {
                 "status": {"lastOperation": {"type": "Reconcile", "state": "Succeeded"}},
             }),
             nodes: Vec::new(),
+            answers: true,
             vigil: Vigil::default(),
             now: "2026-11-20T10:00:00Z".parse().unwrap(),
             writes: 0,
@@ -170,7 +173,7 @@ impl World {
         let snapshot = self.snapshot();
         let shoot = snapshot.switch_facts(NAMESPACE);
         let remembered = network.record.as_deref().and_then(Record::read);
-        let nodes = Nodes::Seen(&self.nodes, None);
+        let nodes = if self.answers { Nodes::Seen(&self.nodes, None) } else { Nodes::Failed("it does not answer") };
         let (act, _) = act(&network, shoot, &mut self.vigil, nodes, self.now, &self.settings);
         let mut new = self.network.clone();
         match &act {

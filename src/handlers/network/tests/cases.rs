@@ -137,6 +137,42 @@ fn a_flap_starts_the_wait_anew() {
 }
 
 #[test]
+fn what_nobody_saw_is_no_part_of_the_wait() {
+    let table: [(&str, fn(&mut World, bool)); 2] = [
+        ("nobody answered", |world, well| world.answers = well),
+        ("it was to fall asleep", |world, well| world.shoot["spec"]["hibernation"] = json!({"enabled": !well})),
+    ];
+    for (what, set) in table {
+        let mut world = pending();
+        world.extension();
+        world.nodes = vec![node("a", CREATED)];
+        world.controller();
+        world.pass(20);
+        set(&mut world, false);
+        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}");
+        set(&mut world, true);
+        world.pass(10);
+        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}: the wait begins anew");
+        world.pass(30);
+        assert!(matches!(world.controller(), Act::Release(_)), "{what}");
+    }
+}
+
+#[test]
+fn an_approval_is_withdrawn_when_nobody_answers() {
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+    world.nodes = vec![node("a", CREATED)];
+    world.controller();
+    world.pass(30);
+    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    world.answers = false;
+    let Act::Say { state: "pending", message } = world.controller() else { panic!("still approved") };
+    assert_eq!(message, "the Shoot's nodes cannot be listed: it does not answer");
+}
+
+#[test]
 fn routes_of_a_former_switch_do_not_count() {
     let mut world = pending();
     world.extension();

@@ -26,6 +26,7 @@ enum Event {
     Label,
     Force(bool),
     Absent(i64),
+    Answers(bool),
 }
 
 const CONDITIONS: [&str; 4] = [CREATED, DENIED, CALICO_UP, CALICO_DOWN];
@@ -57,6 +58,7 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Event::Label),
         1 => prop::bool::weighted(0.2).prop_map(Event::Force),
         1 => (200..900_i64).prop_map(Event::Absent),
+        1 => any::<bool>().prop_map(Event::Answers),
     ]
 }
 
@@ -97,6 +99,7 @@ fn apply(world: &mut World, truth: &mut Truth, event: &Event) {
         Event::Restart => world.restart(),
         // No leader for a while, or an hour.
         Event::Pass(seconds) | Event::Absent(seconds) => world.pass(*seconds),
+        Event::Answers(answers) => world.answers = *answers,
         Event::Force(force) => {
             let annotations = if *force { json!({OVERLAY_SWITCH: "force"}) } else { json!({}) };
             world.shoot["metadata"]["annotations"] = annotations;
@@ -178,6 +181,7 @@ proptest! {
         world.shoot["status"] = json!({"lastOperation": {"type": "Reconcile", "state": "Succeeded"}, "hibernated": false});
         world.shoot["spec"]["maintenance"] = json!(null);
         world.shoot["metadata"]["annotations"] = json!({});
+        world.answers = true;
         world.ask(off());
         for at in 0..world.nodes.len() {
             apply(&mut world, &mut truth, &Event::Node(at, 0));
