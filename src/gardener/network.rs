@@ -102,6 +102,8 @@ pub struct SwitchingNetwork {
     pub is_being_deleted: bool,
     /// The annotation [`OPERATION`].
     pub operation: Option<Box<str>>,
+    /// The annotation [`TIMESTAMP`].
+    pub timestamp: Option<Box<str>>,
     /// The annotation [`SWITCH_STATE`].
     pub state: Option<Box<str>>,
     /// The annotation [`SWITCH_SINCE`].
@@ -144,6 +146,7 @@ impl SwitchingNetwork {
             resource_version: owned(metadata.resource_version).unwrap_or_default(),
             is_being_deleted: network.is_being_deleted,
             operation: owned(network.operation),
+            timestamp: owned(network.timestamp),
             state: owned(network.switch.state),
             since: owned(network.switch.since),
             requested: owned(network.switch.requested),

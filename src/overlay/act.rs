@@ -92,7 +92,7 @@ pub fn act(
                 return (pending(message), Some(progress));
             }
             // What was approved stays so while a new leader has not looked for long enough itself.
-            let was_approved = network.state.as_deref() == Some(state::APPROVED);
+            let was_approved = network.state.as_deref() == Some(state::APPROVED) && vigil.is_unsettled();
             if !vigil.is_over(now, &settings.vigil) && !was_approved {
                 message.push_str("; waiting whether they stay");
                 return (pending(message), Some(progress));

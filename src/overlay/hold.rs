@@ -11,7 +11,7 @@ use super::record::{Phase, Record};
 use super::rules::CALICO;
 use super::{Encapsulation, Subset, encapsulation};
 use crate::gardener::network::Network;
-use crate::gardener::{FieldError, Hibernation, SwitchFacts};
+use crate::gardener::{FieldError, Hibernation, SwitchFacts, Text};
 use crate::net::Family;
 
 /// The values of the state annotation.
@@ -42,6 +42,9 @@ impl Default for HoldSettings {
 
 /// How long an approval counts without being confirmed.
 pub const APPROVAL: SignedDuration = SignedDuration::from_mins(5);
+
+/// How far clocks of gardenlet and leader may be apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// What becomes of a write.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -149,7 +152,7 @@ pub fn decide(
     let is_for_this = switch.requested.as_deref() == Some(&*requested.digest());
     match switch.state.as_deref() {
         Some(state::FORCED) if is_for_this => return Ok(Decision::Release(Released::Forced)),
-        Some(state::APPROVED) if is_for_this && is_fresh(switch.approved.as_deref(), new.timestamp.as_deref()) => {
+        Some(state::APPROVED) if is_for_this && is_fresh(new, old) => {
             return Ok(Decision::Release(Released::Approved));
         }
         _ => {}
@@ -158,14 +161,21 @@ pub fn decide(
     Ok(hold(new_config, old_config.as_ref(), &stored, new, since, &requested, old))
 }
 
-/// Whether an approval is young enough for a write of gardenlet at this time. A leader confirms it again and again; one
-/// that nobody confirms any more says nothing about nodes that joined since.
-fn is_fresh(approved: Option<&str>, written: Option<&str>) -> bool {
-    let time = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
-    match (time(approved), time(written)) {
-        (Some(approved), Some(written)) => written.duration_since(approved) <= APPROVAL,
-        (Some(_), None) => true,
-        (None, _) => false,
+/// Whether an approval is young enough for this write. A leader confirms it again and again; one that nobody confirms any
+/// more says nothing about nodes that joined since.
+fn is_fresh(new: &Network<'_>, old: &Network<'_>) -> bool {
+    // Called again by the API server, after we took the annotations away.
+    if new.switch.is_empty() {
+        return true;
+    }
+    // gardenlet stamps its writes. Others count for nothing, but for the leader, who approves in the same write.
+    if new.timestamp == old.timestamp {
+        return new.switch.approved.is_some() && new.switch.approved != old.switch.approved;
+    }
+    let time = |text: &Option<Text<'_>>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    match (time(&new.switch.approved), time(&new.timestamp)) {
+        (Some(approved), Some(written)) => (-SKEW..=APPROVAL).contains(&written.duration_since(approved)),
+        _ => false,
     }
 }
 

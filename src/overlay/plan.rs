@@ -100,7 +100,8 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     if shoot.is_failed {
         return Plan::Wait("the Shoot's last operation failed for good; repeat it");
     }
-    if shoot.is_forced || is_forced {
+    // An operator forced what was held then; the Shoot may ask for something else by now.
+    if shoot.is_forced || (is_forced && network.requested.as_deref() == Some(&*wish.subset.digest())) {
         return Plan::Pass(Reason::Forced);
     }
     if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
@@ -189,14 +190,23 @@ mod tests {
         }
     }
 
+    fn digest(shoot: &SwitchFacts) -> Box<str> {
+        wish(shoot).unwrap().subset.digest().into()
+    }
+
     #[test]
     fn every_case_has_its_step() {
         type Change = fn(&mut SwitchingNetwork, &mut SwitchFacts);
         let waits = |plan: &Plan, word: &str| matches!(plan, Plan::Wait(why) | Plan::Leave(why) if why.contains(word));
-        let table: [(&str, Change, Plan); 13] = [
+        let table: [(&str, Change, Plan); 14] = [
             ("pending", |_, _| (), Plan::Look),
             ("approved, still looked at", |n, _| n.state = Some("approved".into()), Plan::Look),
-            ("forced on the Network", |n, _| n.state = Some("forced".into()), Plan::Pass(Reason::Forced)),
+            (
+                "forced on the Network",
+                |n, s| (n.state, n.requested) = (Some("forced".into()), Some(digest(s))),
+                Plan::Pass(Reason::Forced),
+            ),
+            ("forced, but something else", |n, _| n.state = Some("forced".into()), Plan::Look),
             ("forced on the Shoot", |_, s| s.is_forced = true, Plan::Pass(Reason::Forced)),
             ("reverted", |_, s| s.config = None, Plan::Clear),
             (

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::hash::{BuildHasherDefault, Hasher};
 
-use aws_lc_rs::digest;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::gardener::node::NodeFacts;
@@ -34,19 +34,40 @@ const SAMPLES: u32 = 2;
 /// Nodes that a message names.
 const NAMED: usize = 3;
 
-/// Characters of a digest of a UID: 48 bits tell the nodes of one Shoot apart.
-const UID_DIGEST: usize = 12;
-
 /// What has been seen so far.
 #[derive(Clone, Debug, Default)]
 pub struct Vigil {
     /// Which switch this is about: since when it is held. Routes that were seen during another one do not count.
     since: Box<str>,
-    latched: BTreeSet<String>,
-    /// When a route controller last changed its word on a node, by the digest of its UID.
-    transitions: HashMap<String, Box<str>>,
+    /// Nodes whose route was seen, by the digest of their UID.
+    seen: Seen,
     ready_since: Option<Timestamp>,
     samples: u32,
+    /// Whether a whole window was watched, or something happened in it: before that, nobody here knows better than
+    /// whoever watched before.
+    is_settled: bool,
+}
+
+/// Nodes whose route was seen, and when their route controller last changed its word: a digest of the time as it is
+/// written, 0 where it is not known.
+type Seen = HashMap<u64, u64, BuildHasherDefault<Itself>>;
+
+/// Digests need no hash.
+#[derive(Clone, Copy, Debug, Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers")
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
 }
 
 /// What one look at all nodes showed.
@@ -101,37 +122,39 @@ impl Progress {
 impl Vigil {
     /// Goes on where a former one was, as far as it was remembered: the switch that is held since then, and the nodes
     /// whose route was seen.
-    pub fn resume(since: &str, latched: BTreeSet<String>) -> Self {
-        Self { since: since.into(), latched, ..Self::default() }
+    pub fn resume(since: &str, latched: &BTreeSet<String>) -> Self {
+        let seen = latched.iter().filter_map(|key| Some((u64::from_str_radix(key, 16).ok()?, 0))).collect();
+        Self { since: since.into(), seen, ..Self::default() }
     }
 
     /// Begins anew when the switch is another one than before.
     pub fn attend(&mut self, since: &str) {
         if *self.since != *since {
-            *self = Self::resume(since, BTreeSet::new());
+            *self = Self::resume(since, &BTreeSet::new());
         }
     }
 
     /// The nodes whose route was seen, to be remembered.
-    pub fn latched(&self) -> &BTreeSet<String> {
-        &self.latched
+    pub fn latched(&self) -> BTreeSet<String> {
+        self.seen.keys().map(|key| format!("{key:016x}")).collect()
     }
 
     /// Looks at all nodes.
     pub fn look(&mut self, nodes: &[NodeFacts], now: Timestamp, settings: &VigilSettings) -> Progress {
         let mut progress = Progress::default();
-        let mut transitions = HashMap::with_capacity(nodes.len());
-        let mut latched = BTreeSet::new();
+        let mut seen = Seen::with_capacity_and_hasher(nodes.len(), BuildHasherDefault::default());
         let mut wavers = false;
         for node in nodes {
-            let key = uid_digest(&node.uid);
-            let state = self.route(node, &key);
-            if state != Route::Absent && state != Route::Unreported {
-                latched.insert(key.clone());
-            }
-            if let Some(route) = node.route.as_ref().filter(|route| route.is_route_created()) {
-                wavers |= self.transitions.get(&key).is_some_and(|before| *before != route.transition);
-                transitions.insert(key, route.transition.clone());
+            let key = digest(&node.uid);
+            let state = self.route(node, key);
+            match &node.route {
+                Some(route) if state == Route::Present => {
+                    let transition = digest(&route.transition);
+                    wavers |= self.seen.get(&key).is_some_and(|before| *before != 0 && *before != transition);
+                    seen.insert(key, transition);
+                }
+                _ if state == Route::Remembered => drop(seen.insert(key, 0)),
+                _ => {}
             }
             if node.is_leaving {
                 progress.leaving += 1;
@@ -151,7 +174,7 @@ impl Vigil {
         }
         progress.missing.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         progress.given_up.sort_unstable();
-        (self.latched, self.transitions) = (latched, transitions);
+        self.seen = seen;
         if wavers || !progress.is_complete() {
             self.start_over();
         }
@@ -171,14 +194,20 @@ impl Vigil {
     pub fn start_over(&mut self) {
         self.ready_since = None;
         self.samples = 0;
+        self.is_settled = true;
     }
 
-    fn route(&self, node: &NodeFacts, key: &str) -> Route {
+    /// Whether it has not been watched for a whole window, and nothing happened yet.
+    pub fn is_unsettled(&self) -> bool {
+        !self.is_settled
+    }
+
+    fn route(&self, node: &NodeFacts, key: u64) -> Route {
         match &node.route {
             Some(route) if route.is_route_created() => Route::Present,
             Some(route) if &*route.status != "False" => Route::Absent,
             // Calico said something else, or somebody took the condition away. Neither takes the route away.
-            _ if self.latched.contains(key) => Route::Remembered,
+            _ if self.seen.contains_key(&key) => Route::Remembered,
             _ => Route::Unreported,
         }
     }
@@ -206,12 +235,10 @@ fn why(node: &NodeFacts) -> String {
     }
 }
 
-fn uid_digest(uid: &str) -> String {
-    let digest = digest::digest(&digest::SHA256, uid.as_bytes());
-    digest.as_ref()[..UID_DIGEST / 2].iter().fold(String::with_capacity(UID_DIGEST), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// FNV-1a, 64 bits: tells the nodes of one Shoot apart, whose UIDs are an API server's and nobody's choice. It is
+/// remembered, so it must stay the same in every version.
+fn digest(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -265,7 +292,7 @@ mod tests {
                 let second = i64::try_from(i).unwrap();
                 ready = vigil.look(&[node("a", *condition)], at(second), &settings()).ready;
                 // A restart in between forgets nothing.
-                vigil = Vigil::resume("", vigil.latched().clone());
+                vigil = Vigil::resume("", &vigil.latched());
             }
             assert_eq!(ready == 1, want, "{what}");
         }
@@ -278,6 +305,18 @@ mod tests {
         let other = NodeFacts { uid: "another".into(), ..node("a", CALICO) };
         assert_eq!(vigil.look(&[other], at(1), &settings()).ready, 0);
         assert!(vigil.latched().is_empty(), "what is gone is forgotten");
+    }
+
+    #[test]
+    fn digests_stay_the_same_in_every_version() {
+        // The vectors of the algorithm's authors.
+        assert_eq!(
+            [digest(""), digest("a"), digest("foobar")],
+            [0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c, 0x8594_4171_f739_67e8]
+        );
+        let mut vigil = Vigil::default();
+        vigil.look(&[node("a", CREATED)], at(0), &settings());
+        assert_eq!(vigil.latched(), ["8a6b4025215ee3d3".to_owned()].into());
     }
 
     #[test]

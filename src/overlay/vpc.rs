@@ -36,7 +36,7 @@ pub struct Shared {
 }
 
 /// The most Shoots that are named.
-const NAMED: usize = 5;
+const NAMED: usize = 2;
 
 impl Newcomer {
     /// What is new about a Shoot; `None` if nothing is, or if it shares no routes with anybody.

@@ -63,18 +63,21 @@ const ADMIN: Duration = Duration::from_secs(10 * 60);
 pub(super) struct Access {
     context: Arc<Context>,
     name: NetworkName,
-    open: Option<Open>,
+    /// How we get there, once it is known.
+    way: Option<Way>,
+    /// The open connection.
+    open: Option<kube::Client>,
     /// When our own token was asked for first.
     asked: Option<Instant>,
-    /// Whether our own token was refused, so that the fallback is better.
-    is_refused: bool,
+    /// When our own token was refused, so that for a while the fallback is better.
+    refused: Option<Instant>,
     /// Whether nothing of ours is in the namespace, as far as we know.
     is_clean: bool,
 }
 
-struct Open {
-    client: kube::Client,
-    /// Since when it is Gardener's administrator.
+struct Way {
+    config: kube::Config,
+    /// Since when it is Gardener's administrator's.
     admin: Option<Instant>,
 }
 
@@ -102,19 +105,26 @@ impl NoAnswer {
 impl Access {
     pub(super) fn new(context: &Arc<Context>, name: &NetworkName) -> Self {
         let (context, name) = (Arc::clone(context), name.clone());
-        Self { context, name, open: None, asked: None, is_refused: false, is_clean: false }
+        Self { context, name, way: None, open: None, asked: None, refused: None, is_clean: false }
     }
 
-    /// Closes the way; what was made for it stays.
+    /// Forgets the way; what was made for it stays.
     pub(super) fn close(&mut self) {
+        self.open = None;
+        self.way = None;
+    }
+
+    /// Closes the connection until the next look. A connection that once carried a page of nodes keeps half a megabyte of
+    /// buffers, and most of the time nobody uses it.
+    pub(super) fn rest(&mut self) {
         self.open = None;
     }
 
     /// All nodes. Only here a refused token makes us somebody else, where that is configured: all the rest is a courtesy.
     pub(super) async fn nodes(&mut self) -> Result<Vec<NodeFacts>, String> {
         match self.list("/api/v1/nodes", "").await {
-            Err(NoAnswer::Refused(_)) if self.context.settings.falls_back_to_admin && !self.is_refused => {
-                self.is_refused = true;
+            Err(NoAnswer::Refused(_)) if self.context.settings.falls_back_to_admin && self.refused.is_none() => {
+                self.refused = Some(Instant::now());
                 self.list("/api/v1/nodes", "").await.map_err(NoAnswer::words)
             }
             result => result.map_err(NoAnswer::words),
@@ -167,9 +177,11 @@ impl Access {
         let client = self.client().await.map_err(NoAnswer::Because)?;
         let context = Arc::clone(&self.context);
         let exchange = async {
-            let answer = client.send(request).await.map_err(|error| NoAnswer::Because(words(&error)))?;
+            let answer = timeout(ANSWER, client.send(request)).await.map_err(|_| late())?;
+            let answer = answer.map_err(|error| NoAnswer::Because(words(&error)))?;
             let status = answer.status();
-            // Whoever answers is read, a few at a time; who does not answer takes nobody's turn.
+            // Whoever answers is read, a few at a time; who does not answer takes nobody's turn, and who waits for one
+            // does not lose time by it.
             let _turn = context.reading.acquire().await;
             let read = timeout(CONNECT, Limited::new(answer.into_body(), LARGEST).collect()).await;
             match status.as_u16() {
@@ -186,35 +198,43 @@ impl Access {
                 code => Err(NoAnswer::Because(format!("it answers {code}"))),
             }
         };
-        let answer = timeout(ANSWER, exchange).await.unwrap_or_else(|_| Err(late()));
+        let answer = exchange.await;
         if matches!(answer, Err(NoAnswer::Refused(_) | NoAnswer::Because(_))) {
             self.close();
         }
         answer
     }
 
-    /// The open way, or a new one.
+    /// The open connection, or a new one.
     async fn client(&mut self) -> Result<kube::Client, String> {
-        match &self.open {
-            Some(open) if open.admin.is_none_or(|since| since.elapsed() < ADMIN) => return Ok(open.client.clone()),
-            Some(_) => self.is_refused = false,
-            None => {}
+        if let Some(client) = &self.open {
+            return Ok(client.clone());
         }
-        let opened =
-            timeout(ANSWER, self.open()).await.unwrap_or_else(|_| Err("the Seed does not answer".to_owned()))?;
-        Ok(self.open.insert(opened).client.clone())
+        if self.refused.is_some_and(|since| since.elapsed() >= ADMIN) {
+            self.refused = None;
+        }
+        if self.way.as_ref().is_some_and(|way| way.admin.is_some_and(|since| since.elapsed() >= ADMIN)) {
+            self.way = None;
+        }
+        if self.way.is_none() {
+            let found = timeout(ANSWER, self.find()).await;
+            self.way = Some(found.unwrap_or_else(|_| Err("the Seed does not answer".to_owned()))?);
+        }
+        let config = self.way.as_ref().map(|way| way.config.clone()).ok_or("there is no way to it")?;
+        let client = kube::Client::try_from(config).map_err(|error| words(&error))?;
+        Ok(self.open.insert(client).clone())
     }
 
-    async fn open(&mut self) -> Result<Open, String> {
+    async fn find(&mut self) -> Result<Way, String> {
         if self.asked.is_none() {
-            self.request().await.map_err(|error| format!("our token cannot be asked for: {}", words(&error)))?;
+            self.request().await?;
         }
         let asked = *self.asked.get_or_insert_with(Instant::now);
-        let settings = &self.context.settings;
-        let own = if self.is_refused { Err("our own token was refused".to_owned()) } else { self.own().await };
+        let falls_back = self.context.settings.falls_back_to_admin;
+        let own = if self.refused.is_some() { Err("our own token was refused".to_owned()) } else { self.own().await };
         let (kubeconfig, admin) = match own {
             Ok(kubeconfig) => (kubeconfig, None),
-            Err(_) if settings.falls_back_to_admin && (self.is_refused || asked.elapsed() > PATIENCE) => {
+            Err(_) if falls_back && (self.refused.is_some() || asked.elapsed() > PATIENCE) => {
                 (self.admin().await?, Some(Instant::now()))
             }
             Err(why) => return Err(why),
@@ -222,17 +242,20 @@ impl Access {
         let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
             .map_err(|_| "the way to it cannot be used".to_owned())?;
-        let server = settings.shoot_server.replace("{namespace}", &self.name.namespace);
+        let server = self.context.settings.shoot_server.replace("{namespace}", &self.name.namespace);
         config.cluster_url = server.parse().map_err(|_| format!("{server} is no address"))?;
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(ANSWER);
-        let client = kube::Client::try_from(config).map_err(|error| words(&error))?;
-        Ok(Open { client, admin })
+        Ok(Way { config, admin })
     }
 
     /// Our own token, which is asked for first.
-    async fn own(&self) -> Result<Kubeconfig, String> {
-        let secret = self.secrets().get(TOKEN_SECRET).await.map_err(|error| words(&error))?;
+    async fn own(&mut self) -> Result<Kubeconfig, String> {
+        let Some(secret) = self.secrets().get_opt(TOKEN_SECRET).await.map_err(|error| of_seed(&error))? else {
+            // Somebody took it away: it is asked for again.
+            self.asked = None;
+            return Err(format!("Secret {TOKEN_SECRET} is not there"));
+        };
         let data = secret.data.unwrap_or_default();
         let text = |key: &str| data.get(key).map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
         let Some(token) = text("token").filter(|token| !token.is_empty()) else {
@@ -253,7 +276,7 @@ impl Access {
     }
 
     async fn admin(&self) -> Result<Kubeconfig, String> {
-        let secret = self.secrets().get(ADMIN_SECRET).await.map_err(|error| words(&error))?;
+        let secret = self.secrets().get(ADMIN_SECRET).await.map_err(|error| of_seed(&error))?;
         let kubeconfig = secret.data.unwrap_or_default().remove("kubeconfig");
         let Some(kubeconfig) = kubeconfig else { return Err(format!("Secret {ADMIN_SECRET} has no kubeconfig")) };
         Kubeconfig::from_yaml(&String::from_utf8_lossy(&kubeconfig.0))
@@ -261,7 +284,7 @@ impl Access {
     }
 
     /// Asks for a token and for the rights that go with it. Server-side apply leaves the token alone.
-    async fn request(&mut self) -> Result<(), kube::Error> {
+    async fn request(&mut self) -> Result<(), String> {
         self.is_clean = false;
         let secrets = self.secrets();
         // They go with the Network, whoever is there then to see to it.
@@ -278,13 +301,14 @@ impl Access {
             },
             "data": {"rights.yaml": STANDARD.encode(include_str!("rights.yaml"))},
         });
-        secrets.patch(RIGHTS_SECRET, &apply, &Patch::Apply(&rights)).await?;
+        let applied = secrets.patch(RIGHTS_SECRET, &apply, &Patch::Apply(&rights)).await;
+        stays(RIGHTS_SECRET, applied)?;
         let resource = json!({
             "apiVersion": "resources.gardener.cloud/v1alpha1", "kind": "ManagedResource",
             "metadata": {"name": RIGHTS, "labels": {"origin": MANAGER}, "ownerReferences": owners},
             "spec": {"secretRefs": [{"name": RIGHTS_SECRET}], "keepObjects": false},
         });
-        self.managed_resources().patch(RIGHTS, &apply, &Patch::Apply(&resource)).await?;
+        stays(RIGHTS, self.managed_resources().patch(RIGHTS, &apply, &Patch::Apply(&resource)).await)?;
         let token = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
             "metadata": {
@@ -302,8 +326,7 @@ impl Access {
                 },
             },
         });
-        secrets.patch(TOKEN_SECRET, &apply, &Patch::Apply(&token)).await?;
-        Ok(())
+        stays(TOKEN_SECRET, secrets.patch(TOKEN_SECRET, &apply, &Patch::Apply(&token)).await)
     }
 
     fn managed_resources(&self) -> Api<DynamicObject> {
@@ -319,7 +342,7 @@ impl Access {
     /// Closes the way, and takes away what was made for it.
     pub(super) async fn remove(&mut self) -> Result<(), kube::Error> {
         self.close();
-        self.asked = None;
+        (self.asked, self.refused) = (None, None);
         if self.is_clean {
             return Ok(());
         }
@@ -334,6 +357,23 @@ impl Access {
 
 fn late() -> NoAnswer {
     NoAnswer::Because("it does not answer in time".to_owned())
+}
+
+/// What was applied, unless it is on its way out: then what was made of it goes too, and it is asked for again later.
+fn stays<T: kube::ResourceExt>(name: &str, applied: Result<T, kube::Error>) -> Result<(), String> {
+    let applied = applied.map_err(|error| format!("{name} cannot be written: {}", of_seed(&error)))?;
+    match applied.meta().deletion_timestamp {
+        Some(_) => Err(format!("{name} of a former switch is still going away")),
+        None => Ok(()),
+    }
+}
+
+/// An error of the Seed's API server, where the Shoot's is spoken of.
+fn of_seed(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("the Seed answers {} {}", status.code, status.reason),
+        _ => "the Seed does not answer".to_owned(),
+    }
 }
 
 fn gone<T>(result: Result<T, kube::Error>) -> Result<(), kube::Error> {

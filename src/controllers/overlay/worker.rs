@@ -125,12 +125,13 @@ impl Worker {
             self.is_resumed = true;
             self.record = network.record.as_deref().and_then(Record::read);
             if let Some(record) = &self.record {
-                self.vigil = Vigil::resume(&record.since, record.latched.clone());
+                self.vigil = Vigil::resume(&record.since, &record.latched);
             }
         }
         let landscape = self.context.landscape.snapshot();
         let shoot = landscape.switch_facts(&self.name.namespace);
         let (act, progress) = self.act(&network, shoot).await;
+        self.access.rest();
         match &progress {
             Some(progress) => self.context.board.saw(&self.name, progress),
             None => {
@@ -220,7 +221,8 @@ impl Worker {
         if network.since.is_none() {
             set(SWITCH_SINCE, &mut network.since, seconds(now));
         }
-        if (word != state::PENDING || network.requested.is_none())
+        // What an operator forced is what was held then.
+        if (word == state::APPROVED || network.requested.is_none())
             && let Some(wish) = shoot.and_then(wish)
         {
             set(SWITCH_REQUESTED, &mut network.requested, wish.subset.digest());
@@ -241,8 +243,10 @@ impl Worker {
         if is_new {
             (self.reported, self.is_slow_reported) = (None, false);
         }
-        let remembered = Record { latched: self.vigil.latched().clone(), ..record(&network, None) };
-        let version = if self.record.as_ref() == Some(&remembered) {
+        let remembered = Record { latched: self.vigil.latched(), ..record(&network, None) };
+        // Compared with what is stored: somebody else may have taken it away.
+        let stored = network.record.as_deref().and_then(Record::read);
+        let version = if stored.as_ref() == Some(&remembered) {
             version.into()
         } else {
             let version = self.remember(Some(&remembered), &version).await?;
@@ -297,10 +301,12 @@ impl Worker {
         let released = Record { phase: Phase::Released, released: seconds(now), ..held.clone() };
         let version = self.remember(Some(&released), &network.resource_version).await?;
         self.record = Some(released);
-        if let Err(error) = self.write_release(&network, reason, &wish, version).await {
-            // It did not happen: whoever carries it now is not us. Where this does not succeed either, the next turn sees.
+        let written = self.write_release(&network, &wish, version).await;
+        if !matches!(written, Ok(true)) {
+            // It did not happen. What is remembered is put right by the next turn.
             self.record = Some(held);
-            return Err(error);
+            tracing::warn!(namespace = &*self.name.namespace, "a switch was not let through, though it may pass");
+            return written.map(|_| ());
         }
         let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
         let routes = progress.map_or_else(|| reason.name().to_owned(), |progress| progress.message());
@@ -310,32 +316,32 @@ impl Worker {
     }
 
     /// Two writes: when other webhooks change the second one, an API server asks ours again, which then still finds the
-    /// approval in what is stored.
+    /// approval in what is stored. Answers whether it passed.
     async fn write_release(
         &self,
         network: &SwitchingNetwork,
-        reason: Reason,
         wish: &Wish,
         version: String,
-    ) -> Result<(), kube::Error> {
-        let word = if reason == Reason::Forced { state::FORCED } else { state::APPROVED };
-        let approval = json!({
-            SWITCH_STATE: word, SWITCH_REQUESTED: wish.subset.digest(), SWITCH_APPROVED: seconds(Timestamp::now()),
-        });
+    ) -> Result<bool, kube::Error> {
+        let approval = json!({SWITCH_STATE: state::APPROVED, SWITCH_REQUESTED: wish.subset.digest()});
         let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
         let config = match released_config(network, wish) {
             Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),
             None => network.config.is_some().then(|| json!({"op": "remove", "path": "/spec/providerConfig"})),
         };
-        let operation = format!("/metadata/annotations/{}", OPERATION.replace('/', "~1"));
+        let [operation, approved] =
+            [OPERATION, SWITCH_APPROVED].map(|key| format!("/metadata/annotations/{}", key.replace('/', "~1")));
         let mut patch = vec![
             json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}),
             json!({"op": "add", "path": operation, "value": "reconcile"}),
+            // To the nanosecond: a value that nobody wrote before says that the leader approves in this very write.
+            json!({"op": "add", "path": approved, "value": Timestamp::now().to_string()}),
         ];
         patch.extend(config);
         let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
-        self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
-        Ok(())
+        let stored = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
+        // A webhook that knows less, or is configured otherwise, may have held it again.
+        Ok(stored.switch.is_none_or(|switch| switch.state.is_none()))
     }
 
     /// What the Cluster says right now.
@@ -366,7 +372,9 @@ impl Worker {
         if record.phase == Phase::Held {
             // gardenlet's own write carried it.
             record.phase = Phase::Released;
-            record.released = seconds(now);
+            // Calico's Pods are replaced since then, whenever we come to look.
+            let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+            record.released = seconds(written.unwrap_or(now).min(now));
             self.remember(Some(&record), &network.resource_version).await?;
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();

@@ -179,7 +179,7 @@ impl World {
         match &act {
             Act::Say { state, message } => {
                 let mut record = record(&network, remembered.as_ref());
-                record.latched.clone_from(self.vigil.latched());
+                record.latched = self.vigil.latched();
                 self.network["status"]["state"][STATE_MEMBER] = serde_json::to_value(record).unwrap();
                 new = self.network.clone();
                 new["metadata"]["annotations"][SWITCH_STATE] = json!(state);
@@ -189,15 +189,15 @@ impl World {
                 new["metadata"]["annotations"][SWITCH_MESSAGE] = json!(message);
                 assert!(self.write(new), "the controller's own writes pass");
             }
-            Act::Release(reason) => {
+            Act::Release(_) => {
                 let wish = wish(shoot.unwrap()).unwrap();
-                let word = if *reason == crate::overlay::Reason::Forced { state::FORCED } else { state::APPROVED };
-                new["metadata"]["annotations"][SWITCH_STATE] = json!(word);
-                new["metadata"]["annotations"][SWITCH_APPROVED] = json!(self.now.to_string());
+                new["metadata"]["annotations"][SWITCH_STATE] = json!(state::APPROVED);
                 new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(wish.subset.digest());
                 assert!(self.write(new), "the controller's own writes pass");
                 new = self.network.clone();
                 new["metadata"]["annotations"][OPERATION] = json!("reconcile");
+                new["metadata"]["annotations"][SWITCH_APPROVED] =
+                    json!(format!("{} by write {}", self.now, self.writes));
                 match released_config(&network, &wish) {
                     Some(config) => new["spec"]["providerConfig"] = config,
                     None => drop(new["spec"].as_object_mut().unwrap().remove("providerConfig")),
@@ -220,7 +220,7 @@ impl World {
     fn restart(&mut self) {
         let record = self.network["status"]["state"][STATE_MEMBER].to_string();
         self.vigil =
-            Record::read(&record).map(|record| Vigil::resume(&record.since, record.latched)).unwrap_or_default();
+            Record::read(&record).map(|record| Vigil::resume(&record.since, &record.latched)).unwrap_or_default();
     }
 
     /// What Calico is told.

@@ -34,8 +34,9 @@ pub(super) fn shared(
     let neighbours = visible(&neighbours, &newcomer, settings, knowledge);
     let strangers = visible(&strangers, &newcomer, settings, knowledge);
 
-    // That there are more is known only if all that were looked at are seen: whoever is hidden is not counted.
-    let may_be_more = neighbours.len() == ASKED || strangers.len() == ASKED;
+    // That there are more is said of the writer's own project only, where nobody is hidden from members: elsewhere it
+    // would tell whether all that were asked about are seen, and so whether somebody hidden is among them.
+    let may_be_more = neighbours.len() == ASKED;
     let all = neighbours.iter().chain(&strangers).map(|(name, facts)| (*name, &**facts));
     let mut shared = newcomer.meet(all, may_be_more)?;
     policy.weigh(&mut shared.finding);

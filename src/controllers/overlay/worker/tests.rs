@@ -16,6 +16,9 @@ use crate::sources::objects::Watched as _;
 /// What happens besides, when a request comes whose method and path contain this.
 struct Meanwhile(&'static str, fn(&mut Value));
 
+/// The write that lets a switch through.
+const JSON_PATCH: &str = "JSON Patch";
+
 struct Seed {
     network: Value,
     cluster: Value,
@@ -70,7 +73,7 @@ impl Seed {
     fn answer(&mut self, method: &http::Method, path: &str, body: &[u8]) -> (u16, Value) {
         let request = format!("{method} {path}");
         if let Some(Meanwhile(at, change)) = &self.meanwhile
-            && request.contains(at)
+            && (request.ends_with(at) || (*at == JSON_PATCH && body.starts_with(b"[")))
         {
             let change = *change;
             self.meanwhile = None;
@@ -141,6 +144,19 @@ fn worker(seed: &Arc<Mutex<Seed>>) -> Worker {
     Worker::new(context, NetworkName { namespace: "n".into(), name: "o".into() })
 }
 
+/// The watches bring what is stored by now.
+fn catch_up(worker: &Worker, seed: &Arc<Mutex<Seed>>) {
+    let (network, cluster) = {
+        let seed = seed.lock().unwrap();
+        (seed.network.clone(), seed.cluster.clone())
+    };
+    let network: NetworkObject = serde_json::from_value(network).unwrap();
+    worker.context.switches.feed(0).update(|snapshot| NetworkObject::put(snapshot, network.into_item()));
+    worker.context.landscape.feed(0).update(|snapshot| {
+        snapshot.put_cluster("n", crate::gardener::ClusterFacts::parse(&cluster["spec"].to_string()));
+    });
+}
+
 fn overlay(seed: &Arc<Mutex<Seed>>) -> Value {
     seed.lock().unwrap().network["spec"]["providerConfig"]["overlay"]["enabled"].clone()
 }
@@ -158,16 +174,39 @@ async fn a_release_is_written_and_remembered() {
 /// Whoever writes between any two requests of ours wins.
 #[tokio::test]
 async fn a_release_never_overwrites_a_revert() {
-    for at in [
-        "GET /apis/extensions.gardener.cloud/v1alpha1/clusters/n",
-        "/networks/o/status",
-        "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o",
-    ] {
+    let gaps = [
+        "/clusters/n",        // between the Network and the Cluster
+        "/networks/o/status", // before it is remembered
+        "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o", // before it is approved
+        JSON_PATCH,           // before it is let through
+    ];
+    for at in gaps {
         let seed = Seed::with(Some(Meanwhile(at, revert)));
         let result = worker(&seed).turn().await;
         assert!(matches!(&result, Err(kube::Error::Api(status)) if status.code == 409), "{at}: not noticed");
         assert_eq!(overlay(&seed), json!(true), "{at}");
         assert!(seed.lock().unwrap().meanwhile.is_none(), "{at}: never asked for");
+        assert_ne!(seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_STATE], "forced", "{at}");
+    }
+}
+
+/// What was remembered of a release that did not happen, or was taken away by others, is put right.
+#[tokio::test]
+async fn the_record_is_put_right() {
+    let seed = Seed::with(Some(Meanwhile(JSON_PATCH, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
+    let mut worker = worker(&seed);
+    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    let phase = || seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["phase"].clone();
+    assert_eq!(phase(), "released");
+    // It wakes up, so it is held on.
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    for taken in [false, true] {
+        if taken {
+            seed.lock().unwrap().network["status"]["state"] = Value::Null;
+        }
+        catch_up(&worker, &seed);
+        worker.turn().await.unwrap();
+        assert_eq!(phase(), "held");
     }
 }
 

@@ -159,6 +159,19 @@ fn what_nobody_saw_is_no_part_of_the_wait() {
 }
 
 #[test]
+fn an_approval_is_withdrawn_when_a_route_flaps_between_two_looks() {
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+    world.nodes = vec![node("a", CREATED)];
+    world.controller();
+    world.pass(30);
+    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    world.nodes[0].route.as_mut().unwrap().transition = "later".into();
+    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+}
+
+#[test]
 fn an_approval_is_withdrawn_when_nobody_answers() {
     let mut world = pending();
     world.extension();
@@ -337,7 +350,19 @@ fn an_approval_that_nobody_confirms_grows_old() {
     world.pass(300);
     assert!(world.gardenlet());
     assert_eq!((world.decision(), world.annotation(SWITCH_STATE)), ("held", Some("pending")));
-    // Without a time it counts for nothing.
+    // Nor does it count for writes of others, however young it is.
+    let mut world = approved();
+    let mut new = world.network.clone();
+    new["spec"]["providerConfig"] = off();
+    assert!(world.write(new));
+    assert_eq!(world.decision(), "held");
+    // Without a time, or from the future, it counts for nothing.
+    let mut world = approved();
+    let mut new = world.network.clone();
+    new["metadata"]["annotations"][SWITCH_APPROVED] = json!("2026-11-20T12:00:00Z");
+    assert!(world.write(new));
+    assert!(world.gardenlet());
+    assert_eq!(world.decision(), "held");
     let mut world = approved();
     let mut new = world.network.clone();
     new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_APPROVED);
