@@ -242,7 +242,6 @@ mod tests {
                 true,
                 Some((
                     "spec.networking.pods: 100.64.0.0/11 overlaps Pods of garden-shop/s0 (100.64.0.0/16), garden-shop/s1 \
-                     (100.64.0.0/16), garden-shop/s2 (100.64.0.0/16), garden-shop/s3 (100.64.0.0/16), garden-shop/s4 \
                      (100.64.0.0/16), and others, without an overlay in the same VPC vpc-1; choose another Pod network, or \
                      keep the overlay",
                     Severity::Deny,

@@ -1,6 +1,7 @@
 //! What is known of all held switches, for metrics.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -36,6 +37,7 @@ pub struct Board {
     switches: Family<State, Gauge>,
     nodes: Family<State, Gauge>,
     oldest: Gauge,
+    age: Gauge<f64, AtomicU64>,
     releases: Family<Why, Counter>,
     waits: Histogram,
     failures: Counter,
@@ -51,6 +53,7 @@ impl Board {
             switches: Family::default(),
             nodes: Family::default(),
             oldest: Gauge::default(),
+            age: Gauge::default(),
             releases: Family::default(),
             waits: Histogram::new(WAITS),
             failures: Counter::default(),
@@ -70,6 +73,11 @@ impl Board {
             "overlay_switch_oldest_seconds",
             "How long the oldest switch has been held",
             self.oldest.clone(),
+        );
+        registry.register(
+            "overlay_cache_age_seconds",
+            "Time since the watch of Networks last showed a sign of life",
+            self.age.clone(),
         );
         registry.register(
             "overlay_switch_releases",
@@ -107,6 +115,7 @@ impl Board {
             self.switches.get_or_create(&State { state }).set(count);
         }
         self.oldest.set(oldest);
+        self.age.set(self.switching.age().as_secs_f64());
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let ready: usize = progress.values().map(|(ready, _)| ready).sum();
         let total: usize = progress.values().map(|(_, total)| total).sum();
