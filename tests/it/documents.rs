@@ -48,5 +48,6 @@ fn the_example_landscape_can_be_read() {
     let snapshot = network_guard::sources::files::read(&folder).unwrap();
     let unreadable: Vec<&str> =
         snapshot.clusters().filter(|(_, record)| record.is_err()).map(|(name, _)| name).collect();
-    assert_eq!((snapshot.cluster_count(), unreadable), (8, vec!["shoot--garden--unreadable"]));
+    assert_eq!((snapshot.cluster_count(), unreadable), (9, vec!["shoot--garden--unreadable"]));
+    assert!(snapshot.switch_facts("shoot--garden--switch").unwrap().config.is_some());
 }

@@ -1,6 +1,7 @@
 //! Switches as they go: gardenlet, the extension, the controller and people write a Network, the webhook stands in
 //! between, and nodes come and go.
 
+mod approvals;
 mod cases;
 mod model;
 

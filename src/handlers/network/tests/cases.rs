@@ -1,11 +1,10 @@
 //! The cases of which people ask what happens then.
 
 use super::*;
-use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::overlay::Reason;
 
 /// A Shoot with an overlay that asks to be without.
-fn pending() -> World {
+pub(super) fn pending() -> World {
     let mut world = World::with(&on());
     world.nodes = vec![node("a", CALICO_UP), node("b", CALICO_UP)];
     world.ask(off());
@@ -159,33 +158,6 @@ fn what_nobody_saw_is_no_part_of_the_wait() {
 }
 
 #[test]
-fn an_approval_is_withdrawn_when_a_route_flaps_between_two_looks() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED)];
-    world.controller();
-    world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
-    world.nodes[0].route.as_mut().unwrap().transition = "later".into();
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
-}
-
-#[test]
-fn an_approval_is_withdrawn_when_nobody_answers() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED)];
-    world.controller();
-    world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
-    world.answers = false;
-    let Act::Say { state: "pending", message } = world.controller() else { panic!("still approved") };
-    assert_eq!(message, "the Shoot's nodes cannot be listed: it does not answer");
-}
-
-#[test]
 fn routes_of_a_former_switch_do_not_count() {
     let mut world = pending();
     world.extension();
@@ -206,96 +178,6 @@ fn routes_of_a_former_switch_do_not_count() {
         assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
         world.pass(30);
     }
-}
-
-#[test]
-fn a_confined_switch_is_approved_and_carried_by_maintenance() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED), node("b", CREATED)];
-    world.controller();
-    world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
-    assert_eq!((world.annotation(SWITCH_STATE), world.mode()), (Some("approved"), Encapsulation::Overlay));
-    // A leader that just started keeps the approval, and takes it back when a node without a route is there.
-    world.restart();
-    world.pass(10);
-    world.controller();
-    assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
-    world.nodes.push(node("c", CALICO_UP));
-    world.controller();
-    assert_eq!(world.annotation(SWITCH_STATE), Some("pending"));
-    world.nodes.pop();
-    world.controller();
-    world.pass(30);
-    world.controller();
-    assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("released", Encapsulation::Native));
-}
-
-#[test]
-fn an_approval_is_for_what_was_asked_for() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED)];
-    world.controller();
-    world.pass(30);
-    world.controller();
-    let since = world.annotation(SWITCH_SINCE).unwrap().to_owned();
-    world.ask(json!({"overlay": {"enabled": false, "createPodRoutes": true}}));
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
-    assert_eq!((world.annotation(SWITCH_STATE), world.annotation(SWITCH_SINCE)), (Some("pending"), Some(&*since)));
-}
-
-#[test]
-fn by_force() {
-    let mut world = pending();
-    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("forced", Encapsulation::Native));
-    // Or by an operator of the Seed.
-    let mut world = pending();
-    world.extension();
-    let mut new = world.network.clone();
-    new["metadata"]["annotations"][SWITCH_STATE] = json!("forced");
-    assert!(world.write(new));
-    assert_eq!(world.controller(), Act::Release(Reason::Forced));
-    assert_eq!(world.mode(), Encapsulation::Native);
-}
-
-#[test]
-fn force_is_at_once_and_can_be_taken_back() {
-    // Confined to the maintenance window, and gardenlet is at work: the next write passes.
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.shoot["status"]["lastOperation"]["state"] = json!("Processing");
-    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
-    world.shoot["metadata"]["annotations"] = json!({});
-    world.controller();
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
-    world.extension();
-    // And when gardenlet is done, the window is not waited for.
-    world.shoot["status"]["lastOperation"]["state"] = json!("Succeeded");
-    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
-    assert_eq!(world.controller(), Act::Release(Reason::Forced));
-    assert_eq!(world.mode(), Encapsulation::Native);
-
-    // What an operator of the Seed forces is what is held now, and nothing that comes later.
-    let mut world = pending();
-    world.extension();
-    let mut new = world.network.clone();
-    new["metadata"]["annotations"][SWITCH_STATE] = json!("forced");
-    assert!(world.write(new));
-    world.ask(json!({"overlay": {"enabled": false, "createPodRoutes": true}}));
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
 }
 
 #[test]
@@ -326,49 +208,6 @@ fn sleeping_and_waking() {
     world.shoot["spec"]["hibernation"] = json!({"enabled": true});
     world.shoot["status"]["hibernated"] = json!(true);
     assert_eq!(world.controller(), Act::Release(Reason::Hibernated));
-}
-
-#[test]
-fn an_approval_that_nobody_confirms_grows_old() {
-    let approved = || {
-        let mut world = pending();
-        world.extension();
-        world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-        world.nodes = vec![node("a", CREATED)];
-        world.controller();
-        world.pass(30);
-        world.controller();
-        assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
-        world
-    };
-    let mut world = approved();
-    world.pass(299);
-    assert!(world.gardenlet());
-    assert_eq!(world.decision(), "released");
-    // No leader any more; a node joined since.
-    let mut world = approved();
-    world.pass(300);
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.annotation(SWITCH_STATE)), ("held", Some("pending")));
-    // Nor does it count for writes of others, however young it is.
-    let mut world = approved();
-    let mut new = world.network.clone();
-    new["spec"]["providerConfig"] = off();
-    assert!(world.write(new));
-    assert_eq!(world.decision(), "held");
-    // Without a time, or from the future, it counts for nothing.
-    let mut world = approved();
-    let mut new = world.network.clone();
-    new["metadata"]["annotations"][SWITCH_APPROVED] = json!("2026-11-20T12:00:00Z");
-    assert!(world.write(new));
-    assert!(world.gardenlet());
-    assert_eq!(world.decision(), "held");
-    let mut world = approved();
-    let mut new = world.network.clone();
-    new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_APPROVED);
-    assert!(world.write(new));
-    assert!(world.gardenlet());
-    assert_eq!(world.decision(), "held");
 }
 
 #[test]
