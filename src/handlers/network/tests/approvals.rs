@@ -5,6 +5,18 @@ use super::*;
 use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::overlay::Reason;
 
+/// A switch of which all routes are there, and that waits for the maintenance window.
+fn approved() -> World {
+    let mut world = pending();
+    world.extension();
+    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+    world.nodes = vec![node("a", CREATED)];
+    world.controller();
+    world.pass(30);
+    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    world
+}
+
 #[test]
 fn a_confined_switch_is_approved_and_carried_by_maintenance() {
     let mut world = pending();
@@ -34,13 +46,7 @@ fn a_confined_switch_is_approved_and_carried_by_maintenance() {
 
 #[test]
 fn an_approval_is_for_what_was_asked_for() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED)];
-    world.controller();
-    world.pass(30);
-    world.controller();
+    let mut world = approved();
     let since = world.annotation(SWITCH_SINCE).unwrap().to_owned();
     world.ask(json!({"overlay": {"enabled": false, "createPodRoutes": true}}));
     assert!(world.gardenlet());
@@ -97,17 +103,6 @@ fn force_is_at_once_and_can_be_taken_back() {
 
 #[test]
 fn an_approval_that_nobody_confirms_grows_old() {
-    let approved = || {
-        let mut world = pending();
-        world.extension();
-        world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-        world.nodes = vec![node("a", CREATED)];
-        world.controller();
-        world.pass(30);
-        world.controller();
-        assert_eq!(world.annotation(SWITCH_STATE), Some("approved"));
-        world
-    };
     let mut world = approved();
     world.pass(299);
     assert!(world.gardenlet());
@@ -140,26 +135,14 @@ fn an_approval_that_nobody_confirms_grows_old() {
 
 #[test]
 fn an_approval_is_withdrawn_when_a_route_flaps_between_two_looks() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED)];
-    world.controller();
-    world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    let mut world = approved();
     world.nodes[0].route.as_mut().unwrap().transition = "later".into();
     assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
 }
 
 #[test]
 fn an_approval_is_withdrawn_when_nobody_answers() {
-    let mut world = pending();
-    world.extension();
-    world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-    world.nodes = vec![node("a", CREATED)];
-    world.controller();
-    world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    let mut world = approved();
     world.answers = false;
     let Act::Say { state: "pending", message } = world.controller() else { panic!("still approved") };
     assert_eq!(message, "the Shoot's nodes cannot be listed: it does not answer");

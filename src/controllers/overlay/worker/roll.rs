@@ -1,0 +1,90 @@
+//! After a switch: Calico's Pods are seen through it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::super::access::NoAnswer;
+use super::super::events::Happened;
+use super::{Worker, seconds};
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::{Hibernation, SwitchFacts};
+use crate::overlay::{Phase, rollout};
+
+/// How long Calico's Pods are seen through a switch, at most.
+const ROLLOUT: SignedDuration = SignedDuration::from_hours(1);
+
+impl Worker {
+    /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
+    pub(super) async fn see_through(
+        &mut self,
+        network: &SwitchingNetwork,
+        shoot: Option<&SwitchFacts>,
+    ) -> Result<(), kube::Error> {
+        let now = Timestamp::now();
+        let Some(mut record) = self.record.clone() else { return self.forget(network).await };
+        if record.phase == Phase::Held {
+            // gardenlet's own write carried it.
+            record.phase = Phase::Released;
+            // Calico's Pods are replaced since then, whenever we come to look.
+            let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+            record.released = seconds(written.unwrap_or(now).min(now));
+            self.remember(Some(&record), &network.resource_version).await?;
+            self.record = Some(record.clone());
+            let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
+            self.report(network, Happened::Released, note).await;
+            self.context.board.released("carried", record.since.parse().ok(), now);
+        }
+        let released = record.released.parse().unwrap_or(now);
+        let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
+        let is_due = self.context.settings.guards_rollout && is_awake && now.duration_since(released) < ROLLOUT;
+        if !is_due || self.is_rolled_out(network, released).await {
+            self.forget(network).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_rolled_out(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {
+        let look = async {
+            let daemon_set = match self.access.get("/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node").await
+            {
+                Ok(daemon_set) => Some(daemon_set),
+                Err(NoAnswer::Absent) => None,
+                Err(why) => return Err(why.words()),
+            };
+            let pods = self
+                .access
+                .list("/api/v1/namespaces/kube-system/pods", "&labelSelector=k8s-app%3Dcalico-node")
+                .await
+                .map_err(NoAnswer::words)?;
+            let nodes = self.access.nodes().await?;
+            let rollout = rollout(&nodes, &pods, daemon_set.as_ref(), released);
+            let mut freed = Vec::new();
+            for node in rollout.marked.iter().map(|at| &nodes[*at]) {
+                let patch = json!({
+                    "metadata": {"resourceVersion": node.resource_version},
+                    "status": {"conditions": [{"type": "NetworkUnavailable", "$patch": "delete"}]},
+                });
+                match self.access.patch_status(&format!("/api/v1/nodes/{}", node.name), &patch).await {
+                    Ok(()) => freed.push(node.name.clone()),
+                    Err(why) => {
+                        tracing::info!(node = &*node.name, why, "a mark of calico-node could not be taken away");
+                    }
+                }
+            }
+            Ok((rollout.is_over, freed))
+        };
+        match look.await {
+            Ok((is_over, freed)) => {
+                for node in freed {
+                    let note = format!("took the mark CalicoIsDown from node {node}, whose new calico-node runs");
+                    self.report(network, Happened::Freed, note).await;
+                }
+                is_over
+            }
+            Err(why) => {
+                tracing::info!(namespace = &*self.name.namespace, why, "the roll of calico-node cannot be watched");
+                false
+            }
+        }
+    }
+}
