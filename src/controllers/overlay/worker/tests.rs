@@ -24,6 +24,8 @@ struct Seed {
     cluster: Value,
     meanwhile: Option<Meanwhile>,
     requests: Vec<String>,
+    /// Reasons of events.
+    events: Vec<String>,
 }
 
 fn cluster() -> Value {
@@ -62,7 +64,13 @@ fn revert(network: &mut Value) {
 
 impl Seed {
     fn with(meanwhile: Option<Meanwhile>) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self { network: network(), cluster: cluster(), meanwhile, requests: Vec::new() }))
+        Arc::new(Mutex::new(Self {
+            network: network(),
+            cluster: cluster(),
+            meanwhile,
+            requests: Vec::new(),
+            events: Vec::new(),
+        }))
     }
 
     fn bump(&mut self) {
@@ -81,6 +89,10 @@ impl Seed {
             self.bump();
         }
         self.requests.push(request);
+        if path.contains("/events") {
+            let event: Value = serde_json::from_slice(body).unwrap();
+            self.events.push(event["reason"].as_str().unwrap().to_owned());
+        }
         let status = |code: u16, reason: &str| {
             (
                 code,
@@ -208,6 +220,23 @@ async fn the_record_is_put_right() {
         worker.turn().await.unwrap();
         assert_eq!(phase(), "held");
     }
+}
+
+/// Time alone makes a hold louder, and never ends it.
+#[tokio::test]
+async fn an_old_hold_is_reported_once() {
+    let seed = Seed::with(None);
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
+    let mut worker = worker(&seed);
+    for _ in 0..3 {
+        worker.turn().await.unwrap();
+        catch_up(&worker, &seed);
+    }
+    assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchHeld", "OverlaySwitchSlow"]);
+    assert_eq!(overlay(&seed), json!(true));
+    let message = seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_MESSAGE].clone();
+    assert!(message.as_str().unwrap().contains("cannot be written: the Seed answers 404"), "{message}");
 }
 
 /// What a worker says is about the object that it looked at.
