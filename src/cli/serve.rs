@@ -306,6 +306,7 @@ async fn serve(
 
     let (token, stopped) = (stop.token(), stop.token());
     let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
+    let is_controlled = controller.is_some();
     let mut controller = tokio::spawn(async move {
         match controller {
             Some(controller) => overlay::run(controller, token).await,
@@ -315,7 +316,10 @@ async fn serve(
     tokio::select! {
         () = server.run() => {
             // It was told to stop at the beginning of that, and may still be giving its Lease away.
-            let _ = tokio::time::timeout(LEASE_DEADLINE, &mut controller).await;
+            // One that ended was heard of already, and must not be asked again.
+            if is_controlled && !controller.is_finished() {
+                let _ = tokio::time::timeout(LEASE_DEADLINE, &mut controller).await;
+            }
             stopping.await?
         }
         ended = controlled(&mut controller, &stopped) => Err(ended),
