@@ -9,8 +9,8 @@ use crate::admission::{
 use crate::gardener::network::{
     SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
 };
-use crate::gardener::{FieldError, Network, SwitchFacts, is_dns_label};
-use crate::landscape::{ClusterRecord, Snapshot};
+use crate::gardener::{FieldError, Network, is_dns_label};
+use crate::landscape::{Snapshot, switch_facts};
 use crate::overlay::{Decision, Held, HoldSettings, Released, decide, seed_rules, state};
 
 /// The path of this webhook.
@@ -86,10 +86,6 @@ impl Handler for HoldNetwork {
             Err(error) => Step::Unreadable(vec![error]),
         }
     }
-}
-
-fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
-    record.as_ref().ok()?.switch.as_deref()
 }
 
 fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) -> Verdict {

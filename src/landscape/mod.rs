@@ -19,6 +19,11 @@ use crate::gardener::{ClusterFacts, FieldError, SeedFacts, SwitchFacts, Vpcs};
 /// What is known of one Cluster: its facts, or why they cannot be used.
 pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
 
+/// What a switch of the overlay depends on; `None` also when the Cluster cannot be used.
+pub fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
+    record.as_ref().ok()?.switch.as_deref()
+}
+
 /// A Network: its namespace, which is that of the Shoot's control plane, and its name, which is the Shoot's.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NetworkName {
@@ -69,7 +74,7 @@ impl Snapshot {
 
     /// What a switch of the overlay in this Cluster's Shoot depends on; `None` also when the Cluster cannot be used.
     pub fn switch_facts(&self, cluster: &str) -> Option<&SwitchFacts> {
-        self.cluster(cluster)?.as_ref().as_ref().ok()?.switch.as_deref()
+        self.cluster(cluster).and_then(|record| switch_facts(record))
     }
 
     /// How many Clusters are known.
