@@ -37,7 +37,7 @@
 //! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
 //! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
 //! | 3 | [`handlers`] | one file a webhook |
-//! | 2 | [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
+//! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
 //! | 0 | [`net`] | CIDRs and the mapping into Gardener's reserved ranges |
 
@@ -47,6 +47,7 @@ pub mod controllers;
 pub mod gardener;
 pub mod handlers;
 pub mod landscape;
+pub mod nat;
 pub mod net;
 pub mod networks;
 pub mod overlap;

@@ -10,6 +10,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),
+    ("nat", 2),
     ("networks", 2),
     ("overlap", 2),
     ("overlay", 2),

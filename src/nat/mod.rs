@@ -1,0 +1,24 @@
+//! The double NAT as data: which rules, routes and kernel settings each end of the tunnel needs.
+//!
+//! ```text
+//! Networks, Site ── plan ──> Plan ── wanted ──> Tables ──┐
+//!                                                        ├── transition ──> input of iptables-restore
+//! iptables-save ──────────── read ──────────> Tables ────┘── drift ──> what is not as it should be
+//! ```
+//!
+//! Seed and Shoot may both use, say, 10.250.0.0/16. Inside the tunnel neither does: the Seed's Pods appear in 241.0.0.0/8,
+//! the Shoot's nodes, Services and Pods in 242, 243 and 244. Each end translates its own addresses and those that it uses
+//! for the other, so no packet with an ambiguous address is ever sent through, and nobody outside sees a mapped one.
+//!
+//! The rules are those of vpn2 in effect (`tests/fixtures/vpn2`). They live in chains of our own, to which the built-in
+//! ones jump, so they can be told from what others wrote, replaced at once and taken away without a trace.
+
+mod plan;
+mod rule;
+mod show;
+mod tables;
+
+pub use plan::{CannotPlan, Networks, Plan, Route, Setting, Side, Site, plan};
+pub use rule::{Device, Hook, Match, NotADevice, Rule, Table, Target};
+pub use show::{json, table};
+pub use tables::{Drift, Place, Tables};
