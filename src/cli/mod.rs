@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod config;
+mod nat;
 mod overlay;
 mod serve;
 mod webhooks;
@@ -42,6 +43,9 @@ enum Command {
     /// Look at switches from Calico's overlay to native routing that a Seed holds
     #[command(subcommand)]
     Overlay(overlay::Overlay),
+    /// Plan, apply and verify the double NAT of an overlapping Shoot
+    #[command(subcommand)]
+    Nat(nat::Nat),
     /// Make certificates for development
     #[command(subcommand)]
     Certs(certs::Certs),
@@ -57,6 +61,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Check(check) => return check.run(),
+            Command::Nat(nat) => return nat.run(),
             Command::Serve(serve) => serve.run()?,
             Command::Overlay(overlay) => overlay.run()?,
             Command::Certs(certs) => certs.run()?,

@@ -1,7 +1,7 @@
 //! The double NAT as data: which rules, routes and kernel settings each end of the tunnel needs.
 //!
 //! ```text
-//! Networks, Site ── plan ──> Plan ── wanted ──> Tables ──┐
+//! Networks, End ── plan ──> Plan ── wanted ──> Tables ──┐
 //!                                                        ├── transition ──> input of iptables-restore
 //! iptables-save ──────────── read ──────────> Tables ────┘── drift ──> what is not as it should be
 //! ```
@@ -14,11 +14,13 @@
 //! ones jump, so they can be told from what others wrote, replaced at once and taken away without a trace.
 
 mod plan;
+mod routes;
 mod rule;
 mod show;
 mod tables;
 
-pub use plan::{CannotPlan, Networks, Plan, Route, Setting, Side, Site, plan};
+pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan};
+pub use routes::{KernelRoute, ROUTE_PROTOCOL, RouteChange, follow_routes, read_routes, routes_by};
 pub use rule::{Device, Hook, Match, NotADevice, Rule, Table, Target};
 pub use show::{json, table};
 pub use tables::{Drift, Place, Tables};

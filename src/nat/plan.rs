@@ -40,7 +40,7 @@ pub struct Networks {
 
 /// What a plan is made for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Site {
+pub struct End {
     /// Which end.
     pub side: Side,
     /// The devices of the tunnel.
@@ -166,7 +166,7 @@ fn map_seed_pods(original: Cidr) -> Result<MappedNetwork, CannotPlan> {
 
 /// Plans one end of the tunnel of a highly available VPN. The same networks give the same plan at both ends, and the one
 /// that vpn2 carries out: rules in effect, their order where it matters, routes.
-pub fn plan(networks: &Networks, site: &Site) -> Result<Plan, CannotPlan> {
+pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
     for family in [Family::V4, Family::V6] {
         let mut of_family = networks.seed_pods.iter().filter(|network| network.family() == family);
         if let (Some(one), Some(other)) = (of_family.next(), of_family.next()) {
@@ -182,17 +182,17 @@ pub fn plan(networks: &Networks, site: &Site) -> Result<Plan, CannotPlan> {
         }
     }
     let mut plan = Plan {
-        side: site.side,
+        side: end.side,
         rules: Vec::with_capacity(2 * shoot.len() + 8),
-        routes: routes(networks, site.side, seed_pods, &shoot),
-        settings: settings(site.side),
+        routes: routes(networks, end.side, seed_pods, &shoot),
+        settings: settings(end.side),
         overlaps,
         seed_pods,
         shoot,
     };
-    match site.side {
-        Side::Seed => seed_rules(&mut plan, site),
-        Side::Shoot => shoot_rules(&mut plan, site),
+    match end.side {
+        Side::Seed => seed_rules(&mut plan, end),
+        Side::Shoot => shoot_rules(&mut plan, end),
     }
     Ok(plan)
 }
@@ -201,14 +201,14 @@ fn rule(family: Family, table: Table, hook: Hook, matches: Vec<Match>, target: T
     Rule { family, table, hook, matches, target }
 }
 
-fn families(site: &Site) -> impl Iterator<Item = Family> + use<> {
-    [Some(Family::V4), site.has_ipv6.then_some(Family::V6)].into_iter().flatten()
+fn families(end: &End) -> impl Iterator<Item = Family> + use<> {
+    [Some(Family::V4), end.has_ipv6.then_some(Family::V6)].into_iter().flatten()
 }
 
 /// In the kube-apiserver's Pod: what Envoy sends to the Shoot goes to the mapped address, from a mapped one; nobody on
 /// the other side may open a connection to here.
-fn seed_rules(plan: &mut Plan, site: &Site) {
-    let tunnel = || site.tunnel.clone();
+fn seed_rules(plan: &mut Plan, end: &End) {
+    let tunnel = || end.tunnel.clone();
     for (_, network) in &plan.shoot {
         let matches = vec![Match::To(network.original), Match::Group(ENVOY_GROUP)];
         plan.rules.push(rule(Family::V4, Table::Nat, Hook::Output, matches, Target::Netmap(network.mapped)));
@@ -219,7 +219,7 @@ fn seed_rules(plan: &mut Plan, site: &Site) {
         let out = vec![Match::From(pods.original), Match::Out(tunnel())];
         plan.rules.push(rule(Family::V4, Table::Nat, Hook::Postrouting, out, Target::Netmap(pods.mapped)));
     }
-    for family in families(site) {
+    for family in families(end) {
         let mut input = |matches, target| plan.rules.push(rule(family, Table::Filter, Hook::Input, matches, target));
         if family == Family::V6 {
             // Neighbours find each other by it.
@@ -231,8 +231,8 @@ fn seed_rules(plan: &mut Plan, site: &Site) {
 }
 
 /// In the vpn-shoot Pod: mapped addresses become the Shoot's own, and what leaves towards the Shoot comes from the Pod.
-fn shoot_rules(plan: &mut Plan, site: &Site) {
-    let tunnel = || site.tunnel.clone();
+fn shoot_rules(plan: &mut Plan, end: &End) {
+    let tunnel = || end.tunnel.clone();
     for (_, network) in &plan.shoot {
         let inwards = vec![Match::To(network.mapped), Match::In(tunnel())];
         plan.rules.push(rule(Family::V4, Table::Nat, Hook::Prerouting, inwards, Target::Netmap(network.original)));
@@ -241,7 +241,7 @@ fn shoot_rules(plan: &mut Plan, site: &Site) {
     }
     let forward = vec![Match::In(tunnel())];
     plan.rules.push(rule(Family::V4, Table::Filter, Hook::Forward, forward, Target::Accept));
-    for family in families(site) {
+    for family in families(end) {
         plan.rules.push(rule(family, Table::Mangle, Hook::Postrouting, vec![Match::TcpSyn], Target::ClampMss));
         let device = SHOOT_DEVICE.parse().expect("a name of a device");
         plan.rules.push(rule(family, Table::Nat, Hook::Postrouting, vec![Match::Out(device)], Target::Masquerade));

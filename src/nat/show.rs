@@ -127,7 +127,7 @@ pub fn json(plan: &Plan) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nat::{Networks, Site, plan};
+    use crate::nat::{End, Networks, plan};
 
     fn planned(side: Side, seed_pods: &str) -> Plan {
         let cidrs = |text: &str| text.split(',').map(|text| text.parse().unwrap()).collect();
@@ -137,7 +137,7 @@ mod tests {
             services: cidrs("100.64.0.0/13"),
             nodes: cidrs("10.250.0.0/16,10.249.0.0/24"),
         };
-        plan(&networks, &Site { side, tunnel: "bond0+".parse().unwrap(), has_ipv6: false }).unwrap()
+        plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv6: false }).unwrap()
     }
 
     #[test]

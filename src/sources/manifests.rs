@@ -60,7 +60,7 @@ struct List<'a> {
 }
 
 /// Reads one JSON object: a manifest, or a list of them.
-pub(super) fn read_json(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
+pub fn read_json(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
     read_nested(text, snapshot, 0)
 }
 
@@ -93,7 +93,7 @@ fn read_nested(text: &str, snapshot: &mut Snapshot, depth: usize) -> Result<(), 
 }
 
 /// Reads a file of YAML documents.
-pub(super) fn read_yaml(text: &str, snapshot: &mut Snapshot) -> Result<(), Vec<String>> {
+pub fn read_yaml(text: &str, snapshot: &mut Snapshot) -> Result<(), Vec<String>> {
     let problems: Vec<String> =
         documents(text).iter().filter_map(|document| read_document(document, snapshot).err()).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems) }

@@ -10,8 +10,8 @@ fn networks(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> Network
     Networks { seed_pods: cidrs(seed_pods), pods: cidrs(pods), services: cidrs(services), nodes: cidrs(nodes) }
 }
 
-fn site(side: Side, has_ipv6: bool) -> Site {
-    Site { side, tunnel: "bond0+".parse().unwrap(), has_ipv6 }
+fn end(side: Side, has_ipv6: bool) -> End {
+    End { side, tunnel: "bond0+".parse().unwrap(), has_ipv6 }
 }
 
 /// A rule's parts without their order, which iptables does not keep.
@@ -43,7 +43,7 @@ fn equals_what_vpn2_does() {
         let side = if words.next() == Some("seed") { Side::Seed } else { Side::Shoot };
         let field: std::collections::HashMap<&str, &str> = words.map(|word| word.split_once('=').unwrap()).collect();
         let networks = networks(field["seed-pods"], field["pods"], field["services"], field["nodes"]);
-        let got = plan(&networks, &site(side, field["families"].contains("IPv6")));
+        let got = plan(&networks, &end(side, field["families"].contains("IPv6")));
         count += 1;
         if rules.starts_with("does not fit") {
             assert!(matches!(got, Err(CannotPlan::DoesNotFit(_))), "{head}: {got:?}");
@@ -81,8 +81,8 @@ fn both_sides_of_an_overlap() {
         "100.64.0.0/13",
         "10.250.0.0/16,10.249.0.0/24,fd00:20::/64",
     );
-    for (name, site) in [("seed", site(Side::Seed, true)), ("shoot", site(Side::Shoot, true))] {
-        let plan = plan(&networks, &site).unwrap();
+    for (name, end) in [("seed", end(Side::Seed, true)), ("shoot", end(Side::Shoot, true))] {
+        let plan = plan(&networks, &end).unwrap();
         let mut lines: Vec<String> =
             plan.rules.iter().map(|rule| format!("{} {}", line(rule).0, rule.body())).collect();
         lines.extend(plan.routes.iter().map(|route| format!("route {}", route.to)));
@@ -95,7 +95,7 @@ fn both_sides_of_an_overlap() {
 fn without_an_overlap_nothing_is_translated() {
     let networks = networks("10.64.0.0/11", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,fd00::/64");
     for side in [Side::Seed, Side::Shoot] {
-        let plan = plan(&networks, &site(side, true)).unwrap();
+        let plan = plan(&networks, &end(side, true)).unwrap();
         assert!(plan.overlaps.is_empty() && plan.shoot.is_empty() && plan.seed_pods.is_none());
         assert!(plan.rules.iter().all(|rule| !matches!(rule.target, Target::Netmap(_))));
         let routes: Vec<String> = plan.routes.iter().map(|route| route.to.to_string()).collect();
@@ -119,12 +119,12 @@ fn says_why_there_is_no_plan() {
         ("fd00::/64,fd01::/64", "", "the Seed has two Pod networks of one family"),
         ("10.0.0.0/8", "10.0.0.0/9,11.0.0.0/9,12.0.0.0/9", "no room left for 12.0.0.0/9"),
     ] {
-        let error = plan(&networks(seed_pods, "", "", nodes), &site(Side::Seed, false)).unwrap_err().to_string();
+        let error = plan(&networks(seed_pods, "", "", nodes), &end(Side::Seed, false)).unwrap_err().to_string();
         assert!(error.contains(want), "{seed_pods} {nodes}: {error}");
     }
     // Without an overlap nothing has to fit.
     for (seed_pods, nodes) in [("10.0.0.0/7", "192.168.0.0/16"), ("192.168.0.0/16", "10.0.0.0/9,11.0.0.0/9,12.0.0.0/9")]
     {
-        assert!(plan(&networks(seed_pods, "", "", nodes), &site(Side::Seed, false)).is_ok());
+        assert!(plan(&networks(seed_pods, "", "", nodes), &end(Side::Seed, false)).is_ok());
     }
 }

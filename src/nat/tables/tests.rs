@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::nat::{Networks, Side, Site, plan};
+use crate::nat::{End, Networks, Side, plan};
 
 fn wanted(nodes: &str) -> Tables {
     let cidrs = |text: &str| text.split(',').map(|text| text.parse().unwrap()).collect();
@@ -11,8 +11,8 @@ fn wanted(nodes: &str) -> Tables {
         services: cidrs("100.64.0.0/13"),
         nodes: cidrs(nodes),
     };
-    let site = Site { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv6: true };
-    Tables::wanted(&plan(&networks, &site).unwrap(), Family::V4)
+    let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv6: true };
+    Tables::wanted(&plan(&networks, &end).unwrap(), Family::V4)
 }
 
 /// What `iptables-save` prints when all is as wanted, with rules of others around.

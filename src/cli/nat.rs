@@ -1,0 +1,258 @@
+//! `network-guard nat`: the double NAT of an overlapping Shoot, on either end of its tunnel.
+
+mod firewall;
+mod kernel;
+mod networks;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::firewall::Choice;
+use self::kernel::{Routes, Settings};
+use self::networks::Which;
+use super::print;
+use crate::nat::{self, End, Plan, Side, Tables};
+use crate::net::Family;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Nat {
+    /// Print what is mapped to what, and the rules, routes and kernel settings for it
+    ///
+    /// Nothing is changed, and no rights are needed.
+    Plan(PlanArgs),
+    /// Put the rules into this network namespace, or bring them back to what they should be
+    ///
+    /// They live in chains of their own, NETWORK-GUARD-…; rules of others are never touched. A second call changes
+    /// nothing. When anything fails, the firewall is as it was before. Needs the capability NET_ADMIN.
+    #[command(after_help = "\
+Examples:
+  network-guard nat apply --side seed --cluster cluster.yaml
+  network-guard nat apply --side shoot --seed-pods 10.250.128.0/17 --shoot-nodes 10.250.0.0/16 --every 10")]
+    Apply(Apply),
+    /// Tell what is not as it should be: missing, extra and reordered rules, kernel settings, routes
+    ///
+    /// Exit code 0 when all is well, 1 when not, 2 when nobody can tell.
+    Verify(Verify),
+    /// Take away all rules and routes of ours, whatever networks they were for
+    ///
+    /// Kernel settings stay: others in the same Pod rely on them.
+    Remove(Remove),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Which end of the tunnel; without it both, one after the other
+    #[arg(long, value_name = "SIDE")]
+    side: Option<SideName>,
+    #[command(flatten)]
+    which: Which,
+    /// How it is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum SideName {
+    /// The Pod of the Shoot's kube-apiserver
+    Seed,
+    /// The vpn-shoot Pod
+    Shoot,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Table,
+    /// JSON: an object for each side
+    Json,
+    /// Input for `iptables-restore --noflush`, for a namespace without rules of ours; needs --side
+    Restore,
+    /// The same for `ip6tables-restore --noflush`
+    Restore6,
+}
+
+#[derive(Debug, Args)]
+struct Target {
+    /// Which end of the tunnel this is
+    #[arg(long, value_name = "SIDE")]
+    side: SideName,
+    #[command(flatten)]
+    which: Which,
+    /// Which iptables
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    iptables: Choice,
+    /// What becomes of kernel settings
+    #[arg(long, value_name = "WHAT", default_value = "set")]
+    settings: Settings,
+    /// Who sets the routes into the tunnel: `none` if vpn2 does, as from v0.40.0; `follow` to go where an older vpn2 goes;
+    /// or the link of the tunnel
+    #[arg(long, value_name = "LINK", default_value = "none")]
+    routes: Routes,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    target: Target,
+    /// Go on, and look every so many seconds whether all is well; SIGTERM ends it and leaves everything in place
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    every: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Which iptables; `auto` means both
+    #[arg(long, value_name = "BACKEND", default_value = "auto")]
+    iptables: Choice,
+}
+
+impl From<SideName> for Side {
+    fn from(name: SideName) -> Self {
+        match name {
+            SideName::Seed => Self::Seed,
+            SideName::Shoot => Self::Shoot,
+        }
+    }
+}
+
+impl Nat {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Plan(plan) => plan.run()?,
+            Self::Apply(apply) => apply.run()?,
+            Self::Verify(Verify { target }) => return target.verify(),
+            Self::Remove(Remove { iptables }) => remove(iptables)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl PlanArgs {
+    fn run(&self) -> anyhow::Result<()> {
+        let sides = self.side.map_or_else(|| vec![Side::Seed, Side::Shoot], |side| vec![side.into()]);
+        let plans =
+            sides.into_iter().map(|side| Ok(self.which.plan(side)?.0)).collect::<anyhow::Result<Vec<Plan>>>()?;
+        print(&match self.output {
+            Format::Table => plans.iter().map(nat::table).collect::<Vec<_>>().join("\n"),
+            Format::Json => {
+                let plans: Vec<_> = plans.iter().map(nat::json).collect();
+                serde_json::to_string_pretty(&plans).context("values of our own")? + "\n"
+            }
+            Format::Restore | Format::Restore6 => {
+                let (Some(_), [plan]) = (self.side, &plans[..]) else {
+                    anyhow::bail!("rules are for one end of the tunnel; say which with --side");
+                };
+                let family = if self.output == Format::Restore { Family::V4 } else { Family::V6 };
+                Tables::default().transition(&Tables::wanted(plan, family)).unwrap_or_default()
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Apply {
+    fn run(&self) -> anyhow::Result<()> {
+        let (plan, end) = self.target.plan()?;
+        // The first time has to succeed; later ones are tried again.
+        self.target.apply(&plan, &end, true)?;
+        let Some(seconds) = self.every else { return Ok(()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(seconds.into())) => {}
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => return Ok(()),
+                }
+                if let Err(error) = self.target.apply(&plan, &end, false) {
+                    eprintln!("error: {error:#}");
+                }
+            }
+        })
+    }
+}
+
+impl Target {
+    fn plan(&self) -> anyhow::Result<(Plan, End)> {
+        self.which.plan(self.side.into())
+    }
+
+    /// Settings first: where they cannot be set, the firewall stays as it is.
+    fn apply(&self, plan: &Plan, end: &End, is_first: bool) -> anyhow::Result<()> {
+        let before = match self.settings {
+            Settings::Set => kernel::set(plan)?,
+            Settings::Leave => {
+                for wrong in kernel::wrong_settings(plan).iter().filter(|_| is_first) {
+                    eprintln!("warning: {}", kernel::setting_in_words(wrong));
+                }
+                Vec::new()
+            }
+        };
+        let applied = firewall::apply(plan, self.iptables).inspect_err(|_| kernel::set_back(&before))?;
+        let routes = kernel::wrong_routes(plan, end, &self.routes)
+            .and_then(|routes| routes.mend().map(|()| routes))
+            .inspect_err(|_| kernel::set_back(&before))
+            .map_err(|error| match applied.take_back() {
+                Ok(()) => error.context("nothing was changed"),
+                Err(more) => error.context(format!("{more:#}; what was there before could not be brought back")),
+            })?;
+
+        let mut lines: Vec<String> = before.iter().map(kernel::setting_in_words).collect();
+        lines.extend(applied.repaired.iter().map(ToString::to_string));
+        lines.extend(routes.lines());
+        if is_first {
+            let what = if plan.shoot.is_empty() { "nothing is translated" } else { "addresses are translated" };
+            let changes = match lines.len() {
+                0 => "all was in place".to_owned(),
+                count => format!("{count} things were brought in order"),
+            };
+            print(&format!("{}: {what}; {changes}\n", applied.backend.name()));
+        } else {
+            for line in lines {
+                print(&format!("repaired: {line}\n"));
+            }
+        }
+        Ok(())
+    }
+
+    fn verify(&self) -> anyhow::Result<ExitCode> {
+        let (plan, end) = self.plan()?;
+        let (backend, drift) = firewall::verify(&plan, self.iptables)?;
+        let mut lines: Vec<String> = drift.iter().map(ToString::to_string).collect();
+        lines.extend(kernel::wrong_settings(&plan).iter().map(kernel::setting_in_words));
+        lines.extend(kernel::wrong_routes(&plan, &end, &self.routes)?.lines());
+        if lines.is_empty() {
+            print(&format!("{}: all is as it should be\n", backend.name()));
+            return Ok(ExitCode::SUCCESS);
+        }
+        print(&format!(
+            "{}\n{}: {} things are not as they should be; `network-guard nat apply` with the same flags mends them\n",
+            lines.join("\n"),
+            backend.name(),
+            lines.len()
+        ));
+        Ok(ExitCode::from(1))
+    }
+}
+
+fn remove(choice: Choice) -> anyhow::Result<()> {
+    let removed = firewall::remove(choice)?;
+    kernel::remove_routes()?;
+    let names: Vec<&str> = removed.iter().map(|backend| backend.name()).collect();
+    print(&match names.as_slice() {
+        [] => "there was no rule of ours\n".to_owned(),
+        names => format!("removed from {}\n", names.join(" and ")),
+    });
+    Ok(())
+}

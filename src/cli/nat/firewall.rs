@@ -1,0 +1,289 @@
+//! The firewall of this network namespace, by iptables' own programs.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::ValueEnum;
+
+use crate::nat::{Drift, Plan, Tables};
+use crate::net::Family;
+
+/// Which iptables: what `--iptables` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Choice {
+    /// The one that has rules of ours; else the legacy one if it works here, as vpn2 chooses; else nft
+    Auto,
+    /// iptables-nft
+    Nft,
+    /// iptables-legacy; it also needs the capability `NET_RAW`
+    Legacy,
+}
+
+/// One of the two ways in which Linux keeps rules of iptables. Both are asked for every packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Backend {
+    Legacy,
+    Nft,
+}
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) backend: Backend,
+    /// What was not as it should be before.
+    pub(super) repaired: Vec<Drift>,
+    /// What was there before, where something was changed.
+    before: Vec<(Backend, Family, Tables)>,
+}
+
+impl Applied {
+    /// Back to what was there before.
+    pub(super) fn take_back(&self) -> anyhow::Result<()> {
+        self.before.iter().rev().try_for_each(|(backend, family, before)| take_back(*backend, *family, before))
+    }
+}
+
+impl Backend {
+    const ALL: [Self; 2] = [Self::Legacy, Self::Nft];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Legacy => "iptables-legacy",
+            Self::Nft => "iptables-nft",
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Legacy => Self::Nft,
+            Self::Nft => Self::Legacy,
+        }
+    }
+
+    fn program(self, family: Family, what: &str) -> String {
+        let ip = if family == Family::V4 { "iptables" } else { "ip6tables" };
+        let backend = if self == Self::Legacy { "legacy" } else { "nft" };
+        format!("{ip}-{backend}{what}")
+    }
+
+    /// The backend to use for a plan.
+    fn choose(choice: Choice) -> anyhow::Result<Self> {
+        match choice {
+            Choice::Nft => return Ok(Self::Nft),
+            Choice::Legacy => return Ok(Self::Legacy),
+            Choice::Auto => {}
+        }
+        let has_ours = |backend: &Self| backend.read(Family::V4).is_ok_and(|tables| !tables.is_empty());
+        if let Some(backend) = Self::ALL.into_iter().find(has_ours) {
+            return Ok(backend);
+        }
+        let mut problems = Vec::new();
+        for backend in Self::ALL {
+            match backend.works() {
+                Ok(()) => return Ok(backend),
+                Err(problem) => problems.push(format!("{}: {problem}", backend.name())),
+            }
+        }
+        bail!("no iptables works here\n{}", problems.join("\n"))
+    }
+
+    /// Whether tables can be listed, which for the legacy backend means that they can be written too.
+    fn works(self) -> anyhow::Result<()> {
+        run(&self.program(Family::V4, ""), &["-w", WAIT, "-t", "nat", "-n", "-L", "OUTPUT"], None).map(drop)
+    }
+
+    /// Ours in the firewall.
+    fn read(self, family: Family) -> anyhow::Result<Tables> {
+        Ok(Tables::read(&run(&self.program(family, "-save"), &[], None)?))
+    }
+
+    /// Changes tables as the text says; with `is_test` only looks whether it could.
+    fn restore(self, family: Family, text: &str, is_test: bool) -> anyhow::Result<()> {
+        let mut arguments = vec!["-w", WAIT, "--noflush"];
+        arguments.extend(is_test.then_some("--test"));
+        run(&self.program(family, "-restore"), &arguments, Some(text)).map(drop)
+    }
+}
+
+/// How long another program may hold the lock, in seconds.
+const WAIT: &str = "10";
+
+/// Brings the firewall to where the plan wants it. When anything fails, it is as it was before.
+pub(super) fn apply(plan: &Plan, choice: Choice) -> anyhow::Result<Applied> {
+    let backend = Backend::choose(choice)?;
+    let mut repaired = Vec::new();
+    let mut steps = Vec::new();
+    for family in FAMILIES {
+        let wanted = Tables::wanted(plan, family);
+        let found = match backend.read(family) {
+            // Where nothing is wanted, a family that cannot be read does not matter.
+            Err(_) if wanted.is_empty() => continue,
+            found => found?,
+        };
+        repaired.extend(found.drift(&wanted, family));
+        if let Some(text) = found.transition(&wanted) {
+            steps.push((family, found, text));
+        }
+    }
+    carry_out(backend, &steps)?;
+    let before = steps.into_iter().map(|(family, found, _)| (backend, family, found));
+    let mut applied = Applied { backend, repaired, before: before.collect() };
+
+    // Rules of ours in the other backend, such as those of an earlier image, would translate a second time.
+    let other = backend.other();
+    for family in FAMILIES {
+        let Ok(found) = other.read(family) else { continue };
+        let nothing = Tables::default();
+        applied.repaired.extend(found.drift(&nothing, family));
+        if let Some(text) = found.transition(&nothing) {
+            if let Err(error) = other.restore(family, &text, false) {
+                applied.take_back()?;
+                return Err(error);
+            }
+            applied.before.push((other, family, found));
+        }
+    }
+    Ok(applied)
+}
+
+fn take_back(backend: Backend, family: Family, before: &Tables) -> anyhow::Result<()> {
+    match backend.read(family)?.transition(before) {
+        Some(text) => backend.restore(family, &text, false),
+        None => Ok(()),
+    }
+}
+
+/// What is not as the plan wants it.
+pub(super) fn verify(plan: &Plan, choice: Choice) -> anyhow::Result<(Backend, Vec<Drift>)> {
+    let backend = Backend::choose(choice)?;
+    let mut drift = Vec::new();
+    for family in FAMILIES {
+        let wanted = Tables::wanted(plan, family);
+        match backend.read(family) {
+            Err(_) if wanted.is_empty() => {}
+            found => drift.extend(found?.drift(&wanted, family)),
+        }
+        if let Ok(found) = backend.other().read(family) {
+            drift.extend(found.drift(&Tables::default(), family));
+        }
+    }
+    Ok((backend, drift))
+}
+
+/// Takes away all that is ours; says in which backends there was something.
+pub(super) fn remove(choice: Choice) -> anyhow::Result<Vec<Backend>> {
+    let backends: &[Backend] = match choice {
+        Choice::Auto => &Backend::ALL,
+        Choice::Nft => &[Backend::Nft],
+        Choice::Legacy => &[Backend::Legacy],
+    };
+    let (mut removed, mut problems) = (Vec::new(), Vec::new());
+    for &backend in backends {
+        let mut steps = Vec::new();
+        for family in FAMILIES {
+            match backend.read(family) {
+                Ok(found) => {
+                    if let Some(text) = found.transition(&Tables::default()) {
+                        steps.push((family, found, text));
+                    }
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !steps.is_empty() {
+            carry_out(backend, &steps)?;
+            removed.push(backend);
+        }
+    }
+    // A backend that is not installed, or a family that the kernel does not have, cannot hold anything of ours; but
+    // somebody has to say so when nothing at all could be looked at.
+    match problems.pop() {
+        Some(problem) if problems.len() + 1 == FAMILIES.len() * backends.len() => Err(problem),
+        _ => Ok(removed),
+    }
+}
+
+/// All steps or none: first everything is tried without effect, and a step that fails takes those before it back.
+fn carry_out(backend: Backend, steps: &[(Family, Tables, String)]) -> anyhow::Result<()> {
+    for (family, _, text) in steps {
+        backend.restore(*family, text, true)?;
+    }
+    for (index, (family, _, text)) in steps.iter().enumerate() {
+        let Err(error) = backend.restore(*family, text, false) else { continue };
+        for (family, before, _) in steps[..=index].iter().rev() {
+            take_back(backend, *family, before)
+                .with_context(|| format!("{error:#}; and what was there before could not be brought back"))?;
+        }
+        return Err(error.context("nothing was changed"));
+    }
+    Ok(())
+}
+
+fn run(program: &str, arguments: &[&str], input: Option<&str>) -> anyhow::Result<String> {
+    let output = start(program, arguments, input).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            anyhow!("{program} is not installed here; it comes with the package iptables")
+        }
+        _ => anyhow!(error).context(format!("cannot run {program}")),
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    bail!("{program} failed: {}{}", said.trim(), hint(&said))
+}
+
+fn start(program: &str, arguments: &[&str], input: Option<&str>) -> std::io::Result<Output> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let (Some(mut stdin), Some(text)) = (child.stdin.take(), input) {
+        // One that ends without reading all says why on standard error.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+    child.wait_with_output()
+}
+
+/// What to do about what iptables says, which is seldom what people understand.
+fn hint(said: &str) -> &'static str {
+    let has = |text: &str| said.contains(text);
+    if has("Permission denied") || has("Operation not permitted") || has("you must be root") {
+        "\nthis needs the capability NET_ADMIN (and for the legacy backend NET_RAW) in this network namespace: \
+         run it as root, or add the capability to the container"
+    } else if has("do you need to insmod") || has("Table does not exist") || has("No chain/target/match by that name") {
+        "\nthe kernel has no module for this: load ip_tables, iptable_nat, xt_NETMAP, xt_owner and xt_TCPMSS on the node, \
+         or try the other backend with --iptables"
+    } else if has("Extension") && has("revision 0 not supported") || has("Couldn't load") {
+        "\nthe kernel or this iptables lacks an extension: NETMAP, owner, state and TCPMSS are needed"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints() {
+        for (said, want) in [
+            (
+                "iptables v1.8.9 (legacy): can't initialize iptables table `nat': Permission denied (you must be root)",
+                "NET_ADMIN",
+            ),
+            ("iptables-nft: Could not fetch rule set generation id: Permission denied (you must be root)", "NET_ADMIN"),
+            ("can't initialize iptables table `nat': Table does not exist (do you need to insmod?)", "no module"),
+            ("Warning: Extension NETMAP revision 0 not supported, missing kernel module?", "lacks an extension"),
+            ("Couldn't load target `NETMAP':No such file or directory", "lacks an extension"),
+        ] {
+            assert!(hint(said).contains(want), "{said}: {}", hint(said));
+        }
+        assert_eq!(hint("line 3 failed"), "");
+    }
+}

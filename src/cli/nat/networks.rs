@@ -1,0 +1,138 @@
+//! For which networks: from a Cluster, or from lists.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Args, ValueEnum};
+
+use crate::gardener::ClusterFacts;
+use crate::landscape::Snapshot;
+use crate::nat::{Device, End, Networks, Plan, Side, plan};
+use crate::net::{Cidr, Family};
+use crate::sources::manifests;
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Networks")]
+pub(super) struct Which {
+    /// A file with the Shoot's Cluster, as `kubectl get cluster.extensions NAME -o yaml` prints it; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed_pods", "shoot_pods", "shoot_services", "shoot_nodes"])]
+    cluster: Option<PathBuf>,
+    /// The Seed's Pod network: comma-separated CIDRs, one of each IP family at most
+    #[arg(long, value_name = "CIDRS")]
+    seed_pods: Option<String>,
+    /// The Shoot's Pod networks: comma-separated CIDRs, in the order in which vpn2 gets them
+    #[arg(long, value_name = "CIDRS")]
+    shoot_pods: Option<String>,
+    /// The Shoot's Service networks
+    #[arg(long, value_name = "CIDRS")]
+    shoot_services: Option<String>,
+    /// The Shoot's node networks
+    #[arg(long, value_name = "CIDRS")]
+    shoot_nodes: Option<String>,
+    /// The Shoot's IP families; without it those of its networks
+    #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
+    ip_families: Option<Vec<IpFamily>>,
+    /// The devices of the tunnel; a `+` at the end stands for any rest
+    #[arg(long, value_name = "DEVICE", default_value = "bond0+")]
+    device: Device,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum IpFamily {
+    #[value(name = "IPv4")]
+    V4,
+    #[value(name = "IPv6")]
+    V6,
+}
+
+impl Which {
+    /// The plan of this side.
+    pub(super) fn plan(&self, side: Side) -> anyhow::Result<(Plan, End)> {
+        let networks = self.networks()?;
+        let has_ipv6 = match &self.ip_families {
+            Some(families) => families.contains(&IpFamily::V6),
+            None => networks.has(Family::V6),
+        };
+        let end = End { side, tunnel: self.device.clone(), has_ipv6 };
+        let plan = plan(&networks, &end).context("these networks cannot be translated")?;
+        Ok((plan, end))
+    }
+
+    fn networks(&self) -> anyhow::Result<Networks> {
+        if let Some(file) = &self.cluster {
+            return Ok(Networks::of(&cluster(file)?));
+        }
+        let shoot = [&self.shoot_pods, &self.shoot_services, &self.shoot_nodes];
+        if self.seed_pods.is_none() || shoot.iter().all(|list| list.is_none()) {
+            bail!(
+                "which networks? give a Cluster with --cluster FILE, or --seed-pods and some of --shoot-pods, \
+                 --shoot-services and --shoot-nodes"
+            );
+        }
+        Ok(Networks {
+            seed_pods: list("--seed-pods", self.seed_pods.as_deref())?,
+            pods: list("--shoot-pods", self.shoot_pods.as_deref())?,
+            services: list("--shoot-services", self.shoot_services.as_deref())?,
+            nodes: list("--shoot-nodes", self.shoot_nodes.as_deref())?,
+        })
+    }
+}
+
+/// The CIDRs of a flag; an empty text is an empty list, as in vpn2's variables.
+fn list(flag: &str, text: Option<&str>) -> anyhow::Result<Vec<Cidr>> {
+    let texts = text.unwrap_or_default().split(',').map(str::trim).enumerate();
+    let parse = |(index, text): (usize, &str)| {
+        text.parse::<Cidr>().map_err(|error| anyhow!("{flag}: entry {}, {text:?}: {error}", index + 1))
+    };
+    texts.filter(|_| text.is_some_and(|text| !text.trim().is_empty())).map(parse).collect()
+}
+
+/// The only Cluster of a file.
+fn cluster(file: &Path) -> anyhow::Result<ClusterFacts> {
+    let name = file.display();
+    let mut text = String::new();
+    if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    } else {
+        text = fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    }
+    let mut snapshot = Snapshot::default();
+    if text.trim_start().starts_with('{') {
+        manifests::read_json(&text, &mut snapshot).map_err(|problem| anyhow!("{name}: {problem}"))?;
+    } else {
+        manifests::read_yaml(&text, &mut snapshot).map_err(|problems| anyhow!("{name}: {}", problems.join("\n")))?;
+    }
+    let mut clusters = snapshot.clusters();
+    let Some((cluster, record)) = clusters.next() else {
+        bail!("{name}: there is no Cluster (extensions.gardener.cloud/v1alpha1) in this file");
+    };
+    if let Some((other, _)) = clusters.next() {
+        bail!("{name}: there is more than one Cluster in this file, such as {cluster} and {other}; give one");
+    }
+    record.clone().map_err(|problems| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("{name}: Cluster {cluster} cannot be used: {}", problems.join("; "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists() {
+        let read = |text| list("--shoot-nodes", text).map(|list| list.len()).map_err(|error| error.to_string());
+        assert_eq!((read(None), read(Some("")), read(Some(" "))), (Ok(0), Ok(0), Ok(0)));
+        assert_eq!(read(Some("10.0.0.0/8, fd00::/64")), Ok(2));
+        for (text, want) in [
+            ("10.0.0.0/8,", "--shoot-nodes: entry 2, \"\": is not a CIDR"),
+            ("10.0.0.0/8,10.0.0/8", "--shoot-nodes: entry 2, \"10.0.0/8\": is not a CIDR"),
+            ("10.0.0.1", "--shoot-nodes: entry 1, \"10.0.0.1\": has no prefix length"),
+        ] {
+            let error = read(Some(text)).unwrap_err();
+            assert!(error.starts_with(want), "{text}: {error}");
+        }
+    }
+}
