@@ -2,8 +2,10 @@
 
 mod certs;
 mod check;
+mod columns;
 mod config;
 mod nat;
+mod overlap;
 mod overlay;
 mod serve;
 mod webhooks;
@@ -40,6 +42,9 @@ enum Command {
     ///
     /// Exit code 1 when one of them would be refused.
     Check(check::Check),
+    /// Look at Shoots whose networks overlap the Pods of their Seed
+    #[command(subcommand)]
+    Overlap(overlap::Overlap),
     /// Look at switches from Calico's overlay to native routing that a Seed holds
     #[command(subcommand)]
     Overlay(overlay::Overlay),
@@ -63,6 +68,7 @@ impl Args {
             Command::Check(check) => return check.run(),
             Command::Nat(nat) => return nat.run(),
             Command::Serve(serve) => serve.run()?,
+            Command::Overlap(overlap) => overlap.run()?,
             Command::Overlay(overlay) => overlay.run()?,
             Command::Certs(certs) => certs.run()?,
             Command::Webhooks(webhooks) => webhooks.run()?,

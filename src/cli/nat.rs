@@ -3,6 +3,7 @@
 mod firewall;
 mod kernel;
 mod networks;
+mod show;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use self::firewall::Choice;
 use self::kernel::{Routes, Settings};
 use self::networks::Which;
 use super::print;
-use crate::nat::{self, End, Plan, Side, Tables};
+use crate::nat::{End, Plan, Side, Tables};
 use crate::net::Family;
 
 #[derive(Debug, Subcommand)]
@@ -143,9 +144,9 @@ impl PlanArgs {
         let plans =
             sides.into_iter().map(|side| Ok(self.which.plan(side)?.0)).collect::<anyhow::Result<Vec<Plan>>>()?;
         print(&match self.output {
-            Format::Table => plans.iter().map(nat::table).collect::<Vec<_>>().join("\n"),
+            Format::Table => plans.iter().map(show::table).collect::<Vec<_>>().join("\n"),
             Format::Json => {
-                let plans: Vec<_> = plans.iter().map(nat::json).collect();
+                let plans: Vec<_> = plans.iter().map(show::json).collect();
                 serde_json::to_string_pretty(&plans).context("values of our own")? + "\n"
             }
             Format::Restore | Format::Restore6 => {

@@ -1,6 +1,5 @@
 //! `network-guard overlay`: the switches that a Seed holds.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -10,6 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
+use super::columns::columns;
 use crate::gardener::network::SwitchingNetwork;
 use crate::sources::objects::NetworkObject;
 
@@ -142,22 +142,7 @@ fn table(rows: &[Row], now: Timestamp) -> String {
             row.details().to_owned(),
         ]);
     }
-    let mut widths = [0; 6];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let mut out = String::new();
-        for (width, cell) in widths.iter().zip(line) {
-            let _ = write!(out, "{cell:<width$}  ");
-        }
-        text.push_str(out.trim_end());
-        text.push('\n');
-    }
-    text
+    columns(&lines)
 }
 
 fn bar(ready: usize, total: usize) -> String {

@@ -16,11 +16,9 @@
 mod plan;
 mod routes;
 mod rule;
-mod show;
 mod tables;
 
 pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan};
 pub use routes::{KernelRoute, ROUTE_PROTOCOL, RouteChange, follow_routes, read_routes, routes_by};
 pub use rule::{Device, Hook, Match, NotADevice, Rule, Table, Target};
-pub use show::{json, table};
 pub use tables::{Drift, Place, Tables};

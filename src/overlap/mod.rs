@@ -19,6 +19,7 @@ mod mutate;
 mod names;
 pub mod rules;
 mod sidecar;
+mod survey;
 mod vpn;
 
 pub use decide::{Conflict, Decision, Overlap, decide, overlaps};
@@ -28,4 +29,5 @@ pub use names::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, ENVOY_GROUP_ID, OVERLAPS_ANNOTATION,
     SOCKET_PATH,
 };
+pub use survey::{Help, Survey, survey};
 pub use vpn::Vpn;

@@ -198,33 +198,57 @@ pub fn replace_shoot(text: &str, snapshot: &mut Snapshot) -> Result<(), String> 
 
 /// The JSON texts of all Shoots of a file.
 pub fn shoots(text: &str, is_json: bool) -> Result<Vec<String>, String> {
+    collect((GARDEN, "Shoot"), text, is_json)
+}
+
+/// All Deployments of a file: namespace, name and JSON text.
+pub fn deployments(text: &str, is_json: bool) -> Result<Vec<((String, String), String)>, String> {
+    #[derive(Deserialize)]
+    struct Named {
+        metadata: Metadata,
+    }
+
+    let texts = collect(("apps/v1", "Deployment"), text, is_json)?;
+    let named = |text: String| {
+        let Metadata { name, namespace } = from_json::<Named>(&text)?.metadata;
+        Ok(((namespace.unwrap_or_default(), name), text))
+    };
+    texts.into_iter().map(named).collect()
+}
+
+/// The JSON texts of all objects of a kind in a file.
+fn collect(wanted: (&str, &str), text: &str, is_json: bool) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     if is_json {
-        collect_shoots(text, &mut found, 0)?;
+        collect_nested(wanted, text, &mut found, 0)?;
     } else {
         for document in documents(text) {
             let Some(header) = from_yaml::<Option<Header>>(&document)? else { continue };
-            if matches!(kind(&header)?, (GARDEN, "Shoot")) || LISTS.contains(&kind(&header)?.1) {
-                collect_shoots(&to_json(&document)?, &mut found, 0)?;
+            if kind(&header)? == wanted || is_list(kind(&header)?.1) {
+                collect_nested(wanted, &to_json(&document)?, &mut found, 0)?;
             }
         }
     }
     Ok(found)
 }
 
-fn collect_shoots(text: &str, found: &mut Vec<String>, depth: usize) -> Result<(), String> {
+fn collect_nested(wanted: (&str, &str), text: &str, found: &mut Vec<String>, depth: usize) -> Result<(), String> {
     let header: Header = from_json(text)?;
     match kind(&header)? {
-        (GARDEN, "Shoot") => found.push(text.to_owned()),
-        (_, kind) if LISTS.contains(&kind) && depth < DEPTH => {
+        kind if kind == wanted => found.push(text.to_owned()),
+        (_, kind) if is_list(kind) && depth < DEPTH => {
             let list: List<'_> = from_json(text)?;
             for item in list.items.unwrap_or_default() {
-                collect_shoots(item.get(), found, depth + 1)?;
+                collect_nested(wanted, item.get(), found, depth + 1)?;
             }
         }
         _ => {}
     }
     Ok(())
+}
+
+fn is_list(kind: &str) -> bool {
+    LISTS.contains(&kind) || kind == "DeploymentList"
 }
 
 fn read_shoot(text: &str) -> Result<(ShootName, ShootFacts), String> {

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::plan::{Plan, Side};
-use super::rule::{Match, Rule, Target};
+use crate::cli::columns::columns;
+use crate::nat::{Match, Plan, Rule, Side, Target};
 use crate::net::{Cidr, Family};
 
 /// A table: what is mapped to what, and which rule does it.
-pub fn table(plan: &Plan) -> String {
+pub(super) fn table(plan: &Plan) -> String {
     let mut text = match plan.side {
         Side::Seed => "Seed side, in the Pod of the kube-apiserver\n".to_owned(),
         Side::Shoot => "Shoot side, in the vpn-shoot Pod\n".to_owned(),
@@ -32,7 +32,7 @@ pub fn table(plan: &Plan) -> String {
             }
         }
         text.push('\n');
-        columns(&rows, &mut text);
+        text.push_str(&columns(&rows));
     }
     let mut rows = vec![["FURTHER RULES", "", ""].map(str::to_owned)];
     for rule in plan.rules.iter().filter(|rule| !matches!(rule.target, Target::Netmap(_))) {
@@ -40,7 +40,7 @@ pub fn table(plan: &Plan) -> String {
         rows.push([format!("{} {}", rule.table.name(), rule.hook.name()), family.to_owned(), rule.body()]);
     }
     text.push('\n');
-    columns(&rows, &mut text);
+    text.push_str(&columns(&rows));
     text.push_str("\nROUTES through the link of the tunnel that works\n");
     for route in &plan.routes {
         let _ = writeln!(text, "  {}", route.to);
@@ -49,7 +49,7 @@ pub fn table(plan: &Plan) -> String {
     let settings = plan.settings.iter();
     rows.extend(settings.map(|setting| [format!("{}={}", setting.name, setting.value), setting.why.to_owned()]));
     text.push('\n');
-    columns(&rows, &mut text);
+    text.push_str(&columns(&rows));
     text
 }
 
@@ -82,27 +82,8 @@ fn in_words(rule: &Rule) -> String {
     text
 }
 
-/// Lines with all cells of a column below each other.
-fn columns<const N: usize>(rows: &[[String; N]], text: &mut String) {
-    let mut widths = [0; N];
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in rows {
-        let start = text.len();
-        for (width, cell) in widths.iter().zip(row) {
-            let _ = write!(text, "{cell:<width$}  ");
-        }
-        let end = text.trim_end_matches(' ').len().max(start);
-        text.truncate(end);
-        text.push('\n');
-    }
-}
-
 /// The plan as JSON.
-pub fn json(plan: &Plan) -> Value {
+pub(super) fn json(plan: &Plan) -> Value {
     let family = |family| if family == Family::V4 { "IPv4" } else { "IPv6" };
     json!({
         "side": plan.side.name(),

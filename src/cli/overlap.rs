@@ -1,0 +1,251 @@
+//! `network-guard overlap`: which Shoots share addresses with the Pods of their Seed.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand, ValueEnum};
+use futures::StreamExt as _;
+use kube::api::{Api, ListParams};
+use serde_json::json;
+
+use super::columns::columns;
+use crate::gardener::Deployment;
+use crate::landscape::ClusterRecord;
+use crate::overlap::{Help, Survey, survey};
+use crate::sources::objects::{ClusterObject, Watched as _};
+use crate::sources::{files, manifests};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Overlap {
+    /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in the
+    /// tunnel, and whether the kube-apiserver carries the sidecar
+    ///
+    /// MISSING means that the API server needs the sidecar and does not have it: gardenlet's next reconciliation of the
+    /// Shoot brings it, if the webhook is registered.
+    #[command(after_help = "\
+Examples:
+  network-guard overlap report                                  the Seed that kubectl talks to
+  network-guard overlap report --landscape examples/landscape   a folder of manifests")]
+    Report(Report),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// A folder with Clusters, and kube-apiserver Deployments if there are any, instead of a Seed
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
+    landscape: Option<PathBuf>,
+    /// The kubeconfig of the Seed; without it the Pod's own service account, then ~/.kube/config
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// How it is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Format {
+    /// Lines for people
+    Table,
+    /// JSON
+    Json,
+}
+
+/// Clusters a page.
+const PAGE: u32 = 250;
+
+/// Deployments that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// All that is known.
+#[derive(Default)]
+struct Findings {
+    /// How many Shoots were looked at.
+    shoots: usize,
+    /// Those of which there is something to say, by control-plane namespace.
+    found: Vec<(String, Survey)>,
+    /// Clusters that cannot be used, and why.
+    problems: Vec<String>,
+}
+
+impl Overlap {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let Self::Report(report) = self;
+        let mut findings = if let Some(folder) = &report.landscape {
+            of_folder(folder)?
+        } else {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(of_seed(report.kubeconfig.as_deref()))?
+        };
+        findings.found.sort_by(|a, b| a.0.cmp(&b.0));
+        findings.problems.sort();
+        super::print(&match report.output {
+            Format::Table => findings.table(),
+            Format::Json => findings.json(),
+        });
+        Ok(())
+    }
+}
+
+// === where it comes from ===
+
+fn of_folder(folder: &Path) -> anyhow::Result<Findings> {
+    let problems = |problems: Vec<files::FileProblem>| {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
+    };
+    let snapshot = files::read(folder).map_err(problems)?;
+    let mut deployments: HashMap<String, String> = HashMap::new();
+    for path in files::paths(folder).map_err(|problem| problems(vec![problem]))? {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        let found = manifests::deployments(&text, is_json).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        deployments.extend(found.into_iter().filter(|((_, name), _)| name == NAME).map(|((of, _), text)| (of, text)));
+    }
+    let mut findings = Findings::default();
+    for (name, record) in snapshot.clusters() {
+        findings.look_at(name, record, deployments.get(name).map(String::as_str));
+    }
+    Ok(findings)
+}
+
+/// The name of the Deployment.
+const NAME: &str = "kube-apiserver";
+
+async fn of_seed(kubeconfig: Option<&Path>) -> anyhow::Result<Findings> {
+    let client = kube::Client::try_from(super::client_config(kubeconfig).await?)?;
+    let clusters: Api<ClusterObject> = Api::all(client.clone());
+    let mut findings = Findings::default();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let page = clusters.list(&parameters).await.context("the Clusters of the Seed cannot be listed")?;
+        let next = page.metadata.continue_.clone().filter(|next| !next.is_empty());
+        let records = page.items.into_iter().map(ClusterObject::into_item);
+        let mut looked = futures::stream::iter(records)
+            .map(|(name, record)| {
+                let client = &client;
+                async move {
+                    // Also without an overlap: something of ours may be left.
+                    let deployment = deployment(client, &name).await?;
+                    anyhow::Ok((name, record, deployment))
+                }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some(looked) = looked.next().await {
+            let (name, record, deployment) = looked?;
+            findings.look_at(&name, &record, deployment.as_deref());
+        }
+        match next {
+            Some(next) => parameters = parameters.continue_token(&next),
+            None => return Ok(findings),
+        }
+    }
+}
+
+/// The text of a Shoot's kube-apiserver Deployment, if there is one.
+async fn deployment(client: &kube::Client, namespace: &str) -> anyhow::Result<Option<String>> {
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{NAME}");
+    let request = http::Request::get(path).body(Vec::new())?;
+    match client.request_text(request).await {
+        Ok(text) => Ok(Some(text)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("the Deployment {namespace}/{NAME} cannot be read")),
+    }
+}
+
+// === how it is told ===
+
+impl Findings {
+    fn look_at(&mut self, name: &str, record: &ClusterRecord, deployment: Option<&str>) {
+        self.shoots += 1;
+        let facts = match record {
+            Ok(facts) => facts,
+            Err(problems) => {
+                self.problems.extend(problems.iter().map(|problem| format!("Cluster {name}: {problem}")));
+                return;
+            }
+        };
+        let deployment = match deployment.map(Deployment::read).transpose() {
+            Ok(deployment) => deployment,
+            Err(problem) => {
+                self.problems.push(format!("Deployment {name}/{NAME}: {problem}"));
+                None
+            }
+        };
+        self.found.extend(survey(facts, deployment.as_ref()).map(|survey| (name.to_owned(), survey)));
+    }
+
+    fn table(&self) -> String {
+        let mut text = String::new();
+        if !self.found.is_empty() {
+            let head = ["NAMESPACE", "SIDECAR", "NETWORK", "IN THE TUNNEL", "OVERLAPS SEED PODS"];
+            let mut rows = vec![head.map(str::to_owned)];
+            for (name, survey) in &self.found {
+                let mut first = [name.clone(), survey.help.name().to_owned()];
+                let mut row = |network: String, mapped: String, overlap: String| {
+                    let [name, help] = std::mem::take(&mut first);
+                    rows.push([name, help, network, mapped, overlap]);
+                };
+                match &survey.networks {
+                    Err(problem) => row(problem.to_string(), String::new(), String::new()),
+                    Ok(networks) => {
+                        for (kind, cidr, mapped) in networks {
+                            let overlap = survey.overlaps.iter().find(|pair| pair.shoot.cidr == *cidr);
+                            row(
+                                format!("{} {cidr}", kind.name()),
+                                mapped.map_or_else(|| "as it is".to_owned(), |mapped| mapped.to_string()),
+                                overlap.map_or_else(|| "-".to_owned(), |pair| pair.seed_pods.to_string()),
+                            );
+                        }
+                    }
+                }
+            }
+            text = columns(&rows) + "\n";
+        }
+        for problem in &self.problems {
+            text += &format!("{problem}\n");
+        }
+        let count = |is: fn(&Survey) -> bool| self.found.iter().filter(|(_, survey)| is(survey)).count();
+        let overlapping = count(|survey| !survey.overlaps.is_empty());
+        text += &format!("{overlapping} of {} Shoots overlap the Pods of their Seed", self.shoots);
+        for (is, what) in [
+            ((|survey| survey.help.is_trouble()) as fn(&Survey) -> bool, "without the sidecar that they need"),
+            (|survey| survey.help == Help::Leftover, "with a sidecar that is no longer needed"),
+        ] {
+            text += &match count(is) {
+                0 => String::new(),
+                count => format!("; {count} {what}"),
+            };
+        }
+        text + "\n"
+    }
+
+    fn json(&self) -> String {
+        let shoots: Vec<_> = self
+            .found
+            .iter()
+            .map(|(name, survey)| {
+                let overlaps = |cidr| survey.overlaps.iter().any(|pair| pair.shoot.cidr == cidr);
+                let networks = survey.networks.as_ref().map(|networks| {
+                    let network = |(kind, cidr, mapped): &(crate::net::NetworkKind, crate::net::Cidr, Option<_>)| {
+                        let mapped = mapped.as_ref().map(ToString::to_string);
+                        json!({"kind": kind.name(), "network": cidr.to_string(), "mapped": mapped, "overlaps": overlaps(*cidr)})
+                    };
+                    networks.iter().map(network).collect::<Vec<_>>()
+                });
+                let seed_pods = survey.overlaps.first().map(|pair| pair.seed_pods.to_string());
+                match networks {
+                    Ok(networks) => json!({
+                        "namespace": name, "sidecar": survey.help.name(), "seedPods": seed_pods, "networks": networks,
+                    }),
+                    Err(problem) => json!({
+                        "namespace": name, "sidecar": survey.help.name(), "seedPods": seed_pods,
+                        "problem": problem.to_string(),
+                    }),
+                }
+            })
+            .collect();
+        let all = json!({"shoots": shoots, "total": self.shoots, "problems": self.problems});
+        serde_json::to_string_pretty(&all).expect("values of our own") + "\n"
+    }
+}

@@ -1,0 +1,177 @@
+//! What can be said of one Shoot: which of its networks overlap, where they appear in the tunnel, and whether its API
+//! server is helped.
+
+use super::mutate::Proxy;
+use super::{Overlap, Vpn, overlaps};
+use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
+use crate::net::{Cidr, DoesNotFit, NetworkKind, map_networks};
+
+/// What can be said of one Shoot.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Survey {
+    /// The networks that overlap the Seed's Pods.
+    pub overlaps: Vec<Overlap>,
+    /// All networks of the Shoot and where they appear in the tunnel; IPv6 networks are not mapped.
+    pub networks: Result<Vec<(NetworkKind, Cidr, Option<Cidr>)>, DoesNotFit>,
+    /// How its API server is helped.
+    pub help: Help,
+}
+
+/// How the API server of a Shoot is helped to tell its networks from the Seed's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Help {
+    /// By our sidecar.
+    Ours,
+    /// By gardenlet's own.
+    Gardenlet,
+    /// It needs help and has none.
+    Missing,
+    /// It needs help, and somebody else's `envoy-proxy` stands in the way.
+    Foreign,
+    /// It needs none: its VPN has one server, which always translates.
+    SingleVpn,
+    /// It needs none: it has no workers, so no VPN.
+    NoVpn,
+    /// Our sidecar is there, and nothing overlaps any more; the next write of the Deployment takes it away.
+    Leftover,
+    /// Its Deployment is not known.
+    Unknown,
+}
+
+impl Help {
+    /// In a few words, for a column.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Gardenlet => "gardenlet's",
+            Self::Missing => "MISSING",
+            Self::Foreign => "FOREIGN",
+            Self::SingleVpn => "not needed (one VPN server)",
+            Self::NoVpn => "not needed (no workers)",
+            Self::Leftover => "no longer needed",
+            Self::Unknown => "unknown (no Deployment)",
+        }
+    }
+
+    /// Whether somebody should do something about it.
+    pub const fn is_trouble(self) -> bool {
+        matches!(self, Self::Missing | Self::Foreign)
+    }
+}
+
+/// Looks at one Shoot; `None` when there is nothing to say: no overlap, and nothing of ours.
+pub fn survey(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Option<Survey> {
+    let overlaps: Vec<Overlap> = overlaps(facts).collect();
+    let help = help(facts, deployment, !overlaps.is_empty());
+    if overlaps.is_empty() && help != Help::Leftover {
+        return None;
+    }
+    Some(Survey { overlaps, networks: networks(facts), help })
+}
+
+fn help(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>, overlaps: bool) -> Help {
+    let (vpn, proxy) = match deployment {
+        Some(deployment) => {
+            let pod = &deployment.spec.template.spec;
+            (Some(Vpn::of(pod)), Proxy::of(&pod.containers))
+        }
+        None => (None, Proxy::Absent),
+    };
+    match (proxy, facts.expected_vpn, vpn) {
+        (Proxy::Ours(_), _, _) if !overlaps => Help::Leftover,
+        (Proxy::Ours(_), _, _) => Help::Ours,
+        (Proxy::Gardenlet, _, _) => Help::Gardenlet,
+        // What the Deployment carries counts; without one, what the Shoot asks for.
+        (_, ExpectedVpn::Absent, Some(Vpn::Absent) | None) => Help::NoVpn,
+        (_, ExpectedVpn::Single, Some(Vpn::Absent) | None) => Help::SingleVpn,
+        (_, ExpectedVpn::HighlyAvailable, Some(Vpn::Absent)) => Help::SingleVpn,
+        (_, _, None) => Help::Unknown,
+        (Proxy::Foreign(_), _, Some(_)) => Help::Foreign,
+        (Proxy::Absent, _, Some(_)) => Help::Missing,
+    }
+}
+
+fn networks(facts: &ClusterFacts) -> Result<Vec<(NetworkKind, Cidr, Option<Cidr>)>, DoesNotFit> {
+    let mut all = Vec::with_capacity(facts.shoot_networks.len());
+    for kind in NetworkKind::ALL {
+        let networks: Vec<Cidr> =
+            facts.shoot_networks.iter().filter(|network| network.kind == kind).map(|network| network.cidr).collect();
+        let mapped = map_networks(kind, &networks)?;
+        let image = |cidr: Cidr| mapped.iter().find(|network| network.original == cidr).map(|network| network.mapped);
+        all.extend(networks.iter().map(|cidr| (kind, *cidr, image(*cidr))));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::gardener::ShootNetwork;
+
+    fn facts(seed_pods: &str, expected_vpn: ExpectedVpn) -> ClusterFacts {
+        let network = |kind, text: &str| ShootNetwork { kind, cidr: text.parse().unwrap() };
+        ClusterFacts {
+            seed_pods: Some(seed_pods.parse().unwrap()),
+            shoot_networks: [
+                network(NetworkKind::Pods, "100.96.0.0/11"),
+                network(NetworkKind::Nodes, "10.250.0.0/16"),
+                network(NetworkKind::Nodes, "fd00::/64"),
+            ]
+            .into(),
+            expected_vpn,
+            switch: None,
+        }
+    }
+
+    #[test]
+    fn how_it_is_helped() {
+        use ExpectedVpn::{Absent, HighlyAvailable, Single};
+        let vpn = ["vpn-client-0", "vpn-client-1", "vpn-path-controller"];
+        let with = |proxy: Option<Value>| {
+            let mut containers = vec![json!({"name": "kube-apiserver", "args": ["--egress-selector-config-file=/x"]})];
+            containers.extend(proxy);
+            containers.extend(vpn.map(|name| json!({ "name": name })));
+            Some(json!({"containers": containers, "initContainers": [{"name": "vpn-client-init"}]}))
+        };
+        let proxy =
+            |volume| Some(json!({"name": "envoy-proxy", "volumeMounts": [{"name": volume, "mountPath": "/etc/x"}]}));
+        let single = || Some(json!({"containers": [{"name": "kube-apiserver"}]}));
+        for (name, seed_pods, expected, pod, want) in [
+            ("ours", "10.0.0.0/8", HighlyAvailable, with(proxy("network-guard-config")), Some(Help::Ours)),
+            ("gardenlet's", "10.0.0.0/8", HighlyAvailable, with(proxy("envoy-config")), Some(Help::Gardenlet)),
+            ("foreign", "10.0.0.0/8", HighlyAvailable, with(proxy("other")), Some(Help::Foreign)),
+            ("missing", "10.0.0.0/8", HighlyAvailable, with(None), Some(Help::Missing)),
+            ("on its way to one server", "10.0.0.0/8", Single, with(None), Some(Help::Missing)),
+            ("on its way from one server", "10.0.0.0/8", HighlyAvailable, single(), Some(Help::SingleVpn)),
+            ("one server", "10.0.0.0/8", Single, single(), Some(Help::SingleVpn)),
+            ("no workers", "10.0.0.0/8", Absent, single(), Some(Help::NoVpn)),
+            ("one server, unseen", "10.0.0.0/8", Single, None, Some(Help::SingleVpn)),
+            ("unseen", "10.0.0.0/8", HighlyAvailable, None, Some(Help::Unknown)),
+            ("leftover", "10.64.0.0/11", HighlyAvailable, with(proxy("network-guard-config")), Some(Help::Leftover)),
+            ("apart", "10.64.0.0/11", HighlyAvailable, with(None), None),
+        ] {
+            let text = pod.map(|pod| json!({"metadata": {}, "spec": {"template": {"spec": pod}}}).to_string());
+            let deployment = text.as_deref().map(|text| Deployment::read(text).unwrap());
+            let survey = survey(&facts(seed_pods, expected), deployment.as_ref());
+            assert_eq!(survey.map(|survey| survey.help), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn where_networks_appear() {
+        let survey = survey(&facts("10.0.0.0/8", ExpectedVpn::HighlyAvailable), None).unwrap();
+        let shown: Vec<String> = survey
+            .networks
+            .unwrap()
+            .iter()
+            .map(|(kind, cidr, mapped)| format!("{} {cidr} {mapped:?}", kind.name()))
+            .collect();
+        assert_eq!(
+            shown,
+            ["pods 100.96.0.0/11 Some(244.0.0.0/11)", "nodes 10.250.0.0/16 Some(242.0.0.0/16)", "nodes fd00::/64 None"]
+        );
+        assert_eq!(survey.overlaps.len(), 1);
+    }
+}
