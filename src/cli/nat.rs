@@ -32,7 +32,7 @@ pub(super) enum Nat {
     #[command(after_help = "\
 Examples:
   network-guard nat apply --side seed --cluster cluster.yaml
-  network-guard nat apply --side shoot --seed-pods 10.250.128.0/17 --shoot-nodes 10.250.0.0/16 --every 10")]
+  network-guard nat apply --side shoot --cluster cluster.yaml --every 10")]
     Apply(Apply),
     /// Tell what is not as it should be: missing, extra and reordered rules, kernel settings, routes
     ///
@@ -141,8 +141,11 @@ impl Nat {
 impl PlanArgs {
     fn run(&self) -> anyhow::Result<()> {
         let sides = self.side.map_or_else(|| vec![Side::Seed, Side::Shoot], |side| vec![side.into()]);
-        let plans =
-            sides.into_iter().map(|side| Ok(self.which.plan(side)?.0)).collect::<anyhow::Result<Vec<Plan>>>()?;
+        let networks = self.which.networks()?;
+        let plans = sides
+            .into_iter()
+            .map(|side| Ok(self.which.plan(&networks, side)?.0))
+            .collect::<anyhow::Result<Vec<Plan>>>()?;
         print(&match self.output {
             Format::Table => plans.iter().map(show::table).collect::<Vec<_>>().join("\n"),
             Format::Json => {
@@ -186,7 +189,7 @@ impl Apply {
 
 impl Target {
     fn plan(&self) -> anyhow::Result<(Plan, End)> {
-        self.which.plan(self.side.into())
+        self.which.plan(&self.which.networks()?, self.side.into())
     }
 
     /// Settings first: where they cannot be set, the firewall stays as it is.

@@ -4,7 +4,7 @@
 use super::mutate::Proxy;
 use super::{Overlap, Vpn, overlaps};
 use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
-use crate::net::{Cidr, DoesNotFit, NetworkKind, map_networks};
+use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, map_networks};
 
 /// What can be said of one Shoot.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,6 +32,8 @@ pub enum Help {
     SingleVpn,
     /// It needs none: it has no workers, so no VPN.
     NoVpn,
+    /// Only IPv6 overlaps, which nothing translates.
+    Ipv6,
     /// Our sidecar is there, and nothing overlaps any more; the next write of the Deployment takes it away.
     Leftover,
     /// Its Deployment is not known.
@@ -48,6 +50,7 @@ impl Help {
             Self::Foreign => "FOREIGN",
             Self::SingleVpn => "not needed (one VPN server)",
             Self::NoVpn => "not needed (no workers)",
+            Self::Ipv6 => "none (IPv6 is not translated)",
             Self::Leftover => "no longer needed",
             Self::Unknown => "unknown (no Deployment)",
         }
@@ -62,7 +65,11 @@ impl Help {
 /// Looks at one Shoot; `None` when there is nothing to say: no overlap, and nothing of ours.
 pub fn survey(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Option<Survey> {
     let overlaps: Vec<Overlap> = overlaps(facts).collect();
-    let help = help(facts, deployment, !overlaps.is_empty());
+    let has_ipv4 = overlaps.iter().any(|pair| pair.seed_pods.family() == Family::V4);
+    let help = match help(facts, deployment, has_ipv4) {
+        Help::Missing | Help::Foreign | Help::Unknown if !has_ipv4 => Help::Ipv6,
+        help => help,
+    };
     if overlaps.is_empty() && help != Help::Leftover {
         return None;
     }
@@ -150,6 +157,7 @@ mod tests {
             ("one server, unseen", "10.0.0.0/8", Single, None, Some(Help::SingleVpn)),
             ("unseen", "10.0.0.0/8", HighlyAvailable, None, Some(Help::Unknown)),
             ("leftover", "10.64.0.0/11", HighlyAvailable, with(proxy("network-guard-config")), Some(Help::Leftover)),
+            ("IPv6 only", "fd00::/48", HighlyAvailable, with(None), Some(Help::Ipv6)),
             ("apart", "10.64.0.0/11", HighlyAvailable, with(None), None),
         ] {
             let text = pod.map(|pod| json!({"metadata": {}, "spec": {"template": {"spec": pod}}}).to_string());

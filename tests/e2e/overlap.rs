@@ -1,5 +1,7 @@
 //! The main job: `kubectl apply` and gardenlet's own way of writing, on a real API server with the webhook registered.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Guard, eventually, fixture, until};
@@ -29,6 +31,18 @@ impl Scene {
             self.guard.metric("network_guard_clusters") >= 1.0
                 && (self.guard.metric("network_guard_clusters_overlapping") > 0.0) == overlaps
         });
+    }
+
+    /// What `overlap report` prints.
+    fn report(&self) -> String {
+        let kubeconfig = self.control_plane.kubeconfig("admin", "system:masters");
+        let output = Command::new(env!("CARGO_BIN_EXE_network-guard"))
+            .args(["overlap", "report", "--kubeconfig"])
+            .arg(kubeconfig)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn stored(&self) -> Value {
@@ -62,7 +76,16 @@ fn overlap_from_apply_to_removal() {
     let plain = scene.stored();
     assert_eq!(containers(&plain), WITHOUT);
     assert!(!plain.to_string().contains("network-guard.extensions"), "nothing of ours");
+
+    // The report tells of Shoots that lack the sidecar because they were there before the overlap was.
+    assert_eq!(scene.report(), "0 of 1 Shoots overlap the Pods of their Seed\n");
+    scene.seed_pods("10.0.0.0/8");
+    let report = scene.report();
+    assert!(report.contains("shoot--local--ha  MISSING  pods 100.96.0.0/11"), "{report}");
+    assert!(report.contains("nodes 10.250.0.0/16     242.0.0.0/16   10.0.0.0/8"), "{report}");
+    assert!(report.ends_with("1 of 1 Shoots overlap the Pods of their Seed; 1 without the sidecar that they need\n"));
     scene.delete();
+    assert!(scene.report().contains("shoot--local--ha  unknown (no Deployment)"));
 
     // Overlap: sidecar, egress selector and volumes are there, and the caller is told.
     scene.seed_pods("10.0.0.0/8");
@@ -128,8 +151,11 @@ fn overlap_from_apply_to_removal() {
     assert!(output.ok, "{output:?}");
     assert_eq!(containers(&scene.stored()), WITH_SIDECAR);
 
+    assert!(scene.report().contains("shoot--local--ha  ours "));
+
     // The overlap is gone: what we injected goes, and what gardenlet wants is what is stored.
     scene.seed_pods("10.64.0.0/11");
+    assert!(scene.report().contains("; 1 with a sidecar that is no longer needed"));
     let output = scene.control_plane.gardenlet_writes(&desired);
     assert!(output.ok, "{output:?}");
     let removed = scene.stored();

@@ -28,7 +28,33 @@ fn help_teaches() {
     insta::assert_snapshot!("help_serve_seed", output(&["serve", "seed", "--help"]));
     insta::assert_snapshot!("help_serve_garden", output(&["serve", "garden", "--help"]));
     insta::assert_snapshot!("help_check", output(&["check", "--help"]));
+    insta::assert_snapshot!("help_nat_apply", output(&["nat", "apply", "--help"]));
+    insta::assert_snapshot!("help_overlap_report", output(&["overlap", "report", "--help"]));
     insta::assert_snapshot!("help_certs_generate", output(&["certs", "generate", "--help"]));
+}
+
+#[test]
+fn overlaps_of_a_landscape_are_reported() {
+    insta::assert_snapshot!("overlap_report", output(&["overlap", "report", "--landscape", "examples/landscape"]));
+    let json = output(&["overlap", "report", "--landscape", "examples/landscape", "-o", "json"]);
+    assert!(json.contains("\"mapped\": \"242.1.0.0/16\"") && json.contains("\"total\": 9"), "{json}");
+}
+
+#[test]
+fn a_cluster_is_planned_for() {
+    insta::assert_snapshot!("nat_plan", output(&["nat", "plan", "--cluster", "examples/landscape/grown.yaml"]));
+    let restore =
+        output(&["nat", "plan", "--side", "seed", "-o", "restore", "--cluster", "examples/landscape/grown.yaml"]);
+    assert!(
+        restore.contains(
+            "\n-A NETWORK-GUARD-OUTPUT -d 10.65.0.0/16 -m owner --gid-owner 31415 -j NETMAP --to 242.1.0.0/16\n"
+        ),
+        "{restore}"
+    );
+    let cluster = fs::read("examples/landscape/grown.yaml").unwrap();
+    let from_input =
+        network_guard().args(["nat", "plan", "-o", "json", "--cluster", "-"]).write_stdin(cluster).output().unwrap();
+    assert!(String::from_utf8_lossy(&from_input.stdout).contains("\"242.1.0.0/16\""));
 }
 
 #[test]
@@ -75,6 +101,29 @@ fn failures_say_what_is_wrong() {
             vec!["certs", "generate", "--out", &certificates, "--san", "a b"],
             "`a b` is neither a DNS name nor an IP address",
         ),
+        ("no networks", vec!["nat", "plan"], "which networks? give a Cluster with --cluster FILE, or --seed-pods"),
+        (
+            "not a network",
+            vec!["nat", "plan", "--seed-pods", "10.0.0.0/8", "--shoot-nodes", "10.0.0.0/16,10.1.0.0"],
+            "--shoot-nodes: entry 2, \"10.1.0.0\": has no prefix length",
+        ),
+        (
+            "too many networks",
+            vec!["nat", "plan", "--seed-pods", "10.0.0.0/8", "--shoot-nodes", "10.0.0.0/9,11.0.0.0/9,12.0.0.0/9"],
+            "these networks cannot be translated: the IPv4 nodes networks do not fit into 242.0.0.0/8",
+        ),
+        (
+            "a Cluster that cannot be used",
+            vec!["nat", "plan", "--cluster", "examples/landscape/unreadable.yaml"],
+            "spec.shoot.spec.networking.nodes: \"10.250.0.0/33\": is not a CIDR",
+        ),
+        ("no Cluster", vec!["nat", "plan", "--cluster", "Cargo.toml"], "Cargo.toml: "),
+        (
+            "rules for both ends",
+            vec!["nat", "plan", "-o", "restore", "--cluster", "examples/landscape/grown.yaml"],
+            "rules are for one end of the tunnel; say which with --side",
+        ),
+        ("no such device", vec!["nat", "plan", "--device", "a b"], "is not the name of a network device"),
         ("no such command", vec!["serv"], "unrecognized subcommand"),
         ("nothing to check", vec!["check"], "<FILE>..."),
         ("no such file", vec!["check", "/nonexistent.yaml"], "cannot read /nonexistent.yaml"),

@@ -14,7 +14,6 @@ use crate::net::{Cidr, Family};
 use crate::sources::manifests;
 
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Networks")]
 pub(super) struct Which {
     /// A file with the Shoot's Cluster, as `kubectl get cluster.extensions NAME -o yaml` prints it; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed_pods", "shoot_pods", "shoot_services", "shoot_nodes"])]
@@ -48,19 +47,19 @@ enum IpFamily {
 }
 
 impl Which {
-    /// The plan of this side.
-    pub(super) fn plan(&self, side: Side) -> anyhow::Result<(Plan, End)> {
-        let networks = self.networks()?;
+    /// The plan of this side for these networks.
+    pub(super) fn plan(&self, networks: &Networks, side: Side) -> anyhow::Result<(Plan, End)> {
         let has_ipv6 = match &self.ip_families {
             Some(families) => families.contains(&IpFamily::V6),
             None => networks.has(Family::V6),
         };
         let end = End { side, tunnel: self.device.clone(), has_ipv6 };
-        let plan = plan(&networks, &end).context("these networks cannot be translated")?;
+        let plan = plan(networks, &end).context("these networks cannot be translated")?;
         Ok((plan, end))
     }
 
-    fn networks(&self) -> anyhow::Result<Networks> {
+    /// The networks; standard input can be read only once.
+    pub(super) fn networks(&self) -> anyhow::Result<Networks> {
         if let Some(file) = &self.cluster {
             return Ok(Networks::of(&cluster(file)?));
         }
