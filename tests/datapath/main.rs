@@ -1,0 +1,24 @@
+//! The data path on real packets: kube-apiserver, Envoy's socket, double NAT, the tunnel and the Shoot, whose addresses
+//! are the Seed's own.
+//!
+//! Each test builds a laboratory of network namespaces ([`lab`]) and runs in it what the webhook made of gardenlet's
+//! Deployment ([`pod`]). That needs root. Without it the tests say that they are skipped; where they must not be, in CI or
+//! with `NETWORK_GUARD_REQUIRE_DATAPATH=1`, they fail instead.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+#[path = "../e2e/harness/basics.rs"]
+mod basics;
+mod cluster;
+mod direct;
+mod hops;
+mod lab;
+mod nat;
+mod overlap;
+mod peer;
+mod pod;
+#[path = "../e2e/harness/process.rs"]
+mod process;
+mod space;
+mod streams;
+mod watch;

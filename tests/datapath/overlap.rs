@@ -1,0 +1,249 @@
+//! The whole path, with every network of the Shoot in the Seed's Pod network.
+
+use serde_json::{Value, json};
+
+use crate::basics::{eventually, until};
+use crate::cluster::{Networks, admitted_deployment};
+use crate::lab::{Backend, Lab, POD, POD_IN_TUNNEL, VPN_POD};
+use crate::pod::Pod;
+use crate::{hops, nat, watch};
+
+/// All of it inside the Seed's Pods.
+pub const OVERLAP: Networks =
+    Networks { seed_pods: "10.0.0.0/14", pods: &["10.1.0.0/16"], services: &["10.2.0.0/16"], nodes: &["10.3.0.0/16"] };
+
+/// Addresses of the Shoot: a node, a Pod behind a Service, the Services of a webhook and of an API server. Pods of the
+/// Seed have the very same.
+const NODE: &str = "10.3.0.7";
+const BEHIND_SERVICE: &str = "10.1.2.9";
+const WEBHOOK: &str = "10.2.0.10";
+const API_SERVICE: &str = "10.2.0.11";
+/// A webhook in the Seed, which the Shoot's address is too.
+const SEED_WEBHOOK: &str = "10.1.8.8";
+
+#[test]
+fn a_shoot_on_the_addresses_of_the_seed() {
+    let Some(lab) = Lab::build(OVERLAP, Backend::Nft) else { return };
+    // Without routing to endpoints, which gardenlet switches on, a webhook is called at the address of its Service.
+    let pod = Pod::new(&lab, admitted_deployment(&lab), &["--enable-aggregator-routing=false"]);
+    watch::count_reserved(&lab);
+    nat::apply(&lab);
+    let _envoy = pod.start_envoy();
+    pod.start_api_server();
+
+    // Everything that answers in the Shoot has a twin in the Seed at the same address, and says which it is.
+    let same = [NODE, BEHIND_SERVICE, WEBHOOK, API_SERVICE, SEED_WEBHOOK];
+    lab.place(&lab.shoot, &same);
+    lab.place(&lab.other, &same);
+    lab.serve(&lab.shoot, "shoot", &["http:8080", "https:443", "https:10250"]);
+    lab.serve(&lab.other, "seed", &["http:8080", "https:443", "https:10250"]);
+    create_objects(&pod);
+
+    seed_traffic_stays_outside_envoy(&lab, &pod);
+    the_shoot_is_reached_at_our_own_address(&lab, &pod);
+    nodes_and_services_are_reached(&pod);
+    webhooks_and_api_services_are_reached(&pod);
+    other_processes_are_not_translated(&pod);
+    the_shoot_gets_no_connection_into_the_pod(&lab);
+    hops::print(&lab, &pod);
+    watch::assert_reserved_stay_in_the_tunnel(&lab);
+}
+
+fn create_objects(pod: &Pod) {
+    pod.create(&json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "node"},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": NODE}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }));
+    create_pod(pod, "web", POD);
+    create_service(pod, "web", "10.2.0.9", 80);
+    create_pod(pod, "behind", BEHIND_SERVICE);
+    create_service(pod, "webhook", WEBHOOK, 443);
+    create_service(pod, "api", API_SERVICE, 443);
+    // What controllers would do. The API server proxies only to endpoints that are Pods with this very address, and
+    // asks an API server of a Service only where there is an endpoint.
+    for (name, port) in [("web", 8080), ("api", 443)] {
+        let target = json!({"kind": "Pod", "name": "behind", "namespace": "default"});
+        pod.create(&json!({
+            "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name, "namespace": "default"},
+            "subsets": [{"addresses": [{"ip": BEHIND_SERVICE, "targetRef": target}], "ports": [{"port": port}]}],
+        }));
+        pod.create(&json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
+            "endpoints": [{"addresses": [BEHIND_SERVICE], "conditions": {"ready": true}, "targetRef": target}],
+            "ports": [{"name": "", "port": port, "protocol": "TCP"}],
+        }));
+    }
+}
+
+/// A Pod that runs, at an address.
+pub fn create_pod(pod: &Pod, name: &str, address: &str) {
+    pod.create(&json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
+        "spec": {"nodeName": "node", "containers": [{"name": "main", "image": "image"}]},
+        "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]},
+    }));
+}
+
+fn create_service(pod: &Pod, name: &str, address: &str, port: u16) {
+    pod.create(&json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
+        "spec": {"clusterIP": address, "ports": [{"port": port, "targetPort": 8080}]},
+    }));
+}
+
+/// What a server of ours says: who it is, where it was reached, and from where.
+pub fn said(answer: &Value) -> (String, String, String) {
+    let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
+    let without_port = |address: String| address.rsplit_once(':').map_or(String::new(), |(ip, _)| ip.to_owned());
+    (text("server"), text("at"), without_port(text("client")))
+}
+
+/// The same as literals.
+fn seen(server: &str, at: &str, client: &str) -> (String, String, String) {
+    (server.to_owned(), at.to_owned(), client.to_owned())
+}
+
+fn seed_traffic_stays_outside_envoy(lab: &Lab, pod: &Pod) {
+    let through_envoy = || pod.envoy_metric("envoy_http_downstream_cx_total", "egress");
+    let bytes_to_etcd = || watch::packets(lab, &lab.other, "--comment etcd");
+    watch::restore(lab, &lab.other, "*raw\n-A PREROUTING -p tcp --dport 2379 -m comment --comment etcd\nCOMMIT\n");
+    let (before, etcd_before) = (through_envoy(), bytes_to_etcd());
+    for round in 0..10 {
+        pod.create(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": format!("written-{round}"), "namespace": "default"},
+        }));
+    }
+    assert!(
+        bytes_to_etcd() > etcd_before + 10,
+        "etcd, at an address of the Seed that the Shoot has too, is written to"
+    );
+    assert_eq!(through_envoy(), before, "connections to etcd do not go through Envoy");
+
+    // A webhook by URL is of the control plane.
+    pod.create(&webhook(pod, "in-seed.example.com", "configmaps", json!({"url": format!("https://{SEED_WEBHOOK}/")})));
+    let warning = format!("seed at {SEED_WEBHOOK}:443 saw {POD}:");
+    let configmap =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "x-", "namespace": "default"}});
+    until("a webhook in the Seed, at an address that the Shoot has too, is reached directly and untranslated", || {
+        let output = pod.try_kubectl(&["create", "-f", "-"], &configmap.to_string());
+        output.stderr.contains(&warning)
+    });
+    assert_eq!(through_envoy(), before, "connections to the control plane do not go through Envoy");
+}
+
+fn webhook(pod: &Pod, name: &str, resource: &str, mut client: Value) -> Value {
+    client["caBundle"] = json!(pod.ca_bundle());
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [{
+            "name": name, "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}],
+        }],
+    })
+}
+
+fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
+    let path = "/api/v1/namespaces/default/pods/http:web:8080/proxy/";
+    let at = format!("{POD}:8080");
+    // At the end of the tunnel itself, in the vpn Pod.
+    lab.place(&lab.vpn, &[POD]);
+    lab.serve(&lab.vpn, "vpn", &["http:8080"]);
+    assert_eq!(
+        said(&pod.get(path)),
+        seen("vpn", &at, POD_IN_TUNNEL),
+        "the server with the kube-apiserver's own address is reached, and sees where in 241.0.0.0/8 the caller stands"
+    );
+    // Behind it: the vpn Pod speaks to the Shoot in its own name.
+    lab.displace(&lab.vpn, POD);
+    lab.place(&lab.shoot, &[POD]);
+    assert_eq!(
+        said(&pod.get(path)),
+        seen("shoot", &at, VPN_POD),
+        "a Pod with the kube-apiserver's own address is reached, and sees the vpn Pod"
+    );
+}
+
+fn nodes_and_services_are_reached(pod: &Pod) {
+    assert_eq!(
+        said(&pod.get("/api/v1/nodes/node/proxy/")),
+        seen("shoot", &format!("{NODE}:10250"), VPN_POD),
+        "the kubelet's port of a node is reached at an address that a Pod of the Seed has too"
+    );
+    assert_eq!(
+        said(&pod.get("/api/v1/nodes/http:node:8080/proxy/")),
+        seen("shoot", &format!("{NODE}:8080"), VPN_POD),
+        "so is any other port of the node"
+    );
+    assert_eq!(
+        said(&pod.get("/api/v1/namespaces/default/services/http:web:80/proxy/")),
+        seen("shoot", &format!("{BEHIND_SERVICE}:8080"), VPN_POD),
+        "and a Pod behind a Service"
+    );
+}
+
+fn webhooks_and_api_services_are_reached(pod: &Pod) {
+    let service = |name: &str| json!({"name": name, "namespace": "default", "port": 443});
+    pod.create(&webhook(pod, "in-shoot.example.com", "secrets", json!({"service": service("webhook")})));
+    let warning = format!("shoot at {WEBHOOK}:443 saw {VPN_POD}:");
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"generateName": "x-", "namespace": "default"}});
+    until("a webhook is reached at the address of its Service, in the overlap", || {
+        pod.try_kubectl(&["create", "-f", "-"], &secret.to_string()).stderr.contains(&warning)
+    });
+
+    pod.create(&json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.lab.example.com"},
+        "spec": {
+            "group": "lab.example.com", "version": "v1", "service": service("api"), "caBundle": pod.ca_bundle(),
+            "groupPriorityMinimum": 1000, "versionPriority": 10,
+        },
+    }));
+    eventually("the API server of an APIService is available", || {
+        let output = pod.try_kubectl(&["get", "--raw", "/apis/lab.example.com/v1/things"], "");
+        let conditions = ["get", "apiservice", "v1.lab.example.com", "-o", "jsonpath={.status.conditions}"];
+        output.ok.then_some(()).ok_or_else(|| output.stderr + &pod.kubectl(&conditions, ""))
+    });
+    assert_eq!(
+        said(&pod.get("/apis/lab.example.com/v1/things")),
+        seen("shoot", &format!("{API_SERVICE}:443"), VPN_POD),
+        "an APIService is reached at the address of its Service, in the overlap"
+    );
+}
+
+fn other_processes_are_not_translated(pod: &Pod) {
+    let url = format!("http://{BEHIND_SERVICE}:8080/");
+    let answer = |group: u64| {
+        let answer = crate::space::must(&mut pod.command(group, &["curl", "-sSf", "--max-time", "5", &url]), "");
+        said(&serde_json::from_str(&answer).unwrap())
+    };
+    let at = format!("{BEHIND_SERVICE}:8080");
+    for group in [65_532, 1_000] {
+        assert_eq!(
+            answer(group),
+            seen("seed", &at, POD),
+            "group {group}: other processes of the Pod reach the Seed's own Pod at that address, untranslated"
+        );
+    }
+    assert_eq!(answer(31_415), seen("shoot", &at, VPN_POD), "Envoy's group reaches the Shoot at the same address");
+}
+
+fn the_shoot_gets_no_connection_into_the_pod(lab: &Lab) {
+    lab.serve(&lab.seed, "pod", &["http:9999"]);
+    let curl = |url: &str| ["-s", "--connect-timeout", "2", "--insecure", "-o", "/dev/null", url].map(str::to_owned);
+    let connect = |space: &crate::space::Space, url: &str| space.command("curl").args(curl(url)).status().unwrap();
+    let dropped = || watch::packets(lab, &lab.seed, "-j DROP");
+    assert!(connect(&lab.other, &format!("http://{POD}:9999/")).success(), "the Seed reaches a server in the Pod");
+    for url in [format!("http://{POD_IN_TUNNEL}:9999/"), format!("https://{POD_IN_TUNNEL}/")] {
+        let before = dropped();
+        let status = connect(&lab.vpn, &url);
+        assert_eq!(status.code(), Some(28), "{url}: from the Shoot nobody answers, not even with a refusal");
+        assert!(dropped() > before, "{url}: the packets arrive and are dropped");
+    }
+}
