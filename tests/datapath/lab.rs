@@ -62,6 +62,19 @@ impl Backend {
     }
 }
 
+/// Whether namespaces can be made; nothing where they cannot, which is said aloud.
+pub fn enter() -> Option<()> {
+    static LEFTOVERS: Once = Once::new();
+    if let Err(why) = possible() {
+        let required = ["CI", "NETWORK_GUARD_REQUIRE_DATAPATH"].map(|name| std::env::var_os(name).is_some());
+        assert!(!required.contains(&true), "the data-path tests cannot run here, and have to: {why}");
+        eprintln!("\n#### SKIPPED: the data-path tests cannot run here: {why} ####\n");
+        return None;
+    }
+    LEFTOVERS.call_once(space::remove_leftovers);
+    Some(())
+}
+
 /// The laboratory. Everything in it ends with it.
 pub struct Lab {
     // Fields are dropped in this order: processes end before the namespaces go.
@@ -80,15 +93,7 @@ pub struct Lab {
 impl Lab {
     /// Builds it; nothing where namespaces cannot be made, which is said aloud.
     pub fn build(networks: Networks, backend: Backend) -> Option<Self> {
-        if let Err(why) = possible() {
-            let required = ["CI", "NETWORK_GUARD_REQUIRE_DATAPATH"].map(|name| std::env::var_os(name).is_some());
-            assert!(!required.contains(&true), "the data-path tests cannot run here, and have to: {why}");
-            eprintln!("\n#### SKIPPED: the data-path tests cannot run here: {why} ####\n");
-            return None;
-        }
-        static LEFTOVERS: Once = Once::new();
-        LEFTOVERS.call_once(space::remove_leftovers);
-
+        enter()?;
         let folder = tempfile::Builder::new().prefix("datapath-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         // Containers do not run as root, and read certificates in it.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -11,6 +11,7 @@
 mod basics;
 mod cluster;
 mod direct;
+mod firewall;
 mod hops;
 mod lab;
 mod nat;

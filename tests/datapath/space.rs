@@ -21,6 +21,8 @@ pub struct Space {
 #[derive(Debug)]
 pub struct Output {
     pub ok: bool,
+    /// The exit code; -1 when a signal ended it.
+    pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
@@ -114,6 +116,7 @@ pub fn run(command: &mut Command, input: &str) -> Output {
     let output = child.wait_with_output().unwrap();
     Output {
         ok: output.status.success(),
+        code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }

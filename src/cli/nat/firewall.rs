@@ -259,7 +259,11 @@ fn hint(said: &str) -> &'static str {
     } else if has("do you need to insmod") || has("Table does not exist") || has("No chain/target/match by that name") {
         "\nthe kernel has no module for this: load ip_tables, iptable_nat, xt_NETMAP, xt_owner and xt_TCPMSS on the node, \
          or try the other backend with --iptables"
-    } else if has("Extension") && has("revision 0 not supported") || has("Couldn't load") {
+    } else if has("revision 0 not supported")
+        || has("Couldn't load")
+        || has("extension not found")
+        || has("Can't find library")
+    {
         "\nthe kernel or this iptables lacks an extension: NETMAP, owner, state and TCPMSS are needed"
     } else {
         ""
@@ -281,6 +285,7 @@ mod tests {
             ("can't initialize iptables table `nat': Table does not exist (do you need to insmod?)", "no module"),
             ("Warning: Extension NETMAP revision 0 not supported, missing kernel module?", "lacks an extension"),
             ("Couldn't load target `NETMAP':No such file or directory", "lacks an extension"),
+            ("Error: target extension not found", "lacks an extension"),
         ] {
             assert!(hint(said).contains(want), "{said}: {}", hint(said));
         }
