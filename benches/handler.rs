@@ -1,11 +1,12 @@
-//! Time of one call without network, and of the network mapping.
+//! Time of one call without network, of the network mapping, and of a plan of the double NAT.
 
 mod support;
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use network_guard::net::{Cidr, NetworkKind, map_networks};
+use network_guard::nat::{End, Networks, Side, Tables, plan};
+use network_guard::net::{Cidr, Family, NetworkKind, map_networks};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -32,6 +33,25 @@ fn main() {
             .collect();
         group.bench_function(format!("{count} networks"), |b| {
             b.iter(|| map_networks(NetworkKind::Nodes, black_box(&networks)).unwrap());
+        });
+    }
+    group.finish();
+
+    // From networks to the input of iptables-restore.
+    let mut group = criterion.benchmark_group("nat plan");
+    for count in [4_u32, 1_000] {
+        let cidrs: Vec<String> = (0..count).map(|i| format!("10.{}.{}.0/24", i / 250, i % 250)).collect();
+        let cidrs: Vec<Cidr> = cidrs.iter().map(|text| text.parse().unwrap()).collect();
+        let networks = Networks { seed_pods: vec![cidrs[0]], nodes: cidrs, ..Networks::default() };
+        let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv6: false };
+        group.bench_function(format!("{count} networks"), |b| {
+            b.iter(|| plan(black_box(&networks), black_box(&end)).unwrap());
+        });
+        group.bench_function(format!("{count} networks and the text of their rules"), |b| {
+            b.iter(|| {
+                let plan = plan(black_box(&networks), black_box(&end)).unwrap();
+                Tables::default().transition(&Tables::wanted(&plan, Family::V4)).unwrap()
+            });
         });
     }
     group.finish();

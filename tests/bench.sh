@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 
 section() { printf '\n=== %s ===\n\n' "$1"; }
 
-section "one call, and the network mapping (criterion)"
+section "one call, the network mapping, and a plan of the double NAT (criterion)"
 cargo bench --quiet --features bench --bench handler -- --warm-up-time 1 --measurement-time 3 2>/dev/null |
-  grep -E '^(handler|netmap)|time:|thrpt:' || true
+  grep -E '^(handler|netmap|nat plan)|time:|thrpt:' || true
 section "allocations and instructions"
 cargo bench --quiet --features bench --bench counts
 section "side by side"

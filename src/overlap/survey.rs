@@ -90,8 +90,7 @@ fn help(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>, overlaps: boo
         (Proxy::Gardenlet, _, _) => Help::Gardenlet,
         // What the Deployment carries counts; without one, what the Shoot asks for.
         (_, ExpectedVpn::Absent, Some(Vpn::Absent) | None) => Help::NoVpn,
-        (_, ExpectedVpn::Single, Some(Vpn::Absent) | None) => Help::SingleVpn,
-        (_, ExpectedVpn::HighlyAvailable, Some(Vpn::Absent)) => Help::SingleVpn,
+        (_, ExpectedVpn::Single, None) | (_, _, Some(Vpn::Absent)) => Help::SingleVpn,
         (_, _, None) => Help::Unknown,
         (Proxy::Foreign(_), _, Some(_)) => Help::Foreign,
         (Proxy::Absent, _, Some(_)) => Help::Missing,
