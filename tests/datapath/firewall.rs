@@ -87,7 +87,7 @@ impl Scene {
         for program in ["iptables", "ip6tables"] {
             for backend in BACKENDS {
                 let saved = self.space.run(&format!("{program}-{}-save", backend.name()));
-                let is_rule = |line: &&str| line.starts_with("-A") || line.starts_with(":") && line.contains(" - ");
+                let is_rule = |line: &&str| line.starts_with("-A") || line.starts_with(':') && line.contains(" - ");
                 let mut table = "";
                 for line in saved.lines() {
                     if line.starts_with('*') {
@@ -297,8 +297,8 @@ fn keeps_verifying() {
     until("it says so", || keeper.output().contains("repaired: IPv4 nat NETWORK-GUARD-OUTPUT: missing rule"));
 
     // The end of the program is not the end of the rules: the Pod's other containers may go on.
-    scene.space.run("pkill -TERM -f nat.apply.--side.seed.--iptables.nft.--every.1");
-    until("it ends", || !keeper.is_running());
+    keeper.signal("TERM");
+    assert_eq!(keeper.wait(), Some(0));
     assert_eq!(scene.saved(), applied);
 }
 
