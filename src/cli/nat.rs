@@ -232,8 +232,7 @@ impl Target {
 
     fn verify(&self) -> anyhow::Result<ExitCode> {
         let (plan, end) = self.plan()?;
-        let (backend, drift) = firewall::verify(&plan, self.iptables)?;
-        let mut lines: Vec<String> = drift.iter().map(ToString::to_string).collect();
+        let (backend, mut lines) = firewall::verify(&plan, self.iptables)?;
         lines.extend(kernel::wrong_settings(&plan).iter().map(kernel::setting_in_words));
         lines.extend(kernel::wrong_routes(&plan, &end, &self.routes)?.lines());
         if lines.is_empty() {

@@ -277,7 +277,10 @@ fn one_backend_at_a_time() {
     assert_eq!(scene.nat(&format!("verify --side seed {NETWORKS}")).code, 0);
     scene.iptables("-t nat -N NETWORK-GUARD-OUTPUT");
     let output = scene.nat(&format!("verify --side seed --iptables nft {NETWORKS}"));
-    assert!(output.code == 1 && output.stdout.contains("IPv4 nat NETWORK-GUARD-OUTPUT: extra chain"), "{output:?}");
+    assert!(
+        output.code == 1 && output.stdout.contains("iptables-legacy: IPv4 nat NETWORK-GUARD-OUTPUT: extra chain"),
+        "{output:?}"
+    );
     assert!(scene.nat("remove").stdout.contains("removed from iptables-legacy and iptables-nft"));
     assert_eq!(scene.saved(), before);
 }

@@ -76,7 +76,8 @@ impl Backend {
             Choice::Legacy => return Ok(Self::Legacy),
             Choice::Auto => {}
         }
-        let has_ours = |backend: &Self| backend.read(Family::V4).is_ok_and(|tables| !tables.is_empty());
+        let has_ours =
+            |backend: &Self| FAMILIES.iter().any(|family| backend.read(*family).is_ok_and(|tables| !tables.is_empty()));
         if let Some(backend) = Self::ALL.into_iter().find(has_ours) {
             return Ok(backend);
         }
@@ -156,21 +157,22 @@ fn take_back(backend: Backend, family: Family, before: &Tables) -> anyhow::Resul
     }
 }
 
-/// What is not as the plan wants it.
-pub(super) fn verify(plan: &Plan, choice: Choice) -> anyhow::Result<(Backend, Vec<Drift>)> {
+/// What is not as the plan wants it, in words.
+pub(super) fn verify(plan: &Plan, choice: Choice) -> anyhow::Result<(Backend, Vec<String>)> {
     let backend = Backend::choose(choice)?;
-    let mut drift = Vec::new();
+    let (mut lines, other) = (Vec::new(), backend.other());
     for family in FAMILIES {
         let wanted = Tables::wanted(plan, family);
         match backend.read(family) {
             Err(_) if wanted.is_empty() => {}
-            found => drift.extend(found?.drift(&wanted, family)),
+            found => lines.extend(found?.drift(&wanted, family).iter().map(ToString::to_string)),
         }
-        if let Ok(found) = backend.other().read(family) {
-            drift.extend(found.drift(&Tables::default(), family));
+        if let Ok(found) = other.read(family) {
+            let drift = found.drift(&Tables::default(), family);
+            lines.extend(drift.iter().map(|drift| format!("{}: {drift}", other.name())));
         }
     }
-    Ok((backend, drift))
+    Ok((backend, lines))
 }
 
 /// Takes away all that is ours; says in which backends there was something.
@@ -256,6 +258,8 @@ fn hint(said: &str) -> &'static str {
     if has("Permission denied") || has("Operation not permitted") || has("you must be root") {
         "\nthis needs the capability NET_ADMIN (and for the legacy backend NET_RAW) in this network namespace: \
          run it as root, or add the capability to the container"
+    } else if has("xtables.lock") {
+        "\nthe lock of iptables-legacy cannot be made: name a file that can with the environment variable XTABLES_LOCKFILE"
     } else if has("do you need to insmod") || has("Table does not exist") || has("No chain/target/match by that name") {
         "\nthe kernel has no module for this: load ip_tables, iptable_nat, xt_NETMAP, xt_owner and xt_TCPMSS on the node, \
          or try the other backend with --iptables"
@@ -285,6 +289,7 @@ mod tests {
             ("can't initialize iptables table `nat': Table does not exist (do you need to insmod?)", "no module"),
             ("Warning: Extension NETMAP revision 0 not supported, missing kernel module?", "lacks an extension"),
             ("Couldn't load target `NETMAP':No such file or directory", "lacks an extension"),
+            ("Fatal: can't open lock file /run/xtables.lock: Read-only file system", "XTABLES_LOCKFILE"),
             ("Error: target extension not found", "lacks an extension"),
         ] {
             assert!(hint(said).contains(want), "{said}: {}", hint(said));
