@@ -60,6 +60,8 @@ struct HttpConnectionManager {
     stat_prefix: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_idle_timeout: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delayed_close_timeout: Option<Duration>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     access_log: Vec<AccessLog>,
     route_config: RouteConfiguration,
@@ -198,6 +200,9 @@ fn egress_listener(settings: &Settings) -> Listener {
             type_url: CONNECTION_MANAGER_TYPE,
             stat_prefix: "egress",
             stream_idle_timeout: Some(Duration(settings.idle_timeout_seconds)),
+            // Zero waits. By default, once the Shoot has closed, a reader who pauses for a second loses what he has not
+            // read yet: the end of a log, or of a large answer while the API server is busy.
+            delayed_close_timeout: Some(Duration(0)),
             access_log: vec![access_log(settings)],
             route_config: routes(
                 "egress",
@@ -242,6 +247,7 @@ fn status_listener(settings: &Settings) -> Listener {
             type_url: CONNECTION_MANAGER_TYPE,
             stat_prefix: "status",
             stream_idle_timeout: None,
+            delayed_close_timeout: None,
             access_log: vec![],
             route_config: routes("status", vec![get("/ready", None), get("/metrics", Some("/stats/prometheus"))]),
             http_filters: vec![router()],

@@ -19,6 +19,8 @@ pub struct Networks {
     pub pods: &'static [&'static str],
     pub services: &'static [&'static str],
     pub nodes: &'static [&'static str],
+    /// The address of the Pod vpn-shoot, one of the Shoot's Pods.
+    pub vpn_pod: &'static str,
 }
 
 impl Networks {

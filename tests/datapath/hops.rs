@@ -2,7 +2,7 @@
 
 use crate::basics::eventually;
 use crate::lab::{Lab, POD, POD_IN_TUNNEL, SEED_TUNNEL, SHOOT_TUNNEL};
-use crate::overlap::said;
+use crate::objects::said;
 use crate::pod::Pod;
 use crate::watch::{self, Sniffer};
 

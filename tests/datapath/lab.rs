@@ -34,8 +34,6 @@ pub const POD: &str = "10.1.2.3";
 pub const POD_IN_TUNNEL: &str = "241.1.2.3";
 /// The other address of that Pod.
 pub const POD_V6: &str = "fd00:5eed::3";
-/// The address of the Pod vpn-shoot.
-pub const VPN_POD: &str = "10.1.200.1";
 /// The Seed's end of the tunnel.
 pub const SEED_TUNNEL: &str = "bond0-ip6tnl0";
 /// The Shoot's end.
@@ -110,7 +108,7 @@ impl Lab {
             folder,
         };
         lab.wire_pod(&lab.seed, POD, &lab.other);
-        lab.wire_pod(&lab.vpn, VPN_POD, &lab.shoot);
+        lab.wire_pod(&lab.vpn, networks.vpn_pod, &lab.shoot);
         lab.wire_tunnel();
         Some(lab)
     }
@@ -134,9 +132,10 @@ impl Lab {
         for (space, end) in [(&self.seed, SEED_TUNNEL), (&self.vpn, SHOOT_TUNNEL)] {
             space.run(&format!("ip link set {end} address 02:00:00:00:00:01 mtu {TUNNEL_MTU} arp off"));
         }
-        // What vpn2's tunnel controller does once a kube-apiserver has told its address: the way back.
-        let address = if self.networks.overlap() { POD_IN_TUNNEL } else { POD };
-        self.vpn.run(&format!("ip route add {address}/32 dev {SHOOT_TUNNEL}"));
+        if !self.networks.overlap() {
+            // What vpn2's tunnel controller does once a kube-apiserver has told its address: the way back.
+            self.vpn.run(&format!("ip route add {POD}/32 dev {SHOOT_TUNNEL}"));
+        }
         if self.networks.is_dual_stack() {
             self.vpn.run(&format!("ip route add {POD_V6}/128 dev {SHOOT_TUNNEL}"));
         }

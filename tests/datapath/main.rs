@@ -15,6 +15,7 @@ mod firewall;
 mod hops;
 mod lab;
 mod nat;
+mod objects;
 mod overlap;
 mod peer;
 mod pod;

@@ -1,16 +1,23 @@
 //! The whole path, with every network of the Shoot in the Seed's Pod network.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::basics::{eventually, until};
 use crate::cluster::{Networks, admitted_deployment};
-use crate::lab::{Backend, Lab, POD, POD_IN_TUNNEL, VPN_POD};
+use crate::lab::{Backend, Lab, POD, POD_IN_TUNNEL};
+use crate::objects::{create_endpoints, create_node, create_pod, create_service, said, seen, webhook};
 use crate::pod::Pod;
 use crate::{hops, nat, watch};
 
 /// All of it inside the Seed's Pods.
-pub const OVERLAP: Networks =
-    Networks { seed_pods: "10.0.0.0/14", pods: &["10.1.0.0/16"], services: &["10.2.0.0/16"], nodes: &["10.3.0.0/16"] };
+const OVERLAP: Networks = Networks {
+    seed_pods: "10.0.0.0/14",
+    pods: &["10.1.0.0/16"],
+    services: &["10.2.0.0/16"],
+    nodes: &["10.3.0.0/16"],
+    vpn_pod: VPN_POD,
+};
+const VPN_POD: &str = "10.1.200.1";
 
 /// Addresses of the Shoot: a node, a Pod behind a Service, the Services of a webhook and of an API server. Pods of the
 /// Seed have the very same.
@@ -47,65 +54,18 @@ fn a_shoot_on_the_addresses_of_the_seed() {
     the_shoot_gets_no_connection_into_the_pod(&lab);
     hops::print(&lab, &pod);
     watch::assert_reserved_stay_in_the_tunnel(&lab);
+    nat::assert_in_place(&lab);
 }
 
 fn create_objects(pod: &Pod) {
-    pod.create(&json!({
-        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "node"},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": NODE}],
-            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }));
+    create_node(pod, "node", NODE);
     create_pod(pod, "web", POD);
     create_service(pod, "web", "10.2.0.9", 80);
     create_pod(pod, "behind", BEHIND_SERVICE);
     create_service(pod, "webhook", WEBHOOK, 443);
     create_service(pod, "api", API_SERVICE, 443);
-    // What controllers would do. The API server proxies only to endpoints that are Pods with this very address, and
-    // asks an API server of a Service only where there is an endpoint.
-    for (name, port) in [("web", 8080), ("api", 443)] {
-        let target = json!({"kind": "Pod", "name": "behind", "namespace": "default"});
-        pod.create(&json!({
-            "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name, "namespace": "default"},
-            "subsets": [{"addresses": [{"ip": BEHIND_SERVICE, "targetRef": target}], "ports": [{"port": port}]}],
-        }));
-        pod.create(&json!({
-            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-            "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
-            "endpoints": [{"addresses": [BEHIND_SERVICE], "conditions": {"ready": true}, "targetRef": target}],
-            "ports": [{"name": "", "port": port, "protocol": "TCP"}],
-        }));
-    }
-}
-
-/// A Pod that runs, at an address.
-pub fn create_pod(pod: &Pod, name: &str, address: &str) {
-    pod.create(&json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"},
-        "spec": {"nodeName": "node", "containers": [{"name": "main", "image": "image"}]},
-        "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]},
-    }));
-}
-
-fn create_service(pod: &Pod, name: &str, address: &str, port: u16) {
-    pod.create(&json!({
-        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"},
-        "spec": {"clusterIP": address, "ports": [{"port": port, "targetPort": 8080}]},
-    }));
-}
-
-/// What a server of ours says: who it is, where it was reached, and from where.
-pub fn said(answer: &Value) -> (String, String, String) {
-    let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
-    let without_port = |address: String| address.rsplit_once(':').map_or(String::new(), |(ip, _)| ip.to_owned());
-    (text("server"), text("at"), without_port(text("client")))
-}
-
-/// The same as literals.
-fn seen(server: &str, at: &str, client: &str) -> (String, String, String) {
-    (server.to_owned(), at.to_owned(), client.to_owned())
+    create_endpoints(pod, "web", 8080, ("behind", BEHIND_SERVICE));
+    create_endpoints(pod, "api", 443, ("behind", BEHIND_SERVICE));
 }
 
 fn seed_traffic_stays_outside_envoy(lab: &Lab, pod: &Pod) {
@@ -135,18 +95,6 @@ fn seed_traffic_stays_outside_envoy(lab: &Lab, pod: &Pod) {
         output.stderr.contains(&warning)
     });
     assert_eq!(through_envoy(), before, "connections to the control plane do not go through Envoy");
-}
-
-fn webhook(pod: &Pod, name: &str, resource: &str, mut client: Value) -> Value {
-    client["caBundle"] = json!(pod.ca_bundle());
-    json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": [{
-            "name": name, "clientConfig": client, "sideEffects": "None", "admissionReviewVersions": ["v1"],
-            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}],
-        }],
-    })
 }
 
 fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
@@ -246,4 +194,30 @@ fn the_shoot_gets_no_connection_into_the_pod(lab: &Lab) {
         assert_eq!(status.code(), Some(28), "{url}: from the Shoot nobody answers, not even with a refusal");
         assert!(dropped() > before, "{url}: the packets arrive and are dropped");
     }
+}
+
+/// The same with the other iptables, in short.
+#[test]
+fn iptables_legacy_carries_the_path_too() {
+    let Some(lab) = Lab::build(OVERLAP, Backend::Legacy) else { return };
+    let pod = Pod::new(&lab, admitted_deployment(&lab), &[]);
+    watch::count_reserved(&lab);
+    nat::apply(&lab);
+    let _envoy = pod.start_envoy();
+    pod.start_api_server();
+    lab.place(&lab.shoot, &[NODE]);
+    lab.place(&lab.other, &[NODE]);
+    lab.serve(&lab.shoot, "shoot", &["http:8080", "https:10250"]);
+    lab.serve(&lab.other, "seed", &["http:8080", "https:10250"]);
+    create_node(&pod, "node", NODE);
+    create_pod(&pod, "web", POD);
+    the_shoot_is_reached_at_our_own_address(&lab, &pod);
+    assert_eq!(
+        said(&pod.get("/api/v1/nodes/node/proxy/")),
+        seen("shoot", &format!("{NODE}:10250"), VPN_POD),
+        "the kubelet's port of a node is reached at an address that a Pod of the Seed has too"
+    );
+    the_shoot_gets_no_connection_into_the_pod(&lab);
+    watch::assert_reserved_stay_in_the_tunnel(&lab);
+    nat::assert_in_place(&lab);
 }

@@ -222,7 +222,9 @@ impl Bytes {
         (0..bytes).step_by(BLOCK).try_for_each(|offset| {
             let expected = self.at(offset, bytes);
             let buffer = &mut buffer[..expected.len()];
-            stream.read_exact(buffer)?;
+            stream
+                .read_exact(buffer)
+                .map_err(|error| io::Error::new(error.kind(), format!("{error} after {offset}")))?;
             let same = buffer == expected;
             same.then_some(()).ok_or_else(|| io::Error::other(format!("wrong bytes after {offset}")))
         })

@@ -38,11 +38,6 @@ impl Space {
         space
     }
 
-    /// The name, as `ip` knows it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// A command in this namespace.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");

@@ -16,8 +16,10 @@ mkdir -p "$tools"
 missing=()
 command -v curl >/dev/null || missing+=(curl)
 command -v cc >/dev/null || missing+=(build-essential)
-[ -x /bin/kill ] || missing+=(procps)
+{ [ -x /bin/kill ] && command -v sysctl >/dev/null; } || missing+=(procps)
 command -v setpriv >/dev/null || missing+=(util-linux)
+command -v ip >/dev/null || missing+=(iproute2)
+{ command -v iptables-nft && command -v iptables-legacy; } >/dev/null || missing+=(iptables)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ "${1:-}" = bench ]; then
   command -v h2load >/dev/null || missing+=(nghttp2-client)
