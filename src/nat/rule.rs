@@ -1,6 +1,6 @@
 //! One rule of a firewall, and how iptables writes it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::net::{Cidr, Family};
 
@@ -189,11 +189,12 @@ impl Rule {
     /// What comes after `-A <chain>`.
     pub fn body(&self) -> String {
         let mut text = String::with_capacity(96);
+        // Writing to a string never fails.
         for condition in &self.matches {
-            text.push_str(&condition.to_string());
-            text.push(' ');
+            let _ = write!(text, "{condition} ");
         }
-        text + &self.target.to_string()
+        let _ = write!(text, "{}", self.target);
+        text
     }
 }
 
