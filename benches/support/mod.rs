@@ -7,8 +7,14 @@ use network_guard::admission::{self, Answers, Handler, Step};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::KubeApiserver;
 use network_guard::landscape::Snapshot;
+use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
 use serde_json::{Value, json};
+
+/// A recorded review, told the Seed's Pod network of the Cluster here, as gardenlet would write it.
+fn review(name: &str) -> String {
+    file(&format!("reviews/{name}.json")).replace("\"10.64.0.0/11\"", "\"10.250.128.0/17\"")
+}
 
 fn file(path: &str) -> String {
     let path = format!("{}/tests/fixtures/{path}", env!("CARGO_MANIFEST_DIR"));
@@ -17,12 +23,12 @@ fn file(path: &str) -> String {
 
 /// gardenlet's first write, as a real API server sends it.
 pub fn create() -> String {
-    file("reviews/create.json")
+    review("create")
 }
 
 /// A later write, with status and the managed fields of two writers, as a real API server sends it.
 pub fn update() -> String {
-    file("reviews/update.json")
+    review("update")
 }
 
 /// The first write without managed fields, as API servers before 1.22 and some clients send it.
@@ -63,7 +69,7 @@ impl Scene {
         let cluster: Value = serde_json::from_str(&file("gardener/ha-overlap/cluster.json")).unwrap();
         let mut snapshot = Snapshot::default();
         snapshot.put_cluster("shoot--local--ha", ClusterFacts::parse(&cluster["spec"].to_string()));
-        Self { handler: KubeApiserver::new(&Settings::default()), snapshot }
+        Self { handler: KubeApiserver::new(&Settings::default(), &Mode::default()), snapshot }
     }
 
     /// Bytes to bytes: all that is ours in a call.

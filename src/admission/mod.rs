@@ -13,11 +13,13 @@
 mod finding;
 mod handler;
 mod patch;
+mod piece;
 mod review;
 mod verdict;
 
 pub use finding::{Finding, Policy, Rule, Severity};
 pub use handler::{Answer, Answers, Handler, Questions, Resource, Sight, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
+pub use piece::{Moves, Piece};
 pub use review::{BadReview, Operation, Request, UserInfo, decode};
 pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, printable};

@@ -68,6 +68,7 @@ impl Pointer {
 #[derive(Debug, Default)]
 pub struct PatchBuilder {
     json: String,
+    operations: usize,
 }
 
 impl PatchBuilder {
@@ -86,6 +87,11 @@ impl PatchBuilder {
         self.push("remove", at, None);
     }
 
+    /// The operations so far.
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
+
     /// The patch; `None` without operations, because an empty patch must not be sent.
     pub fn finish(mut self) -> Option<Patch> {
         if self.json.is_empty() {
@@ -96,6 +102,7 @@ impl PatchBuilder {
     }
 
     fn push(&mut self, op: &str, at: &Pointer, value: Option<&str>) {
+        self.operations += 1;
         if self.json.is_empty() {
             self.json.reserve(USUAL_PATCH);
             self.json.push('[');

@@ -1,6 +1,7 @@
 //! The configuration file: `kind: NetworkGuardConfiguration`.
 
 mod garden;
+mod nat;
 mod overlay;
 mod quantity;
 
@@ -24,6 +25,8 @@ use crate::{overlap, peering};
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
     pub overlap: overlap::Settings,
+    /// The double NAT behind the sidecar.
+    pub nat: crate::nat::Settings,
     /// Switches of the overlay that are held.
     pub overlay: OverlaySettings,
     /// What is said about Shoots in the garden.
@@ -70,6 +73,8 @@ struct File {
     kind: String,
     #[serde(default)]
     overlap: Overlap,
+    #[serde(default)]
+    nat: nat::Nat,
     #[serde(default)]
     overlay: overlay::Overlay,
     #[serde(default)]
@@ -165,6 +170,7 @@ impl Configuration {
         }
         let configuration = Self {
             overlap: file.overlap.envoy.settings()?,
+            nat: file.nat.settings()?,
             shoots: ShootSettings {
                 policy: policy(&file.peering, &file.rules)?,
                 peering: file.peering.settings()?,
@@ -180,7 +186,7 @@ impl Configuration {
 
     fn check(&self) -> Result<(), ConfigError> {
         let field = |path: &str, value: &dyn ToString, problem: &str| Err(bad(path, value.to_string(), problem));
-        if self.overlap.image.trim().is_empty() || self.overlap.image.contains(char::is_whitespace) {
+        if !is_image(&self.overlap.image) {
             return field("overlap.envoy.image", &format!("{:?}", self.overlap.image), "is not the name of an image");
         }
         if self.overlap.concurrency == 0 {
@@ -234,6 +240,11 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+/// Whether a text can be the name of an image; whether there is one, nobody knows here.
+fn is_image(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
 }
 
 fn bad(path: &str, value: String, problem: &str) -> ConfigError {
@@ -373,6 +384,8 @@ mod tests {
             "overlap:\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
              memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
              idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
+             nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
+             shootWebhook: {url: 'https://guard.example.org:8443/base', caFile: /ca.crt}}\n\
              overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
              guardRollout: false, fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
              routeLimits: {aws: 1000, cloud: 7}, vpcs: {gcp: {paths: [], scope: project}, cloud: {paths: [vpc.uuid, vpc], \
@@ -407,6 +420,21 @@ mod tests {
             ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
             ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
             ("server: [", "the configuration is wrong"),
+            ("nat: {mode: none}", "none"),
+            ("nat: {mode: own}", "nat.image: none: is needed"),
+            ("nat: {mode: own, image: 'a b'}", "nat.image: \"a b\": is not the name of an image"),
+            ("nat: {image: x}", "nat.image: \"x\": is for `mode: own`"),
+            ("nat: {keepSeconds: 5}", "nat.keepSeconds: 5: is for `mode: own`"),
+            ("nat: {mode: own, image: x, keepSeconds: 3601}", "nat.keepSeconds: 3601: must be from 0 to 3600"),
+            ("nat: {mode: own, image: x, cpuRequest: 1.5}", "nat.cpuRequest: 1.5: is not a whole number of CPUs"),
+            ("nat: {mode: own, image: x, memoryRequest: 5M}", "nat.memoryRequest: 5M: is not a whole number of Ki"),
+            ("nat: {shootWebhook: {}}", "url"),
+            ("nat: {shootWebhook: {url: 'http://x'}}", "nat.shootWebhook.url: \"http://x\": is not an address"),
+            ("nat: {shootWebhook: {url: 'https://x?y'}}", "is not an address"),
+            ("nat: {shootWebhook: {url: 'https://x/#y'}}", "is not an address"),
+            ("nat: {shootWebhook: {url: 'https://a@x'}}", "is not an address"),
+            ("nat: {shootWebhook: {url: 'https://'}}", "is not an address"),
+            ("nat: {shootWebhook: {url: 'https://x', ca: y}}", "ca"),
             (
                 "overlay: {providers: [aws, 'a b']}",
                 "overlay.providers[1]: \"a b\": is not the type of an infrastructure",

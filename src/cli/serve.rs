@@ -168,7 +168,7 @@ impl Role {
     fn handlers(self, configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
         match self {
             Self::Seed => vec![
-                Arc::new(KubeApiserver::new(&configuration.overlap)),
+                Arc::new(KubeApiserver::new(&configuration.overlap, &configuration.nat.mode)),
                 Arc::new(HoldNetwork::new(&configuration.overlay.switches.hold)),
             ],
             Self::Garden => vec![

@@ -118,6 +118,7 @@ impl<'a> Container<'a> {
                 "name" => container.name = parse("name", members)?,
                 "command" => container.command = parse("command", members)?,
                 "args" => container.args = parse("args", members)?,
+                "env" => container.env = Some(members.skip()?).filter(|env| *env != "null"),
                 "volumeMounts" => container.volume_mounts = parse("volumeMounts", members)?,
                 _ => drop(members.skip()?),
             }
@@ -276,6 +277,8 @@ pub struct Container<'a> {
     pub command: Option<Vec<Text<'a>>>,
     /// The arguments.
     pub args: Option<Vec<Text<'a>>>,
+    /// The text of the environment: see [`Container::variables`].
+    pub env: Option<&'a str>,
     /// The mounted volumes.
     pub volume_mounts: Option<Vec<VolumeMount<'a>>>,
 }
@@ -312,6 +315,8 @@ pub struct Volume<'a> {
 pub struct RawPieces<'a> {
     /// `spec.template.spec.containers`.
     pub containers: Vec<&'a RawValue>,
+    /// `spec.template.spec.initContainers`.
+    pub init_containers: Vec<&'a RawValue>,
     /// `spec.template.spec.volumes`.
     pub volumes: Vec<&'a RawValue>,
 }
@@ -335,15 +340,22 @@ impl<'a> RawPieces<'a> {
             spec: Inner<'a>,
         }
         #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Inner<'a> {
             #[serde(borrow)]
             containers: Vec<&'a RawValue>,
+            #[serde(borrow)]
+            init_containers: Option<Vec<&'a RawValue>>,
             #[serde(borrow)]
             volumes: Option<Vec<&'a RawValue>>,
         }
 
         let Outer { spec: OuterSpec { template: OuterTemplate { spec } } } = serde_json::from_str(deployment)?;
-        Ok(Self { containers: spec.containers, volumes: spec.volumes.unwrap_or_default() })
+        Ok(Self {
+            containers: spec.containers,
+            init_containers: spec.init_containers.unwrap_or_default(),
+            volumes: spec.volumes.unwrap_or_default(),
+        })
     }
 }
 

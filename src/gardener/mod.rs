@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod deployment;
 mod encapsulation;
+mod env;
 pub mod facts;
 pub mod members;
 mod name;
@@ -20,6 +21,7 @@ pub mod vpc;
 pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork};
 pub use deployment::Deployment;
 pub use encapsulation::{CALICO, Encapsulation, encapsulation};
+pub use env::EnvValue;
 pub use facts::ShootFacts;
 pub use name::{ShootName, is_dns_label, is_dns_subdomain};
 pub use network::Network;

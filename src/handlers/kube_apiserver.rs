@@ -1,16 +1,21 @@
-//! `/webhooks/mutate/kube-apiserver`: the overlap sidecar on a Shoot's kube-apiserver Deployment.
+//! `/webhooks/mutate/kube-apiserver`: the overlap sidecar on a Shoot's kube-apiserver Deployment, and what the double NAT
+//! behind it needs.
 
-use std::sync::Arc;
+mod facts;
+mod translation;
 
+use self::facts::Known;
+use self::translation::Translation;
 use crate::admission::{
-    Answer, Answers, AuditKey, Finding, Handler, Operation, Outcome, Questions, Request, Resource, Severity, Step,
-    Verdict,
+    Answers, AuditKey, Finding, Handler, Moves, Operation, Outcome, Patch, PatchBuilder, Pointer, Questions, Request,
+    Resource, Severity, Step, Verdict,
 };
 use crate::gardener::deployment::{Metadata, Rollout};
-use crate::gardener::{ClusterFacts, Deployment, FieldError, is_dns_label};
-use crate::landscape::{ClusterRecord, Snapshot};
+use crate::gardener::{Deployment, FieldError, is_dns_label};
+use crate::landscape::Snapshot;
+use crate::nat::{self, ContainersChange};
 use crate::overlap::{
-    Change, Decision, Injection, Overlap, Proxy, Settings, Vpn, decide, mutate, overlaps_text, rules,
+    Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, mutate, overlaps_text, rules,
 };
 
 /// The path of this webhook.
@@ -18,24 +23,19 @@ pub const KUBE_APISERVER_PATH: &str = "/webhooks/mutate/kube-apiserver";
 
 const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
 const AUDIT_OVERLAPS: AuditKey = AuditKey::new("overlaps");
+const AUDIT_VARIABLES: AuditKey = AuditKey::new("variables");
 
 /// The webhook.
 #[derive(Debug)]
 pub struct KubeApiserver {
     injection: Injection,
-}
-
-/// How far a decision got.
-enum Known<'s> {
-    Facts(&'s ClusterFacts),
-    Refused(Vec<Finding>),
-    NotYet,
+    nat: nat::Mode,
 }
 
 impl KubeApiserver {
     /// Prepares everything that depends on the configuration only.
-    pub fn new(settings: &Settings) -> Self {
-        Self { injection: Injection::new(settings) }
+    pub fn new(settings: &Settings, nat: &nat::Mode) -> Self {
+        Self { injection: Injection::new(settings), nat: nat.clone() }
     }
 
     /// What would be injected.
@@ -59,14 +59,15 @@ impl KubeApiserver {
         let vpn = Vpn::of(pod);
         let cached = snapshot.cluster(&request.namespace);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
-            let (verdict, _) = self.settle(&deployment, raw, None, vec![rules::gardenlet_proxy()]);
+            let nothing = Translation::default();
+            let (verdict, _) = self.settle(&deployment, raw, None, &nothing, vec![rules::gardenlet_proxy()]);
             let audit = vec![(AUDIT_DECISION, "gardenlet".to_owned())];
             return Ok(Step::Done(Verdict { decision: "gardenlet", audit, ..verdict }));
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
         let needed = vpn != Vpn::Absent;
-        let facts = match self::facts(&request.namespace, cached, answers) {
-            Known::Facts(facts) => Some(facts),
+        let known = match facts::known(&request.namespace, cached, answers) {
+            Known::Facts(known) => Some(known),
             Known::NotYet | Known::Refused(_) if !needed => None,
             // A name that no namespace can have is never put into the path of a request of ours.
             Known::NotYet if !is_dns_label(&request.namespace) => {
@@ -74,17 +75,14 @@ impl KubeApiserver {
                 let value = format!("{:?}", &*request.namespace);
                 return Err(FieldError { path: "request.namespace".to_owned(), value, problem: error });
             }
-            Known::NotYet => {
-                let cluster = Some(request.namespace.to_string());
-                return Ok(Step::Ask(Questions { cluster, ..Questions::default() }));
-            }
+            Known::NotYet => return Ok(ask(request)),
             Known::Refused(findings) => {
                 return Ok(Step::Done(self.without_facts(request, &deployment, raw, findings)));
             }
         };
 
-        let (decision, conflicts) = match facts {
-            Some(facts) => decide(&vpn, facts),
+        let (decision, conflicts) = match &known {
+            Some(known) => decide(&vpn, known.facts),
             None => (Decision::Leave, Vec::new()),
         };
         let mut findings: Vec<Finding> = conflicts.iter().map(rules::conflict).collect();
@@ -96,13 +94,34 @@ impl KubeApiserver {
                 return Ok(Step::Done(refuse(request, raw, findings)));
             }
         };
-        let (verdict, taken) = self.settle(&deployment, raw, overlaps, findings);
+        let translation = match known {
+            None => Translation::default(),
+            Some(known) => match Translation::of(&self.nat, pod, &known, overlaps) {
+                Ok(translation) => translation,
+                Err(finding) => {
+                    findings.insert(0, finding);
+                    return Ok(Step::Done(refuse(request, raw, findings)));
+                }
+            },
+        };
+        if translation.depends_on_now() {
+            if answers.cluster.is_none() && is_dns_label(&request.namespace) {
+                return Ok(ask(request));
+            }
+            // The sender may know of an overlap that we have not heard of, so nothing is taken away.
+            if overlaps.is_none() {
+                let told = [findings.clone(), translation.findings(ContainersChange::Unchanged)].concat();
+                if let Some(verdict) = self.kept(request, &deployment, raw, &told) {
+                    return Ok(Step::Done(verdict));
+                }
+            }
+        }
+        let (verdict, taken) = self.settle(&deployment, raw, overlaps, &translation, findings);
         Ok(Step::Done(if taken { refuse(request, raw, verdict.findings) } else { verdict }))
     }
 
-    /// Nobody can tell whether networks overlap. What was decided before holds on: where the stored Deployment carries
-    /// our sidecar, gardenlet's object, which never does, gets it again. With it an API server is right on overlap and
-    /// does no harm without. Any other write is refused, unless it starts nothing new as it is.
+    /// Nobody can tell whether networks overlap: any write is refused, unless it starts nothing new as it is, or what was
+    /// decided before holds on.
     fn without_facts(
         &self,
         request: &Request<'_>,
@@ -110,25 +129,36 @@ impl KubeApiserver {
         raw: &str,
         findings: Vec<Finding>,
     ) -> Verdict {
-        let Some(old) = request.old_object else { return refuse(request, raw, findings) };
-        let kept = Deployment::read(old).ok().and_then(|stored| {
-            Vpn::of(&deployment.spec.template.spec).eq(&Vpn::Complete).then_some(())?;
-            matches!(Proxy::of(&stored.spec.template.spec.containers), Proxy::Ours(_)).then_some(())?;
-            let annotations = stored.metadata.annotations?;
-            Some(annotations.overlaps?.to_string())
-        });
-        let Some(overlaps) = kept else { return refuse(request, raw, findings) };
-        let Ok((change, patch)) = mutate(&self.injection, Some(&overlaps), deployment, raw) else {
-            return refuse(request, raw, findings);
-        };
-        let mut findings = soften(findings);
+        self.kept(request, deployment, raw, &findings).unwrap_or_else(|| refuse(request, raw, findings))
+    }
+
+    /// What was decided before holds on: where the stored Deployment carries our sidecar, gardenlet's object, which never
+    /// does, gets it again. With it an API server is right on overlap and does no harm without.
+    fn kept(
+        &self,
+        request: &Request<'_>,
+        deployment: &Deployment<'_>,
+        raw: &str,
+        findings: &[Finding],
+    ) -> Option<Verdict> {
+        let old = request.old_object?;
+        let stored = Deployment::read(old).ok()?;
+        let pod = &stored.spec.template.spec;
+        let is_ours = matches!(Proxy::of(&pod.containers), Proxy::Ours(_));
+        if !is_ours || Vpn::of(&deployment.spec.template.spec) != Vpn::Complete {
+            return None;
+        }
+        let overlaps = stored.metadata.annotations.as_ref()?.overlaps.as_ref()?.to_string();
+        let translation = Translation::kept(nat::Containers::stored(pod, old));
+        let Mutation { change, patch, .. } = self.mutate(deployment, raw, Some(&overlaps), &translation).ok()?;
+        let mut findings = soften(findings.to_vec());
         findings.extend(rules::kept(change));
-        Verdict {
+        Some(Verdict {
             outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
             decision: "kept",
             findings,
             audit: vec![(AUDIT_DECISION, "kept".to_owned()), (AUDIT_OVERLAPS, overlaps)],
-        }
+        })
     }
 
     /// Brings the Deployment to where it should be; the flag says that somebody else stands in the way.
@@ -137,29 +167,69 @@ impl KubeApiserver {
         deployment: &Deployment<'_>,
         raw: &str,
         overlaps: Option<&[Overlap]>,
+        translation: &Translation,
         mut findings: Vec<Finding>,
     ) -> (Verdict, bool) {
         let text = overlaps.map(overlaps_text);
-        let (change, patch) = match mutate(&self.injection, text.as_deref(), deployment, raw) {
+        let Mutation { change, containers, patch } = match self.mutate(deployment, raw, text.as_deref(), translation) {
             Ok(done) => done,
             Err(taken) => {
-                findings.splice(0..0, taken.iter().map(rules::name_taken));
+                findings.splice(0..0, taken);
                 return (Verdict { findings, ..Verdict::allow("refused") }, true);
             }
         };
-        let decision = match (change, overlaps) {
-            (Change::Injected, _) => "injected",
-            (Change::Updated, _) => "updated",
-            (Change::Removed, _) => "removed",
-            (Change::Unchanged, Some(_)) => "unchanged",
-            (Change::Unchanged, None) => "none",
+        let decision = match (change, containers, overlaps) {
+            (Change::Injected, _, _) => "injected",
+            (Change::Updated, _, _) => "updated",
+            (Change::Removed, _, _) | (_, ContainersChange::Removed, None) => "removed",
+            (_, ContainersChange::Unchanged, _) if translation.corrects() => "corrected",
+            (_, ContainersChange::Unchanged, Some(_)) => "unchanged",
+            (_, ContainersChange::Unchanged, None) => "none",
+            _ => "updated",
         };
         findings.extend(rules::change(change, overlaps.unwrap_or_default()));
+        findings.extend(translation.findings(containers));
         let mut audit = vec![(AUDIT_DECISION, decision.to_owned())];
         audit.extend(text.map(|text| (AUDIT_OVERLAPS, text)));
+        audit.extend(translation.audit().map(|text| (AUDIT_VARIABLES, text)));
         let outcome = patch.map_or(Outcome::Allowed, Outcome::Patched);
         (Verdict { outcome, decision, findings, audit }, false)
     }
+
+    /// All operations on the Deployment: first those that address containers by their index, at the end those that move
+    /// them. The error is what stands in the way.
+    fn mutate(
+        &self,
+        deployment: &Deployment<'_>,
+        raw: &str,
+        overlaps: Option<&str>,
+        translation: &Translation,
+    ) -> Result<Mutation, Vec<Finding>> {
+        let (mut patch, mut moves) = (PatchBuilder::default(), Moves::default());
+        translation.correct(&mut patch);
+        let change = mutate(&self.injection, overlaps, deployment, raw, &mut patch, &mut moves);
+        let pod = &deployment.spec.template.spec;
+        let containers = translation.containers.ensure(pod, raw, &mut patch, &mut moves);
+        match (change, containers) {
+            (Ok(change), Ok(containers)) => {
+                moves.apply(&Pointer::to("/spec/template/spec/containers"), &mut patch);
+                Ok(Mutation { change, containers, patch: patch.finish() })
+            }
+            (change, containers) => {
+                let taken = change.err().unwrap_or_default();
+                let names = containers.err().unwrap_or_default();
+                let names = names.into_iter().map(|name| Taken { path: name.path, what: name.what });
+                Err(taken.into_iter().chain(names).map(|taken| rules::name_taken(&taken)).collect())
+            }
+        }
+    }
+}
+
+/// What was done to a Deployment.
+struct Mutation {
+    change: Change,
+    containers: ContainersChange,
+    patch: Option<Patch>,
 }
 
 impl Handler for KubeApiserver {
@@ -201,20 +271,9 @@ fn is_shoot_api_server(metadata: &Metadata<'_>) -> bool {
         })
 }
 
-/// The facts of the Cluster: from the snapshot, or from the answer to our question.
-fn facts<'s>(namespace: &str, cached: Option<&'s Arc<ClusterRecord>>, answers: &'s Answers) -> Known<'s> {
-    let record = match (cached, &answers.cluster) {
-        (Some(record), _) | (None, Some(Answer::Found(record))) => record,
-        (None, None) => return Known::NotYet,
-        (None, Some(Answer::Absent)) => return Known::Refused(vec![rules::cluster_missing(namespace)]),
-        (None, Some(Answer::Unanswered(why))) => {
-            return Known::Refused(vec![rules::cluster_unanswered(namespace, why)]);
-        }
-    };
-    match &**record {
-        Ok(facts) => Known::Facts(facts),
-        Err(errors) => Known::Refused(errors.iter().map(|error| rules::cluster_unreadable(namespace, error)).collect()),
-    }
+/// Asks for the Cluster as it is now.
+fn ask(request: &Request<'_>) -> Step {
+    Step::Ask(Questions { cluster: Some(request.namespace.to_string()), ..Questions::default() })
 }
 
 /// Refuses, unless the write starts no Pod that did not run before: a stored problem stops nobody's label, finalizer

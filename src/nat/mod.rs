@@ -12,13 +12,22 @@
 //!
 //! The rules are those of vpn2 in effect (`tests/fixtures/vpn2`). They live in chains of our own, to which the built-in
 //! ones jump, so they can be told from what others wrote, replaced at once and taken away without a trace.
+//!
+//! Who carries that out depends on the landscape's vpn2. A new one does, from its variables, which are kept right; beside
+//! an old one run containers of ours.
 
+mod own;
 mod plan;
 mod routes;
 mod rule;
+mod settings;
 mod tables;
+mod variables;
 
+pub use own::{CONTAINER, Containers, ContainersChange, INIT_CONTAINER, TakenName};
 pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan};
 pub use routes::{KernelRoute, ROUTE_PROTOCOL, RouteChange, follow_routes, read_routes, routes_by};
 pub use rule::{Device, Hook, Match, NotADevice, Rule, Table, Target};
+pub use settings::{Mode, Own, Settings, ShootWebhook};
 pub use tables::{Drift, Place, Tables};
+pub use variables::{Correction, Found, NAMES, Variables, corrections};

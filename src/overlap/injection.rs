@@ -1,11 +1,11 @@
 //! Everything that we may add to a Deployment, made once at start-up: it depends on the configuration only.
 
-use k8s_openapi::serde::Serialize;
 use serde_json::Value;
 
 use super::egress::EgressSelectorConfiguration;
 use super::envoy::Bootstrap;
 use super::{names, sidecar};
+use crate::admission::Piece;
 
 /// What operators may configure about the sidecar.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,22 +56,6 @@ impl Default for Settings {
     }
 }
 
-/// A value in the forms that are needed: ready to be written, and ready to be compared.
-#[derive(Clone, Debug)]
-pub(super) struct Piece {
-    /// JSON text.
-    pub(super) json: String,
-    /// The same as a value.
-    pub(super) value: Value,
-}
-
-impl Piece {
-    fn new(value: &impl Serialize) -> Self {
-        let value = serde_json::to_value(value).expect("typed structs with string keys always serialize");
-        Self { json: value.to_string(), value }
-    }
-}
-
 /// All pieces of the injection.
 #[derive(Clone, Debug)]
 pub struct Injection {
@@ -87,30 +71,30 @@ pub struct Injection {
 impl Injection {
     /// Builds all pieces.
     pub fn new(settings: &Settings) -> Self {
-        let text = |value: Value| Piece::new(&value.to_string());
+        let text = |piece: &Piece| Piece::new(&piece.json());
         Self {
             container: Piece::new(&sidecar::container(settings)),
             config_volume: Piece::new(&sidecar::config_volume()),
             socket_volume: Piece::new(&sidecar::socket_volume()),
             mounts: sidecar::mounts().map(|mount| Piece::new(&mount)),
             argument: Piece::new(&names::egress_argument()),
-            envoy_config: text(Piece::new(&Bootstrap::new(settings)).value),
-            egress_selector_config: text(Piece::new(&EgressSelectorConfiguration::through_envoy()).value),
+            envoy_config: text(&Piece::new(&Bootstrap::new(settings))),
+            egress_selector_config: text(&Piece::new(&EgressSelectorConfiguration::through_envoy())),
         }
     }
 
     /// The sidecar.
     pub fn container(&self) -> &Value {
-        &self.container.value
+        self.container.value()
     }
 
     /// Envoy's configuration, as the annotation and the file hold it.
     pub fn envoy_config(&self) -> &str {
-        self.envoy_config.value.as_str().expect("built from a string")
+        self.envoy_config.value().as_str().expect("built from a string")
     }
 
     /// The egress selector, as the annotation and the file hold it.
     pub fn egress_selector_config(&self) -> &str {
-        self.egress_selector_config.value.as_str().expect("built from a string")
+        self.egress_selector_config.value().as_str().expect("built from a string")
     }
 }

@@ -4,16 +4,15 @@
 //! second application changes nothing.
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::injection::{Injection, Piece};
+use super::injection::Injection;
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_ANNOTATION, EGRESS_SELECTOR_FLAG,
     ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, GARDENLET_ENVOY_VOLUME, OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME,
 };
 use super::vpn::FIRST_CLIENT;
 use super::{Overlap, names};
-use crate::admission::{Patch, PatchBuilder, Pointer};
+use crate::admission::{Moves, PatchBuilder, Pointer};
 use crate::gardener::deployment::{Container, PodSpec, RawPieces, Volume, VolumeMount};
 use crate::gardener::{Deployment, excerpt};
 
@@ -80,16 +79,19 @@ fn has_foreign_egress_selector(containers: &[Container<'_>]) -> bool {
 
 /// Brings a Deployment to where it should be: with the injection for these pairs (see
 /// [`overlaps_text`]), or, with `None`, without anything
-/// of ours. `raw` is the text from which `deployment` was read.
-pub fn mutate(
-    injection: &Injection,
+/// of ours. `raw` is the text from which `deployment` was read. What moves its containers is left to the caller, who
+/// may have more to do with them.
+pub fn mutate<'i>(
+    injection: &'i Injection,
     overlaps: Option<&str>,
     deployment: &Deployment<'_>,
     raw: &str,
-) -> Result<(Change, Option<Patch>), Vec<Taken>> {
+    patch: &mut PatchBuilder,
+    containers: &mut Moves<'i>,
+) -> Result<Change, Vec<Taken>> {
     match overlaps {
-        Some(overlaps) => inject(injection, overlaps, deployment, raw),
-        None => Ok(remove(deployment)),
+        Some(overlaps) => inject(injection, overlaps, deployment, raw, patch, containers),
+        None => Ok(remove(deployment, patch, containers)),
     }
 }
 
@@ -108,12 +110,14 @@ fn volumes() -> Pointer {
 
 // === injection ===
 
-fn inject(
-    injection: &Injection,
+fn inject<'i>(
+    injection: &'i Injection,
     overlaps: &str,
     deployment: &Deployment<'_>,
     raw: &str,
-) -> Result<(Change, Option<Patch>), Vec<Taken>> {
+    patch: &mut PatchBuilder,
+    moves: &mut Moves<'i>,
+) -> Result<Change, Vec<Taken>> {
     let pod = &deployment.spec.template.spec;
     let proxy = Proxy::of(&pod.containers);
     let api_server = pod.containers.iter().position(|container| &*container.name == API_SERVER_CONTAINER);
@@ -127,32 +131,26 @@ fn inject(
         Proxy::Ours(_) => RawPieces::read(raw).ok(),
         _ => None,
     };
-    let mut patch = PatchBuilder::default();
-    ensure_deployment_annotation(&mut patch, deployment, overlaps);
-    ensure_template_annotations(&mut patch, injection, deployment);
-    ensure_argument(&mut patch, injection, api_server, &pod.containers[api_server]);
-    ensure_mounts(&mut patch, injection, api_server, &pod.containers[api_server]);
-    ensure_volumes(&mut patch, injection, pod.volumes.as_deref(), existing.as_ref());
+    let before = patch.operations();
+    ensure_deployment_annotation(patch, deployment, overlaps);
+    ensure_template_annotations(patch, injection, deployment);
+    ensure_argument(patch, injection, api_server, &pod.containers[api_server]);
+    ensure_mounts(patch, injection, api_server, &pod.containers[api_server]);
+    ensure_volumes(patch, injection, pod.volumes.as_deref(), existing.as_ref());
     match proxy {
         Proxy::Ours(index) => {
             let actual = existing.as_ref().and_then(|pieces| pieces.containers.get(index));
-            if !actual.is_some_and(|actual| is_as_desired(actual, &injection.container)) {
-                patch.replace(&containers().index(index), &injection.container.json);
+            if !actual.is_some_and(|actual| injection.container.is_in(actual)) {
+                patch.replace(&containers().index(index), injection.container.json());
             }
         }
         _ => {
-            // Operations above address containers by index, so the one that moves them comes last.
             let first_client = pod.containers.iter().position(|container| &*container.name == FIRST_CLIENT);
-            patch.add(&containers().index(first_client.unwrap_or(api_server + 1)), &injection.container.json);
+            moves.insert(first_client.unwrap_or(api_server + 1), &injection.container);
+            return Ok(Change::Injected);
         }
     }
-    let patch = patch.finish();
-    let change = match (&patch, proxy) {
-        (None, _) => Change::Unchanged,
-        (Some(_), Proxy::Ours(_)) => Change::Updated,
-        (Some(_), _) => Change::Injected,
-    };
-    Ok((change, patch))
+    Ok(if patch.operations() == before { Change::Unchanged } else { Change::Updated })
 }
 
 /// More places than these tell nobody more.
@@ -241,22 +239,23 @@ fn ensure_deployment_annotation(patch: &mut PatchBuilder, deployment: &Deploymen
 
 fn ensure_template_annotations(patch: &mut PatchBuilder, injection: &Injection, deployment: &Deployment<'_>) {
     let (envoy, egress) = (&injection.envoy_config, &injection.egress_selector_config);
-    let both =
-        || format!(r#"{{"{ENVOY_CONFIG_ANNOTATION}":{},"{EGRESS_SELECTOR_ANNOTATION}":{}}}"#, envoy.json, egress.json);
+    let both = || {
+        format!(r#"{{"{ENVOY_CONFIG_ANNOTATION}":{},"{EGRESS_SELECTOR_ANNOTATION}":{}}}"#, envoy.json(), egress.json())
+    };
     match deployment.spec.template.metadata.as_ref().map(|metadata| &metadata.annotations) {
         None => patch.add(&Pointer::to("/spec/template/metadata"), &format!(r#"{{"annotations":{}}}"#, both())),
         Some(None) => patch.add(&Pointer::to("/spec/template/metadata/annotations"), &both()),
         Some(Some(annotations)) => {
             let at = |name| Pointer::to("/spec/template/metadata/annotations").field(name);
             let found = annotations.envoy_config.as_deref();
-            ensure_text(patch, &at(ENVOY_CONFIG_ANNOTATION), found, injection.envoy_config(), &envoy.json);
+            ensure_text(patch, &at(ENVOY_CONFIG_ANNOTATION), found, injection.envoy_config(), envoy.json());
             let found = annotations.egress_selector_config.as_deref();
             ensure_text(
                 patch,
                 &at(EGRESS_SELECTOR_ANNOTATION),
                 found,
                 injection.egress_selector_config(),
-                &egress.json,
+                egress.json(),
             );
         }
     }
@@ -271,11 +270,11 @@ fn ensure_text(patch: &mut PatchBuilder, at: &Pointer, found: Option<&str>, desi
 }
 
 fn ensure_argument(patch: &mut PatchBuilder, injection: &Injection, index: usize, container: &Container<'_>) {
-    let desired = injection.argument.value.as_str().unwrap_or_default();
+    let desired = injection.argument.value().as_str().unwrap_or_default();
     let at = containers().index(index).field("args");
     match &container.args {
-        None => patch.add(&at, &format!("[{}]", injection.argument.json)),
-        Some(args) if !args.iter().any(|arg| &**arg == desired) => patch.add(&at.end(), &injection.argument.json),
+        None => patch.add(&at, &format!("[{}]", injection.argument.json())),
+        Some(args) if !args.iter().any(|arg| &**arg == desired) => patch.add(&at.end(), injection.argument.json()),
         Some(_) => {}
     }
 }
@@ -284,15 +283,15 @@ fn ensure_mounts(patch: &mut PatchBuilder, injection: &Injection, index: usize, 
     let at = || containers().index(index).field("volumeMounts");
     let Some(mounts) = &container.volume_mounts else {
         let [config, socket] = &injection.mounts;
-        patch.add(&at(), &format!("[{},{}]", config.json, socket.json));
+        patch.add(&at(), &format!("[{},{}]", config.json(), socket.json()));
         return;
     };
     let desired = [(CONFIG_VOLUME, CONFIG_DIR, true), (SOCKET_VOLUME, SOCKET_DIR, false)];
     for (piece, (name, path, read_only)) in injection.mounts.iter().zip(desired) {
         match mounts.iter().position(|mount| &*mount.name == name) {
-            None => patch.add(&at().end(), &piece.json),
+            None => patch.add(&at().end(), piece.json()),
             Some(found) if &*mounts[found].mount_path != path || mounts[found].read_only != read_only => {
-                patch.replace(&at().index(found), &piece.json);
+                patch.replace(&at().index(found), piece.json());
             }
             Some(_) => {}
         }
@@ -306,39 +305,25 @@ fn ensure_volumes(
     existing: Option<&RawPieces<'_>>,
 ) {
     let Some(found) = found else {
-        patch.add(&volumes(), &format!("[{},{}]", injection.config_volume.json, injection.socket_volume.json));
+        patch.add(&volumes(), &format!("[{},{}]", injection.config_volume.json(), injection.socket_volume.json()));
         return;
     };
     for (name, piece) in [(CONFIG_VOLUME, &injection.config_volume), (SOCKET_VOLUME, &injection.socket_volume)] {
         let Some(index) = found.iter().position(|volume| &*volume.name == name) else {
-            patch.add(&volumes().end(), &piece.json);
+            patch.add(&volumes().end(), piece.json());
             continue;
         };
         let actual = existing.and_then(|pieces| pieces.volumes.get(index));
-        if !actual.is_some_and(|actual| is_as_desired(actual, piece)) {
-            patch.replace(&volumes().index(index), &piece.json);
+        if !actual.is_some_and(|actual| piece.is_in(actual)) {
+            patch.replace(&volumes().index(index), piece.json());
         }
     }
 }
 
-/// Whether an object has every field of the desired one with the desired value. Further fields are an API server's
-/// defaults, or somebody's business.
-fn is_as_desired(actual: &RawValue, desired: &Piece) -> bool {
-    let (Ok(Value::Object(actual)), Value::Object(desired)) = (serde_json::from_str(actual.get()), &desired.value)
-    else {
-        return false;
-    };
-    // These change what runs, so that they are not there is part of what is desired.
-    let is_plain = ["args", "env", "envFrom", "lifecycle", "ports", "startupProbe", "workingDir"]
-        .into_iter()
-        .all(|key| desired.contains_key(key) || !actual.contains_key(key));
-    is_plain && desired.iter().all(|(key, value)| actual.get(key) == Some(value))
-}
-
 // === removal ===
 
-fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
-    let mut patch = PatchBuilder::default();
+fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, moves: &mut Moves<'_>) -> Change {
+    let before = patch.operations();
     if deployment.metadata.annotations.as_ref().is_some_and(|annotations| annotations.overlaps.is_some()) {
         patch.remove(&Pointer::to("/metadata/annotations").field(OVERLAPS_ANNOTATION));
     }
@@ -354,8 +339,7 @@ fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
         }
     }
 
-    // Removing an element moves those behind it: every list is walked from its end, and the containers, by whose
-    // index arguments and mounts are addressed, come last.
+    // Removing an element moves those behind it: every list is walked from its end.
     let pod = &deployment.spec.template.spec;
     let is_ours = |volume: &Volume<'_>| match &*volume.name {
         CONFIG_VOLUME => volume.is_downward_api,
@@ -385,11 +369,10 @@ fn remove(deployment: &Deployment<'_>) -> (Change, Option<Patch>) {
         }
     }
     if let Proxy::Ours(index) = Proxy::of(&pod.containers) {
-        patch.remove(&containers().index(index));
+        moves.remove(index);
+        return Change::Removed;
     }
-
-    let patch = patch.finish();
-    (if patch.is_some() { Change::Removed } else { Change::Unchanged }, patch)
+    if patch.operations() == before { Change::Unchanged } else { Change::Removed }
 }
 
 /// Whether anything that stays mounts this volume: without it the Deployment would be invalid.

@@ -1,5 +1,7 @@
 //! The rules of this room: each says one thing, and this file is where its words are.
 
+use std::fmt;
+
 use crate::admission::{Finding, Rule, Severity};
 use crate::gardener::{ExpectedVpn, FieldError, ShootNetwork};
 use crate::net::NetworkKind;
@@ -115,8 +117,44 @@ pub static REMOVED: Rule = Rule {
     fix: "Nothing.",
 };
 
+/// What the VPN's containers are told is not what the Cluster says, and stays so.
+pub static VPN_VARIABLES: Rule = Rule {
+    name: "overlap/vpn-variables",
+    severity: Severity::Warn,
+    up_to: None,
+    summary: "A container of the VPN is told other networks than the Cluster says, so both ends of the tunnel may translate differently. It was left as it is: the Cluster could not be read anew, or the variable takes its value from elsewhere.",
+    fix: "Repeat the write; if the message names a reference, write the value itself.",
+};
+
+/// What the VPN's containers are told was put right.
+pub static VPN_VARIABLES_CORRECTED: Rule = Rule {
+    name: "overlap/vpn-variables-corrected",
+    severity: Severity::Warn,
+    up_to: None,
+    summary: "A container of the VPN was told other networks than the Cluster says, so both ends of the tunnel would have translated differently. It was put right.",
+    fix: "Find out who changes the variables that gardenlet writes.",
+};
+
+/// The containers that translate were changed.
+pub static NAT_CONTAINERS: Rule = Rule {
+    name: "overlap/nat-containers",
+    severity: Severity::Warn,
+    up_to: None,
+    summary: "The containers that translate in place of the VPN (`nat.mode: own`) were added, put right or removed.",
+    fix: "Nothing.",
+};
+
+/// Networks overlap and there is no way to translate them.
+pub static CANNOT_TRANSLATE: Rule = Rule {
+    name: "overlap/cannot-translate",
+    severity: Severity::Deny,
+    up_to: None,
+    summary: "Networks overlap, and the containers that translate in place of the VPN (`nat.mode: own`) would not start, because there is no room for all networks in the ranges that Gardener reserves.",
+    fix: "Give the Shoot fewer or smaller networks.",
+};
+
 /// All rules, in the order of the documentation.
-pub static RULES: [&Rule; 12] = [
+pub static RULES: [&Rule; 16] = [
     &CLUSTER_MISSING,
     &CLUSTER_UNANSWERED,
     &CLUSTER_UNREADABLE,
@@ -129,6 +167,10 @@ pub static RULES: [&Rule; 12] = [
     &UPDATED,
     &KEPT,
     &REMOVED,
+    &VPN_VARIABLES,
+    &VPN_VARIABLES_CORRECTED,
+    &NAT_CONTAINERS,
+    &CANNOT_TRANSLATE,
 ];
 
 /// There is no such Cluster.
@@ -219,8 +261,37 @@ pub fn kept(change: Change) -> Option<Finding> {
         .then(|| KEPT.finding("", "kept envoy-proxy and egress selector as they were".to_owned(), ""))
 }
 
-fn first_and_more(overlaps: &[Overlap]) -> String {
-    match overlaps {
+/// What was wrong about variables of the VPN's containers, the first at this path, and was put right.
+pub fn variables_corrected<T: fmt::Display>(path: &str, wrong: &[T]) -> Finding {
+    VPN_VARIABLES_CORRECTED.finding(path, format!("{}: corrected", first_and_more(wrong)), "")
+}
+
+/// What is wrong about variables of the VPN's containers, the first at this path, and why it was left so.
+pub fn variables_left<T: fmt::Display>(path: &str, wrong: &[T], why: &str) -> Finding {
+    VPN_VARIABLES.finding(path, format!("{}: left as it is, {why}", first_and_more(wrong)), "repeat the write")
+}
+
+/// Variables of the VPN's containers, the first at this path, that nobody can judge.
+pub fn variables_unknown<T: fmt::Display>(path: &str, unknown: &[T]) -> Finding {
+    VPN_VARIABLES.finding(path, format!("{}: left as it is", first_and_more(unknown)), "write the value itself")
+}
+
+/// What was done about the containers that translate.
+pub fn nat_containers(done: &str) -> Finding {
+    NAT_CONTAINERS.finding("", format!("{done} the containers that translate"), "")
+}
+
+/// Why there is no translation.
+pub fn cannot_translate(overlaps: &[Overlap], why: &str) -> Finding {
+    CANNOT_TRANSLATE.finding(
+        "",
+        format!("{}, and cannot be translated: {why}", first_and_more(overlaps)),
+        "give the Shoot fewer or smaller networks",
+    )
+}
+
+fn first_and_more<T: fmt::Display>(all: &[T]) -> String {
+    match all {
         [] => String::new(),
         [only] => only.to_string(),
         [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
@@ -258,6 +329,14 @@ pub fn examples() -> Vec<Finding> {
     examples.extend([Change::Injected, Change::Updated].into_iter().filter_map(|done| change(done, &[nodes])));
     examples.extend(kept(Change::Injected));
     examples.extend(change(Change::Removed, &[]));
+    let variable = "`SHOOT_NODE_NETWORKS` of `vpn-client-1` says `10.9.0.0/16`, the Cluster says `10.250.0.0/16`";
+    let path = "spec.template.spec.containers[3].env[3].value";
+    examples.extend([
+        variables_left(path, &[variable], "the Cluster could not be read anew: no answer within 4500 ms"),
+        variables_corrected(path, &[variable]),
+        nat_containers("added"),
+        cannot_translate(&[nodes], "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8"),
+    ]);
     examples
 }
 

@@ -9,6 +9,7 @@ mod envoy;
 mod garden;
 mod harness;
 mod lifecycle;
+mod nat;
 mod overlap;
 mod overlay;
 mod parity;

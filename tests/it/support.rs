@@ -10,6 +10,7 @@ use network_guard::admission::{Answers, Handler, Questions, Request, Resource, S
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot};
 use network_guard::landscape::Snapshot;
+use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
 use network_guard::server::{Addresses, Limits, Metrics, Parts, Server, Stop, TlsFiles};
 use network_guard::sources::live::LiveReads;
@@ -107,7 +108,7 @@ impl TestServer {
         let stop = Stop::default();
         let parts = Parts {
             handlers: vec![
-                Arc::new(KubeApiserver::new(&Settings::default())),
+                Arc::new(KubeApiserver::new(&Settings::default(), &Mode::default())),
                 Arc::new(MutateShoot::default()),
                 Arc::new(ValidateShoot::default()),
                 Arc::new(AdviseShoot::default()),

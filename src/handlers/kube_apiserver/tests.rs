@@ -1,14 +1,19 @@
 //! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
 
+mod nat;
+
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission;
+use crate::admission::{self, Answer};
+use crate::gardener::ClusterFacts;
+use crate::landscape::ClusterRecord;
+use crate::nat::Mode;
 
 /// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
 fn fixture(case: &'static str, file: &'static str) -> Value {
@@ -21,6 +26,36 @@ fn read_fixture(case: &str, file: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
 }
 
+/// The Deployment as gardenlet writes it for this Cluster: the VPN's containers are told its networks.
+fn told(mut deployment: Value, cluster: &Value) -> Value {
+    let list = |kind: &str| {
+        let networking = |part: &str| cluster["spec"]["shoot"][part]["networking"][kind].clone();
+        let mut list: Vec<String> = networking("spec").as_str().map(str::to_owned).into_iter().collect();
+        for cidr in networking("status").as_array().into_iter().flatten().filter_map(Value::as_str) {
+            if !list.iter().any(|known| known == cidr) {
+                list.push(cidr.to_owned());
+            }
+        }
+        list.join(",")
+    };
+    let pod = &mut deployment["spec"]["template"]["spec"];
+    for part in ["containers", "initContainers"] {
+        for container in pod.get_mut(part).and_then(Value::as_array_mut).into_iter().flatten() {
+            for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+                let value = match variable["name"].as_str().unwrap() {
+                    "SEED_POD_NETWORK" => cluster["spec"]["seed"]["spec"]["networks"]["pods"].clone(),
+                    "SHOOT_POD_NETWORKS" => json!(list("pods")),
+                    "SHOOT_SERVICE_NETWORKS" => json!(list("services")),
+                    "SHOOT_NODE_NETWORKS" => json!(list("nodes")),
+                    _ => continue,
+                };
+                variable["value"] = value;
+            }
+        }
+    }
+    deployment
+}
+
 /// One call: what the API server would send, and what the landscape knows.
 #[derive(Clone)]
 struct Call {
@@ -30,6 +65,7 @@ struct Call {
     old: Option<Value>,
     cluster: Option<Value>,
     answers: Answers,
+    nat: Mode,
 }
 
 /// What came of it.
@@ -48,10 +84,11 @@ impl Call {
         Self {
             operation: "CREATE",
             sub_resource: "",
-            object: fixture(deployment, "deployment"),
+            object: told(fixture(deployment, "deployment"), &fixture(cluster, "cluster")),
             old: None,
             cluster: Some(fixture(cluster, "cluster")),
             answers: Answers::default(),
+            nat: Mode::default(),
         }
     }
 
@@ -70,13 +107,22 @@ impl Call {
     }
 
     fn cluster(mut self, change: impl FnOnce(&mut Value)) -> Self {
-        change(&mut self.cluster.as_mut().unwrap()["spec"]);
+        let cluster = self.cluster.as_mut().unwrap();
+        change(&mut cluster["spec"]);
+        self.object = told(self.object, cluster);
         self
     }
 
     fn without_cluster(mut self, answer: Option<Answer<Arc<ClusterRecord>>>) -> Self {
         self.cluster = None;
         self.answers.cluster = answer;
+        self
+    }
+
+    /// The API server answers what the cache says.
+    fn live(mut self) -> Self {
+        let spec = self.cluster.as_ref().unwrap()["spec"].to_string();
+        self.answers.cluster = Some(Answer::Found(Arc::new(ClusterFacts::parse(&spec))));
         self
     }
 
@@ -117,7 +163,7 @@ impl Call {
     fn step(&self) -> Step {
         let body = self.body();
         let request = admission::decode(body.as_bytes()).unwrap();
-        KubeApiserver::new(&Settings::default()).review(&request, &self.snapshot(), &self.answers)
+        KubeApiserver::new(&Settings::default(), &self.nat).review(&request, &self.snapshot(), &self.answers)
     }
 
     fn run(&self) -> Done {
@@ -149,6 +195,11 @@ impl Done {
     fn message(&self) -> &str {
         self.response["status"]["message"].as_str().unwrap_or_default()
     }
+}
+
+/// gardenlet's object for the Shoot that overlaps.
+fn plain() -> Value {
+    Call::overlapping().object
 }
 
 /// The stored object after a first write with overlap.
@@ -467,9 +518,7 @@ fn keeps_the_stored_injection_without_facts() {
         object["spec"]["replicas"] = json!(0);
         object
     };
-    for (name, desired) in
-        [("repeated", fixture("ha", "deployment")), ("hibernation", hibernated(fixture("ha", "deployment")))]
-    {
+    for (name, desired) in [("repeated", plain()), ("hibernation", hibernated(plain()))] {
         let call = Call { object: desired, ..Call::overlapping() };
         let call = call.without_cluster(Some(Answer::Absent)).over(injected());
         let done = call.run();
@@ -479,7 +528,7 @@ fn keeps_the_stored_injection_without_facts() {
         assert_eq!(done.rules(), ["warn overlap/cluster-missing", "warn overlap/kept"], "{name}");
     }
     // Where nothing is stored there is nothing to keep.
-    let call = Call::overlapping().without_cluster(Some(Answer::Absent)).over(hibernated(fixture("ha", "deployment")));
+    let call = Call::overlapping().without_cluster(Some(Answer::Absent)).over(hibernated(plain()));
     assert_eq!(call.run().verdict.decision, "refused");
 }
 
@@ -537,7 +586,7 @@ fn a_replica_change_keeps_the_injection() {
 /// something new.
 #[test]
 fn unrelated_edits_pass() {
-    let plain = fixture("ha", "deployment");
+    let plain = plain();
     let hibernated = |mut object: Value| {
         object["spec"]["replicas"] = json!(0);
         object
@@ -568,7 +617,8 @@ fn unrelated_edits_pass() {
 
 #[test]
 fn removes_exactly_what_it_added() {
-    let done = Call { object: injected(), ..Call::new("ha", "ha") }.run();
+    let object = told(injected(), &fixture("ha", "cluster"));
+    let done = Call { object, ..Call::new("ha", "ha") }.run();
     assert_eq!((done.verdict.decision, done.rules()), ("removed", vec!["warn overlap/removed".to_owned()]));
     assert_eq!(without_empty(done.object), without_empty(fixture("ha", "deployment")));
 }
@@ -589,7 +639,7 @@ fn keeps_a_volume_that_somebody_else_mounts() {
         .as_array_mut()
         .unwrap()
         .push(json!({"name": "network-guard-socket", "mountPath": "/x"}));
-    let done = Call { object, ..Call::new("ha", "ha") }.run();
+    let done = Call { object: told(object, &fixture("ha", "cluster")), ..Call::new("ha", "ha") }.run();
     let volumes = done.names("volumes");
     assert!(
         volumes.contains(&"network-guard-socket".to_owned()) && !volumes.contains(&"network-guard-config".to_owned())
@@ -603,7 +653,7 @@ fn keeps_a_volume_that_an_init_container_mounts() {
         .as_array_mut()
         .unwrap()
         .push(json!({"name": "network-guard-socket", "mountPath": "/x"}));
-    let done = Call { object, ..Call::new("ha", "ha") }.run();
+    let done = Call { object: told(object, &fixture("ha", "cluster")), ..Call::new("ha", "ha") }.run();
     assert!(done.names("volumes").contains(&"network-guard-socket".to_owned()));
 }
 
@@ -729,6 +779,7 @@ fn disturbed() -> impl Strategy<Value = Value> {
         Just(fixture("ha-dual-stack", "deployment")),
         Just(fixture("non-ha", "deployment")),
         Just(injected()),
+        Just(nat::injected_own()),
     ];
     (start, prop::collection::vec((0usize..11, any::<prop::sample::Index>()), 0..5)).prop_map(
         |(mut object, changes)| {
@@ -778,9 +829,9 @@ proptest! {
     /// Whatever others did: the patch applies, a second application changes nothing, the same input gives the same
     /// bytes, and nothing but ours is touched.
     #[test]
-    fn laws_of_the_patch(object in disturbed(), overlap in any::<bool>()) {
+    fn laws_of_the_patch(object in disturbed(), overlap in any::<bool>(), nat in nat::any_mode()) {
         let cluster = fixture(if overlap { "ha-overlap" } else { "ha" }, "cluster");
-        let call = Call { object: object.clone(), cluster: Some(cluster), ..Call::overlapping() };
+        let call = Call { object: object.clone(), cluster: Some(cluster), nat, ..Call::overlapping() }.live();
         let first = call.run();
         prop_assert!(first.response == call.run().response, "the same input gives the same bytes");
 
@@ -801,6 +852,16 @@ fn others_of(mut object: Value) -> Value {
         }
     };
     let pod = &mut object["spec"]["template"]["spec"];
+    for list in ["containers", "initContainers"] {
+        for container in pod[list].as_array_mut().into_iter().flatten() {
+            if let Some(Value::Array(env)) = container.get_mut("env") {
+                env.retain(|variable| !crate::nat::NAMES.contains(&variable["name"].as_str().unwrap()));
+            }
+        }
+        if let Some(containers) = pod[list].as_array_mut() {
+            containers.retain(|container| !ours(container["name"].as_str().unwrap()));
+        }
+    }
     pod["containers"]
         .as_array_mut()
         .unwrap()

@@ -1,0 +1,128 @@
+//! Pieces that we add to somebody else's object, and what moves its lists.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{PatchBuilder, Pointer};
+
+/// A value in the forms that are needed: ready to be written, and ready to be compared.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Piece {
+    json: String,
+    value: Value,
+}
+
+impl Piece {
+    /// The piece that this serializes to.
+    pub fn new(value: &impl Serialize) -> Self {
+        let value = serde_json::to_value(value).expect("typed structs with string keys always serialize");
+        Self { json: value.to_string(), value }
+    }
+
+    /// JSON text.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The same as a value.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Whether an object has every field of this one with this value. Further fields are an API server's defaults, or
+    /// somebody's business.
+    pub fn is_in(&self, actual: &RawValue) -> bool {
+        let (Ok(Value::Object(actual)), Value::Object(desired)) = (serde_json::from_str(actual.get()), &self.value)
+        else {
+            return false;
+        };
+        // These change what a container runs, so that they are not there is part of what is desired.
+        let is_plain = ["args", "env", "envFrom", "lifecycle", "ports", "startupProbe", "workingDir"]
+            .into_iter()
+            .all(|key| desired.contains_key(key) || !actual.contains_key(key));
+        is_plain && desired.iter().all(|(key, value)| actual.get(key) == Some(value))
+    }
+}
+
+/// What moves the elements of a list. Other operations address elements by their original index, so all of this is
+/// applied after them, from the end of the list.
+#[derive(Debug, Default)]
+pub struct Moves<'p> {
+    moves: Vec<(usize, Move<'p>)>,
+}
+
+#[derive(Debug)]
+enum Move<'p> {
+    Remove,
+    Insert(&'p str),
+}
+
+impl<'p> Moves<'p> {
+    /// Puts a value before the element that has this index, or behind the last one, whose index is one less.
+    pub fn insert(&mut self, index: usize, value: &'p Piece) {
+        self.moves.push((index, Move::Insert(&value.json)));
+    }
+
+    /// Takes an element out.
+    pub fn remove(&mut self, index: usize) {
+        self.moves.push((index, Move::Remove));
+    }
+
+    /// Applies all of it to the list at this place.
+    pub fn apply(mut self, at: &Pointer, patch: &mut PatchBuilder) {
+        // At the same place first the removal: what is inserted would be in its way.
+        self.moves.sort_by_key(|(index, moved)| (Reverse(*index), matches!(moved, Move::Insert(_))));
+        for (index, moved) in self.moves {
+            match moved {
+                Move::Remove => patch.remove(&at.clone().index(index)),
+                Move::Insert(value) => patch.add(&at.clone().index(index), value),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn moves_are_given_in_original_indices() {
+        let [x, y] = [json!("x"), json!("y")].map(|value| Piece::new(&value));
+        for (name, inserted, removed, want) in [
+            ("at both ends", vec![(0, &x), (3, &y)], vec![], json!(["x", "a", "b", "c", "y"])),
+            ("before one that goes", vec![(1, &x)], vec![1], json!(["a", "x", "c"])),
+            ("behind one that goes", vec![(1, &x)], vec![0], json!(["x", "b", "c"])),
+            ("all that goes", vec![], vec![0, 2, 1], json!([])),
+            ("the last goes, one comes", vec![(3, &y)], vec![2], json!(["a", "b", "y"])),
+        ] {
+            let (mut moves, mut patch) = (Moves::default(), PatchBuilder::default());
+            inserted.iter().for_each(|(index, value)| moves.insert(*index, value));
+            removed.iter().for_each(|index| moves.remove(*index));
+            moves.apply(&Pointer::to("/list"), &mut patch);
+            let patch: json_patch::Patch = serde_json::from_str(patch.finish().unwrap().json()).unwrap();
+            let mut object = json!({"list": ["a", "b", "c"]});
+            json_patch::patch(&mut object, &patch).unwrap();
+            assert_eq!(object["list"], want, "{name}");
+        }
+    }
+
+    #[test]
+    fn further_fields_are_somebody_elses_unless_they_change_what_runs() {
+        let piece = Piece::new(&json!({"name": "x", "command": ["y"]}));
+        for (actual, want) in [
+            (r#"{"name":"x","command":["y"]}"#, true),
+            (r#"{"name":"x","command":["y"],"stdin":true}"#, true),
+            (r#"{"name":"x","command":["z"]}"#, false),
+            (r#"{"name":"x"}"#, false),
+            (r#"{"name":"x","command":["y"],"args":["z"]}"#, false),
+            (r#""x""#, false),
+        ] {
+            assert_eq!(piece.is_in(serde_json::from_str(actual).unwrap()), want, "{actual}");
+        }
+    }
+}

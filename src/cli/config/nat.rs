@@ -1,0 +1,111 @@
+//! The section `nat` of the configuration: who does the double NAT of overlapping Shoots.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::quantity::{canonical_cpu, canonical_memory};
+use super::{ConfigError, bad, is_image};
+use crate::nat::{Mode, Own, Settings, ShootWebhook};
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Nat {
+    #[serde(default)]
+    mode: Who,
+    image: Option<String>,
+    keep_seconds: Option<u32>,
+    cpu_request: Option<String>,
+    memory_request: Option<String>,
+    shoot_webhook: Option<Webhook>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Who {
+    #[default]
+    VpnClient,
+    Own,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Webhook {
+    url: String,
+    ca_file: Option<PathBuf>,
+}
+
+impl Nat {
+    pub(super) fn settings(mut self) -> Result<Settings, ConfigError> {
+        let shoot_webhook = self.shoot_webhook.take().map(Webhook::settings).transpose()?;
+        let mode = match self.mode {
+            Who::VpnClient => self.mode_vpn_client()?,
+            Who::Own => Mode::Own(self.own()?),
+        };
+        Ok(Settings { mode, shoot_webhook })
+    }
+
+    /// A setting without effect is a mistake that somebody wants to know of.
+    fn mode_vpn_client(&self) -> Result<Mode, ConfigError> {
+        let quoted = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
+        for (field, value) in [
+            ("image", quoted(&self.image)),
+            ("keepSeconds", self.keep_seconds.map(|seconds| seconds.to_string())),
+            ("cpuRequest", quoted(&self.cpu_request)),
+            ("memoryRequest", quoted(&self.memory_request)),
+        ] {
+            if let Some(value) = value {
+                return Err(bad(&format!("nat.{field}"), value, "is for `mode: own` only"));
+            }
+        }
+        Ok(Mode::VpnClient)
+    }
+
+    fn own(self) -> Result<Own, ConfigError> {
+        let Some(image) = self.image else {
+            let problem = "is needed for `mode: own`: an image with network-guard and iptables";
+            return Err(bad("nat.image", "none".to_owned(), problem));
+        };
+        if !is_image(&image) {
+            return Err(bad("nat.image", format!("{image:?}"), "is not the name of an image"));
+        }
+        let default = Own::new(&image);
+        let keep = self.keep_seconds.unwrap_or_default();
+        if keep > LONGEST_PAUSE {
+            let problem = format!("must be from 0 to {LONGEST_PAUSE}");
+            return Err(bad("nat.keepSeconds", keep.to_string(), &problem));
+        }
+        let cpu = |text: String| {
+            let problem = "is not a whole number of CPUs such as `1`, or of thousandths such as `20m`";
+            canonical_cpu(&text).ok_or_else(|| bad("nat.cpuRequest", text, problem))
+        };
+        let memory = |text: String| {
+            let problem = "is not a whole number of Ki, Mi or Gi, such as `100Mi`";
+            canonical_memory(&text).ok_or_else(|| bad("nat.memoryRequest", text, problem))
+        };
+        Ok(Own {
+            keep_seconds: NonZeroU32::new(keep),
+            cpu_request: self.cpu_request.map_or(Ok(default.cpu_request), cpu)?,
+            memory_request: self.memory_request.map_or(Ok(default.memory_request), memory)?,
+            image,
+        })
+    }
+}
+
+/// The longest pause that `network-guard nat apply --every` takes.
+const LONGEST_PAUSE: u32 = 3_600;
+
+impl Webhook {
+    fn settings(self) -> Result<ShootWebhook, ConfigError> {
+        // What an API server takes as the URL of a webhook: it appends nothing, and refuses queries and user names.
+        let is_address = self.url.starts_with("https://")
+            && !self.url.contains(['?', '#', '@'])
+            && self.url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+        if !is_address {
+            let problem = "is not an address such as `https://network-guard.example.org`";
+            return Err(bad("nat.shootWebhook.url", format!("{:?}", self.url), problem));
+        }
+        Ok(ShootWebhook { url: self.url, ca_file: self.ca_file })
+    }
+}

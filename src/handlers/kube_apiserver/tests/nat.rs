@@ -1,0 +1,373 @@
+//! What the double NAT needs: variables of vpn2 that are kept right, or containers of ours.
+
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::nat::Own;
+
+/// Containers of ours, with one that keeps the rules right.
+fn own() -> Mode {
+    Mode::Own(Own { keep_seconds: NonZeroU32::new(30), ..Own::new("registry.example.org/network-guard:v1") })
+}
+
+pub(super) fn any_mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![Just(Mode::VpnClient), Just(own()), Just(Mode::Own(Own::new("x")))]
+}
+
+impl Call {
+    fn own(self) -> Self {
+        Self { nat: own(), ..self }
+    }
+
+    /// Somebody changes what a container is told about nodes.
+    fn told_nodes(self, container: usize, value: Value) -> Self {
+        self.pod(|pod| {
+            let env = pod["containers"][container]["env"].as_array_mut().unwrap();
+            let variable = env.iter_mut().find(|variable| variable["name"] == "SHOOT_NODE_NETWORKS").unwrap();
+            *variable = value;
+            variable["name"] = json!("SHOOT_NODE_NETWORKS");
+        })
+    }
+
+    fn answered(mut self, answer: Answer<Arc<ClusterRecord>>) -> Self {
+        self.answers.cluster = Some(answer);
+        self
+    }
+}
+
+/// The stored object after a first write in mode `own`.
+pub(super) fn injected_own() -> Value {
+    Call::overlapping().own().run().object
+}
+
+fn nodes(object: &Value, container: usize) -> Value {
+    let env = object["spec"]["template"]["spec"]["containers"][container]["env"].as_array().unwrap();
+    env.iter().find(|variable| variable["name"] == "SHOOT_NODE_NETWORKS").unwrap().clone()
+}
+
+fn facts_of(cluster: &Value) -> Arc<ClusterRecord> {
+    Arc::new(ClusterFacts::parse(&cluster["spec"].to_string()))
+}
+
+/// A Cluster with one more node network.
+fn grown(mut cluster: Value, network: &str) -> Value {
+    cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", network]);
+    cluster
+}
+
+/// A name, a call without an answer of the API server, whether it is asked, the decision when it says the same, the rules
+/// that spoke then.
+#[test]
+fn variables_are_put_right_by_what_the_api_server_says_now() {
+    const CORRECTED: &str = "warn overlap/vpn-variables-corrected";
+    let wrong = || json!({"value": "10.9.0.0/16"});
+    let told_of_overlap = Call::new("ha", "ha").told_nodes(2, json!({"value": "10.64.0.0/16"}));
+    let reference = json!({"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
+    let rows: Vec<(&str, Call, bool, &str, &[&str])> = vec![
+        ("right", Call::overlapping(), false, "injected", &["warn overlap/injected"]),
+        ("wrong", Call::overlapping().told_nodes(2, wrong()), true, "injected", &["warn overlap/injected", CORRECTED]),
+        (
+            "wrong in what is stored",
+            Call { object: injected(), ..Call::overlapping() }.told_nodes(3, wrong()),
+            true,
+            "corrected",
+            &[CORRECTED],
+        ),
+        ("no overlap, wrong", Call::new("ha", "ha").told_nodes(2, wrong()), false, "none", &[]),
+        ("no overlap, told of one", told_of_overlap, true, "corrected", &[CORRECTED]),
+        (
+            "a reference",
+            Call::overlapping().told_nodes(2, reference),
+            false,
+            "injected",
+            &["warn overlap/injected", "warn overlap/vpn-variables"],
+        ),
+        (
+            "gardenlet's own proxy",
+            Call::new("ha-overlap", "ha-overlap").told_nodes(2, wrong()),
+            false,
+            "gardenlet",
+            &["warn overlap/gardenlet-proxy"],
+        ),
+    ];
+    for (name, call, asks, decision, rules) in rows {
+        let asked =
+            matches!(call.step(), Step::Ask(Questions { cluster: Some(cluster), .. }) if cluster == "shoot--local--ha");
+        assert_eq!(asked, asks, "{name}");
+        let done = call.clone().live().run();
+        assert_eq!(
+            (done.verdict.decision, done.rules()),
+            (decision, rules.iter().map(|rule| (*rule).to_owned()).collect()),
+            "{name}"
+        );
+        assert_eq!(done.response["auditAnnotations"].get("variables").is_some(), rules.contains(&CORRECTED), "{name}");
+
+        let again = Call { object: done.object.clone(), ..call.clone() };
+        assert!(!matches!(again.step(), Step::Ask(_)), "{name}: asks again");
+        assert!(again.run().response.get("patch").is_none(), "{name}: a second time");
+        let repeated = call.live().over(done.object.clone()).run();
+        assert_eq!(repeated.object, done.object, "{name}: the sender writes the same again");
+    }
+}
+
+#[test]
+fn corrections_are_told() {
+    let call = Call::overlapping().told_nodes(2, json!({"value": "10.9.0.0/16"})).live();
+    let done = call.run();
+    assert_eq!(nodes(&done.object, 3), nodes(&plain(), 2), "by what the Cluster says");
+    insta::assert_json_snapshot!(
+        "corrected",
+        json!({"auditAnnotations": done.response["auditAnnotations"], "warnings": done.response["warnings"]})
+    );
+}
+
+/// gardenlet writes the Cluster just before the Deployment: nothing that a cache has missed is undone.
+#[test]
+fn a_cluster_that_has_just_grown_is_not_corrected_back() {
+    let networks = "10.250.0.0/16,10.64.0.0/16";
+    for (name, cached) in [("no overlap before", "ha"), ("overlap before", "ha-overlap")] {
+        let live = grown(fixture(cached, "cluster"), "10.64.0.0/16");
+        for nat in [Mode::VpnClient, own()] {
+            let call = Call { object: told(plain(), &live), nat, ..Call::new("ha", cached) };
+            assert!(matches!(call.step(), Step::Ask(_)), "{name}");
+            let done = call.clone().answered(Answer::Found(facts_of(&live))).run();
+            assert_eq!(done.verdict.decision, "injected", "{name}");
+            assert_eq!(nodes(&done.object, 2)["value"], networks, "{name}");
+            if call.nat != Mode::VpnClient {
+                let pod = &done.object["spec"]["template"]["spec"];
+                assert!(pod["initContainers"][1]["command"].to_string().contains(networks), "{name}");
+            }
+        }
+    }
+}
+
+/// Without an answer nothing is corrected, and what else was decided is done.
+#[test]
+fn without_an_answer_variables_stay() {
+    let unreadable = vec![FieldError { path: "x".to_owned(), value: String::new(), problem: "y".to_owned() }];
+    for (answer, want) in [
+        (
+            Answer::Unanswered("no answer within 4500 ms".to_owned()),
+            "the Cluster could not be read anew: no answer within 4500 ms",
+        ),
+        (Answer::Absent, "the Cluster is gone"),
+        (Answer::Found(Arc::new(Err(unreadable))), "the Cluster has networks by now that cannot be read"),
+    ] {
+        let call = Call::overlapping().told_nodes(2, json!({"value": "10.9.0.0/16"})).answered(answer);
+        let done = call.run();
+        assert_eq!(done.rules(), ["warn overlap/injected", "warn overlap/vpn-variables"], "{want}");
+        assert_eq!(nodes(&done.object, 3)["value"], "10.9.0.0/16", "{want}");
+        let said = done.verdict.findings[1].to_string();
+        let want = format!(
+            "spec.template.spec.containers[2].env[3].value: `SHOOT_NODE_NETWORKS` of `vpn-client-1` says `10.9.0.0/16`, \
+             the Cluster says `10.250.0.0/16`: left as it is, {want}; repeat the write"
+        );
+        assert_eq!(said, want);
+    }
+    // Nor is the sidecar taken away that a cluster needs which has grown meanwhile.
+    let live = grown(fixture("ha", "cluster"), "10.64.0.0/16");
+    for nat in [Mode::VpnClient, own()] {
+        let call = Call { object: told(plain(), &live), nat, ..Call::new("ha", "ha") };
+        let stored = call.clone().answered(Answer::Found(facts_of(&live))).run().object;
+        let done = call.answered(Answer::Absent).over(stored.clone()).run();
+        assert_eq!((done.verdict.decision, &done.object), ("kept", &stored));
+    }
+    // A name that no namespace can have is asked of nobody.
+    let mut call = Call::overlapping().told_nodes(2, json!({"value": "10.9.0.0/16"}));
+    call.object["metadata"]["namespace"] = json!("a/b");
+    call.cluster.as_mut().unwrap()["metadata"]["name"] = json!("a/b");
+    assert_eq!(call.run().rules(), ["warn overlap/injected", "warn overlap/vpn-variables"]);
+}
+
+#[test]
+fn own_containers_are_complete() {
+    let done = Call::overlapping().own().run();
+    assert_eq!(done.rules(), ["warn overlap/injected", "warn overlap/nat-containers"]);
+    assert_eq!(done.names("initContainers"), ["vpn-client-init", "network-guard-nat-init"]);
+    assert_eq!(
+        done.names("containers"),
+        ["kube-apiserver", "envoy-proxy", "vpn-client-0", "vpn-client-1", "vpn-path-controller", "network-guard-nat"]
+    );
+    let pod = &done.object["spec"]["template"]["spec"];
+    insta::assert_json_snapshot!("own", json!({"init": pod["initContainers"][1], "keeper": pod["containers"][5]}));
+
+    let mode = Mode::Own(Own::new("x"));
+    let done = Call { nat: mode, ..Call::overlapping() }.run();
+    assert!(!done.names("containers").contains(&"network-guard-nat".to_owned()), "only if wanted");
+
+    let seed_pods = |spec: &mut Value| spec["seed"]["spec"]["networks"]["pods"] = json!("100.64.0.0/10");
+    let done = Call::new("ha-dual-stack", "ha-dual-stack").cluster(seed_pods).own().run();
+    insta::assert_json_snapshot!(
+        "own_dual_stack",
+        done.object["spec"]["template"]["spec"]["initContainers"][1]["command"]
+    );
+}
+
+/// A name, a call, the decision, the rules that spoke, which of ours are there afterwards.
+#[test]
+fn every_case_of_own_containers() {
+    const BOTH: [&str; 2] = ["network-guard-nat-init", "network-guard-nat"];
+    let foreign = |list: &'static str, name: &'static str| {
+        move |pod: &mut Value| {
+            pod[list].as_array_mut().unwrap().push(json!({"name": name, "command": ["network-guard", "nat"]}))
+        }
+    };
+    let stored = |case: &'static str| {
+        let call = Call::new("ha", case);
+        Call { object: told(injected_own(), call.cluster.as_ref().unwrap()), ..call }
+    };
+    let changed = "warn overlap/nat-containers";
+    let taken = "deny overlap/name-taken";
+    let wrong = || json!({"value": "10.9.0.0/16"});
+    let rows: Vec<(&str, Call, &str, Vec<&str>, &[&str])> = vec![
+        ("overlap", Call::overlapping().own(), "injected", vec!["warn overlap/injected", changed], &BOTH),
+        ("none", Call::new("ha", "ha").own(), "none", vec![], &[]),
+        ("stored", stored("ha-overlap").own(), "unchanged", vec![], &BOTH),
+        ("switched on", Call { object: injected(), ..Call::overlapping() }.own(), "updated", vec![changed], &BOTH),
+        ("the overlap ends", stored("ha").own(), "removed", vec!["warn overlap/removed", changed], &[]),
+        ("switched off", stored("ha-overlap"), "updated", vec![changed], &[]),
+        (
+            "the keeper is not wanted any more",
+            Call { nat: Mode::Own(Own::new("registry.example.org/network-guard:v1")), ..stored("ha-overlap") },
+            "updated",
+            vec![changed],
+            &BOTH[..1],
+        ),
+        (
+            "somebody changed one",
+            stored("ha-overlap").own().pod(|pod| pod["containers"][5]["securityContext"]["privileged"] = json!(true)),
+            "updated",
+            vec![changed],
+            &BOTH,
+        ),
+        (
+            "somebody moved one to the front",
+            stored("ha-overlap").own().pod(|pod| pod["containers"].as_array_mut().unwrap().rotate_right(1)),
+            "unchanged",
+            vec![],
+            &BOTH,
+        ),
+        (
+            "the overlap ends, and one is at the front",
+            stored("ha").own().pod(|pod| pod["containers"].as_array_mut().unwrap().rotate_right(1)),
+            "removed",
+            vec!["warn overlap/removed", changed],
+            &[],
+        ),
+        (
+            "a foreign one",
+            Call::overlapping().own().pod(foreign("containers", BOTH[1])),
+            "refused",
+            vec![taken],
+            &BOTH[1..],
+        ),
+        (
+            "a foreign init container",
+            Call::overlapping().own().pod(foreign("initContainers", BOTH[0])),
+            "refused",
+            vec![taken],
+            &BOTH[..1],
+        ),
+        (
+            "one in the other list",
+            Call::overlapping().own().pod(foreign("containers", BOTH[0])),
+            "refused",
+            vec![taken],
+            &BOTH[..1],
+        ),
+        (
+            "a foreign one, and not our business",
+            Call::overlapping().pod(foreign("containers", BOTH[1])),
+            "injected",
+            vec!["warn overlap/injected"],
+            &BOTH[1..],
+        ),
+        (
+            "a foreign one, no overlap",
+            Call::new("ha", "ha").own().pod(foreign("containers", BOTH[1])),
+            "none",
+            vec![],
+            &BOTH[1..],
+        ),
+        (
+            "wrong variables",
+            Call::overlapping().told_nodes(2, wrong()).own().live(),
+            "injected",
+            vec!["warn overlap/injected", changed],
+            &BOTH,
+        ),
+        (
+            "networks that do not fit",
+            Call::overlapping()
+                .cluster(|spec| spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "11.0.0.0/8"]))
+                .own(),
+            "refused",
+            vec!["deny overlap/cannot-translate"],
+            &[],
+        ),
+        (
+            "gardenlet's own proxy",
+            Call::new("ha-overlap", "ha-overlap").own(),
+            "gardenlet",
+            vec!["warn overlap/gardenlet-proxy"],
+            &[],
+        ),
+        (
+            "another VPN",
+            Call::new("non-ha", "non-ha")
+                .cluster(|spec| spec["seed"]["spec"]["networks"]["pods"] = json!("0.0.0.0/0"))
+                .own(),
+            "none",
+            vec![],
+            &[],
+        ),
+    ];
+    for (name, call, decision, rules, want) in rows {
+        let done = call.run();
+        assert_eq!(
+            (done.verdict.decision, done.rules()),
+            (decision, rules.iter().map(|rule| (*rule).to_owned()).collect()),
+            "{name}"
+        );
+        let names = [done.names("initContainers"), done.names("containers")].concat();
+        let mut ours: Vec<&String> = names.iter().filter(|name| name.starts_with("network-guard-nat")).collect();
+        ours.sort_by_key(|name| *name != BOTH[0]);
+        assert_eq!(ours, want, "{name}");
+        assert_eq!(done.response["allowed"], decision != "refused", "{name}");
+        if matches!(decision, "unchanged" | "none" | "refused" | "gardenlet") {
+            assert_eq!(done.object, call.object, "{name}: must stay as it came");
+        }
+        let again = Call { object: done.object.clone(), ..call.clone() }.run();
+        assert!(again.response.get("patch").is_none(), "{name}: a second time: {:?}", again.verdict);
+        assert_eq!(nodes_of_all(&done.object), nodes_of_all(&call.object), "{name}: variables are not ours");
+    }
+}
+
+fn nodes_of_all(object: &Value) -> Vec<Value> {
+    let containers = object["spec"]["template"]["spec"]["containers"].as_array().unwrap();
+    let env = containers.iter().flat_map(|container| container["env"].as_array().into_iter().flatten());
+    env.filter(|variable| variable["name"] == "SHOOT_NODE_NETWORKS").cloned().collect()
+}
+
+/// gardenlet's object never carries ours: the same template comes of it each time, and nothing rolls.
+#[test]
+fn gardenlets_next_write_gives_the_same_template() {
+    let stored = injected_own();
+    let again = Call::overlapping().own().over(stored.clone()).run();
+    assert_eq!(again.object.to_string(), stored.to_string());
+
+    // Whatever the mode is now: what was decided holds on while nobody can tell.
+    for nat in [own(), Mode::VpnClient] {
+        let call = Call { nat, ..Call::overlapping() }.without_cluster(Some(Answer::Absent)).over(stored.clone());
+        let done = call.run();
+        assert_eq!(done.verdict.decision, "kept");
+        assert_eq!(done.object["spec"]["template"], stored["spec"]["template"]);
+    }
+}
+
+#[test]
+fn what_was_removed_leaves_no_trace() {
+    let cluster = fixture("ha", "cluster");
+    let done = Call { object: told(injected_own(), &cluster), ..Call::new("ha", "ha") }.own().run();
+    assert_eq!(without_empty(done.object), without_empty(fixture("ha", "deployment")));
+}

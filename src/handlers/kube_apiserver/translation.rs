@@ -1,0 +1,102 @@
+//! What the double NAT needs in the Pod: vpn2's variables as the Cluster says, or containers of ours.
+
+use std::borrow::Cow;
+
+use super::facts::KnownFacts;
+use crate::admission::{Finding, PatchBuilder};
+use crate::gardener::deployment::PodSpec;
+use crate::nat::{
+    Containers, ContainersChange, Correction, Device, End, Found, Mode, Networks, Side, corrections, plan,
+};
+use crate::net::Family;
+use crate::overlap::{Overlap, rules};
+
+/// What the Pod should have.
+#[derive(Debug, Default)]
+pub(super) struct Translation {
+    /// Ours.
+    pub(super) containers: Containers,
+    /// What is wrong and can be put right; with containers of ours only what tells that gardenlet knew other networks.
+    wrong: Vec<Correction>,
+    /// What nobody can judge before the Pod starts.
+    references: Vec<Correction>,
+    /// Why nothing is put right.
+    why_left: Option<Cow<'static, str>>,
+}
+
+impl Translation {
+    /// What the stored Pod has.
+    pub(super) fn kept(containers: Containers) -> Self {
+        Self { containers, ..Self::default() }
+    }
+
+    /// What the Pod should have by these facts; the error says why nothing can translate.
+    pub(super) fn of(
+        mode: &Mode,
+        pod: &PodSpec<'_>,
+        known: &KnownFacts<'_>,
+        overlaps: Option<&[Overlap]>,
+    ) -> Result<Self, Finding> {
+        let why_left = known.why_old.clone();
+        let (mut wrong, mut references): (Vec<_>, Vec<_>) =
+            corrections(pod, known.facts).into_iter().partition(Correction::is_possible);
+        let mut containers = Containers::default();
+        if let Mode::Own(own) = mode {
+            // A vpn2 that needs us translates nothing by its variables.
+            references.clear();
+            wrong.retain(|wrong| why_left.is_some() && matches!(wrong.found, Found::Value(_, Some(_))));
+            if let Some(overlaps) = overlaps {
+                let networks = Networks::of(known.facts);
+                let tunnel: Device = "bond0+".parse().expect("a pattern of devices");
+                let end = End { side: Side::Seed, tunnel, has_ipv6: networks.has(Family::V6) };
+                plan(&networks, &end).map_err(|error| rules::cannot_translate(overlaps, &error.to_string()))?;
+                containers = Containers::new(own, Side::Seed, &networks);
+            }
+        }
+        Ok(Self { containers, wrong, references, why_left })
+    }
+
+    /// Whether it takes the Cluster as it is now: gardenlet writes it just before the Deployment, and a cache that lags
+    /// behind must not undo what gardenlet knows.
+    pub(super) fn depends_on_now(&self) -> bool {
+        !self.wrong.is_empty() && self.why_left.is_some()
+    }
+
+    /// Whether anything is put right.
+    pub(super) fn corrects(&self) -> bool {
+        !self.wrong.is_empty() && self.why_left.is_none()
+    }
+
+    /// Puts right what can be.
+    pub(super) fn correct(&self, patch: &mut PatchBuilder) {
+        for correction in self.wrong.iter().filter(|_| self.corrects()) {
+            correction.apply(patch);
+        }
+    }
+
+    /// What the sender is told.
+    pub(super) fn findings(&self, containers: ContainersChange) -> Vec<Finding> {
+        let path = |all: &[Correction]| all.first().map(Correction::path).unwrap_or_default();
+        let mut findings = Vec::new();
+        match &self.why_left {
+            _ if self.wrong.is_empty() => {}
+            Some(why) => findings.push(rules::variables_left(&path(&self.wrong), &self.wrong, why)),
+            None => findings.push(rules::variables_corrected(&path(&self.wrong), &self.wrong)),
+        }
+        if !self.references.is_empty() {
+            findings.push(rules::variables_unknown(&path(&self.references), &self.references));
+        }
+        findings.extend(match containers {
+            ContainersChange::Added => Some(rules::nat_containers("added")),
+            ContainersChange::Updated => Some(rules::nat_containers("put right")),
+            ContainersChange::Removed => Some(rules::nat_containers("removed")),
+            ContainersChange::Unchanged => None,
+        });
+        findings
+    }
+
+    /// What is recorded about variables that are put right.
+    pub(super) fn audit(&self) -> Option<String> {
+        self.corrects().then(|| self.wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    }
+}

@@ -1,0 +1,248 @@
+//! Our containers that translate beside a vpn2 that does not.
+//!
+//! An init container puts the rules in place before anything is sent. If wanted, a container beside the others keeps them
+//! as they should be, and lets the routes follow those of the old vpn2.
+
+use k8s_openapi::api::core::v1::{Capabilities, Container, ResourceRequirements, SeccompProfile, SecurityContext};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::{Networks, Own, Side};
+use crate::admission::{Moves, PatchBuilder, Piece, Pointer};
+use crate::gardener::deployment::{self, PodSpec, RawPieces};
+use crate::net::{Cidr, Family};
+
+/// The init container that puts the rules in place.
+pub const INIT_CONTAINER: &str = "network-guard-nat-init";
+/// The container that keeps them there.
+pub const CONTAINER: &str = "network-guard-nat";
+
+/// The beginning of what both run; a container of our name that runs something else is not ours.
+const COMMAND: [&str; 3] = ["network-guard", "nat", "apply"];
+
+/// Our containers as they should be; without either for a Pod in which we do not translate.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Containers {
+    init: Option<Piece>,
+    keeper: Option<Piece>,
+}
+
+/// What was done about our containers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ContainersChange {
+    /// None was there, and now they are.
+    Added,
+    /// They were there, but not as they should be.
+    Updated,
+    /// They were there, and went.
+    Removed,
+    /// Nothing had to be done.
+    Unchanged,
+}
+
+/// A container of somebody else that has one of our names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TakenName {
+    /// The path of its name in the object.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Containers {
+    /// The containers for this end of the tunnel between these networks.
+    pub fn new(own: &Own, side: Side, networks: &Networks) -> Self {
+        let init = container(own, INIT_CONTAINER, command(side, networks, None));
+        let keeper =
+            own.keep_seconds.map(|seconds| container(own, CONTAINER, command(side, networks, Some(seconds.get()))));
+        Self { init: Some(Piece::new(&init)), keeper: keeper.as_ref().map(Piece::new) }
+    }
+
+    /// The init container, if there shall be one.
+    pub fn init(&self) -> Option<&Piece> {
+        self.init.as_ref()
+    }
+
+    /// The container that keeps the rules, if there shall be one.
+    pub fn keeper(&self) -> Option<&Piece> {
+        self.keeper.as_ref()
+    }
+
+    /// Those that a Pod has, as they are. `raw` is the text of the object around it.
+    pub fn stored(pod: &PodSpec<'_>, raw: &str) -> Self {
+        let found = Found::of(pod);
+        if found.init.is_none() && found.keeper.is_none() {
+            return Self::default();
+        }
+        let Ok(pieces) = RawPieces::read(raw) else { return Self::default() };
+        let piece = |list: &[&serde_json::value::RawValue], index: Option<usize>| {
+            index.and_then(|index| list.get(index)).map(|container| Piece::new(container))
+        };
+        Self { init: piece(&pieces.init_containers, found.init), keeper: piece(&pieces.containers, found.keeper) }
+    }
+
+    /// Brings a Pod to where it should be. `raw` is the text of the object from which `pod` was read; what moves its
+    /// containers is left to the caller.
+    pub fn ensure<'p>(
+        &'p self,
+        pod: &PodSpec<'_>,
+        raw: &str,
+        patch: &mut PatchBuilder,
+        containers: &mut Moves<'p>,
+    ) -> Result<ContainersChange, Vec<TakenName>> {
+        let found = Found::of(pod);
+        if self.init.is_some() || self.keeper.is_some() {
+            let taken = found.taken(pod);
+            if !taken.is_empty() {
+                return Err(taken);
+            }
+        }
+        let is_there = found.init.is_some() || found.keeper.is_some();
+        // The text is only read when there is something to compare.
+        let pieces = is_there.then(|| RawPieces::read(raw).ok()).flatten();
+        let (init_containers, others) =
+            pieces.as_ref().map_or((&[][..], &[][..]), |pieces| (&*pieces.init_containers, &*pieces.containers));
+
+        let mut changed = false;
+        let at = Pointer::to("/spec/template/spec/initContainers");
+        let mut moves = Moves::default();
+        match (&self.init, &pod.init_containers) {
+            (Some(init), None) => {
+                patch.add(&at, &format!("[{}]", init.json()));
+                changed = true;
+            }
+            (desired, list) => {
+                let count = list.as_ref().map_or(0, Vec::len);
+                changed |= ensure(desired.as_ref(), found.init, count, init_containers, &at, patch, &mut moves);
+            }
+        }
+        moves.apply(&at, patch);
+        let at = Pointer::to("/spec/template/spec/containers");
+        changed |= ensure(self.keeper.as_ref(), found.keeper, pod.containers.len(), others, &at, patch, containers);
+        Ok(match (changed, is_there, self.init.is_some()) {
+            (false, _, _) => ContainersChange::Unchanged,
+            (true, _, false) => ContainersChange::Removed,
+            (true, true, true) => ContainersChange::Updated,
+            (true, false, true) => ContainersChange::Added,
+        })
+    }
+}
+
+/// Brings one container to where it should be, and says whether that was a change.
+fn ensure<'p>(
+    desired: Option<&'p Piece>,
+    found: Option<usize>,
+    count: usize,
+    existing: &[&serde_json::value::RawValue],
+    list: &Pointer,
+    patch: &mut PatchBuilder,
+    moves: &mut Moves<'p>,
+) -> bool {
+    match (desired, found) {
+        (None, None) => return false,
+        (None, Some(index)) => moves.remove(index),
+        (Some(desired), None) => moves.insert(count, desired),
+        (Some(desired), Some(index)) => {
+            if existing.get(index).is_some_and(|actual| desired.is_in(actual)) {
+                return false;
+            }
+            patch.replace(&list.clone().index(index), desired.json());
+        }
+    }
+    true
+}
+
+/// Where ours are.
+struct Found {
+    init: Option<usize>,
+    keeper: Option<usize>,
+}
+
+impl Found {
+    fn of(pod: &PodSpec<'_>) -> Self {
+        let ours = |list: &[deployment::Container<'_>], name: &str| {
+            list.iter().position(|container| &*container.name == name && is_ours(container))
+        };
+        Self {
+            init: ours(pod.init_containers.as_deref().unwrap_or_default(), INIT_CONTAINER),
+            keeper: ours(&pod.containers, CONTAINER),
+        }
+    }
+
+    /// Names of ours at containers that are not, in either list: a Pod has no two containers of one name.
+    fn taken(&self, pod: &PodSpec<'_>) -> Vec<TakenName> {
+        let init_containers = pod.init_containers.as_deref().unwrap_or_default();
+        let lists = [("initContainers", init_containers, self.init), ("containers", &pod.containers, self.keeper)];
+        let mut taken = Vec::new();
+        for (list, containers, ours) in lists {
+            for (index, container) in containers.iter().enumerate() {
+                if matches!(&*container.name, INIT_CONTAINER | CONTAINER) && ours != Some(index) {
+                    let path = format!("spec.template.spec.{list}[{index}].name");
+                    let what = format!("`{}` is not ours: it does not run `{}`", container.name, COMMAND.join(" "));
+                    taken.push(TakenName { path, what });
+                }
+            }
+        }
+        taken
+    }
+}
+
+fn is_ours(container: &deployment::Container<'_>) -> bool {
+    container.command.iter().flatten().map(|word| &**word).take(COMMAND.len()).eq(COMMAND)
+}
+
+/// What a container runs: once, or every so many seconds.
+fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
+    let mut command = COMMAND.map(str::to_owned).to_vec();
+    let mut flag = |name: &str, value: String| command.extend([name.to_owned(), value]);
+    flag("--side", side.name().to_owned());
+    for (name, list) in [
+        ("--seed-pods", &networks.seed_pods),
+        ("--shoot-pods", &networks.pods),
+        ("--shoot-services", &networks.services),
+        ("--shoot-nodes", &networks.nodes),
+    ] {
+        if !list.is_empty() {
+            flag(name, list.iter().map(Cidr::to_string).collect::<Vec<_>>().join(","));
+        }
+    }
+    flag("--ip-families", if networks.has(Family::V6) { "IPv4,IPv6" } else { "IPv4" }.to_owned());
+    // The VPN's own init container, which is privileged, sets what the kernel has to do.
+    flag("--settings", "leave".to_owned());
+    // There is no tunnel yet while init containers run.
+    flag("--routes", if every.is_some() { "follow" } else { "none" }.to_owned());
+    if let Some(seconds) = every {
+        flag("--every", seconds.to_string());
+    }
+    command
+}
+
+/// Complete: what an API server would add as a default would look like a change each time.
+fn container(own: &Own, name: &str, command: Vec<String>) -> Container {
+    let requests = [("cpu", &own.cpu_request), ("memory", &own.memory_request)];
+    Container {
+        name: name.to_owned(),
+        image: Some(own.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        command: Some(command),
+        resources: Some(ResourceRequirements {
+            requests: Some(requests.map(|(name, request)| (name.to_owned(), Quantity(request.clone()))).into()),
+            ..ResourceRequirements::default()
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities {
+                add: Some(vec!["NET_ADMIN".to_owned()]),
+                drop: Some(vec!["ALL".to_owned()]),
+            }),
+            read_only_root_filesystem: Some(true),
+            // Only root gets a capability that it was given.
+            run_as_non_root: Some(false),
+            run_as_user: Some(0),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+            ..SecurityContext::default()
+        }),
+        termination_message_path: Some("/dev/termination-log".to_owned()),
+        termination_message_policy: Some("File".to_owned()),
+        ..Container::default()
+    }
+}
