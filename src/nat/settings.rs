@@ -36,11 +36,11 @@ pub struct Own {
 }
 
 impl Own {
-    /// The usual containers of this image.
+    /// The usual containers of this image. The routes of an old vpn2 move when a link fails, so somebody has to follow them.
     pub fn new(image: &str) -> Self {
         Self {
             image: image.to_owned(),
-            keep_seconds: None,
+            keep_seconds: NonZeroU32::new(10),
             cpu_request: "10m".to_owned(),
             memory_request: "20Mi".to_owned(),
         }

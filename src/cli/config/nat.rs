@@ -71,7 +71,7 @@ impl Nat {
             return Err(bad("nat.image", format!("{image:?}"), "is not the name of an image"));
         }
         let default = Own::new(&image);
-        let keep = self.keep_seconds.unwrap_or_default();
+        let keep = self.keep_seconds.unwrap_or_else(|| default.keep_seconds.map_or(0, NonZeroU32::get));
         if keep > LONGEST_PAUSE {
             let problem = format!("must be from 0 to {LONGEST_PAUSE}");
             return Err(bad("nat.keepSeconds", keep.to_string(), &problem));

@@ -6,12 +6,16 @@ use super::*;
 use crate::nat::Own;
 
 /// Containers of ours, with one that keeps the rules right.
+fn without_keeper(image: &str) -> Mode {
+    Mode::Own(Own { keep_seconds: None, ..Own::new(image) })
+}
+
 fn own() -> Mode {
     Mode::Own(Own { keep_seconds: NonZeroU32::new(30), ..Own::new("registry.example.org/network-guard:v1") })
 }
 
 pub(super) fn any_mode() -> impl Strategy<Value = Mode> {
-    prop_oneof![Just(Mode::VpnClient), Just(own()), Just(Mode::Own(Own::new("x")))]
+    prop_oneof![Just(Mode::VpnClient), Just(own()), Just(without_keeper("x"))]
 }
 
 impl Call {
@@ -191,7 +195,7 @@ fn own_containers_are_complete() {
     let pod = &done.object["spec"]["template"]["spec"];
     insta::assert_json_snapshot!("own", json!({"init": pod["initContainers"][1], "keeper": pod["containers"][5]}));
 
-    let mode = Mode::Own(Own::new("x"));
+    let mode = without_keeper("x");
     let done = Call { nat: mode, ..Call::overlapping() }.run();
     assert!(!done.names("containers").contains(&"network-guard-nat".to_owned()), "only if wanted");
 
@@ -228,7 +232,7 @@ fn every_case_of_own_containers() {
         ("switched off", stored("ha-overlap"), "updated", vec![changed], &[]),
         (
             "the keeper is not wanted any more",
-            Call { nat: Mode::Own(Own::new("registry.example.org/network-guard:v1")), ..stored("ha-overlap") },
+            Call { nat: without_keeper("registry.example.org/network-guard:v1"), ..stored("ha-overlap") },
             "updated",
             vec![changed],
             &BOTH[..1],
