@@ -43,7 +43,7 @@ fn main() {
         let cidrs: Vec<String> = (0..count).map(|i| format!("10.{}.{}.0/24", i / 250, i % 250)).collect();
         let cidrs: Vec<Cidr> = cidrs.iter().map(|text| text.parse().unwrap()).collect();
         let networks = Networks { seed_pods: vec![cidrs[0]], nodes: cidrs, ..Networks::default() };
-        let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv6: false };
+        let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: false };
         group.bench_function(format!("{count} networks"), |b| {
             b.iter(|| plan(black_box(&networks), black_box(&end)).unwrap());
         });

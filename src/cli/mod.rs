@@ -68,7 +68,7 @@ impl Args {
             Command::Check(check) => return check.run(),
             Command::Nat(nat) => return nat.run(),
             Command::Serve(serve) => serve.run()?,
-            Command::Overlap(overlap) => overlap.run()?,
+            Command::Overlap(overlap) => return overlap.run(),
             Command::Overlay(overlay) => overlay.run()?,
             Command::Certs(certs) => certs.run()?,
             Command::Webhooks(webhooks) => webhooks.run()?,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
@@ -22,7 +23,7 @@ pub(super) enum Overlap {
     /// tunnel, and whether the kube-apiserver carries the sidecar
     ///
     /// MISSING means that the API server needs the sidecar and does not have it: gardenlet's next reconciliation of the
-    /// Shoot brings it, if the webhook is registered.
+    /// Shoot brings it, if the webhook is registered. Exit code 1 when there is such a Shoot, or a Cluster that cannot be used.
     #[command(after_help = "\
 Examples:
   network-guard overlap report                                  the Seed that kubectl talks to
@@ -64,12 +65,14 @@ struct Findings {
     shoots: usize,
     /// Those of which there is something to say, by control-plane namespace.
     found: Vec<(String, Survey)>,
-    /// Clusters that cannot be used, and why.
+    /// How many Clusters cannot be used.
+    unusable: usize,
+    /// Why.
     problems: Vec<String>,
 }
 
 impl Overlap {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Report(report) = self;
         let mut findings = if let Some(folder) = &report.landscape {
             of_folder(folder)?
@@ -83,7 +86,9 @@ impl Overlap {
             Format::Table => findings.table(),
             Format::Json => findings.json(),
         });
-        Ok(())
+        let is_trouble =
+            !findings.problems.is_empty() || findings.found.iter().any(|(_, survey)| survey.help.is_trouble());
+        Ok(if is_trouble { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
 }
 
@@ -161,6 +166,7 @@ impl Findings {
         let facts = match record {
             Ok(facts) => facts,
             Err(problems) => {
+                self.unusable += 1;
                 self.problems.extend(problems.iter().map(|problem| format!("Cluster {name}: {problem}")));
                 return;
             }
@@ -208,6 +214,9 @@ impl Findings {
         let count = |is: fn(&Survey) -> bool| self.found.iter().filter(|(_, survey)| is(survey)).count();
         let overlapping = count(|survey| !survey.overlaps.is_empty());
         text += &format!("{overlapping} of {} Shoots overlap the Pods of their Seed", self.shoots);
+        if self.unusable > 0 {
+            text += &format!("; {} cannot be judged", self.unusable);
+        }
         for (is, what) in [
             ((|survey| survey.help.is_trouble()) as fn(&Survey) -> bool, "without the sidecar that they need"),
             (|survey| survey.help == Help::Leftover, "with a sidecar that is no longer needed"),

@@ -45,6 +45,8 @@ pub struct End {
     pub side: Side,
     /// The devices of the tunnel.
     pub tunnel: Device,
+    /// Whether the Shoot has IPv4; without it nothing is translated.
+    pub has_ipv4: bool,
     /// Whether the Shoot has IPv6, so that IPv6 needs rules too.
     pub has_ipv6: bool,
 }
@@ -164,8 +166,8 @@ fn map_seed_pods(original: Cidr) -> Result<MappedNetwork, CannotPlan> {
     Ok(MappedNetwork { original, mapped })
 }
 
-/// Plans one end of the tunnel of a highly available VPN. The same networks give the same plan at both ends, and the one
-/// that vpn2 carries out: rules in effect, their order where it matters, routes.
+/// Plans one end of the tunnel of a highly available VPN. The same networks give the same mapping at both ends, and rules
+/// that are vpn2's in effect, in the same order where it matters.
 pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
     for family in [Family::V4, Family::V6] {
         let mut of_family = networks.seed_pods.iter().filter(|network| network.family() == family);
@@ -173,13 +175,17 @@ pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
             return Err(CannotPlan::TwoSeedPods(*one, *other));
         }
     }
+    // Also without an overlap: vpn2's path controller maps before it looks, and then sets no route at all.
+    let mut shoot = Vec::new();
+    for kind in NetworkKind::ALL {
+        shoot.extend(map_networks(kind, networks.shoot(kind))?.into_iter().map(|network| (kind, network)));
+    }
     let overlaps = networks.overlaps();
-    let (mut seed_pods, mut shoot) = (None, Vec::new());
-    if !overlaps.is_empty() {
+    let mut seed_pods = None;
+    if overlaps.is_empty() {
+        shoot.clear();
+    } else {
         seed_pods = networks.seed_pods_of(Family::V4).map(map_seed_pods).transpose()?;
-        for kind in NetworkKind::ALL {
-            shoot.extend(map_networks(kind, networks.shoot(kind))?.into_iter().map(|network| (kind, network)));
-        }
     }
     let mut plan = Plan {
         side: end.side,
@@ -194,6 +200,9 @@ pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
         Side::Seed => seed_rules(&mut plan, end),
         Side::Shoot => shoot_rules(&mut plan, end),
     }
+    if !end.has_ipv4 {
+        plan.rules.retain(|rule| rule.family != Family::V4);
+    }
     Ok(plan)
 }
 
@@ -202,7 +211,7 @@ fn rule(family: Family, table: Table, hook: Hook, matches: Vec<Match>, target: T
 }
 
 fn families(end: &End) -> impl Iterator<Item = Family> + use<> {
-    [Some(Family::V4), end.has_ipv6.then_some(Family::V6)].into_iter().flatten()
+    [end.has_ipv4.then_some(Family::V4), end.has_ipv6.then_some(Family::V6)].into_iter().flatten()
 }
 
 /// In the kube-apiserver's Pod: what Envoy sends to the Shoot goes to the mapped address, from a mapped one; nobody on

@@ -138,7 +138,7 @@ mod tests {
             services: cidrs("100.64.0.0/13,fd00:1::/112"),
             nodes: cidrs("10.250.0.0/16"),
         };
-        plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv6: true }).unwrap()
+        plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true }).unwrap()
     }
 
     fn existing(text: &str) -> Vec<KernelRoute> {

@@ -49,6 +49,8 @@ pub enum Drift {
     NoJump(Place),
     /// A built-in chain asks ours more than once, or only sometimes.
     WrongJump(Place, String),
+    /// A built-in chain asks others before ours.
+    NotFirst(Place, usize),
     /// A chain of ours that nothing needs.
     Stale(Place),
 }
@@ -76,6 +78,9 @@ impl fmt::Display for Drift {
             Self::Reordered(place) => write!(f, "{place}: the rules are in another order"),
             Self::NoJump(place) => write!(f, "{place}: nothing leads to this chain"),
             Self::WrongJump(place, rule) => write!(f, "{place}: extra rule outside leads to it: {rule}"),
+            Self::NotFirst(place, position) => {
+                write!(f, "{place}: {} other rules are asked before this chain", position - 1)
+            }
             Self::Stale(place) => write!(f, "{place}: extra chain"),
         }
     }
@@ -186,12 +191,14 @@ impl Tables {
             }
             let mut right: Vec<&Jump> = want.jumps.iter().collect();
             for jump in &have.jumps {
+                let chain = || place(jump_target(&jump.body).unwrap_or_default());
                 match right.iter().position(|want| want.from == jump.from && is_same(&want.body, &jump.body)) {
-                    Some(index) => drop(right.swap_remove(index)),
-                    None => {
-                        let chain = place(jump_target(&jump.body).unwrap_or_default());
-                        drift.push(Drift::WrongJump(chain, format!("-A {} {}", jump.from, jump.body)));
+                    Some(index) if right[index].position == jump.position => drop(right.swap_remove(index)),
+                    Some(index) => {
+                        right.swap_remove(index);
+                        drift.push(Drift::NotFirst(chain(), jump.position));
                     }
+                    None => drift.push(Drift::WrongJump(chain(), format!("-A {} {}", jump.from, jump.body))),
                 }
             }
         }
@@ -211,17 +218,14 @@ impl Tables {
     }
 }
 
-/// The chain of ours to which a rule leads. What a comment says does not count.
+/// The chain of ours to which a rule leads. A chain takes no options, so its name is the end of the rule; inside a comment
+/// the end would be a quotation mark.
 fn jump_target(body: &str) -> Option<&str> {
-    let mut is_quoted = false;
-    let mut words = body.split(' ').filter(move |word| {
-        let quotes = word.matches('"').count() - word.matches("\\\"").count();
-        let was_quoted = is_quoted;
-        is_quoted ^= quotes % 2 == 1;
-        !was_quoted && quotes == 0
-    });
-    words.find(|word| matches!(*word, "-j" | "-g"))?;
-    words.next().filter(|target| target.starts_with(PREFIX))
+    let (rest, target) = body.rsplit_once(' ').unwrap_or_default();
+    let flag = rest.rsplit(' ').next().unwrap_or_default();
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_ours = target.starts_with(PREFIX) && target.bytes().all(is_name);
+    (matches!(flag, "-j" | "-g") && is_ours).then_some(target)
 }
 
 fn chain_drift(place: &Place, have: &[String], want: &[String], drift: &mut Vec<Drift>) {
@@ -246,11 +250,9 @@ fn chain_drift(place: &Place, have: &[String], want: &[String], drift: &mut Vec<
 
 impl Chains {
     fn has_right_jumps(&self, want: &Self) -> bool {
+        let are_same = |a: &Jump, b: &Jump| (&a.from, a.position) == (&b.from, b.position) && is_same(&a.body, &b.body);
         self.jumps.len() == want.jumps.len()
-            && want
-                .jumps
-                .iter()
-                .all(|jump| self.jumps.iter().any(|found| found.from == jump.from && is_same(&found.body, &jump.body)))
+            && want.jumps.iter().all(|jump| self.jumps.iter().any(|found| are_same(found, jump)))
     }
 
     fn transition(&self, want: &Self, table: Table, text: &mut String) {

@@ -41,8 +41,10 @@ impl Scene {
             .arg(kubeconfig)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let report = String::from_utf8(output.stdout).unwrap();
+        let code = i32::from(report.contains("MISSING"));
+        assert_eq!(output.status.code(), Some(code), "{report}{}", String::from_utf8_lossy(&output.stderr));
+        report
     }
 
     fn stored(&self) -> Value {

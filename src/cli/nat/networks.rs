@@ -30,7 +30,7 @@ pub(super) struct Which {
     /// The Shoot's node networks
     #[arg(long, value_name = "CIDRS")]
     shoot_nodes: Option<String>,
-    /// The Shoot's IP families; without it those of its networks
+    /// The Shoot's IP families; without it IPv4, and IPv6 if it has such networks
     #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
     ip_families: Option<Vec<IpFamily>>,
     /// The devices of the tunnel; a `+` at the end stands for any rest
@@ -49,11 +49,9 @@ enum IpFamily {
 impl Which {
     /// The plan of this side for these networks.
     pub(super) fn plan(&self, networks: &Networks, side: Side) -> anyhow::Result<(Plan, End)> {
-        let has_ipv6 = match &self.ip_families {
-            Some(families) => families.contains(&IpFamily::V6),
-            None => networks.has(Family::V6),
-        };
-        let end = End { side, tunnel: self.device.clone(), has_ipv6 };
+        let has = |family, default| self.ip_families.as_ref().map_or(default, |families| families.contains(&family));
+        let (has_ipv4, has_ipv6) = (has(IpFamily::V4, true), has(IpFamily::V6, networks.has(Family::V6)));
+        let end = End { side, tunnel: self.device.clone(), has_ipv4, has_ipv6 };
         let plan = plan(networks, &end).context("these networks cannot be translated")?;
         Ok((plan, end))
     }

@@ -118,7 +118,7 @@ mod tests {
             services: cidrs("100.64.0.0/13"),
             nodes: cidrs("10.250.0.0/16,10.249.0.0/24"),
         };
-        plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv6: false }).unwrap()
+        plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: false }).unwrap()
     }
 
     #[test]

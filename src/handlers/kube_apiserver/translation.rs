@@ -48,7 +48,7 @@ impl Translation {
             if let Some(overlaps) = overlaps {
                 let networks = Networks::of(known.facts);
                 let tunnel: Device = "bond0+".parse().expect("a pattern of devices");
-                let end = End { side: Side::Seed, tunnel, has_ipv6: networks.has(Family::V6) };
+                let end = End { side: Side::Seed, tunnel, has_ipv4: true, has_ipv6: networks.has(Family::V6) };
                 plan(&networks, &end).map_err(|error| rules::cannot_translate(overlaps, &error.to_string()))?;
                 containers = Containers::new(own, Side::Seed, &networks);
             }

@@ -11,7 +11,7 @@ fn wanted(nodes: &str) -> Tables {
         services: cidrs("100.64.0.0/13"),
         nodes: cidrs(nodes),
     };
-    let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv6: true };
+    let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true };
     Tables::wanted(&plan(&networks, &end).unwrap(), Family::V4)
 }
 
@@ -37,8 +37,10 @@ COMMIT
 :NETWORK-GUARD-POSTROUTING - [0:0]
 :NETWORK-GUARD-PREROUTING - [0:0]
 -A PREROUTING -j NETWORK-GUARD-PREROUTING
--A OUTPUT -d 1.2.3.4/32 -j ACCEPT
 -A OUTPUT -j NETWORK-GUARD-OUTPUT
+-A OUTPUT -d 1.2.3.4/32 -j ACCEPT
+-A OUTPUT -m comment --comment "a b\\\\" -m comment --comment "see -j NETWORK-GUARD-OUTPUT below" -j ACCEPT
+-A OUTPUT -j LOG --log-prefix "-j NETWORK-GUARD-OUTPUT"
 -A POSTROUTING -j NETWORK-GUARD-POSTROUTING
 -A NETWORK-GUARD-OUTPUT -d 100.96.0.0/11 -m owner --gid-owner 31415 -j NETMAP --to 244.0.0.0/11
 -A NETWORK-GUARD-OUTPUT -m owner --gid-owner 31415 -d 100.64.0.0/13 -j NETMAP --to 243.0.0.0/13
@@ -90,6 +92,21 @@ fn says_what_is_not_as_wanted() {
                 "IPv4 nat NETWORK-GUARD-OUTPUT: missing rule: -d 100.64.0.0/13 -m owner --gid-owner 31415 -j NETMAP --to 243.0.0.0/13",
                 "IPv4 nat NETWORK-GUARD-OUTPUT: extra rule: -m owner --gid-owner 31415 -d 100.64.0.0/13 -j NETMAP --to 243.8.0.0/13",
             ],
+        ),
+        (
+            "jump with a comment",
+            SAVED.replace(
+                "-A INPUT -j KUBE",
+                "-A INPUT -m comment --comment \"foo\\\\\" -j NETWORK-GUARD-INPUT\n-A INPUT -j KUBE",
+            ),
+            &[
+                "IPv4 filter NETWORK-GUARD-INPUT: extra rule outside leads to it: -A INPUT -m comment --comment \"foo\\\\\" -j NETWORK-GUARD-INPUT",
+            ],
+        ),
+        (
+            "others first",
+            SAVED.replace(JUMP, &format!("-A INPUT -i bond0+ -j ACCEPT\n{JUMP}")),
+            &["IPv4 filter NETWORK-GUARD-INPUT: 1 other rules are asked before this chain"],
         ),
         ("no jump", SAVED.replace(JUMP, ""), &["IPv4 filter NETWORK-GUARD-INPUT: nothing leads to this chain"]),
         (
