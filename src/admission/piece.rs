@@ -101,8 +101,12 @@ mod tests {
             ("the last goes, one comes", vec![(3, &y)], vec![2], json!(["a", "b", "y"])),
         ] {
             let (mut moves, mut patch) = (Moves::default(), PatchBuilder::default());
-            inserted.iter().for_each(|(index, value)| moves.insert(*index, value));
-            removed.iter().for_each(|index| moves.remove(*index));
+            for (index, value) in inserted {
+                moves.insert(index, value);
+            }
+            for index in removed {
+                moves.remove(index);
+            }
             moves.apply(&Pointer::to("/list"), &mut patch);
             let patch: json_patch::Patch = serde_json::from_str(patch.finish().unwrap().json()).unwrap();
             let mut object = json!({"list": ["a", "b", "c"]});

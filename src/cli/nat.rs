@@ -2,19 +2,24 @@
 
 mod firewall;
 mod kernel;
+mod lock;
 mod networks;
+mod routes;
 mod show;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::firewall::Choice;
-use self::kernel::{Routes, Settings};
+use self::kernel::Settings;
+use self::lock::Lock;
 use self::networks::Which;
+use self::routes::{Routes, Watch, wrong_routes};
 use super::print;
 use crate::nat::{End, Plan, Side, Tables};
 use crate::net::Family;
@@ -99,7 +104,8 @@ struct Target {
 pub(super) struct Apply {
     #[command(flatten)]
     target: Target,
-    /// Go on, and look every so many seconds whether all is well; SIGTERM ends it and leaves everything in place
+    /// Go on, and look every so many seconds whether all is well, with `--routes follow` also whenever a route changes, and
+    /// read the Cluster's file anew; SIGTERM ends it and leaves everything in place
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     every: Option<u32>,
 }
@@ -112,7 +118,7 @@ pub(super) struct Verify {
 
 #[derive(Debug, Args)]
 pub(super) struct Remove {
-    /// Which iptables; `auto` means both
+    /// Which iptables; here `auto` means both
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
     iptables: Choice,
 }
@@ -154,7 +160,7 @@ impl PlanArgs {
             }
             Format::Restore | Format::Restore6 => {
                 let (Some(_), [plan]) = (self.side, &plans[..]) else {
-                    anyhow::bail!("rules are for one end of the tunnel; say which with --side");
+                    bail!("rules are for one end of the tunnel; say which with --side");
                 };
                 let family = if self.output == Format::Restore { Family::V4 } else { Family::V6 };
                 Tables::default().transition(&Tables::wanted(plan, family)).unwrap_or_default()
@@ -166,18 +172,31 @@ impl PlanArgs {
 
 impl Apply {
     fn run(&self) -> anyhow::Result<()> {
-        let (plan, end) = self.target.plan()?;
-        // The first time has to succeed; later ones are tried again.
-        self.target.apply(&plan, &end, true)?;
-        let Some(seconds) = self.every else { return Ok(()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
+            // First of all: the first process of a container gets no signal that it has not asked for.
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+            let (mut plan, mut end) = self.target.plan()?;
+            // Nothing that changes from here on is missed.
+            let is_watching = self.every.is_some() && self.target.routes == Routes::Follow;
+            let watch = is_watching.then(Watch::start).transpose()?;
+            let changed = watch.as_ref().map(|watch| Arc::clone(&watch.changed)).unwrap_or_default();
+            // The first time has to succeed; later ones are tried again.
+            self.target.apply(&plan, &end, true)?;
+            let Some(seconds) = self.every else { return Ok(()) };
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_secs(seconds.into())) => {}
+                    () = changed.notified() => {}
                     _ = terminate.recv() => return Ok(()),
                     _ = interrupt.recv() => return Ok(()),
+                }
+                // The Cluster may have grown.
+                if self.target.which.can_be_read_again() {
+                    match self.target.plan() {
+                        Ok(planned) => (plan, end) = planned,
+                        Err(error) => eprintln!("error: {error:#}; going on with the networks of before"),
+                    }
                 }
                 if let Err(error) = self.target.apply(&plan, &end, false) {
                     eprintln!("error: {error:#}");
@@ -194,17 +213,21 @@ impl Target {
 
     /// Settings first: where they cannot be set, the firewall stays as it is.
     fn apply(&self, plan: &Plan, end: &End, is_first: bool) -> anyhow::Result<()> {
+        let _lock = Lock::take()?;
         let before = match self.settings {
-            Settings::Set => kernel::set(plan)?,
+            Settings::Set => kernel::set(plan, end)?,
             Settings::Leave => {
-                for wrong in kernel::wrong_settings(plan).iter().filter(|_| is_first) {
-                    eprintln!("warning: {}", kernel::setting_in_words(wrong));
+                for wrong in kernel::wrong_settings(plan, end).iter().filter(|_| is_first) {
+                    eprintln!("warning: {}", wrong.in_words());
                 }
                 Vec::new()
             }
         };
         let applied = firewall::apply(plan, self.iptables).inspect_err(|_| kernel::set_back(&before))?;
-        let routes = kernel::wrong_routes(plan, end, &self.routes)
+        for problem in applied.unknown.iter().filter(|_| is_first) {
+            eprintln!("warning: nobody can tell whether old rules of ours are there too: {problem}");
+        }
+        let routes = wrong_routes(plan, end, &self.routes)
             .and_then(|routes| routes.mend().map(|()| routes))
             .inspect_err(|_| kernel::set_back(&before))
             .map_err(|error| match applied.take_back() {
@@ -212,13 +235,14 @@ impl Target {
                 Err(more) => error.context(format!("{more:#}; what was there before could not be brought back")),
             })?;
 
-        let mut lines: Vec<String> = before.iter().map(kernel::setting_in_words).collect();
+        let mut lines: Vec<String> = before.iter().map(kernel::WrongSetting::in_words).collect();
         lines.extend(applied.repaired.iter().map(ToString::to_string));
         lines.extend(routes.lines());
         if is_first {
             let what = if plan.shoot.is_empty() { "nothing is translated" } else { "addresses are translated" };
             let changes = match lines.len() {
                 0 => "all was in place".to_owned(),
+                1 => "1 thing was brought in order".to_owned(),
                 count => format!("{count} things were brought in order"),
             };
             print(&format!("{}: {what}; {changes}\n", applied.backend.name()));
@@ -232,30 +256,43 @@ impl Target {
 
     fn verify(&self) -> anyhow::Result<ExitCode> {
         let (plan, end) = self.plan()?;
+        let _lock = Lock::take()?;
         let (backend, mut lines) = firewall::verify(&plan, self.iptables)?;
-        lines.extend(kernel::wrong_settings(&plan).iter().map(kernel::setting_in_words));
-        lines.extend(kernel::wrong_routes(&plan, &end, &self.routes)?.lines());
+        if self.settings == Settings::Set {
+            lines.extend(kernel::wrong_settings(&plan, &end).iter().map(kernel::WrongSetting::in_words));
+        }
+        lines.extend(wrong_routes(&plan, &end, &self.routes)?.lines());
         if lines.is_empty() {
             print(&format!("{}: all is as it should be\n", backend.name()));
             return Ok(ExitCode::SUCCESS);
         }
+        let count = match lines.len() {
+            1 => "1 thing is".to_owned(),
+            count => format!("{count} things are"),
+        };
         print(&format!(
-            "{}\n{}: {} things are not as they should be; `network-guard nat apply` with the same flags mends them\n",
+            "{}\n{}: {count} not as it should be; `network-guard nat apply` with the same flags mends that\n",
             lines.join("\n"),
             backend.name(),
-            lines.len()
         ));
         Ok(ExitCode::from(1))
     }
 }
 
 fn remove(choice: Choice) -> anyhow::Result<()> {
-    let removed = firewall::remove(choice)?;
-    kernel::remove_routes()?;
+    let _lock = Lock::take()?;
+    let (removed, problems) = firewall::remove(choice)?;
     let names: Vec<&str> = removed.iter().map(|backend| backend.name()).collect();
     print(&match names.as_slice() {
         [] => "there was no rule of ours\n".to_owned(),
         names => format!("removed from {}\n", names.join(" and ")),
     });
+    if routes::is_installed() {
+        routes::all_of_ours().and_then(|routes| routes.mend()).context("routes of ours may be left")?;
+    }
+    if !problems.is_empty() {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        bail!("rules of ours may be left where nobody could look\n{}", problems.join("\n"));
+    }
     Ok(())
 }

@@ -26,7 +26,10 @@ mod variables;
 
 pub use own::{CONTAINER, Containers, ContainersChange, INIT_CONTAINER, TakenName};
 pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan};
-pub use routes::{KernelRoute, ROUTE_PROTOCOL, RouteChange, follow_routes, read_routes, routes_by};
+pub use routes::{
+    ASIDE_TABLE, HOLE_METRIC, KernelRoute, ROUTE_PROTOCOL, RouteChange, TakenRoute, Way, follow_routes, read_routes,
+    routes_by, undo_routes,
+};
 pub use rule::{Device, Hook, Match, NotADevice, Rule, Table, Target};
 pub use settings::{Mode, Own, Settings, ShootWebhook};
 pub use tables::{Drift, Place, Tables};

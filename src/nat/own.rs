@@ -75,7 +75,7 @@ impl Containers {
         }
         let Ok(pieces) = RawPieces::read(raw) else { return Self::default() };
         let piece = |list: &[&serde_json::value::RawValue], index: Option<usize>| {
-            index.and_then(|index| list.get(index)).map(|container| Piece::new(container))
+            index.and_then(|index| list.get(index)).map(Piece::new)
         };
         Self { init: piece(&pieces.init_containers, found.init), keeper: piece(&pieces.containers, found.keeper) }
     }
@@ -208,8 +208,8 @@ fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
     flag("--ip-families", if networks.has(Family::V6) { "IPv4,IPv6" } else { "IPv4" }.to_owned());
     // The VPN's own init container, which is privileged, sets what the kernel has to do.
     flag("--settings", "leave".to_owned());
-    // There is no tunnel yet while init containers run.
-    flag("--routes", if every.is_some() { "follow" } else { "none" }.to_owned());
+    // Also while there is no tunnel yet: until there is one, nothing that is translated may leave.
+    flag("--routes", "follow".to_owned());
     if let Some(seconds) = every {
         flag("--every", seconds.to_string());
     }

@@ -10,33 +10,67 @@ use crate::net::{Cidr, Family, MappedNetwork};
 /// 191 that no routing daemon has registered are free.
 pub const ROUTE_PROTOCOL: &str = "131";
 
+/// The routing table into which routes of others are put aside. No rule leads there, so it routes nothing.
+pub const ASIDE_TABLE: &str = "131";
+
+/// The metric of a hole: the worst that there is, so that any other route to the same network counts.
+pub const HOLE_METRIC: &str = "4294967295";
+
 /// A route of the kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KernelRoute {
     /// Where to.
     pub to: Cidr,
-    /// By which device.
-    pub device: String,
+    /// How.
+    pub way: Way,
     /// Whether we set it.
     pub is_ours: bool,
+}
+
+/// What happens to packets of a route.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// They leave by this device for whoever is there.
+    Device(Box<str>),
+    /// They go somewhere else: by a gateway, or several devices.
+    Other,
+    /// They are dropped, and their sender is told.
+    Hole,
 }
 
 /// A step towards the right routes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RouteChange {
     /// Packets to there go by this device from now on.
-    Set(Cidr, String),
-    /// This route goes.
-    Remove(Cidr, String),
+    Set(Cidr, Box<str>),
+    /// This route of ours goes.
+    Remove(Cidr, Box<str>),
+    /// Packets to there are dropped while no other route says where they go.
+    Dig(Cidr),
+    /// They are not any more.
+    Fill(Cidr),
+    /// A route of others is kept where it routes nothing.
+    PutAside(Cidr, Box<str>),
+    /// It is back where it was.
+    GiveBack(Cidr, Box<str>),
 }
+
+/// Somebody else's route stands where ours would be.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("there is a route to {0} already that is not ours; remove it, or leave routes alone with --routes none")]
+pub struct TakenRoute(pub Cidr);
 
 #[derive(Deserialize)]
 struct Listed<'a> {
     dst: &'a str,
+    #[serde(rename = "type", default)]
+    kind: &'a str,
     #[serde(default)]
     dev: &'a str,
     #[serde(default)]
     protocol: &'a str,
+    gateway: Option<&'a str>,
+    via: Option<serde::de::IgnoredAny>,
 }
 
 /// Reads the output of `ip -json route`. What leads to no network, such as `default`, is left out.
@@ -51,59 +85,99 @@ pub fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
             let address: std::net::IpAddr = route.dst.parse().map_err(drop)?;
             Cidr::new(address, if address.is_ipv4() { 32 } else { 128 }).ok_or(())
         });
-        let (device, is_ours) = (route.dev.to_owned(), route.protocol == ROUTE_PROTOCOL);
-        Some(KernelRoute { to: to.ok()?, device, is_ours }).filter(|route| !route.device.is_empty())
+        let way = match (route.kind, route.dev) {
+            ("blackhole", _) => Way::Hole,
+            (_, device) if !device.is_empty() && route.gateway.is_none() && route.via.is_none() => {
+                Way::Device(device.into())
+            }
+            _ => Way::Other,
+        };
+        Some(KernelRoute { to: to.ok()?, way, is_ours: route.protocol == ROUTE_PROTOCOL })
     };
     Ok(listed.into_iter().filter_map(route).collect())
 }
 
-/// The plan's routes by one device.
-pub fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> Vec<RouteChange> {
+/// The plan's routes by one device. Routes of others are never replaced.
+pub fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> Result<Vec<RouteChange>, TakenRoute> {
     let mut changes: Vec<RouteChange> = Vec::new();
     for route in &plan.routes {
+        let by_device = Way::Device(device.into());
+        let is_taken = |found: &KernelRoute| {
+            found.to == route.to && !found.is_ours && ![&by_device, &Way::Hole].contains(&&found.way)
+        };
+        if existing.iter().any(is_taken) {
+            return Err(TakenRoute(route.to));
+        }
         set(route.to, device, existing, &mut changes);
     }
     remove_stale(existing, &mut changes, |to| plan.routes.iter().any(|route| route.to == to));
-    changes
+    Ok(changes)
 }
 
 /// Routes that follow those of a VPN that knows no overlap: it sends the Shoot's networks, or the addresses of API
-/// servers, by the link that works at the moment. The mapped ones go by the same link; on the Seed's side the untranslated
-/// go away, because there they are the Seed's. What is set by a VPN that knows better is left alone.
-pub fn follow_routes(plan: &Plan, tunnel: &Device, existing: &[KernelRoute]) -> Vec<RouteChange> {
+/// servers, by the link that works at the moment. The mapped ones go by the same link, and nowhere while there is none. On
+/// the Seed's side the untranslated are put aside, because there they are the Seed's. What is set by a VPN that knows
+/// better is left alone.
+pub fn follow_routes(
+    plan: &Plan,
+    tunnel: &Device,
+    existing: &[KernelRoute],
+    aside: &[KernelRoute],
+) -> Vec<RouteChange> {
     let mut changes: Vec<RouteChange> = Vec::new();
-    let theirs = || {
-        let is_theirs = |route: &&KernelRoute| !route.is_ours && tunnel.matches(&route.device);
-        existing.iter().filter(is_theirs).filter(|route| route.to.family() == Family::V4)
+    let theirs = || existing.iter().filter(|route| !route.is_ours && route.to.family() == Family::V4);
+    let by_tunnel = || {
+        theirs().filter_map(|route| match &route.way {
+            Way::Device(device) if tunnel.matches(device) => Some((route.to, device)),
+            _ => None,
+        })
     };
     match (plan.side, plan.seed_pods) {
-        (Side::Seed, _) => {
-            let followed: Vec<&KernelRoute> =
-                theirs().filter(|route| plan.shoot.iter().any(|(_, network)| network.original == route.to)).collect();
-            if let Some(link) = followed.first() {
-                for route in plan.routes.iter().filter(|route| route.to.family() == Family::V4) {
-                    set(route.to, &link.device, existing, &mut changes);
+        (Side::Seed, _) if !plan.shoot.is_empty() => {
+            let mapped = || plan.routes.iter().map(|route| route.to).filter(|to| to.family() == Family::V4);
+            for to in mapped() {
+                let is_hole = |route: &KernelRoute| route.to == to && route.is_ours && route.way == Way::Hole;
+                if !existing.iter().any(is_hole) {
+                    changes.push(RouteChange::Dig(to));
                 }
             }
-            changes.extend(followed.iter().map(|route| RouteChange::Remove(route.to, route.device.clone())));
+            let is_original = |to: Cidr| plan.shoot.iter().any(|(_, network)| network.original == to);
+            let followed: Vec<(Cidr, &Box<str>)> = by_tunnel().filter(|(to, _)| is_original(*to)).collect();
+            if let Some((_, link)) = followed.first() {
+                for to in mapped().filter(|to| theirs().all(|route| route.to != *to)) {
+                    set(to, link, existing, &mut changes);
+                }
+            }
+            changes.extend(followed.into_iter().map(|(to, link)| RouteChange::PutAside(to, link.clone())));
         }
         (Side::Shoot, Some(pods)) => {
-            let image = |route: &KernelRoute| image(route.to, pods);
-            for route in theirs() {
-                if let Some(to) = image(route) {
-                    set(to, &route.device, existing, &mut changes);
+            for (to, link) in by_tunnel() {
+                if let Some(image) = image(to, pods) {
+                    set(image, link, existing, &mut changes);
                 }
             }
-            remove_stale(existing, &mut changes, |to| theirs().any(|route| image(route) == Some(to)));
+            remove_stale(existing, &mut changes, |to| by_tunnel().any(|(of, _)| image(of, pods) == Some(to)));
         }
-        (Side::Shoot, None) => {}
+        _ => changes = undo_routes(existing, aside),
     }
+    changes
+}
+
+/// Everything of ours goes, and routes of others are back.
+pub fn undo_routes(existing: &[KernelRoute], aside: &[KernelRoute]) -> Vec<RouteChange> {
+    let mut changes: Vec<RouteChange> = Vec::new();
+    for route in aside {
+        if let Way::Device(device) = &route.way {
+            changes.push(RouteChange::GiveBack(route.to, device.clone()));
+        }
+    }
+    remove_stale(existing, &mut changes, |_| false);
     changes
 }
 
 fn set(to: Cidr, device: &str, existing: &[KernelRoute], changes: &mut Vec<RouteChange>) {
-    let change = RouteChange::Set(to, device.to_owned());
-    let is_there = existing.iter().any(|route| route.to == to && route.device == device);
+    let change = RouteChange::Set(to, device.into());
+    let is_there = existing.iter().any(|route| route.to == to && route.way == Way::Device(device.into()));
     if !is_there && !changes.contains(&change) {
         changes.push(change);
     }
@@ -112,7 +186,11 @@ fn set(to: Cidr, device: &str, existing: &[KernelRoute], changes: &mut Vec<Route
 /// Ours that nothing needs any more go.
 fn remove_stale(existing: &[KernelRoute], changes: &mut Vec<RouteChange>, is_needed: impl Fn(Cidr) -> bool) {
     let stale = existing.iter().filter(|route| route.is_ours && !is_needed(route.to));
-    changes.extend(stale.map(|route| RouteChange::Remove(route.to, route.device.clone())));
+    changes.extend(stale.filter_map(|route| match &route.way {
+        Way::Device(device) => Some(RouteChange::Remove(route.to, device.clone())),
+        Way::Hole => Some(RouteChange::Fill(route.to)),
+        Way::Other => None,
+    }));
 }
 
 /// Where a part of a mapped network appears.
@@ -141,11 +219,16 @@ mod tests {
         plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true }).unwrap()
     }
 
+    /// Where to, by what (`hole`, or `via` for a gateway), and whether it is ours.
     fn existing(text: &str) -> Vec<KernelRoute> {
         let route = |text: &str| {
-            let words: Vec<&str> = text.split(' ').collect();
-            let (device, is_ours) = (words[1].to_owned(), words.get(2) == Some(&"ours"));
-            KernelRoute { to: words[0].parse().unwrap(), device, is_ours }
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let way = match words[1] {
+                "hole" => Way::Hole,
+                "via" => Way::Other,
+                device => Way::Device(device.into()),
+            };
+            KernelRoute { to: words[0].parse().unwrap(), way, is_ours: words.get(2) == Some(&"ours") }
         };
         text.split(", ").filter(|text| !text.is_empty()).map(route).collect()
     }
@@ -154,6 +237,10 @@ mod tests {
         let show = |change: &RouteChange| match change {
             RouteChange::Set(to, device) => format!("+{to} {device}"),
             RouteChange::Remove(to, device) => format!("-{to} {device}"),
+            RouteChange::Dig(to) => format!("hole {to}"),
+            RouteChange::Fill(to) => format!("fill {to}"),
+            RouteChange::PutAside(to, device) => format!("aside {to} {device}"),
+            RouteChange::GiveBack(to, device) => format!("back {to} {device}"),
         };
         changes.iter().map(show).collect::<Vec<_>>().join(", ")
     }
@@ -161,42 +248,72 @@ mod tests {
     #[test]
     fn follows() {
         const OVERLAP: &str = "10.250.128.0/17";
-        for (name, side, seed_pods, routes, want) in [
-            ("no tunnel yet", Side::Seed, OVERLAP, "10.250.128.0/17 eth0", ""),
+        const HOLES: &str = "244.0.0.0/8 hole ours, 243.0.0.0/8 hole ours, 242.0.0.0/8 hole ours";
+        for (name, side, seed_pods, routes, aside, want) in [
+            (
+                "no tunnel yet",
+                Side::Seed,
+                OVERLAP,
+                "10.250.128.0/17 eth0",
+                "",
+                "hole 244.0.0.0/8, hole 243.0.0.0/8, hole 242.0.0.0/8",
+            ),
             (
                 "a VPN that knows no overlap",
                 Side::Seed,
                 OVERLAP,
-                "10.250.0.0/16 bond0-ip6tnl1, 100.64.0.0/13 bond0-ip6tnl1, 100.96.0.0/11 bond0-ip6tnl1, fd00:1::/112 bond0-ip6tnl1",
+                "HOLES, 10.250.0.0/16 bond0-ip6tnl1, 100.64.0.0/13 bond0-ip6tnl1, 100.96.0.0/11 bond0-ip6tnl1, fd00:1::/112 bond0-ip6tnl1",
+                "",
                 "+244.0.0.0/8 bond0-ip6tnl1, +243.0.0.0/8 bond0-ip6tnl1, +242.0.0.0/8 bond0-ip6tnl1, \
-                 -10.250.0.0/16 bond0-ip6tnl1, -100.64.0.0/13 bond0-ip6tnl1, -100.96.0.0/11 bond0-ip6tnl1",
+                 aside 10.250.0.0/16 bond0-ip6tnl1, aside 100.64.0.0/13 bond0-ip6tnl1, aside 100.96.0.0/11 bond0-ip6tnl1",
             ),
             (
                 "followed",
                 Side::Seed,
                 OVERLAP,
-                "244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl1 ours, 242.0.0.0/8 bond0-ip6tnl1 ours",
+                "HOLES, 244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl1 ours, 242.0.0.0/8 bond0-ip6tnl1 ours",
+                "10.250.0.0/16 bond0-ip6tnl1 ours",
                 "",
             ),
             (
                 "to the other link",
                 Side::Seed,
                 OVERLAP,
-                "244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl0, 10.250.0.0/16 bond0-ip6tnl0",
-                "+244.0.0.0/8 bond0-ip6tnl0, +242.0.0.0/8 bond0-ip6tnl0, -10.250.0.0/16 bond0-ip6tnl0",
+                "HOLES, 244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl0 ours, 10.250.0.0/16 bond0-ip6tnl0",
+                "",
+                "+244.0.0.0/8 bond0-ip6tnl0, +242.0.0.0/8 bond0-ip6tnl0, aside 10.250.0.0/16 bond0-ip6tnl0",
             ),
-            ("a VPN that knows better", Side::Seed, OVERLAP, "242.0.0.0/8 bond0-ip6tnl0", ""),
-            ("no overlap", Side::Seed, "10.64.0.0/11", "10.250.0.0/16 bond0-ip6tnl0", ""),
+            (
+                "a VPN that knows better",
+                Side::Seed,
+                OVERLAP,
+                "HOLES, 242.0.0.0/8 bond0-ip6tnl0, 10.250.0.0/16 bond0-ip6tnl1",
+                "",
+                "+244.0.0.0/8 bond0-ip6tnl1, +243.0.0.0/8 bond0-ip6tnl1, aside 10.250.0.0/16 bond0-ip6tnl1",
+            ),
+            ("by a gateway", Side::Seed, OVERLAP, "HOLES, 10.250.0.0/16 via", "", ""),
+            ("no overlap", Side::Seed, "10.64.0.0/11", "10.250.0.0/16 bond0-ip6tnl0", "", ""),
+            (
+                "the overlap ended",
+                Side::Seed,
+                "10.64.0.0/11",
+                "242.0.0.0/8 bond0-ip6tnl0 ours, 242.0.0.0/8 hole ours",
+                "10.250.0.0/16 bond0-ip6tnl0 ours",
+                "back 10.250.0.0/16 bond0-ip6tnl0, -242.0.0.0/8 bond0-ip6tnl0, fill 242.0.0.0/8",
+            ),
             (
                 "API servers",
                 Side::Shoot,
                 OVERLAP,
                 "10.250.130.7/32 bond0-a, 10.250.131.8/32 bond0-b, 10.250.1.1/32 bond0-c, 10.250.132.1/32 eth0, 241.250.9.9/32 bond0-d ours",
+                "",
                 "+241.250.130.7/32 bond0-a, +241.250.131.8/32 bond0-b, -241.250.9.9/32 bond0-d",
             ),
-            ("no overlap there", Side::Shoot, "10.64.0.0/11", "10.64.1.1/32 bond0-a", ""),
+            ("no overlap there", Side::Shoot, "10.64.0.0/11", "10.64.1.1/32 bond0-a", "", ""),
+            ("nor any more", Side::Shoot, "10.64.0.0/11", "241.64.1.1/32 bond0-a ours", "", "-241.64.1.1/32 bond0-a"),
         ] {
-            let changes = follow_routes(&planned(side, seed_pods), &"bond0+".parse().unwrap(), &existing(routes));
+            let (routes, aside) = (existing(&routes.replace("HOLES", HOLES)), existing(aside));
+            let changes = follow_routes(&planned(side, seed_pods), &"bond0+".parse().unwrap(), &routes, &aside);
             assert_eq!(shown(&changes), want, "{name}");
         }
     }
@@ -206,21 +323,44 @@ mod tests {
         let plan = planned(Side::Seed, "10.250.128.0/17");
         let routes = existing("244.0.0.0/8 bond0, 242.0.0.0/8 bond1 ours, 10.9.0.0/16 bond0 ours, 10.8.0.0/16 bond0");
         assert_eq!(
-            shown(&routes_by(&plan, "bond0", &routes)),
+            shown(&routes_by(&plan, "bond0", &routes).unwrap()),
             "+243.0.0.0/8 bond0, +fd00:1::/112 bond0, +242.0.0.0/8 bond0, -10.9.0.0/16 bond0"
         );
+        for taken in ["243.0.0.0/8 bond1", "243.0.0.0/8 via"] {
+            assert_eq!(
+                routes_by(&plan, "bond0", &existing(taken)),
+                Err(TakenRoute("243.0.0.0/8".parse().unwrap())),
+                "{taken}"
+            );
+        }
     }
 
     #[test]
     fn reads_what_iproute2_prints() {
         let json = r#"[{"dst":"default","gateway":"10.0.0.1","dev":"eth0","flags":[]},
             {"dst":"10.250.0.0/16","dev":"bond0","protocol":"131","scope":"link","flags":["linkdown"]},
-            {"type":"blackhole","dst":"10.9.0.0/16","flags":[]},
+            {"dst":"10.251.0.0/16","gateway":"10.0.0.1","dev":"bond0","protocol":"static","flags":[]},
+            {"dst":"10.252.0.0/16","flags":[],"nexthops":[{"dev":"a"},{"dev":"b"}]},
+            {"dst":"10.253.0.0/16","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0","flags":[]},
+            {"type":"blackhole","dst":"10.9.0.0/16","protocol":"131","metric":4294967295,"flags":[]},
             {"dst":"10.250.1.1","dev":"bond0","protocol":"boot","flags":[]},{"dst":"fd00::/64","dev":"eth0","flags":[]}]"#;
-        let routes = read_routes(json).unwrap();
-        let shown: Vec<String> =
-            routes.iter().map(|route| format!("{} {} {}", route.to, route.device, route.is_ours)).collect();
-        assert_eq!(shown, ["10.250.0.0/16 bond0 true", "10.250.1.1/32 bond0 false", "fd00::/64 eth0 false"]);
+        let shown: Vec<String> = read_routes(json)
+            .unwrap()
+            .iter()
+            .map(|route| format!("{} {:?} {}", route.to, route.way, route.is_ours))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "10.250.0.0/16 Device(\"bond0\") true",
+                "10.251.0.0/16 Other false",
+                "10.252.0.0/16 Other false",
+                "10.253.0.0/16 Other false",
+                "10.9.0.0/16 Hole true",
+                "10.250.1.1/32 Device(\"bond0\") false",
+                "fd00::/64 Device(\"eth0\") false"
+            ]
+        );
         assert_eq!(read_routes("").unwrap(), []);
         assert!(read_routes("{}").is_err());
     }

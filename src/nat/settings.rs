@@ -25,7 +25,7 @@ pub enum Mode {
 /// Our containers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Own {
-    /// Their image: `network-guard` and iptables have to be on its path.
+    /// Their image: `network-guard`, iptables and iproute2 have to be on its path.
     pub image: String,
     /// The pause between two looks of a container that keeps the rules as they should be; `None` for no such container.
     pub keep_seconds: Option<NonZeroU32>,

@@ -24,6 +24,7 @@ const GROWN: &str = "--seed-pods 10.250.128.0/17 --shoot-pods 100.96.0.0/11,fd00
 const FOREIGN: &str = r#"*nat
 :KUBE-SERVICES - [0:0]
 -A OUTPUT -m comment --comment "not ours: -j NETWORK-GUARD-OUTPUT" -j KUBE-SERVICES
+-A OUTPUT -m comment --comment "a b\\\\" -m comment --comment "see -j NETWORK-GUARD-OUTPUT below" -j RETURN
 -A OUTPUT -d 10.250.0.0/16 -m owner --gid-owner 4711 -j ACCEPT
 -A POSTROUTING -s 10.1.0.0/16 -o bond0+ -j NETMAP --to 241.0.0.0/8
 -A KUBE-SERVICES -d 1.2.3.4/32 -j RETURN
@@ -37,6 +38,14 @@ COMMIT
 "#;
 
 const FOREIGN_V6: &str = "*filter\n-A INPUT -i eth9 -j ACCEPT\nCOMMIT\n";
+
+/// Whether a rule is in a chain of ours, or leads to one. What a comment says does not count.
+fn is_ours(line: &str) -> bool {
+    line.contains(" -A NETWORK-GUARD-") || line.contains(" :NETWORK-GUARD-") || {
+        let words: Vec<&str> = line.split(' ').collect();
+        matches!(words.as_slice(), [.., "-j", chain] if chain.starts_with("NETWORK-GUARD-") && !chain.ends_with('"'))
+    }
+}
 
 /// A namespace with rules of others.
 struct Scene {
@@ -121,8 +130,8 @@ fn applied_verified_and_removed_without_a_trace() {
 
         assert!(scene.apply(NETWORKS).contains("things were brought in order"));
         let applied = scene.saved();
-        let kept = applied.lines().filter(|line| before.contains(*line)).count();
-        assert_eq!(kept, before.lines().count(), "rules of others are as they were\n{applied}");
+        let foreign: String = applied.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect();
+        assert_eq!(foreign, before, "rules of others are as they were, in their order");
         let output = scene.verify(NETWORKS);
         assert!(output.code == 0 && output.stdout.contains("all is as it should be"), "{output:?}");
 
@@ -185,6 +194,11 @@ fn drift_is_told_and_mended() {
                 "IPv4 filter NETWORK-GUARD-INPUT: extra rule outside leads to it: -A INPUT -p tcp -j NETWORK-GUARD-INPUT",
             ),
             (
+                "somebody is asked before",
+                &["-I INPUT -i bond0+ -m comment --comment drift -j ACCEPT"],
+                "IPv4 filter NETWORK-GUARD-INPUT: 1 other rules are asked before this chain",
+            ),
+            (
                 "a chain of an older version",
                 &[
                     "-t mangle -N NETWORK-GUARD-OLD",
@@ -201,6 +215,10 @@ fn drift_is_told_and_mended() {
             assert_eq!(output.code, 1, "{name}: {output:?}");
             assert!(output.stdout.contains(want), "{name}: {}", output.stdout);
             scene.apply(NETWORKS);
+            if name == "somebody is asked before" {
+                // It is not ours, so it stays, but behind us.
+                scene.iptables("-D INPUT -i bond0+ -m comment --comment drift -j ACCEPT");
+            }
             assert_eq!(scene.saved(), applied, "{name}");
         }
     }
@@ -250,6 +268,20 @@ fn says_what_it_lacks() {
         let output = run(command.args(apply.split_whitespace()), "");
         assert!(output.code == 2 && output.stderr.contains("is not installed here"), "{output:?}");
 
+        // Whoever cannot look says so, instead of "nothing was there".
+        scene.apply(NETWORKS);
+        let applied = scene.saved();
+        for what in ["verify --side seed", "remove"] {
+            let networks = if what == "remove" { "" } else { NETWORKS };
+            let line = format!("{what} --iptables {} {networks}", backend.name());
+            let mut command = scene.space.command("setpriv");
+            command.args(["--bounding-set", "-all", env!("CARGO_BIN_EXE_network-guard"), "nat"]);
+            let output = run(command.args(line.split_whitespace()), "");
+            assert_eq!(output.code, 2, "{what}: {output:?}");
+        }
+        assert_eq!(scene.saved(), applied);
+        assert!(scene.nat("remove").ok);
+
         // An iptables without the extensions.
         let output = run(scene.nat_command(&apply).env("XTABLES_LIBDIR", "/nonexistent"), "");
         assert!(output.code == 2 && output.stderr.contains("lacks an extension"), "{output:?}");
@@ -281,8 +313,44 @@ fn one_backend_at_a_time() {
         output.code == 1 && output.stdout.contains("iptables-legacy: IPv4 nat NETWORK-GUARD-OUTPUT: extra chain"),
         "{output:?}"
     );
-    assert!(scene.nat("remove").stdout.contains("removed from iptables-legacy and iptables-nft"));
+    assert!(scene.nat("remove").stdout.contains("removed from iptables-nft and iptables-legacy"));
     assert_eq!(scene.saved(), before);
+}
+
+/// An init container, a keeper and an operator may all be at work.
+#[test]
+fn calls_wait_for_each_other() {
+    for backend in BACKENDS {
+        let Some(scene) = Scene::new(backend) else { return };
+        let before = scene.saved();
+        let line = format!("apply --side seed --iptables {} {NETWORKS}", backend.name());
+        for round in 0..3 {
+            let calls: Vec<_> = (0..4).map(|_| scene.nat_command(&line).spawn().unwrap()).collect();
+            for mut call in calls {
+                assert!(call.wait().unwrap().success(), "round {round}");
+            }
+            assert_eq!(scene.verify(NETWORKS).code, 0, "round {round}");
+            assert!(scene.nat("remove").ok);
+            assert_eq!(scene.saved(), before, "round {round}");
+        }
+    }
+}
+
+/// Whoever is killed half way leaves something that the next call brings in order.
+#[test]
+fn killed_half_way() {
+    let Some(scene) = Scene::new(Backend::Nft) else { return };
+    let before = scene.saved();
+    for milliseconds in [5, 15, 25, 40, 60] {
+        let mut call = scene.nat_command(&format!("apply --side seed --iptables nft {NETWORKS}")).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        call.kill().unwrap();
+        call.wait().unwrap();
+        scene.apply(NETWORKS);
+        assert_eq!(scene.verify(NETWORKS).code, 0, "killed after {milliseconds} ms");
+        assert!(scene.nat("remove").ok);
+        assert_eq!(scene.saved(), before, "killed after {milliseconds} ms");
+    }
 }
 
 #[test]
@@ -331,10 +399,15 @@ fn routes_follow_a_vpn_that_knows_no_overlap() {
         output.stdout
     };
     apply();
-    assert!(routes().is_empty(), "no tunnel yet");
+    let holes =
+        ["242.0.0.0/8", "243.0.0.0/8", "244.0.0.0/8"].map(|to| format!("blackhole {to} proto 131 metric 4294967295"));
+    assert_eq!(routes(), holes, "while there is no tunnel, nothing that is translated leaves");
 
     let by = |link: &str| {
-        ["242.0.0.0/8", "243.0.0.0/8", "244.0.0.0/8"].map(|to| format!("{to} dev {link} proto 131")).to_vec()
+        let mut routes =
+            ["242.0.0.0/8", "243.0.0.0/8", "244.0.0.0/8"].map(|to| format!("{to} dev {link} proto 131")).to_vec();
+        routes.extend(holes.clone());
+        routes
     };
     for link in ["bond0-ip6tnl0", "bond0-ip6tnl1"] {
         for network in ["10.250.0.0/16", "100.96.0.0/11", "100.64.0.0/13"] {
@@ -352,8 +425,65 @@ fn routes_follow_a_vpn_that_knows_no_overlap() {
     assert!(output.code == 2 && output.stderr.contains("nothing was changed"), "{output:?}");
     assert_eq!((scene.saved(), routes()), (before, by("bond0-ip6tnl1")));
 
+    // What vpn2 had set is back: it sets it only once for each link.
+    let theirs = ["10.250.0.0/16", "100.64.0.0/13", "100.96.0.0/11"].map(|to| format!("{to} dev bond0-ip6tnl1"));
     assert!(scene.nat("remove").ok);
-    assert!(routes().is_empty());
+    assert_eq!(routes(), theirs);
+    assert_eq!(space.run("ip -4 route show table all proto 131"), "");
+
+    // A route of somebody else is neither replaced nor removed.
+    space.run("ip route add 243.0.0.0/8 via 169.254.9.9 dev bond0-ip6tnl1 onlink");
+    let output = scene.nat(&format!("apply --side seed --iptables nft --routes bond0-ip6tnl1 {NETWORKS}"));
+    assert!(output.code == 2 && output.stderr.contains("there is a route to 243.0.0.0/8 already that is not ours"));
+    assert!(scene.nat("remove").ok && routes().iter().any(|route| route.starts_with("243.0.0.0/8 via")));
+}
+
+/// Between a route of the old vpn2 and the next look, Seed traffic would go into the tunnel.
+#[test]
+fn routes_are_followed_at_once() {
+    let Some(scene) = Scene::new(Backend::Nft) else { return };
+    scene.space.run("ip link add bond0-ip6tnl0 type veth peer name p0");
+    scene.space.run("ip link set bond0-ip6tnl0 up");
+    scene.space.run("ip link set p0 up");
+    let line = format!("nat apply --side seed --iptables nft --routes follow --every 3600 {NETWORKS}");
+    let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
+    let mut keeper = scene.space.start(scene.folder.path(), "keeper", program, &arguments);
+    until("the rules are there", || keeper.output().contains("addresses are translated"));
+    for network in ["10.250.0.0/16", "100.96.0.0/11", "100.64.0.0/13"] {
+        scene.space.run(&format!("ip route replace {network} dev bond0-ip6tnl0"));
+    }
+    until("the routes are followed, though the next look is an hour away", || {
+        let routes = scene.space.run("ip -4 route show");
+        routes.contains("242.0.0.0/8 dev bond0-ip6tnl0")
+            && !routes.contains("10.250.0.0/16")
+            && !routes.contains("100.")
+    });
+    keeper.signal("TERM");
+    assert_eq!(keeper.wait(), Some(0));
+}
+
+/// A Cluster that grows is read again; one that cannot be read any more changes nothing.
+#[test]
+fn a_cluster_is_read_again() {
+    let Some(scene) = Scene::new(Backend::Nft) else { return };
+    let file = scene.folder.path().join("cluster.json");
+    let write = |nodes: &str| {
+        let mut cluster = crate::basics::fixture("ha-overlap", "cluster");
+        cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.split(',').collect();
+        fs::write(&file, cluster.to_string()).unwrap();
+    };
+    write("10.250.0.0/16");
+    let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.display());
+    let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
+    let keeper = scene.space.start(scene.folder.path(), "keeper", program, &arguments);
+    until("the rules are there", || scene.saved().contains("--to 242.0.0.0/16"));
+    write("10.250.0.0/16,10.249.0.0/24");
+    until("the new network is there", || scene.saved().contains("--to 242.1.0.0/24"));
+    fs::write(&file, "{").unwrap();
+    until("it says so", || keeper.output().contains("going on with the networks of before"));
+    assert!(scene.saved().contains("--to 242.1.0.0/24"));
 }
 
 #[test]
@@ -369,8 +499,15 @@ fn kernel_settings() {
     let output = scene.nat(&format!("verify {line}"));
     assert!(output.code == 1 && output.stdout.contains(want), "{output:?}");
     assert_eq!(setting("net.ipv4.ip_forward"), "0");
+    let output = scene.nat(&format!("verify --settings leave {line}"));
+    assert_eq!(output.code, 0, "what apply leaves is not drift: {output:?}");
 
+    // A device that is older than the default.
+    scene.space.run("ip link add bond0 type veth peer name p0");
+    scene.space.run("sysctl -qw net.ipv4.conf.bond0.rp_filter=1");
+    assert!(scene.nat(&format!("verify {line}")).stdout.contains("net.ipv4.conf.bond0.rp_filter is 1"));
     assert!(scene.nat(&format!("apply {line}")).ok);
+    assert_eq!(setting("net.ipv4.conf.bond0.rp_filter"), "0");
     assert_eq!((setting("net.ipv4.conf.all.rp_filter"), setting("net.ipv4.ip_forward")), ("0".into(), "1".into()));
     assert_eq!(scene.nat(&format!("verify {line}")).code, 0);
 

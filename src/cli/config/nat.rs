@@ -64,7 +64,7 @@ impl Nat {
 
     fn own(self) -> Result<Own, ConfigError> {
         let Some(image) = self.image else {
-            let problem = "is needed for `mode: own`: an image with network-guard and iptables";
+            let problem = "is needed for `mode: own`: an image with network-guard, iptables and iproute2";
             return Err(bad("nat.image", "none".to_owned(), problem));
         };
         if !is_image(&image) {

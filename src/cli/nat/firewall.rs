@@ -12,7 +12,7 @@ use crate::net::Family;
 /// Which iptables: what `--iptables` says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum Choice {
-    /// The one that has rules of ours; else the legacy one if it works here, as vpn2 chooses; else nft
+    /// The one that has rules of ours; else nft if it works here; else legacy
     Auto,
     /// iptables-nft
     Nft,
@@ -35,6 +35,8 @@ pub(super) struct Applied {
     pub(super) backend: Backend,
     /// What was not as it should be before.
     pub(super) repaired: Vec<Drift>,
+    /// What could not be looked at.
+    pub(super) unknown: Vec<Failure>,
     /// What was there before, where something was changed.
     before: Vec<(Backend, Family, Tables)>,
 }
@@ -42,12 +44,13 @@ pub(super) struct Applied {
 impl Applied {
     /// Back to what was there before.
     pub(super) fn take_back(&self) -> anyhow::Result<()> {
-        self.before.iter().rev().try_for_each(|(backend, family, before)| take_back(*backend, *family, before))
+        let back = |(backend, family, before): &(Backend, Family, Tables)| take_back(*backend, *family, before);
+        Ok(self.before.iter().rev().try_for_each(back)?)
     }
 }
 
 impl Backend {
-    const ALL: [Self; 2] = [Self::Legacy, Self::Nft];
+    const ALL: [Self; 2] = [Self::Nft, Self::Legacy];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -69,8 +72,9 @@ impl Backend {
         format!("{ip}-{backend}{what}")
     }
 
-    /// The backend to use for a plan.
-    fn choose(choice: Choice) -> anyhow::Result<Self> {
+    /// The backend to use for rules of these families. Only a probe tells for sure whether legacy works, but it makes the
+    /// kernel load its tables.
+    fn choose(choice: Choice, families: &[Family], may_probe: bool) -> anyhow::Result<Self> {
         match choice {
             Choice::Nft => return Ok(Self::Nft),
             Choice::Legacy => return Ok(Self::Legacy),
@@ -83,7 +87,9 @@ impl Backend {
         }
         let mut problems = Vec::new();
         for backend in Self::ALL {
-            match backend.works() {
+            let try_out =
+                |family: &Family| if may_probe { backend.probe(*family) } else { backend.read(*family).map(drop) };
+            match families.iter().try_for_each(try_out) {
                 Ok(()) => return Ok(backend),
                 Err(problem) => problems.push(format!("{}: {problem}", backend.name())),
             }
@@ -92,17 +98,17 @@ impl Backend {
     }
 
     /// Whether tables can be listed, which for the legacy backend means that they can be written too.
-    fn works(self) -> anyhow::Result<()> {
-        run(&self.program(Family::V4, ""), &["-w", WAIT, "-t", "nat", "-n", "-L", "OUTPUT"], None).map(drop)
+    fn probe(self, family: Family) -> Result<(), Failure> {
+        run(&self.program(family, ""), &["-w", WAIT, "-t", "nat", "-n", "-L", "OUTPUT"], None).map(drop)
     }
 
     /// Ours in the firewall.
-    fn read(self, family: Family) -> anyhow::Result<Tables> {
+    fn read(self, family: Family) -> Result<Tables, Failure> {
         Ok(Tables::read(&run(&self.program(family, "-save"), &[], None)?))
     }
 
     /// Changes tables as the text says; with `is_test` only looks whether it could.
-    fn restore(self, family: Family, text: &str, is_test: bool) -> anyhow::Result<()> {
+    fn restore(self, family: Family, text: &str, is_test: bool) -> Result<(), Failure> {
         let mut arguments = vec!["-w", WAIT, "--noflush"];
         arguments.extend(is_test.then_some("--test"));
         run(&self.program(family, "-restore"), &arguments, Some(text)).map(drop)
@@ -112,17 +118,24 @@ impl Backend {
 /// How long another program may hold the lock, in seconds.
 const WAIT: &str = "10";
 
+/// The families in which something is wanted.
+fn families(plan: &Plan) -> Vec<Family> {
+    FAMILIES.into_iter().filter(|family| plan.rules.iter().any(|rule| rule.family == *family)).collect()
+}
+
 /// Brings the firewall to where the plan wants it. When anything fails, it is as it was before.
 pub(super) fn apply(plan: &Plan, choice: Choice) -> anyhow::Result<Applied> {
-    let backend = Backend::choose(choice)?;
-    let mut repaired = Vec::new();
-    let mut steps = Vec::new();
+    let backend = Backend::choose(choice, &families(plan), true)?;
+    let (mut repaired, mut steps, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     for family in FAMILIES {
         let wanted = Tables::wanted(plan, family);
         let found = match backend.read(family) {
-            // Where nothing is wanted, a family that cannot be read does not matter.
-            Err(_) if wanted.is_empty() => continue,
-            found => found?,
+            Ok(found) => found,
+            Err(problem) if wanted.is_empty() => {
+                unknown.extend(problem.unless_not_installed());
+                continue;
+            }
+            Err(problem) => return Err(problem.into()),
         };
         repaired.extend(found.drift(&wanted, family));
         if let Some(text) = found.transition(&wanted) {
@@ -131,18 +144,24 @@ pub(super) fn apply(plan: &Plan, choice: Choice) -> anyhow::Result<Applied> {
     }
     carry_out(backend, &steps)?;
     let before = steps.into_iter().map(|(family, found, _)| (backend, family, found));
-    let mut applied = Applied { backend, repaired, before: before.collect() };
+    let mut applied = Applied { backend, repaired, unknown, before: before.collect() };
 
     // Rules of ours in the other backend, such as those of an earlier image, would translate a second time.
     let other = backend.other();
     for family in FAMILIES {
-        let Ok(found) = other.read(family) else { continue };
+        let found = match other.read(family) {
+            Ok(found) => found,
+            Err(problem) => {
+                applied.unknown.extend(problem.unless_not_installed());
+                continue;
+            }
+        };
         let nothing = Tables::default();
         applied.repaired.extend(found.drift(&nothing, family));
         if let Some(text) = found.transition(&nothing) {
             if let Err(error) = other.restore(family, &text, false) {
                 applied.take_back()?;
-                return Err(error);
+                return Err(error.into());
             }
             applied.before.push((other, family, found));
         }
@@ -150,7 +169,7 @@ pub(super) fn apply(plan: &Plan, choice: Choice) -> anyhow::Result<Applied> {
     Ok(applied)
 }
 
-fn take_back(backend: Backend, family: Family, before: &Tables) -> anyhow::Result<()> {
+fn take_back(backend: Backend, family: Family, before: &Tables) -> Result<(), Failure> {
     match backend.read(family)?.transition(before) {
         Some(text) => backend.restore(family, &text, false),
         None => Ok(()),
@@ -159,30 +178,34 @@ fn take_back(backend: Backend, family: Family, before: &Tables) -> anyhow::Resul
 
 /// What is not as the plan wants it, in words.
 pub(super) fn verify(plan: &Plan, choice: Choice) -> anyhow::Result<(Backend, Vec<String>)> {
-    let backend = Backend::choose(choice)?;
+    let backend = Backend::choose(choice, &families(plan), false)?;
     let (mut lines, other) = (Vec::new(), backend.other());
     for family in FAMILIES {
         let wanted = Tables::wanted(plan, family);
         match backend.read(family) {
-            Err(_) if wanted.is_empty() => {}
+            Err(Failure::NotInstalled(_)) if wanted.is_empty() => {}
             found => lines.extend(found?.drift(&wanted, family).iter().map(ToString::to_string)),
         }
-        if let Ok(found) = other.read(family) {
-            let drift = found.drift(&Tables::default(), family);
-            lines.extend(drift.iter().map(|drift| format!("{}: {drift}", other.name())));
+        match other.read(family) {
+            Err(Failure::NotInstalled(_)) => {}
+            found => {
+                let drift = found.context("rules of ours there would translate too")?.drift(&Tables::default(), family);
+                lines.extend(drift.iter().map(|drift| format!("{}: {drift}", other.name())));
+            }
         }
     }
     Ok((backend, lines))
 }
 
-/// Takes away all that is ours; says in which backends there was something.
-pub(super) fn remove(choice: Choice) -> anyhow::Result<Vec<Backend>> {
+/// Takes away all that is ours, as far as it can be looked at. Gives the backends in which there was something, and why
+/// some could not be looked at.
+pub(super) fn remove(choice: Choice) -> anyhow::Result<(Vec<Backend>, Vec<Failure>)> {
     let backends: &[Backend] = match choice {
         Choice::Auto => &Backend::ALL,
         Choice::Nft => &[Backend::Nft],
         Choice::Legacy => &[Backend::Legacy],
     };
-    let (mut removed, mut problems) = (Vec::new(), Vec::new());
+    let (mut removed, mut problems, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for &backend in backends {
         let mut steps = Vec::new();
         for family in FAMILIES {
@@ -192,6 +215,7 @@ pub(super) fn remove(choice: Choice) -> anyhow::Result<Vec<Backend>> {
                         steps.push((family, found, text));
                     }
                 }
+                Err(problem @ Failure::NotInstalled(_)) => missing.push(problem),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -200,18 +224,17 @@ pub(super) fn remove(choice: Choice) -> anyhow::Result<Vec<Backend>> {
             removed.push(backend);
         }
     }
-    // A backend that is not installed, or a family that the kernel does not have, cannot hold anything of ours; but
-    // somebody has to say so when nothing at all could be looked at.
-    match problems.pop() {
-        Some(problem) if problems.len() + 1 == FAMILIES.len() * backends.len() => Err(problem),
-        _ => Ok(removed),
+    // A backend that is not installed is not used; but where none is, nobody has looked.
+    if missing.len() == FAMILIES.len() * backends.len() {
+        problems.append(&mut missing);
     }
+    Ok((removed, problems))
 }
 
 /// All steps or none: first everything is tried without effect, and a step that fails takes those before it back.
 fn carry_out(backend: Backend, steps: &[(Family, Tables, String)]) -> anyhow::Result<()> {
     for (family, _, text) in steps {
-        backend.restore(*family, text, true)?;
+        backend.restore(*family, text, true).context("nothing was changed")?;
     }
     for (index, (family, _, text)) in steps.iter().enumerate() {
         let Err(error) = backend.restore(*family, text, false) else { continue };
@@ -219,23 +242,38 @@ fn carry_out(backend: Backend, steps: &[(Family, Tables, String)]) -> anyhow::Re
             take_back(backend, *family, before)
                 .with_context(|| format!("{error:#}; and what was there before could not be brought back"))?;
         }
-        return Err(error.context("nothing was changed"));
+        return Err(anyhow!(error).context("nothing was changed"));
     }
     Ok(())
 }
 
-fn run(program: &str, arguments: &[&str], input: Option<&str>) -> anyhow::Result<String> {
+/// Why a program of iptables did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("{0} is not installed here; it comes with the package iptables")]
+    NotInstalled(String),
+    #[error("cannot run {0}: {1}")]
+    CannotRun(String, std::io::Error),
+    #[error("{0} failed: {1}{hint}", hint = hint(.1))]
+    Failed(String, String),
+}
+
+impl Failure {
+    /// A program that is not installed has made no rules.
+    fn unless_not_installed(self) -> Option<Self> {
+        (!matches!(self, Self::NotInstalled(_))).then_some(self)
+    }
+}
+
+fn run(program: &str, arguments: &[&str], input: Option<&str>) -> Result<String, Failure> {
     let output = start(program, arguments, input).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            anyhow!("{program} is not installed here; it comes with the package iptables")
-        }
-        _ => anyhow!(error).context(format!("cannot run {program}")),
+        std::io::ErrorKind::NotFound => Failure::NotInstalled(program.to_owned()),
+        _ => Failure::CannotRun(program.to_owned(), error),
     })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    bail!("{program} failed: {}{}", said.trim(), hint(&said))
+    Err(Failure::Failed(program.to_owned(), String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
 fn start(program: &str, arguments: &[&str], input: Option<&str>) -> std::io::Result<Output> {

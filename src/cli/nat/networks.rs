@@ -56,6 +56,11 @@ impl Which {
         Ok((plan, end))
     }
 
+    /// Whether the networks may be others the next time.
+    pub(super) fn can_be_read_again(&self) -> bool {
+        self.cluster.as_deref().is_some_and(|file| file != Path::new("-"))
+    }
+
     /// The networks; standard input can be read only once.
     pub(super) fn networks(&self) -> anyhow::Result<Networks> {
         if let Some(file) = &self.cluster {

@@ -34,7 +34,7 @@ fn env(values: [&str; 4]) -> Value {
     env.into()
 }
 
-fn pod(containers: Value, init_containers: Value) -> Value {
+fn pod(containers: &Value, init_containers: &Value) -> Value {
     json!({"spec": {"template": {"spec": {"containers": containers, "initContainers": init_containers}}}})
 }
 
@@ -45,7 +45,9 @@ fn judge(object: &Value, facts: &ClusterFacts) -> Vec<Correction> {
 
 fn corrected(object: &Value, corrections: &[Correction]) -> Value {
     let mut patch = PatchBuilder::default();
-    corrections.iter().for_each(|correction| correction.apply(&mut patch));
+    for correction in corrections {
+        correction.apply(&mut patch);
+    }
     let mut object = object.clone();
     if let Some(patch) = patch.finish() {
         let patch: json_patch::Patch = serde_json::from_str(patch.json()).unwrap();
@@ -128,7 +130,7 @@ fn every_case() {
         let told: Vec<&str> =
             told.iter().zip(cluster).map(|(told, own)| if *told == "=" { own } else { told }).collect();
         let env = env(told.clone().try_into().unwrap());
-        let object = pod(json!([{"name": "kube-apiserver"}, {"name": "vpn-client-1", "env": env}]), Value::Null);
+        let object = pod(&json!([{"name": "kube-apiserver"}, {"name": "vpn-client-1", "env": env}]), &Value::Null);
         let found = judge(&object, &facts);
         let got: Vec<(&str, &str)> = found.iter().map(|found| (found.variable, &*found.wanted)).collect();
         let want: Vec<(&str, &str)> = NAMES.into_iter().zip(want).filter(|(_, want)| *want != "=").collect();
@@ -147,7 +149,7 @@ fn every_case() {
 fn a_cluster_that_fits_no_mapping_corrects_nothing() {
     let facts = facts("10.0.0.0/8", "10.0.0.0/8,11.0.0.0/8", "100.64.0.0/13", "192.168.0.0/16");
     let told = env(["10.0.0.0/8", "10.0.0.0/8", "100.64.0.0/13", "192.168.0.0/16"]);
-    assert_eq!(judge(&pod(json!([{"name": "vpn-client-0", "env": told}]), Value::Null), &facts), []);
+    assert_eq!(judge(&pod(&json!([{"name": "vpn-client-0", "env": told}]), &Value::Null), &facts), []);
 }
 
 #[test]
@@ -158,8 +160,8 @@ fn all_containers_of_the_vpn_are_judged_and_no_other() {
     let named =
         |names: &[&str]| json!(names.iter().map(|name| json!({"name": name, "env": wrong})).collect::<Vec<_>>());
     let object = pod(
-        named(&["kube-apiserver", "vpn-client-0", "vpn-client-2", "vpn-path-controller", "vpn-shoot-s0", "vpn"]),
-        named(&["other", "vpn-client-init", "vpn-shoot-init"]),
+        &named(&["kube-apiserver", "vpn-client-0", "vpn-client-2", "vpn-path-controller", "vpn-shoot-s0", "vpn"]),
+        &named(&["other", "vpn-client-init", "vpn-shoot-init"]),
     );
     let got: Vec<String> = judge(&object, &facts).iter().map(Correction::path).collect();
     assert_eq!(
@@ -196,7 +198,7 @@ fn any_shape_is_put_right() {
             "from elsewhere",
             with(&|env| {
                 env[2] =
-                    json!({"name": "SHOOT_POD_NETWORKS", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
+                    json!({"name": "SHOOT_POD_NETWORKS", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}});
             }),
         ),
         ("of another variable", with(&|env| env[2] = json!({"name": "SHOOT_POD_NETWORKS", "value": "$(PODS)"}))),
@@ -211,7 +213,7 @@ fn any_shape_is_put_right() {
     ];
     let mut said = Vec::new();
     for (name, container) in rows {
-        let object = pod(json!([container]), Value::Null);
+        let object = pod(&json!([container]), &Value::Null);
         let found = judge(&object, &facts);
         let after = corrected(&object, &found);
         let left: Vec<Correction> = judge(&after, &facts);
@@ -228,7 +230,7 @@ fn any_shape_is_put_right() {
 fn init_containers_that_are_told_nothing_stay_so() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
     let init = json!([{"name": "vpn-shoot-init", "env": [{"name": "IS_HA", "value": "true"}]}]);
-    assert_eq!(judge(&pod(json!([]), init), &facts), []);
+    assert_eq!(judge(&pod(&json!([]), &init), &facts), []);
 }
 
 fn cidr() -> impl Strategy<Value = String> {
@@ -275,7 +277,7 @@ proptest! {
             list.cloned().collect::<Vec<_>>().join(",")
         });
         let facts = facts(seed_pods, &pods, &services, &nodes);
-        let object = pod(json!(containers), Value::Null);
+        let object = pod(&json!(containers), &Value::Null);
         let found = judge(&object, &facts);
         let after = corrected(&object, &found);
         let left = judge(&after, &facts);

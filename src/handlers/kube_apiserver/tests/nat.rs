@@ -213,7 +213,7 @@ fn every_case_of_own_containers() {
     const BOTH: [&str; 2] = ["network-guard-nat-init", "network-guard-nat"];
     let foreign = |list: &'static str, name: &'static str| {
         move |pod: &mut Value| {
-            pod[list].as_array_mut().unwrap().push(json!({"name": name, "command": ["network-guard", "nat"]}))
+            pod[list].as_array_mut().unwrap().push(json!({"name": name, "command": ["network-guard", "nat"]}));
         }
     };
     let stored = |case: &'static str| {

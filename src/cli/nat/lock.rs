@@ -1,0 +1,37 @@
+//! One call at a time in a network namespace: between reading a firewall and writing it, nobody else of ours may write.
+
+use std::io::ErrorKind;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+/// Held until it is dropped, however the process ends.
+pub(super) struct Lock(#[expect(dead_code, reason = "it only has to be open")] UnixListener);
+
+/// A name that belongs to the network namespace, as the firewall does, and to no file system.
+const NAME: &str = "network-guard-nat";
+
+/// How long another call may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Lock {
+    /// Waits until nobody else has it.
+    pub(super) fn take() -> anyhow::Result<Self> {
+        let address = SocketAddr::from_abstract_name(NAME)?;
+        let begun = Instant::now();
+        loop {
+            match UnixListener::bind_addr(&address) {
+                Ok(listener) => return Ok(Self(listener)),
+                Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                    bail!("another call of `network-guard nat` has been at work here for {} s", PATIENCE.as_secs());
+                }
+                Err(error) => return Err(error).context("cannot keep other calls out"),
+            }
+        }
+    }
+}
