@@ -15,6 +15,11 @@ pub trait Handler: Send + Sync + 'static {
     /// The URL path, such as `/webhooks/mutate/kube-apiserver`.
     fn path(&self) -> &'static str;
 
+    /// Whether more follows on the path, which then is the request's `tail`.
+    fn has_tail(&self) -> bool {
+        false
+    }
+
     /// The resource that may be sent to this path.
     fn resource(&self) -> Resource;
 

@@ -39,6 +39,9 @@ pub struct Request<'a> {
     pub object: Option<&'a str>,
     /// The text of the object as it is stored; only on UPDATE and DELETE.
     pub old_object: Option<&'a str>,
+    /// What the URL's path has behind that of the handler, where it takes more: whoever called wrote it. Set by the
+    /// server.
+    pub tail: &'a str,
 }
 
 /// What is about to happen to the object.
@@ -234,6 +237,7 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
         dry_run: optional::<Option<bool>>("dryRun", dry_run)?.unwrap_or(false),
         object: object.filter(|value| *value != "null"),
         old_object: old_object.filter(|value| *value != "null"),
+        tail: "",
     };
     if request.uid.is_empty() {
         return Err(BadReview::NoUid);

@@ -19,10 +19,12 @@ use tracing_subscriber::EnvFilter;
 use super::{Configuration, certs, client_config};
 use crate::admission::Handler;
 use crate::controllers::overlay::{self, Board};
+use crate::controllers::vpn_shoot;
 use crate::handlers::{
     ADVISE_SHOOT_PATH, AdviseShoot, HoldNetwork, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
-    NETWORK_PATH, VALIDATE_SHOOT_PATH, ValidateShoot,
+    NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH, ValidateShoot, VpnShoot,
 };
+use crate::nat::Mode;
 use crate::server::{Addresses, Metrics, Parts, Server, Stop, StopSettings, TlsFiles};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
@@ -56,6 +58,10 @@ pub(super) struct Seed {
     /// configuration's `overlay.leaseNamespace`
     #[arg(long, value_name = "NAMESPACE", env = "NETWORK_GUARD_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
+    /// Where the webhook of the VPN is served to API servers of Shoots, by HTTPS; only with `nat.shootWebhook` in the
+    /// configuration. Shoots must not reach the other webhooks
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10251", env = "NETWORK_GUARD_SHOOTS_BIND_ADDRESS")]
+    shoots_bind_address: SocketAddr,
 }
 
 #[derive(Debug, Args)]
@@ -109,6 +115,8 @@ struct Ready {
     live: LiveReads,
     sources: JoinSet<anyhow::Result<()>>,
     handlers: Vec<Arc<dyn Handler>>,
+    /// Where API servers of Shoots call, should they.
+    shoots: Option<SocketAddr>,
     /// The controller of overlay switches.
     controller: Option<overlay::Parts>,
     tls: TlsFiles,
@@ -142,9 +150,10 @@ impl Serve {
             match self {
                 Self::Seed(seed) => {
                     let handle = controllers.as_ref().map(|runtime| runtime.handle().clone());
-                    seed.remote.serve(configuration, Role::Seed, handle).await
+                    let shoots = configuration.nat.shoot_webhook.is_some().then_some(seed.shoots_bind_address);
+                    seed.remote.serve(configuration, Role::Seed, shoots, handle).await
                 }
-                Self::Garden(remote) => remote.serve(configuration, Role::Garden, None).await,
+                Self::Garden(remote) => remote.serve(configuration, Role::Garden, None, None).await,
                 Self::All(all) => all.serve(configuration).await,
             }
         });
@@ -181,7 +190,13 @@ impl Role {
 }
 
 impl Remote {
-    async fn serve(self, configuration: Configuration, role: Role, controllers: Option<Handle>) -> anyhow::Result<()> {
+    async fn serve(
+        self,
+        configuration: Configuration,
+        role: Role,
+        shoots: Option<SocketAddr>,
+        controllers: Option<Handle>,
+    ) -> anyhow::Result<()> {
         let Self { common, kubeconfig } = self;
         let Some(cert_dir) = &common.cert_dir else {
             bail!(
@@ -223,9 +238,16 @@ impl Remote {
                 settings: configuration.overlay.clone(),
                 identity: identity(),
                 runtime,
+                vpn_shoot: Arc::new(vpn_shoot::Parts {
+                    landscape: Arc::clone(&landscape),
+                    settings: configuration.nat.shoot_webhook.clone(),
+                    must_answer: matches!(configuration.nat.mode, Mode::Own(_)),
+                    board: Arc::default(),
+                }),
             }
         });
-        let ready = Ready { landscape, live, sources, handlers, controller, tls, stop: configuration.stop.clone() };
+        let ready =
+            Ready { landscape, live, sources, handlers, shoots, controller, tls, stop: configuration.stop.clone() };
         serve(common, configuration, ready, |_| ()).await
     }
 }
@@ -260,8 +282,11 @@ impl All {
         // There are no endpoints that would have to follow.
         let stop = StopSettings { propagation_delay: Duration::ZERO, ..configuration.stop.clone() };
         let live = LiveReads::Folder(Arc::clone(&landscape));
-        let handlers = [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
-        let ready = Ready { landscape, live, sources, handlers, controller: None, tls, stop };
+        let mut handlers: Vec<_> =
+            [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
+        // On one port with all others: there is no Shoot that could call.
+        handlers.push(Arc::new(VpnShoot::new(&configuration.nat.mode)));
+        let ready = Ready { landscape, live, sources, handlers, shoots: None, controller: None, tls, stop };
         serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
     }
 }
@@ -280,16 +305,21 @@ async fn serve(
     ready: Ready,
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
-    let Ready { landscape, live, mut sources, handlers, controller, tls, stop: stop_settings } = ready;
+    let Ready { landscape, live, mut sources, handlers, shoots, controller, tls, stop: stop_settings } = ready;
     let metrics = match &controller {
-        Some(controller) => Arc::new(Metrics::default().with_board(&controller.board)),
+        Some(controller) => {
+            Arc::new(Metrics::default().with_board(&controller.board).with_registrations(&controller.vpn_shoot.board))
+        }
         None => Arc::default(),
     };
     let tls = Parts::load_tls(tls, &metrics)?;
     let stop = Stop::default();
-    let parts = Parts { handlers, landscape, live, tls, limits: configuration.limits, metrics, stop: stop.clone() };
+    let shoot_handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(VpnShoot::new(&configuration.nat.mode))];
+    let limits = configuration.limits;
+    let parts = Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics, stop: stop.clone() };
     let addresses = Addresses {
         webhooks: common.bind_address,
+        shoots,
         health: common.health_bind_address,
         metrics: common.metrics_bind_address,
     };
@@ -297,6 +327,7 @@ async fn serve(
     let addresses = server.addresses()?;
     tracing::info!(
         webhooks = %addresses.webhooks,
+        shoots = addresses.shoots.map(tracing::field::display),
         health = %addresses.health,
         metrics = %addresses.metrics,
         version = env!("CARGO_PKG_VERSION"),
@@ -429,6 +460,7 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
         "network-guard is listening\n\
          \x20 webhooks  https://localhost:{port}{KUBE_APISERVER_PATH}\n\
          \x20           https://localhost:{port}{NETWORK_PATH}\n\
+         \x20           https://localhost:{port}{VPN_SHOOT_PATH}/NAMESPACE/UID\n\
          \x20           https://localhost:{port}{MUTATE_SHOOT_PATH}\n\
          \x20           https://localhost:{port}{VALIDATE_SHOOT_PATH}\n\
          \x20           https://localhost:{port}{ADVISE_SHOOT_PATH}\n\

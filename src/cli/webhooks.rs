@@ -1,7 +1,7 @@
 //! `network-guard webhooks`: the webhook configurations.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -11,6 +11,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
+use crate::gardener::{ShootUid, is_dns_label};
 
 /// The files that are in the repository, with the reason for every line.
 const SEED: &str = include_str!("../../webhook-config/seed.yaml");
@@ -26,6 +29,29 @@ pub(super) enum Webhooks {
     ///
     /// Without flags the commented original is printed. With them its client configurations are filled in.
     Garden(Client),
+    /// The webhook of `serve seed` for the API server of one Shoot
+    ///
+    /// Without flags the commented original is printed. With them it is filled in.
+    Shoot(ShootClient),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShootClient {
+    /// Where API servers of Shoots reach the webhooks, such as `https://guard.extension-network-guard.svc`
+    #[arg(long, requires_all = ["control_plane", "shoot_uid"])]
+    url: Option<String>,
+    /// The file with the CA of the webhooks' certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca_file: Option<PathBuf>,
+    /// The control-plane namespace of the Shoot
+    #[arg(long, value_name = "NAMESPACE", requires = "url")]
+    control_plane: Option<String>,
+    /// The `metadata.uid` of the Shoot in the garden
+    #[arg(long, value_name = "UID", requires = "url")]
+    shoot_uid: Option<String>,
+    /// Refuse writes that could not be reviewed, as in mode `own` of `nat`
+    #[arg(long, requires = "url")]
+    own: bool,
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +72,7 @@ impl Webhooks {
         let text = match self {
             Self::Seed(client) => client.fill(SEED)?,
             Self::Garden(client) => client.fill(GARDEN)?,
+            Self::Shoot(client) => client.fill()?,
         };
         super::print(&text);
         Ok(())
@@ -57,10 +84,7 @@ impl Client {
         if self.url.is_none() && self.service.is_none() && self.ca_file.is_none() {
             return Ok(original.to_owned());
         }
-        let bundle = match &self.ca_file {
-            None => None,
-            Some(path) => Some(fs::read(path).with_context(|| format!("cannot read the CA file {}", path.display()))?),
-        };
+        let bundle = bundle(self.ca_file.as_deref())?;
         let mut items = Vec::new();
         for document in original.split("\n---\n") {
             let Header { kind } = serde_saphyr::from_str(document)?;
@@ -88,9 +112,7 @@ impl Client {
     fn fill_client(&self, client: &mut WebhookClientConfig, bundle: Option<&[u8]>) -> anyhow::Result<()> {
         let path = path(client);
         if let Some(url) = &self.url {
-            if !url.starts_with("https://") {
-                bail!("--url {url}: an API server calls webhooks by https:// only");
-            }
+            check(url)?;
             client.service = None;
             client.url = Some(format!("{}{path}", url.trim_end_matches('/')));
         }
@@ -111,6 +133,37 @@ impl Client {
         }
         Ok(())
     }
+}
+
+impl ShootClient {
+    fn fill(&self) -> anyhow::Result<String> {
+        let (Some(url), Some(namespace), Some(uid)) = (&self.url, &self.control_plane, &self.shoot_uid) else {
+            return Ok(SHOOT.to_owned());
+        };
+        check(url)?;
+        if !is_dns_label(namespace) {
+            bail!("--control-plane {namespace}: is not the name of a namespace");
+        }
+        let Some(uid) = ShootUid::parse(uid) else {
+            bail!("--shoot-uid {uid}: is not a UID such as 5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55");
+        };
+        let bundle = bundle(self.ca_file.as_deref())?;
+        let registration =
+            Registration { url, ca_bundle: bundle.as_deref(), namespace, uid: &uid, must_answer: self.own };
+        Ok(serde_json::to_string_pretty(&registration.object())? + "\n")
+    }
+}
+
+fn bundle(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read the CA file {}", path.display()));
+    file.map(read).transpose()
+}
+
+fn check(url: &str) -> anyhow::Result<()> {
+    if !url.starts_with("https://") {
+        bail!("--url {url}: an API server calls webhooks by https:// only");
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -192,6 +245,29 @@ mod tests {
         let client = Client { url: None, service: Some("extension-x/guard".to_owned()), ca_file: None };
         let service = filled(&client).webhooks.unwrap().remove(0).client_config.service.unwrap();
         assert_eq!((&*service.namespace, &*service.name, service.port), ("extension-x", "guard", Some(443)));
+    }
+
+    #[test]
+    fn fills_in_whose_webhook_it_is() {
+        let client = |url: Option<&str>, namespace: &str, uid: &str| ShootClient {
+            url: url.map(str::to_owned),
+            ca_file: None,
+            control_plane: Some(namespace.to_owned()),
+            shoot_uid: Some(uid.to_owned()),
+            own: true,
+        };
+        let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";
+        assert_eq!(client(None, "a", uid).fill().unwrap(), SHOOT);
+        let filled = client(Some("https://guard"), "shoot--a--b", uid).fill().unwrap();
+        let url = format!("https://guard{}/shoot--a--b/{uid}", crate::handlers::VPN_SHOOT_PATH);
+        assert!(filled.contains(&url) && filled.contains(r#""failurePolicy": "Fail""#), "{filled}");
+        for (url, namespace, uid, want) in [
+            ("http://guard", "a", uid, "https:// only"),
+            ("https://guard", "a/b", uid, "not the name of a namespace"),
+            ("https://guard", "a", "1", "not a UID"),
+        ] {
+            assert!(client(Some(url), namespace, uid).fill().unwrap_err().to_string().contains(want));
+        }
     }
 
     #[test]

@@ -2,3 +2,4 @@
 
 pub mod lease;
 pub mod overlay;
+pub mod vpn_shoot;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::SwitchFacts;
+use super::{ShootUid, SwitchFacts};
 use crate::net::{Cidr, NetworkKind};
 
 /// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
@@ -20,6 +20,10 @@ pub struct ClusterFacts {
     pub expected_vpn: ExpectedVpn,
     /// What a switch of Calico's overlay depends on; `None` for a Shoot without workers.
     pub switch: Option<Box<SwitchFacts>>,
+    /// `spec.shoot.metadata.uid`, by which the Shoot's own API server shows that it is this Shoot's.
+    pub shoot_uid: Option<ShootUid>,
+    /// Whether the Shoot is being deleted, or on its way to another Seed.
+    pub is_leaving: bool,
 }
 
 /// One network of a Shoot.
@@ -93,8 +97,11 @@ struct Shoot {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ShootMetadata {
     annotations: Option<ShootAnnotations>,
+    uid: Option<String>,
+    deletion_timestamp: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +114,7 @@ struct ShootAnnotations {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ShootSpec {
+    seed_name: Option<String>,
     networking: Option<SpecNetworking>,
     provider: Option<Provider>,
     control_plane: Option<ControlPlane>,
@@ -131,7 +139,9 @@ struct ControlPlane {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ShootStatus {
+    seed_name: Option<String>,
     networking: Option<StatusNetworking>,
 }
 
@@ -179,6 +189,8 @@ impl ClusterFacts {
             }
         });
         let expected_vpn = shoot.expected_vpn();
+        let is_leaving = shoot.is_leaving();
+        let shoot_uid = shoot.metadata.as_ref().and_then(|metadata| metadata.uid.as_deref()).and_then(ShootUid::parse);
         let shoot_networks = shoot.networks(&mut errors);
         if expected_vpn != ExpectedVpn::Absent && errors.is_empty() {
             // Both are set before there is a Cluster. Nodes come with the infrastructure, and may be missing until then.
@@ -189,7 +201,10 @@ impl ClusterFacts {
             }
         }
 
-        if errors.is_empty() { Ok(Self { seed_pods, shoot_networks, expected_vpn, switch: None }) } else { Err(errors) }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self { seed_pods, shoot_networks, expected_vpn, switch: None, shoot_uid, is_leaving })
     }
 }
 
@@ -211,6 +226,13 @@ impl Shoot {
                 .is_some_and(|control_plane| control_plane.high_availability.is_some()),
         };
         if highly_available { ExpectedVpn::HighlyAvailable } else { ExpectedVpn::Single }
+    }
+
+    fn is_leaving(&self) -> bool {
+        let is_being_deleted = self.metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some());
+        let wanted = self.spec.as_ref().and_then(|spec| spec.seed_name.as_deref());
+        let present = self.status.as_ref().and_then(|status| status.seed_name.as_deref());
+        is_being_deleted || matches!((wanted, present), (Some(wanted), Some(present)) if wanted != present)
     }
 
     fn networks(self, errors: &mut Vec<FieldError>) -> Box<[ShootNetwork]> {
@@ -362,6 +384,24 @@ mod tests {
         ] {
             assert_eq!(parse(&spec).unwrap_err(), want, "{name}");
         }
+    }
+
+    #[test]
+    fn knows_who_the_shoot_is_and_whether_it_leaves() {
+        let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";
+        for (name, metadata, seeds, is_leaving) in [
+            ("stays", json!({"uid": uid}), ["a", "a"], false),
+            ("is being deleted", json!({"uid": uid, "deletionTimestamp": "2026-01-01T00:00:00Z"}), ["a", "a"], true),
+            ("moves", json!({"uid": uid}), ["b", "a"], true),
+        ] {
+            let facts = parse(&json!({"shoot": {
+                "metadata": metadata, "spec": {"seedName": seeds[0]}, "status": {"seedName": seeds[1]},
+            }}));
+            let facts = facts.unwrap();
+            assert_eq!(facts.is_leaving, is_leaving, "{name}");
+            assert!(facts.shoot_uid.unwrap().is(&ShootUid::parse(uid).unwrap()), "{name}");
+        }
+        assert!(!parse(&json!({"shoot": {"spec": {"seedName": "a"}}})).unwrap().is_leaving, "nobody knows yet");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod seed;
 pub mod shoot;
 mod switch;
 mod text;
+mod uid;
 pub mod vpc;
 
 pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork};
@@ -29,4 +30,5 @@ pub use seed::SeedFacts;
 pub use shoot::Shoot;
 pub use switch::{Hibernation, SwitchFacts};
 pub use text::{Text, excerpt};
+pub use uid::ShootUid;
 pub use vpc::{Vpc, VpcKey, Vpcs};

@@ -2,10 +2,9 @@
 //! behind it needs.
 
 mod facts;
-mod translation;
 
 use self::facts::Known;
-use self::translation::Translation;
+use super::translation::Translation;
 use crate::admission::{
     Answers, AuditKey, Finding, Handler, Moves, Operation, Outcome, Patch, PatchBuilder, Pointer, Questions, Request,
     Resource, Severity, Step, Verdict,
@@ -13,7 +12,7 @@ use crate::admission::{
 use crate::gardener::deployment::{Metadata, Rollout};
 use crate::gardener::{Deployment, FieldError, is_dns_label};
 use crate::landscape::Snapshot;
-use crate::nat::{self, ContainersChange};
+use crate::nat::{self, ContainersChange, Side};
 use crate::overlap::{
     Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, mutate, overlaps_text, rules,
 };
@@ -96,7 +95,7 @@ impl KubeApiserver {
         };
         let translation = match known {
             None => Translation::default(),
-            Some(known) => match Translation::of(&self.nat, pod, &known, overlaps) {
+            Some(known) => match Translation::of(&self.nat, Side::Seed, pod, &known, overlaps) {
                 Ok(translation) => translation,
                 Err(finding) => {
                     findings.insert(0, finding);
@@ -278,7 +277,7 @@ fn ask(request: &Request<'_>) -> Step {
 
 /// Refuses, unless the write starts no Pod that did not run before: a stored problem stops nobody's label, finalizer
 /// or scale-down. Then its sender is warned instead.
-fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
+pub(super) fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
     let (outcome, decision, findings) = if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
         (Outcome::Allowed, "tolerated", soften(findings))
     } else {

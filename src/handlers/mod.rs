@@ -3,6 +3,8 @@
 mod kube_apiserver;
 mod network;
 mod shoot;
+mod translation;
+mod vpn_shoot;
 
 use std::fmt::Write as _;
 
@@ -11,6 +13,7 @@ pub use network::{HoldNetwork, NETWORK_PATH};
 pub use shoot::{
     ADVISE_SHOOT_PATH, AdviseShoot, MUTATE_SHOOT_PATH, MutateShoot, ShootSettings, VALIDATE_SHOOT_PATH, ValidateShoot,
 };
+pub use vpn_shoot::{VPN_SHOOT_PATH, VpnShoot};
 
 use crate::admission::{Finding, Rule, Severity};
 use crate::{networks, overlap, overlay, peering};

@@ -94,6 +94,8 @@ mod tests {
                 .collect(),
             expected_vpn,
             switch: None,
+            shoot_uid: None,
+            is_leaving: false,
         }
     }
 

@@ -127,6 +127,8 @@ mod tests {
             ]
             .into(),
             expected_vpn,
+            shoot_uid: None,
+            is_leaving: false,
             switch: None,
         }
     }

@@ -16,6 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::ServedCertificate;
 use crate::admission::{Answers, Sight};
 use crate::controllers::overlay::Board;
+use crate::controllers::vpn_shoot;
 use crate::net::Family as IpFamily;
 use crate::overlap;
 use crate::sources::Landscape;
@@ -192,6 +193,13 @@ impl Metrics {
     pub fn with_board(mut self, board: &Arc<Board>) -> Self {
         board.register(&mut self.registry);
         self.board = Some(Arc::clone(board));
+        self
+    }
+
+    /// Metrics with those of webhooks in Shoots.
+    #[must_use]
+    pub fn with_registrations(mut self, board: &vpn_shoot::Board) -> Self {
+        board.register(&mut self.registry);
         self
     }
 

@@ -69,6 +69,15 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// What Shoots may send: their StatefulSets are some 20 KiB, and what they take is never taken from the Seed.
+    fn for_shoots(&self) -> Self {
+        let body_bytes = self.body_bytes.min(1 << 20);
+        let bodies_in_flight_bytes = self.bodies_in_flight_bytes.min(8 << 20).max(body_bytes);
+        Self { body_bytes, bodies_in_flight_bytes, ..self.clone() }
+    }
+}
+
 /// How a stop proceeds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StopSettings {
@@ -90,6 +99,8 @@ impl Default for StopSettings {
 pub struct Addresses {
     /// HTTPS, the webhooks.
     pub webhooks: SocketAddr,
+    /// HTTPS, what API servers of Shoots call; `None` if they call nothing.
+    pub shoots: Option<SocketAddr>,
     /// HTTP, `/healthz` and `/readyz`.
     pub health: SocketAddr,
     /// HTTP, `/metrics`.
@@ -100,6 +111,9 @@ pub struct Addresses {
 pub struct Parts {
     /// The webhooks.
     pub handlers: Vec<Arc<dyn Handler>>,
+    /// The webhooks of Shoots. They have a port of their own: whoever has a Shoot can make its API server send any review
+    /// to any path of a port that it reaches.
+    pub shoot_handlers: Vec<Arc<dyn Handler>>,
     /// What they decide from.
     pub landscape: Arc<Landscape>,
     /// What answers their questions.
@@ -117,6 +131,7 @@ pub struct Parts {
 /// A server that has its ports.
 pub struct Server {
     webhooks: TcpListener,
+    shoots: Option<TcpListener>,
     health: TcpListener,
     metrics: TcpListener,
     parts: Parts,
@@ -139,6 +154,10 @@ impl Server {
         };
         Ok(Self {
             webhooks: bind(addresses.webhooks).await?,
+            shoots: match addresses.shoots {
+                Some(address) => Some(bind(address).await?),
+                None => None,
+            },
             health: bind(addresses.health).await?,
             metrics: bind(addresses.metrics).await?,
             parts,
@@ -149,6 +168,7 @@ impl Server {
     pub fn addresses(&self) -> std::io::Result<Addresses> {
         Ok(Addresses {
             webhooks: self.webhooks.local_addr()?,
+            shoots: self.shoots.as_ref().map(TcpListener::local_addr).transpose()?,
             health: self.health.local_addr()?,
             metrics: self.metrics.local_addr()?,
         })
@@ -156,8 +176,8 @@ impl Server {
 
     /// Serves until the stop has run its course. Health and metrics are served to the very end.
     pub async fn run(self) {
-        let Self { webhooks, health, metrics, parts } = self;
-        let Parts { handlers, landscape, live, tls, limits, metrics: registry, stop } = parts;
+        let Self { webhooks, shoots, health, metrics, parts } = self;
+        let Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics: registry, stop } = parts;
         let health_state =
             health::State { landscape: Arc::clone(&landscape), tls: Arc::clone(&tls), stop: stop.clone() };
         let health_routes = health::health_routes(health_state);
@@ -166,6 +186,14 @@ impl Server {
             metrics: Arc::clone(&registry),
         });
         let routes = routes::routes(handlers, &landscape, &live, &limits, &registry, &stop);
+        let shoot_limits = limits.for_shoots();
+        let shoot_routes = routes::routes(shoot_handlers, &landscape, &live, &shoot_limits, &registry, &stop);
+        let shoots = async {
+            if let Some(listener) = shoots {
+                let acceptor = tls::ToAnyone(&tls);
+                accept::serve(listener, &acceptor, shoot_routes, &shoot_limits, &registry, stop.closing()).await;
+            }
+        };
 
         let background = TaskTracker::new();
         for (listener, routes) in [(health, health_routes), (metrics, metrics_routes)] {
@@ -185,7 +213,9 @@ impl Server {
         });
         background.close();
         tokio::select! {
-            () = accept::serve(webhooks, &*tls, routes, &limits, &registry, stop.closing()) => {}
+            ((), ()) = async {
+                tokio::join!(accept::serve(webhooks, &*tls, routes, &limits, &registry, stop.closing()), shoots)
+            } => {}
             () = stop.aborted() => {}
         }
         stop.finish();

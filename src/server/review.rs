@@ -55,16 +55,20 @@ pub(super) async fn review(State(edge): State<Edge>, request: HttpRequest) -> Re
             return refused(refusal);
         }
     };
-    let (response, ended) = edge.answer(&held.bytes, deadline, started).await;
+    let tail = parts.uri.path().strip_prefix(edge.handler.path()).unwrap_or_default();
+    let (response, ended) = edge.answer(&held.bytes, tail, deadline, started).await;
     edge.metrics.reviewed(edge.handler.name(), ended.operation, ended.result, started.elapsed());
     response
 }
 
 impl Edge {
-    async fn answer(&self, body: &[u8], deadline: Duration, started: Instant) -> (Response, Ended) {
+    async fn answer(&self, body: &[u8], tail: &str, deadline: Duration, started: Instant) -> (Response, Ended) {
         let ended = |operation, result| Ended { operation, result };
         let request = match admission::decode(body) {
-            Ok(request) => request,
+            Ok(mut request) => {
+                request.tail = tail.strip_prefix('/').unwrap_or_default();
+                request
+            }
             Err(error) => {
                 tracing::warn!(handler = self.handler.name(), error = ?error.to_string(), "bad review");
                 return (text(StatusCode::BAD_REQUEST, format!("{error}\n")), ended("", "bad-review"));
@@ -150,6 +154,8 @@ impl Edge {
             // Quoted, because they are what somebody else wrote: no line of theirs shall look like one of ours.
             namespace = ?&*request.namespace,
             name = ?&*request.name,
+            // Without what follows, which nobody else may know.
+            shoot = request.tail.split_once('/').map(|(shoot, _)| tracing::field::debug(excerpt(shoot))),
             user = ?excerpt(&request.user),
             dry_run = request.dry_run,
             outcome = verdict.outcome.name(),

@@ -39,7 +39,8 @@ pub(super) fn routes(
             room: Arc::clone(&room),
             metrics: Arc::clone(metrics),
         };
-        router = router.route(handler.path(), post(review).with_state(edge));
+        let path = if handler.has_tail() { format!("{}/{{*tail}}", handler.path()) } else { handler.path().to_owned() };
+        router = router.route(&path, post(review).with_state(edge));
     }
     #[cfg(feature = "bench")]
     let router = super::fixed::add(router, &limits, &room);

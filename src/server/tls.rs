@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -108,6 +108,8 @@ struct Current {
     contents: Contents,
     served: ServedCertificate,
     acceptor: TlsAcceptor,
+    /// The same for callers that show no certificate.
+    to_anyone: TlsAcceptor,
 }
 
 /// The TLS side of the server.
@@ -187,6 +189,17 @@ impl Acceptor for Tls {
     }
 }
 
+/// The same certificate for callers that have none, such as API servers of Shoots.
+pub(super) struct ToAnyone<'t>(pub(super) &'t Tls);
+
+impl Acceptor for ToAnyone<'_> {
+    type Stream = TlsStream<TcpStream>;
+
+    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
+        self.0.current.load().to_anyone.accept(stream)
+    }
+}
+
 fn contents(files: &TlsFiles) -> Result<Contents, TlsError> {
     let read = |path: &Path| fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source });
     Ok((read(&files.certificate)?, read(&files.key)?, files.client_ca.as_deref().map(read).transpose()?))
@@ -206,31 +219,36 @@ fn build(files: &TlsFiles, contents: Contents) -> Result<Current, TlsError> {
 
     let refused = |source| TlsError::Refused { certificate: files.certificate.clone(), source };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(refused)?;
-    let builder = match client_ca.as_deref().zip(files.client_ca.as_ref()) {
-        None => builder.with_no_client_auth(),
+    let builder = || {
+        ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(refused)
+    };
+    let verifying = match client_ca.as_deref().zip(files.client_ca.as_ref()) {
+        None => builder()?.with_no_client_auth(),
         Some((pem, path)) => {
             let problem = |problem: String| TlsError::ClientCa { path: path.clone(), problem };
             let mut roots = rustls::RootCertStore::empty();
             for ca in certificates(pem, path)? {
                 roots.add(ca).map_err(|error| problem(error.to_string()))?;
             }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
                 .build()
                 .map_err(|error| problem(error.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
+            builder()?.with_client_cert_verifier(verifier)
         }
     };
-    // Refuses a key that does not belong to the leaf.
-    let mut config = builder.with_single_cert(chain, key).map_err(refused)?;
-    // API servers speak nothing else to webhooks, and what is not offered needs no defence.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // API servers keep no sessions, so tickets would be made for nobody.
-    config.send_tls13_tickets = 0;
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    Ok(Current { contents, served, acceptor })
+    let acceptor = |builder: rustls::ConfigBuilder<ServerConfig, WantsServerCert>| {
+        // Refuses a key that does not belong to the leaf.
+        let mut config = builder.with_single_cert(chain.clone(), key.clone_key()).map_err(refused)?;
+        // API servers speak nothing else to webhooks, and what is not offered needs no defence.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // API servers keep no sessions, so tickets would be made for nobody.
+        config.send_tls13_tickets = 0;
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    };
+    let (acceptor, to_anyone) = (acceptor(verifying)?, acceptor(builder()?.with_no_client_auth())?);
+    Ok(Current { contents, served, acceptor, to_anyone })
 }
 
 fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

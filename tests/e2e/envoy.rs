@@ -122,13 +122,13 @@ fn a_reader_who_pauses_loses_nothing() {
     let _envoy = start_envoy(folder.path(), &settings);
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    std::thread::spawn(move || server.accept().unwrap().0.write_all(&[7; BYTES]).unwrap());
+    std::thread::spawn(move || server.accept().unwrap().0.write_all(&vec![7; BYTES]).unwrap());
     let mut stream = UnixStream::connect(folder.path().join("egress.sock")).unwrap();
     write!(stream, "CONNECT {address} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").unwrap();
     std::thread::sleep(Duration::from_secs(3));
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer.iter().filter(|byte| **byte == 7).count(), BYTES);
+    assert!(answer.ends_with(&vec![7; BYTES]), "{} bytes", answer.len());
 }
 
 #[test]

@@ -15,3 +15,4 @@ mod overlay;
 mod parity;
 mod registration;
 mod reviews;
+mod vpn_shoot;

@@ -3,12 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use network_guard::handlers::VPN_SHOOT_PATH;
 use network_guard::server::Limits;
+use network_guard::tls::Authority;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{PATH, Setup, TestServer, broken, fixture, overlapping, review};
+use crate::support::{DAY, PATH, Setup, TestServer, broken, fixture, overlapping, review};
 
 #[tokio::test]
 async fn a_review_is_answered() {
@@ -384,4 +387,52 @@ async fn idle_connections_stay_open() {
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(30), client.stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "closed by the server");
+}
+
+/// The webhook of the VPN in Shoots: its path says who calls, and proves it. Whoever else calls is told nothing.
+#[tokio::test]
+async fn only_a_shoot_itself_is_told_of_its_vpn() {
+    // Shoots have no certificate to show, whatever others have to.
+    let other = Authority::new("other CA", Timestamp::now(), DAY).unwrap();
+    let client_ca = Some(other.certificate().to_owned());
+    let server = TestServer::with(Setup { client_ca, ..Setup::default() }).await;
+    let mut client = server.connect_from_shoot().await;
+    let cluster = fixture("ha-overlap", "cluster");
+    let uid = cluster["spec"]["shoot"]["metadata"]["uid"].as_str().unwrap();
+    let mut object = fixture("ha-overlap", "vpn-shoot");
+    object["spec"]["template"]["spec"]["containers"][0]["env"].as_array_mut().unwrap().truncate(6);
+    let mut body = review(&object);
+    body["request"]["resource"]["resource"] = json!("statefulsets");
+    let body = body.to_string();
+
+    let told = client.post(&format!("{VPN_SHOOT_PATH}/shoot--local--ha/{uid}"), &body).await;
+    assert_eq!(told.status, 200);
+    assert!(told.json()["response"]["patch"].is_string(), "{}", told.body);
+    let mut answers = Vec::new();
+    for tail in [
+        format!("shoot--local--other/{uid}"),
+        "shoot--local--ha/5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55".to_owned(),
+        format!("shoot--local--ha/{uid}/"),
+        format!("shoot--local--ha//{uid}"),
+        format!("shoot%2d-local--ha/{uid}"),
+        "shoot--local--ha".to_owned(),
+        "..".to_owned(),
+    ] {
+        let answer = client.post(&format!("{VPN_SHOOT_PATH}/{tail}"), &body).await;
+        answers.push((tail, answer.status, answer.body));
+    }
+    let want = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": "u-1", "allowed": true},
+    });
+    for (tail, status, body) in &answers {
+        assert_eq!((*status, body), (200, &answers[0].2), "{tail}");
+    }
+    assert_eq!(serde_json::from_str::<Value>(&answers[0].2).unwrap(), want);
+    assert_eq!(client.post(VPN_SHOOT_PATH, &body).await.status, 404, "nobody calls");
+
+    // Whoever has a Shoot can make its API server send what they like where they like. That leads to nothing else.
+    let answer = client.post(PATH, &overlapping().to_string()).await;
+    assert_eq!((answer.status, answer.body.contains("10.250")), (404, false), "{}", answer.body);
+    let answer = TestServer::start().await.connect().await.post(&format!("{VPN_SHOOT_PATH}/x/{uid}"), &body).await;
+    assert_eq!(answer.status, 404, "nor is this for others");
 }

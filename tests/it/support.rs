@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use network_guard::admission::{Answers, Handler, Questions, Request, Resource, Step, Verdict};
 use network_guard::gardener::ClusterFacts;
-use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot};
+use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
@@ -114,6 +114,7 @@ impl TestServer {
                 Arc::new(AdviseShoot::default()),
                 Arc::new(Broken),
             ],
+            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
             tls: Parts::load_tls(files, &metrics).unwrap(),
@@ -122,7 +123,8 @@ impl TestServer {
             stop: stop.clone(),
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let server = Server::bind(Addresses { webhooks: any, health: any, metrics: any }, parts).await.unwrap();
+        let addresses = Addresses { webhooks: any, shoots: Some(any), health: any, metrics: any };
+        let server = Server::bind(addresses, parts).await.unwrap();
         let addresses = server.addresses().unwrap();
         let running = tokio::spawn(server.run());
         Self { addresses, stop, ca, folder, running }
@@ -133,8 +135,18 @@ impl TestServer {
         self.try_connect(&client_config(&self.ca, None)).await.unwrap()
     }
 
+    /// A connection as the API server of a Shoot makes it.
+    pub async fn connect_from_shoot(&self) -> Client {
+        let address = self.addresses.shoots.expect("it is served");
+        self.try_connect_to(address, &client_config(&self.ca, None)).await.unwrap()
+    }
+
     pub async fn try_connect(&self, config: &rustls::ClientConfig) -> std::io::Result<Client> {
-        let tcp = TcpStream::connect(self.addresses.webhooks).await?;
+        self.try_connect_to(self.addresses.webhooks, config).await
+    }
+
+    async fn try_connect_to(&self, address: SocketAddr, config: &rustls::ClientConfig) -> std::io::Result<Client> {
+        let tcp = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(config.clone())).connect(name, tcp).await?;
         Ok(Client { stream })

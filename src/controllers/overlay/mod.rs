@@ -26,6 +26,7 @@ pub use settings::OverlaySettings;
 
 use self::worker::Worker;
 use super::lease::Lease;
+use super::vpn_shoot;
 use crate::landscape::NetworkName;
 use crate::sources::Landscape;
 
@@ -77,11 +78,13 @@ pub struct Parts {
     pub identity: String,
     /// Where the work is done: not where webhooks are answered.
     pub runtime: tokio::runtime::Handle,
+    /// What else the leader looks after: webhooks in Shoots.
+    pub vpn_shoot: Arc<vpn_shoot::Parts>,
 }
 
 /// Looks after all switches of the landscape whenever this replica leads, until it is told to stop.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Error> {
-    let Parts { mut config, landscape, switches, settings, board, identity, runtime } = parts;
+    let Parts { mut config, landscape, switches, settings, board, identity, runtime, vpn_shoot } = parts;
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
     let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, LEASE, identity.clone());
@@ -95,8 +98,16 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
     let reading = Semaphore::new(READING);
     let context = Arc::new(Context { client, landscape, switches, reading, settings, board, recorder });
     let lead = || {
-        let worker = AbortOnDropHandle::new(runtime.spawn(work(Arc::clone(&context))));
-        async move { drop(worker.await) }
+        let switches = AbortOnDropHandle::new(runtime.spawn(work(Arc::clone(&context))));
+        let webhooks = vpn_shoot::work(Arc::clone(&vpn_shoot), context.client.clone());
+        let webhooks = AbortOnDropHandle::new(runtime.spawn(webhooks));
+        // Neither ends by itself.
+        async move {
+            tokio::select! {
+                ended = switches => drop(ended),
+                ended = webhooks => drop(ended),
+            }
+        }
     };
     lease.lead(stop, lead).await;
     Ok(())

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::super::translation::KnownFacts;
 use crate::admission::{Answer, Answers, Finding};
-use crate::gardener::ClusterFacts;
 use crate::landscape::ClusterRecord;
 use crate::overlap::rules;
 
@@ -13,13 +13,6 @@ pub(super) enum Known<'s> {
     Facts(KnownFacts<'s>),
     Refused(Vec<Finding>),
     NotYet,
-}
-
-/// Facts, and how new they are.
-pub(super) struct KnownFacts<'s> {
-    pub(super) facts: &'s ClusterFacts,
-    /// Why they may be older than what the sender used; `None` where the Cluster was just read.
-    pub(super) why_old: Option<Cow<'static, str>>,
 }
 
 /// The facts of the Cluster: from the answer to our question, otherwise from the snapshot.

@@ -23,6 +23,8 @@ fn facts(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> ClusterFac
         .into(),
         expected_vpn: ExpectedVpn::HighlyAvailable,
         switch: None,
+        shoot_uid: None,
+        is_leaving: false,
     }
 }
 

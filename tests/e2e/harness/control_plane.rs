@@ -326,6 +326,10 @@ fn seed_rights() -> Value {
                 rule("events.k8s.io", "events", &["create", "patch"]),
                 // The way to the API server of the Shoot. A name cannot restrict a creation.
                 named("", "secrets", &["shoot-access-network-guard", "managedresource-network-guard-overlay"], &own),
+                // The registration of the webhook in Shoots.
+                named("", "secrets", &["managedresource-network-guard-vpn-shoot"], &own),
+                named(resources, "managedresources", &["network-guard-vpn-shoot"], &["get", "list", "patch", "delete"]),
+                named(resources, "managedresources", &["shoot-core-vpn-shoot"], &["patch"]),
                 named("", "secrets", &["gardener-internal"], &["get"]),
                 rule("", "secrets", &["create"]),
                 named(resources, "managedresources", &["network-guard-overlay"], &own),

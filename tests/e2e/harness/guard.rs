@@ -23,7 +23,7 @@ pub struct Guard {
     ca: Arc<Authority>,
     arguments: Vec<String>,
     folder: PathBuf,
-    ports: [u16; 3],
+    ports: [u16; 4],
 }
 
 impl Guard {
@@ -53,7 +53,7 @@ impl Guard {
 
     /// A further replica: the same certificate and configuration, and ports of its own.
     pub fn replica(&self, name: &str) -> Self {
-        let ports = [free_port(), free_port(), free_port()];
+        let ports = [free_port(), free_port(), free_port(), free_port()];
         let arguments = self.arguments.iter().map(|argument| {
             let of = |port: u16| format!("127.0.0.1:{port}");
             let moved = self.ports.iter().position(|port| *argument == of(*port));
@@ -68,8 +68,8 @@ impl Guard {
         fs::create_dir_all(&certificates).unwrap();
         let ca = Authority::new("guard CA", Timestamp::now(), DAY).unwrap();
         fs::write(certificates.join("ca.crt"), ca.certificate()).unwrap();
-        let ports = [free_port(), free_port(), free_port()];
-        let arguments: Vec<String> = [
+        let ports = [free_port(), free_port(), free_port(), free_port()];
+        let mut arguments: Vec<String> = [
             "serve",
             role,
             "--kubeconfig",
@@ -89,11 +89,18 @@ impl Guard {
         ]
         .map(str::to_owned)
         .to_vec();
+        if role == "seed" {
+            arguments.extend(["--shoots-bind-address".to_owned(), format!("127.0.0.1:{}", ports[3])]);
+        }
         // A test need not wait for endpoints to follow.
         let configuration = format!(
             "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
              server: {{stopPropagationSeconds: 1}}\n{configuration}"
         );
+        // Where it is, for who has to be told.
+        let configuration = configuration
+            .replace("GUARD_URL", &format!("https://127.0.0.1:{}", ports[3]))
+            .replace("GUARD_CA", &certificates.join("ca.crt").display().to_string());
         fs::write(certificates.join("config.yaml"), configuration).unwrap();
         replace_certificate(&certificates, &ca);
         Self::spawn(role, "network-guard", &folder, Arc::new(ca), arguments, ports)
@@ -105,7 +112,7 @@ impl Guard {
         folder: &Path,
         ca: Arc<Authority>,
         arguments: Vec<String>,
-        ports: [u16; 3],
+        ports: [u16; 4],
     ) -> Self {
         let process = Process::start(folder, name, program(), &arguments);
         Self { process, role, name: name.to_owned(), ca, arguments, folder: folder.to_owned(), ports }
@@ -153,6 +160,11 @@ impl Guard {
     /// Where its webhooks are.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port())
+    }
+
+    /// Where API servers of Shoots call.
+    pub fn url_for_shoots(&self) -> String {
+        format!("https://127.0.0.1:{}", self.ports[3])
     }
 
     /// The port of its webhooks.

@@ -44,9 +44,14 @@ impl Switch {
 
     /// The same with more in the section `overlay` of our configuration.
     pub fn start_with(overlay: &Value) -> Self {
+        Self::start_configured(overlay, "")
+    }
+
+    /// The same with further lines of configuration.
+    pub fn start_configured(overlay: &Value, further: &str) -> Self {
         let port = free_port();
         let mut switch = Self::start_without_guard_at(port);
-        switch.seed.start_guard(&format!("https://127.0.0.1:{port}"), overlay);
+        switch.seed.start_guard(&format!("https://127.0.0.1:{port}"), overlay, further);
         switch
     }
 
@@ -68,7 +73,7 @@ impl Switch {
         let addresses = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
         let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(&addresses.map(|address| (address, port)));
         let mut seed = Seed::start(seed);
-        seed.start_guard(&format!("https://{{namespace}}:{port}"), &json!({}));
+        seed.start_guard(&format!("https://{{namespace}}:{port}"), &json!({}), "");
         let names = addresses.map(control_plane::address_as_name);
         let second = Shoot::start(&seed, &names[1], "second", shoots.remove(1));
         (Self { shoot: Shoot::start(&seed, &names[0], "first", shoots.remove(0)), seed }, second)
@@ -132,13 +137,13 @@ impl Seed {
         Self { guard: None, extension, api, control_plane }
     }
 
-    fn start_guard(&mut self, shoot_server: &str, further: &Value) {
+    fn start_guard(&mut self, shoot_server: &str, further: &Value, lines: &str) {
         let mut overlay = json!({
             "providers": ["aws"], "pollSeconds": 1, "windowSeconds": 3, "notReadyMinutes": 10, "guardRollout": true,
             "shootServer": shoot_server, "leaseNamespace": "garden",
         });
         overlay.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
-        let guard = Guard::start_configured(&self.control_plane, &format!("overlay: {overlay}\n"));
+        let guard = Guard::start_configured(&self.control_plane, &format!("overlay: {overlay}\n{lines}"));
         guard.wait_until_ready();
         guard.register(&self.control_plane);
         self.guard = Some(guard);

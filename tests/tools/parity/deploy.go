@@ -58,6 +58,8 @@ type result struct {
 	cluster               *extensionsv1alpha1.Cluster
 	deployment            *appsv1.Deployment
 	egressSelector, envoy []byte
+	// vpnShoot is the other end of the VPN, a StatefulSet or a Deployment; nil without workers.
+	vpnShoot client.Object
 }
 
 // fixRandomness replaces Gardener's sources of tokens, keys and time by the constants its own tests use. Names of Secrets
@@ -104,7 +106,12 @@ func (l landscape) deploy(ctx context.Context) (*result, error) {
 	if err := kubeapiserver.New(clientSet, namespace, secretsManager, values).Deploy(ctx); err != nil {
 		return nil, err
 	}
-	return read(ctx, seedClient, namespace)
+	result, err := read(ctx, seedClient, namespace)
+	if err != nil || v1beta1helper.IsWorkerless(l.shoot) {
+		return result, err
+	}
+	result.vpnShoot, err = l.deployVPNShoot(ctx, seedClient, secretsManager, values)
+	return result, err
 }
 
 // createForeignSecrets creates what other steps of a reconciliation have created by the time the kube-apiserver is

@@ -61,6 +61,11 @@ func write(ctx context.Context, c testCase, dir string) error {
 	if files["cluster.json"], err = indentedJSON(result.cluster); err != nil {
 		return err
 	}
+	if result.vpnShoot != nil {
+		if files["vpn-shoot.json"], err = indentedJSON(result.vpnShoot); err != nil {
+			return err
+		}
+	}
 	if c.withProxyConfig {
 		files["egress-selector.yaml"] = result.egressSelector
 		files["envoy.yaml"] = result.envoy

@@ -149,6 +149,17 @@ impl Shoot {
         self.seed.apply("/apis/extensions.gardener.cloud/v1alpha1/clusters", &cluster);
     }
 
+    /// The Pod network of the Seed that its Cluster shows.
+    pub fn seed_pods(&self, cidr: &str) {
+        self.cluster.borrow_mut()["spec"]["seed"]["spec"]["networks"]["pods"] = json!(cidr);
+        self.update_cluster(|_| ());
+    }
+
+    /// What its Cluster says of it.
+    pub fn shoot(&self) -> Value {
+        self.cluster.borrow()["spec"]["shoot"].clone()
+    }
+
     /// The Shoot's last operation.
     pub fn last_operation(&self, kind: &str, state: &str) {
         self.update_cluster(|shoot| {
@@ -489,7 +500,10 @@ fn start_resource_manager(seed: &Seed, namespace: &str, shoot: &ControlPlane) ->
         },
         "leaderElection": {"leaderElect": false},
         "server": {"webhooks": webhooks, "healthProbes": at(health), "metrics": at(free_port())},
-        "controllers": {"clusterID": "seed", "tokenRequestor": {"enabled": true}},
+        "controllers": {
+            "clusterID": "seed", "tokenRequestor": {"enabled": true},
+            "managedResource": {"alwaysUpdate": true, "syncPeriod": "1h"},
+        },
     });
     let file = folder.join("resource-manager.json");
     fs::write(&file, configuration.to_string()).unwrap();

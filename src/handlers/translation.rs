@@ -2,14 +2,21 @@
 
 use std::borrow::Cow;
 
-use super::facts::KnownFacts;
 use crate::admission::{Finding, PatchBuilder};
+use crate::gardener::ClusterFacts;
 use crate::gardener::deployment::PodSpec;
 use crate::nat::{
     Containers, ContainersChange, Correction, Device, End, Found, Mode, Networks, Side, corrections, plan,
 };
 use crate::net::Family;
 use crate::overlap::{Overlap, rules};
+
+/// Facts, and how new they are.
+pub(super) struct KnownFacts<'s> {
+    pub(super) facts: &'s ClusterFacts,
+    /// Why they may be older than what the sender used; `None` where the Cluster was just read.
+    pub(super) why_old: Option<Cow<'static, str>>,
+}
 
 /// What the Pod should have.
 #[derive(Debug, Default)]
@@ -33,6 +40,7 @@ impl Translation {
     /// What the Pod should have by these facts; the error says why nothing can translate.
     pub(super) fn of(
         mode: &Mode,
+        side: Side,
         pod: &PodSpec<'_>,
         known: &KnownFacts<'_>,
         overlaps: Option<&[Overlap]>,
@@ -48,9 +56,9 @@ impl Translation {
             if let Some(overlaps) = overlaps {
                 let networks = Networks::of(known.facts);
                 let tunnel: Device = "bond0+".parse().expect("a pattern of devices");
-                let end = End { side: Side::Seed, tunnel, has_ipv4: true, has_ipv6: networks.has(Family::V6) };
+                let end = End { side, tunnel, has_ipv4: true, has_ipv6: networks.has(Family::V6) };
                 plan(&networks, &end).map_err(|error| rules::cannot_translate(overlaps, &error.to_string()))?;
-                containers = Containers::new(own, Side::Seed, &networks);
+                containers = Containers::new(own, side, &networks);
             }
         }
         Ok(Self { containers, wrong, references, why_left })

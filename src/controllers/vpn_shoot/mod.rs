@@ -1,0 +1,323 @@
+//! Registers the webhook of the VPN in those Shoots that need it: highly available, and overlapping their Seed. Each gets
+//! a ManagedResource, by which gardener-resource-manager registers the webhook; it goes when the overlap does.
+//!
+//! What a leader has done is in the cluster, so the next one reads it there. The ManagedResource belongs to the Shoot's
+//! Network, which gardenlet deletes before it waits for ManagedResources: it never holds up the end of a Shoot, or its move
+//! to another Seed, whoever is there then to take it away.
+
+mod objects;
+mod registration;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use futures::StreamExt as _;
+use futures::stream;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::time::{Instant, sleep};
+
+pub use registration::{ORIGINAL, Registration};
+
+use self::objects::{NotDone, Objects};
+use crate::gardener::{ClusterFacts, ExpectedVpn};
+use crate::landscape::Snapshot;
+use crate::nat::ShootWebhook;
+use crate::net::Family;
+use crate::overlap;
+use crate::sources::Landscape;
+
+/// The pause between two looks at the Clusters.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How often what is in the cluster is read again, should somebody else have changed it.
+const READ: Duration = Duration::from_secs(5 * 60);
+
+/// The pause after it could not be read.
+const RETRY: Duration = Duration::from_secs(15);
+
+/// Longer than any leader leads.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The pause after the first failure for a Shoot, and the longest.
+const PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// Shoots that are written for at the same time.
+const CONCURRENCY: usize = 8;
+
+/// What the controller needs.
+#[derive(Debug)]
+pub struct Parts {
+    /// The Clusters.
+    pub landscape: Arc<Landscape>,
+    /// `None`: nothing is registered, and what was is taken away.
+    pub settings: Option<ShootWebhook>,
+    /// Whether writes are refused while the webhook does not answer.
+    pub must_answer: bool,
+    /// Where it says what it does.
+    pub board: Arc<Board>,
+}
+
+/// Its metrics.
+#[derive(Debug, Default)]
+pub struct Board {
+    registered: Gauge,
+    failures: Counter,
+}
+
+impl Board {
+    /// Puts the metrics where they are asked for.
+    pub fn register(&self, registry: &mut Registry) {
+        let registered = "Shoots in which the leader registered the webhook of the VPN";
+        registry.register("vpn_shoot_registrations", registered, self.registered.clone());
+        let failures = "Registrations in Shoots that could not be written, removed or read";
+        registry.register("vpn_shoot_registration_failures", failures, self.failures.clone());
+    }
+}
+
+/// Says that this replica does not lead any more, however that came about.
+struct Leading<'b>(&'b Board);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.registered.set(0);
+    }
+}
+
+/// Works as long as this replica leads.
+pub(super) async fn work(parts: Arc<Parts>, client: kube::Client) {
+    let _leading = Leading(&parts.board);
+    let mut controller = Controller {
+        parts: &parts,
+        objects: Objects::new(client),
+        present: BTreeMap::new(),
+        failed: BTreeMap::new(),
+        followed: BTreeMap::new(),
+        has_read: false,
+        read_again: Instant::now(),
+        ca_bundle: None,
+        ca_error: None,
+    };
+    loop {
+        if parts.landscape.is_synced() && !parts.landscape.is_stale() {
+            controller.turn().await;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+struct Controller<'p> {
+    parts: &'p Parts,
+    objects: Objects,
+    /// The digest of what is there, by namespace.
+    present: BTreeMap<String, String>,
+    /// When the next attempt is due after a failure, and how long the pause was.
+    failed: BTreeMap<String, (Instant, Duration)>,
+    /// Where a change is on its way into the Shoot.
+    followed: BTreeMap<String, Followed>,
+    /// Whether that was ever read, and when it is next.
+    has_read: bool,
+    read_again: Instant,
+    /// The last one that could be read.
+    ca_bundle: Option<Vec<u8>>,
+    /// Why it cannot be read now; said once.
+    ca_error: Option<String>,
+}
+
+/// A change on its way into a Shoot.
+struct Followed {
+    /// When the next look is due, and how long the pause after that is.
+    due: Instant,
+    pause: Duration,
+    /// Whether it had arrived at the last look.
+    arrived: bool,
+}
+
+impl Followed {
+    fn new() -> Self {
+        Self { due: Instant::now(), pause: PAUSE, arrived: false }
+    }
+}
+
+/// What is to be done in a namespace.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Task {
+    Apply { text: String, digest: String },
+    Remove,
+}
+
+impl Controller<'_> {
+    async fn turn(&mut self) {
+        if self.read_again <= Instant::now() {
+            self.read().await;
+        }
+        if !self.has_read {
+            return;
+        }
+        let snapshot = self.parts.landscape.snapshot();
+        let wanted = match &self.parts.settings {
+            Some(settings) if !self.read_ca(settings) => return,
+            Some(settings) => wanted(settings, self.ca_bundle.as_deref(), self.parts.must_answer, &snapshot),
+            None => BTreeMap::new(),
+        };
+        let now = Instant::now();
+        let mut tasks = tasks(wanted, &self.present, &snapshot);
+        self.failed.retain(|namespace, _| tasks.iter().any(|(task, _)| task == namespace));
+        let is_due = |namespace: &str| self.failed.get(namespace).is_none_or(|(due, _)| *due <= now);
+        tasks.retain(|(namespace, _)| is_due(namespace));
+        let objects = &self.objects;
+        let mut done = stream::iter(tasks)
+            .map(|(namespace, task)| async move {
+                let result = match &task {
+                    Task::Apply { text, digest } => objects.apply(&namespace, text, digest).await,
+                    Task::Remove => objects.remove(&namespace).await,
+                };
+                (namespace, task, result)
+            })
+            .buffer_unordered(CONCURRENCY);
+        while let Some((namespace, task, result)) = done.next().await {
+            match (result, task) {
+                (Ok(()), Task::Apply { digest, .. }) => {
+                    tracing::info!(namespace, "registered the webhook of the VPN in the Shoot");
+                    self.failed.remove(&namespace);
+                    self.followed.insert(namespace.clone(), Followed::new());
+                    self.present.insert(namespace, digest);
+                }
+                (Ok(()), Task::Remove) => {
+                    tracing::info!(namespace, "removed the webhook of the VPN from the Shoot");
+                    self.failed.remove(&namespace);
+                    self.followed.insert(namespace.clone(), Followed::new());
+                    self.present.remove(&namespace);
+                }
+                (Err(why), _) => {
+                    let pause = self.failed.get(&namespace).map_or(PAUSE, |(_, pause)| *pause * 2).min(LONGEST_PAUSE);
+                    match why {
+                        NotDone::NotYet(why) => tracing::debug!(namespace, why, "not ready for the webhook"),
+                        NotDone::Failed(error) => {
+                            tracing::warn!(namespace, %error, "the webhook of the VPN could not be written");
+                            self.parts.board.failures.inc();
+                        }
+                    }
+                    self.failed.insert(namespace, (Instant::now() + pause, pause));
+                }
+            }
+        }
+        drop(done);
+        self.follow().await;
+        self.parts.board.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Has the VPN written anew where a change has arrived: what is there was written without the webhook, or by it.
+    /// Otherwise that would take an hour.
+    async fn follow(&mut self) {
+        let now = Instant::now();
+        for (namespace, followed) in self.followed.iter_mut().filter(|(_, followed)| followed.due <= now) {
+            let digest = self.present.get(namespace).map(String::as_str);
+            let result = match self.objects.has_arrived(namespace, digest).await {
+                // The Shoot's API server learns of its webhooks by a watch: it has until the next look.
+                Ok(true) if followed.arrived => {
+                    self.objects.write_anew(namespace).await.map(|()| followed.pause = Duration::ZERO)
+                }
+                Ok(arrived) => {
+                    followed.arrived = arrived;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                tracing::warn!(namespace, %error, "the VPN in the Shoot could not be written anew");
+                self.parts.board.failures.inc();
+            }
+            followed.due = now + if followed.arrived { LOOK } else { followed.pause };
+            followed.pause = (followed.pause * 2).min(LONGEST_PAUSE);
+        }
+        self.followed.retain(|_, followed| !followed.pause.is_zero());
+    }
+
+    /// Reads what is there. Where nothing is registered and nothing shall be, that is not asked again.
+    async fn read(&mut self) {
+        let pause = match self.objects.read().await {
+            Ok(present) => {
+                self.has_read = true;
+                self.present = present;
+                if self.parts.settings.is_none() && self.present.is_empty() { NEVER } else { READ }
+            }
+            // Without the right to look nothing was ever registered.
+            Err(kube::Error::Api(status)) if status.code == 403 && self.parts.settings.is_none() => READ,
+            Err(error) => {
+                tracing::warn!(%error, "the ManagedResources of webhooks in Shoots cannot be read");
+                self.parts.board.failures.inc();
+                RETRY
+            }
+        };
+        self.read_again = Instant::now() + pause;
+    }
+
+    /// `false` until the CA could be read once; later the last one is used until there is another.
+    fn read_ca(&mut self, settings: &ShootWebhook) -> bool {
+        let Some(file) = &settings.ca_file else { return true };
+        let error = match std::fs::read(file) {
+            Ok(bundle) => {
+                self.ca_bundle = Some(bundle);
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if error != self.ca_error
+            && let Some(error) = &error
+        {
+            tracing::warn!(file = %file.display(), error, "nat.shootWebhook.caFile cannot be read");
+        }
+        self.ca_error = error;
+        self.ca_bundle.is_some()
+    }
+}
+
+/// Whether the Shoot gets the webhook.
+fn is_concerned(facts: &ClusterFacts) -> bool {
+    facts.expected_vpn == ExpectedVpn::HighlyAvailable
+        && !facts.is_leaving
+        && overlap::overlaps(facts).any(|pair| pair.seed_pods.family() == Family::V4)
+}
+
+/// The text and digest of what should be there, by namespace.
+fn wanted(
+    settings: &ShootWebhook,
+    ca_bundle: Option<&[u8]>,
+    must_answer: bool,
+    snapshot: &Snapshot,
+) -> BTreeMap<String, (String, String)> {
+    let concerned = snapshot.clusters().filter_map(|(namespace, record)| {
+        let facts = record.as_ref().ok().filter(|facts| is_concerned(facts))?;
+        let uid = facts.shoot_uid.as_ref()?;
+        let registration = Registration { url: &settings.url, ca_bundle, namespace, uid, must_answer };
+        let text = serde_json::to_string(&registration.object()).expect("it was read from JSON or YAML");
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        let digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some((namespace.to_owned(), (text, digest)))
+    });
+    concerned.collect()
+}
+
+/// What has to be done. A Cluster that cannot be used says nothing: what is there stays.
+fn tasks(
+    wanted: BTreeMap<String, (String, String)>,
+    present: &BTreeMap<String, String>,
+    snapshot: &Snapshot,
+) -> Vec<(String, Task)> {
+    let is_unknown = |namespace: &str| snapshot.cluster(namespace).is_some_and(|record| record.is_err());
+    let removals: Vec<_> = present
+        .keys()
+        .filter(|namespace| !wanted.contains_key(*namespace) && !is_unknown(namespace))
+        .map(|namespace| (namespace.clone(), Task::Remove))
+        .collect();
+    let missing = wanted.into_iter().filter(|(namespace, (_, digest))| present.get(namespace) != Some(digest));
+    missing.map(|(namespace, (text, digest))| (namespace, Task::Apply { text, digest })).chain(removals).collect()
+}
+
+#[cfg(test)]
+mod tests;

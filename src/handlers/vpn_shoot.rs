@@ -1,0 +1,201 @@
+//! `/webhooks/mutate/vpn-shoot/NAMESPACE/UID`: the end of the VPN that runs in a Shoot.
+//!
+//! Unlike the other webhooks this one is called by API servers that are somebody else's, one for each Shoot. So the path
+//! says which Shoot calls, by the namespace of its control plane, and proves it by the Shoot's UID, which is registered in
+//! that Shoot only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
+//! have one answer, the same to the byte, in which everything passes as it came.
+
+use super::kube_apiserver::refuse;
+use super::translation::{KnownFacts, Translation};
+use crate::admission::{
+    Answer, Answers, AuditKey, Finding, Handler, Moves, Operation, Outcome, PatchBuilder, Pointer, Questions, Request,
+    Resource, Step, Verdict,
+};
+use crate::gardener::deployment::Metadata;
+use crate::gardener::{ClusterFacts, Deployment, FieldError, ShootUid, is_dns_label};
+use crate::landscape::{ClusterRecord, Snapshot};
+use crate::nat::{self, Containers, ContainersChange, Side};
+use crate::net::Family;
+use crate::overlap::{self, Overlap, Taken, rules};
+
+/// The path of this webhook, behind which the namespace and the UID follow.
+pub const VPN_SHOOT_PATH: &str = "/webhooks/mutate/vpn-shoot";
+
+const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
+const AUDIT_VARIABLES: AuditKey = AuditKey::new("variables");
+
+/// The webhook.
+#[derive(Debug)]
+pub struct VpnShoot {
+    nat: nat::Mode,
+}
+
+/// Who calls, as the path says.
+struct Caller<'a> {
+    namespace: &'a str,
+    uid: ShootUid,
+}
+
+impl<'a> Caller<'a> {
+    fn of(tail: &'a str) -> Option<Self> {
+        let (namespace, uid) = tail.split_once('/')?;
+        // A name that no namespace can have is never put into the path of a request of ours.
+        Some(Self { namespace, uid: ShootUid::parse(uid)? }).filter(|caller| is_dns_label(caller.namespace))
+    }
+
+    /// The facts of the caller's Shoot and what overlaps, should it be the caller's and anything overlap.
+    fn concerned<'f>(&self, record: &'f ClusterRecord) -> Option<(&'f ClusterFacts, Vec<Overlap>)> {
+        let facts = record.as_ref().ok();
+        // Compared in any case, and before anything else is looked at.
+        let known = facts.and_then(|facts| facts.shoot_uid).unwrap_or(ShootUid::NOBODY);
+        if !known.is(&self.uid) {
+            return None;
+        }
+        let facts = facts?;
+        let is_ipv4 = |pair: &Overlap| pair.seed_pods.family() == Family::V4;
+        let overlaps: Vec<Overlap> = overlap::overlaps(facts).filter(is_ipv4).collect();
+        (!overlaps.is_empty()).then_some((facts, overlaps))
+    }
+}
+
+/// The one answer to whoever is not concerned, or is not who they say.
+fn nothing() -> Step {
+    Step::Done(Verdict::allow("not-concerned"))
+}
+
+fn ask(caller: &Caller<'_>) -> Step {
+    Step::Ask(Questions { cluster: Some(caller.namespace.to_owned()), ..Questions::default() })
+}
+
+fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
+    // A StatefulSet has the same fields where we look.
+    Deployment::read(raw).map_err(|error| error.within("request.object"))
+}
+
+impl VpnShoot {
+    /// Prepares what depends on the configuration only.
+    pub fn new(nat: &nat::Mode) -> Self {
+        Self { nat: nat.clone() }
+    }
+
+    /// The decision on a StatefulSet of a Shoot that overlaps its Seed. Without a step, the Cluster is asked for first.
+    fn judge(
+        &self,
+        request: &Request<'_>,
+        raw: &str,
+        known: &KnownFacts<'_>,
+        overlaps: &[Overlap],
+        may_ask: bool,
+    ) -> Result<Option<Step>, FieldError> {
+        let object = read(raw)?;
+        if !is_vpn_shoot(&object.metadata) || object.metadata.is_being_deleted {
+            return Ok(Some(nothing()));
+        }
+        let pod = &object.spec.template.spec;
+        let translation = match Translation::of(&self.nat, Side::Shoot, pod, known, Some(overlaps)) {
+            Ok(translation) => translation,
+            Err(finding) => return Ok(Some(Step::Done(refuse(request, raw, vec![finding])))),
+        };
+        if may_ask && translation.depends_on_now() {
+            return Ok(None);
+        }
+        let verdict = match settle(&object, raw, &translation) {
+            Ok(verdict) => verdict,
+            Err(taken) => refuse(request, raw, taken),
+        };
+        Ok(Some(Step::Done(verdict)))
+    }
+
+    /// Nobody can tell who calls, and so whoever calls has this answer, by what they sent. vpn2 does without us. Ours stay
+    /// where the stored object has them; any other write waits, because a Pod without them could not be reached.
+    fn without_facts(&self, request: &Request<'_>, raw: &str) -> Verdict {
+        let nat::Mode::Own(_) = self.nat else { return Verdict::allow("not-concerned") };
+        let kept = request.old_object.and_then(|old| {
+            let stored = Deployment::read(old).ok()?;
+            let containers = Containers::stored(&stored.spec.template.spec, old);
+            (containers != Containers::default()).then_some(containers)
+        });
+        let settled = kept.and_then(|containers| settle(&read(raw).ok()?, raw, &Translation::kept(containers)).ok());
+        settled.map_or_else(
+            || refuse(request, raw, vec![rules::cluster_unanswered("of the Shoot", "the Seed does not answer")]),
+            |verdict| Verdict { decision: "kept", audit: vec![(AUDIT_DECISION, "kept".to_owned())], ..verdict },
+        )
+    }
+}
+
+/// Brings the object to where it should be. The error is what stands in the way.
+fn settle(object: &Deployment<'_>, raw: &str, translation: &Translation) -> Result<Verdict, Vec<Finding>> {
+    let (mut patch, mut moves) = (PatchBuilder::default(), Moves::default());
+    translation.correct(&mut patch);
+    let pod = &object.spec.template.spec;
+    let change = translation.containers.ensure(pod, raw, &mut patch, &mut moves).map_err(|taken| {
+        let taken = taken.into_iter().map(|name| Taken { path: name.path, what: name.what });
+        taken.map(|taken| rules::name_taken(&taken)).collect::<Vec<_>>()
+    })?;
+    moves.apply(&Pointer::to("/spec/template/spec/containers"), &mut patch);
+    let decision = match change {
+        ContainersChange::Added => "injected",
+        ContainersChange::Updated => "updated",
+        ContainersChange::Removed => "removed",
+        ContainersChange::Unchanged if translation.corrects() => "corrected",
+        ContainersChange::Unchanged => "unchanged",
+    };
+    let mut audit = vec![(AUDIT_DECISION, decision.to_owned())];
+    audit.extend(translation.audit().map(|text| (AUDIT_VARIABLES, text)));
+    Ok(Verdict {
+        outcome: patch.finish().map_or(Outcome::Allowed, Outcome::Patched),
+        decision,
+        findings: translation.findings(change),
+        audit,
+    })
+}
+
+impl Handler for VpnShoot {
+    fn name(&self) -> &'static str {
+        "vpn-shoot"
+    }
+
+    fn path(&self) -> &'static str {
+        VPN_SHOOT_PATH
+    }
+
+    fn has_tail(&self) -> bool {
+        true
+    }
+
+    fn resource(&self) -> Resource {
+        Resource { group: "apps", plural: "statefulsets" }
+    }
+
+    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
+        let writes = matches!(request.operation, Operation::Create | Operation::Update);
+        let Some(raw) = request.object.filter(|_| writes && request.sub_resource.is_empty()) else { return nothing() };
+        let Some(caller) = Caller::of(request.tail) else { return nothing() };
+        let (record, why_old) = match (&answers.cluster, snapshot.cluster(caller.namespace)) {
+            (Some(Answer::Found(live)), cached) if live.is_ok() || cached.is_none() => (live, None),
+            (Some(_), Some(cached)) => (cached, Some("the Cluster could not be read anew".into())),
+            (None, Some(cached)) => (cached, Some("the Cluster was not read anew".into())),
+            // The cache may have missed a change. Whoever calls, their Cluster is asked for.
+            (None, None) if snapshot.is_blind() => return ask(&caller),
+            (Some(Answer::Unanswered(_)), None) => return Step::Done(self.without_facts(request, raw)),
+            _ => return nothing(),
+        };
+        let Some((facts, overlaps)) = caller.concerned(record) else { return nothing() };
+        let known = KnownFacts { facts, why_old };
+        match self.judge(request, raw, &known, &overlaps, answers.cluster.is_none()) {
+            Ok(Some(step)) => step,
+            Ok(None) => ask(&caller),
+            Err(error) => Step::Unreadable(vec![error]),
+        }
+    }
+}
+
+/// The name that gardenlet gives the StatefulSet (gardener `pkg/component/networking/vpn/shoot`). The webhook
+/// configuration selects by the same.
+fn is_vpn_shoot(metadata: &Metadata<'_>) -> bool {
+    let is_labelled = metadata.labels.as_ref().is_some_and(|labels| labels.app.as_deref() == Some("vpn-shoot"));
+    &*metadata.name == "vpn-shoot" && is_labelled
+}
+
+#[cfg(test)]
+mod tests;
