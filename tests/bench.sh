@@ -19,6 +19,9 @@ section "the overlay switch: decisions, looks at nodes, memory"
 cargo bench --quiet --features bench --bench overlay
 section "memory"
 cargo bench --quiet --features bench --bench memory
+section "the data path: our socket, gardenlet's TLS, no proxy"
+NETWORK_GUARD_REQUIRE_DATAPATH=1 cargo test --release --quiet --test datapath -- --ignored --exact \
+  speed::proxies_side_by_side --nocapture 2>&1 | grep -E 'median|socket|MiB/s|request' || true
 section "size"
 cargo build --release --quiet
 ls -l target/release/network-guard | awk '{printf "release binary: %.1f MB\n", $5 / 1e6}'

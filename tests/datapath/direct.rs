@@ -27,8 +27,8 @@ fn without_overlap_the_path_is_direct() {
     pod.start_api_server();
 
     let (in_vpn, node) = ("100.64.2.3", "10.250.0.7");
-    lab.place(&lab.vpn, &[in_vpn]);
-    lab.place(&lab.shoot, &[node]);
+    lab.vpn.place(&[in_vpn]);
+    lab.shoot.place(&[node]);
     lab.serve(&lab.vpn, "vpn", &["http:8080"]);
     lab.serve(&lab.shoot, "shoot", &["https:10250"]);
     create_node(&pod, "node", node);

@@ -6,8 +6,8 @@ use crate::objects::said;
 use crate::pod::Pod;
 use crate::watch::{self, Sniffer};
 
-/// Makes one connection to the Pod of the Shoot that has our own address, and prints what everybody saw of it.
-#[allow(clippy::print_stdout, reason = "the picture of the path is for people")]
+/// Makes one connection to the Pod of the Shoot that has our own address, and prints what everybody saw of it: the picture
+/// in the README.
 pub fn print(lab: &Lab, pod: &Pod) {
     let target = "244.0.2.3";
     // Between two hooks of the kernel there is no device to look at; there a rule counts the first packet.
@@ -48,20 +48,24 @@ pub fn print(lab: &Lab, pod: &Pod) {
     assert_eq!(leaving, arriving);
     let (server, at, client) = said(&answer);
 
-    println!("\nOne connection of the kube-apiserver at {POD} to the Pod {POD} of the Shoot:\n");
-    for (hop, addresses) in [
+    let hops = [
         ("kube-apiserver to Envoy, by the socket", connect),
-        ("Envoy's log", logged.split_once("] ").map_or(logged.clone(), |(_, rest)| rest.to_owned())),
         ("Envoy sends", format!("{POD} -> {POD}:8080")),
-        ("after OUTPUT of the Seed's side", format!("{POD} -> {target}:8080")),
+        ("after OUTPUT, for Envoy's group only", format!("{POD} -> {target}:8080")),
         ("in the tunnel, the Seed's end", seed_end),
         ("in the tunnel, the Shoot's end", shoot_end),
-        ("after PREROUTING of the Shoot's side", format!("{POD_IN_TUNNEL} -> {POD}:8080")),
-        ("leaving the vpn Pod", leaving),
+        ("after PREROUTING", format!("{POD_IN_TUNNEL} -> {POD}:8080")),
+        ("leaving the Pod, masqueraded", leaving),
         ("in the Shoot", arriving),
-        ("the server says", format!("{server} at {at} saw {client}")),
-    ] {
-        println!("  {hop:<40} {addresses}");
+        ("the server", format!("at {at} saw {client}")),
+    ];
+    println!("\nOne connection of the kube-apiserver at {POD} to the Pod {POD} of the Shoot:\n");
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (hop, addresses) in &hops {
+        println!("  {hop:<40}{addresses}");
+        assert!(readme.contains(addresses), "README.md shows the path as it was seen: {hop}: {addresses}");
     }
-    println!();
+    println!("\nEnvoy's log: {logged}\n");
+    assert_eq!(server, "shoot");
 }

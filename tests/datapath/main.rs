@@ -6,6 +6,7 @@
 //! with `NETWORK_GUARD_REQUIRE_DATAPATH=1`, they fail instead.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::print_stdout, reason = "people may want to see the run")]
 
 #[path = "../e2e/harness/basics.rs"]
 mod basics;
@@ -22,5 +23,6 @@ mod pod;
 #[path = "../e2e/harness/process.rs"]
 mod process;
 mod space;
+mod speed;
 mod streams;
 mod watch;

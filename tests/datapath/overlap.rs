@@ -10,7 +10,7 @@ use crate::pod::Pod;
 use crate::{hops, nat, watch};
 
 /// All of it inside the Seed's Pods.
-const OVERLAP: Networks = Networks {
+pub const OVERLAP: Networks = Networks {
     seed_pods: "10.0.0.0/14",
     pods: &["10.1.0.0/16"],
     services: &["10.2.0.0/16"],
@@ -40,8 +40,8 @@ fn a_shoot_on_the_addresses_of_the_seed() {
 
     // Everything that answers in the Shoot has a twin in the Seed at the same address, and says which it is.
     let same = [NODE, BEHIND_SERVICE, WEBHOOK, API_SERVICE, SEED_WEBHOOK];
-    lab.place(&lab.shoot, &same);
-    lab.place(&lab.other, &same);
+    lab.shoot.place(&same);
+    lab.other.place(&same);
     lab.serve(&lab.shoot, "shoot", &["http:8080", "https:443", "https:10250"]);
     lab.serve(&lab.other, "seed", &["http:8080", "https:443", "https:10250"]);
     create_objects(&pod);
@@ -101,7 +101,7 @@ fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
     let path = "/api/v1/namespaces/default/pods/http:web:8080/proxy/";
     let at = format!("{POD}:8080");
     // At the end of the tunnel itself, in the vpn Pod.
-    lab.place(&lab.vpn, &[POD]);
+    lab.vpn.place(&[POD]);
     lab.serve(&lab.vpn, "vpn", &["http:8080"]);
     assert_eq!(
         said(&pod.get(path)),
@@ -109,8 +109,8 @@ fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
         "the server with the kube-apiserver's own address is reached, and sees where in 241.0.0.0/8 the caller stands"
     );
     // Behind it: the vpn Pod speaks to the Shoot in its own name.
-    lab.displace(&lab.vpn, POD);
-    lab.place(&lab.shoot, &[POD]);
+    lab.vpn.displace(POD);
+    lab.shoot.place(&[POD]);
     assert_eq!(
         said(&pod.get(path)),
         seen("shoot", &at, VPN_POD),
@@ -205,8 +205,8 @@ fn iptables_legacy_carries_the_path_too() {
     nat::apply(&lab);
     let _envoy = pod.start_envoy();
     pod.start_api_server();
-    lab.place(&lab.shoot, &[NODE]);
-    lab.place(&lab.other, &[NODE]);
+    lab.shoot.place(&[NODE]);
+    lab.other.place(&[NODE]);
     lab.serve(&lab.shoot, "shoot", &["http:8080", "https:10250"]);
     lab.serve(&lab.other, "seed", &["http:8080", "https:10250"]);
     create_node(&pod, "node", NODE);

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::process::Process;
 use crate::space::Space;
+use crate::speed::Measurement;
 
 /// What such a process does.
 #[derive(Debug, Deserialize, Serialize)]
@@ -24,6 +25,8 @@ pub enum Task {
     Serve { name: String, ports: Vec<String>, certificate: PathBuf, key: PathBuf },
     /// Opens streams to an HTTPS server, all at the same time, and moves bytes in both directions on each.
     Streams { server: SocketAddr, path: String, count: usize, bytes: usize, folder: PathBuf },
+    /// Measures how fast a way into the Shoot is.
+    Measure(Measurement),
 }
 
 /// Where a process finds its task.
@@ -31,12 +34,17 @@ const TASK: &str = "NETWORK_GUARD_DATAPATH_TASK";
 
 /// Starts a process with a task.
 pub fn start(space: &Space, folder: &Path, name: &str, task: &Task) -> Process {
-    let program = std::env::current_exe().unwrap().display().to_string();
+    space.start(folder, name, Path::new("sh"), &command_line(&std::env::current_exe().unwrap(), task))
+}
+
+/// The arguments of a shell that runs this binary with a task.
+pub fn command_line(program: &Path, task: &Task) -> Vec<String> {
+    let program = program.display().to_string();
     let task = format!("{TASK}={}", serde_json::to_string(task).unwrap());
     let script = "ulimit -n 16384 && exec \"$@\"".to_owned();
     let shell = ["-c".to_owned(), script, "peer".to_owned(), "env".to_owned(), task, program];
     let test = ["--ignored", "--exact", "peer::run", "--nocapture", "--quiet"].map(str::to_owned);
-    space.start(folder, name, Path::new("sh"), &[shell.as_slice(), test.as_slice()].concat())
+    [shell.as_slice(), test.as_slice()].concat()
 }
 
 #[test]
@@ -46,6 +54,7 @@ fn run() {
     match serde_json::from_str(task.to_str().unwrap()).unwrap() {
         Task::Serve { name, ports, certificate, key } => serve(&name, &ports, &certificate, &key),
         Task::Streams { server, path, count, bytes, folder } => open_streams(server, &path, count, bytes, &folder),
+        Task::Measure(measurement) => measurement.run(),
     }
 }
 
@@ -55,6 +64,15 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 
 fn certificate_and_key(certificate: &Path, key: &Path) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
     (vec![CertificateDer::from_pem_file(certificate).unwrap()], PrivateKeyDer::from_pem_file(key).unwrap())
+}
+
+/// A client that trusts a CA and has a certificate, from `<identity>.crt` and `<identity>.key`.
+pub fn client_config(ca: &Path, identity: &Path) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    let (certificate, key) = certificate_and_key(&identity.with_extension("crt"), &identity.with_extension("key"));
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    config.with_root_certificates(roots).with_client_auth_cert(certificate, key).unwrap()
 }
 
 fn serve(name: &str, ports: &[String], certificate: &Path, key: &Path) {
@@ -80,7 +98,9 @@ fn serve(name: &str, ports: &[String], certificate: &Path, key: &Path) {
             })
         })
         .collect();
-    listeners.into_iter().for_each(|listener| listener.join().unwrap());
+    for listener in listeners {
+        listener.join().unwrap();
+    }
 }
 
 struct Server {
@@ -114,6 +134,12 @@ impl Server {
         if let Some(stream_of) = path.split("/streams/").nth(1) {
             let numbers: Vec<usize> = stream_of.split('/').map(|number| number.parse().unwrap()).collect();
             return self.exchange(stream, numbers[0], numbers[1], content_length(&head));
+        }
+        if let Some(count) = path.strip_prefix("/mebibytes/") {
+            let stream = stream.get_mut();
+            write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            let block = vec![7; 1 << 20];
+            return (0..count.parse::<u32>().unwrap()).try_for_each(|_| stream.write_all(&block));
         }
         let mut body = vec![0; content_length(&head)];
         stream.read_exact(&mut body)?;
@@ -157,11 +183,11 @@ impl Server {
         present.insert(number);
         self.all_present.notify_all();
         let limit = Duration::from_secs(60);
-        let (_present, waited) = self.all_present.wait_timeout_while(present, limit, |p| p.len() < count).unwrap();
+        let (present, waited) = self.all_present.wait_timeout_while(present, limit, |p| p.len() < count).unwrap();
+        drop(present);
         if waited.timed_out() {
             return write!(stream.get_mut(), "HTTP/1.1 500 Alone\r\nContent-Length: 0\r\n\r\n");
         }
-        drop(_present);
         let stream = stream.get_mut();
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n")?;
         Bytes::new(number + count).write(stream, bytes)?;
@@ -232,13 +258,8 @@ impl Bytes {
 }
 
 /// Prints how many streams came through, and what became of the others.
-#[allow(clippy::print_stdout, reason = "whoever started this process reads it")]
 fn open_streams(server: SocketAddr, path: &str, count: usize, bytes: usize, folder: &Path) {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(folder.join("ca.crt")).unwrap()).unwrap();
-    let (certificate, key) = certificate_and_key(&folder.join("admin.crt"), &folder.join("admin.key"));
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_root_certificates(roots).with_client_auth_cert(certificate, key).unwrap());
+    let config = Arc::new(client_config(&folder.join("ca.crt"), &folder.join("admin")));
     let stream = |number: usize| -> io::Result<()> {
         let tcp = TcpStream::connect(server)?;
         let connection = ClientConnection::new(Arc::clone(&config), ServerName::from(server.ip()));
@@ -262,6 +283,8 @@ fn open_streams(server: SocketAddr, path: &str, count: usize, bytes: usize, fold
     });
     let lost: Vec<String> = results.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     println!("through: {} of {count}", count - lost.len());
-    lost.iter().take(5).for_each(|error| println!("lost: {error}"));
+    for error in lost.iter().take(5) {
+        println!("lost: {error}");
+    }
     println!("done");
 }

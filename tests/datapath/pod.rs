@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::basics::{eventually, tool};
 use crate::lab::{DAY, Lab, POD};
+use crate::peer::{self, Task};
 use crate::process::Process;
 use crate::space::{Output, must, run};
 
@@ -127,6 +128,23 @@ impl<'a> Pod<'a> {
         command
     }
 
+    /// Starts a command in the Pod, as the user of its containers and this group.
+    pub fn start_command(&self, name: &str, group: u64, command: &[&str]) -> Process {
+        let words = command.iter().map(|word| (*word).to_owned());
+        let words: Vec<String> = self.enter(self.id("runAsUser"), group, false).into_iter().chain(words).collect();
+        Process::start(self.lab.folder(), name, Path::new("nsenter"), &words)
+    }
+
+    /// Starts a process of [`peer`] in the Pod, as this group.
+    pub fn start_peer(&self, name: &str, group: u64, task: &Task) -> Process {
+        let id = self.sandbox.id().to_string();
+        // The Pod's user may not be let into the folder that this binary is in, and root may.
+        let enter = ["-t", &id, "-n", "-m", "--", "setpriv", "--regid", &group.to_string(), "--clear-groups"];
+        let enter = enter.into_iter().chain(["--pdeathsig", "KILL", "--", "sh"]).map(str::to_owned);
+        let words = enter.chain(peer::command_line(&std::env::current_exe().unwrap(), task));
+        Process::start(self.lab.folder(), name, Path::new("nsenter"), &words.collect::<Vec<_>>())
+    }
+
     fn id(&self, field: &str) -> u64 {
         self.spec()["securityContext"][field].as_u64().unwrap()
     }
@@ -160,7 +178,7 @@ impl<'a> Pod<'a> {
     pub fn start_api_server(&self) {
         let lab = self.lab;
         let url = format!("http://{ETCD}:2379");
-        lab.place(&lab.other, &[ETCD]);
+        lab.other.place(&[ETCD]);
         let etcd = [
             format!("--data-dir={}", lab.path("etcd").display()),
             format!("--listen-client-urls={url}"),

@@ -65,6 +65,18 @@ impl Space {
         Process::start(folder, name, Path::new("ip"), &words.collect::<Vec<_>>())
     }
 
+    /// Has these addresses from now on.
+    pub fn place(&self, addresses: &[&str]) {
+        for address in addresses {
+            self.run(&format!("ip address add {address} dev lo"));
+        }
+    }
+
+    /// Has this address no more.
+    pub fn displace(&self, address: &str) {
+        self.run(&format!("ip address del {address} dev lo"));
+    }
+
     /// Joins two namespaces by a wire with these ends.
     pub fn join(&self, end: &str, peer: &Self, peer_end: &str) {
         let line = format!("ip link add {end} type veth peer name {peer_end} netns {}", peer.name);

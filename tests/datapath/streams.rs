@@ -42,7 +42,7 @@ fn a_grown_shoot_under_load() {
     every_node_network_is_reached(&lab, &pod);
     ipv6_is_direct(&lab, &pod);
     a_webhook_is_reached_at_its_endpoint(&lab, &pod);
-    lab.place(&lab.shoot, &[POD]);
+    lab.shoot.place(&[POD]);
     create_pod(&pod, "web", POD);
     a_thousand_streams(&lab, &pod);
     envoy_comes_back(&pod, envoy);
@@ -53,8 +53,8 @@ fn a_grown_shoot_under_load() {
 fn every_node_network_is_reached(lab: &Lab, pod: &Pod) {
     for (number, (address, in_tunnel)) in NODES.into_iter().enumerate() {
         let name = format!("node-{number}");
-        lab.place(&lab.shoot, &[address]);
-        lab.place(&lab.other, &[address]);
+        lab.shoot.place(&[address]);
+        lab.other.place(&[address]);
         let rule = format!("-A PREROUTING -i bond0 -d {in_tunnel} -m comment --comment {name}");
         watch::restore(lab, &lab.vpn, &format!("*raw\n{rule}\nCOMMIT\n"));
         create_node(pod, &name, address);
@@ -70,7 +70,7 @@ fn every_node_network_is_reached(lab: &Lab, pod: &Pod) {
 
 fn ipv6_is_direct(lab: &Lab, pod: &Pod) {
     let address = "fd00:10:1::9";
-    lab.place(&lab.vpn, &[address]);
+    lab.vpn.place(&[address]);
     create_pod(pod, "six", address);
     assert_eq!(
         said(&pod.get("/api/v1/namespaces/default/pods/http:six:8080/proxy/")),
@@ -82,8 +82,8 @@ fn ipv6_is_direct(lab: &Lab, pod: &Pod) {
 /// gardenlet has the API server look up the endpoints of a webhook itself.
 fn a_webhook_is_reached_at_its_endpoint(lab: &Lab, pod: &Pod) {
     let address = "10.1.2.9";
-    lab.place(&lab.shoot, &[address]);
-    lab.place(&lab.other, &[address]);
+    lab.shoot.place(&[address]);
+    lab.other.place(&[address]);
     create_pod(pod, "behind", address);
     create_service(pod, "webhook", "10.2.0.10", 443);
     create_endpoints(pod, "webhook", 443, ("behind", address));

@@ -128,7 +128,7 @@ fn a_reader_who_pauses_loses_nothing() {
     std::thread::sleep(Duration::from_secs(3));
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    assert!(answer.ends_with(&vec![7; BYTES]), "{} bytes", answer.len());
+    assert!(answer.ends_with(&vec![7; BYTES]), "{} bytes came, with the head of the answer", answer.len());
 }
 
 #[test]
