@@ -38,6 +38,25 @@ impl Networks {
         cluster
     }
 
+    /// The Deployment as gardenlet writes it for these networks: it tells them to the VPN.
+    pub fn deployment(&self) -> Value {
+        let mut deployment = fixture("ha", "deployment");
+        let pod = &mut deployment["spec"]["template"]["spec"];
+        for list in ["initContainers", "containers"] {
+            let containers = pod[list].as_array_mut().unwrap().iter_mut();
+            for variable in containers.filter_map(|container| container["env"].as_array_mut()).flatten() {
+                match variable["name"].as_str().unwrap() {
+                    "SEED_POD_NETWORK" => variable["value"] = json!(self.seed_pods),
+                    "SHOOT_POD_NETWORKS" => variable["value"] = json!(self.pods.join(",")),
+                    "SHOOT_SERVICE_NETWORKS" => variable["value"] = json!(self.services.join(",")),
+                    "SHOOT_NODE_NETWORKS" => variable["value"] = json!(self.nodes.join(",")),
+                    _ => {}
+                }
+            }
+        }
+        deployment
+    }
+
     /// All networks of the Shoot.
     pub fn of_the_shoot(&self) -> impl Iterator<Item = &'static str> {
         [self.pods, self.services, self.nodes].into_iter().flatten().copied()
@@ -75,7 +94,7 @@ pub fn admitted_deployment(lab: &Lab) -> Value {
     ];
     let mut guard = lab.other.start(&folder, "network-guard", program, &arguments.map(str::to_owned));
 
-    let mut deployment = fixture("ha", "deployment");
+    let mut deployment = lab.networks.deployment();
     let review = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {

@@ -1,6 +1,5 @@
 //! Without overlap: nothing is injected, nothing is translated.
 
-use crate::basics::fixture;
 use crate::cluster::{Networks, admitted_deployment};
 use crate::lab::{Backend, Lab, POD};
 use crate::objects::{create_node, create_pod, said, seen};
@@ -19,7 +18,7 @@ const APART: Networks = Networks {
 fn without_overlap_the_path_is_direct() {
     let Some(lab) = Lab::build(APART, Backend::Nft) else { return };
     let deployment = admitted_deployment(&lab);
-    assert_eq!(deployment, fixture("ha", "deployment"), "without overlap the Deployment stays as gardenlet wrote it");
+    assert_eq!(deployment, APART.deployment(), "without overlap the Deployment stays as gardenlet wrote it");
     let pod = Pod::new(&lab, deployment, &[]);
     assert!(pod.container("envoy-proxy").is_none());
     watch::count_reserved(&lab);

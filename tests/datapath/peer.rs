@@ -137,9 +137,10 @@ impl Server {
         }
         if let Some(count) = path.strip_prefix("/mebibytes/") {
             let stream = stream.get_mut();
-            write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            let block = vec![7; 1 << 20];
-            return (0..count.parse::<u32>().unwrap()).try_for_each(|_| stream.write_all(&block));
+            let (count, block) = (count.parse::<usize>().unwrap(), vec![7; 1 << 20]);
+            let length = count << 20;
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")?;
+            return (0..count).try_for_each(|_| stream.write_all(&block));
         }
         let mut body = vec![0; content_length(&head)];
         stream.read_exact(&mut body)?;
@@ -195,7 +196,8 @@ impl Server {
     }
 }
 
-fn read_head(stream: &mut BufReader<impl Read>) -> io::Result<Vec<String>> {
+/// The lines of a head.
+pub fn read_head(stream: &mut BufReader<impl Read>) -> io::Result<Vec<String>> {
     let mut head = Vec::new();
     loop {
         let mut line = String::new();
@@ -209,7 +211,8 @@ fn read_head(stream: &mut BufReader<impl Read>) -> io::Result<Vec<String>> {
     }
 }
 
-fn content_length(head: &[String]) -> usize {
+/// How long a body is, as its head says.
+pub fn content_length(head: &[String]) -> usize {
     let value = |line: &String| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
     head.iter().find_map(value).unwrap_or(0)
 }
