@@ -115,9 +115,9 @@ pub fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> Result<
 }
 
 /// Routes that follow those of a VPN that knows no overlap: it sends the Shoot's networks, or the addresses of API
-/// servers, by the link that works at the moment. The mapped ones go by the same link, and nowhere while there is none. On
-/// the Seed's side the untranslated are put aside, because there they are the Seed's. What is set by a VPN that knows
-/// better is left alone.
+/// servers, by the link that works at the moment. The mapped ones go by the same link, and nowhere while there is none. The
+/// untranslated are put aside, because to whoever sends a packet there, on either side, those addresses are their own side's.
+/// What is set by a VPN that knows better is left alone.
 pub fn follow_routes(
     plan: &Plan,
     tunnel: &Device,
@@ -154,9 +154,11 @@ pub fn follow_routes(
             for (to, link) in by_tunnel() {
                 if let Some(image) = image(to, pods) {
                     set(image, link, existing, &mut changes);
+                    changes.push(RouteChange::PutAside(to, link.clone()));
                 }
             }
-            remove_stale(existing, &mut changes, |to| by_tunnel().any(|(of, _)| image(of, pods) == Some(to)));
+            let known: Vec<Cidr> = by_tunnel().map(|(to, _)| to).chain(aside.iter().map(|route| route.to)).collect();
+            remove_stale(existing, &mut changes, |to| known.iter().any(|known| image(*known, pods) == Some(to)));
         }
         _ => changes = undo_routes(existing, aside),
     }
@@ -307,7 +309,16 @@ mod tests {
                 OVERLAP,
                 "10.250.130.7/32 bond0-a, 10.250.131.8/32 bond0-b, 10.250.1.1/32 bond0-c, 10.250.132.1/32 eth0, 241.250.9.9/32 bond0-d ours",
                 "",
-                "+241.250.130.7/32 bond0-a, +241.250.131.8/32 bond0-b, -241.250.9.9/32 bond0-d",
+                "+241.250.130.7/32 bond0-a, aside 10.250.130.7/32 bond0-a, +241.250.131.8/32 bond0-b, \
+                 aside 10.250.131.8/32 bond0-b, -241.250.9.9/32 bond0-d",
+            ),
+            (
+                "API servers that are known",
+                Side::Shoot,
+                OVERLAP,
+                "241.250.130.7/32 bond0-a ours, 241.250.131.8/32 bond0-b ours",
+                "10.250.130.7/32 bond0-a ours",
+                "-241.250.131.8/32 bond0-b",
             ),
             ("no overlap there", Side::Shoot, "10.64.0.0/11", "10.64.1.1/32 bond0-a", "", ""),
             ("nor any more", Side::Shoot, "10.64.0.0/11", "241.64.1.1/32 bond0-a ours", "", "-241.64.1.1/32 bond0-a"),

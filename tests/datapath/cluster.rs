@@ -1,15 +1,18 @@
 //! The networks of a Seed and a Shoot, and what our server makes of gardenlet's Deployment in it.
 
+use std::cell::RefCell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use network_guard::handlers::{KUBE_APISERVER_PATH, VPN_SHOOT_PATH};
 use network_guard::net::Cidr;
 use serde_json::{Value, json};
 
 use crate::basics::{eventually, fixture};
 use crate::lab::Lab;
+use crate::process::Process;
 use crate::space::{must, run};
 
 /// Networks as they stand in a Cluster.
@@ -40,10 +43,14 @@ impl Networks {
 
     /// The Deployment as gardenlet writes it for these networks: it tells them to the VPN.
     pub fn deployment(&self) -> Value {
-        let mut deployment = fixture("ha", "deployment");
-        let pod = &mut deployment["spec"]["template"]["spec"];
+        self.tell(fixture("ha", "deployment"))
+    }
+
+    /// Tells these networks to the VPN's containers.
+    pub fn tell(&self, mut object: Value) -> Value {
+        let pod = &mut object["spec"]["template"]["spec"];
         for list in ["initContainers", "containers"] {
-            let containers = pod[list].as_array_mut().unwrap().iter_mut();
+            let containers = pod[list].as_array_mut().into_iter().flatten();
             for variable in containers.filter_map(|container| container["env"].as_array_mut()).flatten() {
                 match variable["name"].as_str().unwrap() {
                     "SEED_POD_NETWORK" => variable["value"] = json!(self.seed_pods),
@@ -54,7 +61,7 @@ impl Networks {
                 }
             }
         }
-        deployment
+        object
     }
 
     /// All networks of the Shoot.
@@ -74,49 +81,77 @@ impl Networks {
     }
 }
 
-/// Has our server, as a process, review gardenlet's Deployment; gives the Deployment as an API server would store it.
-pub fn admitted_deployment(lab: &Lab) -> Value {
-    let folder = lab.path("guard");
-    fs::create_dir_all(folder.join("landscape")).unwrap();
-    fs::write(folder.join("landscape/cluster.json"), lab.networks.cluster().to_string()).unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
-    must(
-        lab.other.command(program).args(["certs", "generate", "--san", "127.0.0.1", "--out"]).arg(folder.join("certs")),
-        "",
-    );
-    let arguments = [
-        "serve",
-        "all",
-        "--landscape",
-        &folder.join("landscape").display().to_string(),
-        "--cert-dir",
-        &folder.join("certs").display().to_string(),
-    ];
-    let mut guard = lab.other.start(&folder, "network-guard", program, &arguments.map(str::to_owned));
+/// Our server, as a process, with the laboratory's Cluster.
+pub struct Guard<'a> {
+    lab: &'a Lab,
+    process: RefCell<Process>,
+    folder: PathBuf,
+}
 
-    let mut deployment = lab.networks.deployment();
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-        "request": {
-            "uid": "1", "operation": "CREATE", "name": deployment["metadata"]["name"],
-            "namespace": deployment["metadata"]["namespace"],
-            "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
-            "object": deployment,
-        },
-    });
-    let url = format!("https://127.0.0.1:10250{}", network_guard::handlers::KUBE_APISERVER_PATH);
-    let answer = eventually("network-guard answers", || {
-        assert!(guard.is_running(), "network-guard ended. {}", guard.last_words());
-        let mut curl = lab.other.command("curl");
-        curl.args(["-sSf", "--header", "Content-Type: application/json", "--data-binary", "@-", "--cacert"]);
-        let output = run(curl.arg(folder.join("certs/ca.crt")).arg(&url), &review.to_string());
-        output.ok.then_some(output.stdout).ok_or(output.stderr)
-    });
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    assert_eq!(answer["response"]["allowed"], true, "{answer}");
-    if let Some(patch) = answer["response"]["patch"].as_str() {
-        let patch: json_patch::Patch = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
-        json_patch::patch(&mut deployment, &patch).unwrap();
+impl<'a> Guard<'a> {
+    /// Starts it with these lines of configuration.
+    pub fn start(lab: &'a Lab, configuration: &str) -> Self {
+        let folder = lab.path("guard");
+        fs::create_dir_all(folder.join("landscape")).unwrap();
+        fs::write(folder.join("landscape/cluster.json"), lab.networks.cluster().to_string()).unwrap();
+        let head =
+            "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
+        fs::write(folder.join("config.yaml"), format!("{head}{configuration}")).unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
+        let mut generate = lab.other.command(program);
+        must(generate.args(["certs", "generate", "--san", "127.0.0.1", "--out"]).arg(folder.join("certs")), "");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let flags = [("--landscape", "landscape"), ("--cert-dir", "certs"), ("--config", "config.yaml")];
+        let mut arguments = vec!["serve".to_owned(), "all".to_owned()];
+        arguments.extend(flags.into_iter().flat_map(|(flag, name)| [flag.to_owned(), path(name)]));
+        let process = RefCell::new(lab.other.start(&folder, "network-guard", program, &arguments));
+        Self { lab, process, folder }
     }
-    deployment
+
+    /// Has it review an object; gives the object as an API server would store it.
+    fn admit(&self, webhook: &str, resource: &str, mut object: Value) -> Value {
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "1", "operation": "CREATE", "name": object["metadata"]["name"],
+                "namespace": object["metadata"]["namespace"],
+                "resource": {"group": "apps", "version": "v1", "resource": resource},
+                "object": object,
+            },
+        });
+        let url = format!("https://127.0.0.1:10250{webhook}");
+        let answer = eventually("network-guard answers", || {
+            let mut process = self.process.borrow_mut();
+            assert!(process.is_running(), "network-guard ended. {}", process.last_words());
+            let mut curl = self.lab.other.command("curl");
+            curl.args(["-sSf", "--header", "Content-Type: application/json", "--data-binary", "@-", "--cacert"]);
+            let output = run(curl.arg(self.folder.join("certs/ca.crt")).arg(&url), &review.to_string());
+            output.ok.then_some(output.stdout).ok_or(output.stderr)
+        });
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+        if let Some(patch) = answer["response"]["patch"].as_str() {
+            let patch: json_patch::Patch = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
+            json_patch::patch(&mut object, &patch).unwrap();
+        }
+        object
+    }
+
+    /// gardenlet's Deployment of the kube-apiserver.
+    pub fn deployment(&self) -> Value {
+        self.admit(KUBE_APISERVER_PATH, "deployments", self.lab.networks.deployment())
+    }
+
+    /// gardenlet's StatefulSet of the VPN in the Shoot, which that Shoot's API server sends.
+    pub fn vpn_shoot(&self) -> Value {
+        let cluster = self.lab.networks.cluster();
+        let (name, uid) = (&cluster["metadata"]["name"], &cluster["spec"]["shoot"]["metadata"]["uid"]);
+        let path = format!("{VPN_SHOOT_PATH}/{}/{}", name.as_str().unwrap(), uid.as_str().unwrap());
+        self.admit(&path, "statefulsets", self.lab.networks.tell(fixture("ha", "vpn-shoot")))
+    }
+}
+
+/// gardenlet's Deployment, as our server has it.
+pub fn admitted_deployment(lab: &Lab) -> Value {
+    Guard::start(lab, "").deployment()
 }

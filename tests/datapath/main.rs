@@ -18,6 +18,7 @@ mod lab;
 mod nat;
 mod objects;
 mod overlap;
+mod own;
 mod peer;
 mod pod;
 #[path = "../e2e/harness/process.rs"]

@@ -17,12 +17,12 @@ pub const OVERLAP: Networks = Networks {
     nodes: &["10.3.0.0/16"],
     vpn_pod: VPN_POD,
 };
-const VPN_POD: &str = "10.1.200.1";
+pub const VPN_POD: &str = "10.1.200.1";
 
 /// Addresses of the Shoot: a node, a Pod behind a Service, the Services of a webhook and of an API server. Pods of the
 /// Seed have the very same.
-const NODE: &str = "10.3.0.7";
-const BEHIND_SERVICE: &str = "10.1.2.9";
+pub const NODE: &str = "10.3.0.7";
+pub const BEHIND_SERVICE: &str = "10.1.2.9";
 const WEBHOOK: &str = "10.2.0.10";
 const API_SERVICE: &str = "10.2.0.11";
 /// A webhook in the Seed, which the Shoot's address is too.
@@ -46,8 +46,8 @@ fn a_shoot_on_the_addresses_of_the_seed() {
     lab.serve(&lab.other, "seed", &["http:8080", "https:443", "https:10250"]);
     create_objects(&pod);
 
-    seed_traffic_stays_outside_envoy(&lab, &pod);
     the_shoot_is_reached_at_our_own_address(&lab, &pod);
+    seed_traffic_stays_outside_envoy(&lab, &pod);
     nodes_and_services_are_reached(&pod);
     webhooks_and_api_services_are_reached(&pod);
     other_processes_are_not_translated(&pod);
@@ -73,6 +73,7 @@ fn seed_traffic_stays_outside_envoy(lab: &Lab, pod: &Pod) {
     let bytes_to_etcd = || watch::packets(lab, &lab.other, "--comment etcd");
     watch::restore(lab, &lab.other, "*raw\n-A PREROUTING -p tcp --dport 2379 -m comment --comment etcd\nCOMMIT\n");
     let (before, etcd_before) = (through_envoy(), bytes_to_etcd());
+    assert!(before > 0, "the counter knows connections into the Shoot");
     for round in 0..10 {
         pod.create(&json!({
             "apiVersion": "v1", "kind": "ConfigMap",
@@ -97,7 +98,7 @@ fn seed_traffic_stays_outside_envoy(lab: &Lab, pod: &Pod) {
     assert_eq!(through_envoy(), before, "connections to the control plane do not go through Envoy");
 }
 
-fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
+pub fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
     let path = "/api/v1/namespaces/default/pods/http:web:8080/proxy/";
     let at = format!("{POD}:8080");
     // At the end of the tunnel itself, in the vpn Pod.
@@ -165,7 +166,7 @@ fn webhooks_and_api_services_are_reached(pod: &Pod) {
     );
 }
 
-fn other_processes_are_not_translated(pod: &Pod) {
+pub fn other_processes_are_not_translated(pod: &Pod) {
     let url = format!("http://{BEHIND_SERVICE}:8080/");
     let answer = |group: u64| {
         let answer = crate::space::must(&mut pod.command(group, &["curl", "-sSf", "--max-time", "5", &url]), "");
@@ -182,7 +183,7 @@ fn other_processes_are_not_translated(pod: &Pod) {
     assert_eq!(answer(31_415), seen("shoot", &at, VPN_POD), "Envoy's group reaches the Shoot at the same address");
 }
 
-fn the_shoot_gets_no_connection_into_the_pod(lab: &Lab) {
+pub fn the_shoot_gets_no_connection_into_the_pod(lab: &Lab) {
     lab.serve(&lab.seed, "pod", &["http:9999"]);
     let curl = |url: &str| ["-s", "--connect-timeout", "2", "--insecure", "-o", "/dev/null", url].map(str::to_owned);
     let connect = |space: &crate::space::Space, url: &str| space.command("curl").args(curl(url)).status().unwrap();

@@ -293,6 +293,8 @@ impl<'a> Pod<'a> {
         let url = "http://127.0.0.1:15000/metrics";
         let text = run(self.lab.seed.command("curl").args(["-sf", url]), "").stdout;
         let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(labels));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+        let numbers: Vec<u64> = lines.map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(!numbers.is_empty(), "Envoy has no metric {name} with {labels}");
+        numbers.iter().sum()
     }
 }

@@ -12,6 +12,7 @@ use crate::objects::{create_endpoints, create_node, create_pod, create_service, 
 use crate::peer::{self, Task};
 use crate::pod::Pod;
 use crate::process::Process;
+use crate::space::Space;
 use crate::{nat, watch};
 
 /// IPv4 inside the Seed's Pods, with node networks that were added one by one; IPv6 apart.
@@ -77,6 +78,21 @@ fn ipv6_is_direct(lab: &Lab, pod: &Pod) {
         seen("vpn", &format!("[{address}]:8080"), &format!("[{POD_V6}]")),
         "IPv6 goes through Envoy and the tunnel untranslated"
     );
+
+    lab.serve(&lab.seed, "pod", &["http:9998"]);
+    let url = format!("http://[{POD_V6}]:9998/");
+    let connect = |space: &Space| {
+        space.command("curl").args(["-s", "--connect-timeout", "2", "-o", "/dev/null", &url]).status().unwrap().code()
+    };
+    let dropped = || {
+        let saved = lab.seed.run(&format!("ip6tables-{}-save -c", lab.backend.name()));
+        let line = saved.lines().find(|line| line.contains("-j DROP")).unwrap().to_owned();
+        line.trim_start_matches('[').split(':').next().unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(connect(&lab.seed), Some(0), "a server in the Pod answers");
+    let before = dropped();
+    assert_eq!(connect(&lab.vpn), Some(28), "but nobody from the Shoot");
+    assert!(dropped() > before, "the packets arrive and are dropped");
 }
 
 /// gardenlet has the API server look up the endpoints of a webhook itself.

@@ -123,7 +123,7 @@ impl WrongRoutes {
             RouteChange::Dig(to) => format!("nothing keeps packets to {to} in while there is no tunnel"),
             RouteChange::Fill(to) => format!("packets to {to} are dropped without a reason"),
             RouteChange::PutAside(to, device) => {
-                format!("route to {to} by {device} takes addresses of the Seed into the tunnel")
+                format!("route to {to} by {device} takes addresses of this side into the tunnel")
             }
             RouteChange::GiveBack(to, device) => format!("route to {to} by {device} was put aside"),
         })
