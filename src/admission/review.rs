@@ -91,7 +91,13 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// The object, where it is created or changed itself: not its status, its scale, nor its end.
+    pub fn written(&self) -> Option<&'a str> {
+        let is_write = matches!(self.operation, Operation::Create | Operation::Update);
+        self.object.filter(|_| is_write && self.sub_resource.is_empty())
+    }
+
     /// Who asked, with groups and all.
     pub fn user_info(&self) -> Result<UserInfo, FieldError> {
         self.user_info.map_or_else(|| Ok(UserInfo::default()), serde_json::from_str).map_err(|error| FieldError {

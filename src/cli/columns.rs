@@ -1,6 +1,17 @@
-//! Tables for people.
+//! How reports are printed: tables for people, JSON for programs.
 
 use std::fmt::Write as _;
+
+use clap::ValueEnum;
+
+/// What `--output` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(super) enum Format {
+    /// Lines for people
+    Table,
+    /// JSON
+    Json,
+}
 
 /// Lines with all cells of a column below each other.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {

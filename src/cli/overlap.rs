@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use futures::StreamExt as _;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
-use super::columns::columns;
+use super::columns::{Format, columns};
 use crate::gardener::Deployment;
 use crate::landscape::ClusterRecord;
 use crate::overlap::{Help, Survey, survey};
@@ -42,14 +42,6 @@ pub(super) struct Report {
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Format {
-    /// Lines for people
-    Table,
-    /// JSON
-    Json,
 }
 
 /// Clusters a page.

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use serde_json::json;
 
-use super::columns::columns;
+use super::columns::{Format, columns};
 use crate::gardener::network::SwitchingNetwork;
 use crate::sources::objects::NetworkObject;
 
@@ -33,14 +33,6 @@ pub(super) struct Status {
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Format {
-    /// Lines for people
-    Table,
-    /// A JSON list
-    Json,
 }
 
 /// Networks a page.

@@ -6,8 +6,8 @@ mod facts;
 use self::facts::Known;
 use super::translation::Translation;
 use crate::admission::{
-    Answers, AuditKey, Finding, Handler, Moves, Operation, Outcome, Patch, PatchBuilder, Pointer, Questions, Request,
-    Resource, Severity, Step, Verdict,
+    Answers, AuditKey, Finding, Handler, Moves, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource,
+    Severity, Step, Verdict,
 };
 use crate::gardener::deployment::{Metadata, Rollout};
 use crate::gardener::{Deployment, FieldError, is_dns_label};
@@ -245,10 +245,7 @@ impl Handler for KubeApiserver {
     }
 
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let writes = matches!(request.operation, Operation::Create | Operation::Update);
-        let Some(raw) = request.object.filter(|_| writes && request.sub_resource.is_empty()) else {
-            return Step::Done(Verdict::allow("not-concerned"));
-        };
+        let Some(raw) = request.written() else { return Step::Done(Verdict::allow("not-concerned")) };
         match self.review_deployment(request, raw, snapshot, answers) {
             Ok(step) => step,
             Err(error) => Step::Unreadable(vec![error]),

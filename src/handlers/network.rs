@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::admission::{
-    Answer, Answers, AuditKey, Handler, Operation, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource,
-    Step, Verdict,
+    Answer, Answers, AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource, Step,
+    Verdict,
 };
 use crate::gardener::network::{
     SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
@@ -77,10 +77,7 @@ impl Handler for HoldNetwork {
     }
 
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let writes = matches!(request.operation, Operation::Create | Operation::Update);
-        let Some(raw) = request.object.filter(|_| writes && request.sub_resource.is_empty()) else {
-            return Step::Done(Verdict::allow("not-concerned"));
-        };
+        let Some(raw) = request.written() else { return Step::Done(Verdict::allow("not-concerned")) };
         match self.decide(request, raw, snapshot, answers) {
             Ok(step) => step,
             Err(error) => Step::Unreadable(vec![error]),

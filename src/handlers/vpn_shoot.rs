@@ -8,8 +8,8 @@
 use super::kube_apiserver::refuse;
 use super::translation::{KnownFacts, Translation};
 use crate::admission::{
-    Answer, Answers, AuditKey, Finding, Handler, Moves, Operation, Outcome, PatchBuilder, Pointer, Questions, Request,
-    Resource, Step, Verdict,
+    Answer, Answers, AuditKey, Finding, Handler, Moves, Outcome, PatchBuilder, Pointer, Questions, Request, Resource,
+    Step, Verdict,
 };
 use crate::gardener::deployment::Metadata;
 use crate::gardener::{ClusterFacts, Deployment, FieldError, ShootUid, is_dns_label};
@@ -168,8 +168,7 @@ impl Handler for VpnShoot {
     }
 
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let writes = matches!(request.operation, Operation::Create | Operation::Update);
-        let Some(raw) = request.object.filter(|_| writes && request.sub_resource.is_empty()) else { return nothing() };
+        let Some(raw) = request.written() else { return nothing() };
         let Some(caller) = Caller::of(request.tail) else { return nothing() };
         let (record, why_old) = match (&answers.cluster, snapshot.cluster(caller.namespace)) {
             (Some(Answer::Found(live)), cached) if live.is_ok() || cached.is_none() => (live, None),

@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// Three thousand random lists and what vpn2's own code makes of them.
+    /// Two thousand random lists and what vpn2's own code makes of them.
     #[test]
     fn agrees_with_vpn2_on_thousands_of_lists() {
         let recorded = include_str!("../../tests/fixtures/vpn2/mappings.txt");
@@ -166,7 +166,7 @@ mod tests {
             assert_eq!(got, want, "{line}");
             count += 1;
         }
-        assert_eq!(count, 3_000);
+        assert_eq!(count, 2_000);
     }
 
     #[test]
