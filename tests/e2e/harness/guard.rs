@@ -92,10 +92,10 @@ impl Guard {
         if role == "seed" {
             arguments.extend(["--shoots-bind-address".to_owned(), format!("127.0.0.1:{}", ports[3])]);
         }
-        // A test need not wait for endpoints to follow.
+        // A test need not wait for endpoints to follow, only for a client on a busy machine.
         let configuration = format!(
             "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
-             server: {{stopPropagationSeconds: 1}}\n{configuration}"
+             server: {{stopPropagationSeconds: 4}}\n{configuration}"
         );
         // Where it is, for who has to be told.
         let configuration = configuration
