@@ -40,12 +40,29 @@ impl Piece {
             return false;
         };
         // These change what a container runs, so that they are not there is part of what is desired.
-        let is_plain = ["args", "env", "envFrom", "lifecycle", "ports", "startupProbe", "workingDir"]
-            .into_iter()
-            .all(|key| desired.contains_key(key) || !actual.contains_key(key));
+        let is_plain = RUN_BY.into_iter().all(|key| desired.contains_key(key) || !actual.contains_key(key));
         is_plain && desired.iter().all(|(key, value)| actual.get(key) == Some(value))
     }
 }
+
+/// Fields of a container by which it runs, beside those that every container of ours has.
+const RUN_BY: [&str; 15] = [
+    "args",
+    "env",
+    "envFrom",
+    "lifecycle",
+    "livenessProbe",
+    "ports",
+    "readinessProbe",
+    "restartPolicy",
+    "startupProbe",
+    "stdin",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
+    "resizePolicy",
+];
 
 /// What moves the elements of a list. Other operations address elements by their original index, so all of this is
 /// applied after them, from the end of the list.
@@ -120,7 +137,8 @@ mod tests {
         let piece = Piece::new(&json!({"name": "x", "command": ["y"]}));
         for (actual, want) in [
             (r#"{"name":"x","command":["y"]}"#, true),
-            (r#"{"name":"x","command":["y"],"stdin":true}"#, true),
+            (r#"{"name":"x","command":["y"],"terminationMessagePath":"/x"}"#, true),
+            (r#"{"name":"x","command":["y"],"livenessProbe":{}}"#, false),
             (r#"{"name":"x","command":["z"]}"#, false),
             (r#"{"name":"x"}"#, false),
             (r#"{"name":"x","command":["y"],"args":["z"]}"#, false),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub(super) use self::nat::is_webhook_url;
 use self::quantity::{canonical_cpu, canonical_memory, memory_bytes};
 use crate::admission::{Policy, Rule, Severity};
 use crate::controllers::overlay::OverlaySettings;
@@ -421,13 +422,26 @@ mod tests {
             ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
             ("server: [", "the configuration is wrong"),
             ("nat: {mode: none}", "none"),
-            ("nat: {mode: own}", "nat.image: none: is needed"),
-            ("nat: {mode: own, image: 'a b'}", "nat.image: \"a b\": is not the name of an image"),
+            ("nat: {mode: own}", "nat.shootWebhook: none: is needed"),
+            ("nat: {mode: own, shootWebhook: {url: 'https://x'}}", "nat.image: none: is needed"),
+            (
+                "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: 'a b'}",
+                "nat.image: \"a b\": is not the name of an image",
+            ),
             ("nat: {image: x}", "nat.image: \"x\": is for `mode: own`"),
             ("nat: {keepSeconds: 5}", "nat.keepSeconds: 5: is for `mode: own`"),
-            ("nat: {mode: own, image: x, keepSeconds: 3601}", "nat.keepSeconds: 3601: must be from 0 to 3600"),
-            ("nat: {mode: own, image: x, cpuRequest: 1.5}", "nat.cpuRequest: 1.5: is not a whole number of CPUs"),
-            ("nat: {mode: own, image: x, memoryRequest: 5M}", "nat.memoryRequest: 5M: is not a whole number of Ki"),
+            (
+                "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, keepSeconds: 3601}",
+                "nat.keepSeconds: 3601: must be from 0 to 3600",
+            ),
+            (
+                "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, cpuRequest: 1.5}",
+                "nat.cpuRequest: 1.5: is not a whole number of CPUs",
+            ),
+            (
+                "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, memoryRequest: 5M}",
+                "nat.memoryRequest: 5M: is not a whole number of Ki",
+            ),
             ("nat: {shootWebhook: {}}", "url"),
             ("nat: {shootWebhook: {url: 'http://x'}}", "nat.shootWebhook.url: \"http://x\": is not an address"),
             ("nat: {shootWebhook: {url: 'https://x?y'}}", "is not an address"),

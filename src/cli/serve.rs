@@ -24,7 +24,6 @@ use crate::handlers::{
     ADVISE_SHOOT_PATH, AdviseShoot, HoldNetwork, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
     NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH, ValidateShoot, VpnShoot,
 };
-use crate::nat::Mode;
 use crate::server::{Addresses, Metrics, Parts, Server, Stop, StopSettings, TlsFiles};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
@@ -241,7 +240,7 @@ impl Remote {
                 vpn_shoot: Arc::new(vpn_shoot::Parts {
                     landscape: Arc::clone(&landscape),
                     settings: configuration.nat.shoot_webhook.clone(),
-                    must_answer: matches!(configuration.nat.mode, Mode::Own(_)),
+                    nat: configuration.nat.mode.clone(),
                     board: Arc::default(),
                 }),
             }

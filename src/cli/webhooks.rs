@@ -12,8 +12,10 @@ use k8s_openapi::api::admissionregistration::v1::{
 use serde::Deserialize;
 use serde_json::json;
 
+use super::config::is_webhook_url;
 use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
 use crate::gardener::{ShootUid, is_dns_label};
+use crate::tls::is_ca_bundle;
 
 /// The files that are in the repository, with the reason for every line.
 const SEED: &str = include_str!("../../webhook-config/seed.yaml");
@@ -155,13 +157,17 @@ impl ShootClient {
 }
 
 fn bundle(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
-    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read the CA file {}", path.display()));
+    let read = |path: &Path| {
+        let bundle = fs::read(path).with_context(|| format!("cannot read the CA file {}", path.display()))?;
+        anyhow::ensure!(is_ca_bundle(&bundle), "the CA file {} holds no certificate in PEM form", path.display());
+        Ok(bundle)
+    };
     file.map(read).transpose()
 }
 
 fn check(url: &str) -> anyhow::Result<()> {
-    if !url.starts_with("https://") {
-        bail!("--url {url}: an API server calls webhooks by https:// only");
+    if !is_webhook_url(url) {
+        bail!("--url {url}: an API server calls webhooks by https:// only, without query, fragment or user");
     }
     Ok(())
 }
@@ -231,7 +237,10 @@ mod tests {
     #[test]
     fn fills_in_where_the_webhooks_are() {
         let ca = tempfile::NamedTempFile::new().unwrap();
-        fs::write(ca.path(), "PEM").unwrap();
+        let day = std::time::Duration::from_secs(24 * 60 * 60);
+        let authority = crate::tls::Authority::new("test CA", jiff::Timestamp::now(), day).unwrap();
+        let bundle = authority.certificate();
+        fs::write(ca.path(), bundle).unwrap();
         let client = Client {
             url: Some("https://127.0.0.1:10250/".to_owned()),
             service: None,
@@ -240,7 +249,7 @@ mod tests {
         let webhook = filled(&client).webhooks.unwrap().remove(0);
         assert_eq!(webhook.client_config.url, Some(format!("https://127.0.0.1:10250{KUBE_APISERVER_PATH}")));
         assert!(webhook.client_config.service.is_none());
-        assert_eq!(webhook.client_config.ca_bundle.unwrap().0, b"PEM");
+        assert_eq!(webhook.client_config.ca_bundle.unwrap().0, bundle.as_bytes());
 
         let client = Client { url: None, service: Some("extension-x/guard".to_owned()), ca_file: None };
         let service = filled(&client).webhooks.unwrap().remove(0).client_config.service.unwrap();
@@ -272,10 +281,20 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_a_flag() {
-        for (url, service, want) in [(Some("http://x"), None, "https:// only"), (None, Some("guard"), "NAMESPACE/NAME")]
-        {
+        for (url, service, want) in [
+            (Some("http://x"), None, "https:// only"),
+            (Some("https://x/?a=b"), None, "without query"),
+            (None, Some("guard"), "NAMESPACE/NAME"),
+        ] {
             let client = Client { url: url.map(str::to_owned), service: service.map(str::to_owned), ca_file: None };
             assert!(client.fill(SEED).unwrap_err().to_string().contains(want));
+        }
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        for text in ["", "PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            fs::write(empty.path(), text).unwrap();
+            let client = Client { url: None, service: None, ca_file: Some(empty.path().to_owned()) };
+            let error = client.fill(SEED).unwrap_err().to_string();
+            assert!(error.contains("holds no certificate in PEM form"), "{error}");
         }
     }
 }

@@ -26,6 +26,29 @@ pub struct ClusterFacts {
     pub is_leaving: bool,
 }
 
+/// Why a `Cluster` cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unusable {
+    /// All fields that cannot be used.
+    pub problems: Vec<FieldError>,
+    /// Whose it is, if that much could be read: `spec.shoot.metadata.uid`.
+    pub shoot_uid: Option<ShootUid>,
+}
+
+impl From<Vec<FieldError>> for Unusable {
+    fn from(problems: Vec<FieldError>) -> Self {
+        Self { problems, shoot_uid: None }
+    }
+}
+
+impl std::ops::Deref for Unusable {
+    type Target = [FieldError];
+
+    fn deref(&self) -> &[FieldError] {
+        &self.problems
+    }
+}
+
 /// One network of a Shoot.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ShootNetwork {
@@ -154,7 +177,7 @@ struct StatusNetworking {
 
 impl ClusterFacts {
     /// Reads the JSON text of a Cluster's `spec`; all fields that cannot be used are reported at once.
-    pub fn parse(text: &str) -> Result<Self, Vec<FieldError>> {
+    pub fn parse(text: &str) -> Result<Self, Unusable> {
         let spec: ClusterSpec = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
             .map_err(|error| {
                 let path = match error.path().to_string().as_str() {
@@ -166,14 +189,16 @@ impl ClusterFacts {
                     value: String::new(),
                     problem: super::excerpt(&error.into_inner().to_string()),
                 }]
-            })?;
+                .into()
+            })
+            .map_err(|unusable: Unusable| unusable)?;
         Ok(Self { switch: SwitchFacts::parse(text).map(Box::new), ..Self::from_spec(spec)? })
     }
 
     /// Reads a `spec` that came in another format, all but what a switch of the overlay depends on.
-    pub fn from_spec(spec: ClusterSpec) -> Result<Self, Vec<FieldError>> {
+    pub fn from_spec(spec: ClusterSpec) -> Result<Self, Unusable> {
         let Some(shoot) = spec.shoot else {
-            return Err(vec![FieldError::missing("spec.shoot")]);
+            return Err(vec![FieldError::missing("spec.shoot")].into());
         };
 
         let mut errors = Vec::new();
@@ -202,7 +227,7 @@ impl ClusterFacts {
         }
 
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(Unusable { problems: errors, shoot_uid });
         }
         Ok(Self { seed_pods, shoot_networks, expected_vpn, switch: None, shoot_uid, is_leaving })
     }

@@ -19,7 +19,7 @@ mod text;
 mod uid;
 pub mod vpc;
 
-pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork};
+pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork, Unusable};
 pub use deployment::Deployment;
 pub use encapsulation::{CALICO, Encapsulation, encapsulation};
 pub use env::EnvValue;

@@ -58,10 +58,21 @@ impl KubeApiserver {
         let vpn = Vpn::of(pod);
         let cached = snapshot.cluster(&request.namespace);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
-            let nothing = Translation::default();
-            let (verdict, _) = self.settle(&deployment, raw, None, &nothing, vec![rules::gardenlet_proxy()]);
-            let audit = vec![(AUDIT_DECISION, "gardenlet".to_owned())];
-            return Ok(Step::Done(Verdict { decision: "gardenlet", audit, ..verdict }));
+            // With a proxy of its own gardenlet relies on vpn2, which has to be told the right networks all the same.
+            let translation = match facts::known(&request.namespace, cached, answers) {
+                Known::Facts(known) => Translation::of(&nat::Mode::VpnClient, Side::Seed, pod, &known, None).ok(),
+                Known::NotYet | Known::Refused(_) => None,
+            };
+            let translation = translation.unwrap_or_default();
+            if translation.depends_on_now() && answers.cluster.is_none() && is_dns_label(&request.namespace) {
+                return Ok(ask(request));
+            }
+            let (mut verdict, _) = self.settle(&deployment, raw, None, &translation, vec![rules::gardenlet_proxy()]);
+            if !translation.corrects() {
+                verdict.decision = "gardenlet";
+                verdict.audit = vec![(AUDIT_DECISION, "gardenlet".to_owned())];
+            }
+            return Ok(Step::Done(verdict));
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
         let needed = vpn != Vpn::Absent;
@@ -107,8 +118,9 @@ impl KubeApiserver {
             if answers.cluster.is_none() && is_dns_label(&request.namespace) {
                 return Ok(ask(request));
             }
-            // The sender may know of an overlap that we have not heard of, so nothing is taken away.
-            if overlaps.is_none() {
+            // The sender may know of an overlap that we have not heard of, so nothing is taken away. Nor do containers of
+            // ours get networks that are older than those which they have.
+            if overlaps.is_none() || matches!(self.nat, nat::Mode::Own(_)) {
                 let told = [findings.clone(), translation.findings(ContainersChange::Unchanged)].concat();
                 if let Some(verdict) = self.kept(request, &deployment, raw, &told) {
                     return Ok(Step::Done(verdict));

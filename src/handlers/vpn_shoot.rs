@@ -1,8 +1,8 @@
 //! `/webhooks/mutate/vpn-shoot/NAMESPACE/UID`: the end of the VPN that runs in a Shoot.
 //!
 //! Unlike the other webhooks this one is called by API servers that are somebody else's, one for each Shoot. So the path
-//! says which Shoot calls, by the namespace of its control plane, and proves it by the Shoot's UID, which is registered in
-//! that Shoot only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
+//! says which Shoot calls, by the namespace of its control plane, and proves it by the Shoot's UID, which is no secret but
+//! known to its project only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
 //! have one answer, the same to the byte, in which everything passes as it came.
 
 use super::kube_apiserver::refuse;
@@ -44,18 +44,29 @@ impl<'a> Caller<'a> {
     }
 
     /// The facts of the caller's Shoot and what overlaps, should it be the caller's and anything overlap.
-    fn concerned<'f>(&self, record: &'f ClusterRecord) -> Option<(&'f ClusterFacts, Vec<Overlap>)> {
-        let facts = record.as_ref().ok();
+    fn concerned<'f>(&self, record: &'f ClusterRecord) -> Concerned<'f> {
         // Compared in any case, and before anything else is looked at.
-        let known = facts.and_then(|facts| facts.shoot_uid).unwrap_or(ShootUid::NOBODY);
-        if !known.is(&self.uid) {
-            return None;
+        let known = match record {
+            Ok(facts) => facts.shoot_uid,
+            Err(unusable) => unusable.shoot_uid,
+        };
+        if !known.unwrap_or(ShootUid::NOBODY).is(&self.uid) {
+            return Concerned::No;
         }
-        let facts = facts?;
+        let Ok(facts) = record else { return Concerned::Unknown };
         let is_ipv4 = |pair: &Overlap| pair.seed_pods.family() == Family::V4;
         let overlaps: Vec<Overlap> = overlap::overlaps(facts).filter(is_ipv4).collect();
-        (!overlaps.is_empty()).then_some((facts, overlaps))
+        if overlaps.is_empty() { Concerned::No } else { Concerned::Yes(facts, overlaps) }
     }
+}
+
+/// Whether the caller's Shoot overlaps its Seed.
+enum Concerned<'f> {
+    Yes(&'f ClusterFacts, Vec<Overlap>),
+    /// It does not, or it is not the caller's.
+    No,
+    /// It is the caller's, and its Cluster cannot be used.
+    Unknown,
 }
 
 /// The one answer to whoever is not concerned, or is not who they say.
@@ -99,6 +110,9 @@ impl VpnShoot {
         if may_ask && translation.depends_on_now() {
             return Ok(None);
         }
+        // gardenlet knows other networks than a Cluster that cannot be read anew: then what is stored is the better guess.
+        let stored = request.old_object.filter(|_| translation.depends_on_now()).and_then(|old| self.stored(old));
+        let translation = stored.map_or(translation, Translation::kept);
         let verdict = match settle(&object, raw, &translation) {
             Ok(verdict) => verdict,
             Err(taken) => refuse(request, raw, taken),
@@ -106,15 +120,19 @@ impl VpnShoot {
         Ok(Some(Step::Done(verdict)))
     }
 
+    /// Containers of ours that the stored object has, where there shall be any.
+    fn stored(&self, old: &str) -> Option<Containers> {
+        let nat::Mode::Own(_) = self.nat else { return None };
+        let stored = Deployment::read(old).ok()?;
+        let containers = Containers::stored(&stored.spec.template.spec, old);
+        (containers != Containers::default()).then_some(containers)
+    }
+
     /// Nobody can tell who calls, and so whoever calls has this answer, by what they sent. vpn2 does without us. Ours stay
     /// where the stored object has them; any other write waits, because a Pod without them could not be reached.
     fn without_facts(&self, request: &Request<'_>, raw: &str) -> Verdict {
         let nat::Mode::Own(_) = self.nat else { return Verdict::allow("not-concerned") };
-        let kept = request.old_object.and_then(|old| {
-            let stored = Deployment::read(old).ok()?;
-            let containers = Containers::stored(&stored.spec.template.spec, old);
-            (containers != Containers::default()).then_some(containers)
-        });
+        let kept = request.old_object.and_then(|old| self.stored(old));
         let settled = kept.and_then(|containers| settle(&read(raw).ok()?, raw, &Translation::kept(containers)).ok());
         settled.map_or_else(
             || refuse(request, raw, vec![rules::cluster_unanswered("of the Shoot", "the Seed does not answer")]),
@@ -179,7 +197,11 @@ impl Handler for VpnShoot {
             (Some(Answer::Unanswered(_)), None) => return Step::Done(self.without_facts(request, raw)),
             _ => return nothing(),
         };
-        let Some((facts, overlaps)) = caller.concerned(record) else { return nothing() };
+        let (facts, overlaps) = match caller.concerned(record) {
+            Concerned::Yes(facts, overlaps) => (facts, overlaps),
+            Concerned::No => return nothing(),
+            Concerned::Unknown => return Step::Done(self.without_facts(request, raw)),
+        };
         let known = KnownFacts { facts, why_old };
         match self.judge(request, raw, &known, &overlaps, answers.cluster.is_none()) {
             Ok(Some(step)) => step,

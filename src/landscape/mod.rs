@@ -14,10 +14,10 @@ pub use census::Census;
 pub use shoots::Shoots;
 
 use crate::gardener::network::SwitchingNetwork;
-use crate::gardener::{ClusterFacts, FieldError, SeedFacts, SwitchFacts, Vpcs};
+use crate::gardener::{ClusterFacts, SeedFacts, SwitchFacts, Unusable, Vpcs};
 
 /// What is known of one Cluster: its facts, or why they cannot be used.
-pub type ClusterRecord = Result<ClusterFacts, Vec<FieldError>>;
+pub type ClusterRecord = Result<ClusterFacts, Unusable>;
 
 /// What a switch of the overlay depends on; `None` also when the Cluster cannot be used.
 pub fn switch_facts(record: &ClusterRecord) -> Option<&SwitchFacts> {
@@ -153,11 +153,11 @@ mod tests {
     #[test]
     fn a_reader_keeps_its_snapshot() {
         let mut snapshot = Snapshot::default();
-        snapshot.put_cluster("shoot--a--b", Err(vec![]));
+        snapshot.put_cluster("shoot--a--b", Err(vec![].into()));
         let reader = snapshot.clone();
         snapshot.remove_cluster("shoot--a--b");
         assert_eq!((reader.cluster_count(), snapshot.cluster_count()), (1, 0));
-        snapshot.replace_clusters([("x".into(), Err(vec![])), ("y".into(), Err(vec![]))]);
+        snapshot.replace_clusters([("x".into(), Err(vec![].into())), ("y".into(), Err(vec![].into()))]);
         assert!(snapshot.cluster("x").is_some() && snapshot.cluster("shoot--a--b").is_none());
         snapshot.put_seed("eu1-a", SeedFacts::default());
         snapshot.replace_seeds([("eu1-b".into(), SeedFacts::default())]);

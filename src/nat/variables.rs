@@ -3,6 +3,7 @@
 //! Each end of the tunnel translates by what its own variables say, so both have to lead to the same mapping. What
 //! counts is therefore the mapping, not the text, and what the Cluster says, from which both are made.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::admission::{PatchBuilder, Pointer};
@@ -66,7 +67,7 @@ pub fn corrections(pod: &PodSpec<'_>, facts: &ClusterFacts) -> Vec<Correction> {
     let overlaps = variables.overlap();
     let lists =
         [("initContainers", pod.init_containers.as_deref().unwrap_or_default()), ("containers", &pod.containers)];
-    let mut all = Vec::new();
+    let mut told = Vec::new();
     for (list, containers) in lists {
         for (index, container) in containers.iter().enumerate().filter(|(_, container)| is_vpn(&container.name)) {
             let found = container.variables(NAMES);
@@ -74,16 +75,27 @@ pub fn corrections(pod: &PodSpec<'_>, facts: &ClusterFacts) -> Vec<Correction> {
             if list == "initContainers" && found.iter().all(Option::is_none) {
                 continue;
             }
-            all.extend(variables.judge(list, index, container, &found, overlaps));
+            told.push((list, index, container, found));
         }
     }
-    all
+    let text = |found: &[Option<(usize, EnvValue<'_>)>; 4], at: usize| {
+        found[at].as_ref().map(|(_, value)| text_of(value).to_owned())
+    };
+    let agreed = [0, 1, 2, 3].map(|at| {
+        let mut texts = told.iter().map(|(_, _, _, found)| text(found, at));
+        texts.next().is_none_or(|first| texts.all(|other| other == first))
+    });
+    told.iter()
+        .flat_map(|(list, index, container, found)| variables.judge(list, *index, container, found, overlaps, agreed))
+        .collect()
 }
 
 /// The VPN's containers, on the Seed's side (gardener `pkg/component/kubernetes/apiserver`) and on the Shoot's
 /// (`pkg/component/networking/vpn/shoot`) where it is highly available.
 fn is_vpn(name: &str) -> bool {
-    name == "vpn-path-controller" || name.starts_with("vpn-client-") || name.starts_with("vpn-shoot-")
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbered = ["vpn-client-", "vpn-shoot-s"].iter().filter_map(|prefix| name.strip_prefix(prefix)).any(is_number);
+    numbered || matches!(name, "vpn-path-controller" | "vpn-client-init" | "vpn-shoot-init")
 }
 
 impl Variables {
@@ -112,12 +124,13 @@ impl Variables {
         container: &Container<'_>,
         found: &[Option<(usize, EnvValue<'_>)>; 4],
         overlaps: bool,
+        agreed: [bool; 4],
     ) -> Vec<Correction> {
         let wanted = |at: usize, value: &EnvValue<'_>| match at {
             0 => wanted_seed_pods(self.seed_pods, value),
-            1 => wanted_networks(KINDS[0], &self.pods, value),
-            2 => wanted_networks(KINDS[1], &self.services, value),
-            _ => wanted_networks(KINDS[2], &self.nodes, value),
+            1 => wanted_networks(KINDS[0], &self.pods, value, agreed[at]),
+            2 => wanted_networks(KINDS[1], &self.services, value, agreed[at]),
+            _ => wanted_networks(KINDS[2], &self.nodes, value, agreed[at]),
         };
         let mut has_env = container.env.is_some();
         let mut corrections = Vec::new();
@@ -142,12 +155,16 @@ impl Variables {
     }
 }
 
+/// The longest list that is read, in bytes: some thousand networks.
+const MOST_BYTES: usize = 32 << 10;
+
 /// What a variable says.
 #[derive(Default)]
 struct Listed {
-    /// The IPv4 networks, without repetitions: gardenlet repeats a network that `status` writes in another way than
-    /// `spec`, for both ends of the tunnel, and a repetition leaves both with the same mapping.
+    /// The IPv4 networks, as they are listed.
     v4: Vec<Cidr>,
+    /// The same without repetitions.
+    distinct: Vec<Cidr>,
     v6: Vec<Cidr>,
     is_v6_first: bool,
     /// Something vpn2 cannot read, which keeps it from starting: also a space.
@@ -157,11 +174,17 @@ struct Listed {
 impl Listed {
     fn of(text: &str) -> Self {
         let mut listed = Self::default();
+        // Nobody has that many, and whoever sends them wants us to be busy.
+        if text.len() > MOST_BYTES {
+            return Self { has_unreadable: true, ..listed };
+        }
+        let mut seen = HashSet::new();
         for entry in text.split(',').filter(|_| !text.is_empty()) {
             match entry.parse::<Cidr>() {
                 Ok(cidr) if cidr.family() == Family::V4 => {
-                    if !listed.v4.contains(&cidr) {
-                        listed.v4.push(cidr);
+                    listed.v4.push(cidr);
+                    if seen.insert(cidr) {
+                        listed.distinct.push(cidr);
                     }
                 }
                 Ok(cidr) => {
@@ -195,8 +218,14 @@ fn wanted_seed_pods(seed_pods: Cidr, value: &EnvValue<'_>) -> Option<String> {
 }
 
 /// What a list should say instead; `None` if it leads to the same mapping, or nobody can say better.
-fn wanted_networks(kind: NetworkKind, networks: &[Cidr], value: &EnvValue<'_>) -> Option<String> {
-    let found = Listed::of(text_of(value));
+///
+/// gardenlet repeats a network that `status` writes in another way than `spec`, for both ends of the tunnel, and a repetition
+/// leaves both with the same mapping; so it is tolerated where all containers are told the same.
+fn wanted_networks(kind: NetworkKind, networks: &[Cidr], value: &EnvValue<'_>, is_agreed: bool) -> Option<String> {
+    let mut found = Listed::of(text_of(value));
+    if is_agreed {
+        found.v4 = std::mem::take(&mut found.distinct);
+    }
     let lists_v6_only = found.v4.is_empty() && !found.v6.is_empty();
     let is_readable = !found.has_unreadable;
     // What the Cluster does not know cannot be put right.

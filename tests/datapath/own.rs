@@ -18,7 +18,8 @@ use crate::process::Process;
 use crate::space::{Space, must};
 use crate::watch;
 
-const CONFIGURATION: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 3600}\n";
+const CONFIGURATION: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 3600, \
+                             shootWebhook: {url: 'https://network-guard.example.org'}}\n";
 
 /// A container's command with its rights, in this namespace.
 fn words(object: &Value, list: &str, name: &str) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::harness::{ControlPlane, Guard, Output, fixture, until};
 
 const NAMESPACE: &str = "shoot--local--ha";
 const SEED_PODS: &str = "10.0.0.0/8";
-const OWN: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 30}\n";
+const OWN: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 30, shootWebhook: {url: 'https://network-guard.example.org'}}\n";
 
 struct Scene {
     control_plane: ControlPlane,

@@ -41,6 +41,11 @@ impl Nat {
         let shoot_webhook = self.shoot_webhook.take().map(Webhook::settings).transpose()?;
         let mode = match self.mode {
             Who::VpnClient => self.mode_vpn_client()?,
+            Who::Own if shoot_webhook.is_none() => {
+                let problem =
+                    "is needed for `mode: own`: without it nobody translates at the Shoot's end of the tunnel";
+                return Err(bad("nat.shootWebhook", "none".to_owned(), problem));
+            }
             Who::Own => Mode::Own(self.own()?),
         };
         Ok(Settings { mode, shoot_webhook })
@@ -96,13 +101,17 @@ impl Nat {
 /// The longest pause that `network-guard nat apply --every` takes.
 const LONGEST_PAUSE: u32 = 3_600;
 
+/// Whether an API server takes this as the beginning of a webhook's URL.
+pub(in crate::cli) fn is_webhook_url(url: &str) -> bool {
+    url.starts_with("https://")
+        && !url.contains(['?', '#', '@'])
+        && url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+}
+
 impl Webhook {
     fn settings(self) -> Result<ShootWebhook, ConfigError> {
         // What an API server takes as the URL of a webhook: it appends nothing, and refuses queries and user names.
-        let is_address = self.url.starts_with("https://")
-            && !self.url.contains(['?', '#', '@'])
-            && self.url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
-        if !is_address {
+        if !is_webhook_url(&self.url) {
             let problem = "is not an address such as `https://network-guard.example.org`";
             return Err(bad("nat.shootWebhook.url", format!("{:?}", self.url), problem));
         }

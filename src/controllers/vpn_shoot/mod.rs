@@ -25,10 +25,11 @@ pub use registration::{ORIGINAL, Registration};
 use self::objects::{NotDone, Objects};
 use crate::gardener::{ClusterFacts, ExpectedVpn};
 use crate::landscape::Snapshot;
-use crate::nat::ShootWebhook;
+use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
 use crate::sources::Landscape;
+use crate::tls::is_ca_bundle;
 
 /// The pause between two looks at the Clusters.
 const LOOK: Duration = Duration::from_secs(2);
@@ -56,8 +57,8 @@ pub struct Parts {
     pub landscape: Arc<Landscape>,
     /// `None`: nothing is registered, and what was is taken away.
     pub settings: Option<ShootWebhook>,
-    /// Whether writes are refused while the webhook does not answer.
-    pub must_answer: bool,
+    /// Who translates: with containers of ours the webhook has to answer.
+    pub nat: Mode,
     /// Where it says what it does.
     pub board: Arc<Board>,
 }
@@ -161,7 +162,7 @@ impl Controller<'_> {
         let snapshot = self.parts.landscape.snapshot();
         let wanted = match &self.parts.settings {
             Some(settings) if !self.read_ca(settings) => return,
-            Some(settings) => wanted(settings, self.ca_bundle.as_deref(), self.parts.must_answer, &snapshot),
+            Some(settings) => wanted(settings, self.ca_bundle.as_deref(), &self.parts.nat, &snapshot),
             None => BTreeMap::new(),
         };
         let now = Instant::now();
@@ -190,7 +191,13 @@ impl Controller<'_> {
                 (Ok(()), Task::Remove) => {
                     tracing::info!(namespace, "removed the webhook of the VPN from the Shoot");
                     self.failed.remove(&namespace);
-                    self.followed.insert(namespace.clone(), Followed::new());
+                    // The other end goes on translating until a Shoot that leaves is gone: its VPN stays as it is.
+                    let facts = snapshot.cluster(&namespace).and_then(|record| record.as_ref().as_ref().ok());
+                    if facts.is_some_and(|facts| !facts.is_leaving) {
+                        self.followed.insert(namespace.clone(), Followed::new());
+                    } else {
+                        self.followed.remove(&namespace);
+                    }
                     self.present.remove(&namespace);
                 }
                 (Err(why), _) => {
@@ -261,10 +268,11 @@ impl Controller<'_> {
     fn read_ca(&mut self, settings: &ShootWebhook) -> bool {
         let Some(file) = &settings.ca_file else { return true };
         let error = match std::fs::read(file) {
-            Ok(bundle) => {
+            Ok(bundle) if is_ca_bundle(&bundle) => {
                 self.ca_bundle = Some(bundle);
                 None
             }
+            Ok(_) => Some("it holds no certificate in PEM form".to_owned()),
             Err(error) => Some(error.to_string()),
         };
         if error != self.ca_error
@@ -288,15 +296,17 @@ fn is_concerned(facts: &ClusterFacts) -> bool {
 fn wanted(
     settings: &ShootWebhook,
     ca_bundle: Option<&[u8]>,
-    must_answer: bool,
+    nat: &Mode,
     snapshot: &Snapshot,
 ) -> BTreeMap<String, (String, String)> {
     let concerned = snapshot.clusters().filter_map(|(namespace, record)| {
         let facts = record.as_ref().ok().filter(|facts| is_concerned(facts))?;
         let uid = facts.shoot_uid.as_ref()?;
-        let registration = Registration { url: &settings.url, ca_bundle, namespace, uid, must_answer };
+        let registration =
+            Registration { url: &settings.url, ca_bundle, namespace, uid, must_answer: matches!(nat, Mode::Own(_)) };
         let text = serde_json::to_string(&registration.object()).expect("it was read from JSON or YAML");
-        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        // With other containers the VPN has to be written anew, though the registration stays the same.
+        let digest = digest::digest(&digest::SHA256, format!("{text}{nat:?}").as_bytes());
         let digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         Some((namespace.to_owned(), (text, digest)))
     });

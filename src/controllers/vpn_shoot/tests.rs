@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::nat::Own;
 
 fn cluster(change: impl FnOnce(&mut Value)) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha-overlap/cluster.json");
@@ -43,7 +44,7 @@ fn who_gets_the_webhook() {
         ("without a UID", shoot("/metadata/uid", Value::Null), false),
         ("unreadable", cluster(|spec| spec["seed"]["spec"]["networks"]["pods"] = json!("x")), false),
     ] {
-        let wanted = wanted(&settings(), None, false, &snapshot(&[("shoot--a--b", cluster)]));
+        let wanted = wanted(&settings(), None, &Mode::VpnClient, &snapshot(&[("shoot--a--b", cluster)]));
         assert_eq!(wanted.contains_key("shoot--a--b"), is_concerned, "{name}");
     }
 }
@@ -58,7 +59,7 @@ fn what_has_to_be_done() {
         ("apart-and-clean", cluster(|spec| spec["seed"]["spec"]["networks"]["pods"] = json!("10.64.0.0/11"))),
         ("unreadable", cluster(|spec| spec["seed"]["spec"]["networks"]["pods"] = json!("x"))),
     ]);
-    let wanted = wanted(&settings(), None, false, &snapshot);
+    let wanted = wanted(&settings(), None, &Mode::VpnClient, &snapshot);
     let right = wanted["right"].1.clone();
     let present = [("right", &*right), ("other", "x"), ("apart", "x"), ("unreadable", "x"), ("gone", "x")];
     let present: BTreeMap<_, _> = present.map(|(name, digest)| (name.to_owned(), digest.to_owned())).into();
@@ -72,14 +73,16 @@ fn what_has_to_be_done() {
 
     // Another URL, CA or mode is another registration; the same is the same to the byte.
     let digests: std::collections::BTreeSet<String> = [
-        (settings(), None, false),
-        (settings(), Some(&b"PEM"[..]), false),
-        (ShootWebhook { url: "https://other".to_owned(), ..settings() }, None, false),
-        (settings(), None, true),
+        (settings(), None, Mode::VpnClient),
+        (settings(), Some(&b"PEM"[..]), Mode::VpnClient),
+        (ShootWebhook { url: "https://other".to_owned(), ..settings() }, None, Mode::VpnClient),
+        (settings(), None, Mode::Own(Own::new("x:1"))),
+        // With other containers the VPN has to be written anew.
+        (settings(), None, Mode::Own(Own::new("x:2"))),
     ]
     .iter()
-    .map(|(settings, ca, must_answer)| super::wanted(settings, *ca, *must_answer, &snapshot)["right"].1.clone())
+    .map(|(settings, ca, nat)| super::wanted(settings, *ca, nat, &snapshot)["right"].1.clone())
     .collect();
-    assert_eq!(digests.len(), 4);
-    assert_eq!(super::wanted(&settings(), None, false, &snapshot)["right"].1, right);
+    assert_eq!(digests.len(), 5);
+    assert_eq!(super::wanted(&settings(), None, &Mode::VpnClient, &snapshot)["right"].1, right);
 }

@@ -363,6 +363,44 @@ fn containers_of_ours_stay_while_the_seed_does_not_answer() {
     }
 }
 
+/// Its Cluster says no more whether it overlaps. What is known is whose it is, so nobody else learns of it.
+#[test]
+fn containers_of_ours_stay_while_the_cluster_cannot_be_used() {
+    let injected = Call::own().run().object;
+    let unreadable = || Call::own().cluster(seed_pods("x")).with(|call| call.live = None);
+    for (name, old, decision) in [
+        ("the stored one has them", Some(injected.clone()), "kept"),
+        ("the stored one is without", Some(Call::overlapping().object), "tolerated"),
+        ("a new one", None, "refused"),
+    ] {
+        let call = unreadable().with(|call| call.old = old);
+        let done = call.run();
+        assert_eq!(done.verdict.decision, decision, "{name}");
+        assert_eq!(done.object == injected, decision == "kept", "{name}");
+        let stranger = Call { uid: "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55".to_owned(), ..call };
+        assert_eq!(stranger.run().verdict, Verdict::allow("not-concerned"), "{name}");
+    }
+}
+
+/// gardenlet knows more networks than a Cluster that cannot be read anew: what is stored has them too.
+#[test]
+fn containers_of_ours_keep_networks_that_are_newer() {
+    let grow =
+        |spec: &mut Value| spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.249.0.0/24"]);
+    let told = |call: Call| {
+        (0..2).fold(call, |call, container| {
+            call.variable(container, "SHOOT_NODE_NETWORKS", "10.250.0.0/16,10.249.0.0/24")
+        })
+    };
+    let stored = told(Call::own()).cluster(grow).live(grow).run().object;
+    assert!(stored.to_string().contains("10.250.0.0/16,10.249.0.0/24"));
+    let call = told(Call::own()).with(|call| {
+        call.old = Some(stored.clone());
+        call.live = Some(Answer::Unanswered("x".to_owned()));
+    });
+    assert_eq!(call.run().object, stored);
+}
+
 /// An unknown namespace, a wrong UID and a Shoot without overlap have the same answer, whatever is sent.
 #[test]
 fn strangers_learn_nothing() {

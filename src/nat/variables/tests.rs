@@ -235,6 +235,55 @@ fn init_containers_that_are_told_nothing_stay_so() {
     assert_eq!(judge(&pod(&json!([]), &init), &facts), []);
 }
 
+/// Names of others that only begin like the VPN's.
+#[test]
+fn containers_of_others_are_left() {
+    let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
+    for (name, count) in [
+        ("vpn-client-0", 4),
+        ("vpn-client-12", 4),
+        ("vpn-shoot-s0", 4),
+        ("vpn-path-controller", 4),
+        ("vpn-client-", 0),
+        ("vpn-client-exporter", 0),
+        ("vpn-shoot-exporter", 0),
+        ("vpn-shoot-sidecar", 0),
+        ("tunnel-controller", 0),
+    ] {
+        assert_eq!(judge(&pod(&json!([{ "name": name }]), &Value::Null), &facts).len(), count, "{name}");
+    }
+}
+
+/// Whoever sends more networks than anybody has keeps us busy no longer than others.
+#[test]
+fn a_list_without_end_is_wrong() {
+    let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
+    let list: Vec<String> = (0..60_000u32).map(|i| Cidr::v4(0x0a00_0000 + (i << 4), 28).unwrap().to_string()).collect();
+    let env: Vec<Value> = NAMES.iter().map(|name| json!({"name": name, "value": list.join(",")})).collect();
+    let containers: Vec<Value> = (0..20).map(|i| json!({"name": format!("vpn-client-{i}"), "env": env})).collect();
+    assert_eq!(judge(&pod(&json!(containers), &Value::Null), &facts).len(), 80);
+}
+
+/// A repetition moves what comes behind it, so it is right only where all are told the same.
+#[test]
+fn repetitions_have_to_be_everywhere() {
+    let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,10.249.0.0/16");
+    let told = |nodes: [&str; 2]| {
+        let container = |(i, nodes): (usize, &&str)| {
+            json!({"name": format!("vpn-shoot-s{i}"), "env": [
+                {"name": NAMES[0], "value": "10.0.0.0/8"},
+                {"name": NAMES[1], "value": "100.96.0.0/11"},
+                {"name": NAMES[2], "value": "100.64.0.0/13"},
+                {"name": NAMES[3], "value": nodes},
+            ]})
+        };
+        let containers: Vec<Value> = nodes.iter().enumerate().map(container).collect();
+        judge(&pod(&json!(containers), &Value::Null), &facts).len()
+    };
+    let (once, twice) = ("10.250.0.0/16,10.249.0.0/16", "10.250.0.0/16,10.250.0.0/16,10.249.0.0/16");
+    assert_eq!((told([once, once]), told([twice, twice]), told([twice, once])), (0, 0, 1));
+}
+
 fn cidr() -> impl Strategy<Value = String> {
     let v4 = (0u8..4, 0u8..4, 9u8..=24).prop_map(|(a, b, length)| format!("{}.{}.0.0/{length}", a * 64 + 10, b * 64));
     let v6 = (0u8..4).prop_map(|a| format!("fd00:{a}::/64"));

@@ -88,10 +88,17 @@ fn variables_are_put_right_by_what_the_api_server_says_now() {
         ),
         (
             "gardenlet's own proxy",
-            Call::new("ha-overlap", "ha-overlap").told_nodes(2, wrong()),
+            Call::new("ha-overlap", "ha-overlap"),
             false,
             "gardenlet",
             &["warn overlap/gardenlet-proxy"],
+        ),
+        (
+            "gardenlet's own proxy, wrong",
+            Call::new("ha-overlap", "ha-overlap").told_nodes(3, wrong()),
+            true,
+            "corrected",
+            &["warn overlap/gardenlet-proxy", CORRECTED],
         ),
     ];
     for (name, call, asks, decision, rules) in rows {
@@ -155,7 +162,7 @@ fn without_an_answer_variables_stay() {
             "the Cluster could not be read anew: no answer within 4500 ms",
         ),
         (Answer::Absent, "the Cluster is gone"),
-        (Answer::Found(Arc::new(Err(unreadable))), "the Cluster has networks by now that cannot be read"),
+        (Answer::Found(Arc::new(Err(unreadable.into()))), "the Cluster has networks by now that cannot be read"),
     ] {
         let call = Call::overlapping().told_nodes(2, json!({"value": "10.9.0.0/16"})).answered(answer);
         let done = call.run();
@@ -176,6 +183,12 @@ fn without_an_answer_variables_stay() {
         let done = call.answered(Answer::Absent).over(stored.clone()).run();
         assert_eq!((done.verdict.decision, &done.object), ("kept", &stored));
     }
+    // Containers of ours keep the newer networks that they have, also while the older ones overlap too.
+    let live = grown(fixture("ha-overlap", "cluster"), "10.64.0.0/16");
+    let call = Call { object: told(plain(), &live), nat: own(), ..Call::new("ha", "ha-overlap") };
+    let stored = call.clone().answered(Answer::Found(facts_of(&live))).run().object;
+    let done = call.answered(Answer::Absent).over(stored.clone()).run();
+    assert_eq!((done.verdict.decision, &done.object), ("kept", &stored));
     // A name that no namespace can have is asked of nobody.
     let mut call = Call::overlapping().told_nodes(2, json!({"value": "10.9.0.0/16"}));
     call.object["metadata"]["namespace"] = json!("a/b");
