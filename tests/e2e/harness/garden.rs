@@ -27,7 +27,8 @@ struct Gardener {
 }
 
 /// The APIs that tests use: Shoots and all around them, and the credentials that Shoots with workers name.
-const APIS: [(&str, &str); 2] = [("core.gardener.cloud", "v1beta1"), ("security.gardener.cloud", "v1alpha1")];
+const APIS: [(&str, &str); 3] =
+    [("core.gardener.cloud", "v1beta1"), ("core.gardener.cloud", "v1"), ("security.gardener.cloud", "v1alpha1")];
 
 /// Both webhook configurations have this name.
 const CONFIGURATIONS: &str = "gardener-extension-admission-network-guard";
@@ -51,15 +52,25 @@ impl Garden {
     }
 
     fn start_unregistered_with(config: &str) -> Self {
-        let control_plane = ControlPlane::start_bare(&[]);
+        Self::start_installed(&[], |control_plane| Guard::start_garden(control_plane, config))
+    }
+
+    /// The same with further arguments for kube-apiserver, and our server as somebody else starts it.
+    pub fn start_installed(further: &[String], install: impl FnOnce(&ControlPlane) -> Guard) -> Self {
+        let control_plane = ControlPlane::start_bare(further);
         let gardener = start_gardener(&control_plane);
         let admin = control_plane.admin();
         for file in ["rights", "landscape", "projects"] {
             let file = manifests().join(format!("landscape/{file}.yaml"));
             admin.ok(&["apply", "-f", &file.display().to_string()], None);
         }
-        let guard = Guard::start_garden(&control_plane, config);
+        let guard = install(&control_plane);
         Self { guard, gardener, control_plane }
+    }
+
+    /// Its API server.
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
     }
 
     /// kubectl as a user who may do everything.
@@ -95,6 +106,11 @@ impl Garden {
     /// Registers the webhooks and waits until they are called: gardener-apiserver learns of them by a watch.
     pub fn register(&self) {
         self.admin().ok(&["apply", "-f", "-"], Some(&self.guard.configurations()));
+        self.wait_until_called();
+    }
+
+    /// Waits until the webhooks, which are registered, are called.
+    pub fn wait_until_called(&self) {
         let before = self.calls();
         until("the webhooks are called", || {
             self.probe();

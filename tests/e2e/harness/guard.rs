@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use network_guard::tls::Authority;
+use serde_json::Value;
 
-use super::{ControlPlane, Process, free_port, until};
+use super::{ControlPlane, Process, free_port, only, until};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -106,6 +107,52 @@ impl Guard {
         Self::spawn(role, "network-guard", &folder, Arc::new(ca), arguments, ports)
     }
 
+    /// Starts it as the Deployment of a chart says, without waiting: its arguments and its ConfigMap, with a certificate
+    /// of this CA for these names. What differs is what differs from Pod to Pod: folders, ports and the kubeconfig, which
+    /// stands for the token that is mounted.
+    pub fn start_rendered(
+        folder: &Path,
+        objects: &[Value],
+        kubeconfig: &Path,
+        (ca, names): (Authority, &[String]),
+        [port, port_for_shoots]: [u16; 2],
+    ) -> Self {
+        let deployment = only(objects, "Deployment");
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let mounted = folder.join("mounted");
+        let mount = |name: &str| {
+            let mounts = container["volumeMounts"].as_array().unwrap();
+            let path = mounts.iter().find(|mount| mount["name"] == name).unwrap()["mountPath"].as_str().unwrap();
+            let path = mounted.join(path.trim_start_matches('/'));
+            fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let volume = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "config").unwrap();
+        let is_config = |object: &&Value| object["metadata"]["name"] == volume["configMap"]["name"];
+        let config = objects.iter().filter(|object| object["kind"] == "ConfigMap").find(is_config).unwrap();
+        for (file, text) in config["data"].as_object().unwrap() {
+            let text = text.as_str().unwrap().replace(": /etc/", &format!(": {}/etc/", mounted.display()));
+            fs::write(mount("config").join(file), text).unwrap();
+        }
+        let leaf = ca.server(names, Timestamp::now(), DAY).unwrap();
+        fs::write(mount("tls").join("tls.crt"), leaf.certificate).unwrap();
+        fs::write(mount("tls").join("tls.key"), leaf.key).unwrap();
+
+        let ports = [port, free_port(), free_port(), port_for_shoots];
+        let flags = ["--bind-address=", "--health-bind-address=", "--metrics-bind-address=", "--shoots-bind-address="];
+        let mut arguments: Vec<String> = Vec::new();
+        for argument in container["args"].as_array().unwrap() {
+            let argument = argument.as_str().unwrap();
+            arguments.push(match flags.iter().position(|flag| argument.starts_with(flag)) {
+                Some(index) => format!("{}127.0.0.1:{}", flags[index], ports[index]),
+                None => argument.replace("=/", &format!("={}/", mounted.display())),
+            });
+        }
+        arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+        Self::spawn("installed", "installed", folder, Arc::new(ca), arguments, ports)
+    }
+
     fn spawn(
         role: &'static str,
         name: &str,
@@ -179,8 +226,13 @@ impl Guard {
 
     /// Starts it again with the same arguments.
     pub fn restart(&mut self) {
-        self.process = Process::start(&self.folder, &self.name, program(), &self.arguments);
+        self.start_again();
         self.wait_until_ready();
+    }
+
+    /// The same without waiting.
+    pub fn start_again(&mut self) {
+        self.process = Process::start(&self.folder, &self.name, program(), &self.arguments);
     }
 
     /// The running process.
@@ -219,6 +271,12 @@ impl Guard {
             .sum();
         // The sum of nothing is minus zero.
         sum + 0.0
+    }
+
+    /// All of its metrics.
+    pub fn metrics(&self) -> String {
+        let answer = http_get(self.ports[2], "/metrics");
+        answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, text)| text.to_owned())
     }
 
     /// What it has logged.

@@ -5,6 +5,7 @@ mod basics;
 mod control_plane;
 mod garden;
 mod guard;
+mod helm;
 mod overlay;
 mod process;
 
@@ -13,9 +14,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 pub use api::{Api, Patch};
 pub use basics::{eventually, fixture, tool, until};
-pub use control_plane::{ControlPlane, Kubectl, Output};
+pub use control_plane::{ControlPlane, Kubectl, Output, run, seed_rights};
 pub use garden::{Garden, bind, manifests};
 pub use guard::Guard;
+pub use helm::{Chart, charts, documents, only};
 pub use overlay::{PREFIX, Service, Shoot, Switch};
 pub use process::Process;
 

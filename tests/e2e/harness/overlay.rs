@@ -61,7 +61,21 @@ impl Switch {
     }
 
     fn start_without_guard_at(port: u16) -> Self {
-        let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(&[(Ipv4Addr::LOCALHOST, port)]);
+        Self::start_seed_with(&[], port)
+    }
+
+    /// The same with further arguments for the API server of the Seed, and our server as it is installed there by
+    /// whoever is told where the Shoot's API server is.
+    pub fn start_installed(further: &[String], install: impl FnOnce(&ControlPlane, &str) -> Guard) -> Self {
+        let port = free_port();
+        let mut switch = Self::start_seed_with(further, port);
+        let guard = install(&switch.seed.control_plane, &format!("https://127.0.0.1:{port}"));
+        switch.seed.guard = Some(guard);
+        switch
+    }
+
+    fn start_seed_with(further: &[String], port: u16) -> Self {
+        let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(further, &[(Ipv4Addr::LOCALHOST, port)]);
         let seed = Seed::start(seed);
         let shoot = Shoot::start(&seed, "shoot--local--aws", "aws", shoots.remove(0));
         Self { shoot, seed }
@@ -71,7 +85,7 @@ impl Switch {
     pub fn start_two() -> (Self, Shoot) {
         let port = free_port();
         let addresses = [Ipv4Addr::new(127, 0, 0, 2), Ipv4Addr::new(127, 0, 0, 3)];
-        let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(&addresses.map(|address| (address, port)));
+        let (seed, mut shoots) = ControlPlane::start_seed_and_shoots(&[], &addresses.map(|address| (address, port)));
         let mut seed = Seed::start(seed);
         seed.start_guard(&format!("https://{{namespace}}:{port}"), &json!({}), "");
         let names = addresses.map(control_plane::address_as_name);
@@ -157,6 +171,11 @@ impl Seed {
     /// Ends our server without a warning.
     pub fn kill_guard(&mut self) {
         self.guard.as_mut().expect("it was started with our server").kill();
+    }
+
+    /// Starts our server again without waiting.
+    pub fn start_guard_again(&mut self) {
+        self.guard.as_mut().expect("it was started with our server").start_again();
     }
 
     /// Starts our server again. Its Lease has run out by then: a test need not wait for that.
