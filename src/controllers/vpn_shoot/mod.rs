@@ -285,6 +285,9 @@ impl Controller<'_> {
     }
 }
 
+/// What the registration says of the containers that its webhook adds.
+const CONTAINERS: &str = "network-guard.extensions.gardener.cloud/containers";
+
 /// Whether the Shoot gets the webhook.
 fn is_concerned(facts: &ClusterFacts) -> bool {
     facts.expected_vpn == ExpectedVpn::HighlyAvailable
@@ -304,13 +307,22 @@ fn wanted(
         let uid = facts.shoot_uid.as_ref()?;
         let registration =
             Registration { url: &settings.url, ca_bundle, namespace, uid, must_answer: matches!(nat, Mode::Own(_)) };
-        let text = serde_json::to_string(&registration.object()).expect("it was read from JSON or YAML");
-        // With other containers the VPN has to be written anew, though the registration stays the same.
-        let digest = digest::digest(&digest::SHA256, format!("{text}{nat:?}").as_bytes());
-        let digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut object = registration.object();
+        if let Mode::Own(own) = nat {
+            // With other containers the VPN has to be written anew, though all else stays the same.
+            let containers = hex(format!("{own:?}").as_bytes());
+            object.metadata.annotations.get_or_insert_default().insert(CONTAINERS.to_owned(), containers);
+        }
+        let text = serde_json::to_string(&object).expect("it was read from JSON or YAML");
+        let digest = hex(text.as_bytes());
         Some((namespace.to_owned(), (text, digest)))
     });
     concerned.collect()
+}
+
+/// SHA-256, as resource-manager writes it too.
+fn hex(text: &[u8]) -> String {
+    digest::digest(&digest::SHA256, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What has to be done. A Cluster that cannot be used says nothing: what is there stays.
