@@ -184,14 +184,9 @@ impl ClusterFacts {
                     "." => "spec".to_owned(),
                     path => format!("spec.{path}"),
                 };
-                vec![FieldError {
-                    path,
-                    value: String::new(),
-                    problem: super::excerpt(&error.into_inner().to_string()),
-                }]
-                .into()
-            })
-            .map_err(|unusable: Unusable| unusable)?;
+                let problem = super::excerpt(&error.into_inner().to_string());
+                Unusable::from(vec![FieldError { path, value: String::new(), problem }])
+            })?;
         Ok(Self { switch: SwitchFacts::parse(text).map(Box::new), ..Self::from_spec(spec)? })
     }
 

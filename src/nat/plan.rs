@@ -157,6 +157,17 @@ impl Networks {
     }
 }
 
+#[cfg(test)]
+impl Networks {
+    /// From comma-separated lists: the Seed's Pods, the Shoot's Pods, Services and nodes.
+    pub(crate) fn parse([seed_pods, pods, services, nodes]: [&str; 4]) -> Self {
+        let list = |text: &str| {
+            text.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect::<Vec<Cidr>>()
+        };
+        Self { seed_pods: list(seed_pods), pods: list(pods), services: list(services), nodes: list(nodes) }
+    }
+}
+
 /// Where the Seed's Pod network appears: its addresses keep their last 24 bits.
 fn map_seed_pods(original: Cidr) -> Result<MappedNetwork, CannotPlan> {
     if original.prefix_len() < WIDEST_SEED_PODS {

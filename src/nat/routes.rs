@@ -211,13 +211,7 @@ mod tests {
     use crate::nat::{End, Networks, plan};
 
     fn planned(side: Side, seed_pods: &str) -> Plan {
-        let cidrs = |text: &str| text.split(',').map(|text| text.parse().unwrap()).collect();
-        let networks = Networks {
-            seed_pods: cidrs(seed_pods),
-            pods: cidrs("100.96.0.0/11"),
-            services: cidrs("100.64.0.0/13,fd00:1::/112"),
-            nodes: cidrs("10.250.0.0/16"),
-        };
+        let networks = Networks::parse([seed_pods, "100.96.0.0/11", "100.64.0.0/13,fd00:1::/112", "10.250.0.0/16"]);
         plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true }).unwrap()
     }
 

@@ -165,11 +165,6 @@ impl Tables {
         self.0.values().all(|chains| chains.chains.is_empty() && chains.jumps.is_empty())
     }
 
-    /// The names of the tables in which something of ours is.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.0.keys().map(|table| table.name())
-    }
-
     /// What is not as it is wanted.
     pub fn drift(&self, wanted: &Self, family: Family) -> Vec<Drift> {
         let mut drift = Vec::new();

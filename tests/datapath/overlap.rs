@@ -17,12 +17,12 @@ pub const OVERLAP: Networks = Networks {
     nodes: &["10.3.0.0/16"],
     vpn_pod: VPN_POD,
 };
-pub const VPN_POD: &str = "10.1.200.1";
+const VPN_POD: &str = "10.1.200.1";
 
 /// Addresses of the Shoot: a node, a Pod behind a Service, the Services of a webhook and of an API server. Pods of the
 /// Seed have the very same.
-pub const NODE: &str = "10.3.0.7";
-pub const BEHIND_SERVICE: &str = "10.1.2.9";
+const NODE: &str = "10.3.0.7";
+const BEHIND_SERVICE: &str = "10.1.2.9";
 const WEBHOOK: &str = "10.2.0.10";
 const API_SERVICE: &str = "10.2.0.11";
 /// A webhook in the Seed, which the Shoot's address is too.
@@ -98,7 +98,7 @@ fn seed_traffic_stays_outside_envoy(lab: &Lab, pod: &Pod) {
     assert_eq!(through_envoy(), before, "connections to the control plane do not go through Envoy");
 }
 
-pub fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
+fn the_shoot_is_reached_at_our_own_address(lab: &Lab, pod: &Pod) {
     let path = "/api/v1/namespaces/default/pods/http:web:8080/proxy/";
     let at = format!("{POD}:8080");
     // At the end of the tunnel itself, in the vpn Pod.
@@ -197,7 +197,24 @@ pub fn the_shoot_gets_no_connection_into_the_pod(lab: &Lab) {
     }
 }
 
-/// The same with the other iptables, in short.
+/// The path in short: to a Pod with our own address and to a node, which both have twins in the Seed.
+pub fn the_shoot_is_reached(lab: &Lab, pod: &Pod) {
+    let same = [NODE, BEHIND_SERVICE];
+    for (space, name) in [(&lab.shoot, "shoot"), (&lab.other, "seed")] {
+        space.place(&same);
+        lab.serve(space, name, &["http:8080", "https:10250"]);
+    }
+    create_node(pod, "node", NODE);
+    create_pod(pod, "web", POD);
+    the_shoot_is_reached_at_our_own_address(lab, pod);
+    assert_eq!(
+        said(&pod.get("/api/v1/nodes/node/proxy/")),
+        seen("shoot", &format!("{NODE}:10250"), VPN_POD),
+        "the kubelet's port of a node is reached at an address that a Pod of the Seed has too"
+    );
+}
+
+/// The same with the other iptables.
 #[test]
 fn iptables_legacy_carries_the_path_too() {
     let Some(lab) = Lab::build(OVERLAP, Backend::Legacy) else { return };
@@ -206,18 +223,7 @@ fn iptables_legacy_carries_the_path_too() {
     nat::apply(&lab);
     let _envoy = pod.start_envoy();
     pod.start_api_server();
-    lab.shoot.place(&[NODE]);
-    lab.other.place(&[NODE]);
-    lab.serve(&lab.shoot, "shoot", &["http:8080", "https:10250"]);
-    lab.serve(&lab.other, "seed", &["http:8080", "https:10250"]);
-    create_node(&pod, "node", NODE);
-    create_pod(&pod, "web", POD);
-    the_shoot_is_reached_at_our_own_address(&lab, &pod);
-    assert_eq!(
-        said(&pod.get("/api/v1/nodes/node/proxy/")),
-        seen("shoot", &format!("{NODE}:10250"), VPN_POD),
-        "the kubelet's port of a node is reached at an address that a Pod of the Seed has too"
-    );
+    the_shoot_is_reached(&lab, &pod);
     the_shoot_gets_no_connection_into_the_pod(&lab);
     watch::assert_reserved_stay_in_the_tunnel(&lab);
     nat::assert_in_place(&lab);

@@ -8,10 +8,8 @@ use serde_json::Value;
 use crate::basics::until;
 use crate::cluster::Guard;
 use crate::lab::{Backend, Lab, POD, SEED_TUNNEL, SHOOT_TUNNEL};
-use crate::objects::{create_node, create_pod, said, seen};
 use crate::overlap::{
-    NODE, OVERLAP, VPN_POD, other_processes_are_not_translated, the_shoot_gets_no_connection_into_the_pod,
-    the_shoot_is_reached_at_our_own_address,
+    OVERLAP, other_processes_are_not_translated, the_shoot_gets_no_connection_into_the_pod, the_shoot_is_reached,
 };
 use crate::pod::Pod;
 use crate::process::Process;
@@ -86,19 +84,7 @@ fn containers_of_ours_carry_the_path() {
     let pod = Pod::new(&lab, deployment, &[]);
     let _envoy = pod.start_envoy();
     pod.start_api_server();
-    let same = [NODE, crate::overlap::BEHIND_SERVICE];
-    lab.shoot.place(&same);
-    lab.other.place(&same);
-    lab.serve(&lab.shoot, "shoot", &["http:8080", "https:10250"]);
-    lab.serve(&lab.other, "seed", &["http:8080", "https:10250"]);
-    create_node(&pod, "node", NODE);
-    create_pod(&pod, "web", POD);
-    the_shoot_is_reached_at_our_own_address(&lab, &pod);
-    assert_eq!(
-        said(&pod.get("/api/v1/nodes/node/proxy/")),
-        seen("shoot", &format!("{NODE}:10250"), VPN_POD),
-        "the kubelet's port of a node is reached at an address that a Pod of the Seed has too"
-    );
+    the_shoot_is_reached(&lab, &pod);
     other_processes_are_not_translated(&pod);
     the_shoot_gets_no_connection_into_the_pod(&lab);
     watch::assert_reserved_stay_in_the_tunnel(&lab);

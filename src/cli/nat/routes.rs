@@ -84,13 +84,6 @@ pub(super) struct WrongRoutes {
 
 /// What has to change so that the routes are right.
 pub(super) fn wrong_routes(plan: &Plan, end: &End, routes: &Routes) -> anyhow::Result<WrongRoutes> {
-    let changes = |existing: &[KernelRoute]| {
-        Ok(match routes {
-            Routes::None => Vec::new(),
-            Routes::Follow => follow_routes(plan, &end.tunnel, existing, &list(Family::V4, ASIDE_TABLE)?),
-            Routes::By(link) => routes_by(plan, link, existing)?,
-        })
-    };
     if *routes == Routes::None {
         return Ok(WrongRoutes::default());
     }
@@ -98,7 +91,12 @@ pub(super) fn wrong_routes(plan: &Plan, end: &End, routes: &Routes) -> anyhow::R
     if matches!(routes, Routes::By(_)) && plan.routes.iter().any(|route| route.to.family() == Family::V6) {
         existing.extend(list(Family::V6, "main")?);
     }
-    Ok(WrongRoutes { changes: changes(&existing).map_err(|error: anyhow::Error| error)?, existing })
+    let changes = match routes {
+        Routes::None => Vec::new(),
+        Routes::Follow => follow_routes(plan, &end.tunnel, &existing, &list(Family::V4, ASIDE_TABLE)?),
+        Routes::By(link) => routes_by(plan, link, &existing)?,
+    };
+    Ok(WrongRoutes { changes, existing })
 }
 
 /// All routes of ours, as changes that take them away and give back those of others.

@@ -2,12 +2,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-fn cidrs(text: &str) -> Vec<Cidr> {
-    text.split(',').filter(|text| !text.is_empty()).map(|text| text.parse().unwrap()).collect()
-}
-
 fn networks(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> Networks {
-    Networks { seed_pods: cidrs(seed_pods), pods: cidrs(pods), services: cidrs(services), nodes: cidrs(nodes) }
+    Networks::parse([seed_pods, pods, services, nodes])
 }
 
 fn end(side: Side, has_ipv6: bool) -> End {

@@ -4,13 +4,7 @@ use super::*;
 use crate::nat::{End, Networks, Side, plan};
 
 fn wanted(nodes: &str) -> Tables {
-    let cidrs = |text: &str| text.split(',').map(|text| text.parse().unwrap()).collect();
-    let networks = Networks {
-        seed_pods: cidrs("10.250.128.0/17"),
-        pods: cidrs("100.96.0.0/11"),
-        services: cidrs("100.64.0.0/13"),
-        nodes: cidrs(nodes),
-    };
+    let networks = Networks::parse(["10.250.128.0/17", "100.96.0.0/11", "100.64.0.0/13", nodes]);
     let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true };
     Tables::wanted(&plan(&networks, &end).unwrap(), Family::V4)
 }
