@@ -1,5 +1,6 @@
 //! The configuration file: `kind: NetworkGuardConfiguration`.
 
+mod certificates;
 mod garden;
 mod nat;
 mod overlay;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::certificates::SelfManaged;
 pub(super) use self::nat::is_webhook_url;
 use self::quantity::{canonical_cpu, canonical_memory, memory_bytes};
 use crate::admission::{Policy, Rule, Severity};
@@ -32,6 +34,8 @@ pub struct Configuration {
     pub overlay: OverlaySettings,
     /// What is said about Shoots in the garden.
     pub shoots: ShootSettings,
+    /// Certificates that the server makes itself; `None`: they are files.
+    pub certificates: Option<SelfManaged>,
     /// Limits of the server.
     pub limits: Limits,
     /// The graceful stop.
@@ -82,6 +86,7 @@ struct File {
     peering: Peering,
     #[serde(default)]
     rules: BTreeMap<String, Choice>,
+    certificates: Option<certificates::Certificates>,
     #[serde(default)]
     server: Server,
 }
@@ -178,6 +183,7 @@ impl Configuration {
                 overlay: file.overlay.garden()?,
             },
             overlay: file.overlay.settings()?,
+            certificates: file.certificates.map(certificates::Certificates::settings).transpose()?,
             limits: file.server.limits(),
             stop: file.server.stop(),
         };
@@ -187,6 +193,12 @@ impl Configuration {
 
     fn check(&self) -> Result<(), ConfigError> {
         let field = |path: &str, value: &dyn ToString, problem: &str| Err(bad(path, value.to_string(), problem));
+        if let (Some(_), Some(file)) =
+            (&self.certificates, self.nat.shoot_webhook.as_ref().and_then(|webhook| webhook.ca_file.as_ref()))
+        {
+            let problem = "is not for self-managed certificates: Shoots are told of their CA";
+            return field("nat.shootWebhook.caFile", &format!("{:?}", file.display().to_string()), problem);
+        }
         if !is_image(&self.overlap.image) {
             return field("overlap.envoy.image", &format!("{:?}", self.overlap.image), "is not the name of an image");
         }
@@ -386,12 +398,15 @@ mod tests {
              memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
              idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
              nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
-             shootWebhook: {url: 'https://guard.example.org:8443/base', caFile: /ca.crt}}\n\
+             shootWebhook: {url: 'https://guard.example.org:8443/base'}}\n\
              overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
              guardRollout: false, fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
              routeLimits: {aws: 1000, cloud: 7}, vpcs: {gcp: {paths: [], scope: project}, cloud: {paths: [vpc.uuid, vpc], \
              scope: landscape}, other: {paths: [network]}}}\n\
              peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], privateStack: true, conflicts: warn}\n\
+             certificates: {namespace: x, secret: z, names: [a.example], caLifetimeSeconds: 600, \
+             leafLifetimeSeconds: 60, marginSeconds: 6, registration: {enabled: false, service: {namespace: x, name: y, \
+             port: 8443}, disabled: [network], owner: 'a:b'}}\n\
              rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
              server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
              handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, stopDrainSeconds: 7}\n",
@@ -441,6 +456,44 @@ mod tests {
             (
                 "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, memoryRequest: 5M}",
                 "nat.memoryRequest: 5M: is not a whole number of Ki",
+            ),
+            ("certificates: {}", "namespace"),
+            ("certificates: {namespace: x}", "registration"),
+            (
+                "certificates: {namespace: 'a b', registration: {url: 'https://x'}}",
+                "certificates.namespace: \"a b\": is not",
+            ),
+            (
+                "certificates: {namespace: x, secret: 'a/b', registration: {url: 'https://x'}}",
+                "certificates.secret: \"a/b\": is not the name of a Secret",
+            ),
+            (
+                "certificates: {namespace: x, registration: {}}",
+                "certificates.registration: neither: say where API servers reach the webhooks",
+            ),
+            (
+                "certificates: {namespace: x, registration: {url: 'https://x', service: {namespace: x, name: y}}}",
+                "certificates.registration: both: say where",
+            ),
+            (
+                "certificates: {namespace: x, registration: {url: 'http://x'}}",
+                "certificates.registration.url: \"http://x\": is not an address",
+            ),
+            (
+                "certificates: {namespace: x, caLifetimeSeconds: 5, registration: {url: 'https://x'}}",
+                "certificates.caLifetimeSeconds: 5: must be from 6 s",
+            ),
+            (
+                "certificates: {namespace: x, caLifetimeSeconds: 3600, registration: {url: 'https://x'}}",
+                "certificates.leafLifetimeSeconds: 604800: must be at least 1, and at most that of the CA",
+            ),
+            (
+                "certificates: {namespace: x, marginSeconds: 500000, registration: {url: 'https://x'}}",
+                "certificates.marginSeconds: 500000: must be at most a sixth",
+            ),
+            (
+                "certificates: {namespace: x, registration: {url: 'https://x'}}\nnat: {shootWebhook: {url: 'https://x', caFile: /y}}",
+                "nat.shootWebhook.caFile: \"/y\": is not for self-managed certificates",
             ),
             ("nat: {shootWebhook: {}}", "url"),
             ("nat: {shootWebhook: {url: 'http://x'}}", "nat.shootWebhook.url: \"http://x\": is not an address"),

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-pub use config::{ConfigError, Configuration};
+pub use config::{ConfigError, Configuration, SelfManaged};
 
 /// Network admission webhook for Gardener landscapes.
 ///

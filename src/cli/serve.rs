@@ -19,12 +19,14 @@ use tracing_subscriber::EnvFilter;
 use super::{Configuration, certs, client_config};
 use crate::admission::Handler;
 use crate::controllers::overlay::{self, Board};
-use crate::controllers::vpn_shoot;
+use crate::controllers::registration::{self, GARDEN, SEED};
+use crate::controllers::{certificates, vpn_shoot};
 use crate::handlers::{
     ADVISE_SHOOT_PATH, AdviseShoot, HoldNetwork, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
     NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH, ValidateShoot, VpnShoot,
 };
-use crate::server::{Addresses, Metrics, Parts, Server, Stop, StopSettings, TlsFiles};
+use crate::server::{Addresses, Metrics, PairFiles, PairSource, Parts, Server, Stop, StopSettings, TlsSources};
+use crate::sources::keeper::{self, Keeper};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
 use crate::sources::{Feed, Landscape, files, watch};
@@ -34,7 +36,7 @@ pub(super) enum Serve {
     /// The webhooks of a Seed, which watch its Clusters, and the controller of held overlay switches
     Seed(Seed),
     /// The webhooks of the virtual garden, which watch its Shoots and Seeds
-    Garden(Remote),
+    Garden(Garden),
     /// All webhooks on a folder of manifests: no Kubernetes needed, for trying out, tests and demos
     All(All),
 }
@@ -64,6 +66,16 @@ pub(super) struct Seed {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Garden {
+    #[command(flatten)]
+    remote: Remote,
+    /// The kubeconfig of the cluster in which the server runs, where the Secret and the Lease of self-managed certificates
+    /// are; without it the Pod's own service account
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_RUNTIME_KUBECONFIG")]
+    runtime_kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct All {
     #[command(flatten)]
     common: Common,
@@ -83,7 +95,8 @@ struct Common {
     /// Where /metrics are served, by HTTP
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "NETWORK_GUARD_METRICS_BIND_ADDRESS")]
     metrics_bind_address: SocketAddr,
-    /// The folder with tls.crt and tls.key, read again when they change; `serve all` makes its own when this is absent
+    /// The folder with tls.crt and tls.key, read again when they change; absent where the configuration has
+    /// `certificates`, and `serve all` makes its own
     #[arg(long, value_name = "DIR", env = "NETWORK_GUARD_CERT_DIR")]
     cert_dir: Option<PathBuf>,
     /// CAs of clients: with them only API servers that show a certificate of one may call
@@ -117,16 +130,26 @@ struct Ready {
     /// Where API servers of Shoots call, should they.
     shoots: Option<SocketAddr>,
     /// The controller of overlay switches.
-    controller: Option<overlay::Parts>,
-    tls: TlsFiles,
+    controller: Option<Controller>,
+    /// What issues certificates, where nobody else does.
+    keeper: Option<Arc<Keeper>>,
+    tls: TlsSources,
     stop: StopSettings,
+}
+
+/// What one replica of all does.
+enum Controller {
+    /// On a Seed: overlay switches, webhooks in Shoots, certificates.
+    Seed(Box<overlay::Parts>),
+    /// In the garden: certificates.
+    Garden(Arc<certificates::Parts>, String),
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let common = match &self {
             Self::Seed(seed) => &seed.remote.common,
-            Self::Garden(remote) => &remote.common,
+            Self::Garden(garden) => &garden.remote.common,
             Self::All(all) => &all.common,
         };
         log(&common.log_level, common.log_format)?;
@@ -150,9 +173,12 @@ impl Serve {
                 Self::Seed(seed) => {
                     let handle = controllers.as_ref().map(|runtime| runtime.handle().clone());
                     let shoots = configuration.nat.shoot_webhook.is_some().then_some(seed.shoots_bind_address);
-                    seed.remote.serve(configuration, Role::Seed, shoots, handle).await
+                    seed.remote.serve(configuration, Role::Seed, shoots, handle, None).await
                 }
-                Self::Garden(remote) => remote.serve(configuration, Role::Garden, None, None).await,
+                Self::Garden(garden) => {
+                    let runtime = garden.runtime_kubeconfig.as_deref();
+                    garden.remote.serve(configuration, Role::Garden, None, None, runtime).await
+                }
                 Self::All(all) => all.serve(configuration).await,
             }
         });
@@ -195,19 +221,31 @@ impl Remote {
         role: Role,
         shoots: Option<SocketAddr>,
         controllers: Option<Handle>,
+        runtime_kubeconfig: Option<&Path>,
     ) -> anyhow::Result<()> {
         let Self { common, kubeconfig } = self;
-        let Some(cert_dir) = &common.cert_dir else {
-            bail!(
-                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one)"
-            );
-        };
-        let tls = tls_files(cert_dir, &common);
         let garden = || std::env::var_os("GARDEN_KUBECONFIG").map(PathBuf::from);
         let kubeconfig = kubeconfig.or_else(|| if role == Role::Garden { garden() } else { None });
         let mut config = client_config(kubeconfig.as_deref()).await?;
         // Watches last longer than any timeout for single reads; those have the deadline of their request.
         config.read_timeout = None;
+        let certificates = match (&common.cert_dir, &configuration.certificates) {
+            (Some(_), None) => None,
+            (None, Some(settings)) => {
+                // On a Seed all is in one cluster.
+                let home = match role {
+                    Role::Seed => config.clone(),
+                    Role::Garden => client_config(runtime_kubeconfig).await.context("--runtime-kubeconfig")?,
+                };
+                Some(self_managed(settings, &configuration, role, home, config.clone()))
+            }
+            (Some(_), Some(_)) => bail!("--cert-dir and `certificates` of the configuration exclude each other"),
+            (None, None) => bail!(
+                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one); \
+                 or say `certificates` in the configuration, and the server makes its own"
+            ),
+        };
+        let keeper = certificates.as_ref().map(|certificates| Arc::clone(&certificates.keeper));
         let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
         let mut sources = JoinSet::new();
         let landscape = match role {
@@ -225,28 +263,66 @@ impl Remote {
             }
         };
         let handlers = role.handlers(&configuration);
-        let controller = controllers.map(|runtime| {
-            // Not of the landscape by which webhooks decide: they are ready without Networks.
-            let switches = Arc::new(Landscape::new(1));
-            sources.spawn(watched::<NetworkObject>(config.clone(), switches.feed(0)));
-            overlay::Parts {
-                config,
+        let clock = keeper.as_ref().map_or_else(Arc::default, |keeper| Arc::clone(&keeper.clock));
+        let pair: Arc<dyn PairSource> = match (&keeper, &common.cert_dir) {
+            (Some(keeper), _) => Arc::clone(keeper) as _,
+            (None, folder) => Arc::new(pair_files(folder.as_deref().expect("one of the two is there"))),
+        };
+        let tls = TlsSources { pair, client_ca: common.client_ca_file.clone(), clock };
+        if let Some(SelfManaged { settings, home, keeper, .. }) = &certificates {
+            let (settings, home, keeper) = (settings.clone(), home.clone(), Arc::clone(keeper));
+            sources.spawn(async move { Ok(keeper.follow(home, &settings).await?) });
+        }
+        let certificates = |shoots: Option<&Arc<vpn_shoot::Parts>>| {
+            let SelfManaged { settings, home, registered_in, registration, keeper } = certificates?;
+            Some(Arc::new(certificates::Parts {
+                home,
+                registered_in,
+                settings,
+                registration,
+                keeper,
                 landscape: Arc::clone(&landscape),
-                board: Arc::new(Board::new(Arc::clone(&switches))),
-                switches,
-                settings: configuration.overlay.clone(),
-                identity: identity(),
-                runtime,
-                vpn_shoot: Arc::new(vpn_shoot::Parts {
+                shoots: shoots.cloned(),
+                board: Arc::default(),
+            }))
+        };
+        let controller = match controllers {
+            None => certificates(None).map(|parts| Controller::Garden(parts, identity())),
+            Some(runtime) => {
+                // Not of the landscape by which webhooks decide: they are ready without Networks.
+                let switches = Arc::new(Landscape::new(1));
+                sources.spawn(watched::<NetworkObject>(config.clone(), switches.feed(0)));
+                let vpn_shoot = Arc::new(vpn_shoot::Parts {
                     landscape: Arc::clone(&landscape),
                     settings: configuration.nat.shoot_webhook.clone(),
+                    keeper: keeper.clone(),
                     nat: configuration.nat.mode.clone(),
                     board: Arc::default(),
-                }),
+                });
+                Some(Controller::Seed(Box::new(overlay::Parts {
+                    certificates: certificates(Some(&vpn_shoot)),
+                    config,
+                    landscape: Arc::clone(&landscape),
+                    board: Arc::new(Board::new(Arc::clone(&switches))),
+                    switches,
+                    settings: configuration.overlay.clone(),
+                    identity: identity(),
+                    runtime,
+                    vpn_shoot,
+                })))
             }
-        });
-        let ready =
-            Ready { landscape, live, sources, handlers, shoots, controller, tls, stop: configuration.stop.clone() };
+        };
+        let ready = Ready {
+            landscape,
+            live,
+            sources,
+            handlers,
+            shoots,
+            controller,
+            keeper,
+            tls,
+            stop: configuration.stop.clone(),
+        };
         serve(common, configuration, ready, |_| ()).await
     }
 }
@@ -277,7 +353,8 @@ impl All {
             None => Some(temporary_certificate()?),
         };
         let cert_dir = common.cert_dir.clone().or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
-        let tls = tls_files(&cert_dir.expect("one of the two is there"), &common);
+        let pair = pair_files(&cert_dir.expect("one of the two is there"));
+        let tls = TlsSources { pair: Arc::new(pair), client_ca: common.client_ca_file.clone(), clock: Arc::default() };
         // There are no endpoints that would have to follow.
         let stop = StopSettings { propagation_delay: Duration::ZERO, ..configuration.stop.clone() };
         let live = LiveReads::Folder(Arc::clone(&landscape));
@@ -285,16 +362,58 @@ impl All {
             [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
         // On one port with all others: there is no Shoot that could call.
         handlers.push(Arc::new(VpnShoot::new(&configuration.nat.mode)));
-        let ready = Ready { landscape, live, sources, handlers, shoots: None, controller: None, tls, stop };
+        let ready =
+            Ready { landscape, live, sources, handlers, shoots: None, controller: None, keeper: None, tls, stop };
         serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
     }
 }
 
-fn tls_files(cert_dir: &Path, common: &Common) -> TlsFiles {
-    TlsFiles {
-        certificate: cert_dir.join("tls.crt"),
-        key: cert_dir.join("tls.key"),
-        client_ca: common.client_ca_file.clone(),
+fn pair_files(folder: &Path) -> PairFiles {
+    PairFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
+}
+
+/// What self-managed certificates are made of.
+struct SelfManaged {
+    settings: keeper::Settings,
+    home: kube::Config,
+    registered_in: kube::Config,
+    registration: certificates::Registration,
+    keeper: Arc<Keeper>,
+}
+
+fn self_managed(
+    settings: &super::SelfManaged,
+    configuration: &Configuration,
+    role: Role,
+    home: kube::Config,
+    registered_in: kube::Config,
+) -> SelfManaged {
+    let shoot_url = configuration.nat.shoot_webhook.as_ref().map(|webhook| &*webhook.url);
+    let originals = registration::Configuration::originals(match role {
+        Role::Seed => SEED,
+        Role::Garden => GARDEN,
+    })
+    .expect("a test reads them");
+    let wanted = |mut original: registration::Configuration| {
+        original.hold_on(&configuration.overlay.switches.hold.providers);
+        let is_wanted = original.without(&settings.disabled) && settings.is_registered;
+        certificates::Wanted { configuration: original, is_wanted }
+    };
+    SelfManaged {
+        settings: keeper::Settings {
+            namespace: settings.namespace.clone(),
+            secret: settings.secret.clone(),
+            names: settings.all_names(shoot_url.filter(|_| role == Role::Seed)),
+            lifetimes: settings.lifetimes.clone(),
+        },
+        home,
+        registered_in,
+        registration: certificates::Registration {
+            configurations: originals.into_iter().map(wanted).collect(),
+            to: settings.to.clone(),
+            owner: settings.owner.clone(),
+        },
+        keeper: Arc::default(),
     }
 }
 
@@ -304,13 +423,20 @@ async fn serve(
     ready: Ready,
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
-    let Ready { landscape, live, mut sources, handlers, shoots, controller, tls, stop: stop_settings } = ready;
-    let metrics = match &controller {
-        Some(controller) => {
-            Arc::new(Metrics::default().with_board(&controller.board).with_registrations(&controller.vpn_shoot.board))
-        }
-        None => Arc::default(),
+    let Ready { landscape, live, mut sources, handlers, shoots, controller, keeper, tls, stop: stop_settings } = ready;
+    let mut metrics = Metrics::default();
+    if let Some(Controller::Seed(controller)) = &controller {
+        metrics = metrics.with_board(&controller.board).with_registrations(&controller.vpn_shoot.board);
+    }
+    let certificates = match &controller {
+        Some(Controller::Seed(controller)) => controller.certificates.as_ref(),
+        Some(Controller::Garden(certificates, _)) => Some(certificates),
+        None => None,
     };
+    if let (Some(keeper), Some(certificates)) = (&keeper, certificates) {
+        metrics = metrics.with_certificates(keeper, &certificates.board);
+    }
+    let metrics = Arc::new(metrics);
     let tls = Parts::load_tls(tls, &metrics)?;
     let stop = Stop::default();
     let shoot_handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(VpnShoot::new(&configuration.nat.mode))];
@@ -339,7 +465,8 @@ async fn serve(
     let is_controlled = controller.is_some();
     let mut controller = tokio::spawn(async move {
         match controller {
-            Some(controller) => overlay::run(controller, token).await,
+            Some(Controller::Seed(controller)) => overlay::run(*controller, token).await,
+            Some(Controller::Garden(certificates, identity)) => certificates::run(certificates, identity, token).await,
             None => std::future::pending().await,
         }
     });
@@ -375,9 +502,9 @@ async fn controlled(
         std::future::pending::<()>().await;
     }
     match ended {
-        Ok(Ok(())) => anyhow!("the controller of overlay switches ended"),
-        Ok(Err(error)) => anyhow!(error).context("the controller of overlay switches cannot run"),
-        Err(error) => anyhow!(error).context("the controller of overlay switches died"),
+        Ok(Ok(())) => anyhow!("the controller ended"),
+        Ok(Err(error)) => anyhow!(error).context("the controller cannot run"),
+        Err(error) => anyhow!(error).context("the controller died"),
     }
 }
 

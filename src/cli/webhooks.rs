@@ -5,21 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ServiceReference, ValidatingWebhookConfiguration, WebhookClientConfig,
-};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::config::is_webhook_url;
+use crate::controllers::registration::{Configuration, GARDEN, SEED, Where, point};
 use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
 use crate::gardener::{ShootUid, is_dns_label};
 use crate::tls::is_ca_bundle;
-
-/// The files that are in the repository, with the reason for every line.
-const SEED: &str = include_str!("../../webhook-config/seed.yaml");
-const GARDEN: &str = include_str!("../../webhook-config/garden.yaml");
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Webhooks {
@@ -87,53 +79,28 @@ impl Client {
             return Ok(original.to_owned());
         }
         let bundle = bundle(self.ca_file.as_deref())?;
-        let mut items = Vec::new();
-        for document in original.split("\n---\n") {
-            let Header { kind } = serde_saphyr::from_str(document)?;
-            items.push(if kind == "ValidatingWebhookConfiguration" {
-                let mut configuration: ValidatingWebhookConfiguration = serde_saphyr::from_str(document)?;
-                for webhook in configuration.webhooks.iter_mut().flatten() {
-                    self.fill_client(&mut webhook.client_config, bundle.as_deref())?;
-                }
-                serde_json::to_value(configuration)?
-            } else {
-                let mut configuration: MutatingWebhookConfiguration = serde_saphyr::from_str(document)?;
-                for webhook in configuration.webhooks.iter_mut().flatten() {
-                    self.fill_client(&mut webhook.client_config, bundle.as_deref())?;
-                }
-                serde_json::to_value(configuration)?
-            });
+        let to = self.to()?;
+        let mut items = Configuration::originals(original)?;
+        for (_, client) in items.iter_mut().flat_map(Configuration::webhooks) {
+            point(client, to.as_ref(), bundle.as_deref());
         }
         let filled = match <[_; 1]>::try_from(items) {
-            Ok([only]) => only,
+            Ok([only]) => serde_json::to_value(only)?,
             Err(items) => json!({"apiVersion": "v1", "kind": "List", "items": items}),
         };
         Ok(serde_json::to_string_pretty(&filled)? + "\n")
     }
 
-    fn fill_client(&self, client: &mut WebhookClientConfig, bundle: Option<&[u8]>) -> anyhow::Result<()> {
-        let path = path(client);
+    fn to(&self) -> anyhow::Result<Option<Where>> {
         if let Some(url) = &self.url {
             check(url)?;
-            client.service = None;
-            client.url = Some(format!("{}{path}", url.trim_end_matches('/')));
+            return Ok(Some(Where::Url(url.clone())));
         }
-        if let Some(service) = &self.service {
-            let Some((namespace, name)) = service.split_once('/') else {
-                bail!("--service {service}: write it as NAMESPACE/NAME");
-            };
-            client.url = None;
-            client.service = Some(ServiceReference {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-                path: Some(path),
-                port: client.service.as_ref().and_then(|service| service.port),
-            });
-        }
-        if let Some(bundle) = bundle {
-            client.ca_bundle = Some(ByteString(bundle.to_vec()));
-        }
-        Ok(())
+        let Some(service) = &self.service else { return Ok(None) };
+        let Some((namespace, name)) = service.split_once('/') else {
+            bail!("--service {service}: write it as NAMESPACE/NAME");
+        };
+        Ok(Some(Where::Service { namespace: namespace.to_owned(), name: name.to_owned(), port: None }))
     }
 }
 
@@ -172,23 +139,10 @@ fn check(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct Header {
-    kind: String,
-}
-
-/// The path that a client configuration calls, however it says where.
-fn path(client: &WebhookClientConfig) -> String {
-    let by_service = client.service.as_ref().and_then(|service| service.path.clone());
-    let by_url = || {
-        let (_, rest) = client.url.as_deref()?.split_once("://")?;
-        rest.find('/').map(|at| rest[at..].to_owned())
-    };
-    by_service.or_else(by_url).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+
     use super::*;
     use crate::handlers::{ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
 

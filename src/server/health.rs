@@ -1,7 +1,6 @@
 //! The plain ports: `/healthz` and `/readyz` for kubelet, `/metrics` for Prometheus.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract;
@@ -39,7 +38,7 @@ pub(super) fn metrics_routes(state: MetricsState) -> Router {
 async fn ready(extract::State(state): extract::State<State>) -> Response {
     let conditions = [
         ("landscape read", state.landscape.is_synced()),
-        ("certificate valid", state.tls.served().is_valid_at(SystemTime::now())),
+        ("certificate valid", state.tls.is_valid()),
         ("not stopping", !state.stop.is_draining()),
     ];
     let is_ready = conditions.iter().all(|(_, holds)| *holds);

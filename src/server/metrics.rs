@@ -16,10 +16,11 @@ use prometheus_client::registry::{Registry, Unit};
 use super::ServedCertificate;
 use crate::admission::{Answers, Sight};
 use crate::controllers::overlay::Board;
-use crate::controllers::vpn_shoot;
+use crate::controllers::{certificates, vpn_shoot};
 use crate::net::Family as IpFamily;
 use crate::overlap;
 use crate::sources::Landscape;
+use crate::sources::keeper::Keeper;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {
@@ -74,6 +75,7 @@ pub struct Metrics {
     connections: Gauge,
     panics: Counter,
     certificate_reloads: Family<Why, Counter>,
+    certificate_not_before: Gauge,
     certificate_not_after: Gauge,
     cache_age: Gauge<f64, AtomicU64>,
     cache_synced: Gauge,
@@ -129,6 +131,11 @@ impl Default for Metrics {
         let panics = registered!(Counter::default(), "panics", "Handlers that panicked");
         let certificate_reloads =
             registered!(Family::default(), "certificate_reloads", "Changed certificate files, replaced or refused");
+        let certificate_not_before = registered!(
+            Gauge::default(),
+            "certificate_not_before_seconds",
+            "When the served certificate begins, in seconds since 1970"
+        );
         let certificate_not_after = registered!(
             Gauge::default(),
             "certificate_not_after_seconds",
@@ -167,6 +174,7 @@ impl Default for Metrics {
             connections,
             panics,
             certificate_reloads,
+            certificate_not_before,
             certificate_not_after,
             cache_age,
             cache_synced,
@@ -199,6 +207,14 @@ impl Metrics {
     /// Metrics with those of webhooks in Shoots.
     #[must_use]
     pub fn with_registrations(mut self, board: &vpn_shoot::Board) -> Self {
+        board.register(&mut self.registry);
+        self
+    }
+
+    /// Metrics with those of self-managed certificates.
+    #[must_use]
+    pub fn with_certificates(mut self, keeper: &Keeper, board: &certificates::Board) -> Self {
+        keeper.register(&mut self.registry);
         board.register(&mut self.registry);
         self
     }
@@ -261,6 +277,7 @@ impl Metrics {
     }
 
     pub(super) fn certificate_served(&self, served: &ServedCertificate) {
+        self.certificate_not_before.set(served.not_before);
         self.certificate_not_after.set(served.not_after);
     }
 

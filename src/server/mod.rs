@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 pub use metrics::Metrics;
 pub use stop::Stop;
-pub use tls::{ServedCertificate, TlsError, TlsFiles};
+pub use tls::{Pair, PairFiles, PairSource, ServedCertificate, TlsError, TlsSources};
 
 use crate::admission::Handler;
 use crate::sources::Landscape;
@@ -139,8 +139,8 @@ pub struct Server {
 
 impl Parts {
     /// Loads a certificate for a server.
-    pub fn load_tls(files: TlsFiles, metrics: &Metrics) -> Result<Arc<tls::Tls>, TlsError> {
-        tls::Tls::load(files, metrics).map(Arc::new)
+    pub fn load_tls(sources: TlsSources, metrics: &Metrics) -> Result<Arc<tls::Tls>, TlsError> {
+        tls::Tls::load(sources, metrics).map(Arc::new)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The serving certificate: loaded from files, checked, replaced as one when the files change.
+//! The serving certificate: read from files or issued by the replica itself, checked, replaced as one when it changes.
 //!
 //! A mounted Secret changes by a swap of symbolic links, which a watch on the files does not see; so the contents are
 //! compared every second. A pair that is half written, does not match, or is expired never replaces a good one, and
@@ -8,9 +8,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -22,19 +23,68 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Metrics;
 use super::accept::Acceptor;
+use crate::sources::clock::Clock;
+use crate::sources::keeper::Keeper;
 
 /// How often the files are compared with what is served.
 const POLL: Duration = Duration::from_secs(1);
 
-/// Where certificate and key are.
+/// A certificate chain, leaf first, and its private key, both PEM.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Pair {
+    /// The chain.
+    pub certificate: Vec<u8>,
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+/// Where certificate and key come from.
+pub trait PairSource: Send + Sync {
+    /// What is there now.
+    fn read(&self) -> Result<Pair, TlsError>;
+
+    /// What they are called in errors.
+    fn name(&self) -> String;
+}
+
+/// Certificate and key in files: written by hand, or a mounted Secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TlsFiles {
+pub struct PairFiles {
     /// The certificate chain, leaf first, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+}
+
+impl PairSource for PairFiles {
+    fn read(&self) -> Result<Pair, TlsError> {
+        Ok(Pair { certificate: read(&self.certificate)?, key: read(&self.key)? })
+    }
+
+    fn name(&self) -> String {
+        self.certificate.display().to_string()
+    }
+}
+
+impl PairSource for Keeper {
+    fn read(&self) -> Result<Pair, TlsError> {
+        let issued = self.pair().ok_or(TlsError::NotYet)?;
+        Ok(Pair { certificate: issued.certificate.clone().into_bytes(), key: issued.key.clone().into_bytes() })
+    }
+
+    fn name(&self) -> String {
+        "the leaf of this replica".to_owned()
+    }
+}
+
+/// What TLS is made of.
+pub struct TlsSources {
+    /// Certificate and key.
+    pub pair: Arc<dyn PairSource>,
     /// CAs of clients, PEM; with them only clients with a certificate may call.
     pub client_ca: Option<PathBuf>,
+    /// The time by which certificates are judged.
+    pub clock: Arc<Clock>,
 }
 
 /// Why a certificate is not used.
@@ -48,19 +98,22 @@ pub enum TlsError {
         /// Why.
         source: io::Error,
     },
-    /// A file is not what it should be.
-    #[error("{path} holds no {what} in PEM format")]
+    /// There is no certificate yet.
+    #[error("there is no certificate yet")]
+    NotYet,
+    /// Something is not what it should be.
+    #[error("{name} holds no {what} in PEM format")]
     NotPem {
-        /// The file.
-        path: PathBuf,
+        /// The certificate or the file.
+        name: String,
         /// What was looked for.
         what: &'static str,
     },
     /// Certificate and key are not a pair, or rustls refuses one of them.
     #[error("{certificate} and its key cannot be used: {source}")]
     Refused {
-        /// The file of the certificate.
-        certificate: PathBuf,
+        /// The certificate.
+        certificate: String,
         /// Why.
         source: rustls::Error,
     },
@@ -75,8 +128,8 @@ pub enum TlsError {
     /// The leaf is not valid now.
     #[error("{certificate} is not valid now: from {not_before} to {not_after} (seconds since 1970)")]
     NotValid {
-        /// The file of the certificate.
-        certificate: PathBuf,
+        /// The certificate.
+        certificate: String,
         /// Seconds since 1970.
         not_before: i64,
         /// Seconds since 1970.
@@ -95,14 +148,13 @@ pub struct ServedCertificate {
 
 impl ServedCertificate {
     /// Whether it is valid at this moment.
-    pub fn is_valid_at(&self, now: SystemTime) -> bool {
-        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-        (self.not_before..=self.not_after).contains(&now)
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        (self.not_before..=self.not_after).contains(&now.as_second())
     }
 }
 
-/// The texts of the files: certificate, key, client CAs.
-type Contents = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+/// All texts: certificate and key, and client CAs.
+type Contents = (Pair, Option<Vec<u8>>);
 
 struct Current {
     contents: Contents,
@@ -114,24 +166,37 @@ struct Current {
 
 /// The TLS side of the server.
 pub struct Tls {
-    files: TlsFiles,
-    current: ArcSwap<Current>,
+    sources: TlsSources,
+    /// `None` until there is a first certificate.
+    current: ArcSwapOption<Current>,
 }
 
 impl Tls {
-    /// Loads the files; a bad pair is an error here, so that a bad mount fails at start.
-    pub(super) fn load(files: TlsFiles, metrics: &Metrics) -> Result<Self, TlsError> {
-        let current = build(&files, contents(&files)?)?;
-        metrics.certificate_served(&current.served);
-        Ok(Self { files, current: ArcSwap::from_pointee(current) })
+    /// Loads the certificate; a bad pair is an error here, so that a bad mount fails at start. One that is still to come is
+    /// none.
+    pub(super) fn load(sources: TlsSources, metrics: &Metrics) -> Result<Self, TlsError> {
+        let current = match contents(&sources).and_then(|contents| build(&sources, contents)) {
+            Ok(current) => {
+                metrics.certificate_served(&current.served);
+                Some(Arc::new(current))
+            }
+            Err(TlsError::NotYet) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { sources, current: ArcSwapOption::new(current) })
     }
 
     /// The certificate that is served now.
-    pub fn served(&self) -> ServedCertificate {
-        self.current.load().served
+    pub fn served(&self) -> Option<ServedCertificate> {
+        self.current.load().as_ref().map(|current| current.served)
     }
 
-    /// Follows the files, until the task is dropped.
+    /// Whether one is served that is valid now.
+    pub fn is_valid(&self) -> bool {
+        self.served().is_some_and(|served| served.is_valid_at(self.sources.clock.now()))
+    }
+
+    /// Follows the sources, until the task is dropped.
     pub(super) async fn keep_fresh(&self, metrics: &Metrics) {
         let mut refused = None;
         loop {
@@ -144,22 +209,27 @@ impl Tls {
         }
     }
 
-    /// Compares the files with what is served, and replaces that when they are good. What was refused before is not
+    /// Compares what is there with what is served, and replaces that when they are good. What was refused before is not
     /// said again.
     fn refresh(&self, metrics: &Metrics, refused: Option<&Attempt>) -> Refreshed {
-        let attempt = contents(&self.files).map_err(|error| error.to_string());
-        if attempt.as_ref().is_ok_and(|contents| *contents == self.current.load().contents) {
+        let attempt = match contents(&self.sources) {
+            Err(TlsError::NotYet) => return Refreshed::AsItWas,
+            attempt => attempt.map_err(|error| error.to_string()),
+        };
+        let current = self.current.load();
+        if attempt.as_ref().is_ok_and(|contents| current.as_ref().is_some_and(|current| *contents == current.contents))
+        {
             return Refreshed::Good;
         }
         // Tried again each time: a certificate that is not valid yet becomes so without any change of its file.
         let built =
-            attempt.clone().and_then(|contents| build(&self.files, contents).map_err(|error| error.to_string()));
+            attempt.clone().and_then(|contents| build(&self.sources, contents).map_err(|error| error.to_string()));
         match built {
             Ok(current) => {
                 tracing::info!(not_after = current.served.not_after, "certificate replaced");
                 metrics.certificate_reloaded("replaced");
                 metrics.certificate_served(&current.served);
-                self.current.store(Arc::new(current));
+                self.current.store(Some(Arc::new(current)));
                 Refreshed::Good
             }
             Err(_) if refused == Some(&attempt) => Refreshed::AsItWas,
@@ -185,7 +255,7 @@ impl Acceptor for Tls {
     type Stream = TlsStream<TcpStream>;
 
     fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
-        self.current.load().acceptor.accept(stream)
+        accept(self, |current| &current.acceptor, stream)
     }
 }
 
@@ -196,40 +266,59 @@ impl Acceptor for ToAnyone<'_> {
     type Stream = TlsStream<TcpStream>;
 
     fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
-        self.0.current.load().to_anyone.accept(stream)
+        accept(self.0, |current| &current.to_anyone, stream)
     }
 }
 
-fn contents(files: &TlsFiles) -> Result<Contents, TlsError> {
-    let read = |path: &Path| fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source });
-    Ok((read(&files.certificate)?, read(&files.key)?, files.client_ca.as_deref().map(read).transpose()?))
+/// Before there is a certificate, whoever calls is refused at once.
+fn accept(
+    tls: &Tls,
+    which: fn(&Current) -> &TlsAcceptor,
+    stream: TcpStream,
+) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send + 'static {
+    let current = tls.current.load();
+    let accepted = current.as_ref().map(|current| which(current).accept(stream));
+    async {
+        match accepted {
+            Some(accepted) => accepted.await,
+            None => Err(io::Error::new(io::ErrorKind::NotConnected, TlsError::NotYet)),
+        }
+    }
 }
 
-fn build(files: &TlsFiles, contents: Contents) -> Result<Current, TlsError> {
-    let (certificate, key, client_ca) = &contents;
-    let chain = certificates(certificate, &files.certificate)?;
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
+}
+
+fn contents(sources: &TlsSources) -> Result<Contents, TlsError> {
+    Ok((sources.pair.read()?, sources.client_ca.as_deref().map(read).transpose()?))
+}
+
+fn build(sources: &TlsSources, contents: Contents) -> Result<Current, TlsError> {
+    let (Pair { certificate, key }, client_ca) = &contents;
+    let name = sources.pair.name();
+    let chain = certificates(certificate, &name)?;
     let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| TlsError::NotPem { path: files.key.clone(), what: "private key" })?;
-    let served =
-        dates(&chain[0]).ok_or_else(|| TlsError::NotPem { path: files.certificate.clone(), what: "certificate" })?;
-    if !served.is_valid_at(SystemTime::now()) {
+        .map_err(|_| TlsError::NotPem { name: format!("the key of {name}"), what: "private key" })?;
+    let served = dates(&chain[0]).ok_or_else(|| TlsError::NotPem { name: name.clone(), what: "certificate" })?;
+    if !served.is_valid_at(sources.clock.now()) {
         let ServedCertificate { not_before, not_after } = served;
-        return Err(TlsError::NotValid { certificate: files.certificate.clone(), not_before, not_after });
+        return Err(TlsError::NotValid { certificate: name, not_before, not_after });
     }
 
-    let refused = |source| TlsError::Refused { certificate: files.certificate.clone(), source };
+    let refused = |source| TlsError::Refused { certificate: name.clone(), source };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = || {
         ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(refused)
     };
-    let verifying = match client_ca.as_deref().zip(files.client_ca.as_ref()) {
+    let verifying = match client_ca.as_deref().zip(sources.client_ca.as_ref()) {
         None => builder()?.with_no_client_auth(),
         Some((pem, path)) => {
             let problem = |problem: String| TlsError::ClientCa { path: path.clone(), problem };
             let mut roots = rustls::RootCertStore::empty();
-            for ca in certificates(pem, path)? {
+            for ca in certificates(pem, &path.display().to_string())? {
                 roots.add(ca).map_err(|error| problem(error.to_string()))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -251,12 +340,12 @@ fn build(files: &TlsFiles, contents: Contents) -> Result<Current, TlsError> {
     Ok(Current { contents, served, acceptor, to_anyone })
 }
 
-fn certificates(pem: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     found
         .ok()
         .filter(|chain| !chain.is_empty())
-        .ok_or_else(|| TlsError::NotPem { path: path.to_owned(), what: "certificate" })
+        .ok_or_else(|| TlsError::NotPem { name: name.to_owned(), what: "certificate" })
 }
 
 fn dates(leaf: &CertificateDer<'_>) -> Option<ServedCertificate> {

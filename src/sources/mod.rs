@@ -1,6 +1,9 @@
-//! What feeds the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
+//! What feeds the landscape: watches on an API server, or a folder of manifests; the live reads of one request; and the
+//! replica's own certificate.
 
+pub mod clock;
 pub mod files;
+pub mod keeper;
 pub mod live;
 pub mod manifests;
 pub mod objects;

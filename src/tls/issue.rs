@@ -10,6 +10,8 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
+use super::CaPair;
+
 /// A certificate and its private key, both PEM.
 pub struct Issued {
     /// The certificate.
@@ -22,6 +24,8 @@ pub struct Issued {
 pub struct Authority {
     certificate: String,
     issuer: Issuer<'static, KeyPair>,
+    /// No leaf is valid for longer.
+    not_after: Timestamp,
 }
 
 /// Why a certificate cannot be issued.
@@ -42,7 +46,10 @@ pub enum IssueError {
 }
 
 /// How far before `now` a certificate becomes valid, so that a peer whose clock is behind accepts it.
-const BACKDATED: Duration = Duration::from_secs(5 * 60);
+pub(super) const BACKDATED: Duration = Duration::from_secs(5 * 60);
+
+/// The longest common name that a certificate may carry (`ub-common-name` of RFC 5280).
+const LONGEST_COMMON_NAME: usize = 64;
 
 impl Authority {
     /// A new self-signed CA that signs leaves only.
@@ -52,7 +59,19 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?.pem();
-        Ok(Self { certificate, issuer: Issuer::new(params, key) })
+        let not_after = now.checked_add(lifetime).map_err(|_| IssueError::Dates)?;
+        Ok(Self { certificate, issuer: Issuer::new(params, key), not_after })
+    }
+
+    /// A CA that was issued before.
+    pub fn from_pair(pair: &CaPair) -> Result<Self, IssueError> {
+        let issuer = Issuer::from_ca_cert_pem(pair.ca.pem(), KeyPair::from_pem(pair.key())?)?;
+        Ok(Self { certificate: pair.ca.pem().to_owned(), issuer, not_after: pair.ca.not_after })
+    }
+
+    /// Its private key, PEM.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// The CA's certificate, PEM.
@@ -62,7 +81,8 @@ impl Authority {
 
     /// Issues a certificate for a server with these DNS names and IP addresses.
     pub fn server(&self, names: &[String], now: Timestamp, lifetime: Duration) -> Result<Issued, IssueError> {
-        let mut params = params(names.first().map_or("server", String::as_str), now, lifetime)?;
+        let common_name = names.iter().find(|name| name.len() <= LONGEST_COMMON_NAME).map_or("server", String::as_str);
+        let mut params = params(common_name, now, lifetime)?;
         params.subject_alt_names = names.iter().map(|name| subject(name)).collect::<Result<_, _>>()?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params)
@@ -77,6 +97,7 @@ impl Authority {
     }
 
     fn issue(&self, mut params: CertificateParams) -> Result<Issued, IssueError> {
+        params.not_after = params.not_after.min(date(self.not_after)?);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate()?;

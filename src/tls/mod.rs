@@ -1,11 +1,25 @@
-//! Certificates as data.
+//! Certificates as data: how they are issued, and the lifecycle of those that nobody else looks after.
+//!
+//! ```text
+//! Secret ── read ──> Material ─┬─ bundle ──────────> webhook configurations
+//!                              ├─ is_leaf_due ─────> each replica's own leaf, in memory
+//!                     clock ───┴─ next_step ── carried_out ──> the next Material
+//! ```
 
+mod ca;
 mod issue;
+mod lifecycle;
+mod material;
+mod secret;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+pub use ca::{Ca, CaPair, Fingerprint, Leaf, Unusable, certificates};
 pub use issue::{Authority, IssueError, Issued};
+pub use lifecycle::{Lifetimes, Published, Reason, Step, Waiting, carried_out, is_leaf_due, next_step};
+pub use material::{Material, Next};
+pub use secret::{BadSecret, DATA, read, write};
 
 /// Whether this text holds certificates in PEM form, and nothing of them is broken: what API servers take as a CA bundle.
 pub fn is_ca_bundle(text: &[u8]) -> bool {

@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod certificates;
 mod charts;
 mod envoy;
 mod garden;

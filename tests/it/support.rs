@@ -12,7 +12,7 @@ use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, M
 use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
-use network_guard::server::{Addresses, Limits, Metrics, Parts, Server, Stop, TlsFiles};
+use network_guard::server::{Addresses, Limits, Metrics, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
 use network_guard::tls::{Authority, Issued};
@@ -83,10 +83,11 @@ impl TestServer {
     pub async fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = Authority::new("CA", Timestamp::now(), DAY).unwrap();
-        let files = TlsFiles {
-            certificate: folder.path().join("tls.crt"),
-            key: folder.path().join("tls.key"),
+        let pair = PairFiles { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
+        let tls = TlsSources {
+            pair: Arc::new(pair),
             client_ca: setup.client_ca.as_ref().map(|_| folder.path().join("client-ca.crt")),
+            clock: Arc::default(),
         };
         write_pair(&folder, &ca.server(&["localhost".to_owned()], Timestamp::now(), DAY).unwrap());
         if let Some(pem) = &setup.client_ca {
@@ -117,7 +118,7 @@ impl TestServer {
             shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
-            tls: Parts::load_tls(files, &metrics).unwrap(),
+            tls: Parts::load_tls(tls, &metrics).unwrap(),
             limits: setup.limits,
             metrics,
             stop: stop.clone(),

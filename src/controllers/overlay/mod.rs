@@ -26,7 +26,7 @@ pub use settings::OverlaySettings;
 
 use self::worker::Worker;
 use super::lease::Lease;
-use super::vpn_shoot;
+use super::{certificates, vpn_shoot};
 use crate::landscape::NetworkName;
 use crate::sources::Landscape;
 
@@ -80,11 +80,13 @@ pub struct Parts {
     pub runtime: tokio::runtime::Handle,
     /// What else the leader looks after: webhooks in Shoots.
     pub vpn_shoot: Arc<vpn_shoot::Parts>,
+    /// The same: self-managed certificates.
+    pub certificates: Option<Arc<certificates::Parts>>,
 }
 
 /// Looks after all switches of the landscape whenever this replica leads, until it is told to stop.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Error> {
-    let Parts { mut config, landscape, switches, settings, board, identity, runtime, vpn_shoot } = parts;
+    let Parts { mut config, landscape, switches, settings, board, identity, runtime, vpn_shoot, certificates } = parts;
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
     let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, LEASE, identity.clone());
@@ -101,11 +103,20 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
         let switches = AbortOnDropHandle::new(runtime.spawn(work(Arc::clone(&context))));
         let webhooks = vpn_shoot::work(Arc::clone(&vpn_shoot), context.client.clone());
         let webhooks = AbortOnDropHandle::new(runtime.spawn(webhooks));
-        // Neither ends by itself.
+        let certificates =
+            certificates.clone().map(|parts| AbortOnDropHandle::new(runtime.spawn(certificates::work(parts))));
+        // None ends by itself.
         async move {
+            let certificates = async {
+                match certificates {
+                    Some(certificates) => drop(certificates.await),
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 ended = switches => drop(ended),
                 ended = webhooks => drop(ended),
+                () = certificates => {}
             }
         }
     };

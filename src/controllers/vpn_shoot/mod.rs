@@ -9,7 +9,7 @@ mod objects;
 mod registration;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -29,6 +29,7 @@ use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
 use crate::sources::Landscape;
+use crate::sources::keeper::Keeper;
 use crate::tls::is_ca_bundle;
 
 /// The pause between two looks at the Clusters.
@@ -51,12 +52,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const CONCURRENCY: usize = 8;
 
 /// What the controller needs.
-#[derive(Debug)]
 pub struct Parts {
     /// The Clusters.
     pub landscape: Arc<Landscape>,
     /// `None`: nothing is registered, and what was is taken away.
     pub settings: Option<ShootWebhook>,
+    /// What has the CA where certificates are self-managed; otherwise a file may.
+    pub keeper: Option<Arc<Keeper>>,
     /// Who translates: with containers of ours the webhook has to answer.
     pub nat: Mode,
     /// Where it says what it does.
@@ -68,6 +70,8 @@ pub struct Parts {
 pub struct Board {
     registered: Gauge,
     failures: Counter,
+    /// The bundle that Shoots are given now, since when, and whether it is still on its way into one.
+    bundle: Mutex<Option<(Vec<u8>, Instant, bool)>>,
 }
 
 impl Board {
@@ -77,6 +81,22 @@ impl Board {
         registry.register("vpn_shoot_registrations", registered, self.registered.clone());
         let failures = "Registrations in Shoots that could not be written, removed or read";
         registry.register("vpn_shoot_registration_failures", failures, self.failures.clone());
+    }
+
+    /// Whether every Shoot has this bundle, or has had time enough to take it.
+    pub(super) fn has_arrived(&self, bundle: &str, patience: Duration) -> bool {
+        let given = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
+        given.as_ref().is_some_and(|(given, since, is_on_its_way)| {
+            given == bundle.as_bytes() && (!is_on_its_way || since.elapsed() >= patience)
+        })
+    }
+
+    fn gives(&self, bundle: &[u8], is_on_its_way: bool) {
+        let mut given = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *given {
+            Some((old, _, on_its_way)) if old == bundle => *on_its_way = is_on_its_way,
+            _ => *given = Some((bundle.to_vec(), Instant::now(), is_on_its_way)),
+        }
     }
 }
 
@@ -215,6 +235,9 @@ impl Controller<'_> {
         }
         drop(done);
         self.follow().await;
+        if let (Some(_), Some(bundle)) = (&self.parts.keeper, &self.ca_bundle) {
+            self.parts.board.gives(bundle, !self.failed.is_empty() || !self.followed.is_empty());
+        }
         self.parts.board.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
     }
 
@@ -266,6 +289,10 @@ impl Controller<'_> {
 
     /// `false` until the CA could be read once; later the last one is used until there is another.
     fn read_ca(&mut self, settings: &ShootWebhook) -> bool {
+        if let Some(keeper) = &self.parts.keeper {
+            self.ca_bundle = keeper.bundle().map(|bundle| bundle.as_bytes().to_vec()).or(self.ca_bundle.take());
+            return self.ca_bundle.is_some();
+        }
         let Some(file) = &settings.ca_file else { return true };
         let error = match std::fs::read(file) {
             Ok(bundle) if is_ca_bundle(&bundle) => {

@@ -346,6 +346,10 @@ pub fn seed_rights() -> Value {
                 rule("", "secrets", &["create"]),
                 named(resources, "managedresources", &["network-guard-overlay"], &["patch", "delete"]),
                 rule(resources, "managedresources", &["create"]),
+                // Self-managed certificates: the registration, which goes with its owner.
+                rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", &["create"]),
+                named("admissionregistration.k8s.io", "mutatingwebhookconfigurations", &["gardener-extension-network-guard"], &own),
+                named(GROUP, "clusterroles", &["network-guard"], &["get"]),
             ],
         },
         {
@@ -354,6 +358,8 @@ pub fn seed_rights() -> Value {
             "rules": [
                 named("coordination.k8s.io", "leases", &["network-guard-overlay"], &["get", "update"]),
                 rule("coordination.k8s.io", "leases", &["create"]),
+                rule("", "secrets", &["create"]),
+                named("", "secrets", &["network-guard-certificates"], &["get", "update"]),
             ],
         },
     ]})

@@ -75,8 +75,6 @@ impl Guard {
             role,
             "--kubeconfig",
             &control_plane.kubeconfig("network-guard", "webhooks").display().to_string(),
-            "--cert-dir",
-            &certificates.display().to_string(),
             "--bind-address",
             &format!("127.0.0.1:{}", ports[0]),
             "--health-bind-address",
@@ -90,6 +88,10 @@ impl Guard {
         ]
         .map(str::to_owned)
         .to_vec();
+        // Self-managed certificates are no files.
+        if !configuration.contains("certificates:") {
+            arguments.extend(["--cert-dir".to_owned(), certificates.display().to_string()]);
+        }
         if role == "seed" {
             arguments.extend(["--shoots-bind-address".to_owned(), format!("127.0.0.1:{}", ports[3])]);
         }
@@ -100,6 +102,7 @@ impl Guard {
         );
         // Where it is, for who has to be told.
         let configuration = configuration
+            .replace("OWN_URL", &format!("https://127.0.0.1:{}", ports[0]))
             .replace("GUARD_URL", &format!("https://127.0.0.1:{}", ports[3]))
             .replace("GUARD_CA", &certificates.join("ca.crt").display().to_string());
         fs::write(certificates.join("config.yaml"), configuration).unwrap();

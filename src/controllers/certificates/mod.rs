@@ -1,0 +1,229 @@
+//! Looks after the CA of self-managed certificates: the leader writes the Secret and the webhook configurations, one step
+//! at a time, as [`crate::tls`] decides. Each replica issues its own leaf ([`crate::sources::keeper`]).
+//!
+//! Nothing is remembered here but the last good CAs, so that a Secret that somebody deletes comes back as it was.
+
+mod registrar;
+mod secret;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+pub use registrar::{PublishError, Registration, Wanted, read_published};
+
+use self::registrar::Registrar;
+use self::secret::Store;
+use super::lease::Lease;
+use super::vpn_shoot;
+use crate::sources::Landscape;
+use crate::sources::keeper::{Keeper, Settings};
+use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
+
+/// The name of the Lease in the garden. On a Seed there is one leader for everything.
+pub const LEASE: &str = "network-guard-certificates";
+
+/// The pause between two looks: while nothing is on its way, and while something is.
+const LOOK: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(1);
+
+/// How long a turn may take: a few answers.
+const TURN: Duration = Duration::from_secs(60);
+
+/// How often configurations are written though nothing in them seems to have changed: what cannot be seen at a glance, such
+/// as a selector, is put right by that.
+const WRITE_ANEW: Duration = Duration::from_secs(60);
+
+/// How long a rotation waits for Shoots that do not take the new bundle: one that is broken for longer would hold up all
+/// others. As long as an old CA stays in the bundles of Gardener's extensions.
+const PATIENCE_WITH_SHOOTS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the controller is made of.
+pub struct Parts {
+    /// How to talk to the cluster of the Secret.
+    pub home: kube::Config,
+    /// How to talk to the cluster of the webhook configurations.
+    pub registered_in: kube::Config,
+    /// The Secret.
+    pub settings: Settings,
+    /// The webhook configurations.
+    pub registration: Registration,
+    /// What this replica serves.
+    pub keeper: Arc<Keeper>,
+    /// What must have been read before anybody is told to call.
+    pub landscape: Arc<Landscape>,
+    /// Shoots that are told of the CA too.
+    pub shoots: Option<Arc<vpn_shoot::Parts>>,
+    /// Where it says what it does.
+    pub board: Arc<Board>,
+}
+
+/// Its metrics.
+#[derive(Debug, Default)]
+pub struct Board {
+    unpublished: Gauge,
+    steps: Counter,
+}
+
+impl Board {
+    /// Puts the metrics where they are asked for.
+    pub fn register(&self, registry: &mut Registry) {
+        let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
+        registry.register("certificate_unpublished", help, self.unpublished.clone());
+        registry.register(
+            "certificate_steps",
+            "Steps in the lifecycle of the CA that the leader took",
+            self.steps.clone(),
+        );
+    }
+}
+
+/// Has one replica of all look after the CA, where there is no other leader. Ends when it is told to.
+pub async fn run(parts: Arc<Parts>, identity: String, stop: CancellationToken) -> Result<(), kube::Error> {
+    let client = parts.keeper.client(parts.home.clone())?;
+    let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity);
+    lease.lead(stop, || work(Arc::clone(&parts))).await;
+    Ok(())
+}
+
+/// Works as long as this replica leads.
+pub(super) async fn work(parts: Arc<Parts>) {
+    let clients = || Ok((parts.keeper.client(parts.home.clone())?, parts.keeper.client(parts.registered_in.clone())?));
+    let (home, registered_in) = match clients() {
+        Ok(clients) => clients,
+        Err(error) => {
+            let error: kube::Error = error;
+            tracing::error!(%error, "no client for certificates");
+            return std::future::pending().await;
+        }
+    };
+    let mut controller = Controller {
+        store: Store::new(home, &parts.settings),
+        registrar: Registrar::new(registered_in, parts.registration.clone()),
+        parts: &parts,
+        last: None,
+        written_at: None,
+    };
+    let mut said = None;
+    loop {
+        let turn = timeout(TURN, controller.turn()).await;
+        let (pause, error) = match turn.unwrap_or_else(|_| Err("it took too long".to_owned())) {
+            Ok(pause) => (pause, None),
+            Err(error) => {
+                parts.keeper.failed();
+                (SOON * 5, Some(error))
+            }
+        };
+        if error != said
+            && let Some(error) = &error
+        {
+            tracing::warn!(error, "the lifecycle of the CA is held up");
+        }
+        said = error;
+        sleep(pause).await;
+    }
+}
+
+struct Controller<'p> {
+    parts: &'p Parts,
+    store: Store,
+    registrar: Registrar,
+    /// What was good when it was last looked at.
+    last: Option<Material>,
+    written_at: Option<Instant>,
+}
+
+impl Controller<'_> {
+    /// Looks at everything and takes at most one step. The pause until the next look.
+    async fn turn(&mut self) -> Result<Duration, String> {
+        let stored = self.store.read().await?;
+        let material = match &stored.material {
+            Some(Ok(material)) => {
+                self.last = Some(material.clone());
+                Some(material)
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the Secret of the CA cannot be used");
+                None
+            }
+            None => None,
+        };
+        if material.is_none()
+            && let Some(last) = &self.last
+        {
+            tracing::warn!("the Secret of the CA was lost; it is written again as it was");
+            self.store.write(&stored, last).await?;
+            return Ok(SOON);
+        }
+
+        let seen = self.registrar.look().await.map_err(|error| error.to_string())?;
+        let mut published = seen.published.clone();
+        let now = self.parts.keeper.clock.now();
+        if let (Some(shoots), Some(material)) = (&self.parts.shoots, material) {
+            published.push(shoots_published(shoots, material, now));
+        }
+        let lifetimes = &self.parts.settings.lifetimes;
+        let step = next_step(material, &published, now, lifetimes);
+        if let Some(next) = carried_out(step.clone(), material, now, lifetimes).map_err(|error| error.to_string())? {
+            self.store.write(&stored, &next).await?;
+            said(&step);
+            self.parts.board.steps.inc();
+            self.last = Some(next);
+            return Ok(SOON);
+        }
+
+        let Step::Wait { until, waiting } = step else { return Ok(LOOK) };
+        let unpublished = match &waiting {
+            Waiting::Publication(missing) => missing.len(),
+            _ => 0,
+        };
+        self.parts.board.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
+        if let Some(material) = material {
+            // Nobody is told to call who would not be answered.
+            let is_ready = self.parts.landscape.is_synced() && self.parts.keeper.pair().is_some();
+            let is_due = self.written_at.is_none_or(|at| at.elapsed() >= WRITE_ANEW);
+            if self
+                .registrar
+                .ensure(&seen, &material.bundle(now), is_ready, is_due)
+                .await
+                .map_err(|error| error.to_string())?
+            {
+                self.written_at = Some(Instant::now());
+                return Ok(SOON);
+            }
+        }
+        let is_on_its_way = !matches!(waiting, Waiting::Renewal | Waiting::LastLeaf);
+        let by_the_clock = until.map(|until| Duration::try_from(until.duration_since(now)).unwrap_or(SOON));
+        let pause = if is_on_its_way { SOON } else { LOOK };
+        Ok(by_the_clock.map_or(pause, |until| until.clamp(SOON.min(pause), pause)))
+    }
+}
+
+/// Shoots have the bundle when all of them have, but for those that have lacked it for long.
+fn shoots_published(shoots: &vpn_shoot::Parts, material: &Material, now: jiff::Timestamp) -> Published {
+    let bundle = material.bundle_pem(now);
+    let has_arrived = shoots.settings.is_none() || shoots.board.has_arrived(&bundle, PATIENCE_WITH_SHOOTS);
+    let bundle = if has_arrived { material.bundle(now).into_iter().cloned().collect() } else { Vec::new() };
+    Published { name: "Shoots".to_owned(), bundle }
+}
+
+/// Says what was done, without a word of a key.
+fn said(step: &Step) {
+    match step {
+        Step::Begin { adopted, at_once } => tracing::info!(adopted = adopted.len(), at_once, "made the first CA"),
+        Step::Adopt { adopted, demote } => {
+            tracing::warn!(adopted = adopted.len(), demote, "configurations trust a CA that the Secret does not know");
+        }
+        Step::Issue(reason) => tracing::info!(?reason, "made the next CA; it is published now"),
+        Step::Announce => tracing::info!("every configuration has the next CA"),
+        Step::Recall => tracing::warn!("a configuration lacks the next CA again"),
+        Step::Switch => tracing::info!("the next CA signs from now on"),
+        Step::Retire => tracing::info!("forgot the old CA"),
+        Step::Wait { .. } => {}
+    }
+}

@@ -1,0 +1,210 @@
+//! The webhook configurations of a Seed and of the garden: the files of the repository, with what differs from one
+//! installation to another filled in.
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ServiceReference, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
+
+use crate::handlers::NETWORK_PATH;
+
+/// The files that are in the repository, with the reason for every line.
+pub const SEED: &str = include_str!("../../webhook-config/seed.yaml");
+/// The same for the garden.
+pub const GARDEN: &str = include_str!("../../webhook-config/garden.yaml");
+
+/// Where API servers reach the webhooks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Where {
+    /// A Service in the API server's own cluster.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Its port; `None` leaves that of the file.
+        port: Option<i32>,
+    },
+    /// An address, `https`, without the webhooks' own paths.
+    Url(String),
+}
+
+impl Where {
+    /// The names that a certificate has to have for it.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Service { namespace, name, .. } => {
+                vec![format!("{name}.{namespace}.svc"), format!("{name}.{namespace}"), name.clone()]
+            }
+            Self::Url(url) => host(url).into_iter().collect(),
+        }
+    }
+}
+
+/// The host of a URL, as a certificate names it.
+pub fn host(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?;
+    Some(host.trim_start_matches('[').trim_end_matches(']').to_owned()).filter(|host| !host.is_empty())
+}
+
+/// A webhook configuration of either kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Configuration {
+    /// Webhooks that may change objects.
+    Mutating(MutatingWebhookConfiguration),
+    /// Webhooks that may refuse them.
+    Validating(ValidatingWebhookConfiguration),
+}
+
+#[derive(Deserialize)]
+struct Header {
+    kind: String,
+}
+
+impl Configuration {
+    /// All configurations of a file.
+    pub fn originals(file: &str) -> Result<Vec<Self>, serde_saphyr::Error> {
+        let read = |document: &str| {
+            let Header { kind } = serde_saphyr::from_str(document)?;
+            Ok(match &*kind {
+                "ValidatingWebhookConfiguration" => Self::Validating(serde_saphyr::from_str(document)?),
+                _ => Self::Mutating(serde_saphyr::from_str(document)?),
+            })
+        };
+        file.split("\n---\n").map(read).collect()
+    }
+
+    /// Its metadata.
+    pub fn metadata(&mut self) -> &mut ObjectMeta {
+        match self {
+            Self::Mutating(configuration) => &mut configuration.metadata,
+            Self::Validating(configuration) => &mut configuration.metadata,
+        }
+    }
+
+    /// The names of its webhooks, and where they are.
+    pub fn webhooks(&mut self) -> Vec<(&str, &mut WebhookClientConfig)> {
+        match self {
+            Self::Mutating(Mutating { webhooks, .. }) => {
+                webhooks.iter_mut().flatten().map(|webhook| (&*webhook.name, &mut webhook.client_config)).collect()
+            }
+            Self::Validating(Validating { webhooks, .. }) => {
+                webhooks.iter_mut().flatten().map(|webhook| (&*webhook.name, &mut webhook.client_config)).collect()
+            }
+        }
+    }
+
+    /// Leaves out those webhooks whose names begin with one of these words; `false` if none is left.
+    pub fn without(&mut self, disabled: &[String]) -> bool {
+        let is_wanted = |name: &str| !disabled.iter().any(|word| name.split('.').next() == Some(word));
+        match self {
+            Self::Mutating(Mutating { webhooks: Some(webhooks), .. }) => {
+                webhooks.retain(|webhook| is_wanted(&webhook.name));
+                !webhooks.is_empty()
+            }
+            Self::Validating(Validating { webhooks: Some(webhooks), .. }) => {
+                webhooks.retain(|webhook| is_wanted(&webhook.name));
+                !webhooks.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Has switches of the overlay held on these infrastructures; with none the webhook is left out.
+    pub fn hold_on(&mut self, providers: &[String]) {
+        let Self::Mutating(Mutating { webhooks: Some(webhooks), .. }) = self else { return };
+        webhooks.retain_mut(|webhook| {
+            if path(&webhook.client_config) != NETWORK_PATH {
+                return true;
+            }
+            let selector = webhook.namespace_selector.as_mut().and_then(|selector| selector.match_expressions.as_mut());
+            for expression in selector.into_iter().flatten() {
+                if expression.key == "shoot.gardener.cloud/provider" {
+                    expression.values = Some(providers.to_vec());
+                }
+            }
+            !providers.is_empty()
+        });
+    }
+}
+
+type Mutating = MutatingWebhookConfiguration;
+type Validating = ValidatingWebhookConfiguration;
+
+/// Points a webhook somewhere else. What is `None` stays.
+pub fn point(client: &mut WebhookClientConfig, to: Option<&Where>, bundle: Option<&[u8]>) {
+    match to {
+        None => {}
+        Some(Where::Url(url)) => {
+            client.url = Some(format!("{}{}", url.trim_end_matches('/'), path(client)));
+            client.service = None;
+        }
+        Some(Where::Service { namespace, name, port }) => {
+            client.service = Some(ServiceReference {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                path: Some(path(client)),
+                port: port.or_else(|| client.service.as_ref().and_then(|service| service.port)),
+            });
+            client.url = None;
+        }
+    }
+    if let Some(bundle) = bundle {
+        client.ca_bundle = Some(ByteString(bundle.to_vec()));
+    }
+}
+
+/// The path that a client configuration calls, however it says where.
+fn path(client: &WebhookClientConfig) -> String {
+    let by_service = client.service.as_ref().and_then(|service| service.path.clone());
+    let by_url = || {
+        let (_, rest) = client.url.as_deref()?.split_once("://")?;
+        rest.find('/').map(|at| rest[at..].to_owned())
+    };
+    by_service.or_else(by_url).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_are_called() {
+        let service = Where::Service { namespace: "x".to_owned(), name: "guard".to_owned(), port: None };
+        assert_eq!(service.names(), ["guard.x.svc", "guard.x", "guard"]);
+        for (url, want) in [
+            ("https://guard.garden", "guard.garden"),
+            ("https://guard.garden:8443/", "guard.garden"),
+            ("https://127.0.0.1:1/x", "127.0.0.1"),
+            ("https://[fd00::1]:443", "fd00::1"),
+        ] {
+            assert_eq!(Where::Url(url.to_owned()).names(), [want], "{url}");
+        }
+    }
+
+    #[test]
+    fn leaves_out_what_is_not_wanted() {
+        let names = |configuration: &Configuration| -> Vec<String> {
+            let text = serde_json::to_value(configuration).unwrap();
+            let name =
+                |webhook: &serde_json::Value| webhook["name"].as_str().unwrap().split('.').next().unwrap().to_owned();
+            text["webhooks"].as_array().unwrap().iter().map(name).collect()
+        };
+        let mut seed = Configuration::originals(SEED).unwrap().remove(0);
+        assert_eq!(names(&seed), ["kube-apiserver", "network"]);
+        let mut other = seed.clone();
+        other.hold_on(&["mycloud".to_owned()]);
+        let text = serde_json::to_string(&other).unwrap();
+        assert!(text.contains(r#""values":["mycloud"]"#) && !text.contains("alicloud"), "{text}");
+        other.hold_on(&[]);
+        assert_eq!(names(&other), ["kube-apiserver"]);
+        assert!(seed.without(&["network".to_owned()]));
+        assert_eq!(names(&seed), ["kube-apiserver"]);
+        assert!(!seed.without(&["kube-apiserver".to_owned()]));
+        assert_eq!(Configuration::originals(GARDEN).unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,114 @@
+//! The time by which certificates are judged: that of the API server, because it is the one that judges ours.
+//!
+//! A clock that jumps on this machine would otherwise make us take good certificates for expired ones, or issue some that
+//! API servers do not take yet. Every answer of an API server says what time it is there; in between, this machine's
+//! monotonic clock counts on, which does not jump.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+
+/// The API server's clock, as far as it has been heard.
+#[derive(Debug, Default)]
+pub struct Clock {
+    heard: ArcSwapOption<(Timestamp, Instant)>,
+}
+
+impl Clock {
+    /// The time over there; until something was heard, that of this machine.
+    pub fn now(&self) -> Timestamp {
+        let heard = self.heard.load();
+        let over_there = heard.as_ref().and_then(|heard| heard.0.checked_add(heard.1.elapsed()).ok());
+        over_there.unwrap_or_else(Timestamp::now)
+    }
+
+    /// How far this machine's clock is from the API server's, in seconds; positive when it is ahead.
+    pub fn difference_seconds(&self) -> i64 {
+        if self.heard.load().is_none() { 0 } else { Timestamp::now().as_second() - self.now().as_second() }
+    }
+
+    /// Notes what an answer said. Its `Date` has whole seconds, and was written some time ago.
+    fn hear(&self, headers: &http::HeaderMap) {
+        let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+        let Some(date) = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok()) else {
+            return;
+        };
+        // Answers of several API servers in turn, or slow ones, must not make it go back and forth.
+        if date.duration_since(self.now()).unsigned_abs() > TOLERANCE || self.heard.load().is_none() {
+            self.heard.store(Some(Arc::new((date, Instant::now()))));
+        }
+    }
+}
+
+/// Differences up to this are those of whole seconds and slow answers.
+const TOLERANCE: Duration = Duration::from_secs(5);
+
+/// Notes the time of every answer.
+#[derive(Clone)]
+pub(crate) struct Listening(pub(crate) Arc<Clock>);
+
+/// A client whose answers are listened to.
+#[derive(Clone)]
+pub(crate) struct ListeningService<S> {
+    inner: S,
+    clock: Arc<Clock>,
+}
+
+impl<S> tower::Layer<S> for Listening {
+    type Service = ListeningService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ListeningService { inner, clock: Arc::clone(&self.0) }
+    }
+}
+
+impl<S, A, B> tower::Service<http::Request<A>> for ListeningService<S>
+where
+    S: tower::Service<http::Request<A>, Response = http::Response<B>>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<B>;
+    type Error = S::Error;
+    type Future = futures::future::BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<A>) -> Self::Future {
+        let (clock, response) = (Arc::clone(&self.clock), self.inner.call(request));
+        Box::pin(async move {
+            let response = response.await?;
+            clock.hear(response.headers());
+            Ok(response)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_what_it_hears() {
+        let clock = Clock::default();
+        let hear = |date: &'static str| {
+            let mut headers = http::HeaderMap::new();
+            headers.insert(http::header::DATE, http::HeaderValue::from_static(date));
+            clock.hear(&headers);
+            clock.now().as_second()
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
+        assert_eq!(clock.difference_seconds(), 0, "nothing was heard yet");
+        let near = |seconds: i64, want: &str| assert!((seconds - at(want)).abs() <= 1, "{seconds} {want}");
+        near(hear("Sat, 21 Nov 2026 12:00:00 GMT"), "2026-11-21T12:00:00Z");
+        near(hear("rubbish"), "2026-11-21T12:00:00Z");
+        near(hear("Sat, 21 Nov 2026 12:00:04 GMT"), "2026-11-21T12:00:00Z");
+        near(hear("Sat, 21 Nov 2026 12:00:30 GMT"), "2026-11-21T12:00:30Z");
+        near(hear("Sat, 21 Nov 2026 11:00:00 GMT"), "2026-11-21T11:00:00Z");
+    }
+}

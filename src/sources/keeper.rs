@@ -1,0 +1,135 @@
+//! Each replica's own leaf, issued by the CA that all replicas share in a Secret.
+//!
+//! The leaf and its key live in memory only. What was good stays in use whatever becomes of the Secret; the leader sets that
+//! right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::client::ClientBuilder;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::clock::{Clock, Listening};
+use crate::tls::{Authority, Issued, Leaf, Lifetimes, Material, is_leaf_due, read};
+
+/// The Secret of a self-managed CA, and what is issued by it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// The namespace of the Secret.
+    pub namespace: String,
+    /// Its name.
+    pub secret: String,
+    /// The names under which the server is called.
+    pub names: Vec<String>,
+    /// How long certificates are valid.
+    pub lifetimes: Lifetimes,
+}
+
+/// What this replica serves, and what it last saw of the CAs.
+#[derive(Default)]
+pub struct Keeper {
+    /// The API server's time.
+    pub clock: Arc<Clock>,
+    pair: ArcSwapOption<Issued>,
+    bundle: ArcSwapOption<String>,
+    failures: Counter,
+    ca_not_after: Gauge,
+    clock_difference: Gauge,
+}
+
+/// The pause between two looks at the Secret, and that without a leaf.
+const LOOK: Duration = Duration::from_secs(5);
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+impl Keeper {
+    /// Puts its metrics where they are asked for.
+    pub fn register(&self, registry: &mut Registry) {
+        let help =
+            "Looks at the Secret of the CA that came to nothing, and steps of the leader that could not be taken";
+        registry.register("certificate_failures", help, self.failures.clone());
+        let help = "When the CA that signs ends, in seconds since 1970";
+        registry.register("certificate_authority_not_after_seconds", help, self.ca_not_after.clone());
+        let help = "How far this machine's clock is ahead of the API server's";
+        registry.register("clock_difference_seconds", help, self.clock_difference.clone());
+    }
+
+    /// The leaf that is to be served.
+    pub fn pair(&self) -> Option<Arc<Issued>> {
+        self.pair.load_full()
+    }
+
+    /// What API servers are to trust, PEM.
+    pub fn bundle(&self) -> Option<Arc<String>> {
+        self.bundle.load_full()
+    }
+
+    /// Counts something that came to nothing.
+    pub fn failed(&self) {
+        self.failures.inc();
+    }
+
+    /// A client that hears what time it is at the API server.
+    pub fn client(&self, mut config: kube::Config) -> Result<kube::Client, kube::Error> {
+        config.read_timeout = Some(ANSWER);
+        Ok(ClientBuilder::try_from(config)?.with_layer(&Listening(Arc::clone(&self.clock))).build())
+    }
+
+    /// Follows the Secret until the task is dropped.
+    pub async fn follow(&self, config: kube::Config, settings: &Settings) -> Result<(), kube::Error> {
+        let secrets: Api<Secret> = Api::namespaced(self.client(config)?, &settings.namespace);
+        let mut leaf: Option<Leaf> = None;
+        let mut said: Option<String> = None;
+        loop {
+            let error = match self.look(&secrets, settings, &mut leaf).await {
+                Ok(()) => None,
+                Err(error) => {
+                    self.failed();
+                    Some(error)
+                }
+            };
+            if error != said
+                && let Some(error) = &error
+            {
+                tracing::warn!(secret = settings.secret, error, "the CA cannot be read; what is served stays");
+            }
+            said = error;
+            tokio::time::sleep(if leaf.is_some() { LOOK.min(settings.lifetimes.leaf / 10) } else { FIRST_LOOK }).await;
+        }
+    }
+
+    async fn look(&self, secrets: &Api<Secret>, settings: &Settings, leaf: &mut Option<Leaf>) -> Result<(), String> {
+        let secret = secrets.get_opt(&settings.secret).await.map_err(|error| error.to_string())?;
+        let Some(secret) = secret else { return Err("it is not there".to_owned()) };
+        let material = material(&secret).map_err(|error| error.to_string())?;
+        self.ca_not_after.set(material.signing.as_ref().map_or(0, |pair| pair.ca.not_after.as_second()));
+        self.clock_difference.set(self.clock.difference_seconds());
+        let now = self.clock.now();
+        self.bundle.store(Some(Arc::new(material.bundle_pem(now))));
+        let Some(signing) = material.signing.as_ref() else { return Ok(()) };
+        if !is_leaf_due(leaf.as_ref(), &material, &settings.names, now) {
+            return Ok(());
+        }
+        let issued = Authority::from_pair(signing)
+            .and_then(|authority| authority.server(&settings.names, now, settings.lifetimes.leaf))
+            .map_err(|error| error.to_string())?;
+        let ca = signing.ca.fingerprint;
+        let read = Leaf::read(&issued.certificate, ca, &settings.names).map_err(|error| error.to_string())?;
+        tracing::info!(%ca, not_after = %read.not_after, "issued a leaf");
+        *leaf = Some(read);
+        self.pair.store(Some(Arc::new(issued)));
+        Ok(())
+    }
+}
+
+/// What is in a Secret.
+pub(crate) fn material(secret: &Secret) -> Result<Material, crate::tls::BadSecret> {
+    read(&secret.data.clone().unwrap_or_default(), &secret.metadata.annotations.clone().unwrap_or_default())
+}

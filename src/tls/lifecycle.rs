@@ -1,0 +1,272 @@
+//! What happens next with self-managed certificates, and when.
+//!
+//! A rotation never breaks a call, because each step waits for what it needs:
+//!
+//! ```text
+//! Issue      a new CA is stored beside the one that signs
+//!            ... and published: every webhook configuration has both
+//! Announce   that was seen; API servers have the margin to hear of it
+//! Switch     the new CA signs; each replica serves a leaf of it; the key of the old one is gone
+//!            ... until the last leaf of the old one would have run out
+//! Retire     the old one is taken out of the configurations, and forgotten
+//! ```
+//!
+//! A loss begins in the middle: what API servers still trust may still be served, so it is adopted as if it were retired, and
+//! the new CA has to wait like any other. All of it is decided from the Secret and the configurations, so a leader may
+//! end between any two steps.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::issue::BACKDATED;
+use super::{Ca, CaPair, IssueError, Leaf, Material, Next};
+
+/// How long certificates are valid, and how long API servers get to hear of a new CA.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Lifetimes {
+    /// Of a CA.
+    pub ca: Duration,
+    /// Of a leaf. None is valid for longer than its CA.
+    pub leaf: Duration,
+    /// From the moment in which a new CA was seen in every webhook configuration to its first leaf.
+    pub margin: Duration,
+}
+
+impl Default for Lifetimes {
+    /// A CA lives for 30 days, as those of Gardener's extensions do, and a leaf for 7, as cert-manager's own webhook has it.
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self { ca: Duration::from_secs(30 * DAY), leaf: Duration::from_secs(7 * DAY), margin: Duration::from_secs(60) }
+    }
+}
+
+/// What API servers are told to trust, by one webhook configuration or several of the same kind.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Published {
+    /// Which one, for people.
+    pub name: String,
+    /// The certificates that each of its webhooks has.
+    pub bundle: Vec<Ca>,
+}
+
+impl Published {
+    fn has(&self, ca: &Ca) -> bool {
+        self.bundle.iter().any(|other| other.fingerprint == ca.fingerprint)
+    }
+}
+
+/// Why there is a new CA.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The old one has lived through two thirds of its life.
+    Due,
+    /// The one that should sign is not valid now.
+    NotValid,
+    /// The one that should sign next has grown old meanwhile.
+    NextIsOld,
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Waiting {
+    /// The renewal of the CA.
+    Renewal,
+    /// These configurations lack a certificate.
+    Publication(Vec<String>),
+    /// API servers hear of the new CA.
+    Margin,
+    /// The last leaf of an old CA runs out.
+    LastLeaf,
+    /// These configurations still have a retired CA.
+    Withdrawal(Vec<String>),
+}
+
+/// What is to be done now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// There is no usable Secret: make one. These are trusted by API servers at present.
+    Begin {
+        /// What is kept in the bundle meanwhile.
+        adopted: Vec<Ca>,
+        /// Whether API servers trust nobody yet, so that the new CA need not wait until they trust it.
+        at_once: bool,
+    },
+    /// API servers trust CAs that the Secret does not know.
+    Adopt {
+        /// They are kept in the bundle until their leaves have run out.
+        adopted: Vec<Ca>,
+        /// Whether nobody trusts the CA that signs, which therefore has to be published first.
+        demote: bool,
+    },
+    /// Make a CA that signs next.
+    Issue(Reason),
+    /// Note that every configuration has the next CA.
+    Announce,
+    /// Note that one lacks it again.
+    Recall,
+    /// Let the next CA sign.
+    Switch,
+    /// Forget retired CAs.
+    Retire,
+    /// Nothing, until then or until something changes.
+    Wait {
+        /// When there is more to do by the clock alone.
+        until: Option<Timestamp>,
+        /// What for.
+        waiting: Waiting,
+    },
+}
+
+/// Decides what is to be done.
+pub fn next_step(material: Option<&Material>, published: &[Published], now: Timestamp, lifetimes: &Lifetimes) -> Step {
+    let mut unknown: Vec<Ca> = Vec::new();
+    for ca in published.iter().flat_map(|published| &published.bundle) {
+        let is_known = material.is_some_and(|material| material.knows(ca.fingerprint)) || unknown.contains(ca);
+        if !is_known && now <= ca.not_after {
+            unknown.push(ca.clone());
+        }
+    }
+    let Some(material) = material else {
+        let at_once = published.iter().all(|published| published.bundle.is_empty());
+        return Step::Begin { adopted: unknown, at_once };
+    };
+    if !unknown.is_empty() {
+        let is_trusted = |pair: &CaPair| published.iter().any(|published| published.has(&pair.ca));
+        let demote = material.signing.as_ref().is_some_and(|signing| !is_trusted(signing));
+        return Step::Adopt { adopted: unknown, demote };
+    }
+    match (&material.next, &material.signing) {
+        (Some(next), _) => with_next(material, next, published, now, lifetimes),
+        (None, Some(signing)) => without_next(material, signing, published, now),
+        (None, None) => Step::Issue(Reason::NotValid),
+    }
+}
+
+fn with_next(material: &Material, next: &Next, published: &[Published], now: Timestamp, lifetimes: &Lifetimes) -> Step {
+    if !next.pair.ca.is_valid_at(now) || renewal_at(&next.pair.ca) <= now {
+        return Step::Issue(Reason::NextIsOld);
+    }
+    let bundle = material.bundle(now);
+    let lacks = |published: &&Published| !bundle.iter().all(|ca| published.has(ca));
+    let missing: Vec<String> = published.iter().filter(lacks).map(|published| published.name.clone()).collect();
+    match next.published_at {
+        None if missing.is_empty() => Step::Announce,
+        None => Step::Wait { until: None, waiting: Waiting::Publication(missing) },
+        Some(_) if !missing.is_empty() => Step::Recall,
+        // A clock that was ahead: nobody knows how long ago that was.
+        Some(at) if at > now => Step::Announce,
+        Some(at) => match later(at, lifetimes.margin) {
+            then if then <= now => Step::Switch,
+            then => Step::Wait { until: Some(then), waiting: Waiting::Margin },
+        },
+    }
+}
+
+fn without_next(material: &Material, signing: &CaPair, published: &[Published], now: Timestamp) -> Step {
+    if !signing.ca.is_valid_at(now) {
+        return Step::Issue(Reason::NotValid);
+    }
+    let renewal = renewal_at(&signing.ca);
+    if renewal <= now {
+        return Step::Issue(Reason::Due);
+    }
+    if material.retired.is_empty() {
+        return Step::Wait { until: Some(renewal), waiting: Waiting::Renewal };
+    }
+    match material.retired_until {
+        // Nobody remembers, so the leaves may be as new as can be.
+        None => Step::Adopt { adopted: Vec::new(), demote: false },
+        Some(until) if now < until => Step::Wait { until: Some(until.min(renewal)), waiting: Waiting::LastLeaf },
+        Some(_) => {
+            let has_one = |published: &&Published| material.retired.iter().any(|ca| published.has(ca));
+            let left: Vec<String> = published.iter().filter(has_one).map(|published| published.name.clone()).collect();
+            if left.is_empty() {
+                return Step::Retire;
+            }
+            Step::Wait { until: Some(renewal), waiting: Waiting::Withdrawal(left) }
+        }
+    }
+}
+
+/// What is to be stored after a step; `None` if nothing changes.
+pub fn carried_out(
+    step: Step,
+    material: Option<&Material>,
+    now: Timestamp,
+    lifetimes: &Lifetimes,
+) -> Result<Option<Material>, IssueError> {
+    let issue = || CaPair::issue(now, lifetimes.ca);
+    let next = |pair| Some(Next { pair, published_at: None });
+    let Some(mut material) = material.cloned() else {
+        return match step {
+            Step::Begin { at_once: true, .. } => Ok(Some(Material::first(issue()?))),
+            Step::Begin { adopted, .. } => {
+                let mut material =
+                    Material { signing: None, next: next(issue()?), retired: Vec::new(), retired_until: None };
+                material.adopt(adopted, now, lifetimes.leaf);
+                Ok(Some(material))
+            }
+            _ => Ok(None),
+        };
+    };
+    match step {
+        Step::Wait { .. } | Step::Begin { .. } => return Ok(None),
+        Step::Adopt { adopted, demote } => {
+            if demote && let Some(signing) = material.signing.take() {
+                match &material.next {
+                    None => material.next = next(signing),
+                    Some(_) => material.retired.push(signing.ca),
+                }
+            }
+            material.adopt(adopted, now, lifetimes.leaf);
+        }
+        Step::Issue(_) => material.next = next(issue()?),
+        Step::Announce | Step::Recall => {
+            if let Some(next) = &mut material.next {
+                next.published_at = (step == Step::Announce).then_some(now);
+            }
+        }
+        Step::Switch => material.switch(now, lifetimes.leaf),
+        Step::Retire => {
+            material.retired.clear();
+            material.retired_until = None;
+        }
+    }
+    Ok(Some(material))
+}
+
+/// Whether a replica that serves this leaf, or none, should issue itself another one.
+pub fn is_leaf_due(current: Option<&Leaf>, material: &Material, names: &[String], now: Timestamp) -> bool {
+    let Some(signing) = material.signing.as_ref().filter(|signing| signing.ca.is_valid_at(now)) else { return false };
+    let Some(leaf) = current else { return true };
+    if leaf.issuer != signing.ca.fingerprint {
+        // A CA of which the Secret has never heard: then the Secret is not the one that it was, and API servers may not
+        // trust what is in it. The leader sets that right; this leaf is good until then.
+        return material.knows(leaf.issuer) || leaf.not_after <= now;
+    }
+    // A leaf that ends with its CA cannot be made to last longer.
+    let can_last_longer = leaf.not_after < signing.ca.not_after;
+    leaf.names != names
+        || now < leaf.not_before
+        || (can_last_longer && two_thirds(leaf.not_before, leaf.not_after) <= now)
+}
+
+/// When a CA is renewed.
+pub(super) fn renewal_at(ca: &Ca) -> Timestamp {
+    two_thirds(ca.not_before, ca.not_after)
+}
+
+/// The moment at two thirds of a life, which began after the backdating.
+fn two_thirds(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
+    let issued = later(not_before, BACKDATED);
+    let seconds = not_after.as_second().saturating_sub(issued.as_second()).max(0);
+    Timestamp::from_second(issued.as_second() + seconds / 3 * 2 + seconds % 3 * 2 / 3).unwrap_or(not_after)
+}
+
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

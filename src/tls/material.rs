@@ -1,0 +1,83 @@
+//! The CAs of self-managed certificates, as one Secret holds them for all replicas.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Ca, CaPair, Fingerprint};
+
+/// A CA that will sign once everybody trusts it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Next {
+    /// The CA.
+    pub pair: CaPair,
+    /// When it was first seen in every webhook configuration; `None` while it is missing in one.
+    pub published_at: Option<Timestamp>,
+}
+
+/// All CAs that matter. There is always one that signs or one that will.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Material {
+    /// Signs leaves. `None` after a loss: then replicas keep the leaf that they have until the next one may sign.
+    pub signing: Option<CaPair>,
+    /// Signs next.
+    pub next: Option<Next>,
+    /// CAs whose leaves may still be served. Their keys are gone.
+    pub retired: Vec<Ca>,
+    /// Until when the last of those leaves is valid.
+    pub retired_until: Option<Timestamp>,
+}
+
+impl Material {
+    /// A first CA, that signs at once: nobody trusts another one.
+    pub fn first(pair: CaPair) -> Self {
+        Self { signing: Some(pair), next: None, retired: Vec::new(), retired_until: None }
+    }
+
+    /// The certificates that API servers have to trust at this moment, the one that signs first.
+    pub fn bundle(&self, now: Timestamp) -> Vec<&Ca> {
+        let is_served = self.next.is_some() || self.retired_until.is_none_or(|until| now < until);
+        let retired = self.retired.iter().filter(|_| is_served);
+        self.signing.iter().chain(self.next.iter().map(|next| &next.pair)).map(|pair| &pair.ca).chain(retired).collect()
+    }
+
+    /// The same as text.
+    pub fn bundle_pem(&self, now: Timestamp) -> String {
+        self.bundle(now).into_iter().map(Ca::pem).collect()
+    }
+
+    /// Whether it knows this certificate in any role.
+    pub fn knows(&self, fingerprint: Fingerprint) -> bool {
+        let pairs = self.signing.iter().chain(self.next.iter().map(|next| &next.pair)).map(|pair| &pair.ca);
+        pairs.chain(&self.retired).any(|ca| ca.fingerprint == fingerprint)
+    }
+
+    /// Remembers CAs that others were told to trust, because leaves of theirs may be served.
+    pub(super) fn adopt(&mut self, adopted: Vec<Ca>, now: Timestamp, leaf: Duration) {
+        for ca in adopted {
+            if !self.knows(ca.fingerprint) {
+                self.retired.push(ca);
+            }
+        }
+        self.retire_at(now, leaf);
+    }
+
+    /// The next CA signs from now on; the key of the old one is forgotten.
+    pub(super) fn switch(&mut self, now: Timestamp, leaf: Duration) {
+        let Some(next) = self.next.take() else { return };
+        if let Some(old) = self.signing.replace(next.pair) {
+            self.retired.push(old.ca);
+        }
+        self.retire_at(now, leaf);
+    }
+
+    /// A leaf that is issued just before everybody knows better is the last one.
+    fn retire_at(&mut self, now: Timestamp, leaf: Duration) {
+        // Where leaves live long, rotations may follow each other before the last one has run out.
+        self.retired.retain(|ca| now <= ca.not_after);
+        if !self.retired.is_empty() {
+            let until = now.checked_add(leaf).unwrap_or(Timestamp::MAX);
+            self.retired_until = self.retired_until.max(Some(until));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The CAs in the data and annotations of a Secret.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+
+use super::{Ca, CaPair, Material, Next, Unusable};
+
+/// The keys of the Secret's data: of the CA that signs, of the one that signs next, and of those that did.
+pub const DATA: [&str; 5] = [CA, CA_KEY, NEXT, NEXT_KEY, RETIRED];
+
+const CA: &str = "ca.crt";
+const CA_KEY: &str = "ca.key";
+const NEXT: &str = "next.crt";
+const NEXT_KEY: &str = "next.key";
+const RETIRED: &str = "retired.crt";
+
+/// When the next CA was seen in every webhook configuration.
+const PUBLISHED_AT: &str = "network-guard.extensions.gardener.cloud/published-at";
+
+/// Until when leaves of retired CAs may be served.
+const RETIRED_UNTIL: &str = "network-guard.extensions.gardener.cloud/retired-until";
+
+/// Why a Secret cannot be used. What is in it is never told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadSecret {
+    /// There is no CA in it.
+    #[error("it has neither `ca.crt` nor `next.crt`")]
+    Empty,
+    /// One of two that belong together is not there.
+    #[error("`{0}` is there without the other half of its pair")]
+    Half(&'static str),
+    /// A part is not what it should be.
+    #[error("`{0}`: {1}")]
+    Part(&'static str, Unusable),
+}
+
+type Data = BTreeMap<String, ByteString>;
+type Annotations = BTreeMap<String, String>;
+
+/// Reads a Secret. A time that cannot be read is as good as none: then somebody waits once more.
+pub fn read(data: &Data, annotations: &Annotations) -> Result<Material, BadSecret> {
+    let text = |key| data.get(key).map(|value| String::from_utf8_lossy(&value.0)).filter(|text| !text.is_empty());
+    let pair = |certificate, key| match (text(certificate), text(key)) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(BadSecret::Half(certificate)),
+        (None, Some(_)) => Err(BadSecret::Half(key)),
+        (Some(pem), Some(key)) => CaPair::parse(&pem, &key).map(Some).map_err(|why| BadSecret::Part(certificate, why)),
+    };
+    let at = |key| annotations.get(key).and_then(|text| text.parse::<Timestamp>().ok());
+    let signing = pair(CA, CA_KEY)?;
+    let next = pair(NEXT, NEXT_KEY)?.map(|pair| Next { pair, published_at: at(PUBLISHED_AT) });
+    if signing.is_none() && next.is_none() {
+        return Err(BadSecret::Empty);
+    }
+    let retired = match text(RETIRED) {
+        Some(pem) => Ca::parse_bundle(pem.as_bytes()).map_err(|why| BadSecret::Part(RETIRED, why))?,
+        None => Vec::new(),
+    };
+    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL) })
+}
+
+/// Writes into a Secret, and leaves alone what is not ours.
+pub fn write(material: &Material, data: &mut Data, annotations: &mut Annotations) {
+    let Material { signing, next, retired, retired_until } = material;
+    let next_pair = next.as_ref().map(|next| &next.pair);
+    let retired = Some(retired.iter().map(Ca::pem).collect::<String>()).filter(|pem| !pem.is_empty());
+    for (key, value) in [
+        (CA, signing.as_ref().map(|pair| pair.ca.pem())),
+        (CA_KEY, signing.as_ref().map(CaPair::key)),
+        (NEXT, next_pair.map(|pair| pair.ca.pem())),
+        (NEXT_KEY, next_pair.map(CaPair::key)),
+        (RETIRED, retired.as_deref()),
+    ] {
+        match value {
+            Some(text) => drop(data.insert(key.to_owned(), ByteString(text.as_bytes().to_vec()))),
+            None => drop(data.remove(key)),
+        }
+    }
+    let published_at = next.as_ref().and_then(|next| next.published_at);
+    for (key, at) in [(PUBLISHED_AT, published_at), (RETIRED_UNTIL, *retired_until)] {
+        match at {
+            Some(at) => drop(annotations.insert(key.to_owned(), at.to_string())),
+            None => drop(annotations.remove(key)),
+        }
+    }
+}
