@@ -1,9 +1,12 @@
-//! `network-guard certs`: certificates for development.
+//! `network-guard certs`: certificates for development, and a look at those that are used.
+
+mod inspect;
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -28,6 +31,14 @@ pub(super) enum Certs {
         #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
     },
+    /// Look at the Secret of the certificate, at what API servers are told to trust, and at what is served
+    ///
+    /// In a Pod of the server, where all rights are there already:
+    ///   network-guard certs inspect --config /etc/network-guard/config/config.yaml --server 127.0.0.1:10250
+    ///
+    /// Exit code 1 when an API server would not trust what is served, or something cannot be used.
+    #[command(verbatim_doc_comment)]
+    Inspect(inspect::Inspect),
 }
 
 /// The names under which a server on this machine is called.
@@ -36,15 +47,18 @@ pub(super) fn default_names() -> Vec<String> {
 }
 
 impl Certs {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self::Generate { out, names, days } = self;
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let (out, names, days) = match self {
+            Self::Generate { out, names, days } => (out, names, days),
+            Self::Inspect(inspect) => return inspect.run(),
+        };
         generate(&out, &names, Duration::from_secs(u64::from(days) * 24 * 60 * 60))?;
         super::print(&format!(
             "wrote ca.crt, tls.crt and tls.key to {}, valid for {days} days for {}\n",
             out.display(),
             names.join(", ")
         ));
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -51,7 +51,7 @@ enum Command {
     /// Plan, apply and verify the double NAT of an overlapping Shoot
     #[command(subcommand)]
     Nat(nat::Nat),
-    /// Make certificates for development
+    /// Make certificates for development, and look at those that are used
     #[command(subcommand)]
     Certs(certs::Certs),
     /// Print the webhook configurations, ready for `kubectl apply`
@@ -70,7 +70,7 @@ impl Args {
             Command::Serve(serve) => serve.run()?,
             Command::Overlap(overlap) => return overlap.run(),
             Command::Overlay(overlay) => overlay.run()?,
-            Command::Certs(certs) => certs.run()?,
+            Command::Certs(certs) => return certs.run(),
             Command::Webhooks(webhooks) => webhooks.run()?,
             Command::Rules => print(&crate::handlers::rules_markdown()),
         }

@@ -229,23 +229,6 @@ impl Remote {
         let mut config = client_config(kubeconfig.as_deref()).await?;
         // Watches last longer than any timeout for single reads; those have the deadline of their request.
         config.read_timeout = None;
-        let certificates = match (&common.cert_dir, &configuration.certificates) {
-            (Some(_), None) => None,
-            (None, Some(settings)) => {
-                // On a Seed all is in one cluster.
-                let home = match role {
-                    Role::Seed => config.clone(),
-                    Role::Garden => client_config(runtime_kubeconfig).await.context("--runtime-kubeconfig")?,
-                };
-                Some(self_managed(settings, &configuration, role, home, config.clone()))
-            }
-            (Some(_), Some(_)) => bail!("--cert-dir and `certificates` of the configuration exclude each other"),
-            (None, None) => bail!(
-                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one); \
-                 or say `certificates` in the configuration, and the server makes its own"
-            ),
-        };
-        let keeper = certificates.as_ref().map(|certificates| Arc::clone(&certificates.keeper));
         let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
         let mut sources = JoinSet::new();
         let landscape = match role {
@@ -262,8 +245,26 @@ impl Remote {
                 landscape
             }
         };
+        let certificates = match (&common.cert_dir, &configuration.certificates) {
+            (Some(_), None) => None,
+            (None, Some(settings)) => {
+                // On a Seed all is in one cluster.
+                let home = match role {
+                    Role::Seed => config.clone(),
+                    Role::Garden => client_config(runtime_kubeconfig).await.context("--runtime-kubeconfig")?,
+                };
+                let keeper = Arc::new(Keeper::new(Arc::clone(landscape.clock())));
+                Some(self_managed(settings, &configuration, role, home, config.clone(), keeper))
+            }
+            (Some(_), Some(_)) => bail!("--cert-dir and `certificates` of the configuration exclude each other"),
+            (None, None) => bail!(
+                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one); \
+                 or say `certificates` in the configuration, and the server makes its own"
+            ),
+        };
+        let keeper = certificates.as_ref().map(|certificates| Arc::clone(&certificates.keeper));
         let handlers = role.handlers(&configuration);
-        let clock = keeper.as_ref().map_or_else(Arc::default, |keeper| Arc::clone(&keeper.clock));
+        let clock = Arc::clone(landscape.clock());
         let pair: Arc<dyn PairSource> = match (&keeper, &common.cert_dir) {
             (Some(keeper), _) => Arc::clone(keeper) as _,
             (None, folder) => Arc::new(pair_files(folder.as_deref().expect("one of the two is there"))),
@@ -387,6 +388,7 @@ fn self_managed(
     role: Role,
     home: kube::Config,
     registered_in: kube::Config,
+    keeper: Arc<Keeper>,
 ) -> SelfManaged {
     let shoot_url = configuration.nat.shoot_webhook.as_ref().map(|webhook| &*webhook.url);
     let originals = registration::Configuration::originals(match role {
@@ -413,7 +415,7 @@ fn self_managed(
             to: settings.to.clone(),
             owner: settings.owner.clone(),
         },
-        keeper: Arc::default(),
+        keeper,
     }
 }
 

@@ -43,6 +43,15 @@ impl Where {
     }
 }
 
+/// The name by which an API server calls, and which it looks for in the certificate.
+pub fn called(client: &WebhookClientConfig) -> Option<String> {
+    match (&client.service, &client.url) {
+        (Some(service), _) => Some(format!("{}.{}.svc", service.name, service.namespace)),
+        (None, Some(url)) => host(url),
+        (None, None) => None,
+    }
+}
+
 /// The host of a URL, as a certificate names it.
 pub fn host(url: &str) -> Option<String> {
     let uri: http::Uri = url.parse().ok()?;

@@ -31,7 +31,6 @@ pub struct Settings {
 }
 
 /// What this replica serves, and what it last saw of the CAs.
-#[derive(Default)]
 pub struct Keeper {
     /// The API server's time.
     pub clock: Arc<Clock>,
@@ -50,6 +49,18 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl Keeper {
+    /// One that judges by this clock.
+    pub fn new(clock: Arc<Clock>) -> Self {
+        Self {
+            clock,
+            pair: ArcSwapOption::empty(),
+            bundle: ArcSwapOption::empty(),
+            failures: Counter::default(),
+            ca_not_after: Gauge::default(),
+            clock_difference: Gauge::default(),
+        }
+    }
+
     /// Puts its metrics where they are asked for.
     pub fn register(&self, registry: &mut Registry) {
         let help =
@@ -130,6 +141,6 @@ impl Keeper {
 }
 
 /// What is in a Secret.
-pub(crate) fn material(secret: &Secret) -> Result<Material, crate::tls::BadSecret> {
+pub fn material(secret: &Secret) -> Result<Material, crate::tls::BadSecret> {
     read(&secret.data.clone().unwrap_or_default(), &secret.metadata.annotations.clone().unwrap_or_default())
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use self::clock::Clock;
 use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
 
@@ -25,6 +26,7 @@ pub struct Landscape {
     writing: Mutex<()>,
     started: Instant,
     feeds: Box<[FeedState]>,
+    clock: Arc<Clock>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,7 @@ impl Landscape {
             writing: Mutex::default(),
             started: Instant::now(),
             feeds: (0..feeds).map(|_| FeedState::default()).collect(),
+            clock: Arc::default(),
         }
     }
 
@@ -73,6 +76,11 @@ impl Landscape {
     /// Whether a source has been silent for so long that what matters has to be read live.
     pub fn is_stale(&self) -> bool {
         self.age() > STALE
+    }
+
+    /// The time at the API server.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
     }
 
     /// The current snapshot.

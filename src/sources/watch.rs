@@ -1,6 +1,7 @@
 //! Objects from an API server: listed once, then watched; each is cut to our view as it is decoded.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use kube::client::{Body, ClientBuilder};
 use kube::runtime::{WatchStreamExt, watcher};
 
 use super::Feed;
+use super::clock::Listening;
 use super::objects::Watched;
 
 /// Seconds after which a watch is renewed. Shorter than kube's default of 290 s: a connection that died silently is
@@ -103,7 +105,8 @@ fn loses_events(error: &watcher::Error) -> bool {
 /// A client that notes every answer and every piece of it, bookmarks included, as a sign of life: the watcher keeps those to
 /// itself.
 fn watched_client(config: kube::Config, feed: &Feed) -> Result<kube::Client, kube::Error> {
-    Ok(ClientBuilder::try_from(config)?.with_layer(&SignsOfLife(feed.clone())).build())
+    let listening = Listening(Arc::clone(feed.landscape.clock()));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&SignsOfLife(feed.clone())).with_layer(&listening).build())
 }
 
 struct SignsOfLife(Feed);
@@ -168,8 +171,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::super::Landscape;

@@ -88,7 +88,8 @@ impl Ca {
         certificates(pem)?.iter().map(|der| Self::read(der)).collect()
     }
 
-    fn read(der: &CertificateDer<'_>) -> Result<Self, Unusable> {
+    /// Reads any certificate.
+    pub fn read(der: &CertificateDer<'_>) -> Result<Self, Unusable> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Unusable::NotPem)?;
         let (not_before, not_after) = dates(&certificate)?;
         Ok(Self { pem: to_pem(der), fingerprint: Fingerprint::of(der), not_before, not_after })

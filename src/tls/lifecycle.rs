@@ -61,6 +61,8 @@ impl Published {
 pub enum Reason {
     /// The old one has lived through two thirds of its life.
     Due,
+    /// Somebody asked for it.
+    Asked,
     /// The one that should sign is not valid now.
     NotValid,
     /// The one that should sign next has grown old meanwhile.
@@ -144,7 +146,7 @@ pub fn next_step(material: Option<&Material>, published: &[Published], now: Time
 }
 
 fn with_next(material: &Material, next: &Next, published: &[Published], now: Timestamp, lifetimes: &Lifetimes) -> Step {
-    if !next.pair.ca.is_valid_at(now) || renewal_at(&next.pair.ca) <= now {
+    if !next.pair.ca.is_valid_at(now) || next.pair.ca.renewal_at() <= now {
         return Step::Issue(Reason::NextIsOld);
     }
     let bundle = material.bundle(now);
@@ -167,9 +169,12 @@ fn without_next(material: &Material, signing: &CaPair, published: &[Published], 
     if !signing.ca.is_valid_at(now) {
         return Step::Issue(Reason::NotValid);
     }
-    let renewal = renewal_at(&signing.ca);
+    let renewal = signing.ca.renewal_at();
     if renewal <= now {
         return Step::Issue(Reason::Due);
+    }
+    if material.is_asked {
+        return Step::Issue(Reason::Asked);
     }
     if material.retired.is_empty() {
         return Step::Wait { until: Some(renewal), waiting: Waiting::Renewal };
@@ -202,14 +207,15 @@ pub fn carried_out(
         return match step {
             Step::Begin { at_once: true, .. } => Ok(Some(Material::first(issue()?))),
             Step::Begin { adopted, .. } => {
-                let mut material =
-                    Material { signing: None, next: next(issue()?), retired: Vec::new(), retired_until: None };
+                let mut material = Material::waiting(next(issue()?));
                 material.adopt(adopted, now, lifetimes.leaf);
                 Ok(Some(material))
             }
             _ => Ok(None),
         };
     };
+    // Whatever the step is: if one was asked for, a rotation begins or is on its way.
+    material.is_asked = false;
     match step {
         Step::Wait { .. } | Step::Begin { .. } => return Ok(None),
         Step::Adopt { adopted, demote } => {
@@ -252,9 +258,11 @@ pub fn is_leaf_due(current: Option<&Leaf>, material: &Material, names: &[String]
         || (can_last_longer && two_thirds(leaf.not_before, leaf.not_after) <= now)
 }
 
-/// When a CA is renewed.
-pub(super) fn renewal_at(ca: &Ca) -> Timestamp {
-    two_thirds(ca.not_before, ca.not_after)
+impl Ca {
+    /// When it is renewed.
+    pub fn renewal_at(&self) -> Timestamp {
+        two_thirds(self.not_before, self.not_after)
+    }
 }
 
 /// The moment at two thirds of a life, which began after the backdating.

@@ -26,12 +26,19 @@ pub struct Material {
     pub retired: Vec<Ca>,
     /// Until when the last of those leaves is valid.
     pub retired_until: Option<Timestamp>,
+    /// Whether somebody asked for a new CA before it is time.
+    pub is_asked: bool,
 }
 
 impl Material {
     /// A first CA, that signs at once: nobody trusts another one.
     pub fn first(pair: CaPair) -> Self {
-        Self { signing: Some(pair), next: None, retired: Vec::new(), retired_until: None }
+        Self { signing: Some(pair), next: None, retired: Vec::new(), retired_until: None, is_asked: false }
+    }
+
+    /// A CA that may not sign yet, after a loss.
+    pub(super) fn waiting(next: Option<Next>) -> Self {
+        Self { signing: None, next, retired: Vec::new(), retired_until: None, is_asked: false }
     }
 
     /// The certificates that API servers have to trust at this moment, the one that signs first.

@@ -36,6 +36,9 @@ pub enum BadSecret {
     Part(&'static str, Unusable),
 }
 
+/// Whatever it says, somebody wants a new CA.
+const ROTATE: &str = "network-guard.extensions.gardener.cloud/rotate";
+
 type Data = BTreeMap<String, ByteString>;
 type Annotations = BTreeMap<String, String>;
 
@@ -58,12 +61,16 @@ pub fn read(data: &Data, annotations: &Annotations) -> Result<Material, BadSecre
         Some(pem) => Ca::parse_bundle(pem.as_bytes()).map_err(|why| BadSecret::Part(RETIRED, why))?,
         None => Vec::new(),
     };
-    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL) })
+    let is_asked = annotations.contains_key(ROTATE);
+    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL), is_asked })
 }
 
 /// Writes into a Secret, and leaves alone what is not ours.
 pub fn write(material: &Material, data: &mut Data, annotations: &mut Annotations) {
-    let Material { signing, next, retired, retired_until } = material;
+    let Material { signing, next, retired, retired_until, is_asked } = material;
+    if !is_asked {
+        annotations.remove(ROTATE);
+    }
     let next_pair = next.as_ref().map(|next| &next.pair);
     let retired = Some(retired.iter().map(Ca::pem).collect::<String>()).filter(|pem| !pem.is_empty());
     for (key, value) in [

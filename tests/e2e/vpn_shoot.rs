@@ -21,7 +21,11 @@ impl Scene {
     /// A Seed and a Shoot, whose networks do not overlap yet.
     fn start(nat: &str) -> Self {
         let webhook = "shootWebhook: {url: GUARD_URL, caFile: GUARD_CA}";
-        let switch = Switch::start_configured(&json!({}), &format!("nat: {{{nat}{webhook}}}\n"));
+        Self::start_configured(&format!("nat: {{{nat}{webhook}}}\n"))
+    }
+
+    fn start_configured(configuration: &str) -> Self {
+        let switch = Switch::start_configured(&json!({}), configuration);
         let scene = Self { switch };
         let networks = format!("/apis/extensions.gardener.cloud/v1alpha1/namespaces/{}/networks", scene.namespace());
         scene.switch.seed.api.create(
@@ -254,4 +258,53 @@ fn containers_of_ours_translate_and_the_end_of_the_shoot_is_free() {
     scene.switch.shoot.update_cluster(|shoot| shoot["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
     until("all of ours is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
     until("the webhook is gone", || scene.webhook().is_none());
+}
+
+/// Self-managed certificates: no new CA signs before every Shoot was told of it.
+#[test]
+fn shoots_are_told_of_a_new_ca_before_it_signs() {
+    let own = "certificates: {namespace: garden, marginSeconds: 1, registration: {url: OWN_URL}}";
+    let scene = Scene::start_configured(&format!("nat: {{shootWebhook: {{url: GUARD_URL}}}}\n{own}\n"));
+    scene.switch.shoot.seed_pods(OVERLAPPING);
+    let secret = || scene.switch.seed.api.get("/api/v1/namespaces/garden/secrets/network-guard-certificates").unwrap();
+    let signing = || STANDARD.decode(secret()["data"]["ca.crt"].as_str().unwrap()).unwrap();
+    let trusted = || {
+        let bundle = scene.webhook()?["webhooks"][0]["clientConfig"]["caBundle"].as_str()?.to_owned();
+        STANDARD.decode(bundle).ok()
+    };
+    let old = signing();
+    until("the Shoot trusts the CA", || trusted().as_ref() == Some(&old));
+    let right = fixture("ha-overlap", "vpn-shoot");
+    scene.deploy("first", &right);
+    scene.stored("first");
+    let called = |scene: &Scene| {
+        let before = scene.decisions("unchanged");
+        until("the webhook is called", || {
+            scene.write_again();
+            scene.decisions("unchanged") > before
+        });
+    };
+    called(&scene);
+
+    // While nothing reaches the Shoot, the rotation waits.
+    scene.switch.shoot.pause_resource_manager();
+    let rotate = json!({"metadata": {"annotations": {"network-guard.extensions.gardener.cloud/rotate": ""}}});
+    scene.switch.seed.api.patch("/api/v1/namespaces/garden/secrets/network-guard-certificates", Patch::Merge, &rotate);
+    until("the next CA is there", || secret()["data"]["next.crt"].is_string());
+    let unpublished = || scene.switch.guard().metric("network_guard_certificate_unpublished");
+    until("only the Shoot lacks it", || (unpublished() - 1.0).abs() < f64::EPSILON);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert_eq!(
+        (signing(), trusted()),
+        (old.clone(), Some(old.clone())),
+        "nobody signs with what the Shoot does not trust"
+    );
+
+    // When it goes on, so does the rotation, and the webhook is called with either.
+    scene.switch.shoot.resume_resource_manager();
+    until("the next CA signs", || signing() != old);
+    let bundle = trusted().unwrap();
+    assert!(bundle.starts_with(&old) || bundle.ends_with(&old), "both are trusted");
+    assert!(bundle.len() > old.len());
+    called(&scene);
 }

@@ -163,8 +163,10 @@ impl Controller<'_> {
 
         let seen = self.registrar.look().await.map_err(|error| error.to_string())?;
         let mut published = seen.published.clone();
-        let now = self.parts.keeper.clock.now();
-        if let (Some(shoots), Some(material)) = (&self.parts.shoots, material) {
+        let now = whole_seconds(self.parts.keeper.clock.now());
+        // Where Shoots are told nothing, they have no say in who is trusted.
+        let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some());
+        if let (Some(shoots), Some(material)) = (shoots, material) {
             published.push(shoots_published(shoots, material, now));
         }
         let lifetimes = &self.parts.settings.lifetimes;
@@ -204,11 +206,19 @@ impl Controller<'_> {
     }
 }
 
+/// As certificates have it, and people read it.
+fn whole_seconds(at: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
 /// Shoots have the bundle when all of them have, but for those that have lacked it for long.
 fn shoots_published(shoots: &vpn_shoot::Parts, material: &Material, now: jiff::Timestamp) -> Published {
     let bundle = material.bundle_pem(now);
-    let has_arrived = shoots.settings.is_none() || shoots.board.has_arrived(&bundle, PATIENCE_WITH_SHOOTS);
-    let bundle = if has_arrived { material.bundle(now).into_iter().cloned().collect() } else { Vec::new() };
+    let bundle = if shoots.board.has_arrived(&bundle, PATIENCE_WITH_SHOOTS) {
+        material.bundle(now).into_iter().cloned().collect()
+    } else {
+        Vec::new()
+    };
     Published { name: "Shoots".to_owned(), bundle }
 }
 

@@ -11,7 +11,7 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::registration::{Configuration, Where, point};
+use super::super::registration::{Configuration, Where, called, point};
 use crate::tls::{Ca, Published};
 
 /// Who writes, as API servers remember it.
@@ -63,6 +63,8 @@ pub enum PublishError {
 pub(super) struct Seen {
     /// One for each webhook.
     pub(super) published: Vec<Published>,
+    /// The name by which each is called.
+    called: Vec<Option<String>>,
     /// The names and kinds of those configurations that are there, and whether we made them.
     present: Vec<(&'static str, String, bool)>,
 }
@@ -187,13 +189,13 @@ impl Seen {
     }
 }
 
-/// What API servers are told to trust by these configurations, one entry for each webhook; those that are not there have
-/// none.
+/// What API servers are told by these configurations, one entry for each webhook: whom to trust, and by which name to call;
+/// those that are not there have none.
 pub async fn read_published(
     client: &kube::Client,
     originals: &[Configuration],
-) -> Result<Vec<Published>, PublishError> {
-    look(client, originals.iter()).await.map(|seen| seen.published)
+) -> Result<Vec<(Published, Option<String>)>, PublishError> {
+    look(client, originals.iter()).await.map(|seen| seen.published.into_iter().zip(seen.called).collect())
 }
 
 async fn look(client: &kube::Client, originals: impl Iterator<Item = &Configuration>) -> Result<Seen, PublishError> {
@@ -220,6 +222,7 @@ async fn look(client: &kube::Client, originals: impl Iterator<Item = &Configurat
             // What is no bundle trusts nobody.
             let bundle = Ca::parse_bundle(bundle).unwrap_or_default();
             seen.published.push(Published { name: format!("{kind}/{webhook}"), bundle });
+            seen.called.push(called(client));
         }
         seen.present.push((kind, name, is_ours));
     }

@@ -88,6 +88,7 @@ fn decides_what_is_next() {
         next: None,
         retired: vec![one.ca.clone()],
         retired_until: until.map(|hour| at(hour * HOUR)),
+        is_asked: false,
     };
     let lost = Material { signing: None, ..rotating(None) };
     let (a, b, both) = ([&one.ca], [&two.ca], [&one.ca, &two.ca]);
@@ -101,6 +102,7 @@ fn decides_what_is_next() {
         ("not registered", Some(first.clone()), vec![], 1, "wait Renewal Some(20)"),
         ("somebody emptied a bundle", Some(first.clone()), vec![&[]], 1, "wait Renewal Some(20)"),
         ("two thirds have passed", Some(first.clone()), vec![&a], 20, "Issue(Due)"),
+        ("asked for", Some(Material { is_asked: true, ..first.clone() }), vec![&a], 1, "Issue(Asked)"),
         ("it ran out", Some(first.clone()), vec![&a], 31, "Issue(NotValid)"),
         ("from a future", Some(first.clone()), vec![&a], -1, "Issue(NotValid)"),
         ("a foreign CA beside ours", Some(first.clone()), vec![&with_foreign], 1, "adopt 1, demote false"),
@@ -156,6 +158,7 @@ fn a_replica_knows_when_its_leaf_is_due() {
         next: Some(Next { pair: two, published_at: None }),
         retired: vec![one.ca.clone()],
         retired_until: None,
+        is_asked: false,
     };
     for (name, current, material, hour, want) in [
         ("none yet", None, &first, 0, true),

@@ -25,6 +25,8 @@ pub struct Guard {
     arguments: Vec<String>,
     folder: PathBuf,
     ports: [u16; 4],
+    /// Further variables of its environment.
+    environment: Vec<(String, String)>,
 }
 
 impl Guard {
@@ -165,7 +167,16 @@ impl Guard {
         ports: [u16; 4],
     ) -> Self {
         let process = Process::start(folder, name, program(), &arguments);
-        Self { process, role, name: name.to_owned(), ca, arguments, folder: folder.to_owned(), ports }
+        Self {
+            process,
+            role,
+            name: name.to_owned(),
+            ca,
+            arguments,
+            folder: folder.to_owned(),
+            ports,
+            environment: Vec::new(),
+        }
     }
 
     /// Waits for `/readyz`.
@@ -193,8 +204,16 @@ impl Guard {
 
     /// The same behind another address.
     pub fn register_at(&self, url: &str, control_plane: &ControlPlane) {
+        // One with self-managed certificates does that itself.
+        if self.arguments.iter().any(|argument| argument == "--cert-dir") {
+            control_plane.admin().ok(&["apply", "-f", "-"], Some(&self.configurations_at(url)));
+        }
+        self.wait_until_called(control_plane);
+    }
+
+    /// Waits until it is called.
+    pub fn wait_until_called(&self, control_plane: &ControlPlane) {
         let admin = control_plane.admin();
-        admin.ok(&["apply", "-f", "-"], Some(&self.configurations_at(url)));
         // The API server learns of its own configuration by a watch: a probe tells when it has.
         until("the webhook is called", || {
             let probe = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"probe","labels":{"gardener.cloud/role":"shoot"}}}"#;
@@ -222,6 +241,16 @@ impl Guard {
         self.ports[0]
     }
 
+    /// Holds it where it stands.
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.process.signal("CONT");
+    }
+
     /// Stops it at once.
     pub fn kill(&mut self) {
         self.process.kill();
@@ -235,7 +264,30 @@ impl Guard {
 
     /// The same without waiting.
     pub fn start_again(&mut self) {
-        self.process = Process::start(&self.folder, &self.name, program(), &self.arguments);
+        let Self { folder, name, arguments, environment, .. } = self;
+        self.process = Process::start_in(folder, name, program(), arguments, environment);
+    }
+
+    /// Starts it anew with a clock of its own, which is as far from that of this machine as its file says: see
+    /// [`set_clock`]. The monotonic clock goes on as it is.
+    pub fn restart_with_own_clock(&mut self) {
+        let library = glob("/usr/lib", "faketime/libfaketime.so.1").expect("libfaketime: run `make tools`");
+        set_clock(&self.folder, "+0");
+        self.environment = [
+            ("LD_PRELOAD", library.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", self.folder.join(CLOCK).display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        self.kill();
+        self.start_again();
+    }
+
+    /// Moves that clock, such as `+3600` or `-10y`.
+    pub fn set_clock(&self, by: &str) {
+        set_clock(&self.folder, by);
     }
 
     /// The running process.
@@ -286,6 +338,21 @@ impl Guard {
     pub fn log(&self) -> String {
         self.process.output()
     }
+}
+
+/// The file that says how far the clock is off.
+const CLOCK: &str = "clock";
+
+fn set_clock(folder: &Path, by: &str) {
+    // As one: it is read at every look at the clock.
+    fs::write(folder.join("clock.new"), format!("{by}\n")).unwrap();
+    fs::rename(folder.join("clock.new"), folder.join(CLOCK)).unwrap();
+}
+
+/// A file of this name in a folder, or in a folder of that.
+fn glob(folder: &str, name: &str) -> Option<PathBuf> {
+    let folders = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    folders.map(|folder| folder.join(name)).find(|path| path.exists())
 }
 
 fn program() -> &'static Path {

@@ -14,6 +14,17 @@ pub struct Process {
 impl Process {
     /// Starts a program; its output goes to `<name>.log` in the folder.
     pub fn start(folder: &Path, name: &str, program: &Path, arguments: &[String]) -> Self {
+        Self::start_in(folder, name, program, arguments, &[])
+    }
+
+    /// The same with further variables of the environment.
+    pub fn start_in(
+        folder: &Path,
+        name: &str,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Self {
         let output = folder.join(format!("{name}.log"));
         let log = File::options().append(true).create(true).open(&output).unwrap();
         // Should the test itself be killed, nobody is left to drop us: then the kernel ends the child.
@@ -21,6 +32,7 @@ impl Process {
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program)
             .args(arguments)
+            .envs(environment.iter().cloned())
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())

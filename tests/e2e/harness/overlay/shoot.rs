@@ -455,6 +455,16 @@ impl Shoot {
         path
     }
 
+    /// Holds gardener-resource-manager where it stands: nothing reaches the Shoot.
+    pub fn pause_resource_manager(&self) {
+        self.resource_manager.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume_resource_manager(&self) {
+        self.resource_manager.signal("CONT");
+    }
+
     /// What gardener-resource-manager has logged.
     pub fn resource_manager_log(&self) -> String {
         self.resource_manager.output()

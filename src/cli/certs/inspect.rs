@@ -1,0 +1,287 @@
+//! `network-guard certs inspect`: the Secret, the bundles and the served leaf, and what comes next.
+
+mod served;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use serde::Serialize;
+
+use self::served::{Served, served};
+use super::super::columns::{Format, columns};
+use super::super::{Configuration, client_config};
+use crate::controllers::certificates::read_published;
+use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
+use crate::sources::keeper::material;
+use crate::tls::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Inspect {
+    /// Whose webhook configurations are looked at
+    #[arg(long, value_name = "ROLE", default_value = "seed")]
+    role: Role,
+    /// The kubeconfig of the Seed or the virtual garden; without it the Pod's own service account, then ~/.kube/config
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// The kubeconfig of the cluster of the Secret, in the garden; without it the Pod's own service account
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_RUNTIME_KUBECONFIG")]
+    runtime_kubeconfig: Option<PathBuf>,
+    /// The configuration file of the server, which says where the Secret is and how long certificates live
+    #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
+    config: Option<PathBuf>,
+    /// The Secret, as NAMESPACE/NAME: of self-managed certificates, or one with tls.crt
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    secret: Option<String>,
+    /// A server to connect to; may be repeated, each replica has its own leaf
+    #[arg(long = "server", value_name = "HOST:PORT")]
+    servers: Vec<String>,
+    /// How it is printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Role {
+    /// Those of a Seed
+    Seed,
+    /// Those of the virtual garden
+    Garden,
+}
+
+/// All that was found.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    secret: String,
+    certificates: Vec<Certificate>,
+    webhooks: Vec<Webhook>,
+    served: Vec<Served>,
+    next: Vec<Event>,
+    problems: Vec<String>,
+}
+
+/// A certificate of the Secret.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Certificate {
+    role: &'static str,
+    fingerprint: String,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+/// What an API server is told of one webhook.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Webhook {
+    name: String,
+    called: String,
+    trusts: Vec<String>,
+}
+
+/// What comes next.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    at: Option<Timestamp>,
+    what: String,
+}
+
+impl Inspect {
+    pub(in crate::cli) fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (format, report) = (self.output, runtime.block_on(self.report())?);
+        super::super::print(&match format {
+            Format::Table => table(&report),
+            Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        });
+        Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    async fn report(self) -> anyhow::Result<Report> {
+        let configuration = self.config.as_deref().map(Configuration::read).transpose()?;
+        let settings = configuration.and_then(|configuration| configuration.certificates);
+        let lifetimes = settings.as_ref().map_or_else(Lifetimes::default, |settings| settings.lifetimes.clone());
+        let (namespace, name) = match (&self.secret, &settings) {
+            (Some(secret), _) => match secret.split_once('/') {
+                Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
+                None => bail!("--secret {secret}: write it as NAMESPACE/NAME"),
+            },
+            (None, Some(settings)) => (settings.namespace.clone(), settings.secret.clone()),
+            (None, None) => bail!("say which Secret: --secret NAMESPACE/NAME, or --config with `certificates`"),
+        };
+
+        let registered_in = match (self.role, &self.kubeconfig) {
+            (Role::Garden, None) => std::env::var_os("GARDEN_KUBECONFIG").map(PathBuf::from),
+            (_, kubeconfig) => kubeconfig.clone(),
+        };
+        let (file, home) = match self.role {
+            Role::Seed => (SEED, registered_in.clone()),
+            Role::Garden => (GARDEN, self.runtime_kubeconfig.clone()),
+        };
+        let home = kube::Client::try_from(client_config(home.as_deref()).await?)?;
+        let registered_in = kube::Client::try_from(client_config(registered_in.as_deref()).await?)?;
+
+        let originals = Registered::originals(file)?;
+        let (published, called): (Vec<Published>, Vec<Option<String>>) =
+            read_published(&registered_in, &originals).await?.into_iter().unzip();
+        let secret = Api::<Secret>::namespaced(home, &namespace).get_opt(&name).await;
+        let secret = secret.with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
+
+        let now = Timestamp::now();
+        let mut report = Report {
+            secret: format!("{namespace}/{name}"),
+            certificates: Vec::new(),
+            webhooks: Vec::new(),
+            served: Vec::new(),
+            next: Vec::new(),
+            problems: Vec::new(),
+        };
+        report.look_at_secret(secret.as_ref(), &published, now, &lifetimes);
+        for (published, called) in published.iter().zip(&called) {
+            if published.bundle.is_empty() {
+                report.problems.push(format!("{} is told of no CA that can be read", published.name));
+            }
+            report.webhooks.push(Webhook {
+                name: published.name.clone(),
+                called: called.clone().unwrap_or_default(),
+                trusts: published.bundle.iter().map(|ca| ca.fingerprint.to_string()).collect(),
+            });
+        }
+        if published.is_empty() {
+            report.problems.push("no webhook is registered".to_owned());
+        }
+        for server in &self.servers {
+            let (served, problems) = served(server, &published, &called, now).await;
+            report.served.extend(served);
+            report.problems.extend(problems);
+        }
+        Ok(report)
+    }
+}
+
+impl Report {
+    fn look_at_secret(
+        &mut self,
+        secret: Option<&Secret>,
+        published: &[Published],
+        now: Timestamp,
+        lifetimes: &Lifetimes,
+    ) {
+        let Some(secret) = secret else {
+            return self.problems.push(format!("there is no Secret {}", self.secret));
+        };
+        // As cert-manager or somebody's own hands make it.
+        if let Some(chain) = secret.data.as_ref().and_then(|data| data.get("tls.crt")) {
+            match Ca::parse_bundle(&chain.0) {
+                Ok(chain) if !chain.is_empty() => {
+                    self.add("leaf", &chain[0], now);
+                    self.next.push(Event { at: None, what: "whoever makes it renews it".to_owned() });
+                }
+                _ => self.problems.push(format!("tls.crt of {} is no certificate in PEM format", self.secret)),
+            }
+            return;
+        }
+        match material(secret) {
+            Err(error) => self.problems.push(format!("the Secret {} cannot be used: {error}", self.secret)),
+            Ok(material) => {
+                self.add_all(&material, now);
+                let next = next_step(Some(&material), published, now, lifetimes);
+                self.next.extend(events(&next, &material));
+            }
+        }
+    }
+
+    fn add_all(&mut self, material: &Material, now: Timestamp) {
+        if let Some(signing) = &material.signing {
+            self.add("signs", &signing.ca, now);
+        }
+        if let Some(next) = &material.next {
+            self.add("signs next", &next.pair.ca, now);
+        }
+        for ca in &material.retired {
+            self.add("retired", ca, now);
+        }
+    }
+
+    fn add(&mut self, role: &'static str, ca: &Ca, now: Timestamp) {
+        let Ca { fingerprint, not_before, not_after, .. } = ca;
+        if !ca.is_valid_at(now) && role != "retired" {
+            self.problems.push(format!("{fingerprint}, which {role}, is not valid now"));
+        }
+        let fingerprint = fingerprint.to_string();
+        self.certificates.push(Certificate { role, fingerprint, from: *not_before, until: *not_after });
+    }
+}
+
+/// What comes next, for people.
+fn events(step: &Step, material: &Material) -> Vec<Event> {
+    let event = |at, what: &str| Event { at, what: what.to_owned() };
+    let soon = |what: &str| vec![event(None, &format!("the leader will soon {what}"))];
+    let mut events = match step {
+        Step::Begin { .. } => soon("make a CA"),
+        Step::Adopt { .. } => soon("keep what API servers trust besides, until its last leaf has run out"),
+        Step::Issue(_) => soon("make the next CA"),
+        Step::Announce => soon("note that every configuration has the next CA"),
+        Step::Recall => soon("note that a configuration lacks the next CA again"),
+        Step::Switch => soon("let the next CA sign"),
+        Step::Retire => soon("forget the retired CA"),
+        Step::Wait { until, waiting } => vec![match waiting {
+            Waiting::Renewal => event(*until, "the next CA is made"),
+            Waiting::Publication(missing) => event(None, &format!("the next CA is missing in {}", missing.join(", "))),
+            Waiting::Margin => event(*until, "the next CA signs; API servers hear of it until then"),
+            Waiting::LastLeaf => event(*until, "the last leaf of the retired CA has run out, and it is forgotten"),
+            Waiting::Withdrawal(left) => event(None, &format!("the retired CA is still in {}", left.join(", "))),
+        }],
+    };
+    if !matches!(step, Step::Wait { waiting: Waiting::Renewal, .. })
+        && let Some(signing) = material.signing.as_ref().filter(|_| material.next.is_none())
+    {
+        events.push(event(Some(signing.ca.renewal_at()), "the next CA is made"));
+    }
+    events
+}
+
+fn table(report: &Report) -> String {
+    let mut text = format!("SECRET {}\n", report.secret);
+    let header = |cells: [&str; 4]| cells.map(str::to_owned);
+    let mut rows = vec![header(["ROLE", "CERTIFICATE", "FROM", "UNTIL"])];
+    rows.extend(report.certificates.iter().map(|certificate| {
+        let Certificate { role, fingerprint, from, until } = certificate;
+        [(*role).to_owned(), fingerprint.clone(), from.to_string(), until.to_string()]
+    }));
+    text += &columns(&rows);
+
+    text += "\nREGISTERED\n";
+    let mut rows = vec![["WEBHOOK", "CALLED", "TRUSTS"].map(str::to_owned)];
+    rows.extend(report.webhooks.iter().map(|webhook| {
+        let Webhook { name, called, trusts } = webhook;
+        [name.clone(), called.clone(), trusts.join(" ")]
+    }));
+    text += &columns(&rows);
+
+    if !report.served.is_empty() {
+        text += "\nSERVED\n";
+        let mut rows = vec![header(["SERVER", "TRUSTED BY", "FROM", "UNTIL"])];
+        rows.extend(report.served.iter().map(|served| {
+            let Served { server, trusted_by, of, from, until } = served;
+            [server.clone(), format!("{trusted_by} of {of} webhooks"), from.to_string(), until.to_string()]
+        }));
+        text += &columns(&rows);
+    }
+
+    text += "\nNEXT\n";
+    let at = |event: &Event| event.at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let rows: Vec<_> = report.next.iter().map(|event| [at(event), event.what.clone()]).collect();
+    text += &columns(&rows);
+
+    for problem in &report.problems {
+        text += &format!("\nproblem: {problem}\n");
+    }
+    text
+}
