@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test lint tools bench local-up local-down clean
+.PHONY: help run test soak lint tools bench local-up local-down clean
 .DEFAULT_GOAL := help
 
 # The tests find their servers here, and one build of our own binary serves all of them.
@@ -20,6 +20,9 @@ test: tools lint ## install what is missing, then run all checks and tests
 	cargo test --quiet --test budget
 	cargo test --test e2e -- --nocapture
 	cargo test --test datapath -- --nocapture
+
+soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about ten minutes
+	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
 
 lint: ## check format, and clippy with warnings as errors
 	cargo fmt --all --check

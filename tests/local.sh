@@ -52,6 +52,8 @@ down() {
     # After a reboot the number may be somebody else's.
     [ "$(basename "$(readlink "/proc/$pid/exe" 2>/dev/null)" | sed 's/ (deleted)//')" = "$name" ] || continue
     kill "$pid" 2>/dev/null || true
+    # A second signal: there is nobody left for whom it would have to stop gracefully.
+    if [ "$name" = network-guard ]; then sleep 0.5 && kill "$pid" 2>/dev/null || true; fi
     # The next `up` needs the ports, so wait until they are free.
     for _ in $(seq 200); do
       kill -0 "$pid" 2>/dev/null || break

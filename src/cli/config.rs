@@ -154,6 +154,7 @@ struct Server {
     max_connections: Option<usize>,
     handshake_timeout_seconds: Option<u64>,
     stop_propagation_seconds: Option<u64>,
+    stop_idle_seconds: Option<u64>,
     stop_drain_seconds: Option<u64>,
 }
 
@@ -241,6 +242,7 @@ impl Configuration {
         }
         for (path, value) in [
             ("server.stopPropagationSeconds", self.stop.propagation_delay.as_secs()),
+            ("server.stopIdleSeconds", self.stop.idle_timeout.as_secs()),
             ("server.stopDrainSeconds", self.stop.drain_timeout.as_secs()),
         ] {
             if value > 3_600 {
@@ -373,6 +375,7 @@ impl Server {
         let seconds = |value: Option<u64>, default| value.map_or(default, Duration::from_secs);
         StopSettings {
             propagation_delay: seconds(self.stop_propagation_seconds, default.propagation_delay),
+            idle_timeout: seconds(self.stop_idle_seconds, default.idle_timeout),
             drain_timeout: seconds(self.stop_drain_seconds, default.drain_timeout),
         }
     }
@@ -409,7 +412,8 @@ mod tests {
              port: 8443}, disabled: [network], owner: 'a:b'}}\n\
              rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
              server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
-             handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, stopDrainSeconds: 7}\n",
+             handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, stopDrainSeconds: 7, \
+             stopIdleSeconds: 8}\n",
         )
         .unwrap();
         insta::assert_debug_snapshot!(configuration);
@@ -433,6 +437,7 @@ mod tests {
             ("server: {maxConnections: 18446744073709551615}", "is out of bounds"),
             ("server: {bodyTimeoutSeconds: 0}", "server.bodyTimeoutSeconds: 0: is out of bounds"),
             ("server: {maxBodyBytes: 0}", "server.maxBodyBytes: 0: is out of bounds"),
+            ("server: {stopIdleSeconds: 4000}", "server.stopIdleSeconds: 4000: is more than an hour"),
             ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
             ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
             ("server: [", "the configuration is wrong"),

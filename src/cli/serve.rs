@@ -356,8 +356,12 @@ impl All {
         let cert_dir = common.cert_dir.clone().or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
         let pair = pair_files(&cert_dir.expect("one of the two is there"));
         let tls = TlsSources { pair: Arc::new(pair), client_ca: common.client_ca_file.clone(), clock: Arc::default() };
-        // There are no endpoints that would have to follow.
-        let stop = StopSettings { propagation_delay: Duration::ZERO, ..configuration.stop.clone() };
+        // There are no endpoints that would have to follow, and no API server with a pool.
+        let stop = StopSettings {
+            propagation_delay: Duration::ZERO,
+            idle_timeout: Duration::ZERO,
+            ..configuration.stop.clone()
+        };
         let live = LiveReads::Folder(Arc::clone(&landscape));
         let mut handlers: Vec<_> =
             [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();

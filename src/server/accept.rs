@@ -40,14 +40,14 @@ impl Acceptor for Plain {
     }
 }
 
-/// Serves until `closing` ends, and then until every connection is done.
+/// Serves until `closing` ends, then until no connection is left or `leaving` ends, and then until every call is done.
 pub(super) async fn serve<A: Acceptor>(
     listener: TcpListener,
     acceptor: &A,
     routes: Router,
     limits: &Limits,
     metrics: &Arc<Metrics>,
-    closing: impl Future<Output = ()>,
+    (closing, leaving): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
     let connections = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
@@ -99,7 +99,12 @@ pub(super) async fn serve<A: Acceptor>(
         });
     }
     drop(listener);
-    graceful.shutdown().await;
+    // Every connection has a permit, also one that is still in its handshake.
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    tokio::select! {
+        _ = connections.acquire_many(all) => {}
+        () = leaving => graceful.shutdown().await,
+    }
 }
 
 async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {

@@ -84,13 +84,24 @@ pub struct StopSettings {
     /// How long the server goes on, not ready and closing connections after each answer, until no API server sends
     /// anything new. Endpoints and their proxies take a few seconds to follow.
     pub propagation_delay: Duration,
+    /// How long connections that are idle then are left to their clients. A POST that meets our closing is a failed call,
+    /// so it has to be longer than clients keep an idle connection: 90 s for an API server. A connection that was used
+    /// since the stop began was closed with its answer, so none that is left was used later; but one may have been opened
+    /// in the last moment of the propagation delay, and never used. It counts in its client's pool from the end of its
+    /// handshake, for which there are 10 s.
+    pub idle_timeout: Duration,
     /// How long calls in flight may take after that.
     pub drain_timeout: Duration,
 }
 
 impl Default for StopSettings {
     fn default() -> Self {
-        Self { propagation_delay: Duration::from_secs(15), drain_timeout: Duration::from_secs(30) }
+        Self {
+            propagation_delay: Duration::from_secs(15),
+            // 90 s in the pool, 10 s for a handshake, and a rest.
+            idle_timeout: Duration::from_secs(105),
+            drain_timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -191,7 +202,15 @@ impl Server {
         let shoots = async {
             if let Some(listener) = shoots {
                 let acceptor = tls::ToAnyone(&tls);
-                accept::serve(listener, &acceptor, shoot_routes, &shoot_limits, &registry, stop.closing()).await;
+                accept::serve(
+                    listener,
+                    &acceptor,
+                    shoot_routes,
+                    &shoot_limits,
+                    &registry,
+                    (stop.closing(), stop.leaving()),
+                )
+                .await;
             }
         };
 
@@ -199,7 +218,8 @@ impl Server {
         for (listener, routes) in [(health, health_routes), (metrics, metrics_routes)] {
             let (limits, registry, stop) = (limits.clone(), Arc::clone(&registry), stop.clone());
             background.spawn(async move {
-                accept::serve(listener, &accept::Plain, routes, &limits, &registry, stop.finished()).await;
+                accept::serve(listener, &accept::Plain, routes, &limits, &registry, (stop.finished(), stop.finished()))
+                    .await;
             });
         }
         background.spawn({
@@ -214,7 +234,8 @@ impl Server {
         background.close();
         tokio::select! {
             ((), ()) = async {
-                tokio::join!(accept::serve(webhooks, &*tls, routes, &limits, &registry, stop.closing()), shoots)
+                let phases = (stop.closing(), stop.leaving());
+                tokio::join!(accept::serve(webhooks, &*tls, routes, &limits, &registry, phases), shoots)
             } => {}
             () = stop.aborted() => {}
         }

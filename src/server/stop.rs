@@ -2,7 +2,9 @@
 //!
 //! An API server never repeats a POST whose connection broke, so a stop must not break one: first the server says
 //! that it is not ready and closes every connection *with an answer* (`Connection: close`), while still accepting new
-//! ones, until the news has reached everybody; then it stops accepting and lets the last calls end.
+//! ones, until the news has reached everybody; then it stops accepting, but leaves connections that are idle to their
+//! clients, one of which may be about to use its own; and only when no client can have one left, the rest is closed and
+//! the last calls end. Mostly there is no connection left before that, and nothing more to wait for.
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +15,7 @@ use super::StopSettings;
 pub struct Stop {
     draining: CancellationToken,
     closing: CancellationToken,
+    leaving: CancellationToken,
     aborted: CancellationToken,
     finished: CancellationToken,
 }
@@ -31,6 +34,11 @@ impl Stop {
     /// Ends when nothing shall be accepted any more.
     pub async fn closing(&self) {
         self.closing.cancelled().await;
+    }
+
+    /// Ends when idle connections shall be closed.
+    pub async fn leaving(&self) {
+        self.leaving.cancelled().await;
     }
 
     /// Ends when the webhooks are not served any more.
@@ -54,7 +62,13 @@ impl Stop {
         tracing::info!(delay = ?settings.propagation_delay, "stopping: not ready, still serving");
         tokio::time::sleep(settings.propagation_delay).await;
         self.closing.cancel();
-        tracing::info!(timeout = ?settings.drain_timeout, "stopping: not accepting, finishing calls in flight");
+        tracing::info!(timeout = ?settings.idle_timeout, "stopping: not accepting, leaving idle connections to clients");
+        tokio::select! {
+            () = self.finished() => return,
+            () = tokio::time::sleep(settings.idle_timeout) => {}
+        }
+        self.leaving.cancel();
+        tracing::info!(timeout = ?settings.drain_timeout, "stopping: finishing calls in flight");
         tokio::select! {
             () = self.finished() => {}
             () = tokio::time::sleep(settings.drain_timeout) => {
@@ -68,6 +82,7 @@ impl Stop {
     pub fn abort(&self) {
         self.draining.cancel();
         self.closing.cancel();
+        self.leaving.cancel();
         self.aborted.cancel();
     }
 }

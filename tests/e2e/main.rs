@@ -16,5 +16,6 @@ mod overlap;
 mod overlay;
 mod parity;
 mod registration;
+mod restarts;
 mod reviews;
 mod vpn_shoot;

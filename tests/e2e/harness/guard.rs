@@ -97,10 +97,13 @@ impl Guard {
         if role == "seed" {
             arguments.extend(["--shoots-bind-address".to_owned(), format!("127.0.0.1:{}", ports[3])]);
         }
-        // A test need not wait for endpoints to follow, only for a client on a busy machine.
+        // A test need not wait for endpoints to follow, only for a client on a busy machine; nor for the pool of its API
+        // server, unless it is about that.
+        let default = "server: {stopPropagationSeconds: 4, stopIdleSeconds: 0}\n";
+        let server = if configuration.contains("server:") { "" } else { default };
         let configuration = format!(
             "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
-             server: {{stopPropagationSeconds: 4}}\n{configuration}"
+             {server}{configuration}"
         );
         // Where it is, for who has to be told.
         let configuration = configuration
@@ -234,6 +237,11 @@ impl Guard {
     /// Where API servers of Shoots call.
     pub fn url_for_shoots(&self) -> String {
         format!("https://127.0.0.1:{}", self.ports[3])
+    }
+
+    /// The port of its probes.
+    pub fn health_port(&self) -> u16 {
+        self.ports[1]
     }
 
     /// The port of its webhooks.

@@ -1,7 +1,9 @@
 //! Real servers for the tests.
 
 mod api;
+mod balancer;
 mod basics;
+mod caller;
 mod control_plane;
 mod garden;
 mod guard;
@@ -13,7 +15,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 pub use api::{Api, Patch};
+pub use balancer::Balancer;
 pub use basics::{eventually, fixture, tool, until};
+pub use caller::{Caller, CallerReport};
 pub use control_plane::{ControlPlane, Kubectl, Output, run, seed_rights};
 pub use garden::{Garden, bind, manifests};
 pub use guard::Guard;

@@ -1,0 +1,177 @@
+//! Restarts and rotations that nobody notices: callers and writers that never stop, and not one call that fails.
+
+#![allow(clippy::print_stdout, reason = "figures are for people, and a long run says where it is")]
+
+mod replicas;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use self::replicas::Replicas;
+use crate::harness::{Caller, CallerReport, ControlPlane, Guard, fixture, until};
+
+/// The configuration of the webhooks, and the one of them that is called.
+const CONFIGURATION: &str = "gardener-extension-network-guard";
+const WEBHOOK: &str = "kube-apiserver.network-guard.extensions.gardener.cloud";
+
+const WRITERS: usize = 4;
+
+/// Endpoints take 1 s here, and longer on a busy machine. What is waited for idle connections is as it is by default: API
+/// servers keep them for 90 s here too.
+const SERVER: &str = "server: {stopPropagationSeconds: 5}\n";
+/// All as it is by default, in a run that is long anyway.
+const DEFAULT_SERVER: &str = "server: {}\n";
+
+/// Tests with a long version have `soak` in their names, by which `make soak` finds them.
+fn is_soak() -> bool {
+    std::env::var_os("NETWORK_GUARD_SOAK").is_some()
+}
+
+#[test]
+fn nobody_notices_restarts_and_rotations_soak() {
+    let rounds = if is_soak() { 100 } else { 3 };
+    let mut control_plane = ControlPlane::start();
+    let namespaces = clusters(&control_plane);
+    let mut replicas = Replicas::start(&control_plane, if is_soak() { DEFAULT_SERVER } else { SERVER });
+    let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
+    let mut gardenlets = write(&control_plane, &namespaces);
+
+    let begun = Instant::now();
+    for round in 1..=rounds {
+        replicas.replace();
+        replicas.rotate_leaf();
+        replicas.rotate_ca(&caller);
+        let (calls, writes) = (caller.report(), gardenlets.report());
+        if round % 10 == 0 {
+            println!(
+                "{round} rounds in {:?}: {} calls, {} failed; {} writes, {} failed; {} replicas on their way out",
+                begun.elapsed(),
+                calls.calls,
+                calls.failed,
+                writes.calls,
+                writes.failed,
+                replicas.leaving()
+            );
+        }
+        let slowest = replicas.balancer.slowest();
+        assert_eq!((calls.failed, writes.failed), (0, 0), "{round}, news took {slowest:?}: {calls:?} {writes:?}");
+    }
+    // And one that is the last: nothing comes after it but calls.
+    replicas.replace();
+    thread::sleep(Duration::from_secs(2));
+
+    // Who has no caller left goes, long before the time for idle connections is up. The API server keeps its own.
+    let calls = caller.finish();
+    let writes = gardenlets.finish();
+    println!(
+        "figure: {} restarts, {rounds} leaf and {rounds} CA rotations in {:?}, news took {:?} at most: {}; through kube-apiserver: {}",
+        rounds + 1,
+        begun.elapsed(),
+        replicas.balancer.slowest(),
+        figures(&calls),
+        figures(&writes),
+    );
+    assert_eq!((calls.failed, writes.failed), (0, 0), "{calls:?} {writes:?}");
+    assert!(calls.calls > 100 * rounds && writes.calls > 10 * rounds, "{calls:?} {writes:?}");
+    control_plane.stop_api_server();
+    until("all have gone", || {
+        replicas.see_off();
+        replicas.leaving() == 0
+    });
+}
+
+/// The same instruments see it when something is not as it should be.
+#[test]
+fn what_is_wrong_is_noticed() {
+    let control_plane = ControlPlane::start();
+    clusters(&control_plane);
+    let mut replicas = Replicas::start(&control_plane, SERVER);
+
+    let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(caller.report().failed, 0);
+    replicas.kill();
+    until("a replica that is killed costs calls", || caller.report().failed > 0);
+    until("there are two again", || replicas.all_known());
+    println!("figure: one replica killed: {}", figures(&caller.finish()));
+
+    let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
+    thread::sleep(Duration::from_millis(500));
+    assert_eq!(caller.report().failed, 0);
+    // Connections that are there stay as they are, so something has to end them.
+    replicas.mount_strange_leaf();
+    replicas.replace();
+    until("a leaf whose CA was not published costs calls", || {
+        caller.report().failures.unwrap_or_default().iter().any(|text| text.contains("unknown authority"))
+    });
+}
+
+/// Calls with pauses around the time for which an API server keeps a connection.
+#[test]
+fn pauses_around_the_pool_time_soak() {
+    if !is_soak() {
+        println!("skipped: pauses of real length take minutes; make soak has them");
+        return;
+    }
+    let control_plane = ControlPlane::start();
+    clusters(&control_plane);
+    let guard = Guard::start(&control_plane);
+    guard.register(&control_plane);
+    // Not more than the connections that are kept.
+    let start = |spacing: &str| call(&control_plane, &[("workers", "25"), ("spacing", spacing)]);
+    let spacings = ["29s", "31s", "60s", "89s", "89900ms", "90s", "91s", "119s", "120s", "121s"];
+    let mut callers: Vec<(&str, Caller)> = Vec::new();
+    for spacing in spacings {
+        callers.push((spacing, start(spacing)));
+        // Not all of them call at the same moment.
+        thread::sleep(Duration::from_secs(3));
+    }
+    thread::sleep(Duration::from_secs(5 * 60 + 30));
+    for (spacing, caller) in callers {
+        let report = caller.finish();
+        println!("figure: calls each {spacing}: {}", figures(&report));
+        assert_eq!(report.failed, 0, "{spacing}: {report:?}");
+        assert!(report.calls >= 75, "{spacing}: {report:?}");
+    }
+}
+
+/// Clusters of Shoots that overlap their Seed: the one that calls are about, and one for each writer.
+fn clusters(control_plane: &ControlPlane) -> Vec<String> {
+    let mut cluster = fixture("ha", "cluster");
+    cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/8");
+    control_plane.apply_cluster(&cluster);
+    let namespaces: Vec<String> = (1..=WRITERS).map(|number| format!("shoot--local--w{number}")).collect();
+    for namespace in &namespaces {
+        cluster["metadata"]["name"] = json!(namespace);
+        control_plane.apply_cluster(&cluster);
+    }
+    namespaces
+}
+
+fn call(control_plane: &ControlPlane, further: &[(&str, &str)]) -> Caller {
+    let kubeconfig = control_plane.kubeconfig("admin", "system:masters").display().to_string();
+    let review = format!("{}/tests/fixtures/reviews/create.json", env!("CARGO_MANIFEST_DIR"));
+    let arguments: [(&str, &str); 4] =
+        [("kubeconfig", &kubeconfig), ("name", CONFIGURATION), ("webhook", WEBHOOK), ("review", &review)];
+    Caller::start("call", &[&arguments, further].concat())
+}
+
+fn write(control_plane: &ControlPlane, namespaces: &[String]) -> Caller {
+    let kubeconfig = control_plane.kubeconfig("gardenlet", "gardenlets").display().to_string();
+    let deployment = format!("{}/tests/fixtures/gardener/ha/deployment.json", env!("CARGO_MANIFEST_DIR"));
+    let namespaces = namespaces.join(",");
+    let arguments: [(&str, &str); 4] =
+        [("kubeconfig", &kubeconfig), ("deployment", &deployment), ("namespaces", &namespaces), ("pause", "20ms")];
+    Caller::start("write", &arguments)
+}
+
+fn figures(report: &CallerReport) -> String {
+    // Those of a writer are the API server's.
+    let connections = if report.dialled == 0 { String::new() } else { format!(" {} connections,", report.dialled) };
+    format!(
+        "{} calls, {} failed,{connections} {:.1} ms p50, {:.1} ms p99, {:.0} ms at most",
+        report.calls, report.failed, report.p50_milliseconds, report.p99_milliseconds, report.max_milliseconds
+    )
+}
