@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test soak lint tools bench local-up local-down clean
+.PHONY: help run test soak lint deny tools image-root bench local-up local-down clean
 .DEFAULT_GOAL := help
 
 # The tests find their servers here, and one build of our own binary serves all of them.
@@ -13,7 +13,7 @@ run: ## build and serve the example landscape, no Kubernetes needed
 	cargo run -- serve all --landscape examples/landscape --log-format text \
 	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
 
-test: tools lint ## install what is missing, then run all checks and tests
+test: tools lint deny image-root ## install what is missing, then run all checks and tests
 	cargo test --quiet --lib
 	cargo test --quiet --doc
 	cargo test --quiet --test it
@@ -28,8 +28,14 @@ lint: ## check format, and clippy with warnings as errors
 	cargo fmt --all --check
 	cargo clippy --quiet --all-targets --locked -- -D warnings
 
+deny: ## check what we depend on: bans, licences, sources, advisories
+	tests/deny.sh
+
 tools: ## build and install the real servers that the tests run against
 	tests/tools/build.sh
+
+image-root: ## make the folder that the image holds: one static program, its licences and its SBOM
+	image/root.sh
 
 bench: ## print speed, memory and instructions, against fixed answers and the Go peer
 	tests/tools/build.sh bench

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints all figures: time, allocations, instructions, CPU against fixed answers and a Go peer, memory.
+# Prints all figures: time, allocations, instructions, CPU against fixed answers and a Go peer, memory, size, start.
 # No timing is asserted: machines are shared and noisy. Compare ratios of one run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,6 +22,7 @@ cargo bench --quiet --features bench --bench memory
 section "the data path: our socket, gardenlet's TLS, no proxy"
 NETWORK_GUARD_REQUIRE_DATAPATH=1 cargo test --release --quiet --test datapath -- --ignored --exact \
   speed::proxies_side_by_side --nocapture 2>&1 | grep -E 'median|socket|MiB/s|request' || true
-section "size"
-cargo build --release --quiet
-ls -l target/release/network-guard | awk '{printf "release binary: %.1f MB\n", $5 / 1e6}'
+section "size, start, and memory when nothing happens"
+grep -A6 -F '[profile.release]' Cargo.toml
+image/root.sh
+cargo bench --quiet --bench start

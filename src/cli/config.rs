@@ -1,6 +1,7 @@
 //! The configuration file: `kind: NetworkGuardConfiguration`.
 
 mod certificates;
+mod digest;
 mod garden;
 mod nat;
 mod overlay;

@@ -1,35 +1,30 @@
 //! `network-guard serve`: the admission server.
 
-use std::fmt::Write as _;
+mod all;
+mod remote;
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::{Configuration, certs, client_config};
+use super::Configuration;
 use crate::admission::Handler;
-use crate::controllers::overlay::{self, Board};
-use crate::controllers::registration::{self, GARDEN, SEED};
-use crate::controllers::{certificates, vpn_shoot};
-use crate::handlers::{
-    ADVISE_SHOOT_PATH, AdviseShoot, HoldNetwork, KUBE_APISERVER_PATH, KubeApiserver, MUTATE_SHOOT_PATH, MutateShoot,
-    NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH, ValidateShoot, VpnShoot,
-};
-use crate::server::{Addresses, Metrics, PairFiles, PairSource, Parts, Server, Stop, StopSettings, TlsSources};
-use crate::sources::keeper::{self, Keeper};
-use crate::sources::live::{LiveReads, Reader};
-use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
-use crate::sources::{Feed, Landscape, files, watch};
+use crate::controllers::{certificates, overlay};
+use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
+use crate::server::{Addresses, Metrics, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
+use crate::sources::Landscape;
+use crate::sources::keeper::Keeper;
+use crate::sources::live::LiveReads;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {
@@ -214,213 +209,8 @@ impl Role {
     }
 }
 
-impl Remote {
-    async fn serve(
-        self,
-        configuration: Configuration,
-        role: Role,
-        shoots: Option<SocketAddr>,
-        controllers: Option<Handle>,
-        runtime_kubeconfig: Option<&Path>,
-    ) -> anyhow::Result<()> {
-        let Self { common, kubeconfig } = self;
-        let garden = || std::env::var_os("GARDEN_KUBECONFIG").map(PathBuf::from);
-        let kubeconfig = kubeconfig.or_else(|| if role == Role::Garden { garden() } else { None });
-        let mut config = client_config(kubeconfig.as_deref()).await?;
-        // Watches last longer than any timeout for single reads; those have the deadline of their request.
-        config.read_timeout = None;
-        let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
-        let mut sources = JoinSet::new();
-        let landscape = match role {
-            Role::Seed => {
-                let landscape = Arc::new(Landscape::new(1));
-                sources.spawn(watched::<ClusterObject>(config.clone(), landscape.feed(0)));
-                landscape
-            }
-            Role::Garden => {
-                let vpcs = Arc::clone(&configuration.shoots.overlay.vpcs);
-                let landscape = Arc::new(Landscape::with_vpcs(2, vpcs));
-                sources.spawn(watched::<SeedObject>(config.clone(), landscape.feed(0)));
-                sources.spawn(watched::<ShootObject>(config.clone(), landscape.feed(1)));
-                landscape
-            }
-        };
-        let certificates = match (&common.cert_dir, &configuration.certificates) {
-            (Some(_), None) => None,
-            (None, Some(settings)) => {
-                // On a Seed all is in one cluster.
-                let home = match role {
-                    Role::Seed => config.clone(),
-                    Role::Garden => client_config(runtime_kubeconfig).await.context("--runtime-kubeconfig")?,
-                };
-                let keeper = Arc::new(Keeper::new(Arc::clone(landscape.clock())));
-                Some(self_managed(settings, &configuration, role, home, config.clone(), keeper))
-            }
-            (Some(_), Some(_)) => bail!("--cert-dir and `certificates` of the configuration exclude each other"),
-            (None, None) => bail!(
-                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one); \
-                 or say `certificates` in the configuration, and the server makes its own"
-            ),
-        };
-        let keeper = certificates.as_ref().map(|certificates| Arc::clone(&certificates.keeper));
-        let handlers = role.handlers(&configuration);
-        let clock = Arc::clone(landscape.clock());
-        let pair: Arc<dyn PairSource> = match (&keeper, &common.cert_dir) {
-            (Some(keeper), _) => Arc::clone(keeper) as _,
-            (None, folder) => Arc::new(pair_files(folder.as_deref().expect("one of the two is there"))),
-        };
-        let tls = TlsSources { pair, client_ca: common.client_ca_file.clone(), clock };
-        if let Some(SelfManaged { settings, home, keeper, .. }) = &certificates {
-            let (settings, home, keeper) = (settings.clone(), home.clone(), Arc::clone(keeper));
-            sources.spawn(async move { Ok(keeper.follow(home, &settings).await?) });
-        }
-        let certificates = |shoots: Option<&Arc<vpn_shoot::Parts>>| {
-            let SelfManaged { settings, home, registered_in, registration, keeper } = certificates?;
-            Some(Arc::new(certificates::Parts {
-                home,
-                registered_in,
-                settings,
-                registration,
-                keeper,
-                landscape: Arc::clone(&landscape),
-                shoots: shoots.cloned(),
-                board: Arc::default(),
-            }))
-        };
-        let controller = match controllers {
-            None => certificates(None).map(|parts| Controller::Garden(parts, identity())),
-            Some(runtime) => {
-                // Not of the landscape by which webhooks decide: they are ready without Networks.
-                let switches = Arc::new(Landscape::new(1));
-                sources.spawn(watched::<NetworkObject>(config.clone(), switches.feed(0)));
-                let vpn_shoot = Arc::new(vpn_shoot::Parts {
-                    landscape: Arc::clone(&landscape),
-                    settings: configuration.nat.shoot_webhook.clone(),
-                    keeper: keeper.clone(),
-                    nat: configuration.nat.mode.clone(),
-                    board: Arc::default(),
-                });
-                Some(Controller::Seed(Box::new(overlay::Parts {
-                    certificates: certificates(Some(&vpn_shoot)),
-                    config,
-                    landscape: Arc::clone(&landscape),
-                    board: Arc::new(Board::new(Arc::clone(&switches))),
-                    switches,
-                    settings: configuration.overlay.clone(),
-                    identity: identity(),
-                    runtime,
-                    vpn_shoot,
-                })))
-            }
-        };
-        let ready = Ready {
-            landscape,
-            live,
-            sources,
-            handlers,
-            shoots,
-            controller,
-            keeper,
-            tls,
-            stop: configuration.stop.clone(),
-        };
-        serve(common, configuration, ready, |_| ()).await
-    }
-}
-
-async fn watched<T: Watched>(config: kube::Config, feed: Feed) -> anyhow::Result<()> {
-    watch::follow::<T>(config, feed).await.with_context(|| format!("cannot watch {}", T::plural(&())))
-}
-
-impl All {
-    async fn serve(self, configuration: Configuration) -> anyhow::Result<()> {
-        let Self { common, landscape: folder } = self;
-        // The first read decides whether the folder can be used at all; later ones only whether it is used anew.
-        files::read(&folder).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
-        })?;
-        let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
-        let mut sources = JoinSet::new();
-        sources.spawn({
-            let feed = landscape.feed(0);
-            async move {
-                files::follow(folder, feed).await;
-                Ok(())
-            }
-        });
-        let temporary = match &common.cert_dir {
-            Some(_) => None,
-            None => Some(temporary_certificate()?),
-        };
-        let cert_dir = common.cert_dir.clone().or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
-        let pair = pair_files(&cert_dir.expect("one of the two is there"));
-        let tls = TlsSources { pair: Arc::new(pair), client_ca: common.client_ca_file.clone(), clock: Arc::default() };
-        // There are no endpoints that would have to follow, and no API server with a pool.
-        let stop = StopSettings {
-            propagation_delay: Duration::ZERO,
-            idle_timeout: Duration::ZERO,
-            ..configuration.stop.clone()
-        };
-        let live = LiveReads::Folder(Arc::clone(&landscape));
-        let mut handlers: Vec<_> =
-            [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
-        // On one port with all others: there is no Shoot that could call.
-        handlers.push(Arc::new(VpnShoot::new(&configuration.nat.mode)));
-        let ready =
-            Ready { landscape, live, sources, handlers, shoots: None, controller: None, keeper: None, tls, stop };
-        serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
-    }
-}
-
 fn pair_files(folder: &Path) -> PairFiles {
     PairFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
-}
-
-/// What self-managed certificates are made of.
-struct SelfManaged {
-    settings: keeper::Settings,
-    home: kube::Config,
-    registered_in: kube::Config,
-    registration: certificates::Registration,
-    keeper: Arc<Keeper>,
-}
-
-fn self_managed(
-    settings: &super::SelfManaged,
-    configuration: &Configuration,
-    role: Role,
-    home: kube::Config,
-    registered_in: kube::Config,
-    keeper: Arc<Keeper>,
-) -> SelfManaged {
-    let shoot_url = configuration.nat.shoot_webhook.as_ref().map(|webhook| &*webhook.url);
-    let originals = registration::Configuration::originals(match role {
-        Role::Seed => SEED,
-        Role::Garden => GARDEN,
-    })
-    .expect("a test reads them");
-    let wanted = |mut original: registration::Configuration| {
-        original.hold_on(&configuration.overlay.switches.hold.providers);
-        let is_wanted = original.without(&settings.disabled) && settings.is_registered;
-        certificates::Wanted { configuration: original, is_wanted }
-    };
-    SelfManaged {
-        settings: keeper::Settings {
-            namespace: settings.namespace.clone(),
-            secret: settings.secret.clone(),
-            names: settings.all_names(shoot_url.filter(|_| role == Role::Seed)),
-            lifetimes: settings.lifetimes.clone(),
-        },
-        home,
-        registered_in,
-        registration: certificates::Registration {
-            configurations: originals.into_iter().map(wanted).collect(),
-            to: settings.to.clone(),
-            owner: settings.owner.clone(),
-        },
-        keeper,
-    }
 }
 
 async fn serve(
@@ -430,7 +220,8 @@ async fn serve(
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
     let Ready { landscape, live, mut sources, handlers, shoots, controller, keeper, tls, stop: stop_settings } = ready;
-    let mut metrics = Metrics::default();
+    let digest = configuration.digest();
+    let mut metrics = Metrics::default().with_configuration(env!("CARGO_PKG_VERSION"), &digest);
     if let Some(Controller::Seed(controller)) = &controller {
         metrics = metrics.with_board(&controller.board).with_registrations(&controller.vpn_shoot.board);
     }
@@ -462,6 +253,7 @@ async fn serve(
         health = %addresses.health,
         metrics = %addresses.metrics,
         version = env!("CARGO_PKG_VERSION"),
+        configuration = digest,
         "serving"
     );
     greet(addresses);
@@ -549,73 +341,4 @@ fn log(level: &str, format: LogFormat) -> anyhow::Result<()> {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
     }
     Ok(())
-}
-
-// === the embedded default ===
-
-/// A folder that is removed with its owner.
-struct TemporaryFolder(PathBuf);
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// How long a temporary certificate is valid: longer than anybody tries a demo.
-const TEMPORARY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
-/// A review to try the server with: a Deployment that gardenlet wrote, for a Shoot of the example landscape.
-const EXAMPLE_REVIEW: &str = include_str!("../../examples/admission-review.json");
-
-/// Another one: a Shoot with peerings that cannot be.
-const EXAMPLE_SHOOT_REVIEW: &str = include_str!("../../examples/shoot-review.json");
-
-fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
-    let path = std::env::temp_dir().join(format!("network-guard-{}", std::process::id()));
-    // Nobody may have prepared it, and nobody else may look into it.
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .with_context(|| format!("cannot make the folder {}; is it left over? then remove it", path.display()))?;
-    let folder = TemporaryFolder(path);
-    certs::generate(&folder.0, &certs::default_names(), TEMPORARY_LIFETIME)?;
-    std::fs::write(folder.0.join("review.json"), EXAMPLE_REVIEW)?;
-    std::fs::write(folder.0.join("shoot-review.json"), EXAMPLE_SHOOT_REVIEW)?;
-    Ok(folder)
-}
-
-/// Says where the server is and how to talk to it.
-fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
-    let port = addresses.webhooks.port();
-    let mut text = format!(
-        "network-guard is listening\n\
-         \x20 webhooks  https://localhost:{port}{KUBE_APISERVER_PATH}\n\
-         \x20           https://localhost:{port}{NETWORK_PATH}\n\
-         \x20           https://localhost:{port}{VPN_SHOOT_PATH}/NAMESPACE/UID\n\
-         \x20           https://localhost:{port}{MUTATE_SHOOT_PATH}\n\
-         \x20           https://localhost:{port}{VALIDATE_SHOOT_PATH}\n\
-         \x20           https://localhost:{port}{ADVISE_SHOOT_PATH}\n\
-         \x20 health    http://localhost:{}/readyz\n\
-         \x20 metrics   http://localhost:{}/metrics\n",
-        addresses.health.port(),
-        addresses.metrics.port(),
-    );
-    if let Some(TemporaryFolder(folder)) = temporary {
-        let folder = folder.display();
-        let _ = write!(
-            text,
-            "\nTry it: what an API server would ask about the kube-apiserver of a Shoot that overlaps its Seed.\n\n\
-             curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
-             \x20 --data-binary @{folder}/review.json https://localhost:{port}{KUBE_APISERVER_PATH} \\\n\
-             \x20 | python3 -c 'import base64,json,sys; r=json.load(sys.stdin)[\"response\"]; \
-             r[\"patch\"]=json.loads(base64.b64decode(r.get(\"patch\",\"W10=\"))); print(json.dumps(r,indent=2))'\n\n\
-             And what alice is told, who creates a Shoot with peerings that cannot be.\n\n\
-             curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
-             \x20 --data-binary @{folder}/shoot-review.json https://localhost:{port}{VALIDATE_SHOOT_PATH} \\\n\
-             \x20 | python3 -c 'import json,sys; r=json.load(sys.stdin)[\"response\"]; \
-             print(*r.get(\"warnings\",[]),r.get(\"status\",{{}}).get(\"message\",\"accepted\"),sep=chr(10))'\n\n"
-        );
-    }
-    super::print(&text);
 }

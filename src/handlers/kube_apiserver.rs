@@ -14,7 +14,7 @@ use crate::gardener::{Deployment, FieldError, is_dns_label};
 use crate::landscape::Snapshot;
 use crate::nat::{self, ContainersChange, Side};
 use crate::overlap::{
-    Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, mutate, overlaps_text, rules,
+    Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, is_made_by, mutate, overlaps_text, rules,
 };
 
 /// The path of this webhook.
@@ -127,8 +127,24 @@ impl KubeApiserver {
                 }
             }
         }
-        let (verdict, taken) = self.settle(&deployment, raw, overlaps, &translation, findings);
-        Ok(Step::Done(if taken { refuse(request, raw, verdict.findings) } else { verdict }))
+        let (mut verdict, taken) = self.settle(&deployment, raw, overlaps, &translation, findings);
+        if taken {
+            return Ok(Step::Done(refuse(request, raw, verdict.findings)));
+        }
+        if overlaps.is_some() {
+            verdict.findings.extend(self.replaced(request, &translation));
+        }
+        Ok(Step::Done(verdict))
+    }
+
+    /// Whether somebody who is configured otherwise made what is stored and is replaced now. gardenlet never sends the
+    /// sidecar, so what it sends does not tell.
+    fn replaced(&self, request: &Request<'_>, translation: &Translation) -> Option<Finding> {
+        let old = request.old_object?;
+        let stored = Deployment::read(old).ok()?;
+        let is_same = is_made_by(&self.injection, &stored, old)?
+            && translation.containers.is_configured_as(&nat::Containers::stored(&stored.spec.template.spec, old));
+        (!is_same).then(rules::other_configuration)
     }
 
     /// Nobody can tell whether networks overlap: any write is refused, unless it starts nothing new as it is, or what was
@@ -164,6 +180,7 @@ impl KubeApiserver {
         let Mutation { change, patch, .. } = self.mutate(deployment, raw, Some(&overlaps), &translation).ok()?;
         let mut findings = soften(findings.to_vec());
         findings.extend(rules::kept(change));
+        findings.extend(self.replaced(request, &translation));
         Some(Verdict {
             outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
             decision: "kept",

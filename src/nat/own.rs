@@ -80,6 +80,13 @@ impl Containers {
         Self { init: piece(&pieces.init_containers, found.init), keeper: piece(&pieces.containers, found.keeper) }
     }
 
+    /// Whether stored containers are as configured as these. What they are told of networks does not count: that follows the
+    /// Shoot.
+    pub fn is_configured_as(&self, stored: &Self) -> bool {
+        is_configured_as(self.init.as_ref(), stored.init.as_ref())
+            && is_configured_as(self.keeper.as_ref(), stored.keeper.as_ref())
+    }
+
     /// Brings a Pod to where it should be. `raw` is the text of the object from which `pod` was read; what moves its
     /// containers is left to the caller.
     pub fn ensure<'p>(
@@ -125,6 +132,16 @@ impl Containers {
             (true, false, true) => ContainersChange::Added,
         })
     }
+}
+
+fn is_configured_as(desired: Option<&Piece>, stored: Option<&Piece>) -> bool {
+    let (Some(desired), Some(stored)) = (desired, stored) else { return desired.is_none() && stored.is_none() };
+    // The networks are in the middle of the command, and how often it looks is at its end.
+    let last = |piece: &Piece| piece.value()["command"].as_array().and_then(|words| words.last().cloned());
+    let mut settings = desired.value().clone();
+    settings["command"] = stored.value()["command"].clone();
+    let stored_text = serde_json::value::to_raw_value(stored.value()).expect("a value is JSON");
+    last(desired) == last(stored) && Piece::new(&settings).is_in(&stored_text)
 }
 
 /// Brings one container to where it should be, and says whether that was a change.

@@ -95,6 +95,23 @@ pub fn mutate<'i>(
     }
 }
 
+/// Whether a stored Deployment carries our sidecar as this configuration makes it; without any there is nothing to tell.
+/// `raw` is the text from which `stored` was read.
+pub fn is_made_by(injection: &Injection, stored: &Deployment<'_>, raw: &str) -> Option<bool> {
+    let Proxy::Ours(index) = Proxy::of(&stored.spec.template.spec.containers) else { return None };
+    let annotations = stored.spec.template.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());
+    let is_told = annotations.is_some_and(|annotations| {
+        annotations.envoy_config.as_deref() == Some(injection.envoy_config())
+            && annotations.egress_selector_config.as_deref() == Some(injection.egress_selector_config())
+    });
+    let is_run = || {
+        let pieces = RawPieces::read(raw).ok();
+        let container = pieces.as_ref().and_then(|pieces| pieces.containers.get(index));
+        container.is_some_and(|actual| injection.container.is_in(actual))
+    };
+    Some(is_told && is_run())
+}
+
 /// The value of the annotation that lists the pairs, for people.
 pub fn overlaps_text(overlaps: &[Overlap]) -> String {
     overlaps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")

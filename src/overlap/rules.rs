@@ -153,8 +153,17 @@ pub static CANNOT_TRANSLATE: Rule = Rule {
     fix: "Give the Shoot fewer or smaller networks.",
 };
 
+/// What is stored was made by somebody who is configured otherwise.
+pub static OTHER_CONFIGURATION: Rule = Rule {
+    name: "overlap/other-configuration",
+    severity: Severity::Warn,
+    up_to: None,
+    summary: "The stored Deployment carries the sidecar as another configuration or another release makes it. It was replaced, so the Pods of the API server roll.",
+    fix: "Nothing, after a change of the configuration or the release: each Shoot says it once. If it goes on, replicas with different configurations correct each other: compare `network_guard_configuration_info` of all of them.",
+};
+
 /// All rules, in the order of the documentation.
-pub static RULES: [&Rule; 16] = [
+pub static RULES: [&Rule; 17] = [
     &CLUSTER_MISSING,
     &CLUSTER_UNANSWERED,
     &CLUSTER_UNREADABLE,
@@ -171,6 +180,7 @@ pub static RULES: [&Rule; 16] = [
     &VPN_VARIABLES_CORRECTED,
     &NAT_CONTAINERS,
     &CANNOT_TRANSLATE,
+    &OTHER_CONFIGURATION,
 ];
 
 /// There is no such Cluster.
@@ -290,6 +300,12 @@ pub fn cannot_translate(overlaps: &[Overlap], why: &str) -> Finding {
     )
 }
 
+/// The stored sidecar is replaced by one of ours.
+pub fn other_configuration() -> Finding {
+    let text = "what is stored was made by another configuration or release: replaced, the API server's Pods roll";
+    OTHER_CONFIGURATION.finding("", text.to_owned(), "")
+}
+
 fn first_and_more<T: fmt::Display>(all: &[T]) -> String {
     match all {
         [] => String::new(),
@@ -336,6 +352,7 @@ pub fn examples() -> Vec<Finding> {
         variables_corrected(path, &[variable]),
         nat_containers("added"),
         cannot_translate(&[nodes], "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8"),
+        other_configuration(),
     ]);
     examples
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::ServedCertificate;
@@ -196,6 +197,14 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
+    /// Metrics that say who serves: a release, and a digest of its configuration.
+    #[must_use]
+    pub fn with_configuration(mut self, version: &'static str, digest: &str) -> Self {
+        let labels = [("version", version.to_owned()), ("digest", digest.to_owned())].to_vec();
+        self.registry.register("configuration", "The release, and a digest of its configuration", Info::new(labels));
+        self
+    }
+
     /// Metrics with those of held switches.
     #[must_use]
     pub fn with_board(mut self, board: &Arc<Board>) -> Self {

@@ -7,9 +7,11 @@
 
 mod certificates;
 mod charts;
+mod configurations;
 mod envoy;
 mod garden;
 mod harness;
+mod image;
 mod lifecycle;
 mod nat;
 mod overlap;

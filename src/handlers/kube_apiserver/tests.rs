@@ -1,6 +1,7 @@
 //! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
 
 mod cases;
+mod configurations;
 mod laws;
 mod nat;
 mod parity;
@@ -68,6 +69,7 @@ struct Call {
     old: Option<Value>,
     cluster: Option<Value>,
     answers: Answers,
+    settings: Settings,
     nat: Mode,
 }
 
@@ -91,6 +93,7 @@ impl Call {
             old: None,
             cluster: Some(fixture(cluster, "cluster")),
             answers: Answers::default(),
+            settings: Settings::default(),
             nat: Mode::default(),
         }
     }
@@ -166,7 +169,7 @@ impl Call {
     fn step(&self) -> Step {
         let body = self.body();
         let request = admission::decode(body.as_bytes()).unwrap();
-        KubeApiserver::new(&Settings::default(), &self.nat).review(&request, &self.snapshot(), &self.answers)
+        KubeApiserver::new(&self.settings, &self.nat).review(&request, &self.snapshot(), &self.answers)
     }
 
     fn run(&self) -> Done {

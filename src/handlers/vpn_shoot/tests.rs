@@ -335,6 +335,29 @@ fn containers_of_ours_come_stay_and_go() {
     assert_eq!((taken.outcome, taken.findings[0].rule), (Outcome::Denied, "overlap/name-taken"));
 }
 
+/// Whatever another configuration left behind becomes what this one writes, in one pass.
+#[test]
+fn configurations_converge() {
+    let own = |image: &str, seconds| {
+        nat::Mode::Own(nat::Own { keep_seconds: std::num::NonZeroU32::new(seconds), ..nat::Own::new(image) })
+    };
+    let modes = [nat::Mode::VpnClient, own("guard:1", 10), own("guard:2", 10), own("guard:1", 30), own("guard:1", 0)];
+    for (a, b) in modes.iter().flat_map(|a| modes.iter().map(move |b| (a, b))) {
+        let call = |mode: &nat::Mode, object: Value| {
+            Call::overlapping().with(|call| {
+                call.mode = mode.clone();
+                call.object = object;
+            })
+        };
+        let plain = Call::overlapping().object;
+        let first = call(a, plain.clone()).run().object;
+        let want = call(b, plain).run().object;
+        let second = call(b, first).run().object;
+        assert_eq!(second.to_string(), want.to_string(), "{a:?} {b:?}");
+        assert_eq!(call(b, second.clone()).run().object, second, "{a:?} {b:?}: a second time");
+    }
+}
+
 /// While nobody can tell who calls, whoever calls has the same answer.
 #[test]
 fn containers_of_ours_stay_while_the_seed_does_not_answer() {

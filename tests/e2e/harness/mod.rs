@@ -20,7 +20,7 @@ pub use basics::{eventually, fixture, tool, until};
 pub use caller::{Caller, CallerReport};
 pub use control_plane::{ControlPlane, Kubectl, Output, run, seed_rights};
 pub use garden::{Garden, bind, manifests};
-pub use guard::Guard;
+pub use guard::{Guard, http_get};
 pub use helm::{Chart, charts, documents, only};
 pub use overlay::{PREFIX, Service, Shoot, Switch};
 pub use process::Process;

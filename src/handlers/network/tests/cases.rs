@@ -43,6 +43,24 @@ fn repeated_writes_change_nothing() {
     }
 }
 
+/// Replicas that differ in their providers do not fight: the first that does not list a Shoot's lets its switch pass,
+/// nothing of the hold is left, and nobody holds it again.
+#[test]
+fn a_replica_without_the_provider_ends_the_hold() {
+    let mut world = pending();
+    world.extension();
+    let listed = std::mem::take(&mut world.settings.hold.providers);
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("cleared", Encapsulation::Native));
+    assert!(!has_annotations(&world));
+    let generation = world.generation();
+    world.settings.hold.providers = listed;
+    world.extension();
+    assert!(world.gardenlet());
+    assert_eq!((world.mode(), world.generation()), (Encapsulation::Native, generation), "{}", world.decision());
+    assert!(!has_annotations(&world));
+}
+
 #[test]
 fn a_revert_ends_the_hold_without_a_trace() {
     let mut world = pending();

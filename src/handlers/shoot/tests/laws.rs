@@ -173,6 +173,20 @@ proptest! {
         prop_assert_eq!(garden.update(&filled, &filled).decision, "unchanged");
     }
 
+    /// What one configuration filled in, another one leaves alone: replicas that differ do not undo each other.
+    #[test]
+    fn filling_in_is_not_undone(new in own(), all in others(&SEEN, true), (a, b) in (1usize..5, 1usize..5)) {
+        let garden = |max_peers| {
+            let mut garden = garden(&all);
+            garden.settings.peering.max_peers = max_peers;
+            garden
+        };
+        let (a, b) = (garden(a), garden(b));
+        let both = b.mutated(&a.mutated(&new));
+        prop_assert_eq!(&a.mutated(&both), &both);
+        prop_assert_eq!(&b.mutated(&both), &both);
+    }
+
     /// Nobody is refused because of another Shoot that was not read anew, nor while nobody answers.
     #[test]
     fn refusals_rest_on_facts(old in prop::option::of(own()), new in own(), all in others(&SEEN, true)) {

@@ -1,0 +1,128 @@
+//! `serve all`: the embedded default, on a folder of manifests.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use tokio::task::JoinSet;
+
+use super::{All, Ready, Role, pair_files, serve};
+use crate::cli::{Configuration, certs};
+use crate::handlers::{
+    ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
+    VpnShoot,
+};
+use crate::server::{Addresses, StopSettings, TlsSources};
+use crate::sources::live::LiveReads;
+use crate::sources::{Landscape, files};
+
+impl All {
+    pub(super) async fn serve(self, configuration: Configuration) -> anyhow::Result<()> {
+        let Self { common, landscape: folder } = self;
+        // The first read decides whether the folder can be used at all; later ones only whether it is used anew.
+        files::read(&folder).map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
+        })?;
+        let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
+        let mut sources = JoinSet::new();
+        sources.spawn({
+            let feed = landscape.feed(0);
+            async move {
+                files::follow(folder, feed).await;
+                Ok(())
+            }
+        });
+        let temporary = match &common.cert_dir {
+            Some(_) => None,
+            None => Some(temporary_certificate()?),
+        };
+        let cert_dir = common.cert_dir.clone().or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
+        let pair = pair_files(&cert_dir.expect("one of the two is there"));
+        let tls = TlsSources { pair: Arc::new(pair), client_ca: common.client_ca_file.clone(), clock: Arc::default() };
+        // There are no endpoints that would have to follow, and no API server with a pool.
+        let stop = StopSettings {
+            propagation_delay: Duration::ZERO,
+            idle_timeout: Duration::ZERO,
+            ..configuration.stop.clone()
+        };
+        let live = LiveReads::Folder(Arc::clone(&landscape));
+        let mut handlers: Vec<_> =
+            [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
+        // On one port with all others: there is no Shoot that could call.
+        handlers.push(Arc::new(VpnShoot::new(&configuration.nat.mode)));
+        let ready =
+            Ready { landscape, live, sources, handlers, shoots: None, controller: None, keeper: None, tls, stop };
+        serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
+    }
+}
+
+/// A folder that is removed with its owner.
+struct TemporaryFolder(PathBuf);
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How long a temporary certificate is valid: longer than anybody tries a demo.
+const TEMPORARY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A review to try the server with: a Deployment that gardenlet wrote, for a Shoot of the example landscape.
+const EXAMPLE_REVIEW: &str = include_str!("../../../examples/admission-review.json");
+
+/// Another one: a Shoot with peerings that cannot be.
+const EXAMPLE_SHOOT_REVIEW: &str = include_str!("../../../examples/shoot-review.json");
+
+fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
+    let path = std::env::temp_dir().join(format!("network-guard-{}", std::process::id()));
+    // Nobody may have prepared it, and nobody else may look into it.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&path)
+        .with_context(|| format!("cannot make the folder {}; is it left over? then remove it", path.display()))?;
+    let folder = TemporaryFolder(path);
+    certs::generate(&folder.0, &certs::default_names(), TEMPORARY_LIFETIME)?;
+    std::fs::write(folder.0.join("review.json"), EXAMPLE_REVIEW)?;
+    std::fs::write(folder.0.join("shoot-review.json"), EXAMPLE_SHOOT_REVIEW)?;
+    Ok(folder)
+}
+
+/// Says where the server is and how to talk to it.
+fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
+    let port = addresses.webhooks.port();
+    let mut text = format!(
+        "network-guard is listening\n\
+         \x20 webhooks  https://localhost:{port}{KUBE_APISERVER_PATH}\n\
+         \x20           https://localhost:{port}{NETWORK_PATH}\n\
+         \x20           https://localhost:{port}{VPN_SHOOT_PATH}/NAMESPACE/UID\n\
+         \x20           https://localhost:{port}{MUTATE_SHOOT_PATH}\n\
+         \x20           https://localhost:{port}{VALIDATE_SHOOT_PATH}\n\
+         \x20           https://localhost:{port}{ADVISE_SHOOT_PATH}\n\
+         \x20 health    http://localhost:{}/readyz\n\
+         \x20 metrics   http://localhost:{}/metrics\n",
+        addresses.health.port(),
+        addresses.metrics.port(),
+    );
+    if let Some(TemporaryFolder(folder)) = temporary {
+        let folder = folder.display();
+        let _ = write!(
+            text,
+            "\nTry it: what an API server would ask about the kube-apiserver of a Shoot that overlaps its Seed.\n\n\
+             curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
+             \x20 --data-binary @{folder}/review.json https://localhost:{port}{KUBE_APISERVER_PATH} \\\n\
+             \x20 | python3 -c 'import base64,json,sys; r=json.load(sys.stdin)[\"response\"]; \
+             r[\"patch\"]=json.loads(base64.b64decode(r.get(\"patch\",\"W10=\"))); print(json.dumps(r,indent=2))'\n\n\
+             And what alice is told, who creates a Shoot with peerings that cannot be.\n\n\
+             curl -sS --cacert {folder}/ca.crt -H 'Content-Type: application/json' \\\n\
+             \x20 --data-binary @{folder}/shoot-review.json https://localhost:{port}{VALIDATE_SHOOT_PATH} \\\n\
+             \x20 | python3 -c 'import json,sys; r=json.load(sys.stdin)[\"response\"]; \
+             print(*r.get(\"warnings\",[]),r.get(\"status\",{{}}).get(\"message\",\"accepted\"),sep=chr(10))'\n\n"
+        );
+    }
+    crate::cli::print(&text);
+}

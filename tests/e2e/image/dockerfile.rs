@@ -1,0 +1,79 @@
+//! The Dockerfile, as far as it can be held against the rest without building it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{PROGRAM, image};
+use crate::harness::{Chart, only};
+
+fn file(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
+}
+
+/// The instructions, each in one line.
+fn instructions() -> Vec<(String, String)> {
+    let text = file("Dockerfile").replace("\\\n", " ");
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| line.split_once(' ').map(|(word, rest)| (word.to_owned(), rest.trim().to_owned())).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_build_is_make_image_root() {
+    let all = instructions();
+    let last = all.iter().rposition(|(word, _)| word == "FROM").unwrap();
+    let (build, ship) = all.split_at(last);
+    let of = |stage: &[(String, String)], word: &str| -> Vec<String> {
+        stage.iter().filter(|(found, _)| found == word).map(|(_, rest)| rest.clone()).collect()
+    };
+    // Built as it is built here, by the compiler that Cargo.toml asks for.
+    let runs = of(build, "RUN");
+    assert_eq!(runs.last().unwrap(), "make image-root");
+    let script = file("image/root.sh");
+    assert!(script.lines().any(|line| line == runs[1]), "{} is what image/root.sh installs", runs[1]);
+    let rust =
+        file("Cargo.toml").lines().find_map(|line| line.strip_prefix("rust-version = ").map(str::to_owned)).unwrap();
+    assert_eq!(of(build, "FROM"), [format!("rust:{}-bookworm AS build", rust.trim_matches('"'))]);
+    assert_eq!(of(build, "WORKDIR"), ["/src"]);
+
+    // All of that folder, and nothing else.
+    assert_eq!(of(ship, "FROM"), ["scratch"]);
+    assert_eq!(of(ship, "COPY"), ["--from=build /src/.cache/image-root/ /"]);
+    assert!(of(ship, "ADD").is_empty() && of(ship, "RUN").is_empty());
+    let entrypoint: Vec<String> = serde_json::from_str(&of(ship, "ENTRYPOINT")[0]).unwrap();
+    assert_eq!(entrypoint, [PROGRAM]);
+    let program = image().join(PROGRAM.trim_start_matches('/'));
+    assert_eq!(program.metadata().unwrap().permissions().mode() & 0o111, 0o111);
+    assert!(of(ship, "CMD").is_empty(), "the charts say what is run");
+}
+
+/// User, arguments and ports are those of the charts.
+#[test]
+fn the_charts_run_it_as_it_is() {
+    let all = instructions();
+    let of = |word: &str| &all.iter().rfind(|(found, _)| found == word).unwrap().1;
+    let mut ports = BTreeSet::new();
+    let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    let mut values = json!({"tls": {"caBundle": certificate}});
+    let runtime = values.clone();
+    values["config"] = json!({"nat": {"shootWebhook": {}}});
+    for (chart, namespace, values) in
+        [(Chart::SEED, "extension-network-guard", values), (Chart::RUNTIME, "garden", runtime)]
+    {
+        let objects = chart.render(namespace, &values);
+        let pod = &only(&objects, "Deployment")["spec"]["template"]["spec"];
+        let context = &pod["securityContext"];
+        assert_eq!(*of("USER"), format!("{}:{}", context["runAsUser"], context["runAsGroup"]));
+        assert!(context["runAsNonRoot"] == true && context["runAsUser"].as_u64().unwrap() > 0);
+        let container = &pod["containers"][0];
+        assert!(container.get("command").is_none() && container["args"][0] == "serve");
+        ports.extend(container["ports"].as_array().unwrap().iter().map(|port| port["containerPort"].as_u64().unwrap()));
+    }
+    let exposed: BTreeSet<u64> = of("EXPOSE").split(' ').map(|port| port.parse().unwrap()).collect();
+    assert_eq!(exposed, ports);
+}
