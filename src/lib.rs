@@ -13,6 +13,10 @@
 //! **Overlay switch.** Calico may give up its overlay only when every node has its route. The change is held in admission
 //! of the Seed's `Network` ([`overlay`], [`handlers`]), and let through by a controller ([`controllers`]).
 //!
+//! **Certificates.** API servers believe what webhook configurations tell them, so a server that makes its own certificates
+//! also registers itself: each replica issues its leaf from a CA that all share in a Secret, and one of them rotates that CA
+//! without a call that fails ([`tls`], [`controllers::certificates`], [`sources::keeper`]).
+//!
 //! # The life of a review
 //!
 //! ```text
