@@ -4,6 +4,7 @@ mod certs;
 mod check;
 mod columns;
 mod config;
+mod log;
 mod nat;
 mod overlap;
 mod overlay;

@@ -3,21 +3,20 @@
 mod all;
 mod remote;
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use anyhow::{anyhow, bail};
+use clap::{Args, Subcommand};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use super::Configuration;
+use super::log::{Log, LogFormat};
 use crate::admission::Handler;
 use crate::controllers::{certificates, overlay};
 use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
@@ -25,6 +24,7 @@ use crate::server::{Addresses, Metrics, PairFiles, Parts, Server, Stop, StopSett
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::live::LiveReads;
+use crate::sources::supervise::Supervisor;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {
@@ -108,19 +108,12 @@ struct Common {
     log_format: LogFormat,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    /// One JSON object a line
-    Json,
-    /// Lines for people
-    Text,
-}
-
 /// What differs between the ways to serve.
 struct Ready {
     landscape: Arc<Landscape>,
     live: LiveReads,
     sources: JoinSet<anyhow::Result<()>>,
+    metrics: Metrics,
     handlers: Vec<Arc<dyn Handler>>,
     /// Where API servers of Shoots call, should they.
     shoots: Option<SocketAddr>,
@@ -147,7 +140,8 @@ impl Serve {
             Self::Garden(garden) => &garden.remote.common,
             Self::All(all) => &all.common,
         };
-        log(&common.log_level, common.log_format)?;
+        let log = Log::start(&common.log_level, common.log_format)?;
+        let metrics = Metrics::new(&Supervisor::default()).with_lost_lines(log.lost());
         let mut configuration = match &common.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
@@ -168,13 +162,13 @@ impl Serve {
                 Self::Seed(seed) => {
                     let handle = controllers.as_ref().map(|runtime| runtime.handle().clone());
                     let shoots = configuration.nat.shoot_webhook.is_some().then_some(seed.shoots_bind_address);
-                    seed.remote.serve(configuration, Role::Seed, shoots, handle, None).await
+                    seed.remote.serve(configuration, metrics, Role::Seed, shoots, handle, None).await
                 }
                 Self::Garden(garden) => {
                     let runtime = garden.runtime_kubeconfig.as_deref();
-                    garden.remote.serve(configuration, Role::Garden, None, None, runtime).await
+                    garden.remote.serve(configuration, metrics, Role::Garden, None, None, runtime).await
                 }
-                Self::All(all) => all.serve(configuration).await,
+                Self::All(all) => all.serve(configuration, metrics).await,
             }
         });
         // Blocking work, such as reading a folder, must not hold up the end.
@@ -219,9 +213,10 @@ async fn serve(
     ready: Ready,
     greet: impl FnOnce(Addresses),
 ) -> anyhow::Result<()> {
-    let Ready { landscape, live, mut sources, handlers, shoots, controller, keeper, tls, stop: stop_settings } = ready;
+    let Ready { landscape, live, mut sources, metrics, handlers, shoots, controller, keeper, tls, stop: stop_settings } =
+        ready;
     let digest = configuration.digest();
-    let mut metrics = Metrics::default().with_configuration(env!("CARGO_PKG_VERSION"), &digest);
+    let mut metrics = metrics.with_configuration(env!("CARGO_PKG_VERSION"), &digest);
     if let Some(Controller::Seed(controller)) = &controller {
         metrics = metrics.with_board(&controller.board).with_registrations(&controller.vpn_shoot.board);
     }
@@ -233,6 +228,7 @@ async fn serve(
     if let (Some(keeper), Some(certificates)) = (&keeper, certificates) {
         metrics = metrics.with_certificates(keeper, &certificates.board);
     }
+    let tasks = metrics.tasks().clone();
     let metrics = Arc::new(metrics);
     let tls = Parts::load_tls(tls, &metrics)?;
     let stop = Stop::default();
@@ -264,7 +260,7 @@ async fn serve(
     let mut controller = tokio::spawn(async move {
         match controller {
             Some(Controller::Seed(controller)) => overlay::run(*controller, token).await,
-            Some(Controller::Garden(certificates, identity)) => certificates::run(certificates, identity, token).await,
+            Some(Controller::Garden(parts, identity)) => certificates::run(parts, identity, tasks, token).await,
             None => std::future::pending().await,
         }
     });
@@ -331,14 +327,4 @@ async fn stop_on_signal(stop: Stop, settings: StopSettings) -> anyhow::Result<()
 fn abort(stop: &Stop) -> anyhow::Result<()> {
     stop.abort();
     bail!("aborted by a second signal")
-}
-
-fn log(level: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level {level}: is not a level"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-    }
-    Ok(())
 }

@@ -23,6 +23,13 @@ const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// The pause between two attempts.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// Who holds a Lease, as far as an attempt to take it told.
+enum Holder {
+    Us,
+    SomebodyElse,
+    Unknown,
+}
+
 /// A Lease, and who wants it.
 pub struct Lease {
     api: Api<LeaseObject>,
@@ -62,34 +69,33 @@ impl Lease {
 
     /// Ends when this replica holds the Lease.
     async fn acquire(&mut self) {
-        while !timeout(RENEW_DEADLINE, self.attempt()).await.unwrap_or(false) {
+        while !matches!(timeout(RENEW_DEADLINE, self.attempt()).await, Ok(Holder::Us)) {
             sleep(RETRY).await;
         }
     }
 
-    /// Ends when this replica could not renew the Lease for too long.
+    /// Ends when somebody else holds the Lease, or this replica could not renew it for too long.
     async fn keep(&mut self) {
         let mut renewed = Instant::now();
         while renewed.elapsed() < RENEW_DEADLINE {
             sleep(RETRY).await;
-            if timeout(RENEW_DEADLINE.saturating_sub(renewed.elapsed()), self.attempt()).await.unwrap_or(false) {
-                renewed = Instant::now();
+            match timeout(RENEW_DEADLINE.saturating_sub(renewed.elapsed()), self.attempt()).await {
+                Ok(Holder::Us) => renewed = Instant::now(),
+                Ok(Holder::SomebodyElse) => return,
+                Ok(Holder::Unknown) | Err(_) => {}
             }
         }
     }
 
-    /// Takes or renews the Lease; `false` when somebody else has it, or nobody answers.
-    async fn attempt(&mut self) -> bool {
-        match self.try_attempt().await {
-            Ok(held) => held,
-            Err(error) => {
-                tracing::warn!(lease = self.name, %error, "the Lease cannot be written");
-                false
-            }
-        }
+    /// Takes or renews the Lease.
+    async fn attempt(&mut self) -> Holder {
+        self.try_attempt().await.unwrap_or_else(|error| {
+            tracing::warn!(lease = self.name, %error, "the Lease cannot be written");
+            Holder::Unknown
+        })
     }
 
-    async fn try_attempt(&mut self) -> Result<bool, kube::Error> {
+    async fn try_attempt(&mut self) -> Result<Holder, kube::Error> {
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
             let lease = LeaseObject { metadata, spec: Some(self.spec(None)) };
@@ -105,7 +111,7 @@ impl Lease {
         };
         self.seen = Some((state.0, state.1, seen));
         if !is_ours && holder.is_some() && seen.elapsed() < DURATION {
-            return Ok(false);
+            return Ok(Holder::SomebodyElse);
         }
         lease.spec = Some(self.spec(Some(&spec)));
         // With its resource version: of two who take it at the same time one fails.
@@ -144,11 +150,11 @@ impl Lease {
     }
 }
 
-/// Somebody else was faster: that is no error.
-fn written<T>(result: Result<T, kube::Error>) -> Result<bool, kube::Error> {
+/// Somebody else was faster: that is no error, and the next look tells who it was.
+fn written<T>(result: Result<T, kube::Error>) -> Result<Holder, kube::Error> {
     match result {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Ok(_) => Ok(Holder::Us),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Holder::Unknown),
         Err(error) => Err(error),
     }
 }

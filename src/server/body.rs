@@ -12,7 +12,23 @@ use super::Limits;
 pub(super) struct Held<'s> {
     /// The bytes.
     pub(super) bytes: Vec<u8>,
-    _room: Option<SemaphorePermit<'s>>,
+    _taken: Taken<'s>,
+}
+
+/// The room of all bodies in flight.
+pub(super) struct Room {
+    /// What all share.
+    shared: Semaphore,
+    /// One body more: who has this needs no room. Without it bodies that have arrived in part could hold all the room, and
+    /// each wait for what the others hold, until all of them have waited too long.
+    spare: Semaphore,
+}
+
+/// What a body has of that.
+#[derive(Default)]
+struct Taken<'s> {
+    shared: Option<SemaphorePermit<'s>>,
+    spare: Option<SemaphorePermit<'s>>,
 }
 
 /// Why a body is not read.
@@ -60,9 +76,34 @@ const ROOM_UNIT: usize = 1 << 10;
 /// What is set aside before the first byte has come: enough for most reviews, little enough to lose on a liar.
 const FIRST_CAPACITY: usize = 128 << 10;
 
-/// The room of all bodies in flight.
-pub(super) fn room(limits: &Limits) -> Semaphore {
-    Semaphore::new(limits.bodies_in_flight_bytes / ROOM_UNIT)
+impl Room {
+    /// By these limits.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { shared: Semaphore::new(limits.bodies_in_flight_bytes / ROOM_UNIT), spare: Semaphore::new(1) }
+    }
+}
+
+impl<'s> Taken<'s> {
+    /// Takes room for so many bytes in all, and waits until there is some.
+    async fn grow(&mut self, room: &'s Room, bytes: usize) {
+        let has = self.shared.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(ROOM_UNIT).saturating_sub(has);
+        if missing == 0 || self.spare.is_some() {
+            return;
+        }
+        let missing = u32::try_from(missing).expect("a frame is far below 2^42 bytes");
+        tokio::select! {
+            biased;
+            more = room.shared.acquire_many(missing) => {
+                let more = more.expect("it is never closed");
+                match &mut self.shared {
+                    None => self.shared = Some(more),
+                    Some(shared) => shared.merge(more),
+                }
+            }
+            spare = room.spare.acquire() => self.spare = Some(spare.expect("it is never closed")),
+        }
+    }
 }
 
 /// Reads a body. Room is taken for what has arrived, not for what is announced: a caller that sends a byte a second
@@ -71,7 +112,7 @@ pub(super) async fn read<'s>(
     headers: &HeaderMap,
     body: Body,
     limits: &Limits,
-    room: &'s Semaphore,
+    room: &'s Room,
 ) -> Result<Held<'s>, Refusal> {
     if !is_json(headers) {
         return Err(Refusal::ContentType);
@@ -86,27 +127,18 @@ pub(super) async fn read<'s>(
 
     let deadline = Instant::now() + limits.body_timeout;
     let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(FIRST_CAPACITY));
-    let mut taken: Option<SemaphorePermit<'s>> = None;
+    let mut taken = Taken::default();
     let mut body = body;
     while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| Refusal::TooSlow)? {
         let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
         if bytes.len() + data.len() > limits.body_bytes {
             return Err(Refusal::TooLarge);
         }
-        let missing =
-            (bytes.len() + data.len()).div_ceil(ROOM_UNIT) - taken.as_ref().map_or(0, SemaphorePermit::num_permits);
-        if missing > 0 {
-            let more = room.acquire_many(u32::try_from(missing).expect("a frame is far below 2^42 bytes"));
-            let more = timeout_at(deadline.min(Instant::now() + limits.body_wait), more).await;
-            let more = more.map_err(|_| Refusal::Busy)?.map_err(|_| Refusal::Busy)?;
-            match &mut taken {
-                None => taken = Some(more),
-                Some(taken) => taken.merge(more),
-            }
-        }
+        let wait = deadline.min(Instant::now() + limits.body_wait);
+        timeout_at(wait, taken.grow(room, bytes.len() + data.len())).await.map_err(|_| Refusal::Busy)?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Held { bytes, _room: taken })
+    Ok(Held { bytes, _taken: taken })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

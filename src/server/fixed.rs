@@ -9,20 +9,19 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderValue, header};
-use tokio::sync::Semaphore;
 
 use super::{Limits, body};
 
 #[derive(Clone)]
 struct Edge {
     limits: Arc<Limits>,
-    room: Arc<Semaphore>,
+    room: Arc<body::Room>,
     answer: Arc<OnceLock<Bytes>>,
 }
 
 /// `/fixed` answers as if nothing had to be done. `/fixed-same` answers with the bytes of the first body that it was
 /// sent, so that a benchmark can have it answer exactly what a handler would.
-pub(super) fn add(router: Router, limits: &Arc<Limits>, room: &Arc<Semaphore>) -> Router {
+pub(super) fn add(router: Router, limits: &Arc<Limits>, room: &Arc<body::Room>) -> Router {
     let edge = |answer| Edge { limits: Arc::clone(limits), room: Arc::clone(room), answer: Arc::new(answer) };
     let allowed =
         br#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"x","allowed":true}}"#;

@@ -22,6 +22,7 @@ use crate::net::Family as IpFamily;
 use crate::overlap;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
+use crate::sources::supervise::Supervisor;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {
@@ -66,6 +67,7 @@ struct Why {
 /// All metrics of one server.
 pub struct Metrics {
     registry: Registry,
+    tasks: Supervisor,
     reviews: Family<Review, Counter>,
     durations: Family<Handled, Histogram, fn() -> Histogram>,
     decisions: Family<Decided, Counter>,
@@ -104,7 +106,21 @@ const BUCKETS: [f64; 14] =
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::new(&Supervisor::default())
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Metrics with those of the tasks that this supervises.
+    pub fn new(tasks: &Supervisor) -> Self {
         let mut registry = Registry::with_prefix("network_guard");
+        tasks.register(&mut registry);
         let durations: Family<Handled, Histogram, fn() -> Histogram> =
             Family::new_with_constructor(|| Histogram::new(BUCKETS));
         macro_rules! registered {
@@ -165,6 +181,7 @@ impl Default for Metrics {
         );
         Self {
             registry,
+            tasks: tasks.clone(),
             reviews,
             durations,
             decisions,
@@ -188,15 +205,19 @@ impl Default for Metrics {
             board: None,
         }
     }
-}
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").finish_non_exhaustive()
+    /// What supervises tasks.
+    pub fn tasks(&self) -> &Supervisor {
+        &self.tasks
     }
-}
 
-impl Metrics {
+    /// Metrics with the lines of the log that were lost.
+    #[must_use]
+    pub fn with_lost_lines(mut self, lost: &Counter) -> Self {
+        self.registry.register("log_lines_lost", "Lines of the log that could not be written", lost.clone());
+        self
+    }
+
     /// Metrics that say who serves: a release, and a digest of its configuration.
     #[must_use]
     pub fn with_configuration(mut self, version: &'static str, digest: &str) -> Self {

@@ -40,7 +40,7 @@ pub struct Limits {
     /// The largest body, in bytes: an API server sends at most two objects of 3 MiB and some (7 MiB, the limit that
     /// controller-runtime uses).
     pub body_bytes: usize,
-    /// All bodies in flight together, in bytes.
+    /// All bodies in flight together, in bytes; one more is read when there is no room left, so that there will be some.
     pub bodies_in_flight_bytes: usize,
     /// How long a body may wait for room among those before its sender is told to come again.
     pub body_wait: Duration,
@@ -226,7 +226,7 @@ impl Server {
             let (tls, registry, stop) = (Arc::clone(&tls), Arc::clone(&registry), stop.clone());
             async move {
                 tokio::select! {
-                    () = tls.keep_fresh(&registry) => {}
+                    () = registry.tasks().run("certificate", || tls.keep_fresh(&registry)) => {}
                     () = stop.finished() => {}
                 }
             }

@@ -7,7 +7,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use tokio::sync::Semaphore;
 
 use super::body::{self, Refusal};
 use super::{Limits, Metrics};
@@ -24,7 +23,7 @@ pub(super) struct Edge {
     pub(super) landscape: Arc<Landscape>,
     pub(super) live: LiveReads,
     pub(super) limits: Arc<Limits>,
-    pub(super) room: Arc<Semaphore>,
+    pub(super) room: Arc<body::Room>,
     pub(super) metrics: Arc<Metrics>,
 }
 

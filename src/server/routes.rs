@@ -28,7 +28,7 @@ pub(super) fn routes(
 ) -> Router {
     let paths: Vec<&str> = handlers.iter().map(|handler| handler.path()).collect();
     let paths: Arc<str> = format!("POST {}\n", paths.join("\nPOST ")).into();
-    let (limits, room) = (Arc::new(limits.clone()), Arc::new(body::room(limits)));
+    let (limits, room) = (Arc::new(limits.clone()), Arc::new(body::Room::new(limits)));
     let mut router = Router::new();
     for handler in handlers {
         let edge = Edge {
@@ -47,20 +47,16 @@ pub(super) fn routes(
     let (on_panic, stop) = (Arc::clone(metrics), stop.clone());
     router
         .fallback(move || async move { (StatusCode::NOT_FOUND, format!("this server answers\n{paths}")) })
-        .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| panicked(&*panic, &on_panic)))
+        .layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| panicked(&on_panic)))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             close_when_draining(stop.clone(), request, next)
         }))
 }
 
-/// A handler that panics costs its call, and nothing else.
-fn panicked(panic: &(dyn Any + Send), metrics: &Metrics) -> Response {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text");
-    tracing::error!(panic = text, "a handler panicked");
+/// A handler that panics costs its call, and nothing else. Its text may hold what somebody else wrote: of a panic its
+/// place is logged, by the hook of the process.
+fn panicked(metrics: &Metrics) -> Response {
+    tracing::error!("a handler panicked");
     metrics.panicked();
     (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
 }

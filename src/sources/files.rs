@@ -69,24 +69,32 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
             let (folder, last, vpcs) = (folder.clone(), last.clone(), Arc::clone(&vpcs));
             move || look(&folder, last.as_ref(), &vpcs)
         });
-        if let Ok((found, read)) = looked.await {
-            feed.sign();
-            match read {
-                Some(Ok(snapshot)) => {
-                    tracing::info!(
-                        clusters = snapshot.cluster_count(),
-                        shoots = snapshot.shoots.len(),
-                        seeds = snapshot.seed_count(),
-                        "landscape read from its folder"
-                    );
-                    feed.update(|current| *current = snapshot);
-                    feed.set_synced();
+        match looked.await {
+            Ok((found, read)) => {
+                feed.sign();
+                match read {
+                    Some(Ok(snapshot)) => {
+                        tracing::info!(
+                            clusters = snapshot.cluster_count(),
+                            shoots = snapshot.shoots.len(),
+                            seeds = snapshot.seed_count(),
+                            "landscape read from its folder"
+                        );
+                        feed.update(|current| *current = snapshot);
+                        feed.set_synced();
+                    }
+                    // Said once, not each second.
+                    Some(Err(problems)) if last.as_ref() != Some(&found) => report(&problems),
+                    Some(Err(_)) | None => {}
                 }
-                // Said once, not each second.
-                Some(Err(problems)) if last.as_ref() != Some(&found) => report(&problems),
-                Some(Err(_)) | None => {}
+                last = Some(found);
             }
-            last = Some(found);
+            // A panic is this task's own; anything else is the end of the process.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
         tokio::time::sleep(POLL).await;
     }

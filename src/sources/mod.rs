@@ -7,6 +7,7 @@ pub mod keeper;
 pub mod live;
 pub mod manifests;
 pub mod objects;
+pub mod supervise;
 pub mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,7 @@ pub struct Landscape {
     current: ArcSwap<Snapshot>,
     writing: Mutex<()>,
     started: Instant,
+    stale_after: Duration,
     feeds: Box<[FeedState]>,
     clock: Arc<Clock>,
 }
@@ -32,6 +34,8 @@ pub struct Landscape {
 #[derive(Debug, Default)]
 struct FeedState {
     is_synced: AtomicBool,
+    /// Whether it follows its source: everything was read, and nothing lost since.
+    is_following: AtomicBool,
     /// Milliseconds after `started` when the source last showed a sign of life.
     last_sign: AtomicU64,
 }
@@ -59,9 +63,17 @@ impl Landscape {
             current: ArcSwap::from_pointee(Snapshot::with_vpcs(vpcs)),
             writing: Mutex::default(),
             started: Instant::now(),
+            stale_after: STALE,
             feeds: (0..feeds).map(|_| FeedState::default()).collect(),
             clock: Arc::default(),
         }
+    }
+
+    /// The same with another age from which on it is not trusted any more.
+    #[must_use]
+    pub fn stale_after(mut self, age: Duration) -> Self {
+        self.stale_after = age;
+        self
     }
 
     /// The source of this number, counted from 0.
@@ -75,7 +87,7 @@ impl Landscape {
 
     /// Whether a source has been silent for so long that what matters has to be read live.
     pub fn is_stale(&self) -> bool {
-        self.age() > STALE
+        self.age() > self.stale_after
     }
 
     /// The time at the API server.
@@ -116,10 +128,21 @@ impl Feed {
     /// snapshot, not none.
     pub fn set_synced(&self) {
         self.state().is_synced.store(true, Ordering::Release);
+        self.state().is_following.store(true, Ordering::Relaxed);
+        self.sign();
     }
 
-    /// Notes a sign of life of the source.
+    /// Notes that changes may have been lost: until everything has been read anew, no answer of the source shows that the
+    /// snapshot is up to date.
+    pub fn lose(&self) {
+        self.state().is_following.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes a sign of life of the source, should it be followed.
     pub fn sign(&self) {
+        if !self.state().is_following.load(Ordering::Relaxed) {
+            return;
+        }
         let now = u64::try_from(self.landscape.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.state().last_sign.store(now, Ordering::Relaxed);
     }
@@ -144,5 +167,19 @@ mod tests {
         other.set_synced();
         other.update(|_| ());
         assert!(landscape.is_synced() && !landscape.is_stale());
+    }
+
+    #[test]
+    fn what_is_being_read_anew_grows_old_until_it_is_read() {
+        let landscape = Arc::new(Landscape::new(1).stale_after(Duration::from_millis(20)));
+        let feed = landscape.feed(0);
+        feed.set_synced();
+        feed.lose();
+        std::thread::sleep(Duration::from_millis(30));
+        feed.sign();
+        feed.update(|_| ());
+        assert!(landscape.is_synced() && landscape.is_stale());
+        feed.set_synced();
+        assert!(!landscape.is_stale());
     }
 }

@@ -9,6 +9,7 @@ mod certificates;
 mod charts;
 mod configurations;
 mod envoy;
+mod faults;
 mod garden;
 mod harness;
 mod image;

@@ -26,7 +26,7 @@ fn native() -> Value {
 
 /// Brings a Shoot from overlay into a switch that is held, and remembered.
 #[track_caller]
-fn pending(shoot: &Shoot) {
+pub fn pending(shoot: &Shoot) {
     shoot.reconcile(&overlay()).ok();
     shoot.reconcile(&native()).ok();
     until("it is remembered", || {
@@ -55,7 +55,7 @@ fn stays_held(shoot: &Shoot, time: Duration) {
 
 /// It is released in the end: Calico is native, and nothing of ours is left on the Network.
 #[track_caller]
-fn released(shoot: &Shoot) {
+pub fn released(shoot: &Shoot) {
     eventually("the switch is released", || {
         let is_native = shoot.calico()["overlay"] == native()["overlay"];
         is_native.then_some(()).ok_or_else(|| format!("{:#}", shoot.network()))

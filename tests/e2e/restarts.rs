@@ -25,7 +25,7 @@ const SERVER: &str = "server: {stopPropagationSeconds: 5}\n";
 const DEFAULT_SERVER: &str = "server: {}\n";
 
 /// Tests with a long version have `soak` in their names, by which `make soak` finds them.
-fn is_soak() -> bool {
+pub fn is_soak() -> bool {
     std::env::var_os("NETWORK_GUARD_SOAK").is_some()
 }
 

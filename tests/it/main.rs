@@ -1,15 +1,20 @@
 //! The server in this process on real sockets, the program as a process, and the rules of the house.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::print_stdout, reason = "figures are for people")]
 
 mod architecture;
 mod cli;
+mod disk;
 mod documents;
 mod garden;
 mod http;
 mod idle;
 mod lookups;
+mod overload;
+mod process;
 mod stop;
 mod support;
+mod tasks;
 mod tls;
 mod watch;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +13,9 @@ use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, M
 use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
-use network_guard::server::{Addresses, Limits, Metrics, PairFiles, Parts, Server, Stop, TlsSources};
+use network_guard::server::{
+    Addresses, Limits, Metrics, Pair, PairFiles, PairSource, Parts, Server, Stop, TlsError, TlsSources,
+};
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
 use network_guard::tls::{Authority, Issued};
@@ -58,11 +61,30 @@ pub struct Setup {
     pub limits: Limits,
     pub synced: bool,
     pub client_ca: Option<String>,
+    /// When this is set, the next look at the certificate's files panics.
+    pub bug: Arc<AtomicBool>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { limits: Limits::default(), synced: true, client_ca: None }
+        Self { limits: Limits::default(), synced: true, client_ca: None, bug: Arc::default() }
+    }
+}
+
+/// Files whose reader has a bug.
+struct Buggy {
+    pair: PairFiles,
+    bug: Arc<AtomicBool>,
+}
+
+impl PairSource for Buggy {
+    fn read(&self) -> Result<Pair, TlsError> {
+        assert!(!self.bug.swap(false, Ordering::Relaxed), "a planted bug");
+        self.pair.read()
+    }
+
+    fn name(&self) -> String {
+        self.pair.name()
     }
 }
 
@@ -85,7 +107,7 @@ impl TestServer {
         let ca = Authority::new("CA", Timestamp::now(), DAY).unwrap();
         let pair = PairFiles { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key") };
         let tls = TlsSources {
-            pair: Arc::new(pair),
+            pair: Arc::new(Buggy { pair, bug: setup.bug }),
             client_ca: setup.client_ca.as_ref().map(|_| folder.path().join("client-ca.crt")),
             clock: Arc::default(),
         };

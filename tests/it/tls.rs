@@ -222,3 +222,25 @@ async fn an_expired_certificate_is_not_ready() {
     }
     panic!("still ready");
 }
+
+/// The task that looks at the files panics: the certificate stays in use, and the next one is served all the same.
+#[tokio::test]
+async fn a_panic_while_reloading_costs_nothing() {
+    let bug = Arc::new(AtomicBool::new(false));
+    let server = TestServer::with(Setup { bug: Arc::clone(&bug), ..Setup::default() }).await;
+    let before = served(&server).await;
+    bug.store(true, Ordering::Relaxed);
+    for _ in 0..100 {
+        if !bug.load(Ordering::Relaxed) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(served(&server).await, before);
+    assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+    assert!(server.get(server.addresses.health, "/readyz").await.starts_with("HTTP/1.1 200"));
+    write_pair(&server.folder, &server.ca.server(&["localhost".to_owned()], Timestamp::now(), DAY).unwrap());
+    until_served_differs(&server, &before).await;
+    let metrics = server.metrics().await;
+    assert!(metrics.contains(r#"task_panics_total{task="certificate"} 1"#), "{metrics}");
+}

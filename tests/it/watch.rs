@@ -173,6 +173,10 @@ async fn every_trouble_ends_in_the_truth() {
         ),
         ("garbage", vec![Act::Watch(StatusCode::OK, event("ADDED", &cluster("x")) + "garbage\n")]),
         (
+            "an object of another shape",
+            vec![Act::Watch(StatusCode::OK, event("ADDED", &json!({"metadata": {"name": 5}})))],
+        ),
+        (
             "a cut line, then 410",
             vec![
                 Act::Watch(StatusCode::OK, event("ADDED", &cluster("x"))[..40].to_owned()),

@@ -15,12 +15,12 @@ use crate::handlers::{
     ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
     VpnShoot,
 };
-use crate::server::{Addresses, StopSettings, TlsSources};
+use crate::server::{Addresses, Metrics, StopSettings, TlsSources};
 use crate::sources::live::LiveReads;
 use crate::sources::{Landscape, files};
 
 impl All {
-    pub(super) async fn serve(self, configuration: Configuration) -> anyhow::Result<()> {
+    pub(super) async fn serve(self, configuration: Configuration, metrics: Metrics) -> anyhow::Result<()> {
         let Self { common, landscape: folder } = self;
         // The first read decides whether the folder can be used at all; later ones only whether it is used anew.
         files::read(&folder).map_err(|problems| {
@@ -30,9 +30,9 @@ impl All {
         let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
         let mut sources = JoinSet::new();
         sources.spawn({
-            let feed = landscape.feed(0);
+            let (feed, tasks) = (landscape.feed(0), metrics.tasks().clone());
             async move {
-                files::follow(folder, feed).await;
+                tasks.run("folder", || files::follow(folder.clone(), feed.clone())).await;
                 Ok(())
             }
         });
@@ -54,8 +54,18 @@ impl All {
             [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
         // On one port with all others: there is no Shoot that could call.
         handlers.push(Arc::new(VpnShoot::new(&configuration.nat.mode)));
-        let ready =
-            Ready { landscape, live, sources, handlers, shoots: None, controller: None, keeper: None, tls, stop };
+        let ready = Ready {
+            landscape,
+            live,
+            sources,
+            metrics,
+            handlers,
+            shoots: None,
+            controller: None,
+            keeper: None,
+            tls,
+            stop,
+        };
         serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
     }
 }

@@ -13,16 +13,18 @@ use crate::cli::{Configuration, SelfManaged as Settings, client_config};
 use crate::controllers::overlay::{self, Board};
 use crate::controllers::registration::{self, GARDEN, SEED};
 use crate::controllers::{certificates, vpn_shoot};
-use crate::server::{PairSource, TlsSources};
+use crate::server::{Metrics, PairSource, TlsSources};
 use crate::sources::keeper::{self, Keeper};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
+use crate::sources::supervise::Supervisor;
 use crate::sources::{Feed, Landscape, watch};
 
 impl Remote {
     pub(super) async fn serve(
         self,
         configuration: Configuration,
+        metrics: Metrics,
         role: Role,
         shoots: Option<SocketAddr>,
         controllers: Option<Handle>,
@@ -37,17 +39,23 @@ impl Remote {
         config.read_timeout = None;
         let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
         let mut sources = JoinSet::new();
+        let tasks = metrics.tasks().clone();
         let landscape = match role {
             Role::Seed => {
                 let landscape = Arc::new(Landscape::new(1));
-                sources.spawn(watched::<ClusterObject>(config.clone(), landscape.feed(0)));
+                sources.spawn(watched::<ClusterObject>(
+                    "watch-clusters",
+                    tasks.clone(),
+                    config.clone(),
+                    landscape.feed(0),
+                ));
                 landscape
             }
             Role::Garden => {
                 let vpcs = Arc::clone(&configuration.shoots.overlay.vpcs);
                 let landscape = Arc::new(Landscape::with_vpcs(2, vpcs));
-                sources.spawn(watched::<SeedObject>(config.clone(), landscape.feed(0)));
-                sources.spawn(watched::<ShootObject>(config.clone(), landscape.feed(1)));
+                sources.spawn(watched::<SeedObject>("watch-seeds", tasks.clone(), config.clone(), landscape.feed(0)));
+                sources.spawn(watched::<ShootObject>("watch-shoots", tasks.clone(), config.clone(), landscape.feed(1)));
                 landscape
             }
         };
@@ -73,8 +81,10 @@ impl Remote {
         let pair = pair.expect("what is self-managed has a keeper");
         let tls = TlsSources { pair, client_ca: common.client_ca_file.clone(), clock };
         if let Some(SelfManaged { settings, home, keeper, .. }) = &certificates {
-            let (settings, home, keeper) = (settings.clone(), home.clone(), Arc::clone(keeper));
-            sources.spawn(async move { Ok(keeper.follow(home, &settings).await?) });
+            let (settings, home, keeper, tasks) = (settings.clone(), home.clone(), Arc::clone(keeper), tasks.clone());
+            sources.spawn(async move {
+                Ok(tasks.run("certificate-leaf", || keeper.follow(home.clone(), &settings)).await?)
+            });
         }
         let certificates = |shoots: Option<&Arc<vpn_shoot::Parts>>| {
             let SelfManaged { settings, home, registered_in, registration, keeper } = certificates?;
@@ -94,7 +104,12 @@ impl Remote {
             Some(runtime) => {
                 // Not of the landscape by which webhooks decide: they are ready without Networks.
                 let switches = Arc::new(Landscape::new(1));
-                sources.spawn(watched::<NetworkObject>(config.clone(), switches.feed(0)));
+                sources.spawn(watched::<NetworkObject>(
+                    "watch-networks",
+                    tasks.clone(),
+                    config.clone(),
+                    switches.feed(0),
+                ));
                 let vpn_shoot = Arc::new(vpn_shoot::Parts {
                     landscape: Arc::clone(&landscape),
                     settings: configuration.nat.shoot_webhook.clone(),
@@ -109,6 +124,7 @@ impl Remote {
                     board: Arc::new(Board::new(Arc::clone(&switches))),
                     switches,
                     settings: configuration.overlay.clone(),
+                    tasks: tasks.clone(),
                     identity: identity(),
                     runtime,
                     vpn_shoot,
@@ -119,6 +135,7 @@ impl Remote {
             landscape,
             live,
             sources,
+            metrics,
             handlers,
             shoots,
             controller,
@@ -130,8 +147,14 @@ impl Remote {
     }
 }
 
-async fn watched<T: Watched>(config: kube::Config, feed: Feed) -> anyhow::Result<()> {
-    watch::follow::<T>(config, feed).await.with_context(|| format!("cannot watch {}", T::plural(&())))
+async fn watched<T: Watched>(
+    task: &'static str,
+    tasks: Supervisor,
+    config: kube::Config,
+    feed: Feed,
+) -> anyhow::Result<()> {
+    let watching = tasks.run(task, || watch::follow::<T>(config.clone(), feed.clone()));
+    watching.await.with_context(|| format!("cannot watch {}", T::plural(&())))
 }
 
 /// Where certificates come from.

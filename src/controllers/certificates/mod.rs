@@ -23,6 +23,7 @@ use super::lease::Lease;
 use super::vpn_shoot;
 use crate::sources::Landscape;
 use crate::sources::keeper::{Keeper, Settings};
+use crate::sources::supervise::Supervisor;
 use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 
 /// The name of the Lease in the garden. On a Seed there is one leader for everything.
@@ -84,10 +85,15 @@ impl Board {
 }
 
 /// Has one replica of all look after the CA, where there is no other leader. Ends when it is told to.
-pub async fn run(parts: Arc<Parts>, identity: String, stop: CancellationToken) -> Result<(), kube::Error> {
+pub async fn run(
+    parts: Arc<Parts>,
+    identity: String,
+    tasks: Supervisor,
+    stop: CancellationToken,
+) -> Result<(), kube::Error> {
     let client = parts.keeper.client(parts.home.clone())?;
     let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity);
-    lease.lead(stop, || work(Arc::clone(&parts))).await;
+    lease.lead(stop, || tasks.run("certificates", || work(Arc::clone(&parts)))).await;
     Ok(())
 }
 

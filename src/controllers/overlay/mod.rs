@@ -29,6 +29,7 @@ use super::lease::Lease;
 use super::{certificates, vpn_shoot};
 use crate::landscape::NetworkName;
 use crate::sources::Landscape;
+use crate::sources::supervise::Supervisor;
 
 /// The name of the Lease.
 pub const LEASE: &str = "network-guard-overlay";
@@ -59,6 +60,7 @@ struct Context {
     reading: Semaphore,
     settings: OverlaySettings,
     board: Arc<Board>,
+    tasks: Supervisor,
     recorder: Recorder,
 }
 
@@ -74,6 +76,8 @@ pub struct Parts {
     pub settings: OverlaySettings,
     /// Where it says what it does.
     pub board: Arc<Board>,
+    /// What begins anew what panics.
+    pub tasks: Supervisor,
     /// Who this replica is.
     pub identity: String,
     /// Where the work is done: not where webhooks are answered.
@@ -86,7 +90,8 @@ pub struct Parts {
 
 /// Looks after all switches of the landscape whenever this replica leads, until it is told to stop.
 pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Error> {
-    let Parts { mut config, landscape, switches, settings, board, identity, runtime, vpn_shoot, certificates } = parts;
+    let Parts { mut config, landscape, switches, settings, board, tasks, identity, runtime, vpn_shoot, certificates } =
+        parts;
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
     let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, LEASE, identity.clone());
@@ -98,13 +103,24 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
     let reporter = Reporter { controller: REPORTER.into(), instance: Some(identity) };
     let recorder = Recorder::new(client.clone(), reporter);
     let reading = Semaphore::new(READING);
-    let context = Arc::new(Context { client, landscape, switches, reading, settings, board, recorder });
+    let context =
+        Arc::new(Context { client, landscape, switches, reading, settings, board, tasks: tasks.clone(), recorder });
     let lead = || {
-        let switches = AbortOnDropHandle::new(runtime.spawn(work(Arc::clone(&context))));
-        let webhooks = vpn_shoot::work(Arc::clone(&vpn_shoot), context.client.clone());
-        let webhooks = AbortOnDropHandle::new(runtime.spawn(webhooks));
-        let certificates =
-            certificates.clone().map(|parts| AbortOnDropHandle::new(runtime.spawn(certificates::work(parts))));
+        let switches = AbortOnDropHandle::new(runtime.spawn({
+            let context = Arc::clone(&context);
+            async move { context.tasks.run("overlay", || work(Arc::clone(&context))).await }
+        }));
+        let webhooks = AbortOnDropHandle::new(runtime.spawn({
+            let (context, parts) = (Arc::clone(&context), Arc::clone(&vpn_shoot));
+            let work = move || vpn_shoot::work(Arc::clone(&parts), context.client.clone());
+            let tasks = tasks.clone();
+            async move { tasks.run("vpn-shoot", work).await }
+        }));
+        let certificates = certificates.clone().map(|parts| {
+            let tasks = tasks.clone();
+            let work = async move { tasks.run("certificates", || certificates::work(Arc::clone(&parts))).await };
+            AbortOnDropHandle::new(runtime.spawn(work))
+        });
         // None ends by itself.
         async move {
             let certificates = async {
@@ -147,6 +163,7 @@ async fn work(context: Arc<Context>) {
             {
                 tracing::error!("a worker died; another one goes on where it was");
                 context.board.failed();
+                context.tasks.panicked("overlay-switch");
             }
         }
         workers.retain(|_, worker| !worker.is_finished());

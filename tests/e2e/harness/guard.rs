@@ -49,6 +49,20 @@ impl Guard {
         guard
     }
 
+    /// The same for a Seed, started by another program, which gets ours after these arguments, and with another kubeconfig.
+    pub fn start_behind(control_plane: &ControlPlane, program: &Path, before: &[&str], kubeconfig: &Path) -> Self {
+        let mut guard = Self::start_unready(control_plane);
+        guard.kill();
+        let own = control_plane.kubeconfig("network-guard", "webhooks").display().to_string();
+        let ours = self::program().display().to_string();
+        let mut arguments: Vec<String> = before.iter().map(|argument| (*argument).to_owned()).chain([ours]).collect();
+        let other =
+            |argument: &String| if *argument == own { kubeconfig.display().to_string() } else { argument.clone() };
+        arguments.extend(guard.arguments.iter().map(other));
+        guard.process = Process::start(&guard.folder, &guard.name, program, &arguments);
+        guard
+    }
+
     /// The same for a Seed, with further lines of configuration, without waiting.
     pub fn start_configured(control_plane: &ControlPlane, configuration: &str) -> Self {
         Self::start_as("seed", control_plane, configuration)

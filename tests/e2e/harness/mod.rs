@@ -5,11 +5,13 @@ mod balancer;
 mod basics;
 mod caller;
 mod control_plane;
+mod faults;
 mod garden;
 mod guard;
 mod helm;
 mod overlay;
 mod process;
+mod replica;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -19,11 +21,13 @@ pub use balancer::Balancer;
 pub use basics::{eventually, fixture, tool, until};
 pub use caller::{Caller, CallerReport};
 pub use control_plane::{ControlPlane, Kubectl, Output, run, seed_rights};
+pub use faults::{Fault, Faults};
 pub use garden::{Garden, bind, manifests};
 pub use guard::{Guard, http_get};
 pub use helm::{Chart, charts, documents, only};
 pub use overlay::{PREFIX, Service, Shoot, Switch};
 pub use process::Process;
+pub use replica::{Decision, Replica, review, truth};
 
 /// A loopback port that is free. It lies below those that the kernel gives to connections on their way out, one of which
 /// would otherwise take it before the server does; and no two tests get the same.

@@ -12,6 +12,7 @@ use super::*;
 use crate::controllers::overlay::{Board, OverlaySettings};
 use crate::sources::Landscape;
 use crate::sources::objects::Watched as _;
+use crate::sources::supervise::Supervisor;
 
 /// What happens besides, when a request comes whose method and path contain this.
 struct Meanwhile(&'static str, fn(&mut Value));
@@ -152,7 +153,16 @@ fn worker(seed: &Arc<Mutex<Seed>>) -> Worker {
     let board = Arc::new(Board::new(Arc::clone(&switches)));
     let settings = OverlaySettings::default();
     let reading = Semaphore::new(1);
-    let context = Arc::new(Context { client, landscape, switches, reading, settings, board, recorder });
+    let context = Arc::new(Context {
+        client,
+        landscape,
+        switches,
+        reading,
+        settings,
+        board,
+        tasks: Supervisor::default(),
+        recorder,
+    });
     Worker::new(context, NetworkName { namespace: "n".into(), name: "o".into() })
 }
 

@@ -1,0 +1,108 @@
+//! Tasks that must not end: one that panics is begun anew.
+//!
+//! What it had published stays in use meanwhile, and grows old as if its source were silent. Of the panic only its place
+//! is known here: its text may hold what somebody else wrote.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use tokio::time::{Instant, sleep};
+
+/// The pause after the first panic of a task; each further one doubles it.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause. A task that ran for longer than this has recovered, and begins with the first pause again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Task {
+    task: &'static str,
+}
+
+/// Begins tasks anew that panic, and counts how often. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Supervisor {
+    panics: Family<Task, Counter>,
+}
+
+impl Supervisor {
+    /// Puts its metric where it is asked for.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("task_panics", "Panics of tasks in the background, by task", self.panics.clone());
+    }
+
+    /// Runs a task until it ends by itself.
+    pub async fn run<F: Future>(&self, task: &'static str, mut begin: impl FnMut() -> F) -> F::Output {
+        // Shown from the start, so that the first panic is seen as an increase.
+        let _ = self.panics.get_or_create(&Task { task });
+        let mut pause = None;
+        loop {
+            let started = Instant::now();
+            // What a task shares with others it shares by locks and atomics, which recover.
+            let running = AssertUnwindSafe(async { begin().await }).catch_unwind();
+            if let Ok(ended) = running.await {
+                return ended;
+            }
+            self.panicked(task);
+            let next = next_pause(pause, started.elapsed());
+            pause = Some(next);
+            tracing::error!(task, again_in = ?next, "a task panicked; what it published last stays in use");
+            sleep(next).await;
+        }
+    }
+
+    /// Counts a panic of a task that somebody else begins anew.
+    pub fn panicked(&self, task: &'static str) {
+        self.panics.get_or_create(&Task { task }).inc();
+    }
+}
+
+/// The pause after a panic, by the last pause and how long the task ran since.
+fn next_pause(last: Option<Duration>, ran: Duration) -> Duration {
+    match last {
+        Some(last) if ran <= LONGEST_PAUSE => (last * 2).min(LONGEST_PAUSE),
+        _ => PAUSE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_begin_anew_after_a_good_time() {
+        let mut last = None;
+        let mut pause = |ran| {
+            let next = next_pause(last, Duration::from_secs(ran));
+            last = Some(next);
+            next.as_secs()
+        };
+        assert_eq!([0, 0, 5, 30, 0, 0, 0].map(&mut pause), [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!([31, 0].map(&mut pause), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_begun_anew_and_counted() {
+        let supervisor = Supervisor::default();
+        let mut runs = 0;
+        let started = Instant::now();
+        let begin = || {
+            runs += 1;
+            assert!(runs != 1, "planted, before there is anything to wait for");
+            let run = runs;
+            async move {
+                tokio::task::yield_now().await;
+                assert!(run != 2, "planted, while it runs");
+                run
+            }
+        };
+        assert_eq!(supervisor.run("test", begin).await, 3);
+        assert!(started.elapsed() >= Duration::from_secs(3), "{:?}", started.elapsed());
+        assert_eq!(supervisor.panics.get_or_create(&Task { task: "test" }).get(), 2);
+    }
+}

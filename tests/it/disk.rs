@@ -1,0 +1,98 @@
+//! Nobody reads what the server logs, its disk is full, or it may write nowhere: calls are answered all the same.
+
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+
+use crate::process::Process;
+use crate::support::{DAY, write_pair};
+
+/// More lines than a pipe and the queue hold.
+const CALLS: usize = 4_800;
+
+/// What becomes of lines that cannot be written, or that nobody reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_the_log_calls_are_answered() {
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let broken = || Stdio::from(std::io::pipe().unwrap().1);
+    let (reader, unread) = std::io::pipe().unwrap();
+    for (name, stderr, calls) in
+        [("a full disk", full(), 200), ("nobody is there", broken(), 200), ("nobody reads", Stdio::from(unread), CALLS)]
+    {
+        let mut server = Process::start(stderr, |_| ()).await;
+        let longest = server.calls(name, calls).await;
+        let lost = server.metric("network_guard_log_lines_lost_total");
+        println!("figure: log: {name}: {calls} calls answered, the longest took {longest:?}, {lost} lines lost");
+        // Each call is a line, and there are some more when it starts.
+        assert!(lost > 0.0 && lost < 1_000.0, "{name}: {lost}");
+        assert!(server.get(2, "/metrics").contains("\nnetwork_guard_panics_total 0\n"), "{name}");
+        assert_eq!(server.stop(), Some(0), "{name}");
+    }
+    drop(reader);
+
+    // Closed altogether.
+    let mut server = Process::start(Stdio::null(), |command| {
+        let (program, arguments) = (command.get_program().to_owned(), command.get_args().map(ToOwned::to_owned));
+        let arguments: Vec<_> = arguments.collect();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$@\" 2>&-", "sh"]).arg(program).args(arguments);
+        *command = shell;
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).stdout(Stdio::null());
+        command.process_group(0);
+    })
+    .await;
+    server.calls("closed", 200).await;
+    assert_eq!(server.stop(), Some(0), "closed");
+}
+
+/// Somebody reads again after a while: what was lost is said in the log itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_says_what_it_lost() {
+    let (mut reader, unread) = std::io::pipe().unwrap();
+    let mut server = Process::start(Stdio::from(unread), |_| ()).await;
+    server.calls("nobody reads", CALLS).await;
+    let reading = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    server.until("the queue is empty", || server.get(1, "/healthz").starts_with("HTTP/1.1 200")).await;
+    server.calls("somebody reads", 10).await;
+    let lost = server.metric("network_guard_log_lines_lost_total");
+    assert_eq!(server.stop(), Some(0));
+    let text = reading.join().unwrap();
+    let said: f64 = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .filter(|line| line["message"] == "lines of this log were lost")
+        .map(|line| line["lines"].as_f64().unwrap())
+        .sum();
+    assert!(lost > 0.0 && (said - lost).abs() < f64::EPSILON, "{said} of {lost}");
+    assert!(text.lines().last().unwrap().contains("stopping"), "the last lines are there");
+}
+
+/// Nothing on the disk can be written, and the volume of the certificate is full in the middle of a rotation: the new
+/// certificate arrives empty, then cut off, then whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_takes_nothing_stops_nothing() {
+    let nowhere = Path::new("/proc/self/nowhere");
+    let mut server = Process::start(Stdio::null(), |command| _ = command.env("TMPDIR", nowhere)).await;
+    let good = fs::read(server.folder.path().join("tls.crt")).unwrap();
+    for (name, content) in [("empty", &b""[..]), ("cut off", &good[..good.len() / 2])] {
+        let refused = server.metric("network_guard_certificate_reloads_total{reason=\"refused\"}");
+        fs::write(server.folder.path().join("tls.crt"), content).unwrap();
+        server
+            .until(name, || server.metric("network_guard_certificate_reloads_total{reason=\"refused\"}") > refused)
+            .await;
+        server.calls(name, 20).await;
+        assert!(server.get(1, "/readyz").starts_with("HTTP/1.1 200"), "{name}");
+    }
+    write_pair(&server.folder, &server.ca.server(&["localhost".to_owned()], Timestamp::now(), DAY).unwrap());
+    server.until("whole", || server.metric("network_guard_certificate_reloads_total{reason=\"replaced\"}") > 0.0).await;
+    server.calls("whole", 20).await;
+    assert_eq!(server.stop(), Some(0));
+}

@@ -1,0 +1,146 @@
+//! Panics in the background: what was published stays in use and grows old, and the task is begun anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use network_guard::landscape::Snapshot;
+use network_guard::server::Metrics;
+use network_guard::sources::objects::{ClusterObject, Watched};
+use network_guard::sources::supervise::Supervisor;
+use network_guard::sources::{Landscape, watch};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// How often the next Clusters of this name panic when they are put into a snapshot.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// A Cluster with a bug.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+struct Buggy(ClusterObject);
+
+impl kube::Resource for Buggy {
+    type DynamicType = ();
+    type Scope = k8s_openapi::ClusterResourceScope;
+
+    fn kind((): &()) -> std::borrow::Cow<'_, str> {
+        ClusterObject::kind(&())
+    }
+
+    fn group((): &()) -> std::borrow::Cow<'_, str> {
+        ClusterObject::group(&())
+    }
+
+    fn version((): &()) -> std::borrow::Cow<'_, str> {
+        ClusterObject::version(&())
+    }
+
+    fn plural((): &()) -> std::borrow::Cow<'_, str> {
+        ClusterObject::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        self.0.meta()
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.0.meta_mut()
+    }
+}
+
+impl Watched for Buggy {
+    type Item = <ClusterObject as Watched>::Item;
+
+    fn into_item(self) -> Self::Item {
+        self.0.into_item()
+    }
+
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
+        for item in &items {
+            plant(&item.0);
+        }
+        ClusterObject::replace(snapshot, items);
+    }
+
+    fn put(snapshot: &mut Snapshot, item: Self::Item) {
+        plant(&item.0);
+        ClusterObject::put(snapshot, item);
+    }
+
+    fn remove(snapshot: &mut Snapshot, item: Self::Item) {
+        ClusterObject::remove(snapshot, item);
+    }
+}
+
+fn plant(name: &str) {
+    let panics =
+        name == "bad" && PANICS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    assert!(!panics, "a planted bug");
+}
+
+fn cluster(name: &str) -> Value {
+    json!({"metadata": {"name": name, "resourceVersion": "5"}, "spec": {"shoot": {"spec": {}}}})
+}
+
+/// A streaming list of one Cluster, then the event of a bad one, then one that is good; the same again for whoever comes
+/// again.
+async fn events() -> Body {
+    let event = |kind: &str, object: &Value| format!(r#"{{"type":"{kind}","object":{object}}}"#) + "\n";
+    let end = json!({"apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Cluster", "metadata": {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}});
+    let lines = event("ADDED", &cluster("old")) + &event("BOOKMARK", &end);
+    let later = event("ADDED", &cluster("bad")) + &event("ADDED", &cluster("new"));
+    let later = futures::stream::once(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok::<_, std::io::Error>(later)
+    });
+    let lines = futures::StreamExt::chain(futures::stream::iter([Ok(lines)]), later);
+    Body::from_stream(futures::StreamExt::chain(lines, futures::stream::pending()))
+}
+
+#[tokio::test]
+async fn a_watch_that_panics_is_begun_anew() {
+    let routes = Router::new().route("/apis/extensions.gardener.cloud/v1alpha1/clusters", get(events));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+
+    let tasks = Supervisor::default();
+    let metrics = Metrics::new(&tasks);
+    let landscape = Arc::new(Landscape::new(1).stale_after(Duration::from_millis(500)));
+    PANICS.store(2, Ordering::SeqCst);
+    tokio::spawn({
+        let (config, feed) = (kube::Config::new(url.parse().unwrap()), landscape.feed(0));
+        async move {
+            let watch = || watch::follow::<Buggy>(config.clone(), feed.clone());
+            metrics.tasks().run("watch-clusters", watch).await
+        }
+    });
+    let until = async |what: &str, condition: &dyn Fn(&Landscape) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition(&landscape) {
+            assert!(Instant::now() < deadline, "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    until("it is read", &|landscape| landscape.is_synced()).await;
+    // It panics, twice. All the time there is what was known before, and it grows old as long as nothing is known anew.
+    until("it panics", &|_| PANICS.load(Ordering::SeqCst) < 2).await;
+    until("it grows old", &|landscape| landscape.is_stale()).await;
+    assert!(landscape.snapshot().cluster("old").is_some(), "what was published stays in use");
+    let started = Instant::now();
+    until("the watch is back", &|landscape| landscape.snapshot().cluster("new").is_some()).await;
+    assert!(landscape.snapshot().cluster("bad").is_some() && !landscape.is_stale());
+    println!("figure: watch task, back {:?} after it was found dead (2 panics)", started.elapsed());
+    assert_eq!(PANICS.load(Ordering::SeqCst), 0);
+    let mut registry = prometheus_client::registry::Registry::default();
+    tasks.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    assert!(text.contains(r#"task_panics_total{task="watch-clusters"} 2"#), "{text}");
+}
