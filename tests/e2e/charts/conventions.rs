@@ -3,7 +3,7 @@
 use network_guard::server::StopSettings;
 use serde_json::{Value, json};
 
-use super::{RUNTIME, merged, servers};
+use super::{RUNTIME, by_secret, merged, servers};
 use crate::harness::{Chart, only};
 
 fn pod(objects: &[Value]) -> &Value {
@@ -99,7 +99,7 @@ fn containers_may_do_nothing() {
     }
 }
 
-/// The token of a Seed is renewed; the server of the garden has none for the cluster that it runs in.
+/// Tokens are renewed; the server of the garden has one for the cluster that it runs in only where its CA is kept there.
 #[test]
 fn tokens_are_projected() {
     let [(seed, seed_namespace, seed_values, _), (runtime, namespace, values, _)] = servers();
@@ -108,13 +108,24 @@ fn tokens_are_projected() {
         volumes.iter().find(|volume| volume["name"] == name).cloned()
     };
     // gardener-resource-manager mounts none where a volume with this prefix is there.
-    let token = volume(&seed.render(seed_namespace, &seed_values), "kube-api-access-network-guard").unwrap();
-    let source = &token["projected"]["sources"][0]["serviceAccountToken"];
-    assert_eq!(source, &json!({"path": "token", "expirationSeconds": 43200}));
-
+    let name = "kube-api-access-network-guard";
+    let skip = |objects: &[Value]| {
+        let labels = &only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
+        labels["projected-token-mount.resources.gardener.cloud/skip"].clone()
+    };
     let objects = runtime.render(namespace, &values);
-    let labels = &only(&objects, "Deployment")["spec"]["template"]["metadata"]["labels"];
-    assert_eq!(labels["projected-token-mount.resources.gardener.cloud/skip"], "true");
+    for objects in [&seed.render(seed_namespace, &seed_values), &objects] {
+        let token = volume(objects, name).unwrap();
+        let source = &token["projected"]["sources"][0]["serviceAccountToken"];
+        assert_eq!(source, &json!({"path": "token", "expirationSeconds": 43200}));
+        let mounts = pod(objects)["containers"][0]["volumeMounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["name"] == name).unwrap();
+        assert_eq!(mount["mountPath"], "/var/run/secrets/kubernetes.io/serviceaccount");
+        assert!(skip(objects).is_null());
+    }
+    let without = runtime.render(namespace, &merged(values.clone(), &by_secret()));
+    assert!(volume(&without, name).is_none());
+    assert_eq!(skip(&without), "true");
     // gardener-operator injects the kubeconfig of the virtual garden where no container has one.
     assert!(volume(&objects, "garden-kubeconfig").is_none() && pod(&objects)["containers"][0]["env"].is_null());
     let by_hand = json!({"kubeconfig": {"secretName": "a", "tokenSecretName": "b"}});
@@ -166,13 +177,16 @@ fn network_policies_are_asked_for() {
     let closed = seed.render(seed_namespace, &merged(seed_values, &json!({"networkPolicy": {"fromWorld": false}})));
     assert!(annotations(&closed)[format!("{RESOURCES}/from-world-to-ports")].is_null());
 
-    let objects = runtime.render(namespace, &values);
     let mut want = vec![
         "networking.gardener.cloud/to-dns".to_owned(),
         format!("{RESOURCES}/to-virtual-garden-kube-apiserver-tcp-443"),
     ];
     want.sort();
-    assert_eq!(allowed(&objects), want);
+    assert_eq!(allowed(&runtime.render(namespace, &merged(values.clone(), &by_secret()))), want);
+    let objects = runtime.render(namespace, &values);
+    want.push("networking.gardener.cloud/to-runtime-apiserver".to_owned());
+    want.sort();
+    assert_eq!(allowed(&objects), want, "its own CA is kept there");
     // Whoever reaches this port may ask in anybody's name, so it is open to API servers alone.
     assert_eq!(
         annotations(&objects),

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{CA, RUNTIME, SEED, charts, merged, servers};
+use super::{RUNTIME, SEED, by_secret, charts, merged, modes, servers};
 use crate::harness::{Chart, ControlPlane, documents, only, tool};
 
 /// Objects by kind and name.
@@ -36,9 +36,11 @@ fn gardener_renders_what_helm_renders() {
     for ((chart, namespace, values), added) in
         charts().into_iter().zip([servers()[0].3.clone(), servers()[1].3.clone(), json!({})])
     {
-        let values = merged(values, &added);
-        let by_gardener = by_name(rendered_by_gardener(chart, namespace, &values, &[]));
-        assert_eq!(by_gardener, by_name(chart.render(namespace, &values)), "{chart:?}");
+        for mode in modes() {
+            let values = merged(merged(values.clone(), &added), &mode);
+            let by_gardener = by_name(rendered_by_gardener(chart, namespace, &values, &[]));
+            assert_eq!(by_gardener, by_name(chart.render(namespace, &values)), "{chart:?} {mode}");
+        }
     }
 }
 
@@ -64,8 +66,8 @@ fn gardener_operator_injects_the_kubeconfig() {
     assert_eq!(kubeconfigs[0]["projected"]["sources"][0]["secret"]["name"], "a");
 }
 
-/// As docs/operations.md has it, on a cluster without anything of Gardener: first the server, then the registration, and
-/// nothing is left in the end.
+/// As docs/operations.md has it for certificates that somebody made, on a cluster without anything of Gardener: first the
+/// server, then the registration, and nothing is left in the end.
 #[test]
 fn helm_installs_upgrades_and_uninstalls() {
     let control_plane = ControlPlane::start_bare(&[]);
@@ -82,14 +84,14 @@ fn helm_installs_upgrades_and_uninstalls() {
         admin.ok(&["get", kinds, "-n", SEED, "-l", "app.kubernetes.io/instance=network-guard", "-o", "name"], None)
     };
 
+    let plain = merged(plain, &by_secret());
     let server = merged(plain.clone(), &json!({"webhooks": {"enabled": false}}));
     let output = Chart::SEED.helm(&["install", "network-guard"], &flags, &server);
     assert!(output.ok, "{output:?}");
     assert!(ours().contains("deployment.apps/gardener-extension-network-guard"), "{}", ours());
     assert_eq!(registrations(), "");
 
-    let registered = merged(plain.clone(), &json!({"tls": {"caBundle": CA}}));
-    let output = Chart::SEED.helm(&["upgrade", "network-guard"], &flags, &registered);
+    let output = Chart::SEED.helm(&["upgrade", "network-guard"], &flags, &plain);
     assert!(output.ok, "{output:?}");
     assert!(registrations().contains("gardener-extension-network-guard"), "{}", registrations());
     let unregistered = Chart::SEED.helm(&["upgrade", "network-guard"], &flags, &server);

@@ -5,18 +5,17 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{CA, RUNTIME, SEED, VIRTUAL, charts, merged, servers};
+use super::{CA, RUNTIME, SEED, VIRTUAL, by_cert_manager, by_secret, charts, merged, modes, servers};
 use crate::harness::{Chart, documents, only, seed_rights};
 
 #[test]
 fn helm_finds_nothing_to_complain_about() {
-    let ca = json!({"tls": {"caBundle": CA}});
-    let issued = json!({"tls": {"mode": "cert-manager", "caBundle": CA, "certManager": {"issuerRef": {"name": "ca"}}}});
-    let off = json!({"tls": {"caBundle": CA}, "webhooks": {"enabled": false}, "vpa": {"enabled": false}, "metrics": {
+    let [own, issued, made] = modes();
+    let off = json!({"webhooks": {"enabled": false}, "vpa": {"enabled": false}, "metrics": {
         "serviceMonitor": {"enabled": false}, "prometheusRule": {"enabled": false}, "dashboard": {"enabled": false},
     }});
     for chart in Chart::ALL {
-        for values in [&json!({}), &ca, &issued, &off] {
+        for values in [&own, &issued, &made, &off] {
             // Both halves by their parent, to see that they get along.
             let values = if chart == Chart::ADMISSION {
                 &json!({"runtime": values, "application": merged(values.clone(), &json!({"enabled": true}))})
@@ -40,7 +39,7 @@ fn the_webhooks_are_those_of_the_project() {
         assert!(original == chart.file("files/webhooks.yaml"), "cp {path} {}", copy.display());
 
         let is_registration = |object: &&Value| object["kind"].as_str().unwrap().ends_with("WebhookConfiguration");
-        let rendered = chart.render(namespace, &json!({"tls": {"caBundle": CA}}));
+        let rendered = chart.render(namespace, &by_secret());
         let rendered: Vec<&Value> = rendered.iter().filter(is_registration).collect();
         let wanted = documents(&original);
         assert_eq!(rendered.len(), wanted.len());
@@ -85,7 +84,7 @@ fn paths(configuration: &Value) -> Vec<String> {
 
 #[test]
 fn webhooks_call_the_service_that_is_installed() {
-    let objects = Chart::SEED.render("extension-x", &json!({"tls": {"caBundle": CA}}));
+    let objects = Chart::SEED.render("extension-x", &by_secret());
     let service = only(&objects, "Service");
     assert_eq!(service["spec"]["selector"], only(&objects, "Deployment")["spec"]["selector"]["matchLabels"]);
     for webhook in webhooks(only(&objects, "MutatingWebhookConfiguration")) {
@@ -94,9 +93,9 @@ fn webhooks_call_the_service_that_is_installed() {
         assert_eq!(client["port"], service["spec"]["ports"][0]["port"]);
     }
 
-    let objects = Chart::RUNTIME.render(RUNTIME, &json!({}));
+    let objects = Chart::RUNTIME.render(RUNTIME, &by_secret());
     let host = format!("https://{}.{RUNTIME}/", only(&objects, "Service")["metadata"]["name"].as_str().unwrap());
-    let registered = Chart::APPLICATION.render(VIRTUAL, &json!({"tls": {"caBundle": CA}}));
+    let registered = Chart::APPLICATION.render(VIRTUAL, &by_secret());
     for kind in ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] {
         for url in paths(only(&registered, kind)) {
             assert!(url.starts_with(&host), "{url}");
@@ -108,13 +107,13 @@ fn webhooks_call_the_service_that_is_installed() {
 #[test]
 fn held_infrastructures_follow_the_configuration() {
     let names = |values: &Value| -> Vec<String> {
-        let objects = Chart::SEED.render(SEED, &merged(json!({"tls": {"caBundle": CA}}), values));
+        let objects = Chart::SEED.render(SEED, &merged(by_secret(), values));
         let configuration = only(&objects, "MutatingWebhookConfiguration");
         webhooks(configuration).iter().map(|webhook| webhook["name"].as_str().unwrap().to_owned()).collect()
     };
     let network = "network.network-guard.extensions.gardener.cloud".to_owned();
-    let objects = Chart::SEED
-        .render(SEED, &json!({"tls": {"caBundle": CA}, "config": {"overlay": {"providers": ["aws", "mycloud"]}}}));
+    let providers = json!({"config": {"overlay": {"providers": ["aws", "mycloud"]}}});
+    let objects = Chart::SEED.render(SEED, &merged(by_secret(), &providers));
     let webhooks = webhooks(only(&objects, "MutatingWebhookConfiguration"));
     let webhook = webhooks.iter().find(|webhook| webhook["name"] == *network).unwrap();
     let expressions = webhook["namespaceSelector"]["matchExpressions"].as_array().unwrap();
@@ -135,16 +134,21 @@ fn the_configuration_arrives() {
     let example: Value = serde_saphyr::from_str(&example).unwrap();
     let mut config = example.clone();
     config.as_object_mut().unwrap().retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
-    for (chart, namespace, values, _) in servers() {
+    let modes = [json!({}), by_secret()];
+    for ((chart, namespace, values, _), mode) in
+        servers().into_iter().flat_map(|server| modes.clone().map(|mode| (server.clone(), mode)))
+    {
         let render = |config: &Value| {
-            let objects = chart.render(namespace, &merged(values.clone(), &json!({"config": config})));
-            let is_config = |object: &&Value| object["metadata"]["name"].as_str().unwrap().ends_with("-config");
-            let text = objects.iter().find(is_config).unwrap()["data"]["config.yaml"].as_str().unwrap().to_owned();
+            let objects = chart.render(namespace, &merged(merged(values.clone(), &mode), &json!({"config": config})));
+            let text = config_map(&objects)["data"]["config.yaml"].as_str().unwrap().to_owned();
             let template = &only(&objects, "Deployment")["spec"]["template"];
             (text, template["metadata"]["annotations"]["checksum/config"].as_str().unwrap().to_owned())
         };
         let (text, checksum) = render(&config);
-        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), example);
+        let mut read: Value = serde_saphyr::from_str(&text).unwrap();
+        let section = read.as_object_mut().unwrap().remove("certificates");
+        assert_eq!(section.is_some(), mode == json!({}));
+        assert_eq!(read, example);
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, &text).unwrap();
@@ -163,6 +167,69 @@ fn the_configuration_arrives() {
     }
 }
 
+/// The ConfigMap that the server reads.
+fn config_map(objects: &[Value]) -> &Value {
+    let is_config = |object: &&Value| object["metadata"]["name"].as_str().unwrap().ends_with("-config");
+    objects.iter().find(is_config).unwrap()
+}
+
+/// With self-managed certificates nothing of what the server writes is in a chart, and it is told all that it needs.
+#[test]
+fn the_server_is_told_what_to_register() {
+    let more = json!({
+        "webhookConfig": {"servicePort": 8443}, "webhooks": {"enabled": false, "disabled": ["network", "advisor"]},
+        "tls": {"selfManaged": {"secretName": "a", "names": ["b"], "caLifetimeSeconds": 12_000_000, "marginSeconds": 7}},
+    });
+    for (chart, namespace, values, by_gardener) in servers() {
+        let is_seed = chart == Chart::SEED;
+        let section = |values: &Value| {
+            let objects = chart.render(namespace, values);
+            let text = json!(objects).to_string();
+            for other in ["WebhookConfiguration\"", "\"Certificate\"", "--cert-dir", "network-guard-tls"] {
+                assert!(!text.contains(other), "{chart:?}: {other}");
+            }
+            let text = config_map(&objects)["data"]["config.yaml"].as_str().unwrap();
+            let config: Value = serde_saphyr::from_str(text).unwrap();
+            (config["certificates"].clone(), objects)
+        };
+        let (told, objects) = section(&merged(values.clone(), &by_gardener));
+        let service = only(&objects, "Service");
+        let name = service["metadata"]["name"].clone();
+        let (owner, registered) = if is_seed {
+            (
+                only(&objects, "ClusterRole")["metadata"]["name"].clone(),
+                json!({"namespace": namespace, "name": name, "port": 443}),
+            )
+        } else {
+            let objects = Chart::APPLICATION.render(VIRTUAL, &json!({}));
+            assert!(!json!(objects).to_string().contains("WebhookConfiguration\""));
+            (
+                only(&objects, "ClusterRole")["metadata"]["name"].clone(),
+                json!(format!("https://{}.garden", name.as_str().unwrap())),
+            )
+        };
+        let field = if is_seed { "service" } else { "url" };
+        let want = json!({
+            "namespace": namespace, "secret": "network-guard-certificates", "caLifetimeSeconds": 2_592_000,
+            "leafLifetimeSeconds": 604_800, "marginSeconds": 60,
+            "registration": {"enabled": true, "disabled": [], "owner": owner, field: registered},
+        });
+        assert_eq!(told, want, "{chart:?}");
+
+        let (told, objects) = section(&merged(values, &more));
+        let rights = json!(objects.iter().filter(|object| object["kind"] == "Role").collect::<Vec<_>>()).to_string();
+        assert!(rights.contains(r#""resourceNames":["a"]"#), "{rights}");
+        let changed = json!([told["secret"], told["names"], told["caLifetimeSeconds"], told["marginSeconds"]]);
+        assert_eq!(changed, json!(["a", ["b"], 12_000_000, 7]));
+        assert_eq!(
+            (&told["registration"]["enabled"], &told["registration"]["disabled"]),
+            (&json!(false), &json!(["network", "advisor"]))
+        );
+        let port = if is_seed { json!(8443) } else { Value::Null };
+        assert_eq!(told["registration"]["service"]["port"], port);
+    }
+}
+
 /// gardener-operator renders both charts of the garden with the same values.
 #[test]
 fn both_halves_take_the_same_values() {
@@ -171,10 +238,16 @@ fn both_halves_take_the_same_values() {
         let file = if half == "runtime" { Chart::RUNTIME } else { Chart::APPLICATION }.file("values.yaml");
         serde_saphyr::from_str::<Value>(&file).unwrap()
     });
-    let all = merged(merged(both[0].clone(), &both[1]), &json!({"tls": {"caBundle": CA}}));
-    for (chart, namespace) in [(Chart::RUNTIME, RUNTIME), (Chart::APPLICATION, VIRTUAL)] {
-        assert!(!chart.render(namespace, &all).is_empty());
+    for mode in modes() {
+        let all = merged(merged(both[0].clone(), &both[1]), &mode);
+        for (chart, namespace) in [(Chart::RUNTIME, RUNTIME), (Chart::APPLICATION, VIRTUAL)] {
+            assert!(!chart.render(namespace, &all).is_empty());
+        }
     }
+    for field in ["enabled", "disabled", "url"] {
+        assert_eq!(both[0]["webhooks"][field], both[1]["webhooks"][field], "{field}");
+    }
+    assert_eq!(both[0]["tls"]["mode"], both[1]["tls"]["mode"]);
 }
 
 #[test]
@@ -182,7 +255,10 @@ fn wrong_values_are_refused() {
     for (values, want) in [
         (json!({"replicas": 3}), "replicas"),
         (json!({"tls": {"modus": "secret"}}), "modus"),
-        (json!({"tls": {"mode": "self-managed"}}), "/tls/mode"),
+        (json!({"tls": {"mode": "self-signed"}}), "/tls/mode"),
+        (json!({"tls": {"selfManaged": {"caDays": 30}}}), "caDays"),
+        (json!({"tls": {"selfManaged": {"secretName": "A"}}}), "/tls/selfManaged/secretName"),
+        (json!({"tls": {"caBundle": CA}}), "tls.caBundle is not for tls.mode self-managed"),
         (json!({"tls": {"caBundle": "MIIB"}}), "/tls/caBundle"),
         (json!({"webhookConfig": {"serverPort": 443}}), "/webhookConfig/serverPort"),
         (json!({"image": {"repository": ""}}), "/image/repository"),
@@ -199,19 +275,32 @@ fn wrong_values_are_refused() {
         }
     }
     let required = "tls.caBundle is required";
-    let issued = json!({"tls": {"mode": "cert-manager", "certManager": {"issuerRef": {"name": "ca"}}}});
+    let (issued, made) = (without_ca(by_cert_manager()), without_ca(by_secret()));
     let on_seed = merged(issued.clone(), &json!({"gardener": {"seed": {"name": "a"}}}));
     for (chart, namespace, values, want) in [
-        (Chart::SEED, SEED, json!({}), required),
-        (Chart::APPLICATION, VIRTUAL, json!({}), required),
+        (Chart::SEED, SEED, made.clone(), required),
+        (Chart::APPLICATION, VIRTUAL, made, required),
         (Chart::APPLICATION, VIRTUAL, issued, required),
         (Chart::SEED, SEED, on_seed, required),
         (Chart::RUNTIME, RUNTIME, json!({"tls": {"mode": "cert-manager"}}), "issuerRef.name is required"),
         (
             Chart::APPLICATION,
             VIRTUAL,
-            json!({"tls": {"caBundle": CA}, "gardener": {"virtualCluster": {"serviceAccount": {"name": ""}}}}),
+            json!({"gardener": {"virtualCluster": {"serviceAccount": {"name": ""}}}}),
             "serviceAccount.name is required",
+        ),
+        (
+            Chart::SEED,
+            SEED,
+            json!({"config": {"nat": {"shootWebhook": {"caFile": "/ca.crt"}}}}),
+            "config.nat.shootWebhook.caFile is not for tls.mode self-managed",
+        ),
+        (Chart::SEED, SEED, json!({"config": {"certificates": {}}}), "config.certificates is written by the chart"),
+        (
+            Chart::RUNTIME,
+            RUNTIME,
+            json!({"config": {"certificates": {}}}),
+            "config.certificates is written by the chart",
         ),
     ] {
         let error = chart.template(namespace, &values).unwrap_err();
@@ -219,11 +308,16 @@ fn wrong_values_are_refused() {
     }
 }
 
+fn without_ca(mut values: Value) -> Value {
+    values["tls"].as_object_mut().unwrap().remove("caBundle");
+    values
+}
+
 /// Where cert-manager runs, it makes the certificate for the name that is called, and a cluster without
 /// gardener-resource-manager gets the CA from it.
 #[test]
 fn cert_manager_makes_the_certificate_that_is_mounted() {
-    let issued = json!({"tls": {"mode": "cert-manager", "certManager": {"issuerRef": {"name": "ca"}}}});
+    let issued = without_ca(by_cert_manager());
     for (chart, namespace, called) in [
         (Chart::SEED, "extension-x", "gardener-extension-network-guard.extension-x.svc"),
         (Chart::RUNTIME, RUNTIME, "gardener-extension-admission-network-guard.garden"),
@@ -239,6 +333,15 @@ fn cert_manager_makes_the_certificate_that_is_mounted() {
     let registration = only(&objects, "MutatingWebhookConfiguration");
     let injected = &registration["metadata"]["annotations"]["cert-manager.io/inject-ca-from"];
     assert_eq!(injected, "extension-x/gardener-extension-network-guard");
+
+    // What those write who have no Helm is the same, but for what cert-manager fills in by itself.
+    let mut specs = [Chart::SEED.render(SEED, &issued), documents(include_str!("../../../certs/cert-manager.yaml"))]
+        .map(|objects| {
+            let is_ours = |object: &&Value| object["spec"]["secretName"] == "gardener-extension-network-guard-tls";
+            objects.iter().find(is_ours).unwrap()["spec"].clone()
+        });
+    specs[0]["issuerRef"].as_object_mut().unwrap().retain(|field, _| field == "name");
+    assert_eq!(specs[0], specs[1]);
 }
 
 /// With webhooks in Shoots the server has a port, a Service and a name for them, and knows itself where it is.
@@ -246,7 +349,7 @@ fn cert_manager_makes_the_certificate_that_is_mounted() {
 fn shoots_have_a_way_in_where_that_is_wanted() {
     const RESOURCES: &str = "networking.resources.gardener.cloud";
 
-    let issued = json!({"tls": {"mode": "cert-manager", "caBundle": CA, "certManager": {"issuerRef": {"name": "ca"}}}});
+    let issued = by_cert_manager();
     let plain = Chart::SEED.render("extension-x", &issued);
     assert!(!json!(plain).to_string().contains("10251"));
 
@@ -277,8 +380,7 @@ fn shoots_have_a_way_in_where_that_is_wanted() {
     assert!(only(&objects, "Certificate")["spec"]["dnsNames"].as_array().unwrap().contains(&json!(host)));
 
     let config = |objects: &[Value]| -> (Value, Value) {
-        let is_config = |object: &&Value| object["metadata"]["name"].as_str().unwrap().ends_with("-config");
-        let data = &objects.iter().find(is_config).unwrap()["data"];
+        let data = &config_map(objects)["data"];
         let config: Value = serde_saphyr::from_str(data["config.yaml"].as_str().unwrap()).unwrap();
         (config["nat"]["shootWebhook"].clone(), data["ca.crt"].clone())
     };
@@ -289,19 +391,26 @@ fn shoots_have_a_way_in_where_that_is_wanted() {
     assert_eq!(config(&plain), (Value::Null, Value::Null));
     let written = json!({"url": "https://guard.example", "caFile": "/etc/ssl/ca.crt"});
     assert_eq!(config(&render(written.clone())).0, written);
+    // Shoots are told of the CA that the server makes.
+    let own = Chart::SEED.render("extension-x", &json!({"config": {"nat": {"shootWebhook": {}}}}));
+    assert_eq!(config(&own), (json!({"url": format!("https://{host}")}), Value::Null));
 }
 
 /// What the chart lets the server do is what it is let do in all other tests, and less where less is configured.
 #[test]
 fn rights_follow_the_configuration() {
     let rendered = |values: &Value, kind: &str| {
-        let objects = Chart::SEED.render(SEED, &merged(json!({"tls": {"caBundle": CA}}), values));
-        rights(only(&objects, kind))
+        let objects = Chart::SEED.render(SEED, values);
+        // The ClusterRole has a name of its own in the other tests.
+        let name = only(&objects, "ClusterRole")["metadata"]["name"].as_str().unwrap();
+        rights(only(&objects, kind)).iter().map(|right| right.replace(name, "network-guard")).collect::<BTreeSet<_>>()
     };
     let tested = seed_rights();
     let all = json!({"config": {"nat": {"shootWebhook": {}}, "overlay": {"fallback": "gardener-internal"}}});
     for kind in ["ClusterRole", "Role"] {
-        assert_eq!(rendered(&all, kind), rights(only(tested["items"].as_array().unwrap(), kind)));
+        let of_any_mode: BTreeSet<_> =
+            modes().iter().flat_map(|mode| rendered(&merged(all.clone(), mode), kind)).collect();
+        assert_eq!(of_any_mode, rights(only(tested["items"].as_array().unwrap(), kind)));
     }
     let least = rendered(&json!({}), "ClusterRole");
     let further = |values: &Value| -> Vec<String> {
@@ -324,6 +433,30 @@ fn rights_follow_the_configuration() {
     assert_eq!(further(&json!({"config": {"nat": {"mode": "vpn-client"}}})), [""; 0]);
     let fallback = json!({"config": {"overlay": {"fallback": "gardener-internal"}}});
     assert_eq!(further(&fallback), ["/secrets gardener-internal get"]);
+
+    // Where somebody else makes certificates, and registers us.
+    let configurations = "admissionregistration.k8s.io/mutatingwebhookconfigurations";
+    let of_lease = |name: &str| ["get", "update"].map(|verb| format!("coordination.k8s.io/leases {name} {verb}"));
+    let own_lease = of_lease("network-guard-certificates");
+    let role = ["get", "update"].map(|verb| format!("/secrets network-guard-certificates {verb}"));
+    let cluster_role = ["delete", "get", "patch"]
+        .map(|verb| format!("{configurations} gardener-extension-network-guard {verb}"))
+        .into_iter()
+        .chain([
+            format!("{configurations} * create"),
+            "rbac.authorization.k8s.io/clusterroles network-guard get".to_owned(),
+        ]);
+    for (kind, want, want_of_others) in [
+        ("ClusterRole", cluster_role.collect::<BTreeSet<_>>(), BTreeSet::new()),
+        ("Role", role.into_iter().chain(own_lease).collect(), BTreeSet::from(of_lease("network-guard-overlay"))),
+    ] {
+        let own = rendered(&json!({}), kind);
+        for mode in [by_secret(), by_cert_manager()] {
+            let other = rendered(&mode, kind);
+            assert_eq!(own.difference(&other).cloned().collect::<BTreeSet<_>>(), want);
+            assert_eq!(other.difference(&own).cloned().collect::<BTreeSet<_>>(), want_of_others);
+        }
+    }
 }
 
 /// Each single thing that a role allows.

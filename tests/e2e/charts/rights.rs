@@ -3,18 +3,20 @@
 
 #![allow(clippy::print_stdout, reason = "people may want to see what is missed")]
 
+mod certificates;
 mod garden;
 mod seed;
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Guard, Kubectl, until};
+use crate::harness::{Guard, Kubectl, until};
 
 /// What a ServiceAccount asked an API server for, as the audit log of that server says.
 struct Audit {
-    folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
     user: String,
 }
 
@@ -30,14 +32,20 @@ struct Asked {
 
 impl Audit {
     fn of(namespace: &str, name: &str) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let user = format!("system:serviceaccount:{namespace}:{name}");
+        let [audit] = Self::of_all([(namespace, name)]);
+        audit
+    }
+
+    /// Of several in one log.
+    fn of_all<const N: usize>(accounts: [(&str, &str); N]) -> [Self; N] {
+        let folder = Rc::new(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        let users = accounts.map(|(namespace, name)| format!("system:serviceaccount:{namespace}:{name}"));
         let policy = json!({
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
-            "rules": [{"level": "Metadata", "users": [user]}],
+            "rules": [{"level": "Metadata", "users": users.as_slice()}],
         });
         std::fs::write(folder.path().join("policy.json"), policy.to_string()).unwrap();
-        Self { folder, user }
+        users.map(|user| Self { folder: Rc::clone(&folder), user })
     }
 
     fn log(&self) -> PathBuf {
@@ -58,7 +66,8 @@ impl Audit {
     fn since(&self, position: usize) -> Vec<Asked> {
         let text = std::fs::read_to_string(self.log()).unwrap_or_default();
         let lines = text[position..].split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        lines.filter_map(|line| asked(&serde_json::from_str(line).expect(line))).collect()
+        let events = lines.map(|line| serde_json::from_str::<Value>(line).expect(line));
+        events.filter(|event| event["user"]["username"] == *self.user).filter_map(|event| asked(&event)).collect()
     }
 
     /// The end of the last line that is complete.
@@ -88,6 +97,21 @@ fn covers(rule: &Value, asked: &Asked) -> bool {
     let has = |field: &str, value: &str| rule[field].as_array().unwrap().iter().any(|one| one == value);
     let is_named = rule["resourceNames"].is_null() || has("resourceNames", &asked.name);
     has("apiGroups", &asked.group) && has("resources", &asked.resource) && has("verbs", &asked.verb) && is_named
+}
+
+/// Each verb of each rule that nobody has asked for.
+fn unused<'a>(rules: impl Iterator<Item = &'a Value>, asked: &[Asked]) -> Vec<String> {
+    let mut unused = Vec::new();
+    for rule in rules {
+        for verb in rule["verbs"].as_array().unwrap() {
+            let mut one = rule.clone();
+            one["verbs"] = json!([verb]);
+            if !asked.iter().any(|asked| covers(&one, asked)) {
+                unused.push(format!("{} {}", verb.as_str().unwrap(), rule["resources"][0].as_str().unwrap()));
+            }
+        }
+    }
+    unused
 }
 
 /// The same rules without one of them.
@@ -122,9 +146,8 @@ fn install<'a>(admin: &Kubectl, objects: impl Iterator<Item = &'a Value>) {
     admin.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}));
 }
 
-/// Plain bytes where TLS is spoken, a body that is no review, and a certificate without its key, so that there is
-/// something to count.
-fn disturb(control_plane: &ControlPlane, guard: &Guard) {
+/// Plain bytes where TLS is spoken, and a body that is no review, so that there is something to count.
+fn disturb(guard: &Guard) {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", guard.port())).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
@@ -134,9 +157,4 @@ fn disturb(control_plane: &ControlPlane, guard: &Guard) {
         let text = ["--silent", "--insecure", "--data", "x", "--header", "Content-Type: text/plain", &url];
         assert!(std::process::Command::new("curl").args(text).output().unwrap().status.success());
     }
-    let key = control_plane.folder().join("mounted/etc/network-guard/tls/tls.key");
-    let good = std::fs::read(&key).unwrap();
-    std::fs::write(&key, "nonsense").unwrap();
-    until("the certificate is refused", || guard.metric("network_guard_certificate_reloads_total") > 0.0);
-    std::fs::write(&key, good).unwrap();
 }

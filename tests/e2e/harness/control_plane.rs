@@ -356,9 +356,9 @@ pub fn seed_rights() -> Value {
             "apiVersion": format!("{GROUP}/v1"), "kind": "Role",
             "metadata": {"name": "network-guard", "namespace": "garden"},
             "rules": [
-                named("coordination.k8s.io", "leases", &["network-guard-overlay"], &["get", "update"]),
+                // The second one with self-managed certificates.
+                named("coordination.k8s.io", "leases", &["network-guard-overlay", "network-guard-certificates"], &["get", "update"]),
                 rule("coordination.k8s.io", "leases", &["create"]),
-                rule("", "secrets", &["create"]),
                 named("", "secrets", &["network-guard-certificates"], &["get", "update"]),
             ],
         },

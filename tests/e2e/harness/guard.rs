@@ -130,13 +130,14 @@ impl Guard {
     }
 
     /// Starts it as the Deployment of a chart says, without waiting: its arguments and its ConfigMap, with a certificate
-    /// of this CA for these names. What differs is what differs from Pod to Pod: folders, ports and the kubeconfig, which
-    /// stands for the token that is mounted.
+    /// of this CA for these names where it makes none itself. What differs is what differs from Pod to Pod: folders, ports
+    /// and the kubeconfigs, which stand for the tokens that are mounted; the second one is for the cluster that it runs in
+    /// where that is another one.
     pub fn start_rendered(
         folder: &Path,
         objects: &[Value],
-        kubeconfig: &Path,
-        (ca, names): (Authority, &[String]),
+        kubeconfigs: [Option<&Path>; 2],
+        tls: Option<(Authority, &[String])>,
         [port, port_for_shoots]: [u16; 2],
     ) -> Self {
         let deployment = only(objects, "Deployment");
@@ -157,9 +158,15 @@ impl Guard {
             let text = text.as_str().unwrap().replace(": /etc/", &format!(": {}/etc/", mounted.display()));
             fs::write(mount("config").join(file), text).unwrap();
         }
-        let leaf = ca.server(names, Timestamp::now(), DAY).unwrap();
-        fs::write(mount("tls").join("tls.crt"), leaf.certificate).unwrap();
-        fs::write(mount("tls").join("tls.key"), leaf.key).unwrap();
+        let ca = match tls {
+            Some((ca, names)) => {
+                let leaf = ca.server(names, Timestamp::now(), DAY).unwrap();
+                fs::write(mount("tls").join("tls.crt"), leaf.certificate).unwrap();
+                fs::write(mount("tls").join("tls.key"), leaf.key).unwrap();
+                ca
+            }
+            None => Authority::new("nobody's CA", Timestamp::now(), DAY).unwrap(),
+        };
 
         let ports = [port, free_port(), free_port(), port_for_shoots];
         let flags = ["--bind-address=", "--health-bind-address=", "--metrics-bind-address=", "--shoots-bind-address="];
@@ -171,7 +178,9 @@ impl Guard {
                 None => argument.replace("=/", &format!("={}/", mounted.display())),
             });
         }
-        arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+        for (flag, kubeconfig) in ["--kubeconfig", "--runtime-kubeconfig"].iter().zip(kubeconfigs) {
+            arguments.extend(kubeconfig.map(|path| format!("{flag}={}", path.display())));
+        }
         Self::spawn("installed", "installed", folder, Arc::new(ca), arguments, ports)
     }
 

@@ -1,38 +1,43 @@
 //! In the garden.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-use network_guard::tls::Authority;
 use serde_json::{Value, json};
 
-use super::super::{CA, RUNTIME, VIRTUAL, merged, monitoring};
-use super::{Audit, install, replace_rules, without};
+use super::super::{RUNTIME, VIRTUAL, monitoring};
+use super::certificates::{Place, register};
+use super::{Audit, install, replace_rules, unused, without};
 use crate::garden::{apply, peer, place, shoot};
 use crate::harness::{Chart, ControlPlane, Garden, Guard, eventually, free_port, only, until};
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-admission-network-guard";
 
-/// Both charts of the garden, with the server of one and the rights and webhooks of the other.
-fn install_charts(virtual_garden: &ControlPlane) -> (Guard, Vec<Value>) {
-    let ca = Authority::new("chart CA", Timestamp::now(), Duration::from_secs(86400)).unwrap();
+/// The account of the server in the cluster that it runs in.
+const AT_HOME: &str = "gardener-extension-admission-network-guard";
+
+/// Both charts of the garden, with the server of one and the rights of both. One API server is both clusters: what the
+/// server does in each it does with another account. Gives the objects of the chart application, and of runtime.
+fn install_charts(virtual_garden: &ControlPlane) -> (Guard, [Vec<Value>; 2]) {
     let port = free_port();
     let values = json!({
-        "tls": {"caBundle": ca.certificate()},
         "webhooks": {"url": format!("https://127.0.0.1:{port}")},
         "config": {"server": {"stopPropagationSeconds": 1}},
     });
     let registered = Chart::APPLICATION.render(VIRTUAL, &values);
     let admin = virtual_garden.admin();
     admin.ok(&["create", "serviceaccount", NAME, "-n", NAMESPACE], None);
-    install(&admin, registered.iter().filter(|object| object["kind"].as_str().unwrap().contains("Role")));
-    let kubeconfig = virtual_garden.service_account(NAMESPACE, NAME);
     let objects = Chart::RUNTIME.render(RUNTIME, &values);
-    let names = ["127.0.0.1".to_owned()];
-    let guard =
-        Guard::start_rendered(virtual_garden.folder(), &objects, &kubeconfig, (ca, &names), [port, free_port()]);
-    (guard, registered)
+    let is_right = |object: &&Value| {
+        let kind = object["kind"].as_str().unwrap();
+        kind.contains("Role") || kind == "ServiceAccount"
+    };
+    admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RUNTIME}}));
+    install(&admin, registered.iter().chain(&objects).filter(is_right));
+    let kubeconfigs =
+        [virtual_garden.service_account(NAMESPACE, NAME), virtual_garden.service_account(RUNTIME, AT_HOME)];
+    let [there, home] = &kubeconfigs;
+    let ports = [port, free_port()];
+    let guard = Guard::start_rendered(virtual_garden.folder(), &objects, [Some(there), Some(home)], None, ports);
+    (guard, [registered, objects])
 }
 
 const ORDERS: &str = "garden-shop/orders";
@@ -40,17 +45,21 @@ const CRM: &str = "garden-shop/crm";
 
 #[test]
 fn the_garden_charts_give_what_is_needed_and_nothing_else() {
-    let audit = Audit::of(NAMESPACE, NAME);
-    let mut objects = Vec::new();
+    let [audit, audit_at_home] = Audit::of_all([(NAMESPACE, NAME), (RUNTIME, AT_HOME)]);
+    let mut rendered = Default::default();
     let mut garden = Garden::start_installed(&audit.arguments(), |virtual_garden| {
-        let (guard, registered) = install_charts(virtual_garden);
-        objects = registered;
+        let (guard, objects) = install_charts(virtual_garden);
+        rendered = objects;
         guard
     });
+    let [objects, objects_at_home] = rendered;
     let admin = garden.admin();
+    let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations";
+    let certificates = Place { admin: admin.clone(), namespace: RUNTIME, kinds, name: AT_HOME };
     garden.guard.wait_until_ready();
-    install(&admin, objects.iter().filter(|object| object["kind"].as_str().unwrap().contains("Webhook")));
+    until("it has registered itself", || certificates.is_registered());
     garden.wait_until_called();
+    certificates.empty_secret();
 
     // A peering that cannot work is refused, with everything that has to be looked up for it.
     let alice = garden.alice();
@@ -65,28 +74,27 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
 
     let role = only(&objects, "ClusterRole").clone();
     let rules = role["rules"].as_array().unwrap().clone();
-    let asked = audit.since(0);
-    let refused: Vec<_> = asked.iter().filter(|asked| !asked.allowed).collect();
-    assert!(refused.is_empty(), "the chart gives too little: {refused:?}");
-    let mut unused = Vec::new();
-    for rule in &rules {
-        for verb in rule["verbs"].as_array().unwrap() {
-            let mut one = rule.clone();
-            one["verbs"] = json!([verb]);
-            if !asked.iter().any(|asked| super::covers(&one, asked)) {
-                unused.push(format!("{} {}", verb.as_str().unwrap(), rule["resources"][0].as_str().unwrap()));
-            }
-        }
-    }
-    // gardener-apiserver has streaming lists, which are watched only. The Seed's in these tests has none.
-    assert_eq!(unused, ["list shoots", "list seeds"], "the chart gives too much");
-    super::disturb(garden.control_plane(), &garden.guard);
-    let all = merged(json!({"tls": {"caBundle": CA}}), &json!({}));
-    monitoring::shown_by(&garden.guard, &Chart::RUNTIME.render(RUNTIME, &all));
+    let role_at_home = only(&objects_at_home, "Role").clone();
+    let rules_at_home = role_at_home["rules"].as_array().unwrap().clone();
+    let (asked, asked_at_home) = (audit.since(0), audit_at_home.since(0));
+    let refused: Vec<_> = asked.iter().chain(&asked_at_home).filter(|asked| !asked.allowed).collect();
+    assert!(refused.is_empty(), "the charts give too little: {refused:?}");
+    // gardener-apiserver has streaming lists, which are watched only. The Seed's in these tests has none. A configuration
+    // is created by a request to patch it; below that is taken away, and in the end the configurations are deleted.
+    let configurations = "mutatingwebhookconfigurations";
+    let want = ["list shoots", "list seeds", &format!("create {configurations}"), &format!("delete {configurations}")];
+    assert_eq!(unused(rules.iter(), &asked), want, "the chart gives too much");
+    assert_eq!(unused(rules_at_home.iter(), &asked_at_home), [""; 0], "the chart gives too much");
+    super::disturb(&garden.guard);
+    monitoring::shown_by(&garden.guard, &objects_at_home);
 
     // Without one of them.
     for (index, rule) in rules.iter().enumerate() {
         let resource = rule["resources"][0].as_str().unwrap();
+        if Place::is_concerned(rule) {
+            certificates.miss(&audit, &garden.guard, &role, index);
+            continue;
+        }
         replace_rules(&admin, &audit, &without(&role, index), rule, NAMESPACE, false);
         if resource == "subjectaccessreviews" {
             // Answers are kept for five seconds.
@@ -110,4 +118,34 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
         until("it is ready again", || garden.guard.health("/readyz").starts_with("HTTP/1.1 200"));
         println!("missed when it is taken away: {rule}");
     }
+    for (index, rule) in rules_at_home.iter().enumerate() {
+        if rule["resources"][0] == "secrets" {
+            certificates.miss(&audit_at_home, &garden.guard, &role_at_home, index);
+            continue;
+        }
+        // Nobody leads, so nothing that is lost comes back.
+        garden.guard.kill();
+        replace_rules(&admin, &audit_at_home, &without(&role_at_home, index), rule, RUNTIME, false);
+        admin.run(&["delete", "lease", "network-guard-certificates", "-n", RUNTIME], None);
+        admin.ok(&["delete", kinds, AT_HOME], None);
+        let position = audit_at_home.position();
+        garden.guard.restart();
+        until("it is refused", || {
+            let asked = audit_at_home.since(position);
+            asked.iter().any(|asked| !asked.allowed && asked.resource == "leases")
+        });
+        assert!(!certificates.is_registered());
+        replace_rules(&admin, &audit_at_home, &role_at_home, rule, RUNTIME, true);
+        until("it is registered again", || certificates.is_registered());
+        println!("missed when it is taken away: {rule}");
+    }
+
+    garden.guard.kill();
+    register(garden.control_plane().folder(), false);
+    admin.ok(&["delete", "lease", "network-guard-certificates", "-n", RUNTIME], None);
+    garden.guard.start_again();
+    until("it is registered no more", || {
+        let found = admin.ok(&["get", kinds, "-o", "name"], None);
+        !found.contains(AT_HOME)
+    });
 }

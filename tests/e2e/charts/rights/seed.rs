@@ -3,12 +3,11 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use network_guard::tls::Authority;
 use serde_json::{Value, json};
 
 use super::super::{SEED, monitoring};
-use super::{Asked, Audit, covers, install, replace_rules, without};
+use super::certificates::{Place, register};
+use super::{Asked, Audit, covers, install, replace_rules, unused, without};
 use crate::harness::{Chart, ControlPlane, Guard, Switch, eventually, fixture, free_port, only, until};
 
 const NAME: &str = "gardener-extension-network-guard";
@@ -39,11 +38,17 @@ impl Scene {
         });
         let scene = Self { switch, objects, audit };
         scene.guard().wait_until_ready();
+        scene.guard().wait_until_called(&scene.switch.seed.control_plane);
         scene
     }
 
     fn guard(&self) -> &Guard {
         self.switch.guard()
+    }
+
+    fn place(&self) -> Place<'static> {
+        let admin = self.switch.seed.control_plane.admin();
+        Place { admin, namespace: SEED, kinds: "mutatingwebhookconfigurations", name: NAME }
     }
 
     /// Every role of the chart, with the index of each of its rules.
@@ -56,10 +61,8 @@ impl Scene {
 
 /// Installs the chart and starts our server as its Deployment says.
 fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (Guard, Vec<Value>) {
-    let ca = Authority::new("chart CA", Timestamp::now(), Duration::from_secs(86400)).unwrap();
     let [port, shoots_port] = [free_port(), free_port()];
     let mut values = json!({
-        "tls": {"caBundle": ca.certificate()},
         // There is no network of Services: the Service leads to this machine, so its port is that of the server.
         "webhookConfig": {"servicePort": port, "shootsPort": shoots_port},
         "config": {
@@ -75,7 +78,7 @@ fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (Guar
     admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SEED}}));
     let is_here = |object: &&Value| {
         let kind = object["kind"].as_str().unwrap();
-        kind.contains("Role") || ["ServiceAccount", "MutatingWebhookConfiguration"].contains(&kind)
+        kind.contains("Role") || kind == "ServiceAccount"
     };
     install(&admin, objects.iter().filter(is_here));
     admin.apply(&json!({
@@ -83,8 +86,7 @@ fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (Guar
         "spec": {"type": "ExternalName", "externalName": "127.0.0.1"},
     }));
     let kubeconfig = seed.service_account(SEED, NAME);
-    let names = [format!("{NAME}.{SEED}.svc"), "127.0.0.1".to_owned()];
-    (Guard::start_rendered(seed.folder(), &objects, &kubeconfig, (ca, &names), [port, shoots_port]), objects)
+    (Guard::start_rendered(seed.folder(), &objects, [Some(&kubeconfig), None], None, [port, shoots_port]), objects)
 }
 
 fn overlay() -> Value {
@@ -103,7 +105,7 @@ fn is_for_shoots(asked: &Asked) -> bool {
 /// Overlap, and a switch that is held and let through: all that the server does, with all that the chart gives it.
 #[test]
 fn the_seed_chart_gives_what_is_needed_and_nothing_else() {
-    let scene = Scene::start();
+    let mut scene = Scene::start();
     let (admin, shoot) = (scene.switch.seed.control_plane.admin(), &scene.switch.shoot);
 
     // The sidecar, through the registration and the Service of the chart.
@@ -154,26 +156,24 @@ fn the_seed_chart_gives_what_is_needed_and_nothing_else() {
         assert!(events.iter().any(|event| event == reason), "{events:?}");
     }
 
+    super::disturb(scene.guard());
+    monitoring::shown_by(scene.guard(), &Chart::SEED.render(SEED, &json!({})));
+
+    // What is lost comes back, and the registration goes where it is not wanted.
+    scene.place().empty_secret();
+    scene.switch.seed.kill_guard();
+    register(scene.switch.seed.control_plane.folder(), false);
+    scene.switch.seed.start_guard_again();
+    until("it is registered no more", || !scene.place().is_registered());
+
     let asked = scene.audit.since(0);
     let refused: Vec<_> = asked.iter().filter(|asked| !asked.allowed && !is_for_shoots(asked)).collect();
     assert!(refused.is_empty(), "the chart gives too little: {refused:?}");
-    let mut unused = Vec::new();
-    for (role, index) in scene.rules() {
-        let rule = &role["rules"][index];
-        for verb in rule["verbs"].as_array().unwrap() {
-            let mut one = rule.clone();
-            one["verbs"] = json!([verb]);
-            if !asked.iter().any(|asked| covers(&one, asked)) {
-                unused.push(format!("{} {}", verb.as_str().unwrap(), rule["resources"][0].as_str().unwrap()));
-            }
-        }
-    }
+    let rules = scene.rules();
+    let unused = unused(rules.iter().map(|(role, index)| &role["rules"][*index]), &asked);
     println!("{} requests; not asked for by name: {unused:?}", asked.len());
     // These two are asked for inside of requests to patch what is not there yet; below they are taken away.
-    assert_eq!(unused, ["create secrets", "create managedresources"], "the chart gives too much");
-
-    super::disturb(&scene.switch.seed.control_plane, scene.guard());
-    monitoring::shown_by(scene.guard(), &Chart::SEED.render(SEED, &json!({"tls": {"caBundle": super::super::CA}})));
+    assert_eq!(unused, ["create managedresources", "create mutatingwebhookconfigurations"], "the chart gives too much");
 }
 
 /// Each rule of the chart is taken away, is missed, and is given back.
@@ -194,11 +194,13 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             replace_rules(&admin, &scene.audit, role, &rule, SEED, can);
         };
         let from_the_start = ["clusters", "leases"].contains(&&*resource);
-        if from_the_start {
+        if Place::is_concerned(&rule) {
+            scene.place().miss(&scene.audit, scene.guard(), &role, index);
+        } else if from_the_start {
             scene.switch.seed.kill_guard();
             replace(&scene, &without(&role, index), false);
             let position = scene.audit.position();
-            admin.run(&["delete", "lease", "network-guard-overlay", "-n", SEED], None);
+            admin.run(&["delete", "lease", "network-guard-certificates", "-n", SEED], None);
             scene.switch.seed.start_guard_again();
             until(&what, || is_forbidden(&scene.audit, position));
             sleep(Duration::from_secs(1));
@@ -208,6 +210,7 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             replace(&scene, &role, true);
             until("it is ready again", || scene.guard().health("/readyz").starts_with("HTTP/1.1 200"));
             until("it leads again", || scene.guard().metric("network_guard_overlay_leader") > 0.0);
+            println!("missed when it is taken away: {what}");
         } else {
             let shoot = &scene.switch.shoot;
             shoot.destroy().ok();
@@ -228,8 +231,8 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             }
             replace(&scene, &role, true);
             until("the switch goes through", || shoot.calico() == native());
+            println!("missed when it is taken away: {what}");
         }
-        println!("missed when it is taken away: {what}");
     }
 }
 
@@ -301,10 +304,10 @@ fn the_seed_chart_gives_what_webhooks_in_shoots_need() {
     let mut without: Value = serde_saphyr::from_str(&text).unwrap();
     without["nat"] = json!({});
     std::fs::write(&config, without.to_string()).unwrap();
-    let values = json!({"tls": {"caBundle": super::super::CA}, "shootWebhook": {"cleanUp": true}});
+    let values = json!({"shootWebhook": {"cleanUp": true}});
     let kept = Chart::SEED.render(SEED, &values);
     admin.ok(&["replace", "-f", "-"], Some(&only(&kept, "ClusterRole").to_string()));
-    admin.run(&["delete", "lease", "network-guard-overlay", "-n", SEED], None);
+    admin.run(&["delete", "lease", "network-guard-certificates", "-n", SEED], None);
     scene.switch.seed.start_guard_again();
     until("it is gone", || !is_registered(&scene.switch));
 
