@@ -21,7 +21,7 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 	cargo test --test e2e -- --nocapture
 	cargo test --test datapath -- --nocapture
 
-soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about ten minutes
+soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
 	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
 
 lint: ## check format, and clippy with warnings as errors

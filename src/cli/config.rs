@@ -474,6 +474,18 @@ mod tests {
                 "certificates.secret: \"a/b\": is not the name of a Secret",
             ),
             (
+                "certificates: {namespace: x, names: ['a b'], registration: {url: 'https://x'}}",
+                "certificates.names[0]: \"a b\": is neither a DNS name nor an IP address",
+            ),
+            (
+                "certificates: {namespace: x, registration: {url: 'https://my_guard.x'}}",
+                "certificates.registration.url: \"https://my_guard.x\": is not an address",
+            ),
+            (
+                "certificates: {namespace: x, registration: {url: 'https://x', disabled: [netwrok]}}",
+                "certificates.registration.disabled[0]: \"netwrok\": is none of kube-apiserver, network,",
+            ),
+            (
                 "certificates: {namespace: x, registration: {}}",
                 "certificates.registration: neither: say where API servers reach the webhooks",
             ),
@@ -491,7 +503,7 @@ mod tests {
             ),
             (
                 "certificates: {namespace: x, caLifetimeSeconds: 3600, registration: {url: 'https://x'}}",
-                "certificates.leafLifetimeSeconds: 604800: must be at least 1, and at most that of the CA",
+                "certificates.leafLifetimeSeconds: 604800: must be at least 5, and at most that of the CA",
             ),
             (
                 "certificates: {namespace: x, marginSeconds: 500000, registration: {url: 'https://x'}}",

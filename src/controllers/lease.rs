@@ -50,7 +50,11 @@ impl Lease {
     pub async fn lead<F: Future<Output = ()>>(mut self, stop: CancellationToken, mut work: impl FnMut() -> F) {
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => {
+                    // Perhaps it was taken in this very moment.
+                    self.release().await;
+                    return;
+                }
                 () = self.acquire() => {}
             }
             tracing::info!(lease = self.name, identity = self.identity, "leading");

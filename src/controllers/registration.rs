@@ -87,6 +87,15 @@ impl Configuration {
         file.split("\n---\n").map(read).collect()
     }
 
+    /// Its kind, in a word, and its name.
+    pub fn identity(&self) -> (&'static str, &str) {
+        let (kind, metadata) = match self {
+            Self::Mutating(configuration) => ("mutating", &configuration.metadata),
+            Self::Validating(configuration) => ("validating", &configuration.metadata),
+        };
+        (kind, metadata.name.as_deref().unwrap_or_default())
+    }
+
     /// Its metadata.
     pub fn metadata(&mut self) -> &mut ObjectMeta {
         match self {

@@ -20,6 +20,9 @@ use super::{Limits, Metrics};
 /// How long a peer may take to read anything of an answer. hyper's own timeout runs only while a request is read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most that wait to be accepted, as tokio's listeners have it.
+const QUEUE: usize = 1024;
+
 /// What makes a byte stream out of an accepted connection.
 pub(super) trait Acceptor {
     /// The stream.
@@ -57,18 +60,11 @@ pub(super) async fn serve<A: Acceptor>(
         // Headers have to fit, bodies are read in pieces of at most this size.
         .max_buf_size(64 << 10);
 
-    let mut closing = std::pin::pin!(closing);
-    loop {
-        // Biased: once closing, no connection may slip in because both were ready.
-        let (stream, peer) = tokio::select! {
-            biased;
-            () = &mut closing => break,
-            accepted = next(&listener) => accepted,
-        };
+    let take = |stream: TcpStream, peer: SocketAddr| {
         let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
             // Closed at once: a caller that sees this fails fast and by its own policy, one that waits does not.
             metrics.connection_refused("too-many");
-            continue;
+            return;
         };
         let _ = stream.set_nodelay(true);
         let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
@@ -97,8 +93,21 @@ pub(super) async fn serve<A: Acceptor>(
                 tracing::debug!(%peer, %error, "connection ended early");
             }
         });
+    };
+
+    let mut closing = std::pin::pin!(closing);
+    loop {
+        // Biased: whoever never stops calling does not keep the door open.
+        let (stream, peer) = tokio::select! {
+            biased;
+            () = &mut closing => break,
+            accepted = next(&listener) => accepted,
+        };
+        take(stream, peer);
     }
-    drop(listener);
+    for (stream, peer) in queued(listener) {
+        take(stream, peer);
+    }
     // Every connection has a permit, also one that is still in its handshake.
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     tokio::select! {
@@ -120,5 +129,59 @@ async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 }
             }
         }
+    }
+}
+
+/// Those that the kernel has connected already, and with them the end of the listener: it would reset them, and for their
+/// clients a reset is a failed call.
+fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    // Asked without the runtime, which may not have heard of the last of them.
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let mut queued = Vec::new();
+    // No more than a queue holds, should somebody connect faster than we take.
+    while queued.len() < QUEUE {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                queued.extend(stream.map(|stream| (stream, peer)));
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            Err(_) => break,
+        }
+    }
+    queued
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use axum::routing::get;
+
+    use super::*;
+
+    /// To its client a connection that waits to be accepted is like any other.
+    #[tokio::test]
+    async fn who_is_in_the_queue_is_served() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients: Vec<std::net::TcpStream> = (0..20)
+            .map(|_| {
+                let mut client = std::net::TcpStream::connect(address).unwrap();
+                client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+                client
+            })
+            .collect();
+
+        // The doors are closing before anybody has looked.
+        let phases = (std::future::ready(()), std::future::pending());
+        let routes = Router::new().route("/", get(|| std::future::ready("fine")));
+        serve(listener, &Plain, routes, &Limits::default(), &Arc::new(Metrics::default()), phases).await;
+        for client in &mut clients {
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        }
+        assert!(std::net::TcpStream::connect(address).is_err(), "nobody else is let in");
     }
 }

@@ -172,8 +172,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Loads the certificate; a bad pair is an error here, so that a bad mount fails at start. One that is still to come is
-    /// none.
+    /// Loads the certificate; a bad pair is an error here, so that a bad mount fails at start. One that is still to come, or
+    /// not valid now, is none.
     pub(super) fn load(sources: TlsSources, metrics: &Metrics) -> Result<Self, TlsError> {
         let current = match contents(&sources).and_then(|contents| build(&sources, contents)) {
             Ok(current) => {
@@ -181,6 +181,12 @@ impl Tls {
                 Some(Arc::new(current))
             }
             Err(TlsError::NotYet) => None,
+            // Perhaps it is our clock that is wrong: the API server will tell.
+            Err(error @ TlsError::NotValid { .. }) => {
+                tracing::error!(%error, "no certificate is served until that changes");
+                metrics.certificate_reloaded("refused");
+                None
+            }
             Err(error) => return Err(error),
         };
         Ok(Self { sources, current: ArcSwapOption::new(current) })

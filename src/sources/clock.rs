@@ -16,14 +16,14 @@ use jiff::fmt::rfc2822;
 #[derive(Debug, Default)]
 pub struct Clock {
     heard: ArcSwapOption<(Timestamp, Instant)>,
+    /// What one answer said that does not fit what was heard before: believed when the next one says the same.
+    doubted: ArcSwapOption<(Timestamp, Instant)>,
 }
 
 impl Clock {
     /// The time over there; until something was heard, that of this machine.
     pub fn now(&self) -> Timestamp {
-        let heard = self.heard.load();
-        let over_there = heard.as_ref().and_then(|heard| heard.0.checked_add(heard.1.elapsed()).ok());
-        over_there.unwrap_or_else(Timestamp::now)
+        self.heard.load().as_ref().and_then(|heard| now_by(heard)).unwrap_or_else(Timestamp::now)
     }
 
     /// How far this machine's clock is from the API server's, in seconds; positive when it is ahead.
@@ -37,11 +37,26 @@ impl Clock {
         let Some(date) = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok()) else {
             return;
         };
-        // Answers of several API servers in turn, or slow ones, must not make it go back and forth.
-        if date.duration_since(self.now()).unsigned_abs() > TOLERANCE || self.heard.load().is_none() {
-            self.heard.store(Some(Arc::new((date, Instant::now()))));
+        let says_the_same = |heard: &Option<Arc<(Timestamp, Instant)>>| {
+            let now = heard.as_ref().and_then(|heard| now_by(heard));
+            now.is_some_and(|now| date.duration_since(now).unsigned_abs() <= TOLERANCE)
+        };
+        // Several API servers that answer in turn must not make it go back and forth, nor one slow or strange answer.
+        if says_the_same(&self.heard.load()) {
+            return self.doubted.store(None);
+        }
+        let said = Some(Arc::new((date, Instant::now())));
+        if self.heard.load().is_none() || says_the_same(&self.doubted.load()) {
+            self.heard.store(said);
+            self.doubted.store(None);
+        } else {
+            self.doubted.store(said);
         }
     }
+}
+
+fn now_by((at, heard): &(Timestamp, Instant)) -> Option<Timestamp> {
+    at.checked_add(heard.elapsed()).ok()
 }
 
 /// Differences up to this are those of whole seconds and slow answers.
@@ -83,7 +98,10 @@ where
         let (clock, response) = (Arc::clone(&self.clock), self.inner.call(request));
         Box::pin(async move {
             let response = response.await?;
-            clock.hear(response.headers());
+            // An error may be that of something in between, whose clock is nobody's.
+            if response.status().is_success() {
+                clock.hear(response.headers());
+            }
             Ok(response)
         })
     }
@@ -108,7 +126,12 @@ mod tests {
         near(hear("Sat, 21 Nov 2026 12:00:00 GMT"), "2026-11-21T12:00:00Z");
         near(hear("rubbish"), "2026-11-21T12:00:00Z");
         near(hear("Sat, 21 Nov 2026 12:00:04 GMT"), "2026-11-21T12:00:00Z");
+        // Two that say the same are believed, one is not.
+        near(hear("Sat, 21 Nov 2026 12:00:30 GMT"), "2026-11-21T12:00:00Z");
         near(hear("Sat, 21 Nov 2026 12:00:30 GMT"), "2026-11-21T12:00:30Z");
+        near(hear("Sat, 21 Nov 2026 11:00:00 GMT"), "2026-11-21T12:00:30Z");
+        near(hear("Sat, 21 Nov 2026 12:00:31 GMT"), "2026-11-21T12:00:30Z");
+        near(hear("Sat, 21 Nov 2026 11:00:00 GMT"), "2026-11-21T12:00:30Z");
         near(hear("Sat, 21 Nov 2026 11:00:00 GMT"), "2026-11-21T11:00:00Z");
     }
 }

@@ -4,7 +4,7 @@
 //! right.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use k8s_openapi::api::core::v1::Secret;
@@ -36,6 +36,8 @@ pub struct Keeper {
     pub clock: Arc<Clock>,
     pair: ArcSwapOption<Issued>,
     bundle: ArcSwapOption<String>,
+    /// The last good content of the Secret.
+    material: ArcSwapOption<Material>,
     failures: Counter,
     ca_not_after: Gauge,
     clock_difference: Gauge,
@@ -55,6 +57,7 @@ impl Keeper {
             clock,
             pair: ArcSwapOption::empty(),
             bundle: ArcSwapOption::empty(),
+            material: ArcSwapOption::empty(),
             failures: Counter::default(),
             ca_not_after: Gauge::default(),
             clock_difference: Gauge::default(),
@@ -82,6 +85,11 @@ impl Keeper {
         self.bundle.load_full()
     }
 
+    /// The last good content of the Secret, should it be lost.
+    pub fn material(&self) -> Option<Arc<Material>> {
+        self.material.load_full()
+    }
+
     /// Counts something that came to nothing.
     pub fn failed(&self) {
         self.failures.inc();
@@ -97,9 +105,10 @@ impl Keeper {
     pub async fn follow(&self, config: kube::Config, settings: &Settings) -> Result<(), kube::Error> {
         let secrets: Api<Secret> = Api::namespaced(self.client(config)?, &settings.namespace);
         let mut leaf: Option<Leaf> = None;
+        let mut strange_since = None;
         let mut said: Option<String> = None;
         loop {
-            let error = match self.look(&secrets, settings, &mut leaf).await {
+            let error = match self.look(&secrets, settings, &mut leaf, &mut strange_since).await {
                 Ok(()) => None,
                 Err(error) => {
                     self.failed();
@@ -116,7 +125,13 @@ impl Keeper {
         }
     }
 
-    async fn look(&self, secrets: &Api<Secret>, settings: &Settings, leaf: &mut Option<Leaf>) -> Result<(), String> {
+    async fn look(
+        &self,
+        secrets: &Api<Secret>,
+        settings: &Settings,
+        leaf: &mut Option<Leaf>,
+        strange_since: &mut Option<Instant>,
+    ) -> Result<(), String> {
         let secret = secrets.get_opt(&settings.secret).await.map_err(|error| error.to_string())?;
         let Some(secret) = secret else { return Err("it is not there".to_owned()) };
         let material = material(&secret).map_err(|error| error.to_string())?;
@@ -124,10 +139,14 @@ impl Keeper {
         self.clock_difference.set(self.clock.difference_seconds());
         let now = self.clock.now();
         self.bundle.store(Some(Arc::new(material.bundle_pem(now))));
-        let Some(signing) = material.signing.as_ref() else { return Ok(()) };
-        if !is_leaf_due(leaf.as_ref(), &material, &settings.names, now) {
-            return Ok(());
+        let is_strange = leaf.as_ref().is_some_and(|leaf| !material.knows(leaf.issuer));
+        *strange_since = strange_since.filter(|_| is_strange).or_else(|| is_strange.then(Instant::now));
+        let strange_for = strange_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let is_due = is_leaf_due(leaf.as_ref(), &material, &settings.names, now, strange_for);
+        if !is_strange {
+            self.material.store(Some(Arc::new(material.clone())));
         }
+        let Some(signing) = material.signing.as_ref().filter(|_| is_due) else { return Ok(()) };
         let issued = Authority::from_pair(signing)
             .and_then(|authority| authority.server(&settings.names, now, settings.lifetimes.leaf))
             .map_err(|error| error.to_string())?;

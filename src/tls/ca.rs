@@ -88,10 +88,16 @@ impl Ca {
         certificates(pem)?.iter().map(|der| Self::read(der)).collect()
     }
 
+    /// Those certificates of a bundle that can be read. API servers skip the others too.
+    pub fn readable(pem: &[u8]) -> Vec<Self> {
+        let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+        certificates.filter_map(|der| Self::read(&der).ok()).collect()
+    }
+
     /// Reads any certificate.
     pub fn read(der: &CertificateDer<'_>) -> Result<Self, Unusable> {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Unusable::NotPem)?;
-        let (not_before, not_after) = dates(&certificate)?;
+        let (not_before, not_after) = dates(&certificate);
         Ok(Self { pem: to_pem(der), fingerprint: Fingerprint::of(der), not_before, not_after })
     }
 
@@ -164,7 +170,7 @@ impl Leaf {
     pub fn read(pem: &str, issuer: Fingerprint, names: &[String]) -> Result<Self, Unusable> {
         let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| Unusable::NotPem)?;
         let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| Unusable::NotPem)?;
-        let (not_before, not_after) = dates(&certificate)?;
+        let (not_before, not_after) = dates(&certificate);
         Ok(Self { issuer, names: names.to_vec(), not_before, not_after })
     }
 }
@@ -174,10 +180,12 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| Unusable::NotPem)
 }
 
-fn dates(certificate: &X509Certificate<'_>) -> Result<(Timestamp, Timestamp), Unusable> {
-    let at = |seconds: i64| Timestamp::from_second(seconds).map_err(|_| Unusable::NotPem);
+/// Certificates may have dates that no clock here can show, such as the one that RFC 5280 has for "never".
+fn dates(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+    let at = |seconds: i64| Timestamp::from_second(seconds.clamp(first, last)).expect("it is within bounds");
     let validity = certificate.validity();
-    Ok((at(validity.not_before.timestamp())?, at(validity.not_after.timestamp())?))
+    (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()))
 }
 
 fn to_pem(der: &[u8]) -> String {

@@ -121,6 +121,11 @@ fn date(at: Timestamp) -> Result<OffsetDateTime, IssueError> {
     OffsetDateTime::from_unix_timestamp(at.as_second()).map_err(|_| IssueError::Dates)
 }
 
+/// Whether a certificate can be for this.
+pub fn is_name(name: &str) -> bool {
+    subject(name).is_ok()
+}
+
 fn subject(name: &str) -> Result<SanType, IssueError> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));

@@ -46,8 +46,10 @@ impl Default for Lifetimes {
 pub struct Published {
     /// Which one, for people.
     pub name: String,
-    /// The certificates that each of its webhooks has.
+    /// The certificates in it that can be read.
     pub bundle: Vec<Ca>,
+    /// Whether it says anything at all, readable or not.
+    pub is_told: bool,
 }
 
 impl Published {
@@ -101,6 +103,8 @@ pub enum Step {
         /// Whether nobody trusts the CA that signs, which therefore has to be published first.
         demote: bool,
     },
+    /// API servers trust the CA that signs: tell replicas so.
+    Vouch,
     /// Make a CA that signs next.
     Issue(Reason),
     /// Note that every configuration has the next CA.
@@ -130,13 +134,23 @@ pub fn next_step(material: Option<&Material>, published: &[Published], now: Time
         }
     }
     let Some(material) = material else {
-        let at_once = published.iter().all(|published| published.bundle.is_empty());
+        let at_once = published.iter().all(|published| !published.is_told);
         return Step::Begin { adopted: unknown, at_once };
     };
     if !unknown.is_empty() {
         let is_trusted = |pair: &CaPair| published.iter().any(|published| published.has(&pair.ca));
         let demote = material.signing.as_ref().is_some_and(|signing| !is_trusted(signing));
         return Step::Adopt { adopted: unknown, demote };
+    }
+    if let Some(signing) = &material.signing
+        && material.vouched_signing().is_none()
+    {
+        // Nobody knows what this Secret has been through. Where API servers are told nothing, nothing can be wrong.
+        let is_trusted = |published: &Published| !published.is_told || published.has(&signing.ca);
+        if published.iter().all(is_trusted) {
+            return Step::Vouch;
+        }
+        return Step::Adopt { adopted: Vec::new(), demote: true };
     }
     match (&material.next, &material.signing) {
         (Some(next), _) => with_next(material, next, published, now, lifetimes),
@@ -148,6 +162,10 @@ pub fn next_step(material: Option<&Material>, published: &[Published], now: Time
 fn with_next(material: &Material, next: &Next, published: &[Published], now: Timestamp, lifetimes: &Lifetimes) -> Step {
     if !next.pair.ca.is_valid_at(now) || next.pair.ca.renewal_at() <= now {
         return Step::Issue(Reason::NextIsOld);
+    }
+    // Whoever saw one key saw the other too.
+    if material.is_asked {
+        return Step::Issue(Reason::Asked);
     }
     let bundle = material.bundle(now);
     let lacks = |published: &&Published| !bundle.iter().all(|ca| published.has(ca));
@@ -214,8 +232,6 @@ pub fn carried_out(
             _ => Ok(None),
         };
     };
-    // Whatever the step is: if one was asked for, a rotation begins or is on its way.
-    material.is_asked = false;
     match step {
         Step::Wait { .. } | Step::Begin { .. } => return Ok(None),
         Step::Adopt { adopted, demote } => {
@@ -227,7 +243,11 @@ pub fn carried_out(
             }
             material.adopt(adopted, now, lifetimes.leaf);
         }
-        Step::Issue(_) => material.next = next(issue()?),
+        Step::Vouch => material.vouch(),
+        Step::Issue(_) => {
+            material.next = next(issue()?);
+            material.is_asked = false;
+        }
         Step::Announce | Step::Recall => {
             if let Some(next) = &mut material.next {
                 next.published_at = (step == Step::Announce).then_some(now);
@@ -243,13 +263,22 @@ pub fn carried_out(
 }
 
 /// Whether a replica that serves this leaf, or none, should issue itself another one.
-pub fn is_leaf_due(current: Option<&Leaf>, material: &Material, names: &[String], now: Timestamp) -> bool {
-    let Some(signing) = material.signing.as_ref().filter(|signing| signing.ca.is_valid_at(now)) else { return false };
+///
+/// `strange_for` is how long the Secret has not known the CA of the leaf.
+pub fn is_leaf_due(
+    current: Option<&Leaf>,
+    material: &Material,
+    names: &[String],
+    now: Timestamp,
+    strange_for: Duration,
+) -> bool {
+    let is_usable = |signing: &&CaPair| signing.ca.is_valid_at(now);
+    let Some(signing) = material.vouched_signing().filter(is_usable) else { return false };
     let Some(leaf) = current else { return true };
     if leaf.issuer != signing.ca.fingerprint {
         // A CA of which the Secret has never heard: then the Secret is not the one that it was, and API servers may not
-        // trust what is in it. The leader sets that right; this leaf is good until then.
-        return material.knows(leaf.issuer) || leaf.not_after <= now;
+        // trust what is in it. The leader sets that right, unless there is nothing wrong with it.
+        return material.knows(leaf.issuer) || leaf.not_after <= now || strange_for >= PATIENCE_WITH_STRANGERS;
     }
     // A leaf that ends with its CA cannot be made to last longer.
     let can_last_longer = leaf.not_after < signing.ca.not_after;
@@ -257,6 +286,9 @@ pub fn is_leaf_due(current: Option<&Leaf>, material: &Material, names: &[String]
         || now < leaf.not_before
         || (can_last_longer && two_thirds(leaf.not_before, leaf.not_after) <= now)
 }
+
+/// How long a replica keeps its leaf when the Secret does not know who signed it: some looks of a leader.
+const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(60);
 
 impl Ca {
     /// When it is renewed.

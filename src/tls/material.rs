@@ -28,17 +28,21 @@ pub struct Material {
     pub retired_until: Option<Timestamp>,
     /// Whether somebody asked for a new CA before it is time.
     pub is_asked: bool,
+    /// The CA of which the leader last knew that API servers trust it. A Secret that somebody restored does not say so, and
+    /// nobody signs with its CA before the leader has looked.
+    pub vouched: Option<String>,
 }
 
 impl Material {
     /// A first CA, that signs at once: nobody trusts another one.
     pub fn first(pair: CaPair) -> Self {
-        Self { signing: Some(pair), next: None, retired: Vec::new(), retired_until: None, is_asked: false }
+        let vouched = Some(pair.ca.fingerprint.to_string());
+        Self { signing: Some(pair), vouched, ..Self::waiting(None) }
     }
 
     /// A CA that may not sign yet, after a loss.
     pub(super) fn waiting(next: Option<Next>) -> Self {
-        Self { signing: None, next, retired: Vec::new(), retired_until: None, is_asked: false }
+        Self { signing: None, next, retired: Vec::new(), retired_until: None, is_asked: false, vouched: None }
     }
 
     /// The certificates that API servers have to trust at this moment, the one that signs first.
@@ -59,6 +63,16 @@ impl Material {
         pairs.chain(&self.retired).any(|ca| ca.fingerprint == fingerprint)
     }
 
+    /// The CA that signs, if the leader has looked at it.
+    pub fn vouched_signing(&self) -> Option<&CaPair> {
+        self.signing.as_ref().filter(|pair| self.vouched.as_deref() == Some(&*pair.ca.fingerprint.to_string()))
+    }
+
+    /// Notes that API servers trust the CA that signs.
+    pub(super) fn vouch(&mut self) {
+        self.vouched = self.signing.as_ref().map(|pair| pair.ca.fingerprint.to_string());
+    }
+
     /// Remembers CAs that others were told to trust, because leaves of theirs may be served.
     pub(super) fn adopt(&mut self, adopted: Vec<Ca>, now: Timestamp, leaf: Duration) {
         for ca in adopted {
@@ -75,6 +89,7 @@ impl Material {
         if let Some(old) = self.signing.replace(next.pair) {
             self.retired.push(old.ca);
         }
+        self.vouch();
         self.retire_at(now, leaf);
     }
 

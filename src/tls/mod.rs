@@ -16,7 +16,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 pub use ca::{Ca, CaPair, Fingerprint, Leaf, Unusable, certificates};
-pub use issue::{Authority, IssueError, Issued};
+pub use issue::{Authority, IssueError, Issued, is_name};
 pub use lifecycle::{Lifetimes, Published, Reason, Step, Waiting, carried_out, is_leaf_due, next_step};
 pub use material::{Material, Next};
 pub use secret::{BadSecret, DATA, read, write};

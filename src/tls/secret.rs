@@ -39,6 +39,9 @@ pub enum BadSecret {
 /// Whatever it says, somebody wants a new CA.
 const ROTATE: &str = "network-guard.extensions.gardener.cloud/rotate";
 
+/// The fingerprint of the CA of which the leader last knew that API servers trust it.
+const VOUCHED: &str = "network-guard.extensions.gardener.cloud/vouched";
+
 type Data = BTreeMap<String, ByteString>;
 type Annotations = BTreeMap<String, String>;
 
@@ -62,12 +65,17 @@ pub fn read(data: &Data, annotations: &Annotations) -> Result<Material, BadSecre
         None => Vec::new(),
     };
     let is_asked = annotations.contains_key(ROTATE);
-    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL), is_asked })
+    let vouched = annotations.get(VOUCHED).cloned();
+    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL), is_asked, vouched })
 }
 
 /// Writes into a Secret, and leaves alone what is not ours.
 pub fn write(material: &Material, data: &mut Data, annotations: &mut Annotations) {
-    let Material { signing, next, retired, retired_until, is_asked } = material;
+    let Material { signing, next, retired, retired_until, is_asked, vouched } = material;
+    match vouched {
+        Some(vouched) => drop(annotations.insert(VOUCHED.to_owned(), vouched.clone())),
+        None => drop(annotations.remove(VOUCHED)),
+    }
     if !is_asked {
         annotations.remove(ROTATE);
     }

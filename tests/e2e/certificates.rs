@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use network_guard::tls::Ca;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Guard, Kubectl, Output, fixture, run, until};
+use crate::harness::{ControlPlane, Guard, Kubectl, Output, eventually, fixture, run, until};
 
 const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", "gardener-extension-network-guard"];
 const SECRET: [&str; 4] = ["secret", "network-guard-certificates", "-n", "garden"];
@@ -164,14 +164,30 @@ fn looks_after_itself() {
         admin.run(&[&["get"][..], &CONFIGURATION].concat(), None).ok && seed.published().len() == 2 && seed.write().ok
     });
 
+    // Nor does anything stay that somebody else wrote into it: another place, a condition, a webhook.
+    let good = admin.get(&CONFIGURATION);
+    let mut foreign = good.clone();
+    let service = json!({"service": {"namespace": "x", "name": "y", "path": "/z"}});
+    foreign["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("Helm");
+    foreign["webhooks"][0]["clientConfig"] = service;
+    foreign["webhooks"][1]["matchConditions"] = json!([{"name": "never", "expression": "false"}]);
+    let mut further = good["webhooks"][1].clone();
+    further["name"] = json!("further.network-guard.extensions.gardener.cloud");
+    foreign["webhooks"].as_array_mut().unwrap().push(further);
+    admin.ok(&["replace", "-f", "-"], Some(&foreign.to_string()));
+    until("all of that is gone", || admin.get(&CONFIGURATION)["webhooks"] == good["webhooks"]);
+
     // What people see of it: an API server would trust what is served, and what comes next.
-    let inspected = seed.inspect();
-    assert!(inspected.ok, "{inspected:?}");
-    for words in ["signs next", "retired", "trusted by", "2 of 2 webhooks", "the next CA signs"] {
-        assert!(inspected.stdout.to_lowercase().contains(&words.to_lowercase()), "{words}: {}", inspected.stdout);
-    }
+    let inspected = eventually("all of it is shown", || {
+        let inspected = seed.inspect();
+        let words = ["signs next", "retired", "TRUSTED BY", "2 of 2 webhooks", "the next CA signs"];
+        let is_all_shown = inspected.ok && words.iter().all(|words| inspected.stdout.contains(words));
+        if is_all_shown { Ok(inspected) } else { Err(format!("{inspected:?}")) }
+    });
     println!("{}", inspected.stdout);
-    assert!(!seed.guard.log().contains("PRIVATE KEY"), "a key was logged");
+    for private in ["PRIVATE KEY", &STANDARD.encode("-----BEGIN PRIVATE")] {
+        assert!(!seed.guard.log().contains(private), "a key was logged");
+    }
     assert!(!inspected.stdout.contains("PRIVATE KEY"), "a key was printed");
 }
 
@@ -207,6 +223,24 @@ fn rotates_when_asked_and_tells_what_is_wrong() {
     }
     seed.guard.go_on();
     until("all is put right", || seed.inspect().ok && seed.write().ok);
+}
+
+/// Secret, configuration and leader are lost at the same time: whoever is left has seen the CA, and brings it back.
+#[test]
+fn a_replica_remembers_what_was_lost() {
+    let mut seed = Seed::start("");
+    let second = seed.guard.replica("second");
+    second.wait_until_ready();
+    let (admin, old) = (seed.admin(), seed.secret()["data"].clone());
+    seed.guard.kill();
+    admin.ok(&["delete", "secret", SECRET[1], "-n", "garden"], None);
+    admin.ok(&[&["delete"][..], &CONFIGURATION].concat(), None);
+    admin.ok(&["delete", "lease", "--all", "-n", "garden"], None);
+    until("the Secret is back", || admin.run(&[&["get"][..], &SECRET].concat(), None).ok);
+    assert_eq!(seed.secret()["data"], old);
+    until("the configuration is back", || admin.run(&[&["get"][..], &CONFIGURATION].concat(), None).ok);
+    assert_eq!(seed.published(), seed.stored("ca.crt"));
+    drop(second);
 }
 
 /// What is the time? The API server knows: it is the one that judges certificates.

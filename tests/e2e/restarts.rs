@@ -2,14 +2,18 @@
 
 #![allow(clippy::print_stdout, reason = "figures are for people, and a long run says where it is")]
 
+mod mounted;
 mod replicas;
+mod self_managed;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use self::mounted::Mounted;
 use self::replicas::Replicas;
+use self::self_managed::SelfManaged;
 use crate::harness::{Caller, CallerReport, ControlPlane, Guard, fixture, until};
 
 /// The configuration of the webhooks, and the one of them that is called.
@@ -31,20 +35,120 @@ pub fn is_soak() -> bool {
 
 #[test]
 fn nobody_notices_restarts_and_rotations_soak() {
-    let rounds = if is_soak() { 100 } else { 3 };
+    // What it has in common with self-managed certificates is seen there.
+    let rounds = if is_soak() { 100 } else { 1 };
     let mut control_plane = ControlPlane::start();
     let namespaces = clusters(&control_plane);
-    let mut replicas = Replicas::start(&control_plane, if is_soak() { DEFAULT_SERVER } else { SERVER });
-    let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
-    let mut gardenlets = write(&control_plane, &namespaces);
+    let mut mounted = Mounted::start(&control_plane, if is_soak() { DEFAULT_SERVER } else { SERVER });
+    let mut traffic = Traffic::start(&control_plane, &namespaces);
 
     let begun = Instant::now();
     for round in 1..=rounds {
-        replicas.replace();
-        replicas.rotate_leaf();
-        replicas.rotate_ca(&caller);
-        let (calls, writes) = (caller.report(), gardenlets.report());
-        if round % 10 == 0 {
+        mounted.replicas.replace();
+        mounted.rotate_leaf();
+        mounted.rotate_ca(&traffic.caller);
+        traffic.assert_fine(round, begun, &mounted.replicas);
+    }
+    // And one that is the last: nothing comes after it but calls.
+    mounted.replicas.replace();
+    thread::sleep(Duration::from_secs(2));
+    let what = format!("{} restarts, {rounds} leaf and {rounds} CA rotations", rounds + 1);
+    traffic.end(&what, rounds, begun, &mounted.replicas);
+
+    // Who has no caller left goes, long before the time for idle connections is up. The API server keeps its own.
+    control_plane.stop_api_server();
+    until("all have gone", || {
+        mounted.replicas.see_off();
+        mounted.replicas.leaving() == 0
+    });
+}
+
+/// The same with the server's own certificates: whoever leads rotates, and everybody is replaced at any time.
+#[test]
+fn nobody_notices_restarts_and_own_rotations_soak() {
+    let (rounds, server) = if is_soak() { (100, DEFAULT_SERVER) } else { (3, SERVER) };
+    let control_plane = ControlPlane::start();
+    let namespaces = clusters(&control_plane);
+    let mut own = SelfManaged::start(&control_plane, if is_soak() { 3 } else { 2 }, server);
+    let mut traffic = Traffic::start(&control_plane, &namespaces);
+
+    let (begun, mut leaders, mut without_leader) = (Instant::now(), 0, Duration::ZERO);
+    for round in 1..=rounds {
+        let old = own.begin_rotation();
+        if round % 2 == 1 {
+            // What one has begun, another one ends.
+            without_leader = without_leader.max(own.replace_leader());
+            leaders += 1;
+        } else {
+            own.replicas.replace();
+        }
+        own.end_rotation(&old);
+        // Also without a new CA: in a short run once.
+        let due = if is_soak() { usize::try_from(round).unwrap() } else { usize::from(round == rounds) };
+        until("a leaf is renewed by the clock", || {
+            thread::sleep(Duration::from_millis(500));
+            own.renewed().by_the_clock >= due
+        });
+        own.assert_fresh();
+        traffic.assert_fine(round, begun, &own.replicas);
+    }
+    let renewed = own.renewed();
+    let what = format!(
+        "{rounds} restarts, {leaders} of them of the leader ({without_leader:?} without one at most), {rounds} rotations \
+         of the own CA, {} own leaves renewed by the clock and {} for a new CA",
+        renewed.by_the_clock, renewed.by_ca
+    );
+    traffic.end(&what, rounds, begun, &own.replicas);
+}
+
+/// Calls that are on their way to a leader that is killed may fail; its rotation goes on.
+#[test]
+fn a_rotation_outlives_its_leader() {
+    let control_plane = ControlPlane::start();
+    let namespaces = clusters(&control_plane);
+    let mut own = SelfManaged::start(&control_plane, 2, SERVER);
+    let mut traffic = Traffic::start(&control_plane, &namespaces);
+    let leader = own.leader();
+    let old = own.begin_rotation();
+    own.replicas.kill_at(leader);
+    let killed = Instant::now();
+    assert!(!own.is_rotated(&old), "it was in the middle of it");
+    until("there are two again", || own.replicas.all_known());
+    thread::sleep(Duration::from_secs(2));
+    let at_the_kill = traffic.failed();
+    assert!(!own.is_rotated(&old), "the Lease of the dead one still stands");
+
+    own.end_rotation(&old);
+    let rotated = killed.elapsed();
+    // Time for leaves of the new CA, and calls to them.
+    until("leaves of the new CA are served", || own.renewed().by_ca >= 2);
+    thread::sleep(Duration::from_secs(2));
+    let failed = traffic.failed();
+    println!("figure: leader killed in a rotation, which ended {rotated:?} later: {failed:?} calls and writes failed");
+    assert_eq!(failed, at_the_kill, "what failed, failed at the kill: {:?}", traffic.caller.report());
+}
+
+/// Callers and writers that never stop.
+struct Traffic {
+    caller: Caller,
+    gardenlets: Caller,
+}
+
+impl Traffic {
+    fn start(control_plane: &ControlPlane, namespaces: &[String]) -> Self {
+        let caller = call(control_plane, &[("workers", "16"), ("pause", "20ms")]);
+        Self { caller, gardenlets: write(control_plane, namespaces) }
+    }
+
+    /// How many calls and writes failed.
+    fn failed(&mut self) -> (u64, u64) {
+        (self.caller.report().failed, self.gardenlets.report().failed)
+    }
+
+    /// Nothing failed. A long run says where it is.
+    fn assert_fine(&mut self, round: u64, begun: Instant, replicas: &Replicas) {
+        let (calls, writes) = (self.caller.report(), self.gardenlets.report());
+        if round.is_multiple_of(10) {
             println!(
                 "{round} rounds in {:?}: {} calls, {} failed; {} writes, {} failed; {} replicas on their way out",
                 begun.elapsed(),
@@ -58,28 +162,20 @@ fn nobody_notices_restarts_and_rotations_soak() {
         let slowest = replicas.balancer.slowest();
         assert_eq!((calls.failed, writes.failed), (0, 0), "{round}, news took {slowest:?}: {calls:?} {writes:?}");
     }
-    // And one that is the last: nothing comes after it but calls.
-    replicas.replace();
-    thread::sleep(Duration::from_secs(2));
 
-    // Who has no caller left goes, long before the time for idle connections is up. The API server keeps its own.
-    let calls = caller.finish();
-    let writes = gardenlets.finish();
-    println!(
-        "figure: {} restarts, {rounds} leaf and {rounds} CA rotations in {:?}, news took {:?} at most: {}; through kube-apiserver: {}",
-        rounds + 1,
-        begun.elapsed(),
-        replicas.balancer.slowest(),
-        figures(&calls),
-        figures(&writes),
-    );
-    assert_eq!((calls.failed, writes.failed), (0, 0), "{calls:?} {writes:?}");
-    assert!(calls.calls > 100 * rounds && writes.calls > 10 * rounds, "{calls:?} {writes:?}");
-    control_plane.stop_api_server();
-    until("all have gone", || {
-        replicas.see_off();
-        replicas.leaving() == 0
-    });
+    /// Ends all, and prints what happened, none of which is a failure.
+    fn end(self, what: &str, rounds: u64, begun: Instant, replicas: &Replicas) {
+        let (calls, writes) = (self.caller.finish(), self.gardenlets.finish());
+        println!(
+            "figure: {what} in {:?}, news took {:?} at most: {}; through kube-apiserver: {}",
+            begun.elapsed(),
+            replicas.balancer.slowest(),
+            figures(&calls),
+            figures(&writes),
+        );
+        assert_eq!((calls.failed, writes.failed), (0, 0), "{calls:?} {writes:?}");
+        assert!(calls.calls > 100 * rounds && writes.calls > 10 * rounds, "{calls:?} {writes:?}");
+    }
 }
 
 /// The same instruments see it when something is not as it should be.
@@ -87,22 +183,22 @@ fn nobody_notices_restarts_and_rotations_soak() {
 fn what_is_wrong_is_noticed() {
     let control_plane = ControlPlane::start();
     clusters(&control_plane);
-    let mut replicas = Replicas::start(&control_plane, SERVER);
+    let mut mounted = Mounted::start(&control_plane, SERVER);
 
     let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(caller.report().failed, 0);
-    replicas.kill();
+    mounted.replicas.kill();
     until("a replica that is killed costs calls", || caller.report().failed > 0);
-    until("there are two again", || replicas.all_known());
+    until("there are two again", || mounted.replicas.all_known());
     println!("figure: one replica killed: {}", figures(&caller.finish()));
 
     let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
     thread::sleep(Duration::from_millis(500));
     assert_eq!(caller.report().failed, 0);
     // Connections that are there stay as they are, so something has to end them.
-    replicas.mount_strange_leaf();
-    replicas.replace();
+    mounted.mount_strange_leaf();
+    mounted.replicas.replace();
     until("a leaf whose CA was not published costs calls", || {
         caller.report().failures.unwrap_or_default().iter().any(|text| text.contains("unknown authority"))
     });

@@ -153,8 +153,11 @@ impl Inspect {
                 trusts: published.bundle.iter().map(|ca| ca.fingerprint.to_string()).collect(),
             });
         }
-        if published.is_empty() {
-            report.problems.push("no webhook is registered".to_owned());
+        for original in &originals {
+            let (kind, name) = original.identity();
+            if !published.iter().any(|published| published.name.starts_with(kind)) {
+                report.problems.push(format!("the {kind} webhook configuration {name} is not registered"));
+            }
         }
         for server in &self.servers {
             let (served, problems) = served(server, &published, &called, now).await;
@@ -226,6 +229,7 @@ fn events(step: &Step, material: &Material) -> Vec<Event> {
     let mut events = match step {
         Step::Begin { .. } => soon("make a CA"),
         Step::Adopt { .. } => soon("keep what API servers trust besides, until its last leaf has run out"),
+        Step::Vouch => soon("tell replicas that API servers trust the CA that signs"),
         Step::Issue(_) => soon("make the next CA"),
         Step::Announce => soon("note that every configuration has the next CA"),
         Step::Recall => soon("note that a configuration lacks the next CA again"),

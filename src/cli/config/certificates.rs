@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{ConfigError, bad, is_webhook_url};
 use crate::controllers::registration::{Where, host};
 use crate::gardener::is_dns_label;
-use crate::tls::Lifetimes;
+use crate::tls::{Lifetimes, is_name};
 
 /// What the section says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -62,6 +62,9 @@ struct Service {
     port: Option<u16>,
 }
 
+/// The first words of the names of all webhooks that are registered: of a Seed, and of the garden.
+const WEBHOOKS: [&str; 6] = ["kube-apiserver", "network", "mutator", "validator", "observer", "advisor"];
+
 /// The name of the Secret.
 const SECRET: &str = "network-guard-certificates";
 
@@ -77,10 +80,19 @@ impl Certificates {
         let secret = self.secret.unwrap_or_else(|| SECRET.to_owned());
         label("secret", &secret, "Secret")?;
         let lifetimes = lifetimes(self.ca_lifetime_seconds, self.leaf_lifetime_seconds, self.margin_seconds)?;
+        if let Some(i) = self.names.iter().position(|name| !is_name(name)) {
+            let problem = "is neither a DNS name nor an IP address";
+            return Err(bad(&format!("certificates.names[{i}]"), format!("{:?}", self.names[i]), problem));
+        }
         let Registration { enabled, url, service, disabled, owner } = self.registration;
+        if let Some(i) = disabled.iter().position(|word| !WEBHOOKS.contains(&&**word)) {
+            let problem = format!("is none of {}", WEBHOOKS.join(", "));
+            let path = format!("certificates.registration.disabled[{i}]");
+            return Err(bad(&path, format!("{:?}", disabled[i]), &problem));
+        }
         let to = match (url, service) {
             (Some(url), None) => {
-                if !is_webhook_url(&url) {
+                if !is_webhook_url(&url) || !host(&url).is_some_and(|host| is_name(&host)) {
                     let problem = "is not an address such as `https://network-guard.garden`";
                     return Err(bad("certificates.registration.url", format!("{url:?}"), problem));
                 }
@@ -139,10 +151,10 @@ fn lifetimes(ca: Option<u64>, leaf: Option<u64>, margin: Option<u64>) -> Result<
     let ten_years = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     check((Duration::from_secs(6)..=ten_years).contains(ca), "caLifetimeSeconds", ca, "must be from 6 s to 10 years")?;
     check(
-        !leaf.is_zero() && leaf <= ca,
+        (Duration::from_secs(5)..=*ca).contains(leaf),
         "leafLifetimeSeconds",
         leaf,
-        "must be at least 1, and at most that of the CA",
+        "must be at least 5, and at most that of the CA",
     )?;
     check(*margin <= *ca / 6, "marginSeconds", margin, "must be at most a sixth of the CA's lifetime")?;
     Ok(lifetimes)

@@ -29,7 +29,7 @@ use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 /// The name of the Lease. On a Seed its holder leads in everything.
 pub const LEASE: &str = "network-guard-certificates";
 
-/// The pause between two looks: while nothing is on its way, and while something is.
+/// The pause between two looks: while nothing is on its way, unless leaves live for minutes, and while something is.
 const LOOK: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(1);
 
@@ -43,6 +43,9 @@ const WRITE_ANEW: Duration = Duration::from_secs(60);
 /// How long a rotation waits for Shoots that do not take the new bundle: one that is broken for longer would hold up all
 /// others. As long as an old CA stays in the bundles of Gardener's extensions.
 const PATIENCE_WITH_SHOOTS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// And no longer than this part of the lifetime of a CA: a third of it is left for a rotation.
+const SHARE_FOR_SHOOTS: u32 = 12;
 
 /// What the controller is made of.
 pub struct Parts {
@@ -169,8 +172,10 @@ impl Controller<'_> {
             }
             None => None,
         };
+        // What any replica has seen is as good as what a leader has.
+        let remembered = self.parts.keeper.material();
         if material.is_none()
-            && let Some(last) = &self.last
+            && let Some(last) = self.last.as_ref().or(remembered.as_deref())
         {
             tracing::warn!("the Secret of the CA was lost; it is written again as it was");
             self.store.write(&stored, last).await?;
@@ -180,12 +185,14 @@ impl Controller<'_> {
         let seen = self.registrar.look().await.map_err(|error| error.to_string())?;
         let mut published = seen.published.clone();
         let now = whole_seconds(self.parts.keeper.clock.now());
-        // Where Shoots are told nothing, they have no say in who is trusted.
-        let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some());
-        if let (Some(shoots), Some(material)) = (shoots, material) {
-            published.push(shoots_published(shoots, material, now));
-        }
         let lifetimes = &self.parts.settings.lifetimes;
+        // Where Shoots are told nothing, they have no say in who is trusted; nor when nothing is served that they could go on
+        // trusting.
+        let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some());
+        let serves = |material: &&Material| material.vouched_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
+        if let (Some(shoots), Some(material)) = (shoots, material.filter(serves)) {
+            published.push(shoots_published(shoots, material, now, lifetimes.ca));
+        }
         let step = next_step(material, &published, now, lifetimes);
         if let Some(next) = carried_out(step.clone(), material, now, lifetimes).map_err(|error| error.to_string())? {
             self.store.write(&stored, &next).await?;
@@ -196,10 +203,10 @@ impl Controller<'_> {
         }
 
         let Step::Wait { until, waiting } = step else { return Ok(LOOK) };
-        let unpublished = match &waiting {
-            Waiting::Publication(missing) => missing.len(),
-            _ => 0,
+        let lacks = |published: &&Published, material: &Material| {
+            !material.bundle(now).into_iter().all(|ca| published.bundle.contains(ca))
         };
+        let unpublished = material.map_or(0, |material| published.iter().filter(|p| lacks(p, material)).count());
         self.parts.board.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
         if let Some(material) = material {
             // Nobody is told to call who would not be answered.
@@ -217,7 +224,7 @@ impl Controller<'_> {
         }
         let is_on_its_way = !matches!(waiting, Waiting::Renewal | Waiting::LastLeaf);
         let by_the_clock = until.map(|until| Duration::try_from(until.duration_since(now)).unwrap_or(SOON));
-        let pause = if is_on_its_way { SOON } else { LOOK };
+        let pause = if is_on_its_way { SOON } else { LOOK.min(lifetimes.leaf / 10).max(SOON) };
         Ok(by_the_clock.map_or(pause, |until| until.clamp(SOON.min(pause), pause)))
     }
 }
@@ -228,14 +235,17 @@ fn whole_seconds(at: jiff::Timestamp) -> jiff::Timestamp {
 }
 
 /// Shoots have the bundle when all of them have, but for those that have lacked it for long.
-fn shoots_published(shoots: &vpn_shoot::Parts, material: &Material, now: jiff::Timestamp) -> Published {
+fn shoots_published(
+    shoots: &vpn_shoot::Parts,
+    material: &Material,
+    now: jiff::Timestamp,
+    ca_lifetime: Duration,
+) -> Published {
+    let patience = PATIENCE_WITH_SHOOTS.min(ca_lifetime / SHARE_FOR_SHOOTS);
     let bundle = material.bundle_pem(now);
-    let bundle = if shoots.board.has_arrived(&bundle, PATIENCE_WITH_SHOOTS) {
-        material.bundle(now).into_iter().cloned().collect()
-    } else {
-        Vec::new()
-    };
-    Published { name: "Shoots".to_owned(), bundle }
+    let is_told = shoots.board.has_arrived(&bundle, patience);
+    let bundle = if is_told { material.bundle(now).into_iter().cloned().collect() } else { Vec::new() };
+    Published { name: "Shoots".to_owned(), bundle, is_told }
 }
 
 /// Says what was done, without a word of a key.
@@ -245,6 +255,7 @@ fn said(step: &Step) {
         Step::Adopt { adopted, demote } => {
             tracing::warn!(adopted = adopted.len(), demote, "configurations trust a CA that the Secret does not know");
         }
+        Step::Vouch => tracing::info!("API servers trust the CA that signs"),
         Step::Issue(reason) => tracing::info!(?reason, "made the next CA; it is published now"),
         Step::Announce => tracing::info!("every configuration has the next CA"),
         Step::Recall => tracing::warn!("a configuration lacks the next CA again"),

@@ -6,16 +6,13 @@ use k8s_openapi::ClusterResourceScope;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::registration::{Configuration, Where, called, point};
 use crate::tls::{Ca, Published};
-
-/// Who writes, as API servers remember it.
-const FIELD_MANAGER: &str = "network-guard";
 
 /// By this label we know configurations of ours.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "network-guard");
@@ -61,12 +58,23 @@ pub enum PublishError {
 /// What is registered at present.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// One for each webhook.
+    /// One for each webhook that is to be there.
     pub(super) published: Vec<Published>,
     /// The name by which each is called.
     called: Vec<Option<String>>,
-    /// The names and kinds of those configurations that are there, and whether we made them.
-    present: Vec<(&'static str, String, bool)>,
+    /// The configurations that are there.
+    present: Vec<Present>,
+}
+
+/// A configuration that is there.
+#[derive(Clone, Debug)]
+struct Present {
+    kind: &'static str,
+    name: String,
+    /// Whether we made it.
+    is_ours: bool,
+    /// What a write has to name, so that nothing is overwritten that was not seen.
+    version: Option<String>,
 }
 
 pub(super) struct Registrar {
@@ -79,9 +87,17 @@ impl Registrar {
         Self { client, registration }
     }
 
-    /// Reads what is registered.
+    /// Reads what is registered. Where nothing is to be, it does not matter whether it can be read.
     pub(super) async fn look(&self) -> Result<Seen, PublishError> {
-        look(&self.client, self.registration.configurations.iter().map(|wanted| &wanted.configuration)).await
+        let configurations = &self.registration.configurations;
+        match look(&self.client, configurations).await {
+            Err(PublishError::Api { source: kube::Error::Api(status), .. })
+                if status.code == 403 && configurations.iter().all(|wanted| !wanted.is_wanted) =>
+            {
+                Ok(Seen::default())
+            }
+            seen => seen,
+        }
     }
 
     /// Writes what is to be registered, if it is not, or if it is due anyway. Whether something was written.
@@ -93,12 +109,12 @@ impl Registrar {
         is_due: bool,
     ) -> Result<bool, PublishError> {
         let mut has_written = false;
-        for Wanted { configuration: original, is_wanted } in &self.registration.configurations {
-            let (kind, name) = identity(original);
-            let present = seen.present.iter().find(|(k, n, _)| (*k, n) == (kind, &name));
+        for Wanted { configuration, is_wanted } in &self.registration.configurations {
+            let (kind, name) = configuration.identity();
+            let present = seen.present.iter().find(|present| (present.kind, &*present.name) == (kind, name));
             if !is_wanted {
-                if let Some((_, _, true)) = present {
-                    self.remove(original, &name).await?;
+                if present.is_some_and(|present| present.is_ours) {
+                    self.remove(configuration, name).await?;
                     tracing::info!(kind, name, "took the webhook configuration away");
                     has_written = true;
                 }
@@ -107,20 +123,29 @@ impl Registrar {
             if present.is_none() && !is_ready {
                 continue;
             }
-            let is_as_wanted = present.is_some_and(|(_, _, is_ours)| *is_ours) && seen.has_exactly(kind, bundle);
+            let webhooks = configuration.clone().webhooks().len();
+            let is_as_wanted =
+                present.is_some_and(|present| present.is_ours) && seen.has_exactly(kind, webhooks, bundle);
             if is_as_wanted && !is_due {
                 continue;
             }
-            self.write(original.clone(), &name, bundle).await?;
+            self.write(configuration.clone(), name, present, bundle).await?;
             if !is_as_wanted {
                 tracing::info!(kind, name, cas = bundle.len(), "wrote the webhook configuration");
             }
-            has_written |= !is_as_wanted || is_due;
+            has_written = true;
         }
         Ok(has_written)
     }
 
-    async fn write(&self, mut wanted: Configuration, name: &str, bundle: &[&Ca]) -> Result<(), PublishError> {
+    /// Writes all of it, so that nothing of others is left in it, and only instead of what was seen.
+    async fn write(
+        &self,
+        mut wanted: Configuration,
+        name: &str,
+        present: Option<&Present>,
+        bundle: &[&Ca],
+    ) -> Result<(), PublishError> {
         let pem: String = bundle.iter().map(|ca| ca.pem()).collect();
         for (_, client) in wanted.webhooks() {
             point(client, Some(&self.registration.to), Some(pem.as_bytes()));
@@ -129,20 +154,21 @@ impl Registrar {
         let metadata = wanted.metadata();
         metadata.labels.get_or_insert_default().insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
         metadata.owner_references = owner.map(|owner| vec![owner]);
-        match &wanted {
-            Configuration::Mutating(wanted) => self.apply(name, wanted).await,
-            Configuration::Validating(wanted) => self.apply(name, wanted).await,
-        }
+        metadata.resource_version = present.and_then(|present| present.version.clone());
+        let written = match &wanted {
+            Configuration::Mutating(wanted) => self.put(name, wanted, present.is_some()).await,
+            Configuration::Validating(wanted) => self.put(name, wanted, present.is_some()).await,
+        };
+        written.map_err(|source| PublishError::Api { name: name.to_owned(), what: "written", source })
     }
 
-    /// By server-side apply: the same again changes nothing.
-    async fn apply<K>(&self, name: &str, wanted: &K) -> Result<(), PublishError>
+    /// The same again changes nothing.
+    async fn put<K>(&self, name: &str, wanted: &K, is_present: bool) -> Result<(), kube::Error>
     where
         K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
     {
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = Api::<K>::all(self.client.clone()).patch(name, &params, &Patch::Apply(wanted)).await;
-        written.map(drop).map_err(|source| PublishError::Api { name: name.to_owned(), what: "written", source })
+        let (api, params) = (Api::<K>::all(self.client.clone()), PostParams::default());
+        if is_present { api.replace(name, &params, wanted).await } else { api.create(&params, wanted).await }.map(drop)
     }
 
     async fn remove(&self, original: &Configuration, name: &str) -> Result<(), PublishError> {
@@ -180,12 +206,13 @@ impl Registrar {
 }
 
 impl Seen {
-    /// Whether each webhook of this kind of configuration has these certificates and no others.
-    fn has_exactly(&self, kind: &str, bundle: &[&Ca]) -> bool {
-        let mut of_kind = self.published.iter().filter(|published| published.name.starts_with(kind));
-        of_kind.all(|published| {
-            published.bundle.len() == bundle.len() && bundle.iter().all(|ca| published.bundle.contains(ca))
-        })
+    /// Whether this kind of configuration has so many webhooks, each with these certificates and no others.
+    fn has_exactly(&self, kind: &str, webhooks: usize, bundle: &[&Ca]) -> bool {
+        let of_kind = || self.published.iter().filter(|published| published.name.starts_with(kind));
+        of_kind().count() == webhooks
+            && of_kind().all(|published| {
+                published.bundle.len() == bundle.len() && bundle.iter().all(|ca| published.bundle.contains(ca))
+            })
     }
 }
 
@@ -195,45 +222,42 @@ pub async fn read_published(
     client: &kube::Client,
     originals: &[Configuration],
 ) -> Result<Vec<(Published, Option<String>)>, PublishError> {
-    look(client, originals.iter()).await.map(|seen| seen.published.into_iter().zip(seen.called).collect())
+    let wanted = |original: &Configuration| Wanted { configuration: original.clone(), is_wanted: true };
+    let wanted: Vec<Wanted> = originals.iter().map(wanted).collect();
+    look(client, &wanted).await.map(|seen| seen.published.into_iter().zip(seen.called).collect())
 }
 
-async fn look(client: &kube::Client, originals: impl Iterator<Item = &Configuration>) -> Result<Seen, PublishError> {
+async fn look(client: &kube::Client, configurations: &[Wanted]) -> Result<Seen, PublishError> {
     let mut seen = Seen::default();
-    for original in originals {
-        let (kind, name) = identity(original);
-        let cannot = |source| PublishError::Api { name: name.clone(), what: "read", source };
+    for Wanted { configuration, is_wanted } in configurations {
+        let (kind, name) = configuration.identity();
+        let cannot = |source| PublishError::Api { name: name.to_owned(), what: "read", source };
         let client = client.clone();
-        let found = match original {
+        let found = match configuration {
             Configuration::Mutating(_) => {
-                let found = Api::<MutatingWebhookConfiguration>::all(client).get_opt(&name).await.map_err(cannot)?;
+                let found = Api::<MutatingWebhookConfiguration>::all(client).get_opt(name).await.map_err(cannot)?;
                 found.map(Configuration::Mutating)
             }
             Configuration::Validating(_) => {
-                let found = Api::<ValidatingWebhookConfiguration>::all(client).get_opt(&name).await.map_err(cannot)?;
+                let found = Api::<ValidatingWebhookConfiguration>::all(client).get_opt(name).await.map_err(cannot)?;
                 found.map(Configuration::Validating)
             }
         };
         let Some(mut found) = found else { continue };
-        let labels = found.metadata().labels.clone().unwrap_or_default();
-        let is_ours = labels.get(MANAGED_BY.0).map(String::as_str) == Some(MANAGED_BY.1);
-        for (webhook, client) in found.webhooks() {
+        let metadata = found.metadata();
+        let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0)).map(String::as_str);
+        let (is_ours, version) = (label == Some(MANAGED_BY.1), metadata.resource_version.clone());
+        seen.present.push(Present { kind, name: name.to_owned(), is_ours, version });
+        // Webhooks that are not to be there say nothing about whom API servers trust when they call ours.
+        let mut configuration = configuration.clone();
+        let wanted: Vec<String> = configuration.webhooks().iter().map(|(name, _)| (*name).to_owned()).collect();
+        let webhooks = found.webhooks().into_iter().filter(|(name, _)| *is_wanted && wanted.iter().any(|w| w == name));
+        for (webhook, client) in webhooks {
             let bundle = client.ca_bundle.as_ref().map(|bundle| &*bundle.0).unwrap_or_default();
-            // What is no bundle trusts nobody.
-            let bundle = Ca::parse_bundle(bundle).unwrap_or_default();
-            seen.published.push(Published { name: format!("{kind}/{webhook}"), bundle });
+            let name = format!("{kind}/{webhook}");
+            seen.published.push(Published { name, bundle: Ca::readable(bundle), is_told: !bundle.is_empty() });
             seen.called.push(called(client));
         }
-        seen.present.push((kind, name, is_ours));
     }
     Ok(seen)
-}
-
-/// The kind and name of a configuration.
-fn identity(configuration: &Configuration) -> (&'static str, String) {
-    let (kind, metadata) = match configuration {
-        Configuration::Mutating(configuration) => ("mutating", &configuration.metadata),
-        Configuration::Validating(configuration) => ("validating", &configuration.metadata),
-    };
-    (kind, metadata.name.clone().unwrap_or_default())
 }

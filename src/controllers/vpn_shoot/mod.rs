@@ -8,7 +8,7 @@
 mod objects;
 mod registration;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,6 +118,7 @@ pub(super) async fn work(parts: Arc<Parts>, client: kube::Client) {
         present: BTreeMap::new(),
         failed: BTreeMap::new(),
         followed: BTreeMap::new(),
+        unchecked: BTreeSet::new(),
         has_read: false,
         read_again: Instant::now(),
         ca_bundle: None,
@@ -140,6 +141,8 @@ struct Controller<'p> {
     failed: BTreeMap<String, (Instant, Duration)>,
     /// Where a change is on its way into the Shoot.
     followed: BTreeMap<String, Followed>,
+    /// Where another leader wrote what is there, and nobody has looked yet whether it arrived.
+    unchecked: BTreeSet<String>,
     /// Whether that was ever read, and when it is next.
     has_read: bool,
     read_again: Instant,
@@ -236,7 +239,13 @@ impl Controller<'_> {
         drop(done);
         self.follow().await;
         if let (Some(_), Some(bundle)) = (&self.parts.keeper, &self.ca_bundle) {
-            self.parts.board.gives(bundle, !self.failed.is_empty() || !self.followed.is_empty());
+            // What a Shoot has whose Cluster cannot be read stays as it is.
+            let is_unknown = |namespace: &String| snapshot.cluster(namespace).is_some_and(|record| record.is_err());
+            let is_on_its_way = !self.failed.is_empty()
+                || !self.followed.is_empty()
+                || !self.unchecked.is_empty()
+                || self.present.keys().any(is_unknown);
+            self.parts.board.gives(bundle, is_on_its_way);
         }
         self.parts.board.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
     }
@@ -245,6 +254,16 @@ impl Controller<'_> {
     /// Otherwise that would take an hour.
     async fn follow(&mut self) {
         let now = Instant::now();
+        self.unchecked
+            .retain(|namespace| self.present.contains_key(namespace) && !self.followed.contains_key(namespace));
+        if self.parts.keeper.is_some() {
+            for namespace in self.unchecked.clone() {
+                let digest = self.present.get(&namespace).map(String::as_str);
+                if self.objects.has_arrived(&namespace, digest).await.unwrap_or(false) {
+                    self.unchecked.remove(&namespace);
+                }
+            }
+        }
         for (namespace, followed) in self.followed.iter_mut().filter(|(_, followed)| followed.due <= now) {
             let digest = self.present.get(namespace).map(String::as_str);
             let result = match self.objects.has_arrived(namespace, digest).await {
@@ -272,6 +291,9 @@ impl Controller<'_> {
     async fn read(&mut self) {
         let pause = match self.objects.read().await {
             Ok(present) => {
+                if !self.has_read {
+                    self.unchecked = present.keys().cloned().collect();
+                }
                 self.has_read = true;
                 self.present = present;
                 if self.parts.settings.is_none() && self.present.is_empty() { NEVER } else { READ }

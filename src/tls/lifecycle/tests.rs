@@ -18,7 +18,8 @@ fn lifetimes() -> Lifetimes {
 }
 
 fn published(name: &str, bundle: &[&Ca]) -> Published {
-    Published { name: name.to_owned(), bundle: bundle.iter().map(|ca| (*ca).clone()).collect() }
+    let bundle: Vec<Ca> = bundle.iter().map(|ca| (*ca).clone()).collect();
+    Published { name: name.to_owned(), is_told: !bundle.is_empty(), bundle }
 }
 
 /// What is decided, in a word or two.
@@ -66,6 +67,7 @@ fn goes_through_a_rotation() {
         } else if !publishes && hour == 20 && story.len() == 7 {
             configuration.bundle.pop();
         }
+        configuration.is_told = !configuration.bundle.is_empty();
         let step = next_step(material.as_ref(), std::slice::from_ref(&configuration), now, &lifetimes);
         story.push(format!("{hour} h: {}", said(&step)));
         material = carried_out(step, material.as_ref(), now, &lifetimes).unwrap().or(material);
@@ -84,18 +86,17 @@ fn decides_what_is_next() {
         ..first.clone()
     };
     let retiring = |until: Option<i64>| Material {
-        signing: Some(two.clone()),
-        next: None,
         retired: vec![one.ca.clone()],
         retired_until: until.map(|hour| at(hour * HOUR)),
-        is_asked: false,
+        ..Material::first(two.clone())
     };
     let lost = Material { signing: None, ..rotating(None) };
+    let stranger = Material { vouched: None, ..first.clone() };
     let (a, b, both) = ([&one.ca], [&two.ca], [&one.ca, &two.ca]);
     let (with_foreign, only_foreign) = ([&one.ca, &foreign.ca], [&foreign.ca]);
     let rows: Vec<(&str, Option<Material>, Vec<&[&Ca]>, i64, &str)> = vec![
         ("nothing at all", None, vec![], 0, "begin, adopt 0, at once true"),
-        ("nothing is registered yet", None, vec![&[]], 0, "begin, adopt 0, at once true"),
+        ("nothing is told yet", None, vec![&[]], 0, "begin, adopt 0, at once true"),
         ("a Secret that is lost", None, vec![&a, &both], 21, "begin, adopt 2, at once false"),
         ("what has run out is not adopted", None, vec![&a], 31, "begin, adopt 0, at once false"),
         ("all is well", Some(first.clone()), vec![&a], 1, "wait Renewal Some(20)"),
@@ -103,6 +104,23 @@ fn decides_what_is_next() {
         ("somebody emptied a bundle", Some(first.clone()), vec![&[]], 1, "wait Renewal Some(20)"),
         ("two thirds have passed", Some(first.clone()), vec![&a], 20, "Issue(Due)"),
         ("asked for", Some(Material { is_asked: true, ..first.clone() }), vec![&a], 1, "Issue(Asked)"),
+        (
+            "asked for while the next one is on its way",
+            Some(Material { is_asked: true, ..rotating(Some(20)) }),
+            vec![&both],
+            21,
+            "Issue(Asked)",
+        ),
+        ("of unknown origin, and trusted", Some(stranger.clone()), vec![&a, &a], 1, "Vouch"),
+        ("of unknown origin, and nothing is told", Some(stranger.clone()), vec![&[]], 1, "Vouch"),
+        ("of unknown origin, and not registered", Some(stranger.clone()), vec![], 1, "Vouch"),
+        (
+            "of unknown origin, and one does not trust it",
+            Some(Material { retired: vec![two.ca.clone()], ..stranger.clone() }),
+            vec![&a, &b],
+            1,
+            "adopt 0, demote true",
+        ),
         ("it ran out", Some(first.clone()), vec![&a], 31, "Issue(NotValid)"),
         ("from a future", Some(first.clone()), vec![&a], -1, "Issue(NotValid)"),
         ("a foreign CA beside ours", Some(first.clone()), vec![&with_foreign], 1, "adopt 1, demote false"),
@@ -153,14 +171,12 @@ fn a_replica_knows_when_its_leaf_is_due() {
     let first = Material::first(one.clone());
     let switched = Material { retired: vec![one.ca.clone()], ..Material::first(two.clone()) };
     let foreign = Material::first(two.clone());
-    let lost = Material {
-        signing: None,
-        next: Some(Next { pair: two, published_at: None }),
-        retired: vec![one.ca.clone()],
-        retired_until: None,
-        is_asked: false,
-    };
+    let lost =
+        Material { retired: vec![one.ca.clone()], ..Material::waiting(Some(Next { pair: two, published_at: None })) };
+    let stranger = Material { vouched: None, ..first.clone() };
     for (name, current, material, hour, want) in [
+        ("none yet, and the leader has not looked", None, &stranger, 1, false),
+        ("the leader has not looked", Some(leaf(&one, 0)), &stranger, 5, false),
         ("none yet", None, &first, 0, true),
         ("none yet, and the CA is of a future", None, &first, -1, false),
         ("none yet, and the CA ran out", None, &first, 31, false),
@@ -175,10 +191,14 @@ fn a_replica_knows_when_its_leaf_is_due() {
         ("from a future", Some(leaf(&one, 3)), &first, 1, true),
     ] {
         let now = at(hour * HOUR);
-        assert_eq!(is_leaf_due(current.as_ref(), material, &names, now), want, "{name}");
+        assert_eq!(is_leaf_due(current.as_ref(), material, &names, now, Duration::ZERO), want, "{name}");
     }
     let other = ["other.example".to_owned()];
-    assert!(is_leaf_due(Some(&leaf(&one, 0)), &first, &other, at(HOUR)), "other names");
+    assert!(is_leaf_due(Some(&leaf(&one, 0)), &first, &other, at(HOUR), Duration::ZERO), "other names");
+    // A Secret that stays strange for long is the one that there is.
+    let strange =
+        |seconds| is_leaf_due(Some(&leaf(&one, 19)), &foreign, &names, at(21 * HOUR), Duration::from_secs(seconds));
+    assert!(!strange(59) && strange(60));
 }
 
 #[test]
@@ -304,7 +324,7 @@ impl World {
             Event::Read(i) => {
                 let names = ["guard".to_owned()];
                 let Some(material) = &self.secret else { return };
-                if is_leaf_due(self.leaves[i].as_ref(), material, &names, now) {
+                if is_leaf_due(self.leaves[i].as_ref(), material, &names, now, Duration::ZERO) {
                     let signing = material.signing.as_ref().unwrap();
                     let issued = Authority::from_pair(signing).unwrap().server(&names, now, lifetimes.leaf).unwrap();
                     self.leaves[i] = Some(Leaf::read(&issued.certificate, signing.ca.fingerprint, &names).unwrap());
@@ -312,7 +332,10 @@ impl World {
             }
             Event::Restart(i) => self.leaves[i] = None,
             Event::Delete => self.secret = None,
-            Event::Restore => self.secret.clone_from(&self.backup),
+            // Of what the leader found about it nothing is known.
+            Event::Restore => {
+                self.secret = self.backup.clone().map(|backup| Material { vouched: None, ..backup });
+            }
         }
     }
 

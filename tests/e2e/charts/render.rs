@@ -439,7 +439,7 @@ fn rights_follow_the_configuration() {
     let of_lease = |name: &str| ["get", "update"].map(|verb| format!("coordination.k8s.io/leases {name} {verb}"));
     let own_lease = of_lease("network-guard-certificates");
     let role = ["get", "update"].map(|verb| format!("/secrets network-guard-certificates {verb}"));
-    let cluster_role = ["delete", "get", "patch"]
+    let cluster_role = ["delete", "get", "update"]
         .map(|verb| format!("{configurations} gardener-extension-network-guard {verb}"))
         .into_iter()
         .chain([

@@ -1,68 +1,36 @@
-//! What a Deployment, a Secret and a registration are to the server: replicas that are replaced, a certificate that is
-//! mounted, and the bundle by which callers know it.
+//! What a Deployment and its Service are to the server: replicas that are replaced.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
-use network_guard::tls::{Authority, Issued};
-use serde_json::json;
-
-use crate::harness::{Api, Balancer, Caller, ControlPlane, Guard, until};
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long an API server may need for a configuration that another client of it has already.
-const MARGIN: Duration = Duration::from_secs(1);
+use crate::harness::{Balancer, ControlPlane, Guard, until};
 
 /// Replicas of the server behind a balancer.
 pub struct Replicas {
     pub balancer: Balancer,
-    api: Api,
-    ca: Authority,
-    serving: VecDeque<Guard>,
+    /// The oldest one first.
+    pub serving: VecDeque<Guard>,
     leaving: Vec<Guard>,
+    /// The logs of those that have gone.
+    gone: Vec<String>,
     started: u32,
-    mounted: u32,
-    /// When the leaf ends that is mounted: no two have the same.
-    not_after: i64,
 }
 
 impl Replicas {
-    /// Two of them, registered at the address of the balancer.
-    pub fn start(control_plane: &ControlPlane, configuration: &str) -> Self {
+    /// A first one, which is ready and known.
+    pub fn start(control_plane: &ControlPlane, balancer: Balancer, configuration: &str) -> Self {
         let first = Guard::start_configured(control_plane, configuration);
-        let mut replicas = Self {
-            balancer: Balancer::start(),
-            api: Api::new(&control_plane.kubeconfig("admin", "system:masters")),
-            ca: Authority::new("first CA", Timestamp::now(), DAY).unwrap(),
-            serving: VecDeque::new(),
-            leaving: Vec::new(),
-            started: 0,
-            mounted: 0,
-            not_after: 0,
-        };
         first.wait_until_ready();
-        replicas.balancer.add(first.port(), first.health_port());
-        replicas.serving.push_back(first);
-        replicas.rotate_leaf();
+        balancer.add(first.port(), first.health_port());
+        let serving = VecDeque::from([first]);
+        let replicas = Self { balancer, serving, leaving: Vec::new(), gone: Vec::new(), started: 0 };
         until("the first one is known", || replicas.all_known());
-        let first = &replicas.serving[0];
-        fs::write(first.certificates().join("ca.crt"), replicas.ca.certificate()).unwrap();
-        // Alone: the API server would stay with one of two, perhaps not with the one that is asked whether it was called.
-        first.register_at(&replicas.balancer.url(), control_plane);
-        replicas.add();
-        until("both are known", || replicas.all_known());
         replicas
     }
 
-    fn add(&mut self) {
+    /// One more, which is ready.
+    pub fn add(&mut self) {
         self.started += 1;
         let next = self.serving[0].replica(&format!("replica-{}", self.started));
         next.wait_until_ready();
@@ -73,20 +41,41 @@ impl Replicas {
     /// Replaces the oldest one: a new one first, and the end of the old one when the new one is ready. The old one is not
     /// waited for.
     pub fn replace(&mut self) {
+        self.replace_at(0);
+    }
+
+    /// The same with this one.
+    pub fn replace_at(&mut self, index: usize) {
         self.add();
-        let mut oldest = self.serving.pop_front().unwrap();
-        oldest.process().signal("TERM");
-        self.leaving.push(oldest);
+        let mut old = self.serving.remove(index).unwrap();
+        old.process().signal("TERM");
+        self.leaving.push(old);
         self.see_off();
     }
 
     /// Kills the oldest one, as nothing that is meant does; a new one comes after that.
     pub fn kill(&mut self) {
-        let mut oldest = self.serving.pop_front().unwrap();
-        oldest.kill();
+        self.kill_at(0);
+    }
+
+    /// The same with this one.
+    pub fn kill_at(&mut self, index: usize) {
+        let mut old = self.serving.remove(index).unwrap();
+        old.kill();
         thread::sleep(Duration::from_millis(200));
         self.add();
-        self.balancer.remove(oldest.port());
+        self.balancer.remove(old.port());
+        self.gone.push(old.log());
+    }
+
+    /// All that run, also those on their way out.
+    pub fn running(&self) -> impl Iterator<Item = &Guard> {
+        self.serving.iter().chain(&self.leaving)
+    }
+
+    /// What all of them have logged, each on its own.
+    pub fn logs(&self) -> Vec<String> {
+        self.gone.iter().cloned().chain(self.running().map(Guard::log)).collect()
     }
 
     /// Whether connections go to all of them.
@@ -101,91 +90,15 @@ impl Replicas {
 
     /// Those that have gone did so with success.
     pub fn see_off(&mut self) {
-        let balancer = &self.balancer;
+        let (balancer, gone) = (&self.balancer, &mut self.gone);
         self.leaving.retain_mut(|guard| {
             let is_running = guard.process().is_running();
             if !is_running {
                 assert_eq!(guard.process().wait(), Some(0), "{}", guard.process().last_words());
                 balancer.remove(guard.port());
+                gone.push(guard.log());
             }
             is_running
         });
-    }
-
-    /// A new leaf of the same CA; ends when every replica serves it.
-    pub fn rotate_leaf(&mut self) {
-        self.mount(None);
-        self.wait_until_served();
-    }
-
-    /// A new CA, in the order in which nothing breaks.
-    pub fn rotate_ca(&mut self, caller: &Caller) {
-        let next = Authority::new("next CA", Timestamp::now(), DAY).unwrap();
-        self.publish(&format!("{}{}", self.ca.certificate(), next.certificate()), caller);
-        self.ca = next;
-        self.rotate_leaf();
-        self.publish(self.ca.certificate(), caller);
-    }
-
-    /// A leaf that nobody was told of how to check.
-    pub fn mount_strange_leaf(&mut self) {
-        self.mount(Some(&Authority::new("strange CA", Timestamp::now(), DAY).unwrap()));
-        self.wait_until_served();
-    }
-
-    fn publish(&self, bundle: &str, caller: &Caller) {
-        let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
-        for mut configuration in self.api.list(path) {
-            for webhook in configuration["webhooks"].as_array_mut().unwrap() {
-                webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode(bundle));
-            }
-            let name = configuration["metadata"]["name"].as_str().unwrap().to_owned();
-            let stored = self.api.try_replace(&format!("{path}/{name}"), &configuration).unwrap();
-            if name == super::CONFIGURATION {
-                caller.wait_until_taken(stored["metadata"]["resourceVersion"].as_str().unwrap());
-            }
-        }
-        thread::sleep(MARGIN);
-    }
-
-    /// Issues a leaf and mounts it.
-    fn mount(&mut self, ca: Option<&Authority>) {
-        self.mounted += 1;
-        let lifetime = DAY + Duration::from_secs(60) * self.mounted;
-        let now = Timestamp::now();
-        let names = ["127.0.0.1".to_owned()];
-        let leaf = ca.unwrap_or(&self.ca).server(&names, now, lifetime).unwrap();
-        mount(&self.serving[0].certificates(), self.mounted, &leaf);
-        self.not_after = now.checked_add(lifetime).unwrap().as_second();
-    }
-
-    /// Also those on their way out take connections for a while. One that has just gone says nothing.
-    fn wait_until_served(&self) {
-        until("the leaf is served", || {
-            self.serving.iter().chain(&self.leaving).all(|guard| {
-                let served = guard.metric("network_guard_certificate_not_after_seconds");
-                served.to_string() == self.not_after.to_string() || guard.health("/healthz").is_empty()
-            })
-        });
-    }
-}
-
-/// Changes files as kubelet changes those of a Secret: they are links through one folder, which is a link to a folder for
-/// each content, and that link is replaced.
-fn mount(folder: &Path, number: u32, leaf: &Issued) {
-    let replace = |target: &str, link: &str| {
-        let temporary = folder.join("..data_tmp");
-        symlink(target, &temporary).unwrap();
-        fs::rename(&temporary, folder.join(link)).unwrap();
-    };
-    let before = fs::read_link(folder.join("..data"));
-    let content = format!("..{number}");
-    fs::create_dir(folder.join(&content)).unwrap();
-    fs::write(folder.join(&content).join("tls.crt"), &leaf.certificate).unwrap();
-    fs::write(folder.join(&content).join("tls.key"), &leaf.key).unwrap();
-    replace(&content, "..data");
-    match before {
-        Ok(before) => fs::remove_dir_all(folder.join(before)).unwrap(),
-        Err(_) => ["tls.crt", "tls.key"].iter().for_each(|file| replace(&format!("..data/{file}"), file)),
     }
 }
