@@ -118,7 +118,11 @@ fn api_servers_take_every_object() {
     for extension in documents(&example("extension")) {
         apply_strictly(&admin, &extension);
     }
-    for object in documents(include_str!("../../../certs/cert-manager.yaml")) {
+    for object in documents(concat!(
+        include_str!("../../../certs/cert-manager.yaml"),
+        "\n---\n",
+        include_str!("../../../certs/cert-manager-leaf.yaml")
+    )) {
         apply_strictly(&admin, &object);
     }
 }

@@ -335,11 +335,13 @@ fn cert_manager_makes_the_certificate_that_is_mounted() {
     assert_eq!(injected, "extension-x/gardener-extension-network-guard");
 
     // What those write who have no Helm is the same, but for what cert-manager fills in by itself.
-    let mut specs = [Chart::SEED.render(SEED, &issued), documents(include_str!("../../../certs/cert-manager.yaml"))]
-        .map(|objects| {
-            let is_ours = |object: &&Value| object["spec"]["secretName"] == "gardener-extension-network-guard-tls";
-            objects.iter().find(is_ours).unwrap()["spec"].clone()
-        });
+    let mut specs =
+        [Chart::SEED.render(SEED, &issued), documents(include_str!("../../../certs/cert-manager-leaf.yaml"))].map(
+            |objects| {
+                let is_ours = |object: &&Value| object["spec"]["secretName"] == "gardener-extension-network-guard-tls";
+                objects.iter().find(is_ours).unwrap()["spec"].clone()
+            },
+        );
     specs[0]["issuerRef"].as_object_mut().unwrap().retain(|field, _| field == "name");
     assert_eq!(specs[0], specs[1]);
 }

@@ -50,6 +50,20 @@ impl Place<'_> {
         until("the Secret is as it was", || stored() == good);
     }
 
+    /// Makes the leader write configurations again that somebody spoilt.
+    pub fn empty_bundles(&self) {
+        for kind in self.kinds.split(',') {
+            let bundle = || {
+                let found = self.admin.get(&[kind, self.name]);
+                found["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned()
+            };
+            let good = bundle();
+            let patch = r#"[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]"#;
+            self.admin.ok(&["patch", kind, self.name, "--type=json", "-p", patch], None);
+            until("the bundle is as it was", || bundle() == good);
+        }
+    }
+
     /// Takes a rule away, does what the rule is for, sees that it is missed and that the server lives on, and gives it
     /// back.
     pub fn miss(&self, audit: &Audit, guard: &Guard, held: &Value, index: usize) {

@@ -60,6 +60,7 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
     until("it has registered itself", || certificates.is_registered());
     garden.wait_until_called();
     certificates.empty_secret();
+    certificates.empty_bundles();
 
     // A peering that cannot work is refused, with everything that has to be looked up for it.
     let alice = garden.alice();

@@ -161,6 +161,7 @@ fn the_seed_chart_gives_what_is_needed_and_nothing_else() {
 
     // What is lost comes back, and the registration goes where it is not wanted.
     scene.place().empty_secret();
+    scene.place().empty_bundles();
     scene.switch.seed.kill_guard();
     register(scene.switch.seed.control_plane.folder(), false);
     scene.switch.seed.start_guard_again();
