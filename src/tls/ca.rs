@@ -176,7 +176,7 @@ impl Leaf {
 }
 
 /// All certificates of a text, none of them broken. None is fine too.
-pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| Unusable::NotPem)
 }
 

@@ -41,7 +41,7 @@ impl Default for Lifetimes {
     }
 }
 
-/// What API servers are told to trust, by one webhook configuration or several of the same kind.
+/// What API servers are told to trust when they call one webhook, or the webhooks in all Shoots.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Published {
     /// Which one, for people.
@@ -53,6 +53,11 @@ pub struct Published {
 }
 
 impl Published {
+    /// Whether nothing is missing that API servers have to trust.
+    pub fn has_all(&self, bundle: &[&Ca]) -> bool {
+        bundle.iter().all(|ca| self.has(ca))
+    }
+
     fn has(&self, ca: &Ca) -> bool {
         self.bundle.iter().any(|other| other.fingerprint == ca.fingerprint)
     }
@@ -168,8 +173,8 @@ fn with_next(material: &Material, next: &Next, published: &[Published], now: Tim
         return Step::Issue(Reason::Asked);
     }
     let bundle = material.bundle(now);
-    let lacks = |published: &&Published| !bundle.iter().all(|ca| published.has(ca));
-    let missing: Vec<String> = published.iter().filter(lacks).map(|published| published.name.clone()).collect();
+    let missing = published.iter().filter(|published| !published.has_all(&bundle));
+    let missing: Vec<String> = missing.map(|published| published.name.clone()).collect();
     match next.published_at {
         None if missing.is_empty() => Step::Announce,
         None => Step::Wait { until: None, waiting: Waiting::Publication(missing) },

@@ -15,11 +15,11 @@ mod secret;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-pub use ca::{Ca, CaPair, Fingerprint, Leaf, Unusable, certificates};
+pub use ca::{Ca, CaPair, Fingerprint, Leaf, Unusable};
 pub use issue::{Authority, IssueError, Issued, is_name};
 pub use lifecycle::{Lifetimes, Published, Reason, Step, Waiting, carried_out, is_leaf_due, next_step};
 pub use material::{Material, Next};
-pub use secret::{BadSecret, DATA, read, write};
+pub use secret::{BadSecret, read, write};
 
 /// Whether this text holds certificates in PEM form, and nothing of them is broken: what API servers take as a CA bundle.
 pub fn is_ca_bundle(text: &[u8]) -> bool {

@@ -8,8 +8,6 @@ use k8s_openapi::ByteString;
 use super::{Ca, CaPair, Material, Next, Unusable};
 
 /// The keys of the Secret's data: of the CA that signs, of the one that signs next, and of those that did.
-pub const DATA: [&str; 5] = [CA, CA_KEY, NEXT, NEXT_KEY, RETIRED];
-
 const CA: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
 const NEXT: &str = "next.crt";

@@ -203,21 +203,14 @@ impl Controller<'_> {
         }
 
         let Step::Wait { until, waiting } = step else { return Ok(LOOK) };
-        let lacks = |published: &&Published, material: &Material| {
-            !material.bundle(now).into_iter().all(|ca| published.bundle.contains(ca))
-        };
-        let unpublished = material.map_or(0, |material| published.iter().filter(|p| lacks(p, material)).count());
-        self.parts.board.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
         if let Some(material) = material {
+            let bundle = material.bundle(now);
+            let unpublished = published.iter().filter(|published| !published.has_all(&bundle)).count();
+            self.parts.board.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
             // Nobody is told to call who would not be answered.
             let is_ready = self.parts.landscape.is_synced() && self.parts.keeper.pair().is_some();
             let is_due = self.written_at.is_none_or(|at| at.elapsed() >= WRITE_ANEW);
-            if self
-                .registrar
-                .ensure(&seen, &material.bundle(now), is_ready, is_due)
-                .await
-                .map_err(|error| error.to_string())?
-            {
+            if self.registrar.ensure(&seen, &bundle, is_ready, is_due).await.map_err(|error| error.to_string())? {
                 self.written_at = Some(Instant::now());
                 return Ok(SOON);
             }
