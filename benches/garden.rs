@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use network_guard::admission::{self, Answers, Handler, Questions, Sight, Step};
+use network_guard::admission::{self, Answers, Handler, Sight, Step};
 use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard::handlers::ValidateShoot;
 use network_guard::landscape::Snapshot;
@@ -119,10 +119,8 @@ fn call(handler: &ValidateShoot, snapshot: &Snapshot, body: &[u8]) -> Vec<u8> {
             Step::Ask(questions) => {
                 assert!(questions.shoots.is_empty() && questions.seeds.is_empty(), "nothing is refused here");
                 let sights = questions.sights.iter().map(|name| (name.clone(), Sight::Visible)).collect();
-                answers.add(
-                    Questions { sights: questions.sights, ..Questions::default() },
-                    Answers { sights, ..Answers::default() },
-                );
+                let grants = questions.grants.iter().map(|place| (place.clone(), Sight::Visible)).collect();
+                answers.add(questions, Answers { sights, grants, ..Answers::default() });
             }
             Step::Unreadable(errors) => panic!("{errors:?}"),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Request, Verdict};
 use crate::gardener::{FieldError, SeedFacts, ShootFacts, ShootName};
-use crate::landscape::{ClusterRecord, Snapshot};
+use crate::landscape::{ClusterRecord, Grant, Snapshot};
 
 /// One webhook: a path, the resource that it reviews, and a decision.
 pub trait Handler: Send + Sync + 'static {
@@ -55,6 +55,9 @@ pub struct Questions {
     pub cluster: Option<String>,
     /// May the requesting user see these Shoots?
     pub sights: BTreeSet<ShootName>,
+    /// May the requesting user see all Shoots that are there, or ever will be? For rules about Shoots that the user did not
+    /// name: how many there are, and who may be seen of them, shapes no question.
+    pub grants: BTreeSet<Grant>,
     /// Read these Shoots from the API server.
     pub shoots: BTreeSet<ShootName>,
     /// Read these Seeds from the API server.
@@ -68,6 +71,8 @@ pub struct Answers {
     pub cluster: Option<Answer<Arc<ClusterRecord>>>,
     /// Which Shoots the requesting user may see.
     pub sights: HashMap<ShootName, Sight>,
+    /// Where the requesting user may see all Shoots.
+    pub grants: HashMap<Grant, Sight>,
     /// Shoots as they are now.
     pub shoots: HashMap<ShootName, Answer<Arc<ShootFacts>>>,
     /// Seeds as they are now.
@@ -96,7 +101,7 @@ impl<T> Answer<T> {
     }
 }
 
-/// Whether a user may see a Shoot.
+/// Whether a user may see a Shoot, or all Shoots of some place.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Sight {
     /// The user may read it.
@@ -118,6 +123,7 @@ impl Questions {
     pub fn without(mut self, answers: &Answers) -> Self {
         self.cluster = self.cluster.filter(|_| answers.cluster.is_none());
         self.sights.retain(|name| !answers.sights.contains_key(name));
+        self.grants.retain(|grant| !answers.grants.contains_key(grant));
         self.shoots.retain(|name| !answers.shoots.contains_key(name));
         self.seeds.retain(|name| !answers.seeds.contains_key(name));
         self
@@ -134,6 +140,10 @@ impl Answers {
         for name in questions.sights {
             let sight = answers.sights.remove(&name);
             self.sights.insert(name, sight.unwrap_or_else(|| Sight::Unanswered(NO_ANSWER.to_owned())));
+        }
+        for grant in questions.grants {
+            let sight = answers.grants.remove(&grant);
+            self.grants.insert(grant, sight.unwrap_or_else(|| Sight::Unanswered(NO_ANSWER.to_owned())));
         }
         for name in questions.shoots {
             let shoot = answers.shoots.remove(&name);

@@ -14,13 +14,23 @@ pub enum Subject {
     Group(Arc<str>),
 }
 
-/// Where a binding holds.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+/// Where a binding holds: which Shoots it lets somebody see.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Grant {
     /// In this namespace.
     Namespace(Arc<str>),
     /// Everywhere.
     Everywhere,
+}
+
+impl Grant {
+    /// Whether the Shoots of this namespace are among them.
+    pub fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Self::Namespace(own) => **own == *namespace,
+            Self::Everywhere => true,
+        }
+    }
 }
 
 /// All bindings.
@@ -35,15 +45,14 @@ impl Access {
         self.grants.insert((subject, grant));
     }
 
-    /// Whether this user may see the Shoots of this namespace. Without any binding everybody sees everything.
-    pub fn may_see<'u>(&self, user: &str, groups: impl IntoIterator<Item = &'u str>, namespace: &str) -> bool {
+    /// Whether this user may see all Shoots there. Without any binding everybody sees everything.
+    pub fn may_see<'u>(&self, user: &str, groups: impl IntoIterator<Item = &'u str>, place: &Grant) -> bool {
         if self.grants.is_empty() {
             return true;
         }
-        let namespace = Grant::Namespace(namespace.into());
         let holds = |subject: Subject| {
             self.grants.contains(&(subject.clone(), Grant::Everywhere))
-                || self.grants.contains(&(subject, namespace.clone()))
+                || self.grants.contains(&(subject, place.clone()))
         };
         holds(Subject::User(user.into())) || groups.into_iter().any(|group| holds(Subject::Group(group.into())))
     }
@@ -56,17 +65,22 @@ mod tests {
     #[test]
     fn follows_the_bindings() {
         let mut access = Access::default();
-        assert!(access.may_see("anybody", [], "garden-shop"), "no binding, no secrets");
-        access.grant(Subject::User("alice".into()), Grant::Namespace("garden-shop".into()));
+        let shop = || Grant::Namespace("garden-shop".into());
+        let billing = || Grant::Namespace("garden-billing".into());
+        assert!(access.may_see("anybody", [], &shop()), "no binding, no secrets");
+        assert!(access.may_see("anybody", [], &Grant::Everywhere), "no binding, no secrets");
+        access.grant(Subject::User("alice".into()), shop());
         access.grant(Subject::Group("operators".into()), Grant::Everywhere);
-        for (user, groups, namespace, want) in [
-            ("alice", &[][..], "garden-shop", true),
-            ("alice", &[], "garden-billing", false),
-            ("bob", &["operators"], "garden-billing", true),
-            ("bob", &["alice"], "garden-shop", false),
-            ("operators", &[], "garden-shop", false),
+        for (user, groups, place, want) in [
+            ("alice", &[][..], shop(), true),
+            ("alice", &[], billing(), false),
+            ("alice", &[], Grant::Everywhere, false),
+            ("bob", &["operators"], billing(), true),
+            ("bob", &["operators"], Grant::Everywhere, true),
+            ("bob", &["alice"], shop(), false),
+            ("operators", &[], shop(), false),
         ] {
-            assert_eq!(access.may_see(user, groups.iter().copied(), namespace), want, "{user} {groups:?} {namespace}");
+            assert_eq!(access.may_see(user, groups.iter().copied(), &place), want, "{user} {groups:?} {place:?}");
         }
     }
 }

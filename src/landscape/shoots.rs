@@ -1,12 +1,12 @@
-//! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, which
-//! node networks of peering Shoots overlap, and which Shoots without an overlay are in one VPC.
+//! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, and which
+//! Shoots without an overlay are in one VPC.
 
 use std::sync::Arc;
 
 use super::Census;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
-use crate::net::{Cidr, NetworkIndex};
+use crate::net::Cidr;
 
 /// The Shoots of a landscape. Persistent, as the snapshot around it.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +14,6 @@ pub struct Shoots {
     by_name: imbl::HashMap<ShootName, Arc<ShootFacts>>,
     /// For each Shoot those whose enabled configuration lists it, sorted; also for Shoots that do not exist.
     listers: imbl::HashMap<ShootName, Arc<[ShootName]>>,
-    /// The node networks of Shoots that list somebody.
-    peering_nodes: NetworkIndex<ShootName>,
     /// The Shoots without an overlay of each VPC that is named.
     by_vpc: imbl::OrdSet<(VpcKey, ShootName)>,
     /// Where Shoots name their VPC.
@@ -59,9 +57,13 @@ impl Shoots {
         self.listers.get(name).map_or(&[], |listers| listers)
     }
 
-    /// The node networks of all Shoots that list somebody.
-    pub fn peering_nodes(&self) -> &NetworkIndex<ShootName> {
-        &self.peering_nodes
+    /// Those of them that are in the same namespace. Others cost nothing: not even the time for an answer tells how many
+    /// there are.
+    pub fn listers_in_project(&self, name: &ShootName) -> &[ShootName] {
+        let listers = self.listers(name);
+        let before_all = ShootName::new(name.namespace(), "");
+        let listers = &listers[listers.partition_point(|lister| *lister < before_all)..];
+        &listers[..listers.partition_point(|lister| lister.namespace() == name.namespace())]
     }
 
     /// The Shoots of this VPC, sorted by name.
@@ -118,15 +120,6 @@ impl Shoots {
             }
             for peer in new_peers {
                 self.list(&peer.target, name);
-            }
-        }
-        let (old_nodes, new_nodes) = (indexed_nodes(old), indexed_nodes(new));
-        if old_nodes != new_nodes {
-            for cidr in old_nodes {
-                self.peering_nodes.remove(*cidr, name);
-            }
-            for cidr in new_nodes {
-                self.peering_nodes.insert(*cidr, name.clone());
             }
         }
         let (old_vpc, new_vpc) = (vpc(old), vpc(new));
@@ -207,21 +200,12 @@ fn vpc(facts: Option<&ShootFacts>) -> Option<&VpcKey> {
     }
 }
 
-fn indexed_nodes(facts: Option<&ShootFacts>) -> &[Cidr] {
-    match facts {
-        Some(facts) if !facts.peers().is_empty() => &facts.networks.nodes,
-        _ => &[],
-    }
-}
-
 fn overlap(a: &[Cidr], b: &[Cidr]) -> bool {
     a.iter().any(|a| b.iter().any(|b| a.overlaps(*b)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -281,7 +265,6 @@ mod tests {
             fresh.replace(shoots.iter().map(|(name, facts)| (name.clone(), facts.clone())).collect::<Vec<_>>());
             prop_assert_eq!(shoots.census(), fresh.census());
             prop_assert_eq!(&shoots.listers, &fresh.listers);
-            prop_assert_eq!(shoots.peering_nodes.len(), fresh.peering_nodes.len());
             prop_assert_eq!(&shoots.by_vpc, &fresh.by_vpc);
             let in_vpcs: Vec<_> = shoots.iter().filter_map(|(name, facts)| Some((vpc(Some(facts))?, name))).collect();
             prop_assert_eq!(in_vpcs.len(), shoots.by_vpc.len());
@@ -295,14 +278,6 @@ mod tests {
             for (name, facts) in shoots.iter() {
                 for peer in facts.peers() {
                     prop_assert!(shoots.listers(&peer.target).contains(name));
-                }
-                for cidr in indexed_nodes(Some(facts)) {
-                    let mut found = false;
-                    shoots.peering_nodes.overlapping(*cidr, |_, other| {
-                        found |= other == name;
-                        ControlFlow::Continue(())
-                    });
-                    prop_assert!(found);
                 }
             }
         }
@@ -331,6 +306,23 @@ mod tests {
         assert_eq!(names(&mut shoots.neighbours(&aws, "garden-a")), ["garden-a/x", "garden-a/y"]);
         assert_eq!(names(&mut shoots.neighbours(&aws, "garden-c")), Vec::<String>::new());
         assert_eq!(names(&mut shoots.in_vpc(&key("g"))), ["garden-a/g"], "names of another project mean nothing");
+    }
+
+    #[test]
+    fn listers_of_the_same_project_are_a_part_of_all() {
+        let (target, peer) = (name(1), Peer { target: name(1), seed: "a".into() });
+        let lister = ShootFacts { peering: PeeringFacts::Enabled([peer].into()), ..ShootFacts::default() };
+        let mut shoots = Shoots::default();
+        let none: [ShootName; 0] = [];
+        assert_eq!(shoots.listers_in_project(&target), none);
+        for namespace in ["garden", "garden-", "garden-a-b", "garden-a", "garden-aa", "garden-b"] {
+            for name in ["x", "y"] {
+                shoots.put(&ShootName::new(namespace, name), lister.clone());
+            }
+        }
+        assert_eq!(shoots.listers(&target).len(), 12);
+        let want = ["x", "y"].map(|name| ShootName::new("garden-a", name));
+        assert_eq!(shoots.listers_in_project(&target), want);
     }
 
     #[test]

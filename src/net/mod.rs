@@ -3,11 +3,11 @@
 //! Nothing here knows Kubernetes, a clock or a socket.
 
 mod cidr;
-mod index;
 mod mapping;
+mod pairs;
 mod reserved;
 
 pub use cidr::{Cidr, Family, ParseCidrError};
-pub use index::{NetworkIndex, overlapping_pairs};
 pub use mapping::{DoesNotFit, MappedNetwork, map_networks};
+pub use pairs::overlapping_pairs;
 pub use reserved::{NetworkKind, RESERVED_RANGES, ReservedRange, reserved_for};

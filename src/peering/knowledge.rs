@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::admission::{Answer, Answers, Questions, Sight};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName, is_dns_subdomain};
-use crate::landscape::Snapshot;
+use crate::landscape::{Grant, Snapshot};
 
 use super::Target;
 
@@ -64,11 +64,27 @@ impl<'a> Knowledge<'a> {
         if self.sees_all {
             return Some(&Sight::Visible);
         }
-        let sight = self.answers.sights.get(name);
+        let mut sight = self.answers.sights.get(name);
+        if sight.is_none() {
+            // Who may see all of them may see this one.
+            let holds = |(place, sight): &(&Grant, &Sight)| **sight == Sight::Visible && place.covers(name.namespace());
+            sight = self.answers.grants.iter().find(holds).map(|(_, sight)| sight);
+        }
         if sight.is_none() {
             self.questions.sights.insert(name.clone());
         }
         sight
+    }
+
+    /// Whether the requesting user may see all Shoots there, and nothing of them need be hidden; `false` too while that
+    /// has to be asked first. This is how rules find Shoots that the user did not name: asked about one by one, hidden ones
+    /// would shape the answer by their number.
+    pub fn sees_all_of(&mut self, place: Grant) -> bool {
+        let sight = self.answers.grants.get(&place);
+        if sight.is_none() && !self.sees_all {
+            self.questions.grants.insert(place);
+        }
+        self.sees_all || sight == Some(&Sight::Visible)
     }
 
     fn shoot(&mut self, name: &ShootName) -> Known<'a> {

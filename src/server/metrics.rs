@@ -270,7 +270,7 @@ impl Metrics {
 
     pub(super) fn answered(&self, answers: &Answers) {
         let looked = |what, result| _ = self.lookups.get_or_create(&Looked { what, result }).inc();
-        for sight in answers.sights.values() {
+        for sight in answers.sights.values().chain(answers.grants.values()) {
             looked(
                 "access",
                 match sight {

@@ -14,7 +14,7 @@ use super::Landscape;
 use super::objects::{ClusterObject, SeedObject, ShootObject};
 use crate::admission::{Answer, Answers, Questions, Sight, UserInfo};
 use crate::gardener::ShootName;
-use crate::landscape::Snapshot;
+use crate::landscape::{Grant, Snapshot};
 
 /// Where answers come from.
 #[derive(Clone)]
@@ -35,7 +35,25 @@ pub struct Reader {
 #[derive(Clone, Eq, Hash, PartialEq)]
 struct SightKey {
     user: Arc<UserInfo>,
-    name: ShootName,
+    what: Seen,
+}
+
+/// What an access review is about.
+#[derive(Clone, Eq, Hash, PartialEq)]
+enum Seen {
+    Shoot(ShootName),
+    All(Grant),
+}
+
+impl Seen {
+    /// Namespace and name, as a review has them: one that is left out stands for all.
+    fn place(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Shoot(name) => (Some(name.namespace()), Some(name.name())),
+            Self::All(Grant::Namespace(namespace)) => (Some(namespace), None),
+            Self::All(Grant::Everywhere) => (None, None),
+        }
+    }
 }
 
 /// How long the answer to an access review is used again: long enough for the calls of one `kubectl apply`, and short
@@ -68,12 +86,13 @@ impl Reader {
         answer("Seed", name, Api::<SeedObject>::all(self.client.clone()).get_opt(name).await)
     }
 
-    /// Whether the user may `get` the Shoot; failures are not kept.
-    async fn sight(&self, user: &Arc<UserInfo>, name: &ShootName) -> Sight {
-        let key = SightKey { user: Arc::clone(user), name: name.clone() };
+    /// Whether the user may `get` the Shoot, or all of them; failures are not kept.
+    async fn sight(&self, user: &Arc<UserInfo>, what: Seen) -> Sight {
+        let key = SightKey { user: Arc::clone(user), what };
         if let Some(sight) = self.sights.get(&key) {
             return sight;
         }
+        let (namespace, name) = key.what.place();
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 user: Some(user.username.clone()),
@@ -85,8 +104,8 @@ impl Reader {
                     version: Some("v1beta1".to_owned()),
                     resource: Some("shoots".to_owned()),
                     verb: Some("get".to_owned()),
-                    namespace: Some(name.namespace().to_owned()),
-                    name: Some(name.name().to_owned()),
+                    namespace: namespace.map(str::to_owned),
+                    name: name.map(str::to_owned),
                     ..ResourceAttributes::default()
                 }),
                 ..SubjectAccessReviewSpec::default()
@@ -103,7 +122,10 @@ impl Reader {
                 }
                 sight
             }
-            Err(error) => Sight::Unanswered(unanswered("SubjectAccessReview", &name.to_string(), &error)),
+            Err(error) => {
+                let about = format!("{}/{}", namespace.unwrap_or("*"), name.unwrap_or("*"));
+                Sight::Unanswered(unanswered("SubjectAccessReview", &about, &error))
+            }
         }
     }
 }
@@ -138,6 +160,7 @@ impl<T> Answer<T> {
 /// One answer, for the collection of all.
 enum Given {
     Sight(ShootName, Sight),
+    Grant(Grant, Sight),
     Shoot(ShootName, Answer<ShootObject>),
     Seed(String, Answer<SeedObject>),
     Cluster(Answer<ClusterObject>),
@@ -164,8 +187,15 @@ impl Reader {
         for name in &questions.sights {
             let user = Arc::clone(&user);
             asked.push(Box::pin(async move {
-                let sight = timeout_at(deadline, self.sight(&user, name)).await;
+                let sight = timeout_at(deadline, self.sight(&user, Seen::Shoot(name.clone()))).await;
                 Given::Sight(name.clone(), sight.unwrap_or_else(|_| Sight::Unanswered(late())))
+            }));
+        }
+        for grant in &questions.grants {
+            let user = Arc::clone(&user);
+            asked.push(Box::pin(async move {
+                let sight = timeout_at(deadline, self.sight(&user, Seen::All(grant.clone()))).await;
+                Given::Grant(grant.clone(), sight.unwrap_or_else(|_| Sight::Unanswered(late())))
             }));
         }
         for name in &questions.shoots {
@@ -191,6 +221,7 @@ impl Reader {
         while let Some(given) = given.next().await {
             match given {
                 Given::Sight(name, sight) => drop(answers.sights.insert(name, sight)),
+                Given::Grant(grant, sight) => drop(answers.grants.insert(grant, sight)),
                 Given::Shoot(name, shoot) => {
                     drop(answers.shoots.insert(name, shoot.map(|object| Arc::new(object.facts))));
                 }
@@ -204,17 +235,19 @@ impl Reader {
 
 /// Answers from a folder of manifests, in which everything is known.
 pub fn from_snapshot(snapshot: &Snapshot, user: &UserInfo, questions: &Questions) -> Answers {
-    let sight = |name: &ShootName| {
+    let all = |place: &Grant| {
         let groups = user.groups.iter().map(String::as_str);
-        let may_see = snapshot.access.may_see(&user.username, groups, name.namespace());
+        let may_see = snapshot.access.may_see(&user.username, groups, place);
         if may_see { Sight::Visible } else { Sight::Hidden }
     };
+    let sight = |name: &ShootName| all(&Grant::Namespace(name.namespace().into()));
     Answers {
         cluster: questions
             .cluster
             .as_ref()
             .map(|name| snapshot.cluster(name).cloned().map_or(Answer::Absent, Answer::Found)),
         sights: questions.sights.iter().map(|name| (name.clone(), sight(name))).collect(),
+        grants: questions.grants.iter().map(|place| (place.clone(), all(place))).collect(),
         shoots: (questions.shoots.iter())
             .map(|name| (name.clone(), snapshot.shoots.get(name).cloned().map_or(Answer::Absent, Answer::Found)))
             .collect(),

@@ -351,9 +351,10 @@ subjects: [{kind: User, name: alice}, {kind: ServiceAccount, name: robot, namesp
         assert!(snapshot.seed("eu1-a").unwrap().pods.is_some());
         let facts = snapshot.shoots.get(&ShootName::new("garden-shop", "orders")).unwrap();
         assert_eq!(facts.seed.as_deref(), Some("eu1-a"));
-        assert!(snapshot.access.may_see("alice", [], "garden-shop"));
-        assert!(snapshot.access.may_see("system:serviceaccount:garden-shop:robot", [], "garden-shop"));
-        assert!(!snapshot.access.may_see("bob", [], "garden-shop"));
+        let shop = Grant::Namespace("garden-shop".into());
+        assert!(snapshot.access.may_see("alice", [], &shop));
+        assert!(snapshot.access.may_see("system:serviceaccount:garden-shop:robot", [], &shop));
+        assert!(!snapshot.access.may_see("bob", [], &shop));
         let network = "\
 apiVersion: extensions.gardener.cloud/v1alpha1
 kind: Network
@@ -373,7 +374,7 @@ spec: {type: calico}
             {"apiVersion":"core.gardener.cloud/v1beta1","kind":"Project","metadata":{"name":"x"}}]}"#;
         read_json(json, &mut snapshot).unwrap();
         assert_eq!(snapshot.shoots.len(), 2);
-        assert!(snapshot.access.may_see("carol", ["ops"], "garden-anything"));
+        assert!(snapshot.access.may_see("carol", ["ops"], &Grant::Everywhere));
     }
 
     #[test]

@@ -159,6 +159,45 @@ fn shoots_in_files_are_judged() {
     assert!(said.contains("(peering/overlap)") && said.ends_with("--- stderr\n"), "{said}");
 }
 
+/// However many Shoots of others there are in the VPC: who may not see them is told the same, and who may is told of them.
+#[test]
+fn shoots_in_files_are_judged_as_their_writer_sees_others() {
+    let native = |namespace: &str, name: &str, pods: &str| {
+        format!(
+            "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\n\
+             metadata: {{name: {name}, namespace: {namespace}}}\n\
+             spec:\n  networking: {{type: calico, pods: {pods}, providerConfig: {{overlay: {{enabled: false}}}}}}\n  \
+             provider: {{type: aws, workers: [{{name: w}}], infrastructureConfig: {{networks: {{vpc: {{id: vpc-1}}}}}}}}\n---\n"
+        )
+    };
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/landscape/garden");
+    let check = |strangers: usize, who: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let landscape = folder.path().join("landscape");
+        fs::create_dir(&landscape).unwrap();
+        fs::copy(format!("{root}/members.yaml"), landscape.join("members.yaml")).unwrap();
+        let strangers = (0..strangers).map(|i| native("garden-aa", &format!("s{i}"), "100.64.0.0/16"));
+        let shoots: String = strangers.chain([native("garden-shop", "orders", "100.64.1.0/24")]).collect();
+        fs::write(landscape.join("shoots.yaml"), shoots).unwrap();
+        let own = folder.path().join("web.yaml");
+        fs::write(&own, native("garden-shop", "web", "100.64.0.0/16")).unwrap();
+        let landscape = landscape.display().to_string();
+        let said = output(&[&["check", "--landscape", &landscape], who, &[&own.display().to_string()]].concat());
+        said.replace(&folder.path().display().to_string(), "")
+    };
+    let (alice, operator) = (["--as", "alice"], ["--as", "carol", "--as-group", "operators"]);
+    let of_orders = "overlaps Pods of garden-shop/orders (100.64.1.0/24)";
+    let alone = check(0, &alice);
+    assert!(alone.contains(of_orders), "{alone}");
+    for strangers in [1, 63, 64, 65] {
+        assert_eq!(check(strangers, &alice), alone, "{strangers}");
+        for all in [&operator[..], &[]] {
+            let said = check(strangers, all);
+            assert!(said.contains(of_orders) && said.contains("garden-aa/s0 ("), "{strangers}: {said}");
+        }
+    }
+}
+
 #[test]
 fn certificates_are_made_for_the_names_that_were_asked_for() {
     let folder = tempfile::tempdir().unwrap();

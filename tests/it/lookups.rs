@@ -1,5 +1,6 @@
 //! What is asked of an API server while somebody waits: access reviews and live reads, against a scripted one.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use network_guard::admission::{Answer, Answers, Questions, Sight, UserInfo};
 use network_guard::gardener::ShootName;
+use network_guard::landscape::Grant;
 use network_guard::sources::live::{LiveReads, Reader};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -19,7 +21,8 @@ type Seen = Arc<Mutex<Vec<Value>>>;
 
 async fn access(State(seen): State<Seen>, body: String) -> Response {
     let review: Value = serde_json::from_str(&body).unwrap();
-    let name = review["spec"]["resourceAttributes"]["name"].as_str().unwrap().to_owned();
+    let attributes = &review["spec"]["resourceAttributes"];
+    let name = attributes["name"].as_str().or(attributes["namespace"].as_str()).unwrap_or("hidden").to_owned();
     seen.lock().unwrap().push(review);
     let status = match name.as_str() {
         "seen" => json!({"allowed": true}),
@@ -121,6 +124,27 @@ async fn an_access_review_speaks_for_the_requesting_user() {
             },
         })
     );
+}
+
+/// Of all Shoots of a namespace, or all of them, a review leaves out what stands for all, as the API server reads it.
+#[tokio::test]
+async fn an_access_review_of_all_names_none() {
+    let (live, seen) = start().await;
+    let places = [Grant::Namespace("seen".into()), Grant::Namespace("broken".into()), Grant::Everywhere];
+    let questions = Questions { grants: places.clone().into(), ..Questions::default() };
+    let ask = || live.answer(alice(), &questions, Instant::now() + Duration::from_secs(5));
+    let broken = Sight::Unanswered("the API server answers 500".to_owned());
+    let want: HashMap<_, _> = places.into_iter().zip([Sight::Visible, broken, Sight::Hidden]).collect();
+    assert_eq!(ask().await.grants, want);
+    let mut asked: Vec<Value> = seen.lock().unwrap().iter().map(|review| review["spec"].clone()).collect();
+    asked.sort_by_key(|spec| spec["resourceAttributes"]["namespace"].as_str().map(str::to_owned));
+    let all = json!({"group": "core.gardener.cloud", "version": "v1beta1", "resource": "shoots", "verb": "get"});
+    assert_eq!((asked[0]["user"].as_str(), &asked[0]["resourceAttributes"]), (Some("alice"), &all));
+    assert_eq!(asked[2]["resourceAttributes"]["namespace"], "seen");
+    assert!(asked[2]["resourceAttributes"].get("name").is_none());
+    // What was answered is used again.
+    assert_eq!(ask().await.grants, want);
+    assert_eq!(seen.lock().unwrap().len(), 4, "only what failed is asked again");
 }
 
 #[tokio::test]

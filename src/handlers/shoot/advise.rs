@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, enabled, read};
 use crate::admission::{Answers, Finding, Handler, Operation, Policy, Request, Resource, Sight, Step, Verdict};
 use crate::gardener::{FieldError, Shoot, ShootFacts, ShootName, facts};
-use crate::landscape::Snapshot;
+use crate::landscape::{Grant, Snapshot};
 use crate::peering::{Knowledge, rules::lifecycle};
 
 /// The webhook.
@@ -14,8 +14,11 @@ pub struct AdviseShoot {
     policy: Policy,
 }
 
-/// The most Shoots whose visibility is asked for, of each kind.
+/// The most peers whose visibility is asked for.
 const ASKED: usize = 100;
+
+/// The most Shoots that are looked at because they list this one; all of them may be seen.
+const LOOKED_AT: usize = 1_000;
 
 impl AdviseShoot {
     /// With these settings.
@@ -39,25 +42,18 @@ fn find(request: &Request<'_>, knowledge: &mut Knowledge<'_>) -> Result<Option<F
 fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Option<Finding> {
     let peers = enabled(shoot).map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let name = ShootName::new(&shoot.namespace, &shoot.name);
-    // Whom the Shoot lists itself, and its neighbours in the project: who else lists it is not even counted, or a user
-    // could tell how many there are.
-    let snapshot = knowledge.snapshot();
-    let neighbours = snapshot.shoots.listers(&name).iter().filter(|lister| lister.namespace() == name.namespace());
-    let asked: BTreeSet<&ShootName> = peers
-        .iter()
-        .map(|peer| &peer.target)
-        .take(ASKED)
-        .chain(neighbours.take(ASKED))
-        .filter(|other| **other != name)
-        .collect();
-    let mut is_visible = |other: &ShootName| knowledge.sight(other) == Some(&Sight::Visible);
-    let visible: Vec<&ShootName> = asked.into_iter().filter(|other| is_visible(other)).collect();
-    let lists = |other: &&ShootName| snapshot.shoots.get(other).is_some_and(|facts| facts.lists(&name));
+    let shoots = &knowledge.snapshot().shoots;
+    let mut visible: BTreeSet<&ShootName> = listers(&name, knowledge).iter().take(LOOKED_AT).collect();
+    for peer in peers.iter().take(ASKED) {
+        if knowledge.sight(&peer.target) == Some(&Sight::Visible) {
+            visible.insert(&peer.target);
+        }
+    }
+    let lists = |other: &&ShootName| **other != name && shoots.get(other).is_some_and(|facts| facts.lists(&name));
     let listers: Vec<ShootName> = visible.into_iter().filter(lists).cloned().collect();
     (!peers.is_empty() || !listers.is_empty()).then(|| lifecycle::deleted(peers.len(), &listers))
 }
 
-/// Whoever may move a control plane is an operator, and sees all who list its Shoot.
 fn moved(old: &Shoot<'_>, new: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Option<Finding> {
     let seed = |shoot: &Shoot<'_>| shoot.seed.as_deref().unwrap_or_default().to_owned();
     let (old_seed, new_seed) = (seed(old), seed(new));
@@ -68,14 +64,23 @@ fn moved(old: &Shoot<'_>, new: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Opt
     let shoots = &knowledge.snapshot().shoots;
     let names_old_seed =
         |facts: &ShootFacts| facts.peers().iter().any(|peer| peer.target == name && *peer.seed == *old_seed);
-    let listers = shoots.listers(&name).iter().filter(|lister| **lister != name);
-    let mut listers: Vec<ShootName> = listers
-        .filter(|lister| shoots.get(lister).is_some_and(|facts| names_old_seed(facts)))
-        .take(ASKED)
-        .cloned()
-        .collect();
-    listers.retain(|lister| knowledge.sight(lister) == Some(&Sight::Visible));
+    let is_stale = |lister: &&ShootName| shoots.get(lister).is_some_and(|facts| names_old_seed(facts));
+    let listers = listers(&name, knowledge).iter().take(LOOKED_AT).filter(|lister| **lister != name);
+    let listers: Vec<ShootName> = listers.filter(is_stale).cloned().collect();
     lifecycle::migrated(&old_seed, &new_seed, &listers)
+}
+
+/// Who lists this Shoot, as far as all Shoots of its project may be seen, or all Shoots everywhere. Who else lists it is
+/// not even counted, or a user could tell how many there are.
+fn listers<'s>(name: &ShootName, knowledge: &mut Knowledge<'s>) -> &'s [ShootName] {
+    let sees_project = knowledge.sees_all_of(Grant::Namespace(name.namespace().into()));
+    let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
+    let shoots = &knowledge.snapshot().shoots;
+    match (sees_everything, sees_project) {
+        (true, _) => shoots.listers(name),
+        (false, true) => shoots.listers_in_project(name),
+        (false, false) => &[],
+    }
 }
 
 impl Handler for AdviseShoot {

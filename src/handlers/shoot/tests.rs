@@ -9,9 +9,10 @@ use super::*;
 use crate::admission::{Answer, Answers, Handler, Outcome, Questions, Severity, Sight, Step, Verdict, decode, encode};
 use crate::gardener::shoot::{CONFIRMATION, PEERING_TYPE};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName};
-use crate::landscape::Snapshot;
+use crate::landscape::{Grant, Snapshot};
 
 mod disclosure;
+mod hidden;
 mod laws;
 mod lifecycle;
 mod peerings;
@@ -120,6 +121,7 @@ impl Garden {
     fn answer(&self, questions: &Questions) -> Answers {
         let mut asked = self.asked.borrow_mut();
         asked.sights.extend(questions.sights.iter().cloned());
+        asked.grants.extend(questions.grants.iter().cloned());
         asked.shoots.extend(questions.shoots.iter().cloned());
         asked.seeds.extend(questions.seeds.iter().cloned());
         let down = || "no answer in time".to_owned();
@@ -135,9 +137,16 @@ impl Garden {
             (false, true) => Sight::Hidden,
             (false, false) => Sight::Visible,
         };
+        // Who may see all Shoots of a place can have nothing hidden there.
+        let all = |place: &Grant| match (self.is_down, self.hidden.iter().any(|name| place.covers(name.namespace()))) {
+            (true, _) => Sight::Unanswered(down()),
+            (false, true) => Sight::Hidden,
+            (false, false) => Sight::Visible,
+        };
         Answers {
             cluster: None,
             sights: questions.sights.iter().map(|name| (name.clone(), sight(name))).collect(),
+            grants: questions.grants.iter().map(|place| (place.clone(), all(place))).collect(),
             shoots: questions.shoots.iter().map(|name| (name.clone(), shoot(name))).collect(),
             seeds: (questions.seeds.iter())
                 .map(|name| {

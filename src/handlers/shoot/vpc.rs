@@ -1,20 +1,26 @@
 //! Who else is in the VPC of a Shoot without an overlay, as far as its writer may know.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::enabled;
 use crate::admission::{Finding, Policy, Severity};
-use crate::gardener::{Shoot, ShootFacts, ShootName};
+use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
+use crate::landscape::Grant;
 use crate::overlay::GardenSettings;
 use crate::overlay::vpc::{Newcomer, SHARED_VPC};
 use crate::peering::{Knowledge, Target};
 
-/// The most Shoots of the same project, and of other projects, whose visibility is asked for. A VPC of AWS has room for
-/// 200 subnets by default and each Shoot takes at least three, so it holds fewer; and those of other projects, who may be
-/// hidden, never displace those of the same one.
-const ASKED: usize = 64;
+/// The most Shoots of the same project, and of other projects, that are looked at; all of them may be seen. A VPC of AWS
+/// has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.
+const LOOKED_AT: usize = 64;
 
-/// What overlaps in the VPC of a Shoot whose writer changed that. Who is asked about follows from who is there, never
-/// from what overlaps; and whoever may not be seen is as good as not there.
+/// The most projects of peers that are looked at; what is asked is bounded by it.
+const PROJECTS: usize = 8;
+
+/// What overlaps in the VPC of a Shoot whose writer changed that. Whom the writer may see is asked project by project, for
+/// those that the writer named, and for all at once: so the questions follow from the request alone, and a Shoot that may
+/// not be seen is as good as not there, however many there are.
 pub(super) fn shared(
     new: &Shoot<'_>,
     old: Option<&Shoot<'_>>,
@@ -25,26 +31,49 @@ pub(super) fn shared(
     let is_off = !policy.weigh(&mut SHARED_VPC.finding("", String::new(), ""));
     let newcomer = if is_off { None } else { Newcomer::of(new, old, &settings.vpcs) }?;
     let own = ShootName::new(&new.namespace, &new.name);
-    let shoots = &knowledge.snapshot().shoots;
-    let others = |name: &&ShootName| **name != own;
-    let neighbours: Vec<&ShootName> =
-        shoots.neighbours(&newcomer.vpc, &new.namespace).filter(others).take(ASKED).collect();
-    let strangers: Vec<&ShootName> =
-        shoots.in_vpc(&newcomer.vpc).filter(|name| name.namespace() != &*new.namespace).take(ASKED).collect();
-    let neighbours = visible(&neighbours, &newcomer, settings, knowledge);
-    let strangers = visible(&strangers, &newcomer, settings, knowledge);
+    let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
+    let mut sees = |project: &str| knowledge.sees_all_of(Grant::Namespace(project.into())) || sees_everything;
+    let sees_own = sees(own.namespace());
+    let mut projects = projects_of_peers(new);
+    projects.retain(|project| sees(project));
 
-    // That there are more is said of the writer's own project only, where nobody is hidden from members: elsewhere it
-    // would tell whether all that were asked about are seen, and so whether somebody hidden is among them.
-    let may_be_more = neighbours.len() == ASKED;
-    let all = neighbours.iter().chain(&strangers).map(|(name, facts)| (*name, &**facts));
-    let mut shared = newcomer.meet(all, may_be_more)?;
+    let shoots = &knowledge.snapshot().shoots;
+    let neighbours: Names<'_> =
+        if sees_own { Box::new(shoots.neighbours(&newcomer.vpc, own.namespace())) } else { Box::new([].into_iter()) };
+    let others: Names<'_> = if sees_everything {
+        Box::new(shoots.in_vpc(&newcomer.vpc).filter(|name| name.namespace() != own.namespace()))
+    } else {
+        Box::new(projects.iter().flat_map(|project| shoots.neighbours(&newcomer.vpc, project)))
+    };
+    let mut names: Vec<&ShootName> = Vec::new();
+    let mut may_be_more = false;
+    for mut some in [neighbours, others] {
+        names.extend(some.by_ref().filter(|name| **name != own).take(LOOKED_AT));
+        may_be_more |= some.any(|name| *name != own);
+    }
+    let seen = visible(&names, &newcomer, settings, knowledge);
+    let mut shared = newcomer.meet(seen.iter().map(|(name, facts)| (*name, &**facts)), may_be_more)?;
     policy.weigh(&mut shared.finding);
     if shared.finding.severity == Severity::Deny {
         // A refusal rests on what is there now, not on what was there when we last looked.
         shared.rests_on.iter().for_each(|name| knowledge.confirm(name));
     }
     Some(shared.finding)
+}
+
+/// Some Shoots of a VPC.
+type Names<'n> = Box<dyn Iterator<Item = &'n ShootName> + 'n>;
+
+/// The projects, besides its own, of those that the Shoot lists as peers.
+fn projects_of_peers(shoot: &Shoot<'_>) -> BTreeSet<String> {
+    let peers = enabled(shoot).map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
+    let mut projects = BTreeSet::new();
+    for project in peers.iter().map(|peer| peer.target.namespace()) {
+        if projects.len() < PROJECTS && *project != *shoot.namespace && is_dns_label(project) {
+            projects.insert(project.to_owned());
+        }
+    }
+    projects
 }
 
 /// Those that the writer may see, and that are still in this VPC.

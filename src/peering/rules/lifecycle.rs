@@ -46,7 +46,7 @@ pub static DELETED: Rule = Rule {
     name: "peering/deleted",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
-    summary: "A Shoot with peers is deleted. Its peers keep their entries for it; those that the writer may see are named.",
+    summary: "A Shoot with peers is deleted. Its peers keep their entries for it. Those that it lists are named if the writer may see them, those of its project if the writer may see all Shoots there, and all others if the writer may see all Shoots.",
     fix: "Remove the entries of its peers.",
 };
 
@@ -55,7 +55,7 @@ pub static MIGRATED: Rule = Rule {
     name: "peering/migrated",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
-    summary: "The control plane of the Shoot moves to another Seed: the `seed` of entries that name it becomes stale.",
+    summary: "The control plane of the Shoot moves to another Seed: the `seed` of entries that name it becomes stale. Shoots with such entries are named as far as the writer may see all Shoots of the project, or all Shoots.",
     fix: "Correct the entries of its peers.",
 };
 

@@ -14,7 +14,7 @@ pub static OVERLAP: Rule = Rule {
     name: "peering/overlap",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network.",
+    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network; who asks with one network after another finds it all the same.",
     fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
 };
 

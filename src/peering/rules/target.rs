@@ -101,7 +101,7 @@ pub static HIDDEN: Rule = Rule {
     name: "peering/target-hidden",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it.",
+    summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`.",
     fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
 };
 

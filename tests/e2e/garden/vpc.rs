@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{apply, apply_dry, delete, patch, place, shoot, silent, warned};
+use super::{apply, apply_dry, delete, patch, peer, place, shoot, silent, warned};
 use crate::harness::{Garden, eventually, until};
 
 const LEDGER: &str = "garden-billing/ledger";
@@ -61,17 +61,24 @@ fn pod_networks_of_one_vpc_are_compared_as_far_as_they_are_seen() {
     let crm = native(CRM, "100.112.0.0/16", "10.5.0.0/27");
     let of_orders = overlaps("100.112.0.0/16", "garden-shop/orders (100.112.128.0/17)");
     warned(&apply_dry(&alice, &crm), &[&of_orders]);
-    // Once she may see his, it is named too.
+    // Once she may see his project, and her Shoot lists a peer there, it is named too.
+    let mut listing = crm.clone();
+    listing["spec"]["extensions"] = shoot(CRM, "10.5.0.0/27", &[peer(LEDGER, "eu1-a")])["spec"]["extensions"].clone();
+    let output = apply_dry(&alice, &listing);
+    assert!(output.ok && output.stderr.contains(&of_orders) && !output.stderr.contains("ledger ("), "{output:?}");
     let rights = ["create", "rolebinding", "guest", "-n", "garden-billing", "--role=member", "--user=alice"];
     admin.ok(&rights, None);
     let of_both =
         overlaps("100.112.0.0/16", "garden-shop/orders (100.112.128.0/17), garden-billing/ledger (100.112.0.0/24)");
     eventually("alice is told more", || {
-        let output = apply_dry(&alice, &crm);
-        if output.stderr == format!("Warning: {of_both}\n") { Ok(()) } else { Err(output.stderr) }
+        let output = apply_dry(&alice, &listing);
+        if output.ok && output.stderr.contains(&of_both) { Ok(()) } else { Err(output.stderr) }
     });
+    // A Shoot that names nobody of another project is compared with those of its own, and for operators with all.
+    warned(&apply_dry(&alice, &crm), &[&of_orders]);
+    warned(&apply_dry(&admin, &crm), &[&of_both]);
     admin.ok(&["delete", "rolebinding", "guest", "-n", "garden-billing"], None);
-    until("alice is told less", || apply_dry(&alice, &crm).stderr == format!("Warning: {of_orders}\n"));
+    until("alice is told less", || !apply_dry(&alice, &listing).stderr.contains(&of_both));
 
     // What is stored is not said again; what she changes is.
     warned(&apply(&alice, &crm), &[&of_orders]);

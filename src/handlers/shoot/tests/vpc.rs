@@ -165,13 +165,12 @@ fn gardenlet_is_told_nothing() {
     assert!(garden.asked.take().is_empty());
 }
 
-/// Whatever is the matter with a Shoot that cannot be seen: the same bytes as if it were not there. And whether it
-/// overlaps shapes no question either.
+/// Whatever is the matter with a Shoot that cannot be seen: the same bytes as if it were not there, and the same questions.
 #[test]
 fn a_hidden_neighbour_is_none() {
     let own = native(OWN, PODS, "vpc-1");
     let without = with(own.clone(), "/spec/networking/pods", Value::Null);
-    let visible = native("garden-sales/crm", "100.64.0.0/24", "vpc-1");
+    let visible = native(NEIGHBOUR, "100.64.0.0/24", "vpc-1");
     let stranger = |pods: &str| Some(native(STRANGER, pods, "vpc-1"));
     let down = |garden: &mut Garden| garden.is_down = true;
     for (request, old, new) in [
@@ -192,19 +191,18 @@ fn a_hidden_neighbour_is_none() {
                     }
                     let request = garden.request(old.as_ref(), Some(new));
                     let (verdict, bytes) = garden.call(&ValidateShoot::new(&garden.settings), &request);
-                    let names = verdict.findings.iter().any(|finding| finding.message.contains("garden-sales/crm"));
+                    let names = verdict.findings.iter().any(|finding| finding.message.contains(NEIGHBOUR));
                     assert_eq!(names, with_visible && !is_down);
                     (bytes, garden.asked.take())
                 };
-                let (absent, _) = told(None);
-                let overlapping = told(stranger(PODS));
-                assert_eq!(overlapping.0, absent, "{request}");
-                assert_eq!(told(stranger("100.80.0.0/16")), overlapping, "{request}, disjoint");
+                let absent = told(None);
+                assert_eq!(told(stranger(PODS)), absent, "{request}");
+                assert_eq!(told(stranger("100.80.0.0/16")), absent, "{request}, disjoint");
                 let deleting = stranger(PODS)
                     .map(|shoot| with(shoot, "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")));
-                assert_eq!(told(deleting), overlapping, "{request}, deleting");
-                assert_eq!(told(stranger(PODS).map(overlay)).0, absent, "{request}, with an overlay");
-                assert_eq!(told(Some(native(STRANGER, PODS, "vpc-3"))).0, absent, "{request}, elsewhere");
+                assert_eq!(told(deleting), absent, "{request}, deleting");
+                assert_eq!(told(stranger(PODS).map(overlay)), absent, "{request}, with an overlay");
+                assert_eq!(told(Some(native(STRANGER, PODS, "vpc-3"))), absent, "{request}, elsewhere");
             }
         }
     }
@@ -220,30 +218,79 @@ fn hidden_neighbours_are_not_counted() {
         let names: Vec<&str> = hidden.iter().map(String::as_str).collect();
         let garden = Garden::of(&shoots).hiding(&names);
         let said = garden.create(&native(OWN, PODS, "vpc-1"));
-        assert!(garden.asked.take().sights.len() <= 65);
-        said.texts
+        (said.texts, garden.asked.take())
     };
     let alone = told(0);
-    assert!(alone[0].contains("garden-shop/orders (100.64.0.0/16), without"), "{alone:?}");
+    assert!(alone.0[0].contains("garden-shop/orders (100.64.0.0/16), without"), "{alone:?}");
     for strangers in [1, 63, 64, 65, 200] {
         assert_eq!(told(strangers), alone, "{strangers} strangers");
     }
 }
 
-/// More than are looked at: those who see them are told that there may be more.
+/// More than are looked at: those who see them are told that there may be more. However many there are, two questions.
 #[test]
 fn many_neighbours_are_a_bounded_question() {
-    let told = |count: usize| {
-        let shoots: Vec<Value> =
-            (0..count).map(|i| native(&format!("garden-shop/s{i:03}"), "100.80.0.0/16", "vpc-1")).collect();
-        let garden = Garden::of(&shoots);
-        let said = garden.create(&native(OWN, PODS, "vpc-1"));
-        (said.texts, garden.asked.take().sights.len())
-    };
-    assert_eq!(told(63), (vec![], 63));
-    let (texts, asked) = told(500);
-    assert_eq!(asked, 64);
-    assert!(texts[0].contains("was compared with 64 Shoots in the same VPC vpc-1, and there may be more"), "{texts:?}");
+    let project = Grant::Namespace("garden-shop".into());
+    for namespace in ["garden-shop", "garden-bank"] {
+        let told = |count: usize| {
+            let shoots: Vec<Value> =
+                (0..count).map(|i| native(&format!("{namespace}/s{i:03}"), "100.80.0.0/16", "vpc-1")).collect();
+            let garden = Garden::of(&shoots);
+            let said = garden.create(&native(OWN, PODS, "vpc-1"));
+            let grants = [project.clone(), Grant::Everywhere].into();
+            assert_eq!(garden.asked.take(), Questions { grants, ..Questions::default() });
+            said.texts
+        };
+        for count in [0, 63, 64] {
+            assert_eq!(told(count), Vec::<String>::new(), "{count}");
+        }
+        for count in [65, 500] {
+            let texts = told(count);
+            let want = "was compared with 64 Shoots in the same VPC vpc-1, and there may be more";
+            assert!(texts[0].contains(want), "{texts:?}");
+        }
+    }
+}
+
+/// Which Shoots count: one row what the writer may see, and which projects the Shoot names by its peers.
+#[test]
+fn whole_projects_are_seen_or_not() {
+    let sales = "garden-sales/crm";
+    let shoots = [NEIGHBOUR, STRANGER, sales].map(|name| native(name, PODS, "vpc-1"));
+    // Those that the writer may not see need not be there.
+    let nowhere = "garden-nowhere/x";
+    for (what, hidden, peers, said) in [
+        ("all", &[][..], &[][..], &[STRANGER, sales, NEIGHBOUR][..]),
+        ("a member of all three", &[nowhere], &[], &[NEIGHBOUR]),
+        ("the same, with a peer", &[nowhere], &["garden-sales/other"], &[sales, NEIGHBOUR]),
+        ("the same, with two", &[nowhere], &["garden-sales/other", "garden-bank/other"], &[sales, STRANGER, NEIGHBOUR]),
+        ("a member of one", &[STRANGER, sales], &["garden-sales/other", "garden-bank/other"], &[NEIGHBOUR]),
+        ("some of a project", &["garden-sales/else"], &["garden-sales/other"], &[NEIGHBOUR]),
+        ("some of the own project", &["garden-shop/else"], &[], &[]),
+        ("the same, with a peer", &["garden-shop/else"], &["garden-sales/other"], &[sales]),
+    ] {
+        let peers: Vec<Value> = peers.iter().map(|name| peer(name, "eu1-a")).collect();
+        let extension = json!([{"type": PEERING_TYPE, "providerConfig": config(&peers)}]);
+        let own = with(native(OWN, PODS, "vpc-1"), "/spec/extensions", extension);
+        let garden = Garden::of(&shoots).hiding(hidden);
+        let told = garden.create(&own).texts.into_iter().find(|text| text.contains("same VPC")).unwrap_or_default();
+        for name in [NEIGHBOUR, STRANGER, sales] {
+            let is_among = told.contains(&format!("{name} (")) || told.contains("and others") && said.len() == 3;
+            assert_eq!(is_among, said.contains(&name), "{what}: {name}: {told:?}");
+        }
+    }
+}
+
+/// What is asked does not grow with what the writer names.
+#[test]
+fn few_projects_are_asked_about() {
+    let peers: Vec<Value> = (0..100).map(|i| peer(&format!("garden-p{i:02}/x"), "eu1-a")).collect();
+    let extension = json!([{"type": PEERING_TYPE, "providerConfig": config(&peers)}]);
+    let garden = Garden::of(&[]);
+    garden.create(&with(native(OWN, PODS, "vpc-1"), "/spec/extensions", extension));
+    let asked = garden.asked.take();
+    assert_eq!((asked.sights.len(), asked.grants.len()), (100, 10));
+    assert!(asked.grants.contains(&Grant::Namespace("garden-p07".into())), "the first 8: {asked:?}");
 }
 
 /// Where operators made a refusal of it, the Shoot in the way is read anew, and nobody is refused because of a cache that
@@ -330,7 +377,7 @@ proptest! {
             let is_refused = verdict.outcome == Outcome::Denied;
             let asked = garden.asked.take();
             assert!(!is_refused || !asked.shoots.is_empty());
-            (bytes, asked.shoots)
+            (bytes, asked)
         };
         prop_assert_eq!(told(&all), told(&seen));
     }
