@@ -1,6 +1,6 @@
 //! What one more Shoot costs to keep. The design promises 1 KiB; whoever is in a VPC is in one index more.
 
-use network_guard::gardener::{Shoot, ShootFacts, ShootName};
+use network_guard::gardener::{Deployment, Shoot, ShootFacts, ShootName};
 use network_guard::landscape::Snapshot;
 use serde_json::{Value, json};
 
@@ -50,4 +50,19 @@ fn a_shoot_costs_less_than_a_kibibyte() {
     let name = ShootName::new("garden-project-0", "shoot-1");
     let network_guard::gardener::Vpc::Named(vpc) = snapshot.shoots.get(&name).unwrap().vpc.clone() else { panic!() };
     assert_eq!(snapshot.shoots.neighbours(&vpc, "garden-project-0").count(), 2);
+}
+
+/// What is kept of a kube-apiserver's Deployment, of which there is one for each Shoot of a Seed.
+#[test]
+fn what_a_vpn_is_told_costs_less_than_half_of_that() {
+    let text = include_str!("fixtures/gardener/ha-several-nodes/deployment.json");
+    let mut snapshot = Snapshot::default();
+    let kept = allocation_counter::measure(|| {
+        for number in 0..SHOOTS {
+            let told = network_guard::nat::told(&Deployment::read(text).unwrap());
+            snapshot.put_told(format!("shoot--project--{number}").into(), told);
+        }
+    });
+    let each = kept.bytes_current / i64::try_from(SHOOTS).unwrap();
+    assert!(each < 512 && snapshot.told().count() == SHOOTS, "{each} bytes a Shoot");
 }

@@ -11,8 +11,9 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::columns::{Format, columns};
-use crate::gardener::Deployment;
+use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
 use crate::landscape::ClusterRecord;
+use crate::nat::{self, CannotPlan, Difference, Networks};
 use crate::overlap::{Help, Survey, survey};
 use crate::sources::objects::{ClusterObject, Watched as _};
 use crate::sources::{files, manifests};
@@ -20,10 +21,13 @@ use crate::sources::{files, manifests};
 #[derive(Debug, Subcommand)]
 pub(super) enum Overlap {
     /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in the
-    /// tunnel, and whether the kube-apiserver carries the sidecar
+    /// tunnel, whether the kube-apiserver carries the sidecar, and whether its VPN is told the networks of the Cluster
     ///
     /// MISSING means that the API server needs the sidecar and does not have it: gardenlet's next reconciliation of the
-    /// Shoot brings it, if the webhook is registered. Exit code 1 when there is such a Shoot, or a Cluster that cannot be used.
+    /// Shoot brings it, if the webhook is registered. OTHER means that the VPN of the kube-apiserver is told other networks
+    /// than the Cluster has, so the two ends of the tunnel may map differently until gardenlet writes the kube-apiserver
+    /// again. Exit code 1 when there is such a Shoot, one whose networks cannot be translated, or a Cluster that cannot be
+    /// used.
     #[command(after_help = "\
 Examples:
   network-guard overlap report                                  the Seed that kubectl talks to
@@ -50,13 +54,22 @@ const PAGE: u32 = 250;
 /// Deployments that are read at the same time.
 const AT_ONCE: usize = 8;
 
+/// What is known of one Shoot.
+struct Found {
+    survey: Survey,
+    /// What the VPN of its kube-apiserver is told otherwise than the Cluster says; `None` where nothing is told.
+    told: Option<Vec<Difference>>,
+    /// Why its networks cannot be translated.
+    untranslatable: Option<CannotPlan>,
+}
+
 /// All that is known.
 #[derive(Default)]
 struct Findings {
     /// How many Shoots were looked at.
     shoots: usize,
     /// Those of which there is something to say, by control-plane namespace.
-    found: Vec<(String, Survey)>,
+    found: Vec<(String, Found)>,
     /// How many Clusters cannot be used.
     unusable: usize,
     /// Why.
@@ -78,8 +91,7 @@ impl Overlap {
             Format::Table => findings.table(),
             Format::Json => findings.json(),
         });
-        let is_trouble =
-            !findings.problems.is_empty() || findings.found.iter().any(|(_, survey)| survey.help.is_trouble());
+        let is_trouble = !findings.problems.is_empty() || findings.found.iter().any(|(_, found)| found.is_trouble());
         Ok(if is_trouble { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
 }
@@ -150,6 +162,45 @@ async fn deployment(client: &kube::Client, namespace: &str) -> anyhow::Result<Op
     }
 }
 
+impl Found {
+    fn of(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Self {
+        let told = deployment.and_then(nat::told).map(|told| nat::differences(&told, facts));
+        let has_vpn = facts.expected_vpn != ExpectedVpn::Absent && facts.seed_pods.is_some();
+        let untranslatable = has_vpn.then(|| nat::why_untranslatable(&Networks::of(facts))).flatten();
+        Self { survey: survey(facts, deployment), told, untranslatable }
+    }
+
+    /// Whether other networks are told.
+    fn is_told_otherwise(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| !told.is_empty())
+    }
+
+    /// Whether somebody should do something about it.
+    fn is_trouble(&self) -> bool {
+        self.survey.help.is_trouble() || self.is_told_otherwise() || self.untranslatable.is_some()
+    }
+
+    /// In a word, for a column.
+    fn told_name(&self) -> &'static str {
+        match &self.told {
+            None => "-",
+            Some(told) if told.is_empty() => "same",
+            Some(_) => "OTHER",
+        }
+    }
+
+    /// What is wrong, a line each.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(self.untranslatable.map(|why| format!("its networks cannot be translated: {why}")));
+        if let Some(told) = self.told.as_ref().filter(|told| !told.is_empty()) {
+            let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+            lines.push(format!("its kube-apiserver is told other networks: {}", told.join("; ")));
+        }
+        lines
+    }
+}
+
 // === how it is told ===
 
 impl Findings {
@@ -170,22 +221,29 @@ impl Findings {
                 None
             }
         };
-        self.found.extend(survey(facts, deployment.as_ref()).map(|survey| (name.to_owned(), survey)));
+        let found = Found::of(facts, deployment.as_ref());
+        if !found.survey.is_quiet() || found.is_trouble() {
+            self.found.push((name.to_owned(), found));
+        }
     }
 
     fn table(&self) -> String {
         let mut text = String::new();
         if !self.found.is_empty() {
-            let head = ["NAMESPACE", "SIDECAR", "NETWORK", "IN THE TUNNEL", "OVERLAPS SEED PODS"];
+            let head = ["NAMESPACE", "SIDECAR", "TOLD", "NETWORK", "IN THE TUNNEL", "OVERLAPS SEED PODS"];
             let mut rows = vec![head.map(str::to_owned)];
-            for (name, survey) in &self.found {
-                let mut first = [name.clone(), survey.help.name().to_owned()];
+            for (name, found) in &self.found {
+                let survey = &found.survey;
+                let mut first = [name.clone(), survey.help.name().to_owned(), found.told_name().to_owned()];
                 let mut row = |network: String, mapped: String, overlap: String| {
-                    let [name, help] = std::mem::take(&mut first);
-                    rows.push([name, help, network, mapped, overlap]);
+                    let [name, help, told] = std::mem::take(&mut first);
+                    rows.push([name, help, told, network, mapped, overlap]);
                 };
                 match &survey.networks {
-                    Err(problem) => row(problem.to_string(), String::new(), String::new()),
+                    Err(problem) => {
+                        let what = format!("{} larger than {}", problem.kind.name(), problem.kind.mapping_range());
+                        row(what, "nowhere".to_owned(), String::new());
+                    }
                     Ok(networks) => {
                         for (kind, cidr, mapped) in networks {
                             let overlap = survey.overlaps.iter().find(|pair| pair.shoot.cidr == *cidr);
@@ -200,18 +258,25 @@ impl Findings {
             }
             text = columns(&rows) + "\n";
         }
+        for (name, found) in &self.found {
+            for line in found.lines() {
+                text += &format!("{name}: {line}\n");
+            }
+        }
         for problem in &self.problems {
             text += &format!("{problem}\n");
         }
-        let count = |is: fn(&Survey) -> bool| self.found.iter().filter(|(_, survey)| is(survey)).count();
-        let overlapping = count(|survey| !survey.overlaps.is_empty());
+        let count = |is: fn(&Found) -> bool| self.found.iter().filter(|(_, found)| is(found)).count();
+        let overlapping = count(|found| !found.survey.overlaps.is_empty());
         text += &format!("{overlapping} of {} Shoots overlap the Pods of their Seed", self.shoots);
         if self.unusable > 0 {
             text += &format!("; {} cannot be judged", self.unusable);
         }
         for (is, what) in [
-            ((|survey| survey.help.is_trouble()) as fn(&Survey) -> bool, "without the sidecar that they need"),
-            (|survey| survey.help == Help::Leftover, "with a sidecar that is no longer needed"),
+            ((|found| found.survey.help.is_trouble()) as fn(&Found) -> bool, "without the sidecar that they need"),
+            (|found| found.survey.help == Help::Leftover, "with a sidecar that is no longer needed"),
+            (Found::is_told_otherwise, "told other networks than their Clusters have"),
+            (|found| found.untranslatable.is_some(), "cannot be translated"),
         ] {
             text += &match count(is) {
                 0 => String::new(),
@@ -225,7 +290,8 @@ impl Findings {
         let shoots: Vec<_> = self
             .found
             .iter()
-            .map(|(name, survey)| {
+            .map(|(name, found)| {
+                let survey = &found.survey;
                 let overlaps = |cidr| survey.overlaps.iter().any(|pair| pair.shoot.cidr == cidr);
                 let networks = survey.networks.as_ref().map(|networks| {
                     let network = |(kind, cidr, mapped): &(crate::net::NetworkKind, crate::net::Cidr, Option<_>)| {
@@ -235,15 +301,17 @@ impl Findings {
                     networks.iter().map(network).collect::<Vec<_>>()
                 });
                 let seed_pods = survey.overlaps.first().map(|pair| pair.seed_pods.to_string());
-                match networks {
-                    Ok(networks) => json!({
-                        "namespace": name, "sidecar": survey.help.name(), "seedPods": seed_pods, "networks": networks,
-                    }),
-                    Err(problem) => json!({
-                        "namespace": name, "sidecar": survey.help.name(), "seedPods": seed_pods,
-                        "problem": problem.to_string(),
-                    }),
+                let mut shoot = json!({
+                    "namespace": name, "sidecar": survey.help.name(), "told": found.told_name(), "seedPods": seed_pods,
+                });
+                if let Ok(networks) = networks {
+                    shoot["networks"] = networks.into();
                 }
+                let lines = found.lines();
+                if !lines.is_empty() {
+                    shoot["problem"] = lines.join("; ").into();
+                }
+                shoot
             })
             .collect();
         let all = json!({"shoots": shoots, "total": self.shoots, "problems": self.problems});

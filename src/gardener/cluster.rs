@@ -13,8 +13,9 @@ use crate::net::{Cidr, NetworkKind};
 pub struct ClusterFacts {
     /// `spec.seed.spec.networks.pods`; `None` for a self-hosted Shoot, whose Cluster has no Seed.
     pub seed_pods: Option<Cidr>,
-    /// The Shoot's networks of all kinds and families, from spec and status, without duplicates: pods, services,
-    /// nodes, each with the one in `spec` first.
+    /// The Shoot's networks of all kinds and families, from spec and status: pods, services, nodes, each with the one in
+    /// `spec` first. As gardenlet passes them to both ends of the VPN, so a network may be there several times: vpn2 maps
+    /// each.
     pub shoot_networks: Box<[ShootNetwork]>,
     /// The VPN that the Shoot's specification asks for.
     pub expected_vpn: ExpectedVpn,
@@ -273,20 +274,17 @@ impl Shoot {
             (NetworkKind::Services, spec_services, status_services),
             (NetworkKind::Nodes, spec_nodes, status_nodes),
         ] {
-            let from_spec = in_spec.map(|text| (text, format!("spec.shoot.spec.networking.{}", kind.name())));
+            let from_spec =
+                in_spec.and_then(|text| read(&text, format!("spec.shoot.spec.networking.{}", kind.name()), errors));
             let from_status = in_status
                 .unwrap_or_default()
                 .into_iter()
                 .enumerate()
-                .map(|(i, text)| (text, format!("spec.shoot.status.networking.{}[{i}]", kind.name())));
-            for (text, path) in from_spec.into_iter().chain(from_status) {
-                if let Some(cidr) = read(&text, path, errors) {
-                    let network = ShootNetwork { kind, cidr };
-                    if !networks.contains(&network) {
-                        networks.push(network);
-                    }
-                }
-            }
+                .filter(|(_, text)| !repeats_spec(from_spec, text))
+                .filter_map(|(i, text)| {
+                    read(&text, format!("spec.shoot.status.networking.{}[{i}]", kind.name()), errors)
+                });
+            networks.extend(from_spec.into_iter().chain(from_status).map(|cidr| ShootNetwork { kind, cidr }));
         }
         networks.into_boxed_slice()
     }
@@ -303,6 +301,12 @@ impl FieldError {
     pub(super) fn missing(path: &str) -> Self {
         Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
     }
+}
+
+/// Whether gardenlet leaves out a network of `status` because `spec` has it already (gardener `copyUniqueCIDRs`): only
+/// where it is written exactly as gardenlet itself writes the one in `spec`. All other repetitions count.
+pub fn repeats_spec(in_spec: Option<Cidr>, in_status: &str) -> bool {
+    in_spec.is_some_and(|cidr| cidr.to_string() == in_status)
 }
 
 fn read(text: &str, path: String, errors: &mut Vec<FieldError>) -> Option<Cidr> {
@@ -332,8 +336,46 @@ mod tests {
         ClusterFacts::parse(&spec.to_string()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
     }
 
+    /// What is in `spec`, what is in `status`, and what gardenlet makes of both.
     #[test]
-    fn joins_spec_and_status_without_duplicates() {
+    fn joins_spec_and_status_as_gardenlet_does() {
+        let rows: [(&str, Option<&str>, &[&str], &[&str]); 9] = [
+            ("spec alone", Some("10.250.0.0/16"), &[], &["10.250.0.0/16"]),
+            ("the same", Some("10.250.0.0/16"), &["10.250.0.0/16"], &["10.250.0.0/16"]),
+            (
+                "the same in another place",
+                Some("10.250.0.0/16"),
+                &["10.180.0.0/16", "10.250.0.0/16", "fd00:1::/64", "10.250.0.0/16"],
+                &["10.250.0.0/16", "10.180.0.0/16", "fd00:1::/64"],
+            ),
+            (
+                "a repetition in status",
+                Some("10.250.0.0/16"),
+                &["10.250.0.0/16", "10.249.0.0/16", "10.249.0.0/16", "10.248.0.0/16"],
+                &["10.250.0.0/16", "10.249.0.0/16", "10.249.0.0/16", "10.248.0.0/16"],
+            ),
+            ("a repetition in status alone", None, &["10.1.0.0/16", "10.1.0.0/16"], &["10.1.0.0/16", "10.1.0.0/16"]),
+            ("host bits in status", Some("10.250.0.0/16"), &["10.250.0.1/16"], &["10.250.0.0/16", "10.250.0.0/16"]),
+            ("host bits in spec", Some("10.250.0.1/16"), &["10.250.0.0/16"], &["10.250.0.0/16"]),
+            // gardenlet compares with the network, not with what is written in `spec`.
+            ("host bits in both", Some("10.250.0.1/16"), &["10.250.0.1/16"], &["10.250.0.0/16", "10.250.0.0/16"]),
+            ("IPv6 written out", Some("fd00:1::/64"), &["fd00:1:0::/64"], &["fd00:1::/64", "fd00:1::/64"]),
+        ];
+        for kind in NetworkKind::ALL {
+            for (name, in_spec, in_status, want) in rows {
+                let mut spec = json!({"shoot": {"spec": {"networking": {}}, "status": {"networking": {}}}});
+                spec["shoot"]["spec"]["networking"][kind.name()] = json!(in_spec);
+                spec["shoot"]["status"]["networking"][kind.name()] = json!(in_status);
+                let facts = parse(&spec).unwrap();
+                let got: Vec<String> = facts.shoot_networks.iter().map(|network| network.cidr.to_string()).collect();
+                assert_eq!(got, want, "{name}, {}", kind.name());
+                assert!(facts.shoot_networks.iter().all(|network| network.kind == kind), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn reads_all_kinds() {
         let facts = parse(&json!({
             "seed": {"spec": {"networks": {"pods": "10.64.0.0/11", "services": "10.96.0.0/11"}}},
             "shoot": {
@@ -341,11 +383,7 @@ mod tests {
                     "networking": {"pods": "100.96.0.0/11", "services": "100.64.0.0/13", "nodes": "10.250.0.0/16"},
                     "provider": {"workers": [{}]},
                 },
-                "status": {"networking": {
-                    "pods": ["100.96.0.0/11", "fd00:1::/64"],
-                    "services": ["100.64.0.1/13"],
-                    "nodes": ["10.250.0.0/16", "10.180.0.0/16"],
-                }},
+                "status": {"networking": {"pods": ["fd00:1::/64"], "nodes": ["10.250.0.0/16", "10.180.0.0/16"]}},
             },
         }))
         .unwrap();

@@ -15,6 +15,17 @@ pub enum EnvValue<'a> {
     Elsewhere,
 }
 
+impl EnvValue<'_> {
+    /// The same, which borrows from nobody.
+    pub fn into_owned(self) -> EnvValue<'static> {
+        match self {
+            Self::Missing => EnvValue::Missing,
+            Self::Text(text) => EnvValue::Text(text.to_string().into()),
+            Self::Elsewhere => EnvValue::Elsewhere,
+        }
+    }
+}
+
 impl<'a> Container<'a> {
     /// The last variable of each of these names, which is the one that counts, and its place in `env`. Values of other
     /// names are skipped unread. An API server writes names without escapes, so they are compared as they are.

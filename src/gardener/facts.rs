@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::cluster::repeats_spec;
 use super::shoot::{Networking, Shoot, StatusNetworking};
 use super::{ShootName, Vpc};
 use crate::net::{Cidr, NetworkKind};
@@ -79,6 +80,14 @@ impl Networks {
             services: networks(NetworkKind::Services),
             nodes: networks(NetworkKind::Nodes),
         }
+    }
+
+    /// The networks of this kind as gardenlet passes them to the VPN: with their repetitions, of which vpn2 maps each.
+    pub fn passed(spec: &Networking<'_>, status: &StatusNetworking<'_>, kind: NetworkKind) -> Vec<Cidr> {
+        let in_spec: Option<Cidr> = spec.get(kind).and_then(|text| text.parse().ok());
+        let in_status = status.get(kind).iter().filter(|text| !repeats_spec(in_spec, text));
+        let in_status = in_status.filter_map(|text| text.parse().ok());
+        in_spec.into_iter().chain(in_status).collect()
     }
 
     /// The networks of this kind.

@@ -16,6 +16,7 @@ pub mod seed;
 pub mod shoot;
 mod switch;
 mod text;
+mod told;
 mod uid;
 pub mod vpc;
 
@@ -30,5 +31,6 @@ pub use seed::SeedFacts;
 pub use shoot::Shoot;
 pub use switch::{Hibernation, SwitchFacts};
 pub use text::{Text, excerpt};
+pub use told::ToldNetworks;
 pub use uid::ShootUid;
 pub use vpc::{Vpc, VpcKey, Vpcs};

@@ -14,7 +14,7 @@ pub use census::Census;
 pub use shoots::Shoots;
 
 use crate::gardener::network::SwitchingNetwork;
-use crate::gardener::{ClusterFacts, SeedFacts, SwitchFacts, Unusable, Vpcs};
+use crate::gardener::{ClusterFacts, SeedFacts, SwitchFacts, ToldNetworks, Unusable, Vpcs};
 
 /// What is known of one Cluster: its facts, or why they cannot be used.
 pub type ClusterRecord = Result<ClusterFacts, Unusable>;
@@ -39,6 +39,7 @@ pub struct Snapshot {
     clusters: imbl::HashMap<Arc<str>, Arc<ClusterRecord>>,
     seeds: imbl::HashMap<Arc<str>, SeedFacts>,
     switches: imbl::HashMap<NetworkName, Arc<SwitchingNetwork>>,
+    told: imbl::HashMap<Arc<str>, Arc<ToldNetworks>>,
     /// All Shoots, and who lists whom.
     pub shoots: Shoots,
     /// Who may see which Shoots, where there is no API server to ask.
@@ -118,6 +119,25 @@ impl Snapshot {
     /// Replaces all Networks, as after a complete list.
     pub fn replace_switches(&mut self, networks: impl IntoIterator<Item = (NetworkName, Option<SwitchingNetwork>)>) {
         self.switches = networks.into_iter().filter_map(|(name, network)| Some((name, Arc::new(network?)))).collect();
+    }
+
+    /// What each kube-apiserver's VPN is told about the networks, by the namespace of the Shoot's control plane, in no
+    /// particular order.
+    pub fn told(&self) -> impl Iterator<Item = (&str, &ToldNetworks)> {
+        self.told.iter().map(|(name, told)| (&**name, &**told))
+    }
+
+    /// Notes what a kube-apiserver's VPN is told, or forgets it.
+    pub fn put_told(&mut self, name: Arc<str>, told: Option<ToldNetworks>) {
+        match told {
+            Some(told) => drop(self.told.insert(name, Arc::new(told))),
+            None => drop(self.told.remove(&name)),
+        }
+    }
+
+    /// Replaces what all are told, as after a complete list.
+    pub fn replace_told(&mut self, all: impl IntoIterator<Item = (Arc<str>, Option<ToldNetworks>)>) {
+        self.told = all.into_iter().filter_map(|(name, told)| Some((name, Arc::new(told?)))).collect();
     }
 
     /// The Seed of this name.

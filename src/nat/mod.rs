@@ -22,10 +22,11 @@ mod routes;
 mod rule;
 mod settings;
 mod tables;
+mod told;
 mod variables;
 
 pub use own::{CONTAINER, Containers, ContainersChange, INIT_CONTAINER, TakenName};
-pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan};
+pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan, why_untranslatable};
 pub use routes::{
     ASIDE_TABLE, HOLE_METRIC, KernelRoute, ROUTE_PROTOCOL, RouteChange, TakenRoute, Way, follow_routes, read_routes,
     routes_by, undo_routes,
@@ -33,4 +34,5 @@ pub use routes::{
 pub use rule::{Device, Hook, Match, NotADevice, Rule, Table, Target};
 pub use settings::{Mode, Own, Settings, ShootWebhook};
 pub use tables::{Drift, Place, Tables};
+pub use told::{Difference, differences, told};
 pub use variables::{Correction, Found, NAMES, Variables, corrections};

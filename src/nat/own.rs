@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{Networks, Own, Side};
 use crate::admission::{Moves, PatchBuilder, Piece, Pointer};
+use crate::gardener::EnvValue;
 use crate::gardener::deployment::{self, PodSpec, RawPieces};
 use crate::net::{Cidr, Family};
 
@@ -207,17 +208,32 @@ fn is_ours(container: &deployment::Container<'_>) -> bool {
     container.command.iter().flatten().map(|word| &**word).take(COMMAND.len()).eq(COMMAND)
 }
 
+/// The flags by which ours are told the networks, in the order of [`super::NAMES`].
+const FLAGS: [&str; 4] = ["--seed-pods", "--shoot-pods", "--shoot-services", "--shoot-nodes"];
+
+/// What each of ours is told about the networks.
+pub(super) fn told(pod: &PodSpec<'_>) -> Vec<[EnvValue<'static>; 4]> {
+    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+    let ours =
+        containers.filter(|container| matches!(&*container.name, INIT_CONTAINER | CONTAINER) && is_ours(container));
+    ours.map(|container| {
+        let words = container.command.as_deref().unwrap_or_default();
+        FLAGS.map(|flag| {
+            let at = words.iter().position(|word| &**word == flag);
+            let value = at.and_then(|at| words.get(at + 1));
+            value.map_or(EnvValue::Missing, |value| EnvValue::Text(value.to_string().into()))
+        })
+    })
+    .collect()
+}
+
 /// What a container runs: once, or every so many seconds.
 fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
     let mut command = COMMAND.map(str::to_owned).to_vec();
     let mut flag = |name: &str, value: String| command.extend([name.to_owned(), value]);
     flag("--side", side.name().to_owned());
-    for (name, list) in [
-        ("--seed-pods", &networks.seed_pods),
-        ("--shoot-pods", &networks.pods),
-        ("--shoot-services", &networks.services),
-        ("--shoot-nodes", &networks.nodes),
-    ] {
+    let lists = [&networks.seed_pods, &networks.pods, &networks.services, &networks.nodes];
+    for (name, list) in FLAGS.into_iter().zip(lists) {
         if !list.is_empty() {
             flag(name, list.iter().map(Cidr::to_string).collect::<Vec<_>>().join(","));
         }

@@ -1,5 +1,7 @@
 //! From networks to rules, routes and kernel settings, on either end of the tunnel.
 
+use std::collections::HashSet;
+
 use super::rule::{Device, Hook, Match, Rule, Table, Target};
 use crate::gardener::{ClusterFacts, ShootNetwork};
 use crate::net::{Cidr, DoesNotFit, Family, MappedNetwork, NetworkKind, map_networks};
@@ -25,7 +27,7 @@ pub enum Side {
     Shoot,
 }
 
-/// The networks at both ends, as vpn2 gets them.
+/// The networks at both ends, as vpn2 gets them: one that is there several times takes as many blocks of the mapping.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
     /// The Seed's Pod network, one of each family at most.
@@ -144,7 +146,8 @@ impl Networks {
     fn overlaps(&self) -> Vec<(ShootNetwork, Cidr)> {
         let mut overlaps = Vec::new();
         for kind in NetworkKind::ALL {
-            for cidr in self.shoot(kind) {
+            let mut seen = HashSet::new();
+            for cidr in self.shoot(kind).iter().filter(|cidr| seen.insert(**cidr)) {
                 let found = self.seed_pods.iter().filter(|seed_pods| cidr.overlaps(**seed_pods));
                 overlaps.extend(found.map(|seed_pods| (ShootNetwork { kind, cidr: *cidr }, *seed_pods)));
             }
@@ -166,6 +169,13 @@ impl Networks {
         };
         Self { seed_pods: list(seed_pods), pods: list(pods), services: list(services), nodes: list(nodes) }
     }
+}
+
+/// Why the VPN of a Shoot with these networks translates nothing, if it cannot: vpn2 does not start then, or sets no route,
+/// also without an overlap.
+pub fn why_untranslatable(networks: &Networks) -> Option<CannotPlan> {
+    let tunnel = "bond0+".parse().expect("a pattern of devices");
+    plan(networks, &End { side: Side::Seed, tunnel, has_ipv4: true, has_ipv6: false }).err()
 }
 
 /// Where the Seed's Pod network appears: its addresses keep their last 24 bits.
@@ -295,6 +305,8 @@ fn routes(
             routes.extend(networks.seed_pods.iter().map(|network| Route { to: mapped(network) }));
         }
     }
+    let mut seen = HashSet::new();
+    routes.retain(|route| seen.insert(route.to));
     routes
 }
 

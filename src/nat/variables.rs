@@ -3,7 +3,6 @@
 //! Each end of the tunnel translates by what its own variables say, so both have to lead to the same mapping. What
 //! counts is therefore the mapping, not the text, and what the Cluster says, from which both are made.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use crate::admission::{PatchBuilder, Pointer};
@@ -24,7 +23,7 @@ const KINDS: [NetworkKind; 3] = [NetworkKind::Pods, NetworkKind::Services, Netwo
 pub struct Variables {
     /// The Seed's Pod network.
     pub seed_pods: Cidr,
-    /// The Shoot's Pod networks.
+    /// The Shoot's Pod networks. Repetitions count: each takes a block of the mapping.
     pub pods: Vec<Cidr>,
     /// The Shoot's Service networks.
     pub services: Vec<Cidr>,
@@ -65,6 +64,19 @@ pub enum Found {
 pub fn corrections(pod: &PodSpec<'_>, facts: &ClusterFacts) -> Vec<Correction> {
     let Some(variables) = Variables::of(facts) else { return Vec::new() };
     let overlaps = variables.overlap();
+    let told = container_variables(pod);
+    told.iter()
+        .flat_map(|(list, index, container, found)| variables.judge(list, *index, container, found, overlaps))
+        .collect()
+}
+
+/// Each of [`NAMES`] with its place in the environment, where it is there.
+type FoundVariables<'a> = [Option<(usize, EnvValue<'a>)>; 4];
+
+/// What the containers of the VPN are told: the list and the place of each, and its variables.
+pub(super) fn container_variables<'p, 'a>(
+    pod: &'p PodSpec<'a>,
+) -> Vec<(&'static str, usize, &'p Container<'a>, FoundVariables<'a>)> {
     let lists =
         [("initContainers", pod.init_containers.as_deref().unwrap_or_default()), ("containers", &pod.containers)];
     let mut told = Vec::new();
@@ -78,16 +90,7 @@ pub fn corrections(pod: &PodSpec<'_>, facts: &ClusterFacts) -> Vec<Correction> {
             told.push((list, index, container, found));
         }
     }
-    let text = |found: &[Option<(usize, EnvValue<'_>)>; 4], at: usize| {
-        found[at].as_ref().map(|(_, value)| text_of(value).to_owned())
-    };
-    let agreed = [0, 1, 2, 3].map(|at| {
-        let mut texts = told.iter().map(|(_, _, _, found)| text(found, at));
-        texts.next().is_none_or(|first| texts.all(|other| other == first))
-    });
-    told.iter()
-        .flat_map(|(list, index, container, found)| variables.judge(list, *index, container, found, overlaps, agreed))
-        .collect()
+    told
 }
 
 /// The VPN's containers, on the Seed's side (gardener `pkg/component/kubernetes/apiserver`) and on the Shoot's
@@ -117,26 +120,33 @@ impl Variables {
         networks.into_iter().flatten().any(|network| network.overlaps(self.seed_pods))
     }
 
+    /// What each of [`NAMES`] should say instead; nothing where nothing is translated, neither by the Cluster, as the flag
+    /// says, nor by these values.
+    pub(super) fn wanted(&self, values: [&EnvValue<'_>; 4], overlaps: bool) -> [Option<String>; 4] {
+        let wanted = [
+            wanted_seed_pods(self.seed_pods, values[0]),
+            wanted_networks(KINDS[0], &self.pods, values[1]),
+            wanted_networks(KINDS[1], &self.services, values[2]),
+            wanted_networks(KINDS[2], &self.nodes, values[3]),
+        ];
+        // Asked only when something is wrong, which is seldom.
+        let is_wrong = wanted.iter().any(Option::is_some);
+        if is_wrong && !overlaps && !shows_overlap(values) { [const { None }; 4] } else { wanted }
+    }
+
     fn judge(
         &self,
         list: &'static str,
         index: usize,
         container: &Container<'_>,
-        found: &[Option<(usize, EnvValue<'_>)>; 4],
+        found: &FoundVariables<'_>,
         overlaps: bool,
-        agreed: [bool; 4],
     ) -> Vec<Correction> {
-        let wanted = |at: usize, value: &EnvValue<'_>| match at {
-            0 => wanted_seed_pods(self.seed_pods, value),
-            1 => wanted_networks(KINDS[0], &self.pods, value, agreed[at]),
-            2 => wanted_networks(KINDS[1], &self.services, value, agreed[at]),
-            _ => wanted_networks(KINDS[2], &self.nodes, value, agreed[at]),
-        };
+        let values = found.each_ref().map(|found| found.as_ref().map_or(&EnvValue::Missing, |(_, value)| value));
         let mut has_env = container.env.is_some();
         let mut corrections = Vec::new();
-        for (at, found) in found.iter().enumerate() {
-            let value = found.as_ref().map_or(&EnvValue::Missing, |(_, value)| value);
-            let Some(wanted) = wanted(at, value) else { continue };
+        for (at, (found, wanted)) in found.iter().zip(self.wanted(values, overlaps)).enumerate() {
+            let Some(wanted) = wanted else { continue };
             let found = match found {
                 None => Found::Nothing(std::mem::replace(&mut has_env, true)),
                 Some((place, EnvValue::Missing)) => Found::Value(*place, None),
@@ -146,10 +156,6 @@ impl Variables {
             };
             let container = container.name.to_string();
             corrections.push(Correction { list, index, container, variable: NAMES[at], found, wanted });
-        }
-        // Asked only when something is wrong, which is seldom.
-        if !corrections.is_empty() && !overlaps && !shows_overlap(found) {
-            corrections.clear();
         }
         corrections
     }
@@ -163,8 +169,6 @@ const MOST_BYTES: usize = 32 << 10;
 struct Listed {
     /// The IPv4 networks, as they are listed.
     v4: Vec<Cidr>,
-    /// The same without repetitions.
-    distinct: Vec<Cidr>,
     v6: Vec<Cidr>,
     is_v6_first: bool,
     /// Something vpn2 cannot read, which keeps it from starting: also a space.
@@ -178,15 +182,9 @@ impl Listed {
         if text.len() > MOST_BYTES {
             return Self { has_unreadable: true, ..listed };
         }
-        let mut seen = HashSet::new();
         for entry in text.split(',').filter(|_| !text.is_empty()) {
             match entry.parse::<Cidr>() {
-                Ok(cidr) if cidr.family() == Family::V4 => {
-                    listed.v4.push(cidr);
-                    if seen.insert(cidr) {
-                        listed.distinct.push(cidr);
-                    }
-                }
+                Ok(cidr) if cidr.family() == Family::V4 => listed.v4.push(cidr),
                 Ok(cidr) => {
                     listed.is_v6_first |= listed.v4.is_empty();
                     listed.v6.push(cidr);
@@ -198,12 +196,12 @@ impl Listed {
     }
 }
 
-fn is_reference(value: &EnvValue<'_>) -> bool {
+pub(super) fn is_reference(value: &EnvValue<'_>) -> bool {
     // `$(NAME)` is another variable's value.
     matches!(value, EnvValue::Elsewhere) || matches!(value, EnvValue::Text(text) if text.contains("$("))
 }
 
-fn text_of<'v>(value: &'v EnvValue<'_>) -> &'v str {
+pub(super) fn text_of<'v>(value: &'v EnvValue<'_>) -> &'v str {
     match value {
         EnvValue::Text(text) => text,
         EnvValue::Missing | EnvValue::Elsewhere => "",
@@ -218,14 +216,8 @@ fn wanted_seed_pods(seed_pods: Cidr, value: &EnvValue<'_>) -> Option<String> {
 }
 
 /// What a list should say instead; `None` if it leads to the same mapping, or nobody can say better.
-///
-/// gardenlet repeats a network that `status` writes in another way than `spec`, for both ends of the tunnel, and a repetition
-/// leaves both with the same mapping; so it is tolerated where all containers are told the same.
-fn wanted_networks(kind: NetworkKind, networks: &[Cidr], value: &EnvValue<'_>, is_agreed: bool) -> Option<String> {
-    let mut found = Listed::of(text_of(value));
-    if is_agreed {
-        found.v4 = std::mem::take(&mut found.distinct);
-    }
+fn wanted_networks(kind: NetworkKind, networks: &[Cidr], value: &EnvValue<'_>) -> Option<String> {
+    let found = Listed::of(text_of(value));
     let lists_v6_only = found.v4.is_empty() && !found.v6.is_empty();
     let is_readable = !found.has_unreadable;
     // What the Cluster does not know cannot be put right.
@@ -243,13 +235,9 @@ fn wanted_networks(kind: NetworkKind, networks: &[Cidr], value: &EnvValue<'_>, i
 }
 
 /// Whether vpn2 would translate by what a container is told.
-fn shows_overlap(found: &[Option<(usize, EnvValue<'_>)>; 4]) -> bool {
-    let [seed_pods, networks @ ..] = found;
-    let text = |found: &Option<(usize, EnvValue<'_>)>| {
-        found.as_ref().map_or_else(String::new, |(_, value)| text_of(value).to_owned())
-    };
-    let Ok(seed_pods) = text(seed_pods).parse::<Cidr>() else { return false };
-    networks.iter().any(|found| Listed::of(&text(found)).v4.iter().any(|network| network.overlaps(seed_pods)))
+fn shows_overlap([seed_pods, networks @ ..]: [&EnvValue<'_>; 4]) -> bool {
+    let Ok(seed_pods) = text_of(seed_pods).parse::<Cidr>() else { return false };
+    networks.iter().any(|value| Listed::of(text_of(value)).v4.iter().any(|network| network.overlaps(seed_pods)))
 }
 
 impl Correction {

@@ -46,7 +46,7 @@ pub fn check(
         findings.extend(ipv6_overlaps(name, seed, networking, &networks));
     }
     for kind in NetworkKind::ALL {
-        if let Err(error) = map_networks(kind, networks.get(kind)) {
+        if let Err(error) = map_networks(kind, &Networks::passed(networking, status, kind)) {
             let finding = rules::does_not_fit(kind, &error);
             // Without an overlap a Shoot with a highly available VPN needs no translation.
             findings.push(if is_translated { finding } else { finding.at_most(Severity::Warn) });
@@ -191,6 +191,15 @@ mod tests {
                 json!({"nodes": ["11.0.0.0/9", "12.0.0.0/9"]}),
                 vec![
                     "deny spec.networking.nodes: the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 12.0.0.0/9; choose smaller networks, double NAT needs the room",
+                    "warn spec.networking.nodes: 10.0.0.0/9 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
+                ],
+            ),
+            (
+                "too large because vpn2 maps a repetition too",
+                json!({"nodes": "10.0.0.0/9"}),
+                json!({"nodes": ["10.0.0.0/9", "11.0.0.0/9", "11.0.0.0/9"]}),
+                vec![
+                    "deny spec.networking.nodes: the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/9; choose smaller networks, double NAT needs the room",
                     "warn spec.networking.nodes: 10.0.0.0/9 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
                 ],
             ),

@@ -45,15 +45,16 @@ pub enum Conflict {
     Ipv6(Overlap),
 }
 
-/// All Shoot networks that overlap the Seed's Pod network, of both families, in the Cluster's order. A self-hosted
-/// Shoot has no Seed and so no overlap.
+/// All Shoot networks that overlap the Seed's Pod network, of both families, in the Cluster's order, each once. A
+/// self-hosted Shoot has no Seed and so no overlap.
 pub fn overlaps(facts: &ClusterFacts) -> impl Iterator<Item = Overlap> + '_ {
     facts.seed_pods.into_iter().flat_map(|seed_pods| {
-        facts
-            .shoot_networks
+        let networks = &facts.shoot_networks;
+        networks
             .iter()
-            .filter(move |network| network.cidr.overlaps(seed_pods))
-            .map(move |shoot| Overlap { shoot: *shoot, seed_pods })
+            .enumerate()
+            .filter(move |(i, network)| network.cidr.overlaps(seed_pods) && !networks[..*i].contains(network))
+            .map(move |(_, shoot)| Overlap { shoot: *shoot, seed_pods })
     })
 }
 
@@ -118,6 +119,22 @@ mod tests {
                 "inject services 100.64.0.0/13",
             ),
             ("by nodes", Some("10.0.0.0/8"), &plain, Vpn::Complete, HighlyAvailable, "inject nodes 10.250.0.0/16"),
+            (
+                "by nodes that are listed twice, and of which another kind has one",
+                Some("10.0.0.0/8"),
+                &[(Pods, "10.1.0.0/16"), (Nodes, "10.1.0.0/16"), (Nodes, "10.2.0.0/16"), (Nodes, "10.1.0.0/16")],
+                Vpn::Complete,
+                HighlyAvailable,
+                "inject pods 10.1.0.0/16 nodes 10.1.0.0/16 nodes 10.2.0.0/16",
+            ),
+            (
+                "IPv6 twice",
+                Some("fd00::/16"),
+                &[(Pods, "fd00:1::/64"), (Pods, "fd00:1::/64")],
+                Vpn::Complete,
+                HighlyAvailable,
+                "leave; ipv6 pods fd00:1::/64",
+            ),
             (
                 "by several",
                 Some("0.0.0.0/0"),

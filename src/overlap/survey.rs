@@ -1,6 +1,8 @@
 //! What can be said of one Shoot: which of its networks overlap, where they appear in the tunnel, and whether its API
 //! server is helped.
 
+use std::collections::HashSet;
+
 use super::mutate::Proxy;
 use super::{Overlap, Vpn, overlaps};
 use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
@@ -11,7 +13,7 @@ use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, map_networks};
 pub struct Survey {
     /// The networks that overlap the Seed's Pods.
     pub overlaps: Vec<Overlap>,
-    /// All networks of the Shoot and where they appear in the tunnel; IPv6 networks are not mapped.
+    /// All networks of the Shoot, each once, and where they appear in the tunnel; IPv6 networks are not mapped.
     pub networks: Result<Vec<(NetworkKind, Cidr, Option<Cidr>)>, DoesNotFit>,
     /// How its API server is helped.
     pub help: Help,
@@ -36,6 +38,8 @@ pub enum Help {
     Ipv6,
     /// Our sidecar is there, and nothing overlaps any more; the next write of the Deployment takes it away.
     Leftover,
+    /// It needs none: nothing overlaps.
+    Apart,
     /// Its Deployment is not known.
     Unknown,
 }
@@ -52,6 +56,7 @@ impl Help {
             Self::NoVpn => "not needed (no workers)",
             Self::Ipv6 => "none (IPv6 is not translated)",
             Self::Leftover => "no longer needed",
+            Self::Apart => "not needed (nothing overlaps)",
             Self::Unknown => "unknown (no Deployment)",
         }
     }
@@ -62,18 +67,23 @@ impl Help {
     }
 }
 
-/// Looks at one Shoot; `None` when there is nothing to say: no overlap, and nothing of ours.
-pub fn survey(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Option<Survey> {
+impl Survey {
+    /// Whether there is nothing to say: no overlap, and nothing of ours.
+    pub fn is_quiet(&self) -> bool {
+        self.overlaps.is_empty() && self.help != Help::Leftover
+    }
+}
+
+/// Looks at one Shoot.
+pub fn survey(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Survey {
     let overlaps: Vec<Overlap> = overlaps(facts).collect();
     let has_ipv4 = overlaps.iter().any(|pair| pair.seed_pods.family() == Family::V4);
     let help = match help(facts, deployment, has_ipv4) {
+        Help::Missing | Help::Foreign | Help::Unknown if overlaps.is_empty() => Help::Apart,
         Help::Missing | Help::Foreign | Help::Unknown if !has_ipv4 => Help::Ipv6,
         help => help,
     };
-    if overlaps.is_empty() && help != Help::Leftover {
-        return None;
-    }
-    Some(Survey { overlaps, networks: networks(facts), help })
+    Survey { overlaps, networks: networks(facts), help }
 }
 
 fn help(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>, overlaps: bool) -> Help {
@@ -104,7 +114,8 @@ fn networks(facts: &ClusterFacts) -> Result<Vec<(NetworkKind, Cidr, Option<Cidr>
             facts.shoot_networks.iter().filter(|network| network.kind == kind).map(|network| network.cidr).collect();
         let mapped = map_networks(kind, &networks)?;
         let image = |cidr: Cidr| mapped.iter().find(|network| network.original == cidr).map(|network| network.mapped);
-        all.extend(networks.iter().map(|cidr| (kind, *cidr, image(*cidr))));
+        let mut seen = HashSet::new();
+        all.extend(networks.iter().filter(|cidr| seen.insert(**cidr)).map(|cidr| (kind, *cidr, image(*cidr))));
     }
     Ok(all)
 }
@@ -124,6 +135,9 @@ mod tests {
                 network(NetworkKind::Pods, "100.96.0.0/11"),
                 network(NetworkKind::Nodes, "10.250.0.0/16"),
                 network(NetworkKind::Nodes, "fd00::/64"),
+                network(NetworkKind::Nodes, "fd00::/64"),
+                network(NetworkKind::Nodes, "10.250.0.0/16"),
+                network(NetworkKind::Nodes, "10.248.0.0/16"),
             ]
             .into(),
             expected_vpn,
@@ -147,30 +161,32 @@ mod tests {
             |volume| Some(json!({"name": "envoy-proxy", "volumeMounts": [{"name": volume, "mountPath": "/etc/x"}]}));
         let single = || Some(json!({"containers": [{"name": "kube-apiserver"}]}));
         for (name, seed_pods, expected, pod, want) in [
-            ("ours", "10.0.0.0/8", HighlyAvailable, with(proxy("network-guard-config")), Some(Help::Ours)),
-            ("gardenlet's", "10.0.0.0/8", HighlyAvailable, with(proxy("envoy-config")), Some(Help::Gardenlet)),
-            ("foreign", "10.0.0.0/8", HighlyAvailable, with(proxy("other")), Some(Help::Foreign)),
-            ("missing", "10.0.0.0/8", HighlyAvailable, with(None), Some(Help::Missing)),
-            ("on its way to one server", "10.0.0.0/8", Single, with(None), Some(Help::Missing)),
-            ("on its way from one server", "10.0.0.0/8", HighlyAvailable, single(), Some(Help::SingleVpn)),
-            ("one server", "10.0.0.0/8", Single, single(), Some(Help::SingleVpn)),
-            ("no workers", "10.0.0.0/8", Absent, single(), Some(Help::NoVpn)),
-            ("one server, unseen", "10.0.0.0/8", Single, None, Some(Help::SingleVpn)),
-            ("unseen", "10.0.0.0/8", HighlyAvailable, None, Some(Help::Unknown)),
-            ("leftover", "10.64.0.0/11", HighlyAvailable, with(proxy("network-guard-config")), Some(Help::Leftover)),
-            ("IPv6 only", "fd00::/48", HighlyAvailable, with(None), Some(Help::Ipv6)),
-            ("apart", "10.64.0.0/11", HighlyAvailable, with(None), None),
+            ("ours", "10.0.0.0/8", HighlyAvailable, with(proxy("network-guard-config")), Help::Ours),
+            ("gardenlet's", "10.0.0.0/8", HighlyAvailable, with(proxy("envoy-config")), Help::Gardenlet),
+            ("foreign", "10.0.0.0/8", HighlyAvailable, with(proxy("other")), Help::Foreign),
+            ("missing", "10.0.0.0/8", HighlyAvailable, with(None), Help::Missing),
+            ("on its way to one server", "10.0.0.0/8", Single, with(None), Help::Missing),
+            ("on its way from one server", "10.0.0.0/8", HighlyAvailable, single(), Help::SingleVpn),
+            ("one server", "10.0.0.0/8", Single, single(), Help::SingleVpn),
+            ("no workers", "10.0.0.0/8", Absent, single(), Help::NoVpn),
+            ("one server, unseen", "10.0.0.0/8", Single, None, Help::SingleVpn),
+            ("unseen", "10.0.0.0/8", HighlyAvailable, None, Help::Unknown),
+            ("leftover", "10.64.0.0/11", HighlyAvailable, with(proxy("network-guard-config")), Help::Leftover),
+            ("IPv6 only", "fd00::/48", HighlyAvailable, with(None), Help::Ipv6),
+            ("apart", "10.64.0.0/11", HighlyAvailable, with(None), Help::Apart),
+            ("apart, gardenlet's", "10.64.0.0/11", HighlyAvailable, with(proxy("envoy-config")), Help::Gardenlet),
         ] {
             let text = pod.map(|pod| json!({"metadata": {}, "spec": {"template": {"spec": pod}}}).to_string());
             let deployment = text.as_deref().map(|text| Deployment::read(text).unwrap());
             let survey = survey(&facts(seed_pods, expected), deployment.as_ref());
-            assert_eq!(survey.map(|survey| survey.help), want, "{name}");
+            assert_eq!(survey.help, want, "{name}");
+            assert_eq!(survey.is_quiet(), name.starts_with("apart"), "{name}");
         }
     }
 
     #[test]
     fn where_networks_appear() {
-        let survey = survey(&facts("10.0.0.0/8", ExpectedVpn::HighlyAvailable), None).unwrap();
+        let survey = survey(&facts("10.0.0.0/8", ExpectedVpn::HighlyAvailable), None);
         let shown: Vec<String> = survey
             .networks
             .unwrap()
@@ -179,8 +195,13 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            ["pods 100.96.0.0/11 Some(244.0.0.0/11)", "nodes 10.250.0.0/16 Some(242.0.0.0/16)", "nodes fd00::/64 None"]
+            [
+                "pods 100.96.0.0/11 Some(244.0.0.0/11)",
+                "nodes 10.250.0.0/16 Some(242.1.0.0/16)",
+                "nodes fd00::/64 None",
+                "nodes 10.248.0.0/16 Some(242.2.0.0/16)",
+            ]
         );
-        assert_eq!(survey.overlaps.len(), 1);
+        assert_eq!(survey.overlaps.len(), 2);
     }
 }

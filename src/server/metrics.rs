@@ -23,6 +23,7 @@ use crate::overlap;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
+use crate::sources::told::ToldBoard;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {
@@ -89,6 +90,7 @@ pub struct Metrics {
     seeds: Gauge,
     peering_entries: Family<PeeringState, Gauge>,
     board: Option<Arc<Board>>,
+    told: Option<ToldBoard>,
 }
 
 /// Counts an open connection until it is dropped.
@@ -203,6 +205,7 @@ impl Metrics {
             seeds,
             peering_entries,
             board: None,
+            told: None,
         }
     }
 
@@ -231,6 +234,14 @@ impl Metrics {
     pub fn with_board(mut self, board: &Arc<Board>) -> Self {
         board.register(&mut self.registry);
         self.board = Some(Arc::clone(board));
+        self
+    }
+
+    /// Metrics with those of what kube-apiservers are told about the networks of their VPN.
+    #[must_use]
+    pub fn with_told(mut self, told: ToldBoard) -> Self {
+        told.register(&mut self.registry);
+        self.told = Some(told);
         self
     }
 
@@ -343,6 +354,9 @@ impl Metrics {
         }
         if let Some(board) = &self.board {
             board.refresh(Timestamp::now());
+        }
+        if let Some(told) = &self.told {
+            told.refresh();
         }
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;

@@ -1,15 +1,18 @@
 //! Objects of an API server as we keep them: what is not needed is skipped while it is decoded, and never held.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::watcher;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::seed::SeedSpec;
-use crate::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use crate::gardener::{ClusterFacts, Deployment, SeedFacts, Shoot, ShootFacts, ShootName, ToldNetworks};
 use crate::landscape::{ClusterRecord, NetworkName, Snapshot};
+use crate::nat;
 
 /// What a watch needs to know of a kind of objects.
 pub trait Watched:
@@ -17,6 +20,15 @@ pub trait Watched:
 {
     /// What is kept of an object: its name and what is known of it.
     type Item: Send;
+
+    /// The longest pause between two attempts. Few replicas watch, so there is no need to wait for long where calls wait
+    /// for what is watched.
+    const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+    /// Which objects are watched: all, unless this says otherwise.
+    fn choose(settings: watcher::Config) -> watcher::Config {
+        settings
+    }
 
     /// What is kept of this object.
     fn into_item(self) -> Self::Item;
@@ -184,6 +196,57 @@ impl Watched for NetworkObject {
     }
 }
 
+/// The Deployment of a kube-apiserver.
+#[derive(Clone, Debug)]
+pub struct ApiServerObject {
+    metadata: ObjectMeta,
+    /// What its VPN is told about the networks, if it has a highly available one.
+    pub told: Option<ToldNetworks>,
+}
+
+resource!(ApiServerObject, k8s_openapi::NamespaceResourceScope, "Deployment", "deployments", "apps", "v1");
+
+/// The most bytes that are kept of what a VPN is told: enough for some fifty networks. More is not compared.
+const LONGEST_TOLD: usize = 1 << 10;
+
+impl<'de> Deserialize<'de> for ApiServerObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
+        // What cannot be read tells nothing; one bad object must not stop the whole list.
+        let told = Deployment::read(text.get()).ok().and_then(|deployment| nat::told(&deployment));
+        Ok(Self { told: told.filter(|told| told.bytes() <= LONGEST_TOLD), metadata: version.metadata.into() })
+    }
+}
+
+impl Watched for ApiServerObject {
+    type Item = (Arc<str>, Option<ToldNetworks>);
+
+    // Nobody waits for it, and the right may be missing for good.
+    const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+    fn choose(settings: watcher::Config) -> watcher::Config {
+        // By this field, a right to the name is enough. A Deployment is ten times as long as a Cluster.
+        settings.labels("app=kubernetes,role=apiserver").fields("metadata.name=kube-apiserver").page_size(20)
+    }
+
+    fn into_item(self) -> Self::Item {
+        (self.metadata.namespace.unwrap_or_default().into(), self.told)
+    }
+
+    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
+        snapshot.replace_told(items);
+    }
+
+    fn put(snapshot: &mut Snapshot, (namespace, told): Self::Item) {
+        snapshot.put_told(namespace, told);
+    }
+
+    fn remove(snapshot: &mut Snapshot, (namespace, _): Self::Item) {
+        snapshot.put_told(namespace, None);
+    }
+}
+
 /// A `Shoot`.
 #[derive(Clone, Debug)]
 pub struct ShootObject {
@@ -341,6 +404,23 @@ mod tests {
         let (name, facts) = item;
         assert!(matches!(&facts.vpc, Vpc::Named(key) if key.id() == "vpc-1"), "{facts:?}");
         assert_eq!((name.to_string().as_str(), facts.seed.as_deref()), ("garden-shop/orders", Some("eu1-a")));
+
+        let container = |name: &str, nodes: &str| json!({"name": name, "env": [{"name": "SHOOT_NODE_NETWORKS", "value": nodes}, {"name": "X", "value": "y"}]});
+        let deployment = |containers: &[Value]| {
+            json!({"metadata": {"namespace": "shoot--a--b", "name": "kube-apiserver", "resourceVersion": "3"},
+                "spec": {"template": {"spec": {"containers": containers}}}})
+        };
+        let clients = ["vpn-client-0", "vpn-client-1"].map(|name| container(name, "10.250.0.0/16"));
+        let object: ApiServerObject = event(&deployment(&clients));
+        assert_eq!(object.metadata.resource_version.as_deref(), Some("3"));
+        let (namespace, told) = object.into_item();
+        assert_eq!((&*namespace, told.unwrap().sets.len()), ("shoot--a--b", 1), "what is told twice is kept once");
+        let long = container("vpn-client-0", &"10.250.0.0/16,".repeat(100));
+        for (name, containers) in [("too long", vec![long]), ("another VPN", vec![container("kube-apiserver", "")])] {
+            assert_eq!(event::<ApiServerObject>(&deployment(&containers)).told, None, "{name}");
+        }
+        let broken = json!({"metadata": {"namespace": "shoot--a--b", "resourceVersion": "3"}, "spec": 5});
+        assert_eq!(event::<ApiServerObject>(&broken).told, None, "a bad object stops nothing");
 
         let seed = json!({"metadata": {"name": "eu1-a"}, "spec": {"networks": {"pods": "10.0.0.0/11", "nodes": "x"}}});
         let (name, facts) = event::<SeedObject>(&seed).into_item();

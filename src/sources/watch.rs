@@ -33,10 +33,9 @@ const PAGE_SIZE: u32 = 100;
 /// How long the API server may take until it begins to answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The pause after the first failure, and the longest. Few replicas watch, so there is no need to wait for long; and how
-/// long a replica is not ready after its API server came back is the longest of them.
+/// The pause after the first failure. How long a replica is not ready after its API server came back is the longest of
+/// them.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The pause before a new list, when the old watch cannot be continued.
 const RELIST_PAUSE: Duration = Duration::from_secs(1);
@@ -56,7 +55,8 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
         feed.lose();
         let mut settings = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
         settings.initial_list_strategy = strategy.clone();
-        let mut events = pin!(watcher(Api::<T>::all(client.clone()), settings).backoff(Pauses::default()));
+        let pauses = Pauses { next: PAUSE, longest: T::LONGEST_PAUSE };
+        let mut events = pin!(watcher(Api::<T>::all(client.clone()), T::choose(settings)).backoff(pauses));
         let mut listing: Vec<T::Item> = Vec::new();
         while let Some(event) = events.next().await {
             match event {
@@ -102,27 +102,24 @@ fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T:
 }
 
 /// Growing pauses, which begin anew with the next event.
-struct Pauses(Duration);
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self(PAUSE)
-    }
+struct Pauses {
+    next: Duration,
+    longest: Duration,
 }
 
 impl Iterator for Pauses {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = self.0;
-        self.0 = (pause * 2).min(LONGEST_PAUSE);
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
         Some(pause)
     }
 }
 
 impl Backoff for Pauses {
     fn reset(&mut self) {
-        *self = Self::default();
+        self.next = PAUSE;
     }
 }
 

@@ -8,6 +8,7 @@
 mod certificates;
 mod charts;
 mod configurations;
+mod drift;
 mod envoy;
 mod faults;
 mod garden;

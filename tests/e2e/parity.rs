@@ -27,5 +27,5 @@ fn fixtures_are_what_gardener_writes() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 19, "six cases of Deployment and Cluster, five with workers, and two configurations");
+    assert_eq!(compared, 22, "seven cases of Deployment and Cluster, six with workers, and two configurations");
 }

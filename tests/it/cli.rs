@@ -57,6 +57,76 @@ fn a_cluster_is_planned_for() {
     assert!(String::from_utf8_lossy(&from_input.stdout).contains("\"242.1.0.0/16\""));
 }
 
+/// vpn2 gives a repetition a block of its own, so what comes behind it moves.
+#[test]
+fn a_network_that_is_listed_twice_moves_the_next() {
+    let cluster = fs::read_to_string("examples/landscape/grown.yaml").unwrap();
+    let listed = "        - 10.65.0.0/16\n";
+    let twice = cluster.replace(listed, &format!("{listed}{listed}        - 10.66.0.0/16\n"));
+    let plan = network_guard().args(["nat", "plan", "--cluster", "-"]).write_stdin(twice.clone()).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("twice.yaml"), twice).unwrap();
+    let report = output(&["overlap", "report", "--landscape", folder.path().to_str().unwrap()]);
+    for text in [String::from_utf8(plan.stdout).unwrap(), report] {
+        let shown = |network: &str, mapped: &str| {
+            text.lines().any(|line| line.contains(network) && line.contains(&format!(" {mapped} ")))
+        };
+        assert!(shown("10.250.0.0/16", "242.0.0.0/16"), "{text}");
+        assert!(shown("10.65.0.0/16", "242.2.0.0/16") && shown("10.66.0.0/16", "242.3.0.0/16"), "{text}");
+        assert!(!text.contains("242.1."), "{text}");
+        // On either side, or in the only table, each overlap once.
+        let sides = text.matches(" side, in the ").count().max(1);
+        assert_eq!(
+            text.matches("10.65.0.0/16 overlaps").count(),
+            if text.contains(" side, in the ") { sides } else { 0 }
+        );
+    }
+}
+
+/// What becomes of an example, and what the report says of it, with exit code 1.
+#[test]
+fn a_report_names_what_cannot_be_translated_and_who_is_told_other_networks() {
+    let cluster = fs::read_to_string("examples/landscape/grown.yaml").unwrap();
+    let deployment = fs::read_to_string("examples/landscape/deployments/grown.json").unwrap();
+    let nines = "        - 10.0.0.0/9\n        - 11.0.0.0/9\n        - 12.0.0.0/9\n";
+    let too_wide = "its networks cannot be translated: the IPv4 nodes networks do not fit into 242.0.0.0/8";
+    let (listed, seed_pods) = ("        - 10.65.0.0/16\n", "pods: 10.64.0.0/11");
+    let other = "its kube-apiserver is told other networks: nodes `10.250.0.0/16,10.65.0.0/16`, the Cluster says \
+                 `10.250.0.0/16,10.65.0.0/16,10.66.0.0/16`";
+    for (name, cluster, want, counted) in [
+        ("too many", cluster.replace(listed, nines), too_wide, "cannot be translated"),
+        (
+            "too many, without an overlap",
+            cluster.replace(listed, nines).replace(seed_pods, "pods: 192.168.0.0/16"),
+            too_wide,
+            "cannot be translated",
+        ),
+        (
+            "a Seed that is too wide",
+            cluster.replace(seed_pods, "pods: 10.0.0.0/7"),
+            "its networks cannot be translated: the Seed's Pod network 10.0.0.0/7 does not fit into 241.0.0.0/8",
+            "cannot be translated",
+        ),
+        (
+            "a network more",
+            cluster.replace(listed, &format!("{listed}        - 10.66.0.0/16\n")),
+            other,
+            "told other networks than their Clusters have",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cluster.yaml"), cluster).unwrap();
+        fs::write(folder.path().join("deployment.json"), &deployment).unwrap();
+        let folder = folder.path().to_str().unwrap();
+        let report = output(&["overlap", "report", "--landscape", folder]);
+        assert!(report.starts_with("exit code 1\n"), "{name}: {report}");
+        assert!(report.contains(&format!("\nshoot--garden--grown: {want}")), "{name}: {report}");
+        assert!(report.contains(&format!("; 1 {counted}")), "{name}: {report}");
+        let json = output(&["overlap", "report", "--landscape", folder, "-o", "json"]);
+        assert!(json.contains(&format!("\"problem\": \"{want}")), "{name}: {json}");
+    }
+}
+
 #[test]
 fn failures_say_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,15 +16,16 @@ use crate::controllers::{certificates, vpn_shoot};
 use crate::server::{Metrics, PairSource, TlsSources};
 use crate::sources::keeper::{self, Keeper};
 use crate::sources::live::{LiveReads, Reader};
-use crate::sources::objects::{ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
+use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
 use crate::sources::supervise::Supervisor;
+use crate::sources::told::ToldBoard;
 use crate::sources::{Feed, Landscape, watch};
 
 impl Remote {
     pub(super) async fn serve(
         self,
         configuration: Configuration,
-        metrics: Metrics,
+        mut metrics: Metrics,
         role: Role,
         shoots: Option<SocketAddr>,
         controllers: Option<Handle>,
@@ -104,6 +105,15 @@ impl Remote {
             Some(runtime) => {
                 // Not of the landscape by which webhooks decide: they are ready without Networks.
                 let switches = Arc::new(Landscape::new(1));
+                // Nor without kube-apiservers: what they are told is only counted.
+                let told = Arc::new(Landscape::new(1));
+                sources.spawn(watched::<ApiServerObject>(
+                    "watch-kube-apiservers",
+                    tasks.clone(),
+                    config.clone(),
+                    told.feed(0),
+                ));
+                metrics = metrics.with_told(ToldBoard::new(Arc::clone(&landscape), told));
                 sources.spawn(watched::<NetworkObject>(
                     "watch-networks",
                     tasks.clone(),

@@ -18,6 +18,7 @@ use crate::admission::{self, Answer};
 use crate::gardener::ClusterFacts;
 use crate::landscape::ClusterRecord;
 use crate::nat::Mode;
+use crate::net::Cidr;
 
 /// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
 fn fixture(case: &'static str, file: &'static str) -> Value {
@@ -34,13 +35,13 @@ fn read_fixture(case: &str, file: &str) -> Value {
 fn told(mut deployment: Value, cluster: &Value) -> Value {
     let list = |kind: &str| {
         let networking = |part: &str| cluster["spec"]["shoot"][part]["networking"][kind].clone();
-        let mut list: Vec<String> = networking("spec").as_str().map(str::to_owned).into_iter().collect();
-        for cidr in networking("status").as_array().into_iter().flatten().filter_map(Value::as_str) {
-            if !list.iter().any(|known| known == cidr) {
-                list.push(cidr.to_owned());
-            }
-        }
-        list.join(",")
+        // Without host bits, and of what is in `status` all but what is written like that in `spec`.
+        let masked = |text: &str| text.parse().map_or_else(|_| text.to_owned(), |cidr: Cidr| cidr.to_string());
+        let in_spec = networking("spec").as_str().map(masked);
+        let in_status = networking("status");
+        let in_status = in_status.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let in_status = in_status.filter(|text| in_spec.as_deref() != Some(text)).map(masked);
+        in_spec.clone().into_iter().chain(in_status).collect::<Vec<_>>().join(",")
     };
     let pod = &mut deployment["spec"]["template"]["spec"];
     for part in ["containers", "initContainers"] {

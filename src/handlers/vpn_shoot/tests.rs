@@ -285,7 +285,7 @@ fn corrects_what_is_wrong_and_nothing_else() {
 
 #[test]
 fn what_gardener_writes_is_right() {
-    for case in ["ha", "ha-dual-stack", "ha-several-nodes"] {
+    for case in ["ha", "ha-dual-stack", "ha-several-nodes", "ha-repeated-nodes"] {
         // All networks of the fixtures but those of the Seed overlap a Seed like this; the Seed's own must say it too.
         let mut object = fixture(case, "vpn-shoot");
         let mut cluster = fixture(case, "cluster");

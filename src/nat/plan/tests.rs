@@ -104,6 +104,27 @@ fn without_an_overlap_nothing_is_translated() {
     }
 }
 
+/// A repetition takes a block of the mapping; everything else is there once.
+#[test]
+fn networks_that_are_there_twice() {
+    let nodes = "10.250.0.0/16,10.249.0.0/16,10.249.0.0/16,10.248.0.0/16";
+    for (name, seed_pods, mapped) in [
+        ("overlap", "10.0.0.0/8", &["242.0.0.0/16", "242.2.0.0/16", "242.3.0.0/16"][..]),
+        ("none", "192.168.0.0/16", &[]),
+    ] {
+        for side in [Side::Seed, Side::Shoot] {
+            let plan = plan(&networks(seed_pods, "", "", nodes), &end(side, false)).unwrap();
+            let got: Vec<String> = plan.shoot.iter().map(|(_, network)| network.mapped.to_string()).collect();
+            assert_eq!(got, mapped, "{name}");
+            assert_eq!(plan.overlaps.len(), mapped.len(), "{name}: {:?}", plan.overlaps);
+            let routes: BTreeSet<String> = plan.routes.iter().map(|route| route.to.to_string()).collect();
+            assert_eq!(routes.len(), plan.routes.len(), "{name}: {:?}", plan.routes);
+            let rules: BTreeSet<String> = plan.rules.iter().map(|rule| format!("{rule:?}")).collect();
+            assert_eq!(rules.len(), plan.rules.len(), "{name}: {:?}", plan.rules);
+        }
+    }
+}
+
 #[test]
 fn says_why_there_is_no_plan() {
     for (seed_pods, nodes, want) in [

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::gardener::members::Members;
-use crate::gardener::{ExpectedVpn, ShootNetwork};
+use crate::gardener::{Deployment, ExpectedVpn, ShootNetwork};
 
 fn facts(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> ClusterFacts {
     let networks = |kind, list: &str| {
@@ -61,13 +61,21 @@ fn corrected(object: &Value, corrections: &[Correction]) -> Value {
 /// The Cluster's networks: the nodes overlap the Seed's Pods.
 const CLUSTER: [&str; 4] = ["10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,10.251.0.0/16,10.4.0.0/24"];
 
+/// Another one, whose networks repeat themselves.
+const REPEATED: [&str; 4] = [
+    "10.0.0.0/8",
+    "100.96.0.0/16,100.96.0.0/16,100.97.0.0/16",
+    "100.64.0.0/16,100.64.0.0/16,100.65.0.0/16",
+    "10.250.0.0/16,10.249.0.0/16,10.249.0.0/16,10.248.0.0/16",
+];
+
 /// A name, the Cluster, what `vpn-client-1` is told, what it should be told instead; `=` stands for the Cluster's value,
 /// or for what is there already.
 #[test]
 fn every_case() {
     let without_overlap = ["172.16.0.0/12", CLUSTER[1], CLUSTER[2], CLUSTER[3]];
     let six = [CLUSTER[0], "100.96.0.0/11,fd00:1::/64", CLUSTER[2], "fd00:2::/64,10.250.0.0/16"];
-    let rows: [(&str, [&str; 4], [&str; 4], [&str; 4]); 31] = [
+    let rows: [(&str, [&str; 4], [&str; 4], [&str; 4]); 34] = [
         ("as the Cluster says", CLUSTER, ["="; 4], ["="; 4]),
         ("other order of other sizes", CLUSTER, ["=", "=", "=", "10.4.0.0/24,10.250.0.0/16,10.251.0.0/16"], ["="; 4]),
         (
@@ -77,7 +85,31 @@ fn every_case() {
             ["=", "=", "=", CLUSTER[3]],
         ),
         ("host bits", CLUSTER, ["10.1.2.3/8", "100.96.0.1/11", "=", "="], ["="; 4]),
-        ("a repetition", CLUSTER, ["=", "=", "=", "10.250.0.0/16,10.250.0.0/16,10.251.0.0/16,10.4.0.0/24"], ["="; 4]),
+        // A repetition takes a block of its own, at both ends.
+        (
+            "a repetition that the Cluster does not have",
+            CLUSTER,
+            ["=", "=", "=", "10.250.0.0/16,10.250.0.0/16,10.251.0.0/16,10.4.0.0/24"],
+            ["=", "=", "=", CLUSTER[3]],
+        ),
+        ("repetitions as the Cluster has them", REPEATED, ["="; 4], ["="; 4]),
+        (
+            "without the repetitions of the Cluster",
+            REPEATED,
+            [
+                "=",
+                "100.96.0.0/16,100.97.0.0/16",
+                "100.64.0.0/16,100.65.0.0/16",
+                "10.250.0.0/16,10.249.0.0/16,10.248.0.0/16",
+            ],
+            ["=", REPEATED[1], REPEATED[2], REPEATED[3]],
+        ),
+        (
+            "other repetitions that map alike",
+            REPEATED,
+            ["=", "=", "=", "10.250.0.0/16,10.248.0.0/16,10.249.0.0/16,10.248.0.0/16"],
+            ["="; 4],
+        ),
         ("one network less", CLUSTER, ["=", "=", "=", "10.250.0.0/16,10.251.0.0/16"], ["=", "=", "=", CLUSTER[3]]),
         ("one network more", CLUSTER, ["=", "100.96.0.0/11,10.9.0.0/16", "=", "="], ["=", CLUSTER[1], "=", "="]),
         ("another network", CLUSTER, ["=", "=", "100.72.0.0/13", "="], ["=", "=", CLUSTER[2], "="]),
@@ -264,9 +296,10 @@ fn a_list_without_end_is_wrong() {
     assert_eq!(judge(&pod(&json!(containers), &Value::Null), &facts).len(), 80);
 }
 
-/// A repetition moves what comes behind it, so it is right only where all are told the same.
+/// A repetition moves what comes behind it, so it is wrong wherever the Cluster does not have it: the other end of the tunnel
+/// is told what the Cluster has.
 #[test]
-fn repetitions_have_to_be_everywhere() {
+fn repetitions_count_in_every_container() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,10.249.0.0/16");
     let told = |nodes: [&str; 2]| {
         let container = |(i, nodes): (usize, &&str)| {
@@ -281,7 +314,7 @@ fn repetitions_have_to_be_everywhere() {
         judge(&pod(&json!(containers), &Value::Null), &facts).len()
     };
     let (once, twice) = ("10.250.0.0/16,10.249.0.0/16", "10.250.0.0/16,10.250.0.0/16,10.249.0.0/16");
-    assert_eq!((told([once, once]), told([twice, twice]), told([twice, once])), (0, 0, 1));
+    assert_eq!((told([once, once]), told([twice, twice]), told([twice, once])), (0, 2, 1));
 }
 
 fn cidr() -> impl Strategy<Value = String> {
@@ -321,18 +354,20 @@ proptest! {
         seed_pods in prop::sample::select(vec!["", "10.0.0.0/8", "74.0.0.0/12", "fd00::/32"]),
         networks in prop::collection::vec(prop::collection::vec(cidr(), 0..3), 3),
     ) {
-        // The facts of a Cluster never repeat a network.
-        let [pods, services, nodes] = [0, 1, 2].map(|kind| {
-            let mut seen = std::collections::HashSet::<Cidr>::new();
-            let list = networks[kind].iter().filter(|text| seen.insert(text.parse().unwrap()));
-            list.cloned().collect::<Vec<_>>().join(",")
-        });
+        let [pods, services, nodes] = [0, 1, 2].map(|kind| networks[kind].join(","));
         let facts = facts(seed_pods, &pods, &services, &nodes);
         let object = pod(&json!(containers), &Value::Null);
         let found = judge(&object, &facts);
         let after = corrected(&object, &found);
         let left = judge(&after, &facts);
         prop_assert!(left.iter().all(|left| !left.is_possible()), "{:?}", left);
+        // A watch of the Deployment finds a difference where the webhook has something to put right, and nowhere else.
+        for (object, is_wrong) in [(&object, found.iter().any(Correction::is_possible)), (&after, false)] {
+            let text = object.to_string();
+            let told = crate::nat::told(&Deployment::read(&text).unwrap());
+            let differs = told.is_some_and(|told| !crate::nat::differences(&told, &facts).is_empty());
+            prop_assert_eq!(differs, is_wrong);
+        }
         let v6 = |object: &Value| object.to_string().matches("fd00:").count();
         let six_of = |text: &str| text.matches("fd00:").count();
         let lost: usize = found.iter().map(|found| match &found.found {

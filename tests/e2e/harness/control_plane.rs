@@ -342,6 +342,7 @@ pub fn seed_rights() -> Value {
             "apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRole", "metadata": {"name": "network-guard"},
             "rules": [
                 rule(extensions, "clusters", &["get", "list", "watch"]),
+                named("apps", "deployments", &["kube-apiserver"], &["list", "watch"]),
                 // What follows is for overlay switches alone. The Networks that are held:
                 rule(extensions, "networks", &["get", "list", "watch", "patch"]),
                 rule(extensions, "networks/status", &["patch"]),

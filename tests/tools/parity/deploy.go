@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +33,7 @@ import (
 	kubeapiserver "github.com/gardener/gardener/pkg/component/kubernetes/apiserver"
 	vpnseedserver "github.com/gardener/gardener/pkg/component/networking/vpn/seedserver"
 	"github.com/gardener/gardener/pkg/extensions"
+	"github.com/gardener/gardener/pkg/gardenlet/operation/shoot"
 	imagevectorutils "github.com/gardener/gardener/pkg/utils/imagevector"
 	secretsutils "github.com/gardener/gardener/pkg/utils/secrets"
 	fakesecretsmanager "github.com/gardener/gardener/pkg/utils/secrets/manager/fake"
@@ -141,8 +141,6 @@ func createForeignSecrets(ctx context.Context, c client.Client, namespace string
 func (l landscape) values() (kubeapiserver.Values, error) {
 	var (
 		config     = l.shoot.Spec.Kubernetes.KubeAPIServer
-		networking = l.shoot.Spec.Networking
-		status     = l.shoot.Status.Networking
 		hostname   = fmt.Sprintf("api.%s.local.internal.%s", l.shoot.Name, domain)
 		workerless = v1beta1helper.IsWorkerless(l.shoot)
 		version    = semver.MustParse(l.shoot.Spec.Kubernetes.Version)
@@ -154,7 +152,7 @@ func (l landscape) values() (kubeapiserver.Values, error) {
 	if err != nil {
 		return values, err
 	}
-	services, err := networks(networking.Services, status.Services, networking.IPFamilies)
+	networks, err := shoot.ToNetworks(l.shoot, workerless)
 	if err != nil {
 		return values, err
 	}
@@ -165,19 +163,15 @@ func (l landscape) values() (kubeapiserver.Values, error) {
 			HighAvailabilityEnabled:              v1beta1helper.IsHAVPNEnabled(l.shoot),
 			HighAvailabilityNumberOfSeedServers:  vpnseedserver.HighAvailabilityReplicaCount,
 			HighAvailabilityNumberOfShootClients: vpnseedserver.HighAvailabilityReplicaCount,
+			PodNetworkCIDRs:                      networks.Pods,
+			NodeNetworkCIDRs:                     networks.Nodes,
 			IPFamilies:                           l.seed.Spec.Networks.IPFamilies,
 		}
-		if vpn.PodNetworkCIDRs, err = networks(networking.Pods, status.Pods, networking.IPFamilies); err != nil {
-			return values, err
-		}
-		if vpn.NodeNetworkCIDRs, err = networks(networking.Nodes, status.Nodes, networking.IPFamilies); err != nil {
-			return values, err
-		}
-		seedPods, err := networks(&l.seed.Spec.Networks.Pods, nil, l.seed.Spec.Networks.IPFamilies)
+		_, seedPods, err := net.ParseCIDR(l.seed.Spec.Networks.Pods)
 		if err != nil {
 			return values, err
 		}
-		vpn.SeedPodNetwork = seedPods[0]
+		vpn.SeedPodNetwork = *seedPods
 	}
 
 	return kubeapiserver.Values{
@@ -217,7 +211,7 @@ func (l landscape) values() (kubeapiserver.Values, error) {
 		IsWorkerless:                        workerless,
 		PriorityClassName:                   v1beta1constants.PriorityClassNameShootControlPlane500,
 		ServiceAccount:                      kubeapiserver.ComputeKubeAPIServerServiceAccountConfig(nil, hostname, ""),
-		ServiceNetworkCIDRs:                 services,
+		ServiceNetworkCIDRs:                 networks.Services,
 		SNI: kubeapiserver.SNIConfig{
 			Enabled: true,
 			// The service's address in the Seed, 10.200.17.42, mapped into 240.0.0.0/8.
@@ -249,33 +243,6 @@ func images(version *semver.Version) (kubeapiserver.Images, error) {
 		*image = found.String()
 	}
 	return images, nil
-}
-
-// networks joins the specification with the status as gardenlet does: duplicates once, primary IP family first.
-func networks(spec *string, status []string, families []gardencorev1beta1.IPFamily) ([]net.IPNet, error) {
-	var joined []string
-	if spec != nil {
-		joined = append(joined, *spec)
-	}
-	for _, cidr := range status {
-		if !slices.Contains(joined, cidr) {
-			joined = append(joined, cidr)
-		}
-	}
-
-	var out []net.IPNet
-	for _, family := range families {
-		for _, cidr := range joined {
-			_, network, err := net.ParseCIDR(cidr)
-			if err != nil {
-				return nil, err
-			}
-			if (family == gardencorev1beta1.IPFamilyIPv4) == (network.IP.To4() != nil) {
-				out = append(out, *network)
-			}
-		}
-	}
-	return out, nil
 }
 
 // nodeAgentAuthorizer is the authorization webhook every Shoot gets.

@@ -79,6 +79,11 @@ func cases() []testCase {
 			seedPods: apart, pods: pods, services: services, ipFamilies: ipv4,
 			nodes: []string{"10.219.45.0/26", "10.219.45.64/26", "10.96.0.0/11", "10.128.0.0/12"},
 		},
+		{
+			name: "ha-repeated-nodes", shoot: "ha-repeated-nodes", highAvailability: true,
+			seedPods: apart, pods: pods, services: services, ipFamilies: ipv4,
+			nodes: []string{"10.250.0.0/16", "10.249.0.0/16", "10.249.0.0/16", "10.248.0.1/16", "10.248.0.0/16"},
+		},
 	}
 }
 

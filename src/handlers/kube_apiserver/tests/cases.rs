@@ -34,6 +34,12 @@ fn every_case() {
             "injected",
             &injected_rule,
         ),
+        (
+            "node networks that repeat themselves, told as Gardener tells them",
+            Call::new("ha-repeated-nodes", "ha-repeated-nodes").cluster(seed_pods("10.249.0.0/17")),
+            "injected",
+            &injected_rule,
+        ),
         ("none", Call::new("ha", "ha"), "none", &[]),
         ("none, several node networks", Call::new("ha-several-nodes", "ha-several-nodes"), "none", &[]),
         (

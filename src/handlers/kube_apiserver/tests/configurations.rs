@@ -26,7 +26,7 @@ fn any_settings() -> impl Strategy<Value = Settings> {
 
 /// A case of Gardener's own code, and the Seed's Pod network.
 fn any_case() -> impl Strategy<Value = (&'static str, &'static str)> {
-    const CASES: [&str; 4] = ["ha", "ha-several-nodes", "ha-dual-stack", "non-ha"];
+    const CASES: [&str; 5] = ["ha", "ha-several-nodes", "ha-repeated-nodes", "ha-dual-stack", "non-ha"];
     (prop::sample::select(&CASES[..]), prop::sample::select(&["10.250.128.0/17", "10.0.0.0/8", "192.168.0.0/16"][..]))
 }
 

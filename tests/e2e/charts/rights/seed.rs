@@ -197,6 +197,17 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
         let from_the_start = ["clusters", "leases"].contains(&&*resource);
         if Place::is_concerned(&rule) {
             scene.place().miss(&scene.audit, scene.guard(), &role, index);
+        } else if resource == "deployments" {
+            scene.switch.seed.kill_guard();
+            replace(&scene, &without(&role, index), false);
+            let position = scene.audit.position();
+            scene.switch.seed.start_guard_again();
+            until(&what, || is_forbidden(&scene.audit, position));
+            // Only the comparison is missing.
+            until("it is ready all the same", || scene.guard().health("/readyz").starts_with("HTTP/1.1 200"));
+            until("it leads all the same", || scene.guard().metric("network_guard_overlay_leader") > 0.0);
+            replace(&scene, &role, true);
+            println!("missed when it is taken away: {what}");
         } else if from_the_start {
             scene.switch.seed.kill_guard();
             replace(&scene, &without(&role, index), false);
