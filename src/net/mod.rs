@@ -9,5 +9,5 @@ mod reserved;
 
 pub use cidr::{Cidr, Family, ParseCidrError};
 pub use index::{NetworkIndex, overlapping_pairs};
-pub use mapping::{DoesNotFit, MappedNetwork, map_networks};
+pub use mapping::{DoesNotFit, MappedNetwork, WIDEST_SEED_PODS, fit_together, map_networks};
 pub use reserved::{NetworkKind, RESERVED_RANGES, ReservedRange, reserved_for};
