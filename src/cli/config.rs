@@ -131,6 +131,8 @@ impl Choice {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Overlap {
     #[serde(default)]
+    sidecar: overlap::Sidecar,
+    #[serde(default)]
     envoy: Envoy,
     failure_policy: Option<FailurePolicy>,
 }
@@ -183,7 +185,7 @@ impl Configuration {
         }
         let configuration = Self {
             overlap_failure_policy: file.overlap.failure_policy,
-            overlap: file.overlap.envoy.settings()?,
+            overlap: overlap::Settings { sidecar: file.overlap.sidecar, ..file.overlap.envoy.settings()? },
             nat: file.nat.settings()?,
             shoots: ShootSettings {
                 policy: policy(&file.peering, &file.rules)?,
@@ -206,6 +208,11 @@ impl Configuration {
         {
             let problem = "is not for self-managed certificates: Shoots are told of their CA";
             return field("nat.shootWebhook.caFile", &format!("{:?}", file.display().to_string()), problem);
+        }
+        if self.overlap.sidecar == overlap::Sidecar::Always && matches!(self.nat.mode, crate::nat::Mode::Own(_)) {
+            let problem = "is not for `nat.mode: own`: where gardenlet brings its own proxy, vpn2 translates itself, \
+                           and containers of ours would do it again; take `nat.mode: vpn-client`";
+            return field("overlap.sidecar", &"always", problem);
         }
         if !is_image(&self.overlap.image) {
             return field("overlap.envoy.image", &format!("{:?}", self.overlap.image), "is not the name of an image");
@@ -345,6 +352,7 @@ impl Envoy {
             canonical_memory(&text).ok_or_else(|| bad(path, text, problem))
         };
         Ok(overlap::Settings {
+            sidecar: default.sidecar,
             image: self.image.unwrap_or(default.image),
             concurrency: self.concurrency.unwrap_or(default.concurrency),
             cpu_request: cpu(self.cpu_request, default.cpu_request)?,

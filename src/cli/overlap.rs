@@ -13,7 +13,7 @@ use serde_json::json;
 use super::columns::{Format, columns};
 use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
 use crate::landscape::ClusterRecord;
-use crate::nat::{self, CannotPlan, Difference, Networks};
+use crate::nat::{self, CannotPlan, Difference};
 use crate::overlap::{Help, Survey, survey};
 use crate::sources::objects::{ClusterObject, Watched as _};
 use crate::sources::{files, manifests};
@@ -166,7 +166,7 @@ impl Found {
     fn of(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Self {
         let told = deployment.and_then(nat::told).map(|told| nat::differences(&told, facts));
         let has_vpn = facts.expected_vpn != ExpectedVpn::Absent && facts.seed_pods.is_some();
-        let untranslatable = has_vpn.then(|| nat::why_untranslatable(&Networks::of(facts))).flatten();
+        let untranslatable = has_vpn.then(|| nat::cannot_translate(facts)).flatten();
         Self { survey: survey(facts, deployment), told, untranslatable }
     }
 

@@ -98,12 +98,13 @@ impl<'a> Template<'a> {
 impl<'a> PodSpec<'a> {
     /// Reads a Pod's specification.
     pub fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
-        let mut pod = Self { containers: Vec::new(), init_containers: None, volumes: None };
+        let mut pod = Self { containers: Vec::new(), init_containers: None, volumes: None, host_aliases: None };
         each_member(members, |key, members| {
             match key {
                 "containers" => pod.containers = list(key, members, Container::read)?.unwrap_or_default(),
                 "initContainers" => pod.init_containers = list(key, members, Container::read)?,
                 "volumes" => pod.volumes = list(key, members, Volume::read)?,
+                "hostAliases" => pod.host_aliases = Some(members.skip()?),
                 _ => drop(members.skip()?),
             }
             Ok(())
@@ -270,6 +271,28 @@ pub struct PodSpec<'a> {
     pub init_containers: Option<Vec<Container<'a>>>,
     /// `volumes`.
     pub volumes: Option<Vec<Volume<'a>>>,
+    /// The text of `hostAliases`: see [`PodSpec::host_aliases`].
+    pub host_aliases: Option<&'a str>,
+}
+
+impl<'a> PodSpec<'a> {
+    /// The names that the Pod gives addresses, read only when somebody asks. What is no list of them is refused by the
+    /// API server; nothing of it counts.
+    pub fn host_aliases(&self) -> Vec<HostAlias<'a>> {
+        let aliases = self.host_aliases.and_then(|text| serde_json::from_str::<Option<_>>(text).ok());
+        aliases.flatten().unwrap_or_default()
+    }
+}
+
+/// Names that a Pod gives an address.
+#[derive(Debug, Deserialize)]
+pub struct HostAlias<'a> {
+    /// The address.
+    #[serde(borrow, default)]
+    pub ip: Text<'a>,
+    /// Its names.
+    #[serde(borrow)]
+    pub hostnames: Option<Vec<Text<'a>>>,
 }
 
 /// A container of the Pod.

@@ -3,6 +3,7 @@
 
 mod change;
 mod facts;
+mod gardenlet;
 
 use self::facts::Known;
 use super::translation::Translation;
@@ -15,7 +16,8 @@ use crate::gardener::{Deployment, FieldError, is_dns_label};
 use crate::landscape::Snapshot;
 use crate::nat::{self, ContainersChange, Side};
 use crate::overlap::{
-    Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, is_made_by, mutate, overlaps_text, rules,
+    Change, Decision, Injection, Overlap, Proxy, Settings, Sidecar, Taken, Vpn, decide, is_made_by, mutate,
+    overlaps_text, rules,
 };
 
 /// The path of this webhook.
@@ -35,7 +37,9 @@ pub struct KubeApiserver {
 impl KubeApiserver {
     /// Prepares everything that depends on the configuration only.
     pub fn new(settings: &Settings, nat: &nat::Mode) -> Self {
-        Self { injection: Injection::new(settings), nat: nat.clone() }
+        // gardenlet brings its own proxy only with a vpn2 that translates itself: beside `own` it would be done twice.
+        let sidecar = if matches!(nat, nat::Mode::Own(_)) { Sidecar::WhereMissing } else { settings.sidecar };
+        Self { injection: Injection::new(&Settings { sidecar, ..settings.clone() }), nat: nat.clone() }
     }
 
     /// What would be injected.
@@ -62,21 +66,7 @@ impl KubeApiserver {
         let vpn = Vpn::of(pod);
         let cached = snapshot.cluster(&request.namespace);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
-            // With a proxy of its own gardenlet relies on vpn2, which has to be told the right networks all the same.
-            let translation = match facts::known(&request.namespace, cached, answers) {
-                Known::Facts(known) => Translation::of(&nat::Mode::VpnClient, Side::Seed, pod, &known, None).ok(),
-                Known::NotYet | Known::Refused(_) => None,
-            };
-            let translation = translation.unwrap_or_default();
-            if translation.depends_on_now() && answers.cluster.is_none() && is_dns_label(&request.namespace) {
-                return Ok(ask(request));
-            }
-            let (mut verdict, _) = self.settle(&deployment, raw, None, &translation, vec![rules::gardenlet_proxy()]);
-            if !translation.corrects() {
-                verdict.decision = "gardenlet";
-                verdict.audit = vec![(AUDIT_DECISION, "gardenlet".to_owned())];
-            }
-            return Ok(Step::Done(verdict));
+            return Ok(self.review_gardenlets_proxy(request, &deployment, raw, cached, answers));
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
         let needed = vpn != Vpn::Absent;
@@ -212,6 +202,7 @@ impl KubeApiserver {
         };
         let decision = match (change, containers, overlaps) {
             (Change::Injected, _, _) => "injected",
+            (Change::Replaced, _, _) => "replaced",
             (Change::Updated, _, _) => "updated",
             (Change::Removed, _, _) | (_, ContainersChange::Removed, None) => "removed",
             (_, ContainersChange::Unchanged, _) if translation.corrects() => "corrected",

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::admission::{Finding, PatchBuilder};
+use crate::admission::{Finding, PatchBuilder, Severity};
 use crate::gardener::ClusterFacts;
 use crate::gardener::deployment::PodSpec;
 use crate::nat::{
-    Containers, ContainersChange, Correction, Device, End, Found, Mode, Networks, Side, corrections, plan,
+    Containers, ContainersChange, Correction, Device, End, Found, Mode, Networks, Side, cannot_translate, corrections,
+    plan,
 };
 use crate::net::Family;
 use crate::overlap::{Overlap, rules};
@@ -29,6 +30,8 @@ pub(super) struct Translation {
     references: Vec<Correction>,
     /// Why nothing is put right.
     why_left: Option<Cow<'static, str>>,
+    /// Why vpn2 cannot translate, whatever its variables say.
+    untranslatable: Option<Finding>,
 }
 
 impl Translation {
@@ -48,7 +51,12 @@ impl Translation {
         let why_left = known.why_old.clone();
         let (mut wrong, mut references): (Vec<_>, Vec<_>) =
             corrections(pod, known.facts).into_iter().partition(Correction::is_possible);
-        let mut containers = Containers::default();
+        let (mut containers, mut untranslatable) = (Containers::default(), None);
+        if let (Mode::VpnClient, Some(overlaps)) = (mode, overlaps) {
+            // With or without a proxy it is as broken, so the write passes, and its sender is told.
+            untranslatable = cannot_translate(known.facts)
+                .map(|why| rules::cannot_translate(overlaps, &why.to_string()).at_most(Severity::Warn));
+        }
         if let Mode::Own(own) = mode {
             // A vpn2 that needs us translates nothing by its variables.
             references.clear();
@@ -61,7 +69,7 @@ impl Translation {
                 containers = Containers::new(own, side, &networks);
             }
         }
-        Ok(Self { containers, wrong, references, why_left })
+        Ok(Self { containers, wrong, references, why_left, untranslatable })
     }
 
     /// Whether it takes the Cluster as it is now: gardenlet writes it just before the Deployment, and a cache that lags
@@ -85,7 +93,7 @@ impl Translation {
     /// What the sender is told.
     pub(super) fn findings(&self, containers: ContainersChange) -> Vec<Finding> {
         let path = |all: &[Correction]| all.first().map(Correction::path).unwrap_or_default();
-        let mut findings = Vec::new();
+        let mut findings: Vec<Finding> = self.untranslatable.iter().cloned().collect();
         match &self.why_left {
             _ if self.wrong.is_empty() => {}
             Some(why) => findings.push(rules::variables_left(&path(&self.wrong), &self.wrong, why)),

@@ -26,7 +26,7 @@ mod told;
 mod variables;
 
 pub use own::{CONTAINER, Containers, ContainersChange, INIT_CONTAINER, TakenName};
-pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, plan, why_untranslatable};
+pub use plan::{CannotPlan, End, Networks, Plan, Route, Setting, Side, cannot_translate, plan};
 pub use routes::{
     ASIDE_TABLE, HOLE_METRIC, KernelRoute, ROUTE_PROTOCOL, RouteChange, TakenRoute, Way, follow_routes, read_routes,
     routes_by, undo_routes,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::rule::{Device, Hook, Match, Rule, Table, Target};
 use crate::gardener::{ClusterFacts, ShootNetwork};
-use crate::net::{Cidr, DoesNotFit, Family, MappedNetwork, NetworkKind, map_networks};
+use crate::net::{Cidr, DoesNotFit, Family, MappedNetwork, NetworkKind, WIDEST_SEED_PODS, fit_together, map_networks};
 
 /// The group whose packets are translated on the Seed's side: Envoy's (gardener `EnvoyVPNGroupId`).
 const ENVOY_GROUP: u32 = 31_415;
@@ -14,9 +14,6 @@ const SHOOT_DEVICE: &str = "eth0";
 
 /// The first octet of the /8 that the Seed's Pod network is mapped into (the table of reserved ranges).
 const SEED_PODS_OCTET: u32 = 241;
-
-/// The widest IPv4 Pod network of a Seed whose addresses stay different inside a /8.
-const WIDEST_SEED_PODS: u8 = 8;
 
 /// An end of the tunnel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -171,13 +168,6 @@ impl Networks {
     }
 }
 
-/// Why the VPN of a Shoot with these networks translates nothing, if it cannot: vpn2 does not start then, or sets no route,
-/// also without an overlap.
-pub fn why_untranslatable(networks: &Networks) -> Option<CannotPlan> {
-    let tunnel = "bond0+".parse().expect("a pattern of devices");
-    plan(networks, &End { side: Side::Seed, tunnel, has_ipv4: true, has_ipv6: false }).err()
-}
-
 /// Where the Seed's Pod network appears: its addresses keep their last 24 bits.
 fn map_seed_pods(original: Cidr) -> Result<MappedNetwork, CannotPlan> {
     if original.prefix_len() < WIDEST_SEED_PODS {
@@ -225,6 +215,18 @@ pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
         plan.rules.retain(|rule| rule.family != Family::V4);
     }
     Ok(plan)
+}
+
+/// Why neither end could translate between the networks of a Cluster, should they overlap: what [`plan`] says, without
+/// the work where there is nothing to say.
+pub fn cannot_translate(facts: &ClusterFacts) -> Option<CannotPlan> {
+    let is_wide = |pods: Cidr| pods.family() == Family::V4 && pods.prefix_len() < WIDEST_SEED_PODS;
+    let of_kind = |kind| facts.shoot_networks.iter().filter(move |network| network.kind == kind).map(|it| it.cidr);
+    if !facts.seed_pods.is_some_and(is_wide) && NetworkKind::ALL.iter().all(|kind| fit_together(of_kind(*kind))) {
+        return None;
+    }
+    let tunnel = "bond0+".parse().expect("a pattern of devices");
+    plan(&Networks::of(facts), &End { side: Side::Seed, tunnel, has_ipv4: true, has_ipv6: false }).err()
 }
 
 fn rule(family: Family, table: Table, hook: Hook, matches: Vec<Match>, target: Target) -> Rule {

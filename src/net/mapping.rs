@@ -54,6 +54,16 @@ impl NetworkKind {
     }
 }
 
+/// The shortest prefix of an IPv4 Pod network of a Seed whose addresses stay different in 241.0.0.0/8.
+pub const WIDEST_SEED_PODS: u8 = 8;
+
+/// Whether the IPv4 networks of one kind have room in their /8 together: whether [`map_networks`] can map them.
+pub fn fit_together(networks: impl Iterator<Item = Cidr>) -> bool {
+    let ipv4 = networks.filter(|network| network.family() == Family::V4);
+    // Widest first, blocks follow each other without gaps, so only their sum matters.
+    ipv4.map(|network| 1u64 << (32 - network.prefix_len())).fold(0, u64::saturating_add) <= RANGE_SIZE
+}
+
 /// Maps the IPv4 networks of one kind, widest first; IPv6 networks are left out, they are never translated.
 pub fn map_networks(kind: NetworkKind, networks: &[Cidr]) -> Result<Vec<MappedNetwork>, DoesNotFit> {
     let mut originals: Vec<Cidr> = networks.iter().copied().filter(|n| n.family() == Family::V4).collect();
@@ -220,6 +230,7 @@ mod tests {
         #[test]
         fn is_injective_and_stays_in_its_range(networks in prop::collection::vec(network(8..=32), 0..40)) {
             for kind in NetworkKind::ALL {
+                prop_assert_eq!(fit_together(networks.iter().copied()), map_networks(kind, &networks).is_ok());
                 let Ok(mapped) = map_networks(kind, &networks) else {
                     let total: u64 = networks.iter().map(|n| 1u64 << (32 - n.prefix_len())).sum();
                     prop_assert!(total > RANGE_SIZE, "refused although it fits");

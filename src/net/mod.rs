@@ -8,6 +8,6 @@ mod pairs;
 mod reserved;
 
 pub use cidr::{Cidr, Family, ParseCidrError};
-pub use mapping::{DoesNotFit, MappedNetwork, map_networks};
+pub use mapping::{DoesNotFit, MappedNetwork, WIDEST_SEED_PODS, fit_together, map_networks};
 pub use pairs::overlapping_pairs;
 pub use reserved::{NetworkKind, RESERVED_RANGES, ReservedRange, reserved_for};

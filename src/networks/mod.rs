@@ -9,7 +9,7 @@ use crate::admission::{Finding, Severity};
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::{Networking, StatusNetworking};
 use crate::gardener::{SeedFacts, Text};
-use crate::net::{Cidr, Family, NetworkKind, map_networks, reserved_for};
+use crate::net::{Cidr, Family, NetworkKind, WIDEST_SEED_PODS, map_networks, reserved_for};
 
 /// Judges the networks of a Shoot: what it asks for, and what its stored status says. Without a Seed, what concerns the
 /// Seed is left out.
@@ -67,12 +67,22 @@ fn read(kind: NetworkKind, text: &Text<'_>) -> Result<Cidr, Finding> {
 /// Only Pods of the Seed talk into the tunnel, so only their network matters.
 fn ipv4_overlaps(name: &str, seed: &SeedFacts, networks: &Networks) -> Vec<Finding> {
     let Some(seed_pods) = seed.pods.filter(|pods| pods.family() == Family::V4) else { return Vec::new() };
-    NetworkKind::ALL
-        .into_iter()
-        .flat_map(|kind| networks.get(kind).iter().map(move |cidr| (kind, *cidr)))
-        .filter(|(_, cidr)| cidr.overlaps(seed_pods))
-        .map(|(kind, cidr)| rules::double_nat(kind, cidr, seed_pods, name))
-        .collect()
+    let is_wide = seed_pods.prefix_len() < WIDEST_SEED_PODS;
+    let networks =
+        NetworkKind::ALL.into_iter().flat_map(|kind| networks.get(kind).iter().map(move |cidr| (kind, *cidr)));
+    let mut overlaps = networks.filter(|(_, cidr)| cidr.overlaps(seed_pods)).peekable();
+    // Once: it is the Seed's network that is too wide, whatever overlaps it.
+    let first = overlaps.peek().filter(|_| is_wide);
+    let mut findings: Vec<Finding> =
+        first.map(|(kind, cidr)| rules::seed_too_wide(*kind, *cidr, seed_pods, name)).into_iter().collect();
+    findings.extend(overlaps.map(|(kind, cidr)| rules::double_nat(kind, cidr, seed_pods, name, !is_wide)));
+    findings
+}
+
+/// Whether a finding says that double NAT cannot translate between the Shoot and its Seed.
+pub fn is_untranslatable(finding: &Finding) -> bool {
+    let is_needed = finding.at_most == Severity::Deny;
+    finding.rule == rules::SEED_TOO_WIDE.name || finding.rule == rules::DOES_NOT_FIT.name && is_needed
 }
 
 /// IPv6 cannot be translated. Gardener refuses the overlap for Shoots that have IPv4 too; for others it looks away, so
@@ -101,10 +111,14 @@ mod tests {
     use crate::gardener::Shoot;
 
     fn found(networking: &serde_json::Value, status: &serde_json::Value) -> Vec<String> {
+        found_on("10.0.0.0/11", networking, status)
+    }
+
+    fn found_on(seed_pods: &str, networking: &serde_json::Value, status: &serde_json::Value) -> Vec<String> {
         let text = json!({"spec": {"networking": networking}, "status": {"networking": status}}).to_string();
         let shoot = Shoot::read(&text).unwrap();
         let seed = SeedFacts {
-            pods: Some("10.0.0.0/11".parse().unwrap()),
+            pods: Some(seed_pods.parse().unwrap()),
             services: Some("fd00:5e::/112".parse().unwrap()),
             nodes: Some("10.250.0.0/16".parse().unwrap()),
         };
@@ -230,6 +244,22 @@ mod tests {
         ] {
             assert_eq!(found(&networking, &status), want, "{name}");
         }
+    }
+
+    /// Two Pods of such a Seed may have one address in the Shoot, which is said once, and only where it matters.
+    #[test]
+    fn a_seed_whose_pods_do_not_fit() {
+        let own = json!({"pods": "100.96.0.0/11", "services": "11.1.0.0/16", "nodes": "10.250.0.0/16"});
+        assert_eq!(
+            found_on("10.0.0.0/7", &own, &json!({})),
+            [
+                "warn spec.networking.services: 11.1.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a, which are wider than the /8 that double NAT maps them into; choose networks apart from them, or another Seed",
+                "warn spec.networking.services: 11.1.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a; allowed",
+                "warn spec.networking.nodes: 10.250.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a; allowed",
+            ]
+        );
+        assert_eq!(found_on("12.0.0.0/7", &own, &json!({})), [""; 0]);
+        assert_eq!(found_on("100.0.0.0/8", &own, &json!({})).len(), 1, "a /8 fits");
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub static DOES_NOT_FIT: Rule = Rule {
     fix: "Choose smaller networks, or networks that do not overlap the Seed's Pods.",
 };
 
+/// The Seed's Pods are too many to be translated.
+pub static SEED_TOO_WIDE: Rule = Rule {
+    name: "networks/seed-too-wide",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "An IPv4 network of the Shoot overlaps the Pods of its Seed, and these are wider than the /8 that double NAT maps them into: two Pods of the Seed may have one address in the Shoot.",
+    fix: "Choose networks that do not overlap the Seed's Pods, or another Seed.",
+};
+
 /// IPv4 networks of Shoot and Seed overlap.
 pub static DOUBLE_NAT: Rule = Rule {
     name: "networks/double-nat",
@@ -98,9 +107,17 @@ pub(super) fn does_not_fit(kind: NetworkKind, error: &DoesNotFit) -> Finding {
     DOES_NOT_FIT.finding(&path(kind), error.to_string(), "choose smaller networks, double NAT needs the room")
 }
 
-pub(super) fn double_nat(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str) -> Finding {
+pub(super) fn seed_too_wide(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str) -> Finding {
+    let message = format!(
+        "{cidr} overlaps the Pods {seed_pods} of Seed {name}, which are wider than the /8 that double NAT maps them into"
+    );
+    SEED_TOO_WIDE.finding(&path(kind), message, "choose networks apart from them, or another Seed")
+}
+
+pub(super) fn double_nat(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str, translates: bool) -> Finding {
     let message = format!("{cidr} overlaps the Pods {seed_pods} of Seed {name}");
-    DOUBLE_NAT.finding(&path(kind), message, "allowed, double NAT translates between them")
+    let help = if translates { "allowed, double NAT translates between them" } else { "allowed" };
+    DOUBLE_NAT.finding(&path(kind), message, help)
 }
 
 /// All rules with an example of each, in the order of the documentation.
@@ -116,7 +133,8 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
         (&OVERLAP, overlap(services, cidr("100.64.0.0/13"), pods, cidr("100.64.0.0/10"))),
         (&SEED_IPV6, ipv6_overlap(pods, cidr("fd00:5e::/48"), services, cidr("fd00:5e::/112"), seed)),
         (&DOES_NOT_FIT, does_not_fit(nodes, &too_large)),
-        (&DOUBLE_NAT, double_nat(pods, cidr("10.1.0.0/16"), cidr("10.0.0.0/11"), seed)),
+        (&SEED_TOO_WIDE, seed_too_wide(nodes, cidr("10.250.0.0/16"), cidr("10.0.0.0/7"), seed)),
+        (&DOUBLE_NAT, double_nat(pods, cidr("10.1.0.0/16"), cidr("10.0.0.0/11"), seed, true)),
     ]
 }
 

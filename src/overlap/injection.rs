@@ -1,5 +1,6 @@
 //! Everything that we may add to a Deployment, made once at start-up: it depends on the configuration only.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::egress::EgressSelectorConfiguration;
@@ -7,9 +8,22 @@ use super::envoy::Bootstrap;
 use super::{names, sidecar};
 use crate::admission::Piece;
 
+/// Where the sidecar goes when networks overlap.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum Sidecar {
+    /// Where gardenlet has not put a proxy of its own (Gardener before v1.124); that one is left as it is.
+    #[default]
+    WhereMissing,
+    /// Everywhere: gardenlet's own proxy is replaced.
+    Always,
+}
+
 /// What operators may configure about the sidecar.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
+    /// Where the sidecar goes.
+    pub sidecar: Sidecar,
     /// The image of the Envoy container; `envoy` has to be on its path.
     pub image: String,
     /// Envoy's worker threads.
@@ -37,6 +51,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            sidecar: Sidecar::default(),
             // The image that gardener v1.149 uses for its own proxies (imagevector `envoy-proxy`).
             image: "europe-docker.pkg.dev/gardener-project/releases/3rd/envoyproxy/envoy:distroless-v1.39.0".to_owned(),
             // From here on: the values of gardenlet's own configuration (`pkg/component/networking/vpn/envoy`).
@@ -59,6 +74,7 @@ impl Default for Settings {
 /// All pieces of the injection.
 #[derive(Clone, Debug)]
 pub struct Injection {
+    pub(super) sidecar: Sidecar,
     pub(super) container: Piece,
     pub(super) config_volume: Piece,
     pub(super) socket_volume: Piece,
@@ -73,6 +89,7 @@ impl Injection {
     pub fn new(settings: &Settings) -> Self {
         let text = |piece: &Piece| Piece::new(&piece.json());
         Self {
+            sidecar: settings.sidecar,
             container: Piece::new(&sidecar::container(settings)),
             config_volume: Piece::new(&sidecar::config_volume()),
             socket_volume: Piece::new(&sidecar::socket_volume()),
@@ -81,6 +98,11 @@ impl Injection {
             envoy_config: text(&Piece::new(&Bootstrap::new(settings))),
             egress_selector_config: text(&Piece::new(&EgressSelectorConfiguration::through_envoy())),
         }
+    }
+
+    /// Where the sidecar goes.
+    pub fn sidecar(&self) -> Sidecar {
+        self.sidecar
     }
 
     /// The sidecar.

@@ -14,6 +14,7 @@
 mod decide;
 mod egress;
 mod envoy;
+mod gardenlet;
 mod injection;
 mod mutate;
 mod names;
@@ -24,7 +25,7 @@ mod survey;
 mod vpn;
 
 pub use decide::{Conflict, Decision, Overlap, decide, overlaps};
-pub use injection::{Injection, Settings};
+pub use injection::{Injection, Settings, Sidecar};
 pub use mutate::{Change, Proxy, Taken, is_made_by, mutate, overlaps_text};
 pub use names::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, ENVOY_GROUP_ID, OVERLAPS_ANNOTATION,

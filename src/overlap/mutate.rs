@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use super::injection::Injection;
+use super::gardenlet;
+use super::injection::{Injection, Sidecar};
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_ANNOTATION, EGRESS_SELECTOR_FLAG,
     ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, GARDENLET_ENVOY_VOLUME, OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME,
@@ -21,6 +22,8 @@ use crate::gardener::{Deployment, excerpt};
 pub enum Change {
     /// The sidecar was not there and was added.
     Injected,
+    /// gardenlet's own proxy was there, and the sidecar took its place.
+    Replaced,
     /// The sidecar was there, something of it was not as it should be and was put right.
     Updated,
     /// Something of ours was there and was removed.
@@ -138,7 +141,7 @@ fn inject<'i>(
     let pod = &deployment.spec.template.spec;
     let proxy = Proxy::of(&pod.containers);
     let api_server = pod.containers.iter().position(|container| &*container.name == API_SERVER_CONTAINER);
-    let taken = taken(deployment, proxy, api_server);
+    let taken = taken(injection, deployment, proxy, api_server);
     let (Some(api_server), true) = (api_server, taken.is_empty()) else {
         return Err(taken);
     };
@@ -154,6 +157,9 @@ fn inject<'i>(
     ensure_argument(patch, injection, api_server, &pod.containers[api_server]);
     ensure_mounts(patch, injection, api_server, &pod.containers[api_server]);
     ensure_volumes(patch, injection, pod.volumes.as_deref(), existing.as_ref());
+    if injection.sidecar == Sidecar::Always {
+        gardenlet::remove(pod, api_server, patch);
+    }
     match proxy {
         Proxy::Ours(index) => {
             let actual = existing.as_ref().and_then(|pieces| pieces.containers.get(index));
@@ -161,10 +167,14 @@ fn inject<'i>(
                 patch.replace(&containers().index(index), injection.container.json());
             }
         }
-        _ => {
+        Proxy::Gardenlet | Proxy::Absent | Proxy::Foreign(_) => {
             let first_client = pod.containers.iter().position(|container| &*container.name == FIRST_CLIENT);
             moves.insert(first_client.unwrap_or(api_server + 1), &injection.container);
-            return Ok(Change::Injected);
+            let Some(theirs) = pod.containers.iter().position(|container| &*container.name == ENVOY_CONTAINER) else {
+                return Ok(Change::Injected);
+            };
+            moves.remove(theirs);
+            return Ok(Change::Replaced);
         }
     }
     Ok(if patch.operations() == before { Change::Unchanged } else { Change::Updated })
@@ -174,7 +184,7 @@ fn inject<'i>(
 const MOST_TAKEN: usize = 10;
 
 /// All places where somebody else stands in our way, or the first of very many.
-fn taken(deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -> Vec<Taken> {
+fn taken(injection: &Injection, deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -> Vec<Taken> {
     const PATH: &str = "spec.template.spec";
     let pod = &deployment.spec.template.spec;
     let mut taken = Vec::new();
@@ -213,7 +223,8 @@ fn taken(deployment: &Deployment<'_>, proxy: Proxy, api_server: Option<usize>) -
     let ours = names::egress_argument();
     for (field, values) in [("command", &container.command), ("args", &container.args)] {
         for (index, value) in values.iter().flatten().enumerate() {
-            if value.starts_with(EGRESS_SELECTOR_FLAG) && **value != *ours {
+            let gives_way = field == "args" && gardenlet::gives_way(injection, value);
+            if value.starts_with(EGRESS_SELECTOR_FLAG) && **value != *ours && !gives_way {
                 push(
                     format!("{PATH}.containers[{api_server}].{field}[{index}]"),
                     format!("`{value}` is not our egress selector"),
@@ -291,8 +302,20 @@ fn ensure_argument(patch: &mut PatchBuilder, injection: &Injection, index: usize
     let at = containers().index(index).field("args");
     match &container.args {
         None => patch.add(&at, &format!("[{}]", injection.argument.json())),
-        Some(args) if !args.iter().any(|arg| &**arg == desired) => patch.add(&at.end(), injection.argument.json()),
-        Some(_) => {}
+        Some(args) => {
+            let is_there = args.iter().any(|arg| &**arg == desired);
+            let mut theirs = args.iter().enumerate().filter(|(_, arg)| gardenlet::gives_way(injection, arg));
+            match theirs.next() {
+                None if is_there => {}
+                None => patch.add(&at.end(), injection.argument.json()),
+                Some((first, _)) => {
+                    // From the end, because removing an element moves those behind it.
+                    theirs.rev().for_each(|(index, _)| patch.remove(&at.clone().index(index)));
+                    let first = at.index(first);
+                    if is_there { patch.remove(&first) } else { patch.replace(&first, injection.argument.json()) }
+                }
+            }
+        }
     }
 }
 

@@ -31,6 +31,21 @@ pub(super) const EGRESS_SELECTOR_FLAG: &str = "--egress-selector-config-file";
 /// A volume that only gardenlet's own `envoy-proxy` mounts
 /// (gardener `pkg/component/networking/vpn/envoy`).
 pub(super) const GARDENLET_ENVOY_VOLUME: &str = "envoy-config";
+/// The argument by which gardenlet has the API server use its own proxy
+/// (this and the next three: gardener `pkg/component/kubernetes/apiserver`).
+pub(super) const GARDENLET_EGRESS_ARGUMENT: &str =
+    "--egress-selector-config-file=/etc/kubernetes/egress/egress-selector-configuration.yaml";
+/// What gardenlet mounts into the API server for its own proxy: volume and place.
+pub(super) const GARDENLET_MOUNTS: [(&str, &str); 3] = [
+    ("ca-vpn", "/srv/kubernetes/ca-vpn"),
+    ("http-proxy", "/etc/srv/kubernetes/envoy"),
+    ("egress-selection-config", "/etc/kubernetes/egress"),
+];
+/// All volumes that gardenlet makes for its own proxy.
+pub(super) const GARDENLET_VOLUMES: [&str; 5] =
+    ["ca-vpn", "http-proxy", "egress-selection-config", GARDENLET_ENVOY_VOLUME, "certs"];
+/// The address and the name by which the API server finds gardenlet's own proxy.
+pub(super) const GARDENLET_HOST: (&str, &str) = ("127.0.0.1", "kube-apiserver-http-proxy");
 /// The group whose packets vpn2 translates (gardener `EnvoyVPNGroupId`).
 pub const ENVOY_GROUP_ID: i64 = 31_415;
 

@@ -66,10 +66,19 @@ pub static HA_VPN_MISMATCH: Rule = Rule {
 /// gardenlet injected its own proxy.
 pub static GARDENLET_PROXY: Rule = Rule {
     name: "overlap/gardenlet-proxy",
-    severity: Severity::Warn,
+    severity: Severity::Note,
     up_to: None,
-    summary: "gardenlet already injected its own envoy-proxy, which serves the same end. The Deployment is left as it is.",
-    fix: "Nothing. Where every gardenlet does this, this webhook is not needed for overlaps.",
+    summary: "gardenlet already injected its own envoy-proxy, which serves the same end. It is left as it is: because `overlap.sidecar` is `whereMissing`, or because with `always` it could not be replaced, for which another rule has the reason if there is one.",
+    fix: "Nothing. To have the sidecar in its place, set `overlap.sidecar: always`.",
+};
+
+/// The sidecar took the place of gardenlet's proxy.
+pub static REPLACED: Rule = Rule {
+    name: "overlap/replaced",
+    severity: Severity::Note,
+    up_to: None,
+    summary: "Networks overlap, and the sidecar took the place of gardenlet's own envoy-proxy (`overlap.sidecar: always`). gardenlet sends its own with each write, so each write says this.",
+    fix: "Nothing.",
 };
 
 /// IPv6 networks overlap.
@@ -149,8 +158,8 @@ pub static CANNOT_TRANSLATE: Rule = Rule {
     name: "overlap/cannot-translate",
     severity: Severity::Deny,
     up_to: None,
-    summary: "Networks overlap, and the containers that translate in place of the VPN (`nat.mode: own`) would not start, because there is no room for all networks in the ranges that Gardener reserves.",
-    fix: "Give the Shoot fewer or smaller networks.",
+    summary: "Networks overlap, and nothing can translate between them: there is no room for all networks of the Shoot in the ranges that Gardener reserves, or the Seed's Pod network is wider than a /8. With `nat.mode: own` the containers that translate would not start, so the write is refused. With `nat.mode: vpn-client` vpn2 cannot translate either, whoever writes the Deployment: then this is a warning.",
+    fix: "Give the Shoot fewer or smaller networks, or networks that do not overlap the Seed's Pods.",
 };
 
 /// What is stored was made by somebody who is configured otherwise.
@@ -163,7 +172,7 @@ pub static OTHER_CONFIGURATION: Rule = Rule {
 };
 
 /// All rules, in the order of the documentation.
-pub static RULES: [&Rule; 17] = [
+pub static RULES: [&Rule; 18] = [
     &CLUSTER_MISSING,
     &CLUSTER_UNANSWERED,
     &CLUSTER_UNREADABLE,
@@ -171,6 +180,7 @@ pub static RULES: [&Rule; 17] = [
     &NAME_TAKEN,
     &HA_VPN_MISMATCH,
     &GARDENLET_PROXY,
+    &REPLACED,
     &IPV6_OVERLAP,
     &INJECTED,
     &UPDATED,
@@ -249,7 +259,7 @@ pub fn conflict(conflict: &Conflict) -> Finding {
     }
 }
 
-/// gardenlet was faster.
+/// gardenlet's own proxy stays.
 pub fn gardenlet_proxy() -> Finding {
     GARDENLET_PROXY.finding("", "gardenlet's own envoy-proxy is there, left as it is".to_owned(), "")
 }
@@ -258,6 +268,9 @@ pub fn gardenlet_proxy() -> Finding {
 pub fn change(change: Change, overlaps: &[Overlap]) -> Option<Finding> {
     let (rule, text) = match change {
         Change::Injected => (&INJECTED, format!("{}: added envoy-proxy and egress selector", first_and_more(overlaps))),
+        Change::Replaced => {
+            (&REPLACED, format!("{}: replaced gardenlet's envoy-proxy and egress selector", first_and_more(overlaps)))
+        }
         Change::Updated => (&UPDATED, "put envoy-proxy and egress selector right".to_owned()),
         Change::Removed => (&REMOVED, "no IPv4 overlap to bridge: removed envoy-proxy and egress selector".to_owned()),
         Change::Unchanged => return None,
@@ -296,7 +309,7 @@ pub fn cannot_translate(overlaps: &[Overlap], why: &str) -> Finding {
     CANNOT_TRANSLATE.finding(
         "",
         format!("{}, and cannot be translated: {why}", first_and_more(overlaps)),
-        "give the Shoot fewer or smaller networks",
+        "give the Shoot fewer or smaller networks, or networks apart from the Seed's Pods",
     )
 }
 
@@ -332,6 +345,7 @@ pub fn examples() -> Vec<Finding> {
         path: "spec.template.spec.volumes[3].name".to_owned(),
         what: "volume `network-guard-socket` is not ours, its source is another".to_owned(),
     };
+    let nat = "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8";
     let mut examples = vec![
         cluster_missing(namespace),
         cluster_unanswered(namespace, "no answer within 4500 ms"),
@@ -340,8 +354,9 @@ pub fn examples() -> Vec<Finding> {
         name_taken(&taken),
         conflict(&Conflict::OtherVpn { expected: ExpectedVpn::HighlyAvailable }),
         gardenlet_proxy(),
-        conflict(&Conflict::Ipv6(pair(NetworkKind::Pods, "fd00:1::/64", "fd00::/16"))),
     ];
+    examples.extend(change(Change::Replaced, &[nodes]));
+    examples.push(conflict(&Conflict::Ipv6(pair(NetworkKind::Pods, "fd00:1::/64", "fd00::/16"))));
     examples.extend([Change::Injected, Change::Updated].into_iter().filter_map(|done| change(done, &[nodes])));
     examples.extend(kept(Change::Injected));
     examples.extend(change(Change::Removed, &[]));
@@ -351,7 +366,7 @@ pub fn examples() -> Vec<Finding> {
         variables_left(path, &[variable], "the Cluster could not be read anew: no answer within 4500 ms"),
         variables_corrected(path, &[variable]),
         nat_containers("added"),
-        cannot_translate(&[nodes], "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8"),
+        cannot_translate(&[nodes], nat),
         other_configuration(),
     ]);
     examples

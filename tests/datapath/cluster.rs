@@ -142,6 +142,12 @@ impl<'a> Guard<'a> {
         self.admit(KUBE_APISERVER_PATH, "deployments", self.lab.networks.deployment())
     }
 
+    /// The same with gardenlet's own proxy, as gardenlet writes it from v1.124 on.
+    pub fn deployment_with_proxy(&self) -> Value {
+        let deployment = self.lab.networks.tell(fixture("ha-overlap", "deployment"));
+        self.admit(KUBE_APISERVER_PATH, "deployments", deployment)
+    }
+
     /// gardenlet's StatefulSet of the VPN in the Shoot, which that Shoot's API server sends.
     pub fn vpn_shoot(&self) -> Value {
         let cluster = self.lab.networks.cluster();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::basics::{eventually, until};
-use crate::cluster::{Networks, admitted_deployment};
+use crate::cluster::{Guard, Networks, admitted_deployment};
 use crate::lab::{Backend, Lab, POD, POD_IN_TUNNEL};
 use crate::objects::{create_endpoints, create_node, create_pod, create_service, said, seen, webhook};
 use crate::pod::Pod;
@@ -212,6 +212,27 @@ pub fn the_shoot_is_reached(lab: &Lab, pod: &Pod) {
         seen("shoot", &format!("{NODE}:10250"), VPN_POD),
         "the kubelet's port of a node is reached at an address that a Pod of the Seed has too"
     );
+}
+
+/// The same with the sidecar in the place of gardenlet's own proxy, whose port any Pod of the Seed could reach.
+#[test]
+fn ours_in_place_of_gardenlets_proxy() {
+    let Some(lab) = Lab::build(OVERLAP, Backend::Nft) else { return };
+    let guard = Guard::start(&lab, "overlap: {sidecar: always}\n");
+    let deployment = guard.deployment_with_proxy();
+    drop(guard);
+    let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(arguments.to_string().matches("--egress-selector-config-file=").count(), 1, "{arguments}");
+    let pod = Pod::new(&lab, deployment, &[]);
+    watch::count_reserved(&lab);
+    nat::apply(&lab);
+    let _envoy = pod.start_envoy();
+    pod.start_api_server();
+    the_shoot_is_reached(&lab, &pod);
+    let listeners = lab.seed.run("ss -Hltn");
+    assert!(listeners.contains(":443 ") && !listeners.contains(":9443 "), "{listeners}");
+    watch::assert_reserved_stay_in_the_tunnel(&lab);
+    nat::assert_in_place(&lab);
 }
 
 /// The same with the other iptables.

@@ -183,6 +183,61 @@ fn scene_patch_container() -> Value {
     injection.container().clone()
 }
 
+/// `overlap.sidecar: always`: ours instead of gardenlet's own proxy, however often gardenlet writes it, and the way back.
+#[test]
+fn ours_in_place_of_gardenlets_proxy() {
+    let control_plane = ControlPlane::start();
+    let (desired, cluster) = (fixture("ha-overlap", "deployment"), fixture("ha-overlap", "cluster"));
+    control_plane.apply_cluster(&cluster);
+    let guard = Guard::start_configured(&control_plane, "overlap: {sidecar: always}\n");
+    guard.wait_until_ready();
+    let mut scene = Scene { control_plane, guard };
+    let writes = |scene: &Scene| {
+        let output = scene.control_plane.gardenlet_writes(&desired);
+        assert!(output.ok, "{output:?}");
+        scene.stored()
+    };
+    // As gardenlet has it where nobody else takes part.
+    let gardenlets = writes(&scene);
+    assert!(gardenlets.to_string().contains("kube-apiserver-http-proxy"));
+    scene.guard.register(&scene.control_plane);
+    let knows = |scene: &Scene| {
+        until("the webhook knows the Cluster", || scene.guard.metric("network_guard_clusters_overlapping") > 0.0);
+    };
+    knows(&scene);
+
+    let replaced = writes(&scene);
+    assert_eq!(containers(&replaced), WITH_SIDECAR);
+    let pod = &replaced["spec"]["template"]["spec"];
+    assert_eq!(pod["containers"][1], scene_patch_container(), "the container is complete");
+    assert!(pod.get("hostAliases").is_none());
+    for gone in ["9443", "/etc/kubernetes/egress", "kube-apiserver-http-proxy-client"] {
+        assert!(!pod.to_string().contains(gone), "{gone}");
+    }
+    // gardenlet sends its own proxy again and again: nothing moves.
+    for round in 0..3 {
+        let again = writes(&scene);
+        assert_eq!(again["metadata"]["generation"], replaced["metadata"]["generation"], "round {round}");
+        assert_eq!(again["spec"], replaced["spec"], "round {round}: not a byte of the spec moves");
+    }
+    let admin = scene.control_plane.admin();
+    let output = admin.run(&["label", "deployment", "kube-apiserver", "-n", NAMESPACE, "a=b"], None);
+    assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
+    assert_eq!(scene.stored()["spec"], replaced["spec"], "somebody else's edit");
+    assert!(scene.report().contains("shoot--local--ha  ours "));
+
+    // The way back is gardenlet's next write.
+    scene.guard.kill();
+    let path = scene.guard.certificates().join("config.yaml");
+    let configuration = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, configuration.replace("always", "whereMissing")).unwrap();
+    scene.guard.restart();
+    knows(&scene);
+    let back = writes(&scene);
+    assert_eq!(back["spec"], gardenlets["spec"]);
+    assert!(!back.to_string().contains("network-guard"), "nothing of ours");
+}
+
 #[test]
 fn clusters_that_cannot_be_used() {
     let scene = Scene::start();
@@ -308,11 +363,12 @@ fn others_are_left_alone() {
 
     // gardenlet's own proxy stays gardenlet's.
     let output = admin.run(&["apply", "-f", "-"], Some(&fixture("ha-overlap", "deployment").to_string()));
-    assert!(
-        output.ok && output.stderr.contains("Warning: gardenlet's own envoy-proxy is there, left as it is"),
-        "{output:?}"
-    );
+    assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
     assert!(!scene.stored().to_string().contains("network-guard"));
+    // It is as it should be on most landscapes, at each write: a note.
+    let noted = r#"rule="overlap/gardenlet-proxy",severity="note""#;
+    assert!(scene.guard.series("network_guard_findings_total", noted) >= 1.0, "{}", scene.guard.metrics());
+    assert!(scene.guard.log().contains("overlap/gardenlet-proxy"));
 
     // A Cluster that goes away is gone for the webhook too.
     admin.ok(&["delete", "cluster.extensions.gardener.cloud", NAMESPACE], None);

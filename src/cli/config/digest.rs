@@ -37,6 +37,7 @@ mod tests {
         assert_eq!(of(""), default);
         assert_eq!(of("overlap: {envoy: {concurrency: 2, memoryRequest: 102400Ki}}"), default);
         for body in [
+            "overlap: {sidecar: always}",
             "overlap: {envoy: {image: 'x:1'}}",
             "overlap: {envoy: {statusPort: 15001}}",
             "overlap: {failurePolicy: Ignore}",

@@ -12,7 +12,7 @@ fn an_empty_file_means_the_defaults() {
 #[test]
 fn every_field_is_read() {
     let configuration = parse(
-        "overlap:\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
+        "overlap:\n  sidecar: whereMissing\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
          memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
          idleTimeoutSeconds: 4, slowMilliseconds: 5}\n  failurePolicy: Ignore\n\
          nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
@@ -40,6 +40,11 @@ fn says_what_is_wrong() {
         ("overlap: {envoy: {imagee: x}}", "imagee"),
         ("overlap: {failurePolicy: ignore}", "ignore"),
         ("overlap: {failurepolicy: Ignore}", "failurepolicy"),
+        ("overlap: {sidecar: never}", "never"),
+        (
+            "overlap: {sidecar: always}\nnat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}",
+            "overlap.sidecar: always: is not for `nat.mode: own`",
+        ),
         ("overlap: {envoy: {image: ''}}", "overlap.envoy.image: \"\": is not the name of an image"),
         ("overlap: {envoy: {concurrency: 0}}", "overlap.envoy.concurrency: 0: Envoy needs at least one thread"),
         ("overlap: {envoy: {cpuRequest: 0.5}}", "overlap.envoy.cpuRequest: 0.5: is not a whole number of CPUs"),

@@ -1,5 +1,6 @@
 //! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
 
+mod always;
 mod cases;
 mod changes;
 mod configurations;
@@ -7,7 +8,7 @@ mod laws;
 mod nat;
 mod parity;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;

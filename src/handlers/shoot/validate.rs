@@ -163,7 +163,15 @@ fn own_networks(new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowle
         networks::check(&shoot.networking, status, seed)
     };
     let stored = old.map_or_else(Vec::new, |old| check(old, Some(old)));
-    let mut findings = without_stored(check(new, old), stored);
+    let found = check(new, old);
+    // Nobody else says so, and connections into the Shoot fail: told at each edit of its networks, if not refused.
+    let lasting: Vec<Finding> = found.iter().filter(|finding| networks::is_untranslatable(finding)).cloned().collect();
+    let mut findings = without_stored(found, stored);
+    for finding in lasting {
+        if !findings.iter().any(|new| (new.rule, &new.path) == (finding.rule, &finding.path)) {
+            findings.push(finding.at_most(Severity::Warn));
+        }
+    }
     findings.extend(unverified);
     findings
 }

@@ -235,6 +235,19 @@ fn every_case() {
             false,
             None,
         ),
+        (
+            "networks that do not fit",
+            Call::overlapping().cluster(|spec| {
+                spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "11.0.0.0/8"]);
+            }),
+            "unchanged",
+            false,
+            Some(format!(
+                "nodes 10.250.0.0/16 overlaps Seed pods 10.250.128.0/17, and cannot be translated: the IPv4 nodes \
+                 networks do not fit into 242.0.0.0/8: no room left for 10.250.0.0/16; give the Shoot fewer or smaller \
+                 networks, or networks apart from the Seed's Pods"
+            )),
+        ),
         ("another name", Call::wrong().object(|object| object["metadata"]["name"] = json!("x")), "not-concerned", false, None),
         (
             "being deleted",

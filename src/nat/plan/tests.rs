@@ -1,6 +1,9 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::gardener::ExpectedVpn;
 
 fn networks(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> Networks {
     Networks::parse([seed_pods, pods, services, nodes])
@@ -121,6 +124,32 @@ fn networks_that_are_there_twice() {
             assert_eq!(routes.len(), plan.routes.len(), "{name}: {:?}", plan.routes);
             let rules: BTreeSet<String> = plan.rules.iter().map(|rule| format!("{rule:?}")).collect();
             assert_eq!(rules.len(), plan.rules.len(), "{name}: {:?}", plan.rules);
+        }
+    }
+}
+
+proptest! {
+    /// The short way says the same as a whole plan.
+    #[test]
+    fn what_cannot_be_translated_cannot_be_planned(
+        pods in (any::<u32>(), 5u8..12),
+        shoot in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>(), 7u8..12), 0..6),
+    ) {
+        let network = |(base, length)| Cidr::v4(base, length).unwrap();
+        let of_a_kind = |(kind, base, length): &(prop::sample::Index, u32, u8)| ShootNetwork {
+            kind: NetworkKind::ALL[kind.index(3)],
+            cidr: network((*base, *length)),
+        };
+        let facts = ClusterFacts {
+            seed_pods: Some(network(pods)),
+            shoot_networks: shoot.iter().map(of_a_kind).collect(),
+            expected_vpn: ExpectedVpn::HighlyAvailable,
+            switch: None,
+            shoot_uid: None,
+            is_leaving: false,
+        };
+        for side in [Side::Seed, Side::Shoot] {
+            prop_assert_eq!(cannot_translate(&facts), plan(&Networks::of(&facts), &end(side, false)).err());
         }
     }
 }

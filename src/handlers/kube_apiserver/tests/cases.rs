@@ -101,13 +101,13 @@ fn every_case() {
             "gardenlet's own proxy",
             Call::new("ha-overlap", "ha-overlap"),
             "gardenlet",
-            &["warn overlap/gardenlet-proxy"],
+            &["note overlap/gardenlet-proxy"],
         ),
         (
             "gardenlet's own proxy, Cluster missing",
             Call::new("ha-overlap", "ha").without_cluster(None),
             "gardenlet",
-            &["warn overlap/gardenlet-proxy"],
+            &["note overlap/gardenlet-proxy"],
         ),
         (
             "foreign container",

@@ -9,7 +9,10 @@ fn any_settings() -> impl Strategy<Value = Settings> {
     let resources = (prop::sample::select(vec!["20m", "1"]), prop::option::of(Just("200Mi")));
     let envoy = (prop::sample::select(vec!["envoy:1", "envoy:2"]), 1u8..4, 15_000u16..15_003);
     let limits = (1u32..3, 1u32..3, 1u32..3, 1u32..3, 1u32..3);
-    (envoy, resources, limits).prop_map(|((image, concurrency, status_port), (cpu, memory_limit), limits)| Settings {
+    let sidecar = prop::sample::select(vec![Sidecar::WhereMissing, Sidecar::Always]);
+    let parts = (sidecar, envoy, resources, limits);
+    parts.prop_map(|(sidecar, (image, concurrency, status_port), (cpu, memory_limit), limits)| Settings {
+        sidecar,
         image: image.to_owned(),
         concurrency,
         cpu_request: cpu.to_owned(),

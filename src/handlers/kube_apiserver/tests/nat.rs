@@ -91,14 +91,14 @@ fn variables_are_put_right_by_what_the_api_server_says_now() {
             Call::new("ha-overlap", "ha-overlap"),
             false,
             "gardenlet",
-            &["warn overlap/gardenlet-proxy"],
+            &["note overlap/gardenlet-proxy"],
         ),
         (
             "gardenlet's own proxy, wrong",
             Call::new("ha-overlap", "ha-overlap").told_nodes(3, wrong()),
             true,
             "corrected",
-            &["warn overlap/gardenlet-proxy", CORRECTED],
+            &["note overlap/gardenlet-proxy", CORRECTED],
         ),
     ];
     for (name, call, asks, decision, rules) in rows {
@@ -326,7 +326,7 @@ fn every_case_of_own_containers() {
             "gardenlet's own proxy",
             Call::new("ha-overlap", "ha-overlap").own(),
             "gardenlet",
-            vec!["warn overlap/gardenlet-proxy"],
+            vec!["note overlap/gardenlet-proxy"],
             &[],
         ),
         (
@@ -358,6 +358,72 @@ fn every_case_of_own_containers() {
         assert!(again.response.get("patch").is_none(), "{name}: a second time: {:?}", again.verdict);
         assert_eq!(nodes_of_all(&done.object), nodes_of_all(&call.object), "{name}: variables are not ours");
     }
+}
+
+/// A VPN that cannot translate is told of in each answer, whoever brings the proxy; containers of ours would not start.
+#[test]
+fn a_vpn_that_cannot_translate() {
+    let too_many = |spec: &mut Value| {
+        spec["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/8");
+        spec["shoot"]["spec"]["networking"]["nodes"] = json!("10.0.0.0/9");
+        spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.0.0.0/9", "11.0.0.0/9", "12.0.0.0/9"]);
+    };
+    let too_wide = |spec: &mut Value| spec["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/7");
+    let fits = |spec: &mut Value| {
+        too_many(spec);
+        spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.0.0.0/9", "11.0.0.0/9"]);
+    };
+    let all: [(&str, &dyn Fn(&mut Value), Option<&str>); 3] = [
+        (
+            "three node networks of a /9",
+            &too_many,
+            Some(
+                "nodes 10.0.0.0/9 overlaps Seed pods 10.0.0.0/8, and cannot be translated: the IPv4 nodes networks do \
+                 not fit into 242.0.0.0/8: no room left for 12.0.0.0/9; give the Shoot fewer or smaller networks, or \
+                 networks apart from the Seed's Pods",
+            ),
+        ),
+        (
+            "a Seed's Pods of a /7",
+            &too_wide,
+            Some(
+                "nodes 10.250.0.0/16 overlaps Seed pods 10.0.0.0/7, and cannot be translated: the Seed's Pod network \
+                 10.0.0.0/7 does not fit into 241.0.0.0/8: it has to have a prefix length of at least 8; give the \
+                 Shoot fewer or smaller networks, or networks apart from the Seed's Pods",
+            ),
+        ),
+        ("two of a /9", &fits, None),
+    ];
+    for (name, networks, want) in all {
+        let of = |case| Call::new(case, "ha-overlap").cluster(networks);
+        let stored = || Call { object: of("ha").run().object, ..of("ha") };
+        let calls = [
+            ("injected", of("ha")),
+            ("unchanged", stored()),
+            ("gardenlet", of("ha-overlap")),
+            ("replaced", of("ha-overlap").always()),
+        ];
+        for (decision, call) in calls {
+            let done = call.run();
+            assert_eq!(done.verdict.decision, decision, "{name}");
+            let rule = done.rules().into_iter().find(|rule| rule.ends_with("overlap/cannot-translate"));
+            assert_eq!(rule.as_deref(), want.map(|_| "warn overlap/cannot-translate"), "{name}, {decision}");
+            // Cut to the length of a warning.
+            let warnings: Vec<&str> =
+                done.response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let is_told = |want: &str| warnings.iter().any(|warning| want.starts_with(warning.trim_end_matches("...")));
+            assert!(want.is_none_or(is_told), "{name}, {decision}: {warnings:?}");
+        }
+        let refused = of("ha").own().run();
+        assert_eq!(refused.verdict.decision == "refused", want.is_some(), "{name}: containers of ours");
+        assert!(want.is_none_or(|want| refused.message().contains(want)), "{name}: {}", refused.message());
+    }
+    // Without an overlap, nothing has to be translated.
+    let apart = |spec: &mut Value| {
+        too_many(spec);
+        spec["seed"]["spec"]["networks"]["pods"] = json!("192.168.0.0/16");
+    };
+    assert_eq!(Call::new("ha", "ha").cluster(apart).run().rules(), [""; 0]);
 }
 
 fn nodes_of_all(object: &Value) -> Vec<Value> {

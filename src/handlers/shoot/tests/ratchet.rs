@@ -297,6 +297,32 @@ fn less_that_does_not_fit_is_better() {
     garden.update(&stored, &smaller).warns(&[]);
 }
 
+/// Connections into the Shoot fail by it, and nobody else says so: it is told at each edit of networks, and refuses none.
+#[test]
+fn what_cannot_be_translated_is_told_while_it_lasts() {
+    let on = |pods: &str| {
+        let mut garden = Garden::of(&[]);
+        garden.snapshot.put_seed("eu1-a", SeedFacts { pods: pods.parse().ok(), ..SeedFacts::default() });
+        garden
+    };
+    let nodes = json!({"networking": {"nodes": ["10.0.0.0/9", "11.0.0.0/9", "12.0.0.0/9"]}});
+    let many = with(shoot(A, "10.0.0.0/9", &[]), "/status", nodes);
+    let edited = |stored: &Value| with(stored.clone(), "/spec/networking/services", json!("100.64.0.0/13"));
+    for (pods, stored, rule) in [
+        ("10.0.0.0/8", &many, "networks/does-not-fit"),
+        ("10.0.0.0/7", &shoot(A, "10.5.0.0/27", &[]), "networks/seed-too-wide"),
+    ] {
+        let garden = on(pods);
+        garden.update(stored, &edited(stored)).warns(&[rule]);
+        let labelled = with(stored.clone(), "/metadata/labels", json!({"a": "b"}));
+        garden.update(stored, &labelled).warns(&[]);
+    }
+    on("10.0.0.0/7").create(&shoot(A, "10.5.0.0/27", &[])).warns(&["networks/seed-too-wide", "networks/double-nat"]);
+    // Apart from the Seed's Pods nothing is translated.
+    on("172.16.0.0/12").update(&many, &edited(&many)).warns(&[]);
+    on("12.0.0.0/7").create(&shoot(A, "10.5.0.0/27", &[])).warns(&[]);
+}
+
 #[test]
 fn without_workers_no_entry_comes() {
     let none =
