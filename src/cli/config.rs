@@ -160,6 +160,8 @@ struct Server {
     max_bodies_in_flight_bytes: Option<usize>,
     body_timeout_seconds: Option<u64>,
     max_connections: Option<usize>,
+    max_handshakes: Option<usize>,
+    max_handshakes_per_address: Option<usize>,
     handshake_timeout_seconds: Option<u64>,
     stop_propagation_seconds: Option<u64>,
     stop_idle_seconds: Option<u64>,
@@ -247,6 +249,8 @@ impl Configuration {
             ("server.maxBodyBytes", self.limits.body_bytes as u64, 1 << 30),
             ("server.maxBodiesInFlightBytes", self.limits.bodies_in_flight_bytes as u64, 1 << 40),
             ("server.maxConnections", self.limits.connections as u64, 1 << 20),
+            ("server.maxHandshakes", self.limits.handshakes as u64, 1 << 20),
+            ("server.maxHandshakesPerAddress", self.limits.handshakes_per_address as u64, 1 << 20),
             ("server.bodyTimeoutSeconds", self.limits.body_timeout.as_secs(), 3_600),
             ("server.handshakeTimeoutSeconds", self.limits.handshake_timeout.as_secs(), 3_600),
         ] {
@@ -266,6 +270,10 @@ impl Configuration {
         if self.limits.bodies_in_flight_bytes < self.limits.body_bytes {
             let problem = "must be at least maxBodyBytes, or the largest body would never be read";
             return field("server.maxBodiesInFlightBytes", &self.limits.bodies_in_flight_bytes, problem);
+        }
+        if self.limits.handshakes_per_address > self.limits.handshakes {
+            let problem = "must be at most maxHandshakes, of which it is a share";
+            return field("server.maxHandshakesPerAddress", &self.limits.handshakes_per_address, problem);
         }
         Ok(())
     }
@@ -374,12 +382,16 @@ impl Server {
     fn limits(&self) -> Limits {
         let default = Limits::default();
         let seconds = |value: Option<u64>, default| value.map_or(default, Duration::from_secs);
+        let handshakes = self.max_handshakes.unwrap_or(default.handshakes);
         Limits {
             body_bytes: self.max_body_bytes.unwrap_or(default.body_bytes),
             bodies_in_flight_bytes: self.max_bodies_in_flight_bytes.unwrap_or(default.bodies_in_flight_bytes),
             body_wait: default.body_wait,
             body_timeout: seconds(self.body_timeout_seconds, default.body_timeout),
             connections: self.max_connections.unwrap_or(default.connections),
+            handshakes,
+            // Where only the whole is said, one address has half of it, as by default.
+            handshakes_per_address: self.max_handshakes_per_address.unwrap_or(handshakes.div_ceil(2)),
             handshake_timeout: seconds(self.handshake_timeout_seconds, default.handshake_timeout),
             header_timeout: default.header_timeout,
         }

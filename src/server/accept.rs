@@ -9,12 +9,12 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutWriter;
+use tokio_util::task::TaskTracker;
 
+use super::connections::Connections;
 use super::{Limits, Metrics};
 
 /// How long a peer may take to read anything of an answer. hyper's own timeout runs only while a request is read.
@@ -45,14 +45,15 @@ impl Acceptor for Plain {
 
 /// Serves until `closing` ends, then until no connection is left or `leaving` ends, and then until every call is done.
 pub(super) async fn serve<A: Acceptor>(
-    listener: TcpListener,
+    (port, listener): (&'static str, TcpListener),
     acceptor: &A,
     routes: Router,
     limits: &Limits,
     metrics: &Arc<Metrics>,
     (closing, leaving): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
-    let connections = Arc::new(Semaphore::new(limits.connections));
+    let connections = Connections::new(port, limits, metrics);
+    let open = TaskTracker::new();
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -61,18 +62,13 @@ pub(super) async fn serve<A: Acceptor>(
         .max_buf_size(64 << 10);
 
     let take = |stream: TcpStream, peer: SocketAddr| {
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
-            // Closed at once: a caller that sees this fails fast and by its own policy, one that waits does not.
-            metrics.connection_refused("too-many");
-            return;
-        };
+        let (connection, ended) = connections.arrive(peer.ip().into());
         let _ = stream.set_nodelay(true);
         let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
         let watcher = graceful.watcher();
         let (http, metrics) = (http.clone(), Arc::clone(metrics));
-        let service = TowerToHyperService::new(routes.clone());
-        tokio::spawn(async move {
-            let _permit = permit;
+        let service = connection.service(routes.clone());
+        let served = async move {
             let stream = match handshake.await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
@@ -85,12 +81,18 @@ pub(super) async fn serve<A: Acceptor>(
                     return;
                 }
             };
-            let _open = metrics.connection_opened();
             let mut stream = TimeoutWriter::new(stream);
             stream.set_timeout(Some(WRITE_TIMEOUT));
             let connection = watcher.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended early");
+            }
+        };
+        open.spawn(async move {
+            tokio::select! {
+                biased;
+                _ = ended => tracing::debug!(%peer, "connection closed to make room"),
+                () = served => {}
             }
         });
     };
@@ -101,30 +103,31 @@ pub(super) async fn serve<A: Acceptor>(
         let (stream, peer) = tokio::select! {
             biased;
             () = &mut closing => break,
-            accepted = next(&listener) => accepted,
+            accepted = next(&listener, &connections) => accepted,
         };
         take(stream, peer);
     }
     for (stream, peer) in queued(listener) {
         take(stream, peer);
     }
-    // Every connection has a permit, also one that is still in its handshake.
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    // Also those that are still in their handshake.
+    open.close();
     tokio::select! {
-        _ = connections.acquire_many(all) => {}
+        () = open.wait() => {}
         () = leaving => graceful.shutdown().await,
     }
 }
 
-async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn next(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
                 // Either the peer is gone already, which costs nothing to repeat, or we are out of file descriptors,
-                // which a busy loop would only make worse.
+                // which a busy loop would only make worse: of those that say nothing one has to go, or we wait.
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     tracing::error!(%error, "cannot accept connections");
+                    connections.make_room();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -176,7 +179,7 @@ mod tests {
         // The doors are closing before anybody has looked.
         let phases = (std::future::ready(()), std::future::pending());
         let routes = Router::new().route("/", get(|| std::future::ready("fine")));
-        serve(listener, &Plain, routes, &Limits::default(), &Arc::new(Metrics::default()), phases).await;
+        serve(("test", listener), &Plain, routes, &Limits::default(), &Arc::new(Metrics::default()), phases).await;
         for client in &mut clients {
             let mut answer = String::new();
             client.read_to_string(&mut answer).unwrap();

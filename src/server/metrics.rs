@@ -65,6 +65,11 @@ struct Why {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Port {
+    port: &'static str,
+}
+
 /// All metrics of one server.
 pub struct Metrics {
     registry: Registry,
@@ -76,7 +81,8 @@ pub struct Metrics {
     lookups: Family<Looked, Counter>,
     bodies_refused: Family<Why, Counter>,
     connections_refused: Family<Why, Counter>,
-    connections: Gauge,
+    connections: Family<Port, Gauge>,
+    handshakes: Family<Port, Gauge>,
     panics: Counter,
     certificate_reloads: Family<Why, Counter>,
     certificate_not_before: Gauge,
@@ -93,14 +99,9 @@ pub struct Metrics {
     told: Option<ToldBoard>,
 }
 
-/// Counts an open connection until it is dropped.
-pub(super) struct Open(Arc<Metrics>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.dec();
-    }
-}
+/// Why connections are refused, or closed to make room.
+const REFUSED: [&str; 6] =
+    ["too-many", "evicted-handshake", "evicted-idle", "evicted-busy", "handshake-failed", "handshake-timeout"];
 
 /// From 50 µs, which a small review takes, to the API server's largest timeout. In seconds.
 const BUCKETS: [f64; 14] =
@@ -144,9 +145,19 @@ impl Metrics {
         let lookups =
             registered!(Family::default(), "lookups", "Live reads during a call, by what was read and what came of it");
         let bodies_refused = registered!(Family::default(), "bodies_refused", "Request bodies that were not read");
-        let connections_refused =
-            registered!(Family::default(), "connections_refused", "Connections that did not come about");
-        let connections = registered!(Gauge::default(), "connections", "Open connections");
+        let connections_refused = registered!(
+            Family::default(),
+            "connections_refused",
+            "Connections that were refused, or closed to make room"
+        );
+        for reason in REFUSED {
+            // An alert sees a rise only from what is there before.
+            drop(connections_refused.get_or_create(&Why { reason }));
+        }
+        let connections =
+            registered!(Family::default(), "connections", "Open connections that have sent a request, by port");
+        let handshakes =
+            registered!(Family::default(), "handshakes", "Open connections that have sent no request yet, by port");
         let panics = registered!(Counter::default(), "panics", "Handlers that panicked");
         let certificate_reloads =
             registered!(Family::default(), "certificate_reloads", "Changed certificate files, replaced or refused");
@@ -192,6 +203,7 @@ impl Metrics {
             bodies_refused,
             connections_refused,
             connections,
+            handshakes,
             panics,
             certificate_reloads,
             certificate_not_before,
@@ -304,9 +316,11 @@ impl Metrics {
         self.connections_refused.get_or_create(&Why { reason }).inc();
     }
 
-    pub(super) fn connection_opened(self: &Arc<Self>) -> Open {
-        self.connections.inc();
-        Open(Arc::clone(self))
+    /// Handshakes and established connections of a port.
+    pub(super) fn connected(&self, port: &'static str, (handshakes, established): (usize, usize)) {
+        for (gauge, count) in [(&self.handshakes, handshakes), (&self.connections, established)] {
+            gauge.get_or_create(&Port { port }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(super) fn panicked(&self) {

@@ -5,15 +5,18 @@
 //!   accept.rs  tls.rs       routes.rs   body.rs      review.rs
 //! ```
 //!
+//! `pool.rs` decides which connection has to go when there is no room for another one, `connections.rs` closes it.
 //! Only this floor and those above know sockets, deadlines and signals. `stop.rs` has the phases of a graceful stop,
 //! `health.rs` and `metrics.rs` what is served on the two plain ports.
 
 mod accept;
 mod body;
+mod connections;
 #[cfg(feature = "bench")]
 mod fixed;
 mod health;
 mod metrics;
+mod pool;
 mod review;
 mod routes;
 mod stop;
@@ -46,8 +49,14 @@ pub struct Limits {
     pub body_wait: Duration,
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
-    /// Connections at the same time; further ones are closed at once.
+    /// Connections of one port that have sent a request. For one more that one is closed which has been idle for longest,
+    /// of the address that has most; a caller that has a call on each of so many is told to retry.
     pub connections: usize,
+    /// Connections of one port that have sent no request yet: in their TLS handshake, or after it. For one more the oldest
+    /// is closed, of the address that has most.
+    pub handshakes: usize,
+    /// The same for one address, or one /64 of IPv6. API servers behind one node may have one address.
+    pub handshakes_per_address: usize,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
     /// How long a request's headers may take, idle time before them included. It has to be longer than the 90 s for
@@ -63,6 +72,10 @@ impl Default for Limits {
             body_wait: Duration::from_secs(1),
             body_timeout: Duration::from_secs(10),
             connections: 1_024,
+            // Each costs 64 KiB at most. A handshake takes about a millisecond of CPU, so half of these is what one
+            // core does in a quarter of a second: far more than an API server begins at the same time.
+            handshakes: 512,
+            handshakes_per_address: 256,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(120),
         }
@@ -75,6 +88,16 @@ impl Limits {
         let body_bytes = self.body_bytes.min(1 << 20);
         let bodies_in_flight_bytes = self.bodies_in_flight_bytes.min(8 << 20).max(body_bytes);
         Self { body_bytes, bodies_in_flight_bytes, ..self.clone() }
+    }
+
+    /// What kubelet and Prometheus need, which have a few connections.
+    fn for_probes(&self) -> Self {
+        Self {
+            connections: self.connections.min(64),
+            handshakes: self.handshakes.min(64),
+            handshakes_per_address: self.handshakes_per_address.min(32),
+            ..self.clone()
+        }
     }
 }
 
@@ -203,7 +226,7 @@ impl Server {
             if let Some(listener) = shoots {
                 let acceptor = tls::ToAnyone(&tls);
                 accept::serve(
-                    listener,
+                    ("shoots", listener),
                     &acceptor,
                     shoot_routes,
                     &shoot_limits,
@@ -215,10 +238,10 @@ impl Server {
         };
 
         let background = TaskTracker::new();
-        for (listener, routes) in [(health, health_routes), (metrics, metrics_routes)] {
-            let (limits, registry, stop) = (limits.clone(), Arc::clone(&registry), stop.clone());
+        for (port, routes) in [(("health", health), health_routes), (("metrics", metrics), metrics_routes)] {
+            let (limits, registry, stop) = (limits.for_probes(), Arc::clone(&registry), stop.clone());
             background.spawn(async move {
-                accept::serve(listener, &accept::Plain, routes, &limits, &registry, (stop.finished(), stop.finished()))
+                accept::serve(port, &accept::Plain, routes, &limits, &registry, (stop.finished(), stop.finished()))
                     .await;
             });
         }
@@ -235,7 +258,7 @@ impl Server {
         tokio::select! {
             ((), ()) = async {
                 let phases = (stop.closing(), stop.leaving());
-                tokio::join!(accept::serve(webhooks, &*tls, routes, &limits, &registry, phases), shoots)
+                tokio::join!(accept::serve(("webhooks", webhooks), &*tls, routes, &limits, &registry, phases), shoots)
             } => {}
             () = stop.aborted() => {}
         }

@@ -1,7 +1,7 @@
 //! What arrives over HTTP: every kind of wrong input gets a clear answer in bounded time and memory, and the server
 //! survives all of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use network_guard::handlers::VPN_SHOOT_PATH;
@@ -351,28 +351,39 @@ async fn silent_peers_hold_up_nobody() {
     );
 }
 
+/// What is over the cap is told so at once, where every connection of the caller has a call on it.
 #[tokio::test]
-async fn connections_over_the_cap_are_closed_at_once() {
+async fn calls_over_the_cap_are_told_to_retry() {
     let limits = Limits { connections: 3, ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let body = overlapping().to_string();
+    let head = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let mut open = Vec::new();
     for _ in 0..3 {
-        open.push(server.connect().await);
+        let mut client = server.connect().await;
+        client.stream.write_all(head.as_bytes()).await.unwrap();
+        client.stream.flush().await.unwrap();
+        open.push(client);
     }
-    let mut over = TcpStream::connect(server.addresses.webhooks).await.unwrap();
-    let started = Instant::now();
-    assert!(matches!(over.read(&mut [0; 8]).await, Ok(0) | Err(_)));
-    assert!(started.elapsed() < Duration::from_secs(5), "closed, not timed out");
-    assert_eq!(open[0].post(PATH, &overlapping().to_string()).await.status, 200, "who is in stays in");
+    server.until(r#"network_guard_connections{port="webhooks"} 3"#).await;
+    let mut over = server.connect().await;
+    let refused = over.post(PATH, &body).await;
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(refused.head.contains("retry-after: 1") && refused.head.contains("connection: close"), "{}", refused.head);
+    assert!(server.metrics().await.contains(r#"network_guard_connections_refused_total{reason="too-many"} 1"#));
+    for client in &mut open {
+        assert_eq!(client.send(&body).await.unwrap().status, 200, "who is in stays in");
+    }
+    // Now they are idle, and the one that has been for longest makes room.
+    assert_eq!(server.connect().await.post(PATH, &body).await.status, 200);
+    assert!(open[0].read().await.is_err(), "closed");
+    assert_eq!(open[1].post(PATH, &body).await.status, 200);
     drop(open);
-    for _ in 0..100 {
-        if let Ok(mut client) = server.try_connect(&crate::support::client_config(&server.ca, None)).await {
-            assert_eq!(client.post(PATH, &overlapping().to_string()).await.status, 200);
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("room never came back");
+    server.until(r#"network_guard_connections{port="webhooks"} 0"#).await;
+    assert_eq!(server.connect().await.post(PATH, &body).await.status, 200);
 }
 
 /// An idle connection is the caller's to close: an API server keeps it for 90 s and never repeats a POST.

@@ -13,6 +13,7 @@ mod idle;
 mod lookups;
 mod overload;
 mod process;
+mod silent;
 mod stop;
 mod support;
 mod tasks;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::support::{PATH, TestServer, client_config, overlapping};
 
 /// Nothing is waited for but calls in flight.
-const WITHOUT_IDLE: StopSettings = StopSettings {
+pub const WITHOUT_IDLE: StopSettings = StopSettings {
     propagation_delay: Duration::ZERO,
     idle_timeout: Duration::ZERO,
     drain_timeout: Duration::from_secs(30),

@@ -194,6 +194,18 @@ impl TestServer {
     pub async fn metrics(&self) -> String {
         self.get(self.addresses.metrics, "/metrics").await
     }
+
+    /// Waits until the metrics have this line.
+    pub async fn until(&self, line: &str) {
+        let said = async {
+            while !self.metrics().await.lines().any(|said| said == line) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), said).await.is_err() {
+            panic!("never: {line}\n{}", self.metrics().await);
+        }
+    }
 }
 
 /// A TLS client that trusts a CA and may show a certificate.

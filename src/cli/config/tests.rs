@@ -27,8 +27,8 @@ fn every_field_is_read() {
          port: 8443}, disabled: [network], owner: 'a:b'}}\n\
          rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
          server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
-         handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, stopDrainSeconds: 7, \
-         stopIdleSeconds: 8}\n",
+         maxHandshakes: 10, maxHandshakesPerAddress: 9, handshakeTimeoutSeconds: 5, stopPropagationSeconds: 6, \
+         stopDrainSeconds: 7, stopIdleSeconds: 8}\n",
     )
     .unwrap();
     insta::assert_debug_snapshot!(configuration);
@@ -57,6 +57,12 @@ fn says_what_is_wrong() {
         ("server: {maxBodiesInFlightBytes: 1}", "server.maxBodiesInFlightBytes: 1: must be at least maxBodyBytes"),
         ("server: {maxConnections: 0}", "server.maxConnections: 0: is out of bounds"),
         ("server: {maxConnections: 18446744073709551615}", "is out of bounds"),
+        ("server: {maxHandshakes: 0}", "server.maxHandshakes: 0: is out of bounds"),
+        ("server: {maxHandshakesPerAddress: 0}", "server.maxHandshakesPerAddress: 0: is out of bounds"),
+        (
+            "server: {maxHandshakes: 5, maxHandshakesPerAddress: 6}",
+            "server.maxHandshakesPerAddress: 6: must be at most maxHandshakes",
+        ),
         ("server: {bodyTimeoutSeconds: 0}", "server.bodyTimeoutSeconds: 0: is out of bounds"),
         ("server: {maxBodyBytes: 0}", "server.maxBodyBytes: 0: is out of bounds"),
         ("server: {stopIdleSeconds: 4000}", "server.stopIdleSeconds: 4000: is more than an hour"),

@@ -1,0 +1,234 @@
+//! Connections that keep others waiting for nothing: silent ones, before and after TLS, half a request, a request and
+//! nothing more, a call that never ends its body. However many there are, and however fast they come back, others are served.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use network_guard::server::Limits;
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::process::{Process, REVIEW};
+use crate::support::{Client, PATH, Setup, TestServer, client_config, overlapping};
+
+/// So few that attackers of a few addresses take them all.
+fn few() -> Limits {
+    Limits { connections: 16, handshakes: 32, handshakes_per_address: 8, ..Limits::default() }
+}
+
+/// What an attacker does with a connection before it holds it.
+#[derive(Clone, Copy, Debug)]
+enum Attack {
+    /// Nothing.
+    Silent,
+    /// Half a TLS record, or half a request where there is no TLS.
+    Half,
+    /// TLS, and nothing.
+    SilentAfterTls,
+    /// TLS, and half a request.
+    HalfRequest,
+    /// TLS, and a request byte by byte, which never ends.
+    Trickle,
+    /// A whole request, then nothing.
+    Idle,
+    /// A request whose body never ends.
+    HalfBody,
+}
+
+const ATTACKS: [Attack; 7] = [
+    Attack::Silent,
+    Attack::Half,
+    Attack::SilentAfterTls,
+    Attack::HalfRequest,
+    Attack::Trickle,
+    Attack::Idle,
+    Attack::HalfBody,
+];
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+async fn connect_from(source: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((source, 0).into())?;
+    socket.connect(to).await
+}
+
+impl Attack {
+    async fn begin(self, source: Ipv4Addr, to: SocketAddr, tls: Option<&ClientConfig>) -> Option<Box<dyn Stream>> {
+        let mut tcp = connect_from(source, to).await.ok()?;
+        if matches!(self, Self::Silent) {
+            return Some(Box::new(tcp));
+        }
+        if matches!(self, Self::Half) {
+            let half: &[u8] = if tls.is_some() { &[22, 3, 1, 2, 0] } else { b"GET /" };
+            tcp.write_all(half).await.ok()?;
+            return Some(Box::new(tcp));
+        }
+        let mut stream: Box<dyn Stream> = match tls {
+            None => Box::new(tcp),
+            Some(config) => Box::new(TestServer::shake_hands(tcp, config).await.ok()?.stream),
+        };
+        let text: &[u8] = match self {
+            Self::Silent | Self::Half | Self::SilentAfterTls => b"",
+            Self::HalfRequest => b"POST /nowhere HTTP/1.1\r\nHost: x\r\n",
+            Self::Trickle => b"POST /nowhere HTTP/1.1\r\nX",
+            Self::Idle => b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+            Self::HalfBody => {
+                b"POST /broken HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            }
+        };
+        let piece = if matches!(self, Self::Trickle) { 1 } else { text.len().max(1) };
+        for piece in text.chunks(piece) {
+            stream.write_all(piece).await.ok()?;
+            stream.flush().await.ok()?;
+        }
+        if matches!(self, Self::Idle) {
+            // Only a request that is answered is over.
+            stream.read(&mut [0; 512]).await.ok().filter(|read| *read > 0)?;
+        }
+        Some(stream)
+    }
+}
+
+/// Attackers with an address each, who hold so many connections, and begin a new one for each that ends, until this is
+/// dropped. Counts the connections that were begun.
+fn attackers(to: SocketAddr, tls: Option<&ClientConfig>, hold: usize) -> (JoinSet<()>, Arc<AtomicUsize>) {
+    let (mut attackers, begun) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    for (attack, number) in ATTACKS.into_iter().zip(11..) {
+        let (tls, begun) = (tls.cloned(), Arc::clone(&begun));
+        attackers.spawn(async move {
+            let mut held = VecDeque::new();
+            loop {
+                held.extend(attack.begin(Ipv4Addr::new(127, 0, 0, number), to, tls.as_ref()).await);
+                begun.fetch_add(1, Ordering::Relaxed);
+                if held.len() > hold {
+                    held.pop_front();
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+    (attackers, begun)
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let said = async {
+        while !condition().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(120), said).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// The API server's calls go through, each on a connection of its own, while all others reconnect without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_go_through_an_attack() {
+    let server = TestServer::with(Setup { limits: few(), ..Setup::default() }).await;
+    let config = client_config(&server.ca, None);
+    let (mut attackers, begun) = attackers(server.addresses.webhooks, Some(&config), 40);
+    until("all room is taken", async || begun.load(Ordering::Relaxed) > 500).await;
+
+    let body = overlapping().to_string();
+    for call in 0..100 {
+        let tcp = connect_from(Ipv4Addr::LOCALHOST, server.addresses.webhooks).await.unwrap();
+        let client = TestServer::shake_hands(tcp, &config).await;
+        let mut client = client.unwrap_or_else(|error| panic!("call {call}: {error}"));
+        assert_eq!(client.post(PATH, &body).await.status, 200, "call {call}");
+        assert_eq!(client.post(PATH, &body).await.status, 200, "call {call}, again");
+    }
+    attackers.shutdown().await;
+    let metrics = server.metrics().await;
+    for reason in ["evicted-handshake", "evicted-idle"] {
+        let none = format!(r#"connections_refused_total{{reason="{reason}"}} 0"#);
+        assert!(!metrics.contains(&none), "{metrics}");
+    }
+
+    // Every one of them is accounted for, and so the server's stop waits for nobody.
+    for port in ["webhooks", "health"] {
+        for metric in ["handshakes", "connections"] {
+            let none = format!(r#"network_guard_{metric}{{port="{port}"}} 0"#);
+            if metrics.contains(&format!(r#"network_guard_{metric}{{port="{port}"}}"#)) {
+                server.until(&none).await;
+            }
+        }
+    }
+    server.stop.run(&crate::stop::WITHOUT_IDLE).await;
+    server.running.await.unwrap();
+}
+
+/// A stop waits for nobody who had to go, nor for those that came instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_in_the_middle_of_an_attack() {
+    let server = TestServer::with(Setup { limits: few(), ..Setup::default() }).await;
+    let config = client_config(&server.ca, None);
+    let (_attackers, begun) = attackers(server.addresses.webhooks, Some(&config), 40);
+    until("all room is taken", async || begun.load(Ordering::Relaxed) > 500).await;
+    server.stop.run(&crate::stop::WITHOUT_IDLE).await;
+    server.running.await.unwrap();
+}
+
+/// Probes and scrapes too, which have ports without TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_go_through_an_attack() {
+    let server = TestServer::with(Setup { limits: few(), ..Setup::default() }).await;
+    let (health, metrics) = (server.addresses.health, server.addresses.metrics);
+    let on_health = attackers(health, None, 40);
+    let on_metrics = attackers(metrics, None, 40);
+    for (_, begun) in [&on_health, &on_metrics] {
+        until("all room is taken", async || begun.load(Ordering::Relaxed) > 500).await;
+    }
+    for _ in 0..50 {
+        for (address, path) in [(health, "/healthz"), (health, "/readyz"), (metrics, "/metrics")] {
+            let answer = server.get(address, path).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
+    }
+}
+
+/// Behind one node many callers may have one address: who comes last is served, however many are silent.
+#[tokio::test]
+async fn a_share_is_renewed_by_its_own() {
+    let server = TestServer::with(Setup { limits: few(), ..Setup::default() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..30 {
+        silent.push(TcpStream::connect(server.addresses.webhooks).await.unwrap());
+    }
+    let mut clients: Vec<Client> = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.connect().await;
+        assert_eq!(client.post(PATH, &overlapping().to_string()).await.status, 200);
+        clients.push(client);
+    }
+    // The last ones are open.
+    for mut client in clients.into_iter().skip(4) {
+        assert_eq!(client.post(PATH, &overlapping().to_string()).await.status, 200);
+    }
+}
+
+/// The case as it was found: 1,100 connections of one address, with the limits that a server has by default.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_shut_nobody_out() {
+    let server = Process::start(Stdio::null(), |_| ()).await;
+    let mut silent = Vec::new();
+    for _ in 0..1_100 {
+        silent.push(TcpStream::connect(("127.0.0.1", server.ports[0])).await.unwrap());
+    }
+    for port in [1, 2] {
+        for _ in 0..1_100 {
+            silent.push(TcpStream::connect(("127.0.0.1", server.ports[port])).await.unwrap());
+        }
+    }
+    for _ in 0..10 {
+        assert_eq!(server.connect().await.post(PATH, REVIEW).await.status, 200);
+        for (port, path) in [(1, "/healthz"), (1, "/readyz"), (2, "/metrics")] {
+            assert!(server.get(port, path).starts_with("HTTP/1.1 200"), "{path}");
+        }
+    }
+}
