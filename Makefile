@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test soak lint deny tools image-root bench local-up local-down clean
+.PHONY: help run test counts soak lint deny tools image-root bench local-up local-down clean
 .DEFAULT_GOAL := help
 
 # The tests find their servers here, and one build of our own binary serves all of them.
@@ -18,8 +18,12 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 	cargo test --quiet --doc
 	cargo test --quiet --test it
 	cargo test --quiet --test budget
+	cargo bench --quiet --profile counts --bench counts -- --check
 	cargo test --test e2e -- --nocapture
 	cargo test --test datapath -- --nocapture
+
+counts: tools ## write benches/counts.txt anew: the allocations and instructions of one call of each webhook, which `make test` compares
+	cargo bench --quiet --profile counts --bench counts -- --write
 
 soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
 	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak

@@ -8,8 +8,8 @@ mod process;
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
-use std::io::{BufWriter, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufWriter, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use network_guard::handlers::ValidateShoot;
 use network_guard::landscape::Snapshot;
 use network_guard::sources::{Landscape, files};
 use network_guard::tls::Authority;
+use process::stub;
 use serde_json::{Value, json};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
@@ -228,29 +229,18 @@ fn write_folder(folder: &Path, size: usize) -> u64 {
 }
 
 /// An API server that streams Shoots, made as they are sent, and one Seed; nothing happens after that.
-fn stub(size: usize) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let template = Arc::new(template());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let template = Arc::clone(&template);
-            // A connection that ends early ends its thread, and that is all.
-            std::thread::spawn(move || drop(stream_objects(&stream, size, &template)));
-        }
-    });
-    port
+fn api_server(size: usize) -> u16 {
+    let template = template();
+    stub::listen(move |stream| stream_objects(&stream, size, &template))
 }
 
 fn stream_objects(mut stream: &TcpStream, size: usize, template: &Value) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let kind = if head.contains("/shoots") { "Shoot" } else { "Seed" };
+    let head = stub::head(&mut stream)?;
+    let kind = match stub::listed(&head) {
+        Some("shoots") => "Shoot",
+        Some("seeds") => "Seed",
+        _ => return stub::not_found(&mut stream),
+    };
     let mut out = BufWriter::new(stream);
     write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")?;
     if kind == "Shoot" {
@@ -268,7 +258,7 @@ fn stream_objects(mut stream: &TcpStream, size: usize, template: &Value) -> std:
         r#"{{"type":"BOOKMARK","object":{{"kind":"{kind}","apiVersion":"core.gardener.cloud/v1beta1","metadata":{{"resourceVersion":"1","annotations":{{"k8s.io/initial-events-end":"true"}}}}}}}}"#
     )?;
     out.flush()?;
-    std::thread::sleep(Duration::from_secs(3600));
+    stub::stay();
     Ok(())
 }
 
@@ -304,7 +294,7 @@ fn memory() {
         let kubeconfig = folder.join(format!("kubeconfig-{size}"));
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "x",
-            "clusters": [{"name": "x", "cluster": {"server": format!("http://127.0.0.1:{}", stub(size))}}],
+            "clusters": [{"name": "x", "cluster": {"server": format!("http://127.0.0.1:{}", api_server(size))}}],
             "users": [{"name": "x", "user": {}}],
             "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
         });

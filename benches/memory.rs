@@ -6,14 +6,15 @@
 mod process;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use network_guard::tls::Authority;
+use process::stub;
 use serde_json::{Value, json};
 
 const CLUSTERS: usize = 10_000;
@@ -29,31 +30,23 @@ fn cluster(number: usize) -> String {
     cluster.to_string()
 }
 
+/// Where Clusters are.
+const PATH: &str = "/apis/extensions.gardener.cloud/v1alpha1/clusters";
+
 /// Answers lists and watches of Clusters; nothing happens after the first list.
 fn stub(clusters: Arc<Vec<String>>, streams: bool) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let clusters = Arc::clone(&clusters);
-            // A connection that ends early ends its thread, and that is all.
-            std::thread::spawn(move || drop(answer(stream, &clusters, streams)));
-        }
-    });
-    port
+    stub::listen(move |stream| answer(stream, &clusters, streams))
 }
 
 fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io::Result<()> {
     loop {
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
-        // Nothing but Clusters is there.
-        let clusters = if head.contains("/clusters") { clusters } else { &[] };
+        let head = stub::head(&mut stream)?;
+        let clusters = match stub::listed(&head) {
+            Some("clusters") => clusters,
+            // Of what else is looked at there is nothing.
+            Some("networks") => &[],
+            _ => return stub::not_found(&mut stream),
+        };
         let parameter = |name: &str| -> Option<usize> {
             head.split(['?', '&', ' ']).find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
         };
@@ -75,7 +68,8 @@ fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io:
                     r#"{{"type":"BOOKMARK","object":{{"kind":"Cluster","apiVersion":"extensions.gardener.cloud/v1alpha1","metadata":{{"resourceVersion":"1","annotations":{{"k8s.io/initial-events-end":"true"}}}}}}}}"#
                 )?;
             }
-            std::thread::sleep(Duration::from_secs(3600));
+            stream.flush()?;
+            stub::stay();
         } else {
             let from = parameter("continue").unwrap_or(0);
             let to = (from + parameter("limit").unwrap_or(CLUSTERS)).min(clusters.len());
@@ -116,11 +110,8 @@ fn bare_download(clusters: &Arc<Vec<String>>) -> Duration {
     let port = stub(Arc::clone(clusters), true);
     let started = Instant::now();
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(b"GET /?watch=true&sendInitialEvents=true HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let (mut buffer, mut left) = (vec![0; 1 << 16], clusters.iter().map(String::len).sum::<usize>());
-    while left > 0 {
-        left = left.saturating_sub(stream.read(&mut buffer).unwrap());
-    }
+    write!(stream, "GET {PATH}?watch=true&sendInitialEvents=true HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    stub::discard(&mut stream, clusters.iter().map(String::len).sum());
     started.elapsed()
 }
 

@@ -8,7 +8,6 @@ mod process;
 use std::fs;
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +23,7 @@ use network_guard::handlers::HoldNetwork;
 use network_guard::landscape::Snapshot;
 use network_guard::overlay::{Vigil, VigilSettings};
 use network_guard::tls::Authority;
+use process::stub;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -190,47 +190,37 @@ struct Stub {
 }
 
 impl Stub {
-    fn answer(&self, head: &str) -> (u16, String) {
-        let object = || (200, r#"{"metadata":{"name":"x","namespace":"x","resourceVersion":"1"}}"#.to_owned());
+    /// The code and the body of an answer; nothing for what is unknown.
+    fn answer(&self, head: &str) -> Option<(u16, String)> {
         let path = head.split(' ').nth(1).unwrap_or_default();
         if head.contains("sendInitialEvents=true") {
             let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":422,"reason":"Invalid","message":"no"}"#;
-            return (422, status.to_owned());
-        }
-        if path.starts_with("/api/v1/nodes?") {
-            self.looks.fetch_add(1, Ordering::Relaxed);
-            return (200, self.nodes.clone());
-        }
-        if path.starts_with("/api/v1/events?") {
-            return (200, r#"{"metadata":{},"items":[]}"#.to_owned());
+            return Some((422, status.to_owned()));
         }
         if path.contains("/secrets/") {
-            return (200, self.secret.clone());
+            return Some((200, self.secret.clone()));
         }
-        if head.starts_with("GET") && path.contains("/clusters?") {
-            return (200, self.clusters.clone());
+        if !head.starts_with("GET") {
+            // Whatever is written is there afterwards.
+            return Some((200, r#"{"metadata":{"name":"x","namespace":"x","resourceVersion":"1"}}"#.to_owned()));
         }
-        if head.starts_with("GET") && path.contains("/networks?") {
-            return (200, self.networks.clone());
-        }
-        if path.contains("/leases/") && head.starts_with("GET") {
-            let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":404,"reason":"NotFound","message":"no"}"#;
-            return (404, status.to_owned());
-        }
-        object()
+        let body = match stub::listed(head) {
+            Some("nodes") => {
+                self.looks.fetch_add(1, Ordering::Relaxed);
+                &self.nodes
+            }
+            Some("events") => r#"{"metadata":{},"items":[]}"#,
+            Some("clusters") => &self.clusters,
+            Some("networks") => &self.networks,
+            // A Lease and a ManagedResource are looked for before they are written.
+            _ => return None,
+        };
+        Some((200, body.to_owned()))
     }
 
     fn serve(&self, mut stream: impl Read + Write) -> std::io::Result<()> {
         loop {
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") {
-                if stream.read(&mut byte)? == 0 {
-                    return Ok(());
-                }
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8_lossy(&head).into_owned();
+            let head = stub::head(&mut stream)?;
             let length = head.lines().find_map(|line| {
                 let (name, value) = line.split_once(':')?;
                 name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
@@ -239,9 +229,10 @@ impl Stub {
             stream.read_exact(&mut body)?;
             if head.contains("watch=true") && !head.contains("sendInitialEvents=true") {
                 write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")?;
-                std::thread::sleep(Duration::from_secs(3600));
+                stream.flush()?;
+                stub::stay();
             }
-            let (code, body) = self.answer(&head);
+            let Some((code, body)) = self.answer(&head) else { return stub::not_found(&mut stream) };
             write!(
                 stream,
                 "HTTP/1.1 {code} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -254,22 +245,13 @@ impl Stub {
 
 /// Listens, by TLS where there is a configuration for it.
 fn listen(stub: &Arc<Stub>, tls: Option<Arc<rustls::ServerConfig>>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
     let stub = Arc::clone(stub);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let (stub, tls) = (Arc::clone(&stub), tls.clone());
-            std::thread::spawn(move || match tls {
-                // A connection that ends early ends its thread, and that is all.
-                Some(tls) => {
-                    drop(stub.serve(rustls::StreamOwned::new(rustls::ServerConnection::new(tls).unwrap(), stream)));
-                }
-                None => drop(stub.serve(stream)),
-            });
+    stub::listen(move |stream| match &tls {
+        Some(tls) => {
+            stub.serve(rustls::StreamOwned::new(rustls::ServerConnection::new(Arc::clone(tls)).unwrap(), stream))
         }
-    });
-    port
+        None => stub.serve(stream),
+    })
 }
 
 fn memory(folder: &Path, ca: &Authority, switches: usize) -> (u64, u64, usize) {

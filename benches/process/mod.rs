@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each benchmark uses its part")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
+pub mod stub;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -56,6 +58,8 @@ fn ready(port: u16) -> bool {
     let mut answer = String::new();
     TcpStream::connect(("127.0.0.1", port))
         .and_then(|mut stream| {
+            // One that takes the connection and says nothing is not ready.
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
             stream.read_to_string(&mut answer)
         })

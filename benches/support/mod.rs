@@ -1,12 +1,14 @@
-//! The bodies that all benchmarks use, and one call of the handler.
+//! The bodies that all benchmarks use, and one call of a webhook.
 
 #![allow(dead_code, reason = "each benchmark uses its part")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
-use network_guard::admission::{self, Answers, Handler, Step};
-use network_guard::gardener::ClusterFacts;
+use std::sync::Arc;
+
+use network_guard::admission::{self, Answer, Answers, Handler, Questions, Sight, Step};
+use network_guard::gardener::{ClusterFacts, ShootName};
 use network_guard::handlers::KubeApiserver;
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{ClusterRecord, Snapshot};
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
 use serde_json::{Value, json};
@@ -16,7 +18,8 @@ fn review(name: &str) -> String {
     file(&format!("reviews/{name}.json")).replace("\"10.64.0.0/11\"", "\"10.250.128.0/17\"")
 }
 
-fn file(path: &str) -> String {
+/// A file of the fixtures.
+pub fn file(path: &str) -> String {
     let path = format!("{}/tests/fixtures/{path}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).expect(&path)
 }
@@ -59,8 +62,14 @@ pub fn adversarial() -> String {
 
 /// What a call needs besides its body.
 pub struct Scene {
-    handler: KubeApiserver,
-    snapshot: Snapshot,
+    /// The webhook.
+    pub handler: Box<dyn Handler>,
+    /// What it knows.
+    pub snapshot: Snapshot,
+    /// What follows the webhook's path.
+    pub tail: String,
+    /// What a live read of the Cluster shows.
+    pub cluster: Option<Answer<Arc<ClusterRecord>>>,
 }
 
 impl Scene {
@@ -69,15 +78,40 @@ impl Scene {
         let cluster: Value = serde_json::from_str(&file("gardener/ha-overlap/cluster.json")).unwrap();
         let mut snapshot = Snapshot::default();
         snapshot.put_cluster("shoot--local--ha", ClusterFacts::parse(&cluster["spec"].to_string()));
-        Self { handler: KubeApiserver::new(&Settings::default(), &Mode::default()), snapshot }
+        Self::of(KubeApiserver::new(&Settings::default(), &Mode::default()), snapshot)
     }
 
-    /// Bytes to bytes: all that is ours in a call.
+    /// This webhook in this landscape.
+    pub fn of(handler: impl Handler, snapshot: Snapshot) -> Self {
+        Self { handler: Box::new(handler), snapshot, tail: String::new(), cluster: None }
+    }
+
+    /// Bytes to bytes: all that is ours in a call. What is asked is answered at once.
     pub fn call(&self, body: &[u8]) -> Vec<u8> {
-        let request = admission::decode(body).unwrap();
-        match self.handler.review(&request, &self.snapshot, &Answers::default()) {
-            Step::Done(verdict) => admission::encode(&request, &verdict),
-            step => panic!("no decision: {step:?}"),
+        let mut request = admission::decode(body).unwrap();
+        request.tail = &self.tail;
+        let mut answers = Answers::default();
+        loop {
+            match self.handler.review(&request, &self.snapshot, &answers) {
+                Step::Done(verdict) => return admission::encode(&request, &verdict),
+                Step::Ask(questions) => {
+                    let given = self.answer(&questions);
+                    answers.add(questions, given);
+                }
+                step @ Step::Unreadable(_) => panic!("no decision: {step:?}"),
+            }
+        }
+    }
+
+    /// A live read shows what is known, and the writer may see it all.
+    fn answer(&self, questions: &Questions) -> Answers {
+        let shoot = |name: &ShootName| self.snapshot.shoots.get(name).cloned().map_or(Answer::Absent, Answer::Found);
+        let seed = |name: &str| self.snapshot.seed(name).copied().map_or(Answer::Absent, Answer::Found);
+        Answers {
+            cluster: self.cluster.clone(),
+            sights: questions.sights.iter().map(|name| (name.clone(), Sight::Visible)).collect(),
+            shoots: questions.shoots.iter().map(|name| (name.clone(), shoot(name))).collect(),
+            seeds: questions.seeds.iter().map(|name| (name.clone(), seed(name))).collect(),
         }
     }
 }

@@ -81,10 +81,12 @@ pub fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
     }
     let listed: Vec<Listed<'_>> = serde_json::from_str(json)?;
     let route = |route: Listed<'_>| {
-        let to = route.dst.parse().or_else(|_| {
+        let to: Result<Cidr, ()> = route.dst.parse().or_else(|_| {
             let address: std::net::IpAddr = route.dst.parse().map_err(drop)?;
             Cidr::new(address, if address.is_ipv4() { 32 } else { 128 }).ok_or(())
         });
+        // To the kernel these are IPv6 routes, and none of ours.
+        let to = to.ok().filter(|to| !to.is_written_as_ipv6(route.dst))?;
         let way = match (route.kind, route.dev) {
             ("blackhole", _) => Way::Hole,
             (_, device) if !device.is_empty() && route.gateway.is_none() && route.via.is_none() => {
@@ -92,7 +94,7 @@ pub fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
             }
             _ => Way::Other,
         };
-        Some(KernelRoute { to: to.ok()?, way, is_ours: route.protocol == ROUTE_PROTOCOL })
+        Some(KernelRoute { to, way, is_ours: route.protocol == ROUTE_PROTOCOL })
     };
     Ok(listed.into_iter().filter_map(route).collect())
 }
@@ -348,7 +350,8 @@ mod tests {
             {"dst":"10.252.0.0/16","flags":[],"nexthops":[{"dev":"a"},{"dev":"b"}]},
             {"dst":"10.253.0.0/16","via":{"family":"inet6","host":"fe80::1"},"dev":"eth0","flags":[]},
             {"type":"blackhole","dst":"10.9.0.0/16","protocol":"131","metric":4294967295,"flags":[]},
-            {"dst":"10.250.1.1","dev":"bond0","protocol":"boot","flags":[]},{"dst":"fd00::/64","dev":"eth0","flags":[]}]"#;
+            {"dst":"10.250.1.1","dev":"bond0","protocol":"boot","flags":[]},{"dst":"fd00::/64","dev":"eth0","flags":[]},
+            {"dst":"::ffff:10.250.0.0/112","dev":"eth0","flags":[]},{"dst":"::ffff:10.250.0.1","dev":"eth0","flags":[]}]"#;
         let shown: Vec<String> = read_routes(json)
             .unwrap()
             .iter()

@@ -171,7 +171,8 @@ struct Listed {
     v4: Vec<Cidr>,
     v6: Vec<Cidr>,
     is_v6_first: bool,
-    /// Something vpn2 cannot read, which keeps it from starting: also a space.
+    /// Something vpn2 cannot read, which keeps it from starting: also a space, and an IPv4 network that is written as an
+    /// IPv6 one, whose prefix length vpn2 takes for that of an IPv4 network when it maps it.
     has_unreadable: bool,
 }
 
@@ -184,7 +185,10 @@ impl Listed {
         }
         for entry in text.split(',').filter(|_| !text.is_empty()) {
             match entry.parse::<Cidr>() {
-                Ok(cidr) if cidr.family() == Family::V4 => listed.v4.push(cidr),
+                Ok(cidr) if cidr.family() == Family::V4 => {
+                    listed.has_unreadable |= cidr.is_written_as_ipv6(entry);
+                    listed.v4.push(cidr);
+                }
                 Ok(cidr) => {
                     listed.is_v6_first |= listed.v4.is_empty();
                     listed.v6.push(cidr);
@@ -210,8 +214,10 @@ pub(super) fn text_of<'v>(value: &'v EnvValue<'_>) -> &'v str {
 
 /// What `SEED_POD_NETWORK` should say instead; `None` if it is right, or IPv6. It is one network, no list.
 fn wanted_seed_pods(seed_pods: Cidr, value: &EnvValue<'_>) -> Option<String> {
-    let found: Option<Cidr> = text_of(value).parse().ok();
-    let is_fine = found.is_some_and(|found| found == seed_pods || found.family() == Family::V6);
+    let text = text_of(value);
+    let found: Option<Cidr> = text.parse().ok();
+    let is_plain = |found: Cidr| !found.is_written_as_ipv6(text);
+    let is_fine = found.is_some_and(|found| found == seed_pods && is_plain(found) || found.family() == Family::V6);
     (!is_fine).then(|| seed_pods.to_string())
 }
 

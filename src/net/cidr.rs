@@ -4,10 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// An IP network whose host bits are zero by construction: `10.1.2.3/8` becomes `10.0.0.0/8`, as in Go's
 /// `net.ParseCIDR` that Gardener and its VPN use. Two networks of different families are never related.
+///
+/// An IPv4 network that is written as an IPv6 one is the IPv4 network, also by construction:
+/// `::ffff:10.250.0.0/112` becomes `10.250.0.0/16`, as in Go's `IPNet.Contains` and `IPNet.String`. By the first Gardener
+/// decides what overlaps, by the second gardenlet tells the VPN which networks there are.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Cidr(IpNet);
 
@@ -19,6 +23,10 @@ pub enum Family {
     /// 128-bit addresses: never translated.
     V6,
 }
+
+/// The length of the prefix `::ffff:0:0` under which IPv6 writes IPv4 addresses (RFC 4291, section 2.5.5.2). A shorter one
+/// is an IPv6 network, and to Go contains none of them.
+const MAPPED_PREFIX: u8 = 96;
 
 /// Why a text is not a CIDR. The text itself is not repeated: whoever reports the error names the field and value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -35,7 +43,8 @@ impl Cidr {
     /// The network with this base address and prefix length, its host bits cleared; `None` when the prefix is longer
     /// than the address.
     pub fn new(address: IpAddr, prefix_len: u8) -> Option<Self> {
-        Some(Self(IpNet::new(address, prefix_len).ok()?.trunc()))
+        let network = IpNet::new(address, prefix_len).ok()?.trunc();
+        Some(Self(mapped(network).map_or(network, IpNet::V4)))
     }
 
     /// The IPv4 network with this base address, its host bits cleared; `None` for a prefix over 32.
@@ -61,15 +70,27 @@ impl Cidr {
         self.0.prefix_len()
     }
 
-    /// Whether an address lies in this network.
+    /// Whether an address lies in this network; an IPv4 address may be written as an IPv6 one.
     pub fn contains(self, address: IpAddr) -> bool {
-        self.0.contains(&address)
+        self.0.contains(&address.to_canonical())
+    }
+
+    /// Whether `text`, from which this network was read, writes an IPv4 network as an IPv6 one.
+    pub fn is_written_as_ipv6(self, text: &str) -> bool {
+        self.family() == Family::V4 && text.contains(':')
     }
 
     /// Whether any address lies in both. Two prefixes share an address if and only if one contains the other's base.
     pub fn overlaps(self, other: Self) -> bool {
         self.contains(other.base()) || other.contains(self.base())
     }
+}
+
+/// The IPv4 network that an IPv6 one stands for.
+fn mapped(network: IpNet) -> Option<Ipv4Net> {
+    let IpNet::V6(network) = network else { return None };
+    let prefix_len = network.prefix_len().checked_sub(MAPPED_PREFIX)?;
+    Ipv4Net::new(network.network().to_ipv4_mapped()?, prefix_len).ok()
 }
 
 impl FromStr for Cidr {
@@ -84,7 +105,10 @@ impl FromStr for Cidr {
         };
         let address: IpAddr = address.parse().map_err(|_| ParseCidrError::Malformed)?;
         match prefix_len {
-            None => Err(ParseCidrError::NoPrefix(address, if address.is_ipv4() { 32 } else { 128 })),
+            None => {
+                let address = address.to_canonical();
+                Err(ParseCidrError::NoPrefix(address, if address.is_ipv4() { 32 } else { 128 }))
+            }
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits
                 .parse()
                 .ok()
@@ -145,6 +169,7 @@ mod tests {
             ("nodes", ParseCidrError::Malformed),
             ("10.0.0.1", ParseCidrError::NoPrefix("10.0.0.1".parse().unwrap(), 32)),
             ("fd00::1", ParseCidrError::NoPrefix("fd00::1".parse().unwrap(), 128)),
+            ("::ffff:10.0.0.1", ParseCidrError::NoPrefix("10.0.0.1".parse().unwrap(), 32)),
         ] {
             assert_eq!(text.parse::<Cidr>(), Err(want), "{text:?}");
         }
@@ -155,6 +180,48 @@ mod tests {
         let (v4, v6) = ("0.0.0.0/0".parse::<Cidr>().unwrap(), "::/0".parse::<Cidr>().unwrap());
         assert!(!v4.overlaps(v6) && !v6.overlaps(v4));
         assert_eq!((v4.family(), v6.family()), (Family::V4, Family::V6));
+    }
+
+    /// What Gardener's own code says of each text, and of each pair of them.
+    #[test]
+    fn agrees_with_gardener() {
+        let mut networks: Vec<(&str, Cidr)> = Vec::new();
+        for line in include_str!("../../tests/fixtures/cidrs/networks.txt").lines() {
+            let (text, want) = line.split_once(" -> ").expect(line);
+            let got = match text.parse::<Cidr>() {
+                Err(_) => "refused".to_owned(),
+                Ok(network) => {
+                    networks.push((text, network));
+                    format!("IP{:?} {network}", network.family()).replace("IPV", "IPv")
+                }
+            };
+            let want: Vec<&str> = want.split(' ').take(2).collect();
+            assert_eq!(got, want.join(" "), "{text}");
+        }
+
+        let recorded = include_str!("../../tests/fixtures/cidrs/overlaps.txt");
+        assert_eq!(recorded.lines().count(), networks.len());
+        for (i, line) in recorded.lines().enumerate() {
+            let (text, want) = line.split_once(" -> ").expect(line);
+            let (ours, network) = networks[i];
+            assert_eq!(ours, text);
+            let others = networks[i + 1..].iter().filter(|(_, other)| network.overlaps(*other));
+            let got: Vec<&str> = others.map(|(text, _)| *text).collect();
+            assert_eq!(got.join(","), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_in_which_way_it_was_written() {
+        for (text, want) in [
+            ("::ffff:10.250.0.0/112", true),
+            ("::FFFF:afa:0/112", true),
+            ("10.250.0.0/16", false),
+            ("::ffff:0:0/95", false),
+            ("fd00::/64", false),
+        ] {
+            assert_eq!(text.parse::<Cidr>().unwrap().is_written_as_ipv6(text), want, "{text}");
+        }
     }
 
     /// Addresses of a small window, so that overlaps are common and can be checked one by one.
@@ -178,6 +245,15 @@ mod tests {
         fn text_is_read_back(base in any::<u128>(), len in 0u8..=128) {
             let network = Cidr::new(IpAddr::V6(base.into()), len).unwrap();
             prop_assert_eq!(network.to_string().parse::<Cidr>(), Ok(network));
+        }
+
+        #[test]
+        fn an_ipv4_network_has_one_form(base in any::<u32>(), len in 0u8..=32) {
+            let plain = Cidr::v4(base, len).unwrap();
+            let written = std::net::Ipv4Addr::from(base).to_ipv6_mapped();
+            prop_assert_eq!(Cidr::new(written.into(), len + MAPPED_PREFIX), Some(plain));
+            prop_assert_eq!(format!("{written}/{}", len + MAPPED_PREFIX).parse(), Ok(plain));
+            prop_assert!(plain.contains(written.into()));
         }
 
         #[test]

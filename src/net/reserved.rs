@@ -82,4 +82,15 @@ mod tests {
             assert_eq!(reserved_for(network.parse().unwrap()).map(|r| r.cidr), want, "{network}");
         }
     }
+
+    /// What Gardener's own code says; it names the IPv6 range before the others.
+    #[test]
+    fn agrees_with_gardener() {
+        for line in include_str!("../../tests/fixtures/cidrs/networks.txt").lines() {
+            let (text, said) = line.split_once(" -> ").expect(line);
+            let Ok(network) = text.parse() else { continue };
+            let want = said.split(' ').find_map(|word| word.strip_prefix("reserved:"));
+            assert_eq!(reserved_for(network).map(|range| range.cidr), want, "{text}");
+        }
+    }
 }

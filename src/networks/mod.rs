@@ -5,6 +5,8 @@
 
 pub mod rules;
 
+use std::net::IpAddr;
+
 use crate::admission::{Finding, Severity};
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::{Networking, StatusNetworking};
@@ -23,7 +25,12 @@ pub fn check(
     for kind in NetworkKind::ALL {
         let Some(text) = networking.get(kind) else { continue };
         match read(kind, text) {
-            Ok(cidr) => asked.push((kind, cidr)),
+            Ok(cidr) => {
+                if cidr.is_written_as_ipv6(text) {
+                    findings.push(rules::ipv4_as_ipv6(kind, text, cidr));
+                }
+                asked.push((kind, cidr));
+            }
             Err(finding) => findings.push(finding),
         }
     }
@@ -60,7 +67,8 @@ fn read(kind: NetworkKind, text: &Text<'_>) -> Result<Cidr, Finding> {
     let cidr: Cidr = text.parse().map_err(|error| rules::malformed(kind, text, &error))?;
     let canonical = cidr.to_string();
     // IPv6 has many ways to write an address; what Gardener refuses is a host part.
-    let has_host_part = text.split_once('/').and_then(|(address, _)| address.parse().ok()) != Some(cidr.base());
+    let address = text.split_once('/').and_then(|(address, _)| address.parse::<IpAddr>().ok());
+    let has_host_part = address.map(|address| address.to_canonical()) != Some(cidr.base());
     if has_host_part { Err(rules::not_canonical(kind, text, &canonical)) } else { Ok(cidr) }
 }
 
@@ -151,6 +159,41 @@ mod tests {
                 json!({"nodes": "10.250.0.1/16"}),
                 json!({}),
                 vec!["deny spec.networking.nodes: 10.250.0.1/16 has a host part; write 10.250.0.0/16"],
+            ),
+            (
+                "IPv4 written as IPv6",
+                json!({"nodes": "::ffff:10.250.0.0/112", "services": "::FFFF:6440:0/109"}),
+                json!({}),
+                vec![
+                    "deny spec.networking.services: ::FFFF:6440:0/109 is the IPv4 network 100.64.0.0/13, written as an IPv6 one; write 100.64.0.0/13",
+                    "deny spec.networking.nodes: ::ffff:10.250.0.0/112 is the IPv4 network 10.250.0.0/16, written as an IPv6 one; write 10.250.0.0/16",
+                ],
+            ),
+            (
+                "IPv4 written as IPv6, with a host part",
+                json!({"nodes": "::ffff:10.250.0.1/112"}),
+                json!({}),
+                vec!["deny spec.networking.nodes: ::ffff:10.250.0.1/112 has a host part; write 10.250.0.0/16"],
+            ),
+            (
+                "IPv4 written as IPv6, and all that is to be said of the network itself",
+                json!({"pods": "::ffff:243.0.0.0/104", "services": "::ffff:243.1.0.0/112", "nodes": "::ffff:10.1.0.0/112"}),
+                json!({"nodes": ["10.1.0.0/16"]}),
+                vec![
+                    "deny spec.networking.pods: ::ffff:243.0.0.0/104 is the IPv4 network 243.0.0.0/8, written as an IPv6 one; write 243.0.0.0/8",
+                    "deny spec.networking.services: ::ffff:243.1.0.0/112 is the IPv4 network 243.1.0.0/16, written as an IPv6 one; write 243.1.0.0/16",
+                    "deny spec.networking.nodes: ::ffff:10.1.0.0/112 is the IPv4 network 10.1.0.0/16, written as an IPv6 one; write 10.1.0.0/16",
+                    "deny spec.networking.pods: 243.0.0.0/8 is in 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
+                    "deny spec.networking.services: 243.1.0.0/16 is in 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
+                    "deny spec.networking.services: 243.1.0.0/16 overlaps pods 243.0.0.0/8 of this Shoot; choose disjoint networks",
+                    "warn spec.networking.nodes: 10.1.0.0/16 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
+                ],
+            ),
+            (
+                "nearly IPv4 is IPv6",
+                json!({"nodes": "::fffe:0:0/95", "pods": "64:ff9b::10.0.0.0/104", "ipFamilies": ["IPv6"]}),
+                json!({}),
+                vec![],
             ),
             ("IPv6 written out is fine", json!({"nodes": "fd00:0:0::/64", "ipFamilies": ["IPv6"]}), json!({}), vec![]),
             (

@@ -22,6 +22,15 @@ pub static NOT_CANONICAL: Rule = Rule {
     fix: "Write the network as the message shows.",
 };
 
+/// An IPv4 network, written as an IPv6 one.
+pub static IPV4_AS_IPV6: Rule = Rule {
+    name: "networks/ipv4-as-ipv6",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    summary: "An IPv4 network is written as an IPv6 one, under `::ffff:0:0/96`. Gardener accepts that and takes it for the IPv4 network. What gets the text itself may not: vpn2, for one, cannot translate it.",
+    fix: "Write the IPv4 network as the message shows. What is stored may stay.",
+};
+
 /// A reserved range.
 pub static RESERVED: Rule = Rule {
     name: "networks/reserved-range",
@@ -88,6 +97,11 @@ pub(super) fn not_canonical(kind: NetworkKind, text: &str, canonical: &str) -> F
     NOT_CANONICAL.finding(&path(kind), format!("{} has a host part", excerpt(text)), format!("write {canonical}"))
 }
 
+pub(super) fn ipv4_as_ipv6(kind: NetworkKind, text: &str, cidr: Cidr) -> Finding {
+    let message = format!("{} is the IPv4 network {cidr}, written as an IPv6 one", excerpt(text));
+    IPV4_AS_IPV6.finding(&path(kind), message, format!("write {cidr}"))
+}
+
 pub(super) fn reserved(kind: NetworkKind, cidr: Cidr, range: &ReservedRange) -> Finding {
     let message = format!("{cidr} is in {}, which Gardener keeps for: {}", range.cidr, range.purpose);
     RESERVED.finding(&path(kind), message, "choose another range")
@@ -129,6 +143,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
     vec![
         (&MALFORMED, malformed(pods, "100.96.0.0/33", &ParseCidrError::Malformed)),
         (&NOT_CANONICAL, not_canonical(nodes, "10.250.0.1/16", "10.250.0.0/16")),
+        (&IPV4_AS_IPV6, ipv4_as_ipv6(nodes, "::ffff:10.250.0.0/112", cidr("10.250.0.0/16"))),
         (&RESERVED, reserved(pods, cidr("243.1.0.0/16"), &RESERVED_RANGES[3])),
         (&OVERLAP, overlap(services, cidr("100.64.0.0/13"), pods, cidr("100.64.0.0/10"))),
         (&SEED_IPV6, ipv6_overlap(pods, cidr("fd00:5e::/48"), services, cidr("fd00:5e::/112"), seed)),

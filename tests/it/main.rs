@@ -5,6 +5,7 @@
 
 mod architecture;
 mod cli;
+mod counts;
 mod disk;
 mod documents;
 mod garden;

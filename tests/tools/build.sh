@@ -25,9 +25,10 @@ command -v openssl >/dev/null || missing+=(openssl)
 command -v ip >/dev/null || missing+=(iproute2)
 { command -v iptables-nft && command -v iptables-legacy; } >/dev/null || missing+=(iptables)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+# It counts instructions (benches/counts).
+command -v valgrind >/dev/null || missing+=(valgrind)
 if [ "${1:-}" = bench ]; then
   command -v h2load >/dev/null || missing+=(nghttp2-client)
-  command -v valgrind >/dev/null || missing+=(valgrind)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}"

@@ -121,6 +121,25 @@ fn every_case() {
         ("empty", CLUSTER, [""; 4], CLUSTER),
         // vpn2 does not start with such a value.
         ("a space", CLUSTER, ["=", "=", "=", "10.250.0.0/16, 10.251.0.0/16,10.4.0.0/24"], ["=", "=", "=", CLUSTER[3]]),
+        // It takes 112 for the prefix length of an IPv4 network, and stops.
+        (
+            "IPv4 written as IPv6",
+            CLUSTER,
+            ["::ffff:10.0.0.0/104", "::ffff:100.96.0.0/107", "=", "::ffff:10.250.0.0/112,10.251.0.0/16,10.4.0.0/24"],
+            [CLUSTER[0], CLUSTER[1], "=", CLUSTER[3]],
+        ),
+        (
+            "IPv4 written as IPv6 in the Cluster: gardenlet passes on IPv4",
+            ["::ffff:10.0.0.0/104", "::ffff:100.96.0.0/107", CLUSTER[2], "::ffff:10.250.0.0/112"],
+            ["10.0.0.0/8", "100.96.0.0/11", "=", "10.250.0.0/16"],
+            ["="; 4],
+        ),
+        (
+            "no overlap, but told of one that is written as IPv6",
+            without_overlap,
+            ["=", "=", "=", "::ffff:172.16.0.0/112"],
+            ["=", "=", "=", CLUSTER[3]],
+        ),
         ("unreadable", CLUSTER, ["10.0.0.0", "100.96.0.0/33", "nodes", "="], [CLUSTER[0], CLUSTER[1], CLUSTER[2], "="]),
         ("an entry unreadable", CLUSTER, ["=", "100.96.0.0/11,x", "=", "="], ["=", CLUSTER[1], "=", "="]),
         ("does not fit", CLUSTER, ["=", "1.0.0.0/8,2.0.0.0/8", "=", "="], ["=", CLUSTER[1], "=", "="]),

@@ -58,10 +58,16 @@ fn node_networks_of_a_pair() {
         ("0.0.0.0/0", "10.5.0.0/27", Some("overlap")),
         ("2001:db8::/32", "2001:db8:1::/48", Some("overlap")),
         ("10.5.0.0/27", "10.5.0.0/8", Some("overlap")),
+        // Written as IPv6 it is still an IPv4 network.
+        ("10.5.0.0/27", "::ffff:10.5.0.0/104", Some("overlap")),
+        ("::ffff:10.5.0.0/123", "10.5.0.0/27", Some("identical")),
+        ("10.5.0.0/27", "::fffe:10.5.0.0/104", None),
     ] {
         let garden = Garden::of(&[b(other)]);
         let new = shoot(A, own, &[to_b()]);
-        let denied: Vec<&str> = garden.create(&new).denied.into_iter().filter(|rule| !rule.contains('/')).collect();
+        let about_the_pair =
+            |said: Said| said.denied.into_iter().filter(|rule| !rule.contains('/')).collect::<Vec<_>>();
+        let denied = about_the_pair(garden.create(&new));
         assert_eq!(denied, want.into_iter().collect::<Vec<_>>(), "{own} {other}");
         let stored = shoot(A, own, &[]);
         let denied: Vec<&str> = garden.update(&stored, &new).denied;

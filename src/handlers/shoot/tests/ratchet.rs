@@ -287,6 +287,32 @@ fn a_network_that_is_not_asked_for_still_counts() {
     Garden::of(&[shoot(B, "10.5.0.0/27", &[peer(A, "eu1-a")])]).update(&stored, &new).denies(&["identical"]);
 }
 
+/// A network in IPv6's spelling: refused where it is new, left alone where it is stored, and free to be written plainly.
+#[test]
+fn ipv4_written_as_ipv6() {
+    let (mapped, plain) = (shoot(A, "::ffff:10.5.0.0/123", &[]), shoot(A, "10.5.0.0/27", &[]));
+    let pods = |object: &Value, text: &str| with(object.clone(), "/spec/networking/pods", json!(text));
+    let rule = ["networks/ipv4-as-ipv6"];
+    let garden = Garden::of(&[]);
+    for (what, stored, new, denied) in [
+        ("from plain", &plain, mapped.clone(), &rule[..]),
+        ("in another way", &mapped, shoot(A, "::ffff:a05:0/123", &[]), &rule),
+        ("another network", &mapped, shoot(A, "::ffff:10.5.0.0/122", &[]), &rule),
+        ("one more", &mapped, pods(&mapped, "::ffff:100.96.0.0/107"), &rule),
+        ("to plain", &mapped, plain.clone(), &[]),
+        ("to plain and wider", &mapped, shoot(A, "10.5.0.0/24", &[]), &[]),
+        ("something else", &mapped, pods(&mapped, "100.96.0.0/11"), &[]),
+        ("something else that overlaps it", &mapped, pods(&mapped, "10.0.0.0/11"), &["networks/overlap"]),
+    ] {
+        let said = garden.update(stored, &new);
+        assert_eq!(said.denied, denied, "{what}: {said:#?}");
+    }
+    // In a reserved range both are wrong; what is left after the first is corrected was stored.
+    let reserved = |text: &str| shoot(A, text, &[]);
+    garden.create(&reserved("::ffff:242.5.0.0/112")).denies(&["networks/ipv4-as-ipv6", "networks/reserved-range"]);
+    garden.update(&reserved("::ffff:242.5.0.0/112"), &reserved("242.5.0.0/16")).warns(&[]);
+}
+
 #[test]
 fn less_that_does_not_fit_is_better() {
     let seed = SeedFacts { pods: "10.64.0.0/11".parse().ok(), ..SeedFacts::default() };
