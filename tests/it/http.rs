@@ -1,7 +1,7 @@
 //! What arrives over HTTP: every kind of wrong input gets a clear answer in bounded time and memory, and the server
 //! survives all of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use network_guard::handlers::VPN_SHOOT_PATH;
@@ -241,7 +241,7 @@ async fn a_body_that_ends_early_and_one_in_chunks() {
         .unwrap();
     client.stream.shutdown().await.unwrap();
     let _ = client.read().await;
-    for _ in 0..100 {
+    for _ in 0..3_000 {
         if server.metrics().await.contains("network_guard_bodies_refused_total") {
             break;
         }
@@ -335,7 +335,7 @@ async fn too_many_bodies_are_told_to_come_again() {
 
 #[tokio::test]
 async fn silent_peers_hold_up_nobody() {
-    let limits = Limits { handshake_timeout: Duration::from_millis(500), connections: 60, ..Limits::default() };
+    let limits = Limits { handshake_timeout: Duration::from_secs(5), connections: 60, ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..50 {
@@ -343,7 +343,7 @@ async fn silent_peers_hold_up_nobody() {
     }
     assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
     for mut stream in silent {
-        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 8])).await;
+        let ended = tokio::time::timeout(Duration::from_secs(90), stream.read(&mut [0; 8])).await;
         assert!(matches!(ended, Ok(Ok(0) | Err(_))), "closed by the server");
     }
     assert!(
@@ -353,19 +353,19 @@ async fn silent_peers_hold_up_nobody() {
 
 #[tokio::test]
 async fn connections_over_the_cap_are_closed_at_once() {
-    let limits = Limits { connections: 3, ..Limits::default() };
+    // Nothing else closes it while the test lasts.
+    let limits = Limits { connections: 3, handshake_timeout: Duration::from_secs(600), ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let mut open = Vec::new();
     for _ in 0..3 {
         open.push(server.connect().await);
     }
     let mut over = TcpStream::connect(server.addresses.webhooks).await.unwrap();
-    let started = Instant::now();
-    assert!(matches!(over.read(&mut [0; 8]).await, Ok(0) | Err(_)));
-    assert!(started.elapsed() < Duration::from_secs(5), "closed, not timed out");
+    let closed = tokio::time::timeout(Duration::from_secs(90), over.read(&mut [0; 8])).await;
+    assert!(matches!(closed, Ok(Ok(0) | Err(_))), "closed, not timed out");
     assert_eq!(open[0].post(PATH, &overlapping().to_string()).await.status, 200, "who is in stays in");
     drop(open);
-    for _ in 0..100 {
+    for _ in 0..3_000 {
         if let Ok(mut client) = server.try_connect(&crate::support::client_config(&server.ca, None)).await {
             assert_eq!(client.post(PATH, &overlapping().to_string()).await.status, 200);
             return;
@@ -379,7 +379,7 @@ async fn connections_over_the_cap_are_closed_at_once() {
 #[tokio::test]
 async fn idle_connections_stay_open() {
     assert!(Limits::default().header_timeout > Duration::from_secs(90 + 10));
-    let limits = Limits { header_timeout: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits { header_timeout: Duration::from_secs(10), ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let mut client = server.connect().await;
     for _ in 0..2 {
@@ -390,7 +390,7 @@ async fn idle_connections_stay_open() {
     client.stream.write_all(b"POST / HTTP/1.1\r\nHost:").await.unwrap();
     client.stream.flush().await.unwrap();
     let mut rest = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(30), client.stream.read_to_end(&mut rest)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(90), client.stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "closed by the server");
 }
 
