@@ -10,6 +10,8 @@ What may be chosen, by the environment:
   FLAKY_TIMES       how often a test of the list runs under each condition (10)
   FLAKY_ONLY        1: the tests of the list alone (0)
   FLAKY_MATCH       only tests whose names contain one of these words (none)
+  FLAKY_THREADS     how many tests run at the same time (as many as there are cores); they wait most of the time, so more of
+                    them end sooner
   FLAKY_HANG        after how many seconds a run is ended, whose open tests count as failed (5400)
   FLAKY_RESUME      1: what target/flaky/results.jsonl has already is not run again (0)
 
@@ -160,6 +162,8 @@ def outcome(text, tests):
 def run(condition, suite, program, tests, label, hang):
     """Runs these tests of a program and says of each whether it passed."""
     environment = dict(os.environ, CARGO_MANIFEST_DIR=str(ROOT), INSTA_UPDATE="no", RUST_BACKTRACE="0")
+    if threads := number("FLAKY_THREADS", 0):
+        environment["RUST_TEST_THREADS"] = str(threads)
     environment.setdefault("NETWORK_GUARD_TOOLS", str(ROOT / ".cache/tools"))
     log = FOLDER / f"{condition.name}-{suite}-{label}.log"
     begun = time.monotonic()

@@ -277,7 +277,7 @@ fn a_clock_that_jumps_breaks_nothing() {
 
 #[test]
 fn rotates_without_a_failed_write() {
-    let seed = Seed::start("leafLifetimeSeconds: 15, marginSeconds: 1,");
+    let seed = Seed::start("leafLifetimeSeconds: 30, marginSeconds: 5,");
     let (admin, mut writes) = (seed.admin(), 0);
     let mut write = || {
         let output = seed.write();

@@ -157,8 +157,10 @@ fn variables_are_looked_after_as_long_as_networks_overlap() {
     scene.deploy("first", &right);
     scene.stored("first");
     let before = scene.decisions("unchanged");
-    scene.write_again();
-    until("the webhook is called", || scene.decisions("unchanged") > before);
+    until("the webhook is called", || {
+        scene.write_again();
+        scene.decisions("unchanged") > before
+    });
     let first = scene.stored("first");
     assert_eq!(first["metadata"]["generation"], 1);
     for container in 0..2 {

@@ -1,7 +1,6 @@
 //! A server as a process, whose environment a test may spoil.
 
 use std::io::Read as _;
-use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use network_guard::tls::Authority;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::ports::free_port;
 use crate::support::{Client, DAY, PATH, client_config, write_pair};
 
 /// A review of the example landscape, which gets the sidecar.
@@ -36,9 +36,7 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let ca = Authority::new("CA", Timestamp::now(), DAY).unwrap();
         write_pair(&folder, &ca.server(&["localhost".to_owned()], Timestamp::now(), DAY).unwrap());
-        // All three at once, so that they differ.
-        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = listeners.map(|listener| listener.local_addr().unwrap().port());
+        let ports = [(); 3].map(|()| free_port());
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_network-guard"), "serve", "all"]);
         command.args(["--landscape", "examples/landscape", "--log-level", "debug", "--cert-dir"]).arg(folder.path());

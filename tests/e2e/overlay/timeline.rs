@@ -40,14 +40,12 @@ fn the_readme_tells_a_real_run() {
     let says = |timeline: &mut Timeline, want: &[&str]| {
         let said = eventually(&format!("it says {want:?}"), || {
             let log = switch.guard().log();
-            let words = log.lines().filter(|line| line.contains("a switch is held")).map(|line| {
+            let said = log.lines().filter(|line| line.contains("a switch is held")).find_map(|line| {
                 let line: Value = serde_json::from_str(line).unwrap();
-                line["says"].as_str().unwrap().to_owned()
+                let words = line["says"].as_str().unwrap();
+                want.iter().all(|want| words.contains(want)).then(|| words.to_owned())
             });
-            words
-                .into_iter()
-                .find(|words| want.iter().all(|want| words.contains(want)))
-                .ok_or_else(|| shoot.held("message"))
+            said.ok_or_else(|| shoot.held("message"))
         });
         timeline.note(&format!("network-guard: {said}"));
     };
