@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test counts soak lint deny tools image-root bench local-up local-down clean
+.PHONY: help run test counts soak flaky lint deny tools image-root bench local-up local-down clean
 .DEFAULT_GOAL := help
 
 # The tests find their servers here, and one build of our own binary serves all of them.
@@ -27,6 +27,9 @@ counts: tools ## write benches/counts.txt anew: the allocations and instructions
 
 soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
 	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
+
+flaky: tools image-root ## look for tests whose result depends on who is faster, on an idle machine, one core, and a busy one: hours
+	tests/flaky.py
 
 lint: ## check format, and clippy with warnings as errors
 	cargo fmt --all --check

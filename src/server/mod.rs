@@ -249,7 +249,7 @@ impl Server {
             let (tls, registry, stop) = (Arc::clone(&tls), Arc::clone(&registry), stop.clone());
             async move {
                 tokio::select! {
-                    () = registry.tasks().run("certificate", || tls.keep_fresh(&registry)) => {}
+                    () = registry.tasks().run(tls::TASK, || tls.keep_fresh(&registry)) => {}
                     () = stop.finished() => {}
                 }
             }

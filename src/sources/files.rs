@@ -252,7 +252,7 @@ mod tests {
         let landscape = Arc::new(Landscape::new(1));
         let task = tokio::spawn(follow(folder.path().to_owned(), landscape.feed(0)));
         let count = async |want: usize| {
-            for _ in 0..100 {
+            for _ in 0..900 {
                 if landscape.is_synced() && landscape.snapshot().cluster_count() == want {
                     return;
                 }
@@ -265,7 +265,17 @@ mod tests {
         count(2).await;
         fs::write(folder.path().join("b.yaml"), "a: [").unwrap();
         fs::remove_file(folder.path().join("a.yaml")).unwrap();
-        tokio::time::sleep(POLL * 2).await;
+        // Each look is a sign of life. The first one may have begun before.
+        let last_sign = || landscape.feeds[0].last_sign.load(std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..3 {
+            let last = last_sign();
+            let looked = async {
+                while last_sign() == last {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(90), looked).await.expect("it looks on");
+        }
         count(2).await;
         fs::remove_file(folder.path().join("b.yaml")).unwrap();
         count(0).await;

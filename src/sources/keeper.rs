@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::clock::{Clock, Listening};
+use super::supervise::Supervisor;
 use crate::tls::{Authority, Issued, Leaf, Lifetimes, Material, is_leaf_due, read};
 
 /// The Secret of a self-managed CA, and what is issued by it.
@@ -42,6 +43,9 @@ pub struct Keeper {
     ca_not_after: Gauge,
     clock_difference: Gauge,
 }
+
+/// What follows the Secret is called so where turns and panics are counted.
+pub const TASK: &str = "certificate-leaf";
 
 /// The pause between two looks at the Secret, and that without a leaf.
 const LOOK: Duration = Duration::from_secs(5);
@@ -101,8 +105,13 @@ impl Keeper {
         Ok(ClientBuilder::try_from(config)?.with_layer(&Listening(Arc::clone(&self.clock))).build())
     }
 
-    /// Follows the Secret until the task is dropped.
-    pub async fn follow(&self, config: kube::Config, settings: &Settings) -> Result<(), kube::Error> {
+    /// Follows the Secret until the task is dropped, whose turns are counted here.
+    pub async fn follow(
+        &self,
+        config: kube::Config,
+        settings: &Settings,
+        tasks: &Supervisor,
+    ) -> Result<(), kube::Error> {
         let secrets: Api<Secret> = Api::namespaced(self.client(config)?, &settings.namespace);
         let mut leaf: Option<Leaf> = None;
         let mut strange_since = None;
@@ -121,6 +130,7 @@ impl Keeper {
                 tracing::warn!(secret = settings.secret, error, "the CA cannot be read; what is served stays");
             }
             said = error;
+            tasks.turned(TASK);
             tokio::time::sleep(if leaf.is_some() { LOOK.min(settings.lifetimes.leaf / 10) } else { FIRST_LOOK }).await;
         }
     }

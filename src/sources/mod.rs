@@ -172,15 +172,18 @@ mod tests {
 
     #[test]
     fn what_is_being_read_anew_grows_old_until_it_is_read() {
-        let landscape = Arc::new(Landscape::new(1).stale_after(Duration::from_millis(20)));
+        let landscape = Arc::new(Landscape::new(1).stale_after(Duration::from_millis(1)));
         let feed = landscape.feed(0);
+        let last_sign = || landscape.feeds[0].last_sign.load(Ordering::Relaxed);
         feed.set_synced();
         feed.lose();
-        std::thread::sleep(Duration::from_millis(30));
+        let before = last_sign();
+        std::thread::sleep(Duration::from_millis(5));
         feed.sign();
         feed.update(|_| ());
         assert!(landscape.is_synced() && landscape.is_stale());
+        assert_eq!(last_sign(), before);
         feed.set_synced();
-        assert!(!landscape.is_stale());
+        assert!(last_sign() > before);
     }
 }

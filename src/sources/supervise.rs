@@ -24,16 +24,20 @@ struct Task {
     task: &'static str,
 }
 
-/// Begins tasks anew that panic, and counts how often. Clones count together.
+/// Begins tasks anew that panic, and counts how often; and counts the turns of those that look at something again and
+/// again. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Supervisor {
     panics: Family<Task, Counter>,
+    turns: Family<Task, Counter>,
 }
 
 impl Supervisor {
-    /// Puts its metric where it is asked for.
+    /// Puts its metrics where they are asked for.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("task_panics", "Panics of tasks in the background, by task", self.panics.clone());
+        let turns = "Turns that tasks in the background have ended, well or not, by task";
+        registry.register("task_turns", turns, self.turns.clone());
     }
 
     /// Runs a task until it ends by itself.
@@ -54,6 +58,11 @@ impl Supervisor {
             tracing::error!(task, again_in = ?next, "a task panicked; what it published last stays in use");
             sleep(next).await;
         }
+    }
+
+    /// Counts a turn that a task has ended. One that hangs counts no more of them.
+    pub fn turned(&self, task: &'static str) {
+        self.turns.get_or_create(&Task { task }).inc();
     }
 
     /// Counts a panic of a task that somebody else begins anew.

@@ -541,7 +541,6 @@ fn a_thousand_networks() {
         let applied = start.elapsed();
         assert_eq!(scene.verify(&networks).code, 0);
         eprintln!("1,000 networks applied by iptables-{} in {} ms", backend.name(), applied.as_millis());
-        assert!(applied < Duration::from_secs(60), "this is no timing, but a hang");
         assert!(scene.nat("remove").ok);
     }
 }

@@ -7,12 +7,17 @@ mod restarts;
 mod routes;
 mod timeline;
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
-use crate::harness::{Shoot, eventually, until};
+use crate::harness::{Shoot, Switch, eventually, until};
+
+/// A window in which a test gets done what it wants to do in it, in seconds. The one by default here is over in three looks.
+const LONG_WINDOW: u32 = 24 * 60 * 60;
+const SHORT_WINDOW: u32 = 1;
+
+/// Looks at nodes after which a switch would have been let through that may be, with a short window: two that agree, a
+/// window apart.
+const LOOKS: u32 = 4;
 
 /// A Shoot on overlay that says so.
 fn overlay() -> Value {
@@ -43,14 +48,25 @@ fn held(shoot: &Shoot) {
     assert_ne!(shoot.calico(), native());
 }
 
-/// It is held all the time.
+/// It is held all the time, while our server looks often enough to let it through.
 #[track_caller]
-fn stays_held(shoot: &Shoot, time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        held(shoot);
-        sleep(Duration::from_millis(100));
-    }
+fn stays_held(switch: &Switch) {
+    switch.after_looks(LOOKS, || held(&switch.shoot));
+}
+
+/// All routes are there, and the switch is held for as long as the window is.
+#[track_caller]
+fn waits_for_window(shoot: &Shoot) {
+    until("it waits whether routes stay", || shoot.held("message").contains("waiting whether they stay"));
+}
+
+/// Something happened to the Network, of which there is an Event. It is reported when it is done.
+#[track_caller]
+fn reported(shoot: &Shoot, reason: &str) {
+    eventually("it is reported", || {
+        let events = shoot.events();
+        events.iter().any(|event| event == reason).then_some(()).ok_or_else(|| format!("{reason}: {events:?}"))
+    });
 }
 
 /// It is released in the end: Calico is native, and nothing of ours is left on the Network.

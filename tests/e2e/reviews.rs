@@ -126,7 +126,7 @@ fn recorded_reviews_are_what_the_api_server_sends() {
     });
     while reviews.try_recv().is_ok() {}
     assert!(control_plane.gardenlet_writes(&desired).ok);
-    let create = reviews.recv_timeout(Duration::from_secs(10)).unwrap();
+    let create = reviews.recv_timeout(Duration::from_secs(90)).unwrap();
 
     // What the Deployment controller writes, by server-side apply as another manager.
     let condition = |kind: &str, reason: &str| {
@@ -158,7 +158,7 @@ fn recorded_reviews_are_what_the_api_server_sends() {
     while reviews.try_recv().is_ok() {}
     desired["spec"]["template"]["spec"]["containers"][0]["image"] = json!("registry.k8s.io/kube-apiserver:v1.33.5");
     assert!(control_plane.gardenlet_writes(&desired).ok);
-    let update = reviews.recv_timeout(Duration::from_secs(10)).unwrap();
+    let update = reviews.recv_timeout(Duration::from_secs(90)).unwrap();
 
     for (name, body) in [("create", create), ("update", update)] {
         compare(name, &body);

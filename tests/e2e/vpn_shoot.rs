@@ -157,8 +157,10 @@ fn variables_are_looked_after_as_long_as_networks_overlap() {
     scene.deploy("first", &right);
     scene.stored("first");
     let before = scene.decisions("unchanged");
-    scene.write_again();
-    until("the webhook is called", || scene.decisions("unchanged") > before);
+    until("the webhook is called", || {
+        scene.write_again();
+        scene.decisions("unchanged") > before
+    });
     let first = scene.stored("first");
     assert_eq!(first["metadata"]["generation"], 1);
     for container in 0..2 {
@@ -293,12 +295,10 @@ fn shoots_are_told_of_a_new_ca_before_it_signs() {
     until("the next CA is there", || secret()["data"]["next.crt"].is_string());
     let unpublished = || scene.switch.guard().metric("network_guard_certificate_unpublished");
     until("only the Shoot lacks it", || (unpublished() - 1.0).abs() < f64::EPSILON);
-    std::thread::sleep(std::time::Duration::from_secs(4));
-    assert_eq!(
-        (signing(), trusted()),
-        (old.clone(), Some(old.clone())),
-        "nobody signs with what the Shoot does not trust"
-    );
+    scene.switch.guard().after_turns("certificates", 4, || {
+        let want = (old.clone(), Some(old.clone()));
+        assert_eq!((signing(), trusted()), want, "nobody signs with what the Shoot does not trust");
+    });
 
     // When it goes on, so does the rotation, and the webhook is called with either.
     scene.switch.shoot.resume_resource_manager();

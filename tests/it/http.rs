@@ -241,7 +241,7 @@ async fn a_body_that_ends_early_and_one_in_chunks() {
         .unwrap();
     client.stream.shutdown().await.unwrap();
     let _ = client.read().await;
-    for _ in 0..100 {
+    for _ in 0..3_000 {
         if server.metrics().await.contains("network_guard_bodies_refused_total") {
             break;
         }
@@ -335,7 +335,7 @@ async fn too_many_bodies_are_told_to_come_again() {
 
 #[tokio::test]
 async fn silent_peers_hold_up_nobody() {
-    let limits = Limits { handshake_timeout: Duration::from_millis(500), connections: 60, ..Limits::default() };
+    let limits = Limits { handshake_timeout: Duration::from_secs(5), connections: 60, ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let mut silent = Vec::new();
     for _ in 0..50 {
@@ -343,7 +343,7 @@ async fn silent_peers_hold_up_nobody() {
     }
     assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
     for mut stream in silent {
-        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 8])).await;
+        let ended = tokio::time::timeout(Duration::from_secs(90), stream.read(&mut [0; 8])).await;
         assert!(matches!(ended, Ok(Ok(0) | Err(_))), "closed by the server");
     }
     assert!(
@@ -390,7 +390,7 @@ async fn calls_over_the_cap_are_told_to_retry() {
 #[tokio::test]
 async fn idle_connections_stay_open() {
     assert!(Limits::default().header_timeout > Duration::from_secs(90 + 10));
-    let limits = Limits { header_timeout: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits { header_timeout: Duration::from_secs(10), ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let mut client = server.connect().await;
     for _ in 0..2 {
@@ -401,7 +401,7 @@ async fn idle_connections_stay_open() {
     client.stream.write_all(b"POST / HTTP/1.1\r\nHost:").await.unwrap();
     client.stream.flush().await.unwrap();
     let mut rest = Vec::new();
-    let ended = tokio::time::timeout(Duration::from_secs(30), client.stream.read_to_end(&mut rest)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(90), client.stream.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "closed by the server");
 }
 

@@ -19,19 +19,20 @@ fn clients_are_the_first_to_close() {
 /// its client would learn from a broken call.
 #[tokio::test]
 async fn pauses_below_and_above_the_limit() {
-    let header_timeout = Duration::from_secs(4);
+    let header_timeout = Duration::from_secs(12);
     let limits = Limits { header_timeout, ..Limits::default() };
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let body = overlapping().to_string();
     let mut client = server.connect().await;
-    // Together they are longer than the limit, which begins anew with each call.
-    for pause in [0, 500, 1_500, 2_500] {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+    // Together they are longer than the limit, which begins anew with each call; each is far from it, also on a machine
+    // that is busy with something else.
+    let mut last_call = tokio::time::Instant::now();
+    for pause in [0, 5, 5, 5] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        last_call = tokio::time::Instant::now();
         let response = client.post(PATH, &body).await;
-        assert!(response.status == 200 && !response.head.contains("connection: close"), "{pause} ms: {response:?}");
+        assert!(response.status == 200 && !response.head.contains("connection: close"), "{pause} s: {response:?}");
     }
-    let begun = tokio::time::Instant::now();
     assert!(client.read().await.is_err(), "closed by the server");
-    let closed = begun.elapsed();
-    assert!(closed + Duration::from_millis(500) >= header_timeout, "closed after {closed:?}");
+    assert!(last_call.elapsed() >= header_timeout, "closed after {:?}", last_call.elapsed());
 }

@@ -203,9 +203,12 @@ async fn what_does_not_answer_holds_up_nothing_else() {
         seeds: ["there".to_owned(), "absent".to_owned()].into(),
         ..Questions::default()
     };
-    let deadline = Instant::now() + Duration::from_millis(500);
-    let answers = live.answer(alice(), &questions, deadline).await;
-    assert!(deadline.elapsed() < Duration::from_secs(2), "one deadline for all of them");
+    // Long enough for what does answer, on any machine. A deadline for each of the silent ones would last as long as the
+    // others have patience.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let patience = Duration::from_secs(60);
+    let answers = tokio::time::timeout(patience, live.answer(alice(), &questions, deadline)).await;
+    let answers = answers.expect("one deadline for all of them");
     let late = "no answer in time";
     assert!(matches!(&answers.shoots[&named("silent")], Answer::Unanswered(why) if why == late));
     assert!(silent.iter().all(|name| answers.sights[&named(name)] == Sight::Unanswered(late.to_owned())));

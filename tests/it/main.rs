@@ -13,6 +13,8 @@ mod http;
 mod idle;
 mod lookups;
 mod overload;
+#[path = "../e2e/harness/ports.rs"]
+mod ports;
 mod process;
 mod silent;
 mod stop;

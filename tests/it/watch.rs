@@ -1,6 +1,7 @@
 //! Watching Clusters when the API server misbehaves: the landscape ends up like the truth, and half a list is never
 //! published. A real API server cannot be made to answer like this on demand, so here is one that follows a script.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -225,14 +226,14 @@ async fn live_reads_answer_under_a_deadline() {
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let client = kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
     let live = LiveReads::ApiServer(Reader::new(client));
-    for (name, want) in [
-        ("there", "found"),
-        ("absent", "absent"),
-        ("forbidden", "the API server answers 403"),
-        ("silent", "no answer in time"),
+    for (name, want, milliseconds) in [
+        ("there", "found", 60_000),
+        ("absent", "absent", 60_000),
+        ("forbidden", "the API server answers 403", 60_000),
+        ("silent", "no answer in time", 300),
     ] {
         let questions = Questions { cluster: Some(name.to_owned()), ..Questions::default() };
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(300);
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(milliseconds);
         let answer = live.answer(UserInfo::default(), &questions, deadline).await.cluster.unwrap();
         let got = match answer {
             Answer::Found(_) => "found".to_owned(),
@@ -246,17 +247,31 @@ async fn live_reads_answer_under_a_deadline() {
 /// An API server that only ever says "forbidden" shows no sign of life, however often it is asked.
 #[tokio::test]
 async fn a_forbidden_watch_grows_old() {
-    async fn forbidden() -> Response {
+    async fn forbidden(State(asked): State<Arc<AtomicUsize>>) -> Response {
+        asked.fetch_add(1, Ordering::SeqCst);
         (StatusCode::FORBIDDEN, status(403, "Forbidden").to_string()).into_response()
     }
-    let routes = Router::new().route("/apis/extensions.gardener.cloud/v1alpha1/clusters", get(forbidden));
+    let asked = Arc::<AtomicUsize>::default();
+    let routes = Router::new()
+        .route("/apis/extensions.gardener.cloud/v1alpha1/clusters", get(forbidden))
+        .with_state(Arc::clone(&asked));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let landscape = Arc::new(Landscape::new(1));
     let watching =
         tokio::spawn(watch::follow::<ClusterObject>(kube::Config::new(url.parse().unwrap()), landscape.feed(0)));
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(!landscape.is_synced() && landscape.age() > Duration::from_secs(2), "{:?}", landscape.age());
+    let times = async |times: usize| {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while asked.load(Ordering::SeqCst) < times {
+            assert!(tokio::time::Instant::now() < deadline, "it is not asked");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    times(1).await;
+    let first = tokio::time::Instant::now();
+    times(5).await;
+    let asked_for = first.elapsed();
+    assert!(!landscape.is_synced() && landscape.age() >= asked_for, "{:?}", landscape.age());
     watching.abort();
 }

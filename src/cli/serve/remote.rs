@@ -84,7 +84,7 @@ impl Remote {
         if let Some(SelfManaged { settings, home, keeper, .. }) = &certificates {
             let (settings, home, keeper, tasks) = (settings.clone(), home.clone(), Arc::clone(keeper), tasks.clone());
             sources.spawn(async move {
-                Ok(tasks.run("certificate-leaf", || keeper.follow(home.clone(), &settings)).await?)
+                Ok(tasks.run(keeper::TASK, || keeper.follow(home.clone(), &settings, &tasks)).await?)
             });
         }
         let certificates = |shoots: Option<&Arc<vpn_shoot::Parts>>| {

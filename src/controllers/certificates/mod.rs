@@ -29,6 +29,9 @@ use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 /// The name of the Lease. On a Seed its holder leads in everything.
 pub const LEASE: &str = "network-guard-certificates";
 
+/// What it is called where turns and panics are counted.
+const TASK: &str = "certificates";
+
 /// The pause between two looks: while nothing is on its way, unless leaves live for minutes, and while something is.
 const LOOK: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(1);
@@ -105,12 +108,16 @@ pub async fn run(
 ) -> Result<(), kube::Error> {
     let client = parts.keeper.client(parts.home.clone())?;
     let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity);
-    lease.lead(stop, || tasks.run("certificates", || work(Arc::clone(&parts)))).await;
+    lease.lead(stop, || supervised(&parts, &tasks)).await;
     Ok(())
 }
 
-/// Works as long as this replica leads.
-pub(super) async fn work(parts: Arc<Parts>) {
+/// Works as long as this replica leads, whatever panics.
+pub(super) async fn supervised(parts: &Arc<Parts>, tasks: &Supervisor) {
+    tasks.run(TASK, || work(Arc::clone(parts), tasks.clone())).await;
+}
+
+async fn work(parts: Arc<Parts>, tasks: Supervisor) {
     let _leading = Leading(&parts.board);
     let clients = || Ok((parts.keeper.client(parts.home.clone())?, parts.keeper.client(parts.registered_in.clone())?));
     let (home, registered_in) = match clients() {
@@ -144,6 +151,7 @@ pub(super) async fn work(parts: Arc<Parts>) {
             tracing::warn!(error, "the lifecycle of the CA is held up");
         }
         said = error;
+        tasks.turned(TASK);
         sleep(pause).await;
     }
 }

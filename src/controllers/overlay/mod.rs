@@ -39,6 +39,9 @@ pub const LEASE: &str = "network-guard-overlay";
 /// The name under which events are reported.
 const REPORTER: &str = "network-guard";
 
+/// What a worker is called where turns and panics are counted.
+const TASK: &str = "overlay-switch";
+
 /// The pause between two looks for switches that nobody looks after yet.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -115,13 +118,14 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
         }));
         let webhooks = AbortOnDropHandle::new(runtime.spawn({
             let (context, parts) = (Arc::clone(&context), Arc::clone(&vpn_shoot));
-            let work = move || vpn_shoot::work(Arc::clone(&parts), context.client.clone());
             let tasks = tasks.clone();
-            async move { tasks.run("vpn-shoot", work).await }
+            let turns = tasks.clone();
+            let work = move || vpn_shoot::work(Arc::clone(&parts), context.client.clone(), turns.clone());
+            async move { tasks.run(vpn_shoot::TASK, work).await }
         }));
         let certificates = certificates.clone().map(|parts| {
             let tasks = tasks.clone();
-            let work = async move { tasks.run("certificates", || certificates::work(Arc::clone(&parts))).await };
+            let work = async move { certificates::supervised(&parts, &tasks).await };
             AbortOnDropHandle::new(runtime.spawn(work))
         });
         // None ends by itself.
@@ -166,7 +170,7 @@ async fn work(context: Arc<Context>) {
             {
                 tracing::error!("a worker died; another one goes on where it was");
                 context.board.failed();
-                context.tasks.panicked("overlay-switch");
+                context.tasks.panicked(TASK);
             }
         }
         workers.retain(|_, worker| !worker.is_finished());

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::Context;
 use super::access::Access;
 use super::events::{Happened, report};
+use super::{Context, TASK};
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
     SWITCH_STATE, SwitchingNetwork,
@@ -86,7 +86,9 @@ impl Worker {
     pub(super) async fn run(mut self, first: Duration) {
         sleep(first).await;
         loop {
-            match self.turn().await {
+            let turn = self.turn().await;
+            self.context.tasks.turned(TASK);
+            match turn {
                 Ok(Turn::Last) => break,
                 Ok(Turn::Another) => {}
                 // Somebody else wrote in between: the next turn starts from what they wrote.
@@ -253,6 +255,8 @@ impl Worker {
         };
         if !annotations.is_empty() {
             self.annotate(&annotations, &version).await?;
+            let namespace = &*self.name.namespace;
+            tracing::debug!(namespace, network = &*self.name.name, state = word, says = message, "a switch is held");
         }
         if is_new {
             self.report(&network, Happened::Held, message.clone()).await;

@@ -30,7 +30,11 @@ use crate::net::Family;
 use crate::overlap;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
+use crate::sources::supervise::Supervisor;
 use crate::tls::is_ca_bundle;
+
+/// What it is called where turns and panics are counted.
+pub(super) const TASK: &str = "vpn-shoot";
 
 /// The pause between two looks at the Clusters.
 const LOOK: Duration = Duration::from_secs(2);
@@ -110,7 +114,7 @@ impl Drop for Leading<'_> {
 }
 
 /// Works as long as this replica leads.
-pub(super) async fn work(parts: Arc<Parts>, client: kube::Client) {
+pub(super) async fn work(parts: Arc<Parts>, client: kube::Client, tasks: Supervisor) {
     let _leading = Leading(&parts.board);
     let mut controller = Controller {
         parts: &parts,
@@ -127,6 +131,7 @@ pub(super) async fn work(parts: Arc<Parts>, client: kube::Client) {
     loop {
         if parts.landscape.is_synced() && !parts.landscape.is_stale() {
             controller.turn().await;
+            tasks.turned(TASK);
         }
         sleep(LOOK).await;
     }

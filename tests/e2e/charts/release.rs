@@ -206,7 +206,7 @@ fn certificates_change_hands_without_a_failed_write() {
     let service = Service::start(ports.to_vec());
     let port: u16 = service.url().rsplit(':').next().unwrap().parse().unwrap();
     let flags = ["--namespace", SEED, "--kubeconfig", &seed.kubeconfig];
-    let values = json!({"webhookConfig": {"servicePort": port}, "tls": {"selfManaged": {"marginSeconds": 2}}});
+    let values = json!({"webhookConfig": {"servicePort": port}, "tls": {"selfManaged": {"marginSeconds": 5}}});
     let ca = Authority::new("somebody's CA", Timestamp::now(), Duration::from_secs(86_400)).unwrap();
     let made = merged(values.clone(), &json!({"tls": {"mode": "secret", "caBundle": ca.certificate()}}));
     let output = Chart::SEED.helm(&["install", "network-guard"], &flags, &made);

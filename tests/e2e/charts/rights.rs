@@ -114,6 +114,12 @@ fn unused<'a>(rules: impl Iterator<Item = &'a Value>, asked: &[Asked]) -> Vec<St
     unused
 }
 
+/// Waits until the server was refused something this often: each time it looked again.
+#[track_caller]
+fn refused(what: &str, audit: &Audit, position: usize, times: usize, is_meant: impl Fn(&Asked) -> bool) {
+    until(what, || audit.since(position).iter().filter(|asked| !asked.allowed && is_meant(asked)).count() >= times);
+}
+
 /// The same rules without one of them.
 fn without(role: &Value, index: usize) -> Value {
     let mut role = role.clone();

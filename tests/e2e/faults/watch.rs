@@ -26,6 +26,8 @@ struct Case {
     old: usize,
     refused: usize,
     right: usize,
+    /// Rounds of decisions in which it knew that what it knows is too old.
+    rounds_old: usize,
 }
 
 fn start(runtime: &Arc<Runtime>, control_plane: &ControlPlane, all: bool) -> (Faults, Replica) {
@@ -79,7 +81,7 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
         .into_iter()
         .map(|(name, fault, all)| {
             let (faults, replica) = start(&runtime, &control_plane, all);
-            Case { name, fault, faults, replica, young: 0, old: 0, refused: 0, right: 0 }
+            Case { name, fault, faults, replica, young: 0, old: 0, refused: 0, right: 0, rounds_old: 0 }
         })
         .collect();
     let known = truth(&api.list(CLUSTERS));
@@ -102,10 +104,11 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
     overlaps.insert(6, true);
     api.apply(CLUSTERS, &cluster(6, true));
 
-    // Decisions about all of them, all the time, until well after the last one ought to know that it knows nothing.
-    while begun.elapsed() < STALE * 3 {
+    // Decisions about all of them, all the time, until well after each knows that it knows nothing.
+    until("each knows that it knows nothing", || {
         runtime.block_on(join_all(cases.iter_mut().map(|case| decide_all(case, &overlaps))));
-    }
+        cases.iter().all(|case| matches!(case.fault, Fault::Slow(_)) || case.rounds_old >= 20)
+    });
     let lasted = begun.elapsed();
     for (case, before) in cases.iter().zip(before) {
         let Case { name, young, old, refused, right, .. } = case;
@@ -116,7 +119,9 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
         );
         assert_eq!(*old, 0, "{name}: accepted by what is out of date");
         assert!(matches!(case.fault, Fault::Slow(_)) || case.replica.landscape.is_stale(), "{name}: it does not know");
-        assert!(requests < 40, "{name}: asked without any pause");
+        // Half a second between two beginnings, and now and then a list and a watch that follows it.
+        let most = 10 + 4 * usize::try_from(lasted.as_secs()).unwrap();
+        assert!(requests < most, "{name}: {requests} requests in {lasted:.1?}: asked without any pause");
         // Where single objects can be read, decisions go on.
         assert!(*right > 0, "{name}: nothing was decided");
     }
@@ -150,9 +155,13 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
 }
 
 async fn decide_all(case: &mut Case, overlaps: &BTreeMap<usize, bool>) {
-    let is_old = case.replica.landscape.is_stale();
+    let was_old = case.replica.landscape.is_stale();
     let decisions = (0..7).map(async |shoot| (shoot, case.replica.decide(&namespace(shoot)).await));
-    for (shoot, decision) in join_all(decisions).await {
+    let decisions = join_all(decisions).await;
+    // A sign of life may have come in between.
+    let is_old = was_old && case.replica.landscape.is_stale();
+    case.rounds_old += usize::from(is_old);
+    for (shoot, decision) in decisions {
         if decision == wanted(overlaps, shoot) {
             case.right += 1;
         } else if decision == Decision::Refused {

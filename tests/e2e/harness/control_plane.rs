@@ -159,7 +159,7 @@ impl ControlPlane {
         let mut apply = vec!["apply"];
         apply.extend(files.iter().flat_map(|file| ["-f", file]));
         admin.ok(&apply, None);
-        admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], None);
+        admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"], None);
         // Who writes Deployments and Networks, and what our server may do: the table in docs/operations.md.
         admin.apply(&seed_rights());
     }

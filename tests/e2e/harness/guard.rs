@@ -113,7 +113,7 @@ impl Guard {
         }
         // A test need not wait for endpoints to follow, only for a client on a busy machine; nor for the pool of its API
         // server, unless it is about that.
-        let default = "server: {stopPropagationSeconds: 4, stopIdleSeconds: 0}\n";
+        let default = "server: {stopPropagationSeconds: 15, stopIdleSeconds: 0}\n";
         let server = if configuration.contains("server:") { "" } else { default };
         let configuration = format!(
             "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
@@ -359,6 +359,27 @@ impl Guard {
             .sum();
         // The sum of nothing is minus zero.
         sum + 0.0
+    }
+
+    /// Waits until a task of it has begun and ended this many turns from now on, and looks at something all the time. What
+    /// it could do in them it has done. The one that it may be in now does not count.
+    #[track_caller]
+    pub fn after_turns(&self, task: &str, count: u32, mut each: impl FnMut()) {
+        let turns = || self.series("network_guard_task_turns_total", &format!("task=\"{task}\""));
+        let begun = turns();
+        until(&format!("{count} turns of {task}"), || {
+            each();
+            turns() > begun + f64::from(count)
+        });
+        each();
+    }
+
+    /// Changes its configuration, which it reads when it starts again.
+    pub fn configure(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.certificates().join("config.yaml");
+        let mut configuration: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        change(&mut configuration);
+        fs::write(path, configuration.to_string()).unwrap();
     }
 
     /// All of its metrics.

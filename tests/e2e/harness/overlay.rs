@@ -98,9 +98,21 @@ impl Switch {
         self.seed.guard()
     }
 
+    /// Waits until our server has had this many more looks at all switches that are held, one of them at a time, and checks
+    /// something all the time.
+    #[track_caller]
+    pub fn after_looks(&self, count: u32, each: impl FnMut()) {
+        self.guard().after_turns("overlay-switch", count, each);
+    }
+
     /// Whether anything of ours that leads into the Shoot is left in its namespace.
     pub fn has_access(&self) -> bool {
-        let namespace = format!("namespaces/{}", self.shoot.namespace);
+        self.has_access_of(&self.shoot)
+    }
+
+    /// The same for another Shoot.
+    pub fn has_access_of(&self, shoot: &Shoot) -> bool {
+        let namespace = format!("namespaces/{}", shoot.namespace);
         [
             format!("/api/v1/{namespace}/secrets/shoot-access-network-guard"),
             format!("/api/v1/{namespace}/secrets/managedresource-network-guard-overlay"),
@@ -153,7 +165,7 @@ impl Seed {
 
     fn start_guard(&mut self, shoot_server: &str, further: &Value, lines: &str) {
         let mut overlay = json!({
-            "providers": ["aws"], "pollSeconds": 1, "windowSeconds": 3, "notReadyMinutes": 10, "guardRollout": true,
+            "providers": ["aws"], "pollSeconds": 1, "windowSeconds": 1, "notReadyMinutes": 10, "guardRollout": true,
             "shootServer": shoot_server, "leaseNamespace": "garden",
         });
         overlay.as_object_mut().unwrap().extend(further.as_object().unwrap().clone());
@@ -184,15 +196,27 @@ impl Seed {
         self.guard.as_mut().expect("it was started with our server").restart();
     }
 
+    /// Starts our server again with another window, in seconds, for which all routes must be there.
+    pub fn restart_guard_with_window(&mut self, seconds: u32) {
+        self.kill_guard();
+        self.guard().configure(|configuration| configuration["overlay"]["windowSeconds"] = json!(seconds));
+        self.restart_guard();
+    }
+
     /// Who leads, as the Lease says; empty while nobody does.
     pub fn leader(&self) -> String {
         let lease = self.api.get(&format!("{LEASES}/network-guard-overlay")).unwrap_or_default();
         lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// From now on rendering takes this long.
-    pub fn extension_takes(&self, seconds: f64) {
-        self.extension_behaves(&json!({"delaySeconds": seconds}));
+    /// Holds the extension where it stands: it renders nothing, and gardenlet waits for it.
+    pub fn pause_extension(&self) {
+        self.extension.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume_extension(&self) {
+        self.extension.signal("CONT");
     }
 
     /// From now on the extension has the feature gate SeamlessOverlaySwitch, and asks this Shoot.

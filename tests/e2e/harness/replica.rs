@@ -93,7 +93,7 @@ impl Replica {
         let request =
             Request::post(format!("{KUBE_APISERVER_PATH}?timeout=2s")).header("Content-Type", "application/json");
         let call = self.client.request::<Value>(request.body(review(namespace).into_bytes()).unwrap());
-        let answer = tokio::time::timeout(Duration::from_secs(10), call).await.expect("every call is answered");
+        let answer = tokio::time::timeout(Duration::from_secs(90), call).await.expect("every call is answered");
         let Ok(answer) = answer else { return Decision::Refused };
         match (&answer["response"]["allowed"], &answer["response"]["patch"]) {
             (Value::Bool(true), Value::String(_)) => Decision::Injected,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{held, native, overlay, released};
+use super::{held, native, overlay, released, reported};
 use crate::harness::{Patch, Switch, until};
 
 /// Cases 1, 2, 3, 4, 5, 6, 13 and 20: decisions, on one Shoot whose only node runs with the tunnel.
@@ -69,7 +69,7 @@ fn a_held_switch_disturbs_nobody() {
     // A forced switch passes at once.
     shoot.force(Some("force"));
     released(shoot);
-    assert!(shoot.events().iter().any(|reason| reason == "OverlaySwitchForced"), "{:?}", shoot.events());
+    reported(shoot, "OverlaySwitchForced");
     shoot.force(None);
 
     // 13: other networks and other providers switch as they like.

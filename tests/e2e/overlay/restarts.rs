@@ -1,14 +1,9 @@
 //! Nothing is lost and nothing released early, whoever dies when: our server, its leader, a Seed, a Shoot.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use serde_json::json;
 
-use super::{held, native, overlay, pending, released, stays_held};
+use super::{LONG_WINDOW, LOOKS, SHORT_WINDOW, held, native, overlay, pending, released, stays_held, waits_for_window};
 use crate::harness::{Service, Switch, until};
-
-const WINDOW: Duration = Duration::from_secs(3);
 
 /// kill -9 and a new start in each phase of a switch.
 #[test]
@@ -24,26 +19,29 @@ fn a_restart_loses_nothing() {
     until("one is there", || switch.shoot.held("message").contains("1 of 2"));
     // Calico takes the reason back: that the route was there is remembered, also by the next process.
     switch.shoot.node_condition("a", "False", "CalicoIsUp");
-    sleep(Duration::from_secs(2));
-    restart(&mut switch);
-    stays_held(&switch.shoot, WINDOW);
+    switch.after_looks(1, || held(&switch.shoot));
+    switch.seed.kill_guard();
+    switch.seed.restart_guard_with_window(LONG_WINDOW);
+    stays_held(&switch);
+    assert!(switch.shoot.held("message").contains("1 of 2"), "{}", switch.shoot.held("message"));
     assert_eq!(switch.shoot.held("since"), since);
 
     // In the window: it begins anew, and a route that goes in the meantime counts.
     switch.shoot.route_created("b");
-    sleep(Duration::from_millis(1500));
+    waits_for_window(&switch.shoot);
     switch.seed.kill_guard();
     switch.shoot.node_condition("b", "True", "NoRouteCreated");
-    switch.seed.restart_guard();
-    stays_held(&switch.shoot, WINDOW * 2);
+    switch.seed.restart_guard_with_window(SHORT_WINDOW);
+    stays_held(&switch);
 
     // Approved, not yet released.
     switch.shoot.update_cluster(|shoot| shoot["spec"]["maintenance"]["confineSpecUpdateRollout"] = json!(true));
     switch.shoot.route_created("b");
     until("it is approved", || switch.shoot.held("state") == "approved");
     restart(&mut switch);
-    sleep(Duration::from_secs(2));
-    assert_eq!((switch.shoot.held("state").as_str(), switch.shoot.calico()), ("approved", overlay()));
+    switch.after_looks(LOOKS, || {
+        assert_eq!((switch.shoot.held("state").as_str(), switch.shoot.calico()), ("approved", overlay()));
+    });
     switch.shoot.update_cluster(|shoot| shoot["spec"]["maintenance"]["confineSpecUpdateRollout"] = json!(false));
     released(&switch.shoot);
 
@@ -65,7 +63,7 @@ fn a_restart_loses_nothing() {
         assert_ne!(rendered.provider_config, native(), "{rendered:?}");
     }
     held(shoot);
-    stays_held(shoot, WINDOW);
+    stays_held(&switch);
     shoot.route_created("a");
     released(shoot);
     // A Shoot that was native when it moved stays it.
@@ -82,7 +80,9 @@ fn restart(switch: &mut Switch) {
 /// Two replicas behind one Service: both answer, one leads, and the other takes over.
 #[test]
 fn another_replica_takes_over() {
-    let mut switch = Switch::start();
+    let mut switch = Switch::start_with(&json!({"windowSeconds": LONG_WINDOW}));
+    // Each reads its configuration when it starts: the window of the first one is not over before it dies.
+    switch.guard().configure(|configuration| configuration["overlay"]["windowSeconds"] = json!(SHORT_WINDOW));
     let second = switch.guard().replica("network-guard-2");
     second.wait_until_ready();
     let service = Service::start(vec![switch.guard().port(), second.port()]);
@@ -94,7 +94,7 @@ fn another_replica_takes_over() {
     switch.shoot.route_created("a");
 
     // The first replica has the Lease since before the second was there. It dies in the window.
-    sleep(Duration::from_millis(1500));
+    waits_for_window(&switch.shoot);
     switch.seed.kill_guard();
     until("the other leads", || switch.seed.leader() != leader);
     released(&switch.shoot);
@@ -116,7 +116,9 @@ fn a_dead_shoot_delays_only_itself() {
     switch.shoot.stop_api_server();
     second.route_created("a");
     released(&second);
-    stays_held(&switch.shoot, WINDOW);
+    // From now on looks are those at the other Shoot.
+    until("nothing is left of this switch", || !switch.has_access_of(&second));
+    stays_held(&switch);
     switch.shoot.start_api_server();
     released(&switch.shoot);
 }

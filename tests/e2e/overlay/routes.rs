@@ -1,26 +1,27 @@
 //! When a switch is released: what nodes and their route controller say, over time.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{held, native, overlay, pending, released, stays_held};
-use crate::harness::{Shoot, Switch, until};
+use super::{
+    LONG_WINDOW, LOOKS, SHORT_WINDOW, held, native, overlay, pending, released, reported, stays_held, waits_for_window,
+};
+use crate::harness::{Patch, Shoot, Switch, until};
 
-/// How long the window is, and the poll that may come before it.
-const WINDOW: Duration = Duration::from_secs(3);
+/// A Pod that is older than this is no new one: more than clocks of Seed and Shoot may be apart.
+const OLD: SignedDuration = SignedDuration::from_secs(12);
 
 /// Cases 1, 7, 8, 9, 10 and 19: three nodes, and one that joins.
 #[test]
 fn every_node_needs_its_route() {
-    let switch = Switch::start();
+    let mut switch = Switch::start();
     let shoot = &switch.shoot;
     for node in ["a", "b", "c"] {
         shoot.add_node(node);
         shoot.node_condition(node, "False", "CalicoIsUp");
     }
     shoot.calico_node(&["a", "b", "c"]);
+    let made = Timestamp::now();
     pending(shoot);
     until("all are missing", || shoot.held("message").contains("0 of 3 nodes have routes; missing: a, b, c (+0)"));
 
@@ -33,42 +34,52 @@ fn every_node_needs_its_route() {
         let message = shoot.held("message");
         message.contains("2 of 3 nodes have routes; missing: c (+0)") && message.contains("RouteLimitExceeded")
     });
-    stays_held(shoot, WINDOW * 2);
+    stays_held(&switch);
     let status = switch.overlay_status();
-    assert!(status.contains(&shoot.namespace) && status.contains("2/3"), "{status}");
+    assert!(status.contains(&switch.shoot.namespace) && status.contains("2/3"), "{status}");
 
     // 8: a route that comes and goes within the window.
+    switch.seed.restart_guard_with_window(LONG_WINDOW);
+    let shoot = &switch.shoot;
     for _ in 0..3 {
         shoot.route_created("c");
-        sleep(Duration::from_millis(1500));
+        waits_for_window(shoot);
         shoot.node_condition("c", "True", "NoRouteCreated");
-        sleep(Duration::from_millis(1200));
+        until("it is missing again", || shoot.held("message").contains("2 of 3 nodes have routes; missing: c"));
     }
     held(shoot);
 
     // 9: a node that joins must become ready too.
     shoot.route_created("c");
-    sleep(Duration::from_millis(1200));
+    waits_for_window(shoot);
     shoot.add_node("d");
     until("the new node is missing", || shoot.held("message").contains("3 of 4 nodes have routes; missing: d"));
-    stays_held(shoot, WINDOW * 2);
+    switch.seed.restart_guard_with_window(SHORT_WINDOW);
+    stays_held(&switch);
 
     // 10: a node on its way out and one that is long gone do not block; one that is lost just now does.
+    let shoot = &switch.shoot;
     shoot.node_ready("d", false);
-    stays_held(shoot, WINDOW * 2);
+    stays_held(&switch);
     shoot.add_node("e");
     shoot.mark_for_deletion("e");
     // 19: Calico writes over the reason; the route is there all the same.
     shoot.node_condition("a", "False", "CalicoIsUp");
-    stays_held(shoot, WINDOW);
+    stays_held(&switch);
+    // All that count have their routes: not before the window is over.
+    switch.seed.restart_guard_with_window(LONG_WINDOW);
+    let shoot = &switch.shoot;
     shoot.node_ready_since("d", false, 60);
-    let start = Instant::now();
+    waits_for_window(shoot);
+    stays_held(&switch);
+    until("their Pods are old", || Timestamp::now().duration_since(made) > OLD);
+    switch.seed.restart_guard_with_window(SHORT_WINDOW);
+    let shoot = &switch.shoot;
     released(shoot);
-    assert!(start.elapsed() >= WINDOW.saturating_sub(Duration::from_secs(1)), "after {:?}", start.elapsed());
     assert_eq!(shoot.network()["spec"]["providerConfig"], native());
     assert_eq!(shoot.network()["status"]["lastOperation"]["state"], "Succeeded");
     for reason in ["OverlaySwitchHeld", "OverlaySwitchProgress", "OverlaySwitchReleased"] {
-        assert!(shoot.events().iter().any(|event| event == reason), "{reason}: {:?}", shoot.events());
+        reported(shoot, reason);
     }
 
     // 19: while calico-node rolls, its old Pod leaves its condition behind, which nobody else takes away.
@@ -77,8 +88,13 @@ fn every_node_needs_its_route() {
     shoot.calico_node_rolls("a");
     let is_free = |node: &str| shoot.condition(node).is_none_or(|(status, _)| status == "False");
     until("the node with the new Pod is repaired", || is_free("a"));
-    sleep(Duration::from_secs(2));
-    assert_eq!(shoot.condition("b"), Some(("True".to_owned(), "CalicoIsDown".to_owned())), "its Pod is the old one");
+    switch.after_looks(2, || {
+        assert_eq!(
+            shoot.condition("b"),
+            Some(("True".to_owned(), "CalicoIsDown".to_owned())),
+            "its Pod is the old one"
+        );
+    });
     shoot.calico_node_rolls("b");
     until("so is the other", || is_free("b"));
     shoot.calico_node_rolls("c");
@@ -104,7 +120,7 @@ fn the_shoot_decides_when() {
     switch.shoot.add_node("a");
     hibernation(&switch.shoot, true, false);
     switch.shoot.reconcile(&native()).ok();
-    stays_held(&switch.shoot, WINDOW);
+    stays_held(&switch);
     switch.shoot.stop_api_server();
     hibernation(&switch.shoot, true, true);
     released(&switch.shoot);
@@ -114,12 +130,13 @@ fn the_shoot_decides_when() {
     released(&switch.shoot);
     again(&switch.shoot);
     hibernation(&switch.shoot, false, true);
-    sleep(Duration::from_secs(1)); // until the news are here; gardenlet has minutes to do before it writes the Network
+    // The Cluster's news have their own way; gardenlet has minutes to do before it writes the Network.
+    until("the news are here", || would_be_held(&switch.shoot));
     switch.shoot.reconcile(&native()).ok();
     switch.shoot.start_api_server();
-    stays_held(&switch.shoot, WINDOW * 2);
+    stays_held(&switch);
     hibernation(&switch.shoot, false, false);
-    stays_held(&switch.shoot, WINDOW);
+    stays_held(&switch);
     switch.shoot.route_created("a");
     released(&switch.shoot);
 
@@ -128,16 +145,21 @@ fn the_shoot_decides_when() {
     shoot.node_condition("a", "False", "CalicoIsUp");
     again(shoot);
     pending(shoot);
-    switch.seed.extension_takes(5.0);
-    shoot.route_created("a");
+    switch.seed.pause_extension();
     let mut waiting = shoot.start_reconcile(&native());
-    until("it is approved", || shoot.held("state") != "pending");
+    until("gardenlet has written", || {
+        shoot.network()["metadata"]["annotations"]["gardener.cloud/operation"] == "reconcile"
+    });
+    shoot.route_created("a");
+    until("it is approved", || shoot.held("state") == "approved");
+    switch
+        .after_looks(LOOKS, || assert_eq!(shoot.held("state"), "approved", "nobody writes while the extension works"));
     assert!(waiting.is_running(), "gardenlet still waits for the extension");
+    switch.seed.resume_extension();
     let report = waiting.join().ok();
     let timestamp = report.after.as_ref().unwrap().timestamp.clone();
     shoot.ended(&report);
     released(shoot);
-    switch.seed.extension_is_plain();
     assert_eq!(shoot.network()["metadata"]["annotations"]["gardener.cloud/timestamp"], json!(timestamp));
 
     // 16: changes roll out in the maintenance window only. It is approved, and the next reconciliation carries it.
@@ -147,9 +169,10 @@ fn the_shoot_decides_when() {
     pending(shoot);
     shoot.route_created("a");
     until("it is approved", || shoot.held("state") == "approved");
-    sleep(WINDOW * 2);
-    assert_eq!((shoot.held("state").as_str(), shoot.calico()), ("approved", overlay()));
-    assert!(shoot.events().iter().any(|event| event == "OverlaySwitchApproved"), "{:?}", shoot.events());
+    switch.after_looks(LOOKS, || {
+        assert_eq!((shoot.held("state").as_str(), shoot.calico()), ("approved", overlay()));
+    });
+    reported(shoot, "OverlaySwitchApproved");
     assert_eq!(shoot.reconcile(&native()).ok().grew(), 1);
     assert_eq!((shoot.held("state").as_str(), shoot.calico()), ("", native()));
     shoot.update_cluster(|shoot| shoot["spec"]["maintenance"]["confineSpecUpdateRollout"] = json!(false));
@@ -160,7 +183,7 @@ fn the_shoot_decides_when() {
     switch.seed.extension_gates(shoot);
     shoot.reconcile(&native()).ok();
     held(shoot);
-    stays_held(shoot, WINDOW);
+    stays_held(&switch);
     shoot.route_created("a");
     released(shoot);
     switch.seed.extension_is_plain();
@@ -169,9 +192,22 @@ fn the_shoot_decides_when() {
     shoot.node_condition("a", "False", "CalicoIsUp");
     shoot.reconcile(&overlay()).ok();
     shoot.reconcile(&native()).ok();
-    stays_held(shoot, WINDOW * 2);
+    stays_held(&switch);
     shoot.route_created("a");
     released(shoot);
+}
+
+/// Whether our server would hold a switch of gardenlet's right now, by what it knows.
+fn would_be_held(shoot: &Shoot) -> bool {
+    let path = format!("{}?dryRun=All", shoot.network_path());
+    let write = json!({
+        "metadata": {"annotations": {
+            "gardener.cloud/operation": "reconcile", "gardener.cloud/timestamp": Timestamp::now().to_string(),
+        }},
+        "spec": {"providerConfig": native()},
+    });
+    let written = shoot.seed.patch(&path, Patch::Merge, &write);
+    !written["metadata"]["annotations"]["network-guard.extensions.gardener.cloud/overlay-switch-state"].is_null()
 }
 
 /// Back on overlay, with nothing left of the last switch.

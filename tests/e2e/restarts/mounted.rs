@@ -4,7 +4,6 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -21,8 +20,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// No leaf outlives its CA, and each leaf here lives longer than the one before.
 const LIFE_OF_A_CA: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How long an API server may need for a configuration that another client of it has already.
-const MARGIN: Duration = Duration::from_secs(1);
+/// What the API server is asked to find out by which configuration it calls.
+const PROBES: &str = "/api/v1/namespaces/default/configmaps?dryRun=All";
 
 /// Replicas with a certificate that somebody else issues.
 pub struct Mounted {
@@ -87,7 +86,34 @@ impl Mounted {
                 caller.wait_until_taken(stored["metadata"]["resourceVersion"].as_str().unwrap());
             }
         }
-        thread::sleep(MARGIN);
+        self.wait_until_called_by();
+    }
+
+    /// Waits until the API server calls by what is stored now. It learns of all configurations of a kind in the order in
+    /// which they were written, so it has them when it has one that was written after them, and refuses what that is for.
+    fn wait_until_called_by(&self) {
+        let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+        let marker = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": "marker"},
+            "webhooks": [{
+                "name": "marker.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+                "failurePolicy": "Fail", "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "objectSelector": {"matchLabels": {"marker": "true"}},
+                "rules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"],
+                }],
+            }],
+        });
+        let probe = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"generateName": "probe-", "namespace": "default", "labels": {"marker": "true"}},
+        });
+        let is_refused = || self.api.try_create(PROBES, &probe).is_err();
+        self.api.create(path, &marker);
+        until("the API server has the marker", is_refused);
+        self.api.delete(&format!("{path}/marker"));
+        until("the API server has forgotten it", || !is_refused());
     }
 
     /// Issues a leaf and mounts it.

@@ -1,10 +1,7 @@
 //! What a Deployment and its Service are to the server: replicas that are replaced.
 
-use std::collections::VecDeque;
-use std::thread;
-use std::time::Duration;
-
 use crate::harness::{Balancer, ControlPlane, Guard, until};
+use std::collections::VecDeque;
 
 /// Replicas of the server behind a balancer.
 pub struct Replicas {
@@ -62,7 +59,6 @@ impl Replicas {
     pub fn kill_at(&mut self, index: usize) {
         let mut old = self.serving.remove(index).unwrap();
         old.kill();
-        thread::sleep(Duration::from_millis(200));
         self.add();
         self.balancer.remove(old.port());
         self.gone.push(old.log());

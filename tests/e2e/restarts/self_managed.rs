@@ -35,7 +35,7 @@ impl SelfManaged {
     pub fn start(control_plane: &ControlPlane, count: usize, server: &str) -> Self {
         let balancer = Balancer::start();
         let configuration = format!(
-            "{server}certificates: {{namespace: garden, leafLifetimeSeconds: 15, marginSeconds: 3, \
+            "{server}certificates: {{namespace: garden, leafLifetimeSeconds: 30, marginSeconds: 5, \
              registration: {{url: '{}'}}}}\n",
             balancer.url()
         );

@@ -30,8 +30,6 @@ type rendered struct {
 
 // behaviour is what tests may ask of the extension. Without the file it renders whatever it is given, at once.
 type behaviour struct {
-	// DelaySeconds is how long rendering takes.
-	DelaySeconds float64 `json:"delaySeconds"`
 	// GateKubeconfig is a kubeconfig of the Shoot: with it the extension has the feature gate SeamlessOverlaySwitch.
 	GateKubeconfig string `json:"gateKubeconfig"`
 }
@@ -106,11 +104,6 @@ func (a *actuator) render(ctx context.Context, operation string, n *extensionsv1
 				return err
 			}
 		}
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Duration(behaviour.DelaySeconds * float64(time.Second))):
 	}
 	return a.write(operation, n)
 }

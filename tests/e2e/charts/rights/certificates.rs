@@ -1,16 +1,16 @@
 //! What self-managed certificates need, on a Seed and in the garden.
 
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Audit, replace_rules, without};
+use super::{Audit, refused, replace_rules, without};
 use crate::harness::{Guard, Kubectl, until};
 
 /// The Secret of the CA.
 const SECRET: &str = "network-guard-certificates";
+
+const FAILURES: &str = "network_guard_certificate_failures_total";
 
 /// Where they are, in one cluster here.
 pub struct Place<'a> {
@@ -74,17 +74,16 @@ impl Place<'_> {
         let is_there = || if is_secret { self.has_secret() } else { self.is_registered() };
         until("all is well", || self.has_secret() && self.is_registered());
         replace_rules(&self.admin, audit, &without(held, index), rule, self.namespace, false);
-        let position = audit.position();
+        let (position, failures) = (audit.position(), guard.metric(FAILURES));
         if is_secret {
             self.admin.ok(&["delete", "secret", SECRET, "-n", self.namespace], None);
         } else {
             self.admin.ok(&["delete", self.kinds, self.name], None);
         }
-        until(&what, || audit.since(position).iter().any(|asked| !asked.allowed && asked.resource == resource));
-        sleep(Duration::from_secs(1));
+        refused(&what, audit, position, 1, |asked| asked.resource == resource);
+        until(&format!("{what}: its turn has ended"), || guard.metric(FAILURES) > failures);
         assert!(!is_there(), "{what}");
         assert!(guard.health("/readyz").starts_with("HTTP/1.1 200"), "{what}: what is served stays");
-        assert!(guard.metric("network_guard_certificate_failures_total") > 0.0, "{what}");
         replace_rules(&self.admin, audit, held, rule, self.namespace, true);
         until("it is back", is_there);
         println!("missed when it is taken away: {what}");

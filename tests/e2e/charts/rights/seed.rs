@@ -1,13 +1,10 @@
 //! On a Seed.
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::super::{SEED, monitoring};
 use super::certificates::{Place, register};
-use super::{Asked, Audit, covers, install, replace_rules, unused, without};
+use super::{Asked, Audit, covers, install, refused, replace_rules, unused, without};
 use crate::harness::{Chart, ControlPlane, Guard, Switch, eventually, fixture, free_port, only, until};
 
 const NAME: &str = "gardener-extension-network-guard";
@@ -187,10 +184,7 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
         let rule = role["rules"][index].clone();
         let resource = rule["resources"][0].as_str().unwrap().to_owned();
         let what = format!("{} {resource} {}", rule["verbs"], rule["resourceNames"]);
-        let is_forbidden = |audit: &Audit, position: usize| {
-            let asked = audit.since(position);
-            asked.iter().any(|asked| !asked.allowed && asked.resource == resource && !is_for_shoots(asked))
-        };
+        let is_meant = |asked: &Asked| asked.resource == resource && !is_for_shoots(asked);
         let replace = |scene: &Scene, role: &Value, can: bool| {
             replace_rules(&admin, &scene.audit, role, &rule, SEED, can);
         };
@@ -214,11 +208,14 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             let position = scene.audit.position();
             admin.run(&["delete", "lease", "network-guard-certificates", "-n", SEED], None);
             scene.switch.seed.start_guard_again();
-            until(&what, || is_forbidden(&scene.audit, position));
-            sleep(Duration::from_secs(1));
-            let is_ready = scene.guard().health("/readyz").starts_with("HTTP/1.1 200");
-            assert_eq!(is_ready, resource != "clusters", "{what}");
-            assert!(scene.guard().metric("network_guard_overlay_leader") < 1.0 || resource == "clusters", "{what}");
+            refused(&what, &scene.audit, position, 2, is_meant);
+            let is_ready = || scene.guard().health("/readyz").starts_with("HTTP/1.1 200");
+            if resource == "clusters" {
+                assert!(!is_ready(), "{what}");
+            } else {
+                until("it is ready all the same", is_ready);
+                assert!(scene.guard().metric("network_guard_overlay_leader") < 1.0, "{what}");
+            }
             replace(&scene, &role, true);
             until("it is ready again", || scene.guard().health("/readyz").starts_with("HTTP/1.1 200"));
             until("it leads again", || scene.guard().metric("network_guard_overlay_leader") > 0.0);
@@ -226,6 +223,8 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
         } else {
             let shoot = &scene.switch.shoot;
             shoot.destroy().ok();
+            // What is there already need not be created.
+            until("nothing is left of the last switch", || !scene.switch.has_access());
             shoot.node_condition("a", "True", "NoRouteCreated");
             shoot.reconcile(&overlay()).ok();
             let events = shoot.events().len();
@@ -233,13 +232,12 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             let position = scene.audit.position();
             shoot.reconcile(&native()).ok();
             shoot.route_created("a");
-            until(&what, || is_forbidden(&scene.audit, position));
+            refused(&what, &scene.audit, position, 1, is_meant);
             if resource == "events" {
                 until("the switch goes on", || shoot.calico() == native());
                 assert_eq!(shoot.events().len(), events, "{what}");
             } else {
-                sleep(Duration::from_secs(2));
-                assert_ne!(shoot.calico(), native(), "{what}");
+                scene.switch.after_looks(3, || assert_ne!(shoot.calico(), native(), "{what}"));
             }
             replace(&scene, &role, true);
             until("the switch goes through", || shoot.calico() == native());
@@ -247,6 +245,8 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
         }
     }
 }
+
+const FAILURES: &str = "network_guard_vpn_shoot_registration_failures_total";
 
 const OVERLAPPING: &str = "10.250.128.0/17";
 const APART: &str = "10.64.0.0/11";
@@ -270,19 +270,16 @@ fn the_seed_chart_gives_what_webhooks_in_shoots_need() {
         let rule = &role["rules"][*index];
         let (resource, name) = (rule["resources"][0].as_str().unwrap(), rule["resourceNames"][0].as_str().unwrap());
         replace_rules(&admin, &scene.audit, &without(role, *index), rule, SEED, false);
-        let position = scene.audit.position();
+        let (position, failures) = (scene.audit.position(), scene.guard().metric(FAILURES));
         scene.switch.shoot.seed_pods(OVERLAPPING);
-        until(name, || {
-            let asked = scene.audit.since(position);
-            asked.iter().any(|asked| !asked.allowed && (&*asked.resource, &*asked.name) == (resource, name))
-        });
-        sleep(Duration::from_secs(1));
+        refused(name, &scene.audit, position, 2, |asked| (&*asked.resource, &*asked.name) == (resource, name));
+        until("its turn has ended", || scene.guard().metric(FAILURES) > failures);
         if name == "shoot-core-vpn-shoot" {
-            assert!(is_registered(&scene.switch) && !has_told(&scene, position), "{name}");
+            until("it is registered", || is_registered(&scene.switch));
+            assert!(!has_told(&scene, position), "{name}");
         } else {
             assert!(!is_registered(&scene.switch), "{name}");
         }
-        assert!(scene.guard().metric("network_guard_vpn_shoot_registration_failures_total") > 0.0, "{name}");
         replace_rules(&admin, &scene.audit, role, rule, SEED, true);
         until("it is registered", || is_registered(&scene.switch));
         until("the VPN is written anew", || has_told(&scene, position));
