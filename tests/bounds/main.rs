@@ -47,7 +47,7 @@ fn assert_bounded(what: &str, cost: &Cost) {
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
 /// Each kind at each place of each request. Twice as much of it takes twice the work, and not four times: counted are allocations
-/// and their bytes.
+/// and their bytes. What crosses a limit is read once more to say where, with an allocation for each element at most.
 #[test]
 fn much_of_anything_costs_little_and_twice_as_much_costs_twice() {
     let sizes = [1 << 17, 1 << 18];
@@ -67,7 +67,7 @@ fn much_of_anything_costs_little_and_twice_as_much_costs_twice() {
                 twice.allocated
             );
             assert!(
-                twice.allocations <= 2 * once.allocations + once.allocations / 10 + 1_000,
+                twice.allocations <= 2 * once.allocations + 1_000 + twice.request as u64 / 32,
                 "{what}: {} and {} allocations",
                 once.allocations,
                 twice.allocations
