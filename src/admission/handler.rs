@@ -118,6 +118,29 @@ impl Questions {
         *self == Self::default()
     }
 
+    /// How many questions there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.cluster.is_some()) + self.sights.len() + self.shoots.len() + self.seeds.len()
+    }
+
+    /// The first so many of them, always the same ones: [`Answers::add`] gives the others the answer that there was none.
+    #[must_use]
+    pub fn at_most(mut self, most: usize) -> Self {
+        fn first<T: Ord>(all: &mut BTreeSet<T>, room: &mut usize) {
+            if let Some(beyond) = all.len().checked_sub(*room).filter(|beyond| *beyond > 0) {
+                (0..beyond).for_each(|_| drop(all.pop_last()));
+            }
+            *room -= all.len();
+        }
+        let mut room = most;
+        self.cluster = self.cluster.filter(|_| room > 0);
+        room -= usize::from(self.cluster.is_some());
+        first(&mut self.sights, &mut room);
+        first(&mut self.shoots, &mut room);
+        first(&mut self.seeds, &mut room);
+        self
+    }
+
     /// What is asked here and has no answer there.
     #[must_use]
     pub fn without(mut self, answers: &Answers) -> Self {
@@ -153,5 +176,31 @@ impl Answers {
             let seed = answers.seeds.remove(&name);
             self.seeds.insert(name, seed.unwrap_or_else(|| Answer::Unanswered(NO_ANSWER.to_owned())));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_questions_are_always_the_same() {
+        let name = |i: usize| ShootName::new("garden-a", &format!("s{i}"));
+        let all = Questions {
+            cluster: Some("c".to_owned()),
+            sights: (0..3).map(name).collect(),
+            shoots: (0..2).map(name).collect(),
+            seeds: ["a".to_owned(), "b".to_owned()].into(),
+        };
+        assert_eq!(all.len(), 8);
+        for most in 0..10 {
+            let asked = all.clone().at_most(most);
+            assert_eq!(asked.len(), most.min(8));
+            let mut answers = Answers::default();
+            answers.add(all.clone(), Answers::default());
+            assert!(all.clone().without(&answers).is_empty(), "what was not asked is answered too");
+        }
+        let asked = all.at_most(5);
+        assert_eq!((asked.sights.len(), asked.shoots.into_iter().next(), asked.seeds.len()), (3, Some(name(0)), 0));
     }
 }

@@ -22,4 +22,4 @@ pub use handler::{Answer, Answers, Handler, Questions, Resource, Sight, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
 pub use piece::{Moves, Piece};
 pub use review::{BadReview, Operation, Request, UserInfo, decode};
-pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, printable};
+pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, fits, line, printable};

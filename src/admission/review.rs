@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 use crate::gardener::members::Members;
-use crate::gardener::{FieldError, Text, excerpt};
+use crate::gardener::{FieldError, LONGEST_NAME, Text, excerpt};
 
 /// The request inside a review, borrowed from the body.
 #[derive(Debug)]
@@ -266,9 +266,6 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
 /// The fields of a request that are read, in the order in which [`decode_request`] takes them.
 const FIELDS: [&str; 10] =
     ["uid", "resource", "subResource", "name", "namespace", "operation", "userInfo", "dryRun", "object", "oldObject"];
-
-/// The longest name that Kubernetes knows, in bytes: a DNS subdomain (RFC 1123).
-const LONGEST_NAME: usize = 253;
 
 fn once<T>(found: &mut Option<T>, field: &'static str, value: T) -> Result<(), BadReview> {
     match found.replace(value) {

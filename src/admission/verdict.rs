@@ -1,5 +1,6 @@
 //! A decision, and how it is written for the API server.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -83,11 +84,31 @@ const DENIALS_LIMIT: usize = 20;
 /// Causes of one denial.
 const CAUSES_LIMIT: usize = 100;
 
+/// One text of a denial, a failure or the log, in characters: three times the longest that a rule says of names that can be.
+const LINE_LIMIT: usize = 1_000;
+
+/// One text of a cause, in characters: programs read it, and there are many.
+const CAUSE_LIMIT: usize = 300;
+
+/// One audit annotation, in bytes: API servers write it into each line of their audit log, and cut events of more than 100 KiB
+/// (`--audit-log-truncate-max-event-size`).
+const AUDIT_LIMIT: usize = 4 << 10;
+
+/// What a patch may have in bytes, besides twice the object that it changes. Envoy's configuration is 12 KiB; the rest is room for
+/// what sixteen containers of a VPN can be told.
+const PATCH_ROOM: usize = 1 << 20;
+
 impl Verdict {
     /// The request passes untouched and there is nothing to say.
     pub fn allow(decision: &'static str) -> Self {
         Self { outcome: Outcome::Allowed, decision, findings: Vec::new(), audit: Vec::new() }
     }
+}
+
+/// Whether the answer is no larger than what it answers permits. Readers see to that; this is the last look before it is written.
+pub fn fits(request: &Request<'_>, verdict: &Verdict) -> bool {
+    let Outcome::Patched(patch) = &verdict.outcome else { return true };
+    patch.json().len() <= PATCH_ROOM + 2 * request.object.map_or(0, str::len)
 }
 
 /// Writes the answer to a request.
@@ -108,7 +129,7 @@ pub fn encode(request: &Request<'_>, verdict: &Verdict) -> Vec<u8> {
     }
     for (i, (key, value)) in verdict.audit.iter().enumerate() {
         let before = if i == 0 { r#","auditAnnotations":{"# } else { "," };
-        push(&mut out, format_args!(r#"{before}"{}":{}"#, key.0, json!(value)));
+        push(&mut out, format_args!(r#"{before}"{}":{}"#, key.0, json!(audited(value))));
     }
     if !verdict.audit.is_empty() {
         out.push(b'}');
@@ -162,7 +183,7 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
     };
     let mut message = format!("{} {subject} is refused:", &*request.resource);
     for finding in denied().take(DENIALS_LIMIT) {
-        let _ = write!(message, "\n- {} ({})", printable(&finding.to_string()), finding.rule);
+        let _ = write!(message, "\n- {} ({})", line(&finding.to_string()), finding.rule);
     }
     if let more @ 1.. = denied().count().saturating_sub(DENIALS_LIMIT) {
         let _ = write!(message, "\n- and {more} more");
@@ -170,8 +191,8 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
     let cause = |finding: &Finding| {
         json!({
             "reason": "FieldValueInvalid",
-            "field": printable(&finding.path),
-            "message": printable(&finding.message),
+            "field": cut(&finding.path, CAUSE_LIMIT),
+            "message": cut(&finding.message, CAUSE_LIMIT),
         })
     };
     let causes: Vec<_> = denied().take(CAUSES_LIMIT).map(cause).collect();
@@ -186,8 +207,14 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
 /// The warnings of an answer: one line each, none twice, together within the budget; what is left out is counted.
 fn warnings(findings: &[Finding]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
+    let mut more = 0;
     for finding in findings.iter().filter(|finding| finding.severity == Severity::Warn) {
-        let line = one_line(&short(finding));
+        // Of thousands nobody asks whether two are the same.
+        if lines.len() == COMPARED_LIMIT {
+            more += 1;
+            continue;
+        }
+        let line = cut(&short(finding), WARNING_LIMIT);
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -200,12 +227,15 @@ fn warnings(findings: &[Finding]) -> Vec<String> {
         fits
     });
     let shown = fitting.count();
-    if let more @ 1.. = lines.len() - shown {
+    if let more @ 1.. = more + lines.len() - shown {
         lines.truncate(shown);
         lines.push(format!("and {more} more"));
     }
     lines
 }
+
+/// The most warnings that are compared with each other.
+const COMPARED_LIMIT: usize = 10 * WARNINGS_LIMIT;
 
 /// Room for the count of what is left out, in characters.
 const MORE_ROOM: usize = 40;
@@ -224,13 +254,25 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Makes a text fit a warning header: a long one is cut.
-fn one_line(text: &str) -> String {
-    let mut line: String = printable(text).chars().take(WARNING_LIMIT).collect();
-    if text.chars().nth(WARNING_LIMIT).is_some() {
-        line.push_str("...");
+/// A text for one line of an answer or of the log: printable, and cut where it is longer than anybody reads.
+pub fn line(text: &str) -> String {
+    cut(text, LINE_LIMIT)
+}
+
+/// The beginning of a text, printable, with so many characters.
+fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        None => printable(text),
+        Some((end, _)) => printable(&text[..end]) + "...",
     }
-    line
+}
+
+/// What of an audit annotation is written.
+fn audited(value: &str) -> Cow<'_, str> {
+    if value.len() <= AUDIT_LIMIT {
+        return value.into();
+    }
+    format!("{}...", &value[..value.floor_char_boundary(AUDIT_LIMIT)]).into()
 }
 
 #[cfg(test)]
@@ -313,6 +355,30 @@ mod tests {
         assert_eq!(response["status"]["code"], 403);
         assert_eq!(response["status"]["details"]["causes"][1]["message"], "three");
         assert_eq!(response["warnings"], json!(["spec: two; do y"]));
+    }
+
+    /// However long texts are and however many there are.
+    #[test]
+    fn texts_are_cut() {
+        let long = "\u{1f525}\n".repeat(1 << 20);
+        let findings = vec![Finding { path: long.clone(), ..finding(Severity::Deny, &long) }; 2_000];
+        let audit = vec![(AuditKey::new("a"), long.clone())];
+        let verdict = Verdict { outcome: Outcome::Denied, decision: "refused", findings, audit };
+        let request = decode(BODY.as_bytes()).unwrap();
+        assert!(encode(&request, &verdict).len() < 400 << 10, "{}", encode(&request, &verdict).len());
+        assert_eq!(line(&long).chars().count(), LINE_LIMIT + 3);
+        assert_eq!(line("short\n"), "short ");
+    }
+
+    #[test]
+    fn a_patch_that_is_far_larger_than_its_object_does_not_fit() {
+        let request = decode(BODY.as_bytes()).unwrap();
+        for (length, want) in [(10, true), (PATCH_ROOM - 100, true), (PATCH_ROOM + 100, false)] {
+            let mut patch = PatchBuilder::default();
+            patch.add(&Pointer::to("/a"), &json!("x".repeat(length)).to_string());
+            let outcome = Outcome::Patched(patch.finish().unwrap());
+            assert_eq!(fits(&request, &Verdict { outcome, ..Verdict::allow("x") }), want, "{length}");
+        }
     }
 
     proptest! {

@@ -292,9 +292,10 @@ impl Peering {
     fn settings(&self) -> Result<peering::Settings, ConfigError> {
         let default = peering::Settings::default();
         let max_peers = self.max_peers.unwrap_or(default.max_peers);
-        if !(1..=1_000).contains(&max_peers) {
-            let problem = "must be from 1 to 1000: every peer may be a lookup while somebody waits";
-            return Err(bad("peering.maxPeers", max_peers.to_string(), problem));
+        if !(1..=peering::MOST_PEERS).contains(&max_peers) {
+            let most = peering::MOST_PEERS;
+            let problem = format!("must be from 1 to {most}: every peer may be a lookup while somebody waits");
+            return Err(bad("peering.maxPeers", max_peers.to_string(), &problem));
         }
         let network = |(i, text): (usize, &String)| {
             text.parse().map_err(|error: ParseCidrError| {

@@ -3,8 +3,24 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::bounded::{AtMost, too_many};
 use super::members::{Malformed, Members};
 use super::{FieldError, Text, excerpt};
+
+/// The most containers of a Pod, and the most init containers. What gardener v1.149 writes
+/// (`pkg/component/kubernetes/apiserver`) has six and one; the rest is room for sidecars of others.
+const MOST_CONTAINERS: usize = 100;
+
+/// The most containers of the VPN among them: two clients or servers, one for each VPN server
+/// (`HighAvailabilityNumberOfSeedServers` and `…ShootClients` of gardener v1.149,
+/// `pkg/component/networking/vpn/seedserver`), and the path controller.
+const MOST_OF_VPN: usize = 16;
+
+/// The most volumes of a Pod, and arguments or mounts of a container. gardener v1.149 writes 29, 51 and 23.
+const MOST_ELEMENTS: usize = 2_000;
+
+/// A list of texts, or of other small things, in a Pod.
+type Elements<T> = Option<AtMost<T, MOST_ELEMENTS>>;
 
 /// A Deployment, borrowed from the review that carries it.
 #[derive(Debug)]
@@ -101,9 +117,9 @@ impl<'a> PodSpec<'a> {
         let mut pod = Self { containers: Vec::new(), init_containers: None, volumes: None, host_aliases: None };
         each_member(members, |key, members| {
             match key {
-                "containers" => pod.containers = list(key, members, Container::read)?.unwrap_or_default(),
-                "initContainers" => pod.init_containers = list(key, members, Container::read)?,
-                "volumes" => pod.volumes = list(key, members, Volume::read)?,
+                "containers" => pod.containers = containers(key, members)?.unwrap_or_default(),
+                "initContainers" => pod.init_containers = containers(key, members)?,
+                "volumes" => pod.volumes = list(key, members, MOST_ELEMENTS, Volume::read)?,
                 "hostAliases" => pod.host_aliases = Some(members.skip()?),
                 _ => drop(members.skip()?),
             }
@@ -119,15 +135,26 @@ impl<'a> Container<'a> {
         each_member(members, |key, members| {
             match key {
                 "name" => container.name = parse("name", members)?,
-                "command" => container.command = parse("command", members)?,
-                "args" => container.args = parse("args", members)?,
+                "command" => container.command = elements("command", members)?,
+                "args" => container.args = elements("args", members)?,
                 "env" => container.env = Some(members.skip()?).filter(|env| *env != "null"),
-                "volumeMounts" => container.volume_mounts = parse("volumeMounts", members)?,
+                "volumeMounts" => container.volume_mounts = elements("volumeMounts", members)?,
                 _ => drop(members.skip()?),
             }
             Ok(())
         })?;
         Ok(container)
+    }
+}
+
+impl Container<'_> {
+    /// Whether it is one of the VPN's, on the Seed's side (gardener `pkg/component/kubernetes/apiserver`) or on the Shoot's
+    /// (`pkg/component/networking/vpn/shoot`) where that is highly available.
+    pub fn is_of_vpn(&self) -> bool {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = |prefix| self.name.strip_prefix(prefix);
+        let is_numbered = ["vpn-client-", "vpn-shoot-s"].into_iter().filter_map(number).any(is_number);
+        is_numbered || matches!(&*self.name, "vpn-path-controller" | "vpn-client-init" | "vpn-shoot-init")
     }
 }
 
@@ -159,10 +186,31 @@ fn each_member<'a>(
     Ok(())
 }
 
-/// Reads the array that comes next, element by element; `null` is no array.
+/// Reads the containers that come next.
+fn containers<'a>(name: &str, members: &mut Members<'a>) -> Result<Option<Vec<Container<'a>>>, FieldError> {
+    let found = list(name, members, MOST_CONTAINERS, Container::read)?;
+    let mut of_vpn = found.iter().flatten().enumerate().filter(|(_, container)| container.is_of_vpn());
+    let beyond = of_vpn.nth(MOST_OF_VPN).map(|(index, container)| (index, excerpt(&container.name)));
+    match beyond {
+        None => Ok(found),
+        Some((index, called)) => Err(FieldError {
+            path: format!("{name}[{index}].name"),
+            value: format!("{called:?}"),
+            problem: format!("there are more than {MOST_OF_VPN} containers of the VPN, while gardenlet writes three"),
+        }),
+    }
+}
+
+/// Reads the list of small things that comes next.
+fn elements<'a, T: Deserialize<'a>>(name: &str, members: &mut Members<'a>) -> Result<Option<Vec<T>>, FieldError> {
+    Ok(parse::<Elements<T>>(name, members)?.map(|list| list.0))
+}
+
+/// Reads the array that comes next, element by element; `null` is no array, and one that is longer than `most` an error.
 fn list<'a, T>(
     name: &str,
     members: &mut Members<'a>,
+    most: usize,
     read: impl Fn(&mut Members<'a>) -> Result<T, FieldError>,
 ) -> Result<Option<Vec<T>>, FieldError> {
     if members.is_null() {
@@ -172,6 +220,9 @@ fn list<'a, T>(
     let mut found = Vec::with_capacity(USUAL_LIST);
     members.enter_array().map_err(|error| FieldError::from(error).within(name))?;
     while members.element()? {
+        if found.len() == most {
+            return Err(FieldError { path: name.to_owned(), value: String::new(), problem: too_many(most) });
+        }
         let element = read(members).map_err(|error| error.within(&format!("{name}[{}]", found.len())))?;
         found.push(element);
     }
@@ -441,3 +492,6 @@ impl<'a> Rollout<'a> {
         Self { template, replicas: replicas.unwrap_or(1), overlaps }
     }
 }
+
+#[cfg(test)]
+mod tests;

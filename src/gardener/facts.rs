@@ -1,12 +1,12 @@
 //! What the landscape keeps of every Shoot: a few hundred bytes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use super::cluster::repeats_spec;
+use super::members::{Malformed, Members};
 use super::shoot::{Networking, Shoot, StatusNetworking};
-use super::{ShootName, Vpc};
+use super::{LONGEST_NAME, ShootName, Vpc, json};
 use crate::net::{Cidr, NetworkKind};
 
 /// What the landscape keeps of a Shoot. Whatever cannot be read is left out: another Shoot's mistake is not reported to
@@ -149,39 +149,36 @@ const PEERS: usize = 1_000;
 /// The entries of a providerConfig that name a Shoot. Lenient: what is stored need not be what we would accept, and the
 /// peering extension has its own idea of it.
 pub fn peers(provider_config: Option<&str>) -> Box<[Peer]> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        shoot_peerings: Option<Vec<Entry<'a>>>,
+    let mut peers = Vec::new();
+    // What breaks off has no entries, as if it were no JSON at all.
+    if provider_config.is_some_and(|text| read_peers(text, &mut peers).is_err()) {
+        peers.clear();
     }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Entry<'a> {
-        Named {
-            #[serde(borrow)]
-            namespace: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            name: std::borrow::Cow<'a, str>,
-            #[serde(borrow)]
-            seed: Option<std::borrow::Cow<'a, str>>,
-        },
-        Other(serde::de::IgnoredAny),
-    }
+    peers.into()
+}
 
-    let wire: Option<Wire<'_>> = provider_config.and_then(|text| serde_json::from_str(text).ok());
-    wire.and_then(|wire| wire.shoot_peerings)
-        .unwrap_or_default()
-        .iter()
-        .take(PEERS)
-        .filter_map(|entry| match entry {
-            Entry::Named { namespace, name, seed } => {
-                let seed = seed.as_deref().unwrap_or_default().into();
-                Some(Peer { target: ShootName::new(namespace, name), seed })
-            }
-            Entry::Other(_) => None,
-        })
-        .collect()
+fn read_peers(text: &str, peers: &mut Vec<Peer>) -> Result<(), Malformed> {
+    let Some(list) = json::find(text, &["shootPeerings"]).filter(|list| list.starts_with('[')) else { return Ok(()) };
+    let mut entries = Members::of(list);
+    entries.enter_array()?;
+    for _ in 0..PEERS {
+        if !entries.element()? {
+            break;
+        }
+        peers.extend(peer(entries.skip()?));
+    }
+    Ok(())
+}
+
+/// The Shoot that an entry names, if it is one that does.
+fn peer<'e>(entry: &'e str) -> Option<Peer> {
+    let text = |field: &str| json::find(entry, &[field]).filter(|text| *text != "null");
+    // What is longer than any name names nobody.
+    let read =
+        |text: &'e str| serde_json::from_str::<Cow<'_, str>>(text).ok().filter(|name| name.len() <= LONGEST_NAME);
+    let seed = text("seed").map_or_else(|| Some(Cow::default()), read)?;
+    let target = ShootName::new(&read(text("namespace")?)?, &read(text("name")?)?);
+    Some(Peer { target, seed: (*seed).into() })
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! A view decides, it is never written back: what we return to an API server is raw JSON or a JSON Patch, so fields
 //! that these types do not know survive.
 
+mod bounded;
 pub mod cluster;
 pub mod deployment;
 mod encapsulation;
 mod env;
 pub mod facts;
+pub mod json;
 pub mod members;
 mod name;
 pub mod network;
@@ -25,7 +27,7 @@ pub use deployment::Deployment;
 pub use encapsulation::{CALICO, Encapsulation, encapsulation};
 pub use env::EnvValue;
 pub use facts::ShootFacts;
-pub use name::{ShootName, is_dns_label, is_dns_subdomain};
+pub use name::{LONGEST_NAME, ShootName, is_dns_label, is_dns_subdomain};
 pub use network::Network;
 pub use seed::SeedFacts;
 pub use shoot::Shoot;

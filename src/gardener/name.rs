@@ -44,6 +44,9 @@ impl fmt::Debug for ShootName {
     }
 }
 
+/// The longest name of an object that Kubernetes knows, in bytes: a DNS subdomain (RFC 1123).
+pub const LONGEST_NAME: usize = 253;
+
 /// Whether this is a DNS label (RFC 1123): what Kubernetes demands of namespaces and Gardener of Shoots.
 pub fn is_dns_label(name: &str) -> bool {
     name.len() <= 63 && !name.contains('.') && is_dns_subdomain(name)
@@ -52,7 +55,7 @@ pub fn is_dns_label(name: &str) -> bool {
 /// Whether this is a DNS subdomain (RFC 1123): what Kubernetes demands of most names.
 pub fn is_dns_subdomain(name: &str) -> bool {
     let is_inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    name.len() <= 253
+    name.len() <= LONGEST_NAME
         && name.split('.').all(|label| {
             !label.is_empty() && label.bytes().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
         })

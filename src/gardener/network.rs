@@ -1,10 +1,11 @@
 //! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet asks of a network extension.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::bounded::AtMost;
+use super::members::Members;
+use super::shoot::MOST_FAMILIES;
 use super::{FieldError, Text, excerpt};
 use crate::net::Family;
 
@@ -259,14 +260,13 @@ impl<'a> Network<'a> {
         let spec: Spec<'_> = typed("spec", spec_text)?;
         let families_text = spec.ip_families.map(RawValue::get);
         let families = match families_text {
-            Some(text) => typed::<Option<Vec<Text<'_>>>>("spec.ipFamilies", text)?.unwrap_or_default(),
-            None => Vec::new(),
+            Some(text) => typed::<Option<AtMost<Text<'_>, MOST_FAMILIES>>>("spec.ipFamilies", text)?,
+            None => None,
         };
+        let families = families.iter().flat_map(|families| &families.0);
         // A status is written by others, and thrown away in a write of the object: whatever is in it stops nobody.
         let status: Status<'_> = wire.status.and_then(|status| typed("status", status.get()).ok()).unwrap_or_default();
-        let state = status.state.map(|state| typed::<BTreeMap<String, &RawValue>>("status.state", state.get()));
-        let mut others = state.and_then(Result::ok).unwrap_or_default();
-        let record = others.remove(STATE_MEMBER);
+        let (record, has_other_state) = status.state.and_then(|state| members_of(state.get())).unwrap_or_default();
         let has_annotations = wire.metadata.annotations.is_some();
         let Annotations { operation, timestamp, state, since, requested, message, approved } =
             wire.metadata.annotations.unwrap_or_default();
@@ -278,12 +278,12 @@ impl<'a> Network<'a> {
             switch: SwitchAnnotations { state, since, requested, message, approved },
             network_type: spec.network_type,
             class: spec.class,
-            families: families.iter().filter_map(|name| family(name)).collect(),
+            families: families.filter_map(|name| family(name)).collect(),
             families_text,
             provider_config: spec.provider_config.map(RawValue::get),
             spec: spec_text,
-            record: record.map(RawValue::get).filter(|text| *text != "null"),
-            has_other_state: !others.is_empty(),
+            record: record.filter(|text| *text != "null"),
+            has_other_state,
         })
     }
 
@@ -291,6 +291,18 @@ impl<'a> Network<'a> {
     pub fn is_of_a_shoot(&self) -> bool {
         self.class.as_deref().is_none_or(|class| class == "shoot")
     }
+}
+
+/// Our member of a state, and whether there are others; `None` where it is no object.
+fn members_of(state: &str) -> Option<(Option<&str>, bool)> {
+    let mut members = Members::of(state);
+    let (mut ours, mut has_others) = (None, false);
+    members.enter().ok()?;
+    while let Some(key) = members.key().ok()? {
+        let value = members.skip().ok()?;
+        if &*key == STATE_MEMBER { ours = Some(value) } else { has_others = true }
+    }
+    Some((ours, has_others))
 }
 
 /// An IP family by its name in the API.

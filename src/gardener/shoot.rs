@@ -5,8 +5,9 @@
 
 use serde::Deserialize;
 
+use super::bounded::{AtMost, FirstOf};
 use super::members::{Malformed, Members};
-use super::{CALICO, Encapsulation, FieldError, Text, encapsulation, excerpt};
+use super::{CALICO, Encapsulation, FieldError, LONGEST_NAME, Text, encapsulation, excerpt};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).
@@ -81,12 +82,21 @@ pub struct Networking<'a> {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct StatusNetworking<'a> {
     #[serde(borrow)]
-    pods: Option<Vec<Text<'a>>>,
+    pods: StatusList<'a>,
     #[serde(borrow)]
-    services: Option<Vec<Text<'a>>>,
+    services: StatusList<'a>,
     #[serde(borrow)]
-    nodes: Option<Vec<Text<'a>>>,
+    nodes: StatusList<'a>,
 }
+
+/// Networks of one kind. gardenlet lists one, and one more for each time that the infrastructure grew by another.
+type StatusList<'a> = Option<FirstOf<Text<'a>, MOST_NETWORKS>>;
+
+/// The most networks of one kind in a status that are looked at.
+const MOST_NETWORKS: usize = 128;
+
+/// The most IP families: Kubernetes knows two.
+pub(super) const MOST_FAMILIES: usize = 8;
 
 /// An element of `spec.extensions`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -123,11 +133,12 @@ impl<'a> StatusNetworking<'a> {
     /// The networks of this kind, as they are written.
     pub fn get(&self, kind: NetworkKind) -> &[Text<'a>] {
         match kind {
-            NetworkKind::Pods => self.pods.as_deref(),
-            NetworkKind::Services => self.services.as_deref(),
-            NetworkKind::Nodes => self.nodes.as_deref(),
+            NetworkKind::Pods => &self.pods,
+            NetworkKind::Services => &self.services,
+            NetworkKind::Nodes => &self.nodes,
         }
-        .unwrap_or_default()
+        .as_ref()
+        .map_or(&[], |list| &list.0)
     }
 }
 
@@ -159,8 +170,8 @@ impl<'a> Shoot<'a> {
         members.enter().map_err(here)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
-                "name" => self.name = read("metadata.name", members)?.unwrap_or_default(),
-                "namespace" => self.namespace = read("metadata.namespace", members)?.unwrap_or_default(),
+                "name" => self.name = name("metadata.name", members)?.unwrap_or_default(),
+                "namespace" => self.namespace = name("metadata.namespace", members)?.unwrap_or_default(),
                 "deletionTimestamp" => self.is_being_deleted = members.skip().map_err(here)? != "null",
                 "annotations" if !members.is_null() => {
                     let here = |error| Problem::at("metadata.annotations", error);
@@ -185,7 +196,7 @@ impl<'a> Shoot<'a> {
         members.enter().map_err(here)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
-                "seedName" => self.seed = read("spec.seedName", members)?,
+                "seedName" => self.seed = name("spec.seedName", members)?,
                 "networking" if !members.is_null() => self.networking(members)?,
                 "kubernetes" if !members.is_null() => {
                     let here = |error| Problem::at("spec.kubernetes", error);
@@ -238,7 +249,10 @@ impl<'a> Shoot<'a> {
                 "pods" => self.networking.pods = read(PATH, members)?,
                 "services" => self.networking.services = read(PATH, members)?,
                 "nodes" => self.networking.nodes = read(PATH, members)?,
-                "ipFamilies" => self.networking.ip_families = read(PATH, members)?,
+                "ipFamilies" => {
+                    let families: Option<AtMost<_, MOST_FAMILIES>> = read(PATH, members)?;
+                    self.networking.ip_families = families.map(|families| families.0);
+                }
                 "type" => self.network_type = read(PATH, members)?.unwrap_or_default(),
                 "providerConfig" => self.network_config = text(members).map_err(here)?,
                 _ => drop(members.skip().map_err(here)?),
@@ -279,7 +293,7 @@ impl<'a> Shoot<'a> {
         members.enter().map_err(here)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
-                "seedName" => self.status_seed = read("status.seedName", members)?,
+                "seedName" => self.status_seed = name("status.seedName", members)?,
                 "networking" => self.status_networking = read("status.networking", members)?.unwrap_or_default(),
                 // Whatever it is, gardenlet wrote it, and nobody could mend it here.
                 "lastOperation" => self.is_moving = is_moving(members.skip().map_err(here)?),
@@ -352,145 +366,18 @@ fn text<'a>(members: &mut Members<'a>) -> Result<Option<&'a str>, Malformed> {
     Ok(Some(members.skip()?).filter(|text| *text != "null"))
 }
 
+/// Reads a name that is no longer than any can be.
+fn name<'a>(path: &'static str, members: &mut Members<'a>) -> Result<Option<Text<'a>>, Problem> {
+    let name: Option<Text<'_>> = read(path, members)?;
+    match name.as_ref().map_or(0, |name| name.len()) {
+        ..=LONGEST_NAME => Ok(name),
+        length => Err(Problem { path, problem: format!("has {length} bytes, more than a name can have") }),
+    }
+}
+
 fn read<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<Option<T>, Problem> {
     members.read().map_err(|error| Problem { path, problem: error.to_string() })
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::super::ShootFacts;
-    use super::super::facts::PeeringFacts;
-    use super::*;
-
-    #[test]
-    fn reads_what_decisions_need() {
-        let text = json!({
-            "metadata": {
-                "namespace": "garden-shop", "name": "orders", "deletionTimestamp": "2026-01-01T00:00:00Z",
-                "annotations": {"a": "b", CONFIRMATION: "true"}, "managedFields": [{}],
-            },
-            "spec": {
-                "seedName": "eu1-a",
-                "networking": {"type": "calico", "providerConfig": {"nodes": 5}, "nodes": "10.5.0.0/27", "ipFamilies": ["IPv6"]},
-                "provider": {"type": "onmetal", "workers": [{"name": "w"}]},
-                "extensions": [
-                    {"type": "shoot-dns-service", "providerConfig": {"shootPeerings": []}},
-                    {"providerConfig": {"shootPeerings": [{"name": "crm"}]}, "disabled": true, "type": PEERING_TYPE},
-                ],
-            },
-            "status": {"seedName": "eu1-b", "networking": {"nodes": ["10.5.0.0/26"], "egressCIDRs": ["1.2.3.4/32"]}},
-        })
-        .to_string();
-        let shoot = Shoot::read(&text).unwrap();
-        assert_eq!((&*shoot.namespace, &*shoot.name), ("garden-shop", "orders"));
-        assert!(shoot.is_being_deleted && shoot.is_deletion_confirmed && shoot.has_workers);
-        assert_eq!((shoot.seed.as_deref(), shoot.status_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
-        assert!(shoot.networking.has_family(Family::V6) && !shoot.networking.has_family(Family::V4));
-        assert_eq!(
-            shoot.peering,
-            Some(Extension {
-                index: 1,
-                is_disabled: true,
-                provider_config: Some(r#"{"shootPeerings":[{"name":"crm"}]}"#)
-            })
-        );
-        let facts = ShootFacts::of(&shoot);
-        assert_eq!((facts.seed.as_deref(), facts.old_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
-        assert_eq!(format!("{:?}", facts.networks.nodes), "[10.5.0.0/27, 10.5.0.0/26]");
-        assert_eq!(facts.peering, PeeringFacts::Disabled([].into()), "an entry without a namespace names nobody");
-    }
-
-    #[test]
-    fn counts_nodes_and_knows_native_routing() {
-        let of = |spec: &serde_json::Value| json!({"spec": spec}).to_string();
-        let native = json!({"overlay": {"enabled": false}});
-        for (spec, is_native, nodes) in [
-            (json!({}), false, 0),
-            (json!({"provider": {"workers": [{"maximum": 3}, {"minimum": 1}, {"maximum": 4}]}}), false, 7),
-            (json!({"provider": {"workers": [{"maximum": -1}]}, "networking": {"type": "calico"}}), false, 0),
-            (
-                json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "providerConfig": native}}),
-                true,
-                0,
-            ),
-            (
-                json!({"provider": {"workers": [{}]}, "networking": {"type": "cilium", "providerConfig": native}}),
-                false,
-                0,
-            ),
-            (json!({"provider": {}, "networking": {"type": "calico", "providerConfig": native}}), false, 0),
-            (json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "ipFamilies": ["IPv6"]}}), true, 0),
-        ] {
-            let text = of(&spec);
-            let shoot = Shoot::read(&text).unwrap();
-            assert_eq!((shoot.is_native(), shoot.max_nodes()), (is_native, nodes), "{spec}");
-        }
-    }
-
-    #[test]
-    fn knows_when_the_control_plane_moves() {
-        for (last_operation, want) in [
-            (json!(null), false),
-            (json!({"type": "Reconcile", "state": "Processing"}), false),
-            (json!({"type": "Migrate", "state": "Succeeded"}), true),
-            (json!({"type": "Restore", "state": "Processing"}), true),
-            (json!({"type": "Restore", "state": "Succeeded"}), false),
-            (json!("Migrate"), false),
-        ] {
-            let text = json!({"status": {"lastOperation": last_operation}}).to_string();
-            assert_eq!(Shoot::read(&text).unwrap().is_moving, want, "{text}");
-        }
-    }
-
-    #[test]
-    fn absent_and_null_are_the_same() {
-        for text in [
-            "{}",
-            r#"{"metadata":null,"spec":null,"status":null}"#,
-            r#"{"metadata":{"annotations":null,"deletionTimestamp":null},"spec":{"seedName":null,"networking":null,"provider":null,"extensions":null},"status":{"networking":null}}"#,
-            r#"{"spec":{"provider":{"workers":null},"extensions":[]}}"#,
-            r#"{"spec":{"provider":{"workers":[]},"networking":{"nodes":null,"ipFamilies":null}}}"#,
-        ] {
-            let shoot = Shoot::read(text).unwrap();
-            assert!(shoot.networking.has_family(Family::V4) && !shoot.has_workers && !shoot.is_being_deleted, "{text}");
-            let facts = ShootFacts::of(&shoot);
-            assert_eq!(facts, ShootFacts { is_workerless: true, ..ShootFacts::default() }, "{text}");
-        }
-    }
-
-    #[test]
-    fn says_what_is_no_shoot() {
-        for (text, want) in [
-            ("[]", "malformed JSON at byte 0"),
-            (r#"{"spec":{"networking":{"nodes":5}}}"#, "spec.networking: invalid type: integer `5`"),
-            (r#"{"spec":{"extensions":{}}}"#, "spec.extensions: malformed"),
-            (r#"{"spec":{"extensions":[5]}}"#, "spec.extensions: malformed"),
-            (r#"{"spec":{"extensions":[{"disabled":"no"}]}}"#, "spec.extensions: invalid type"),
-            (r#"{"spec":{"provider":{"workers":{}}}}"#, "spec.provider.workers: malformed"),
-            (r#"{"metadata":{"name":5}}"#, "metadata.name: invalid type"),
-            (r#"{"status":{"networking":{"nodes":"10.0.0.0/8"}}}"#, "status.networking: invalid type"),
-        ] {
-            let error = Shoot::read(text).unwrap_err().to_string();
-            assert!(error.contains(want), "{text}: {error}");
-        }
-    }
-
-    proptest! {
-        /// Whatever it is, it is read or refused; and what is read can be kept.
-        #[test]
-        fn any_text_is_answered(text in prop_oneof![
-            ".{0,80}",
-            prop::collection::vec(prop::sample::select(vec![
-                "{", "}", "[", "]", ":", ",", "\"metadata\"", "\"spec\"", "\"status\"", "\"extensions\"", "\"networking\"",
-                "\"nodes\"", "\"type\"", "\"osc-peering-service\"", "\"providerConfig\"", "null", "5", "true", " ",
-            ]), 0..40).prop_map(|pieces| pieces.concat()),
-        ]) {
-            if let Ok(shoot) = Shoot::read(&text) {
-                let _ = ShootFacts::of(&shoot);
-            }
-        }
-    }
-}
+mod tests;

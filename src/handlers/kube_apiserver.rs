@@ -270,10 +270,7 @@ impl Handler for KubeApiserver {
 
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
         let Some(raw) = request.written() else { return Step::Done(Verdict::allow("not-concerned")) };
-        match self.review_deployment(request, raw, snapshot, answers) {
-            Ok(step) => step,
-            Err(error) => Step::Unreadable(vec![error]),
-        }
+        self.review_deployment(request, raw, snapshot, answers).unwrap_or_else(|error| unreadable(request, raw, error))
     }
 }
 
@@ -305,6 +302,14 @@ pub(super) fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -
         (Outcome::Denied, "refused", findings)
     };
     Verdict { outcome, decision, findings, audit: vec![(AUDIT_DECISION, decision.to_owned())] }
+}
+
+/// What cannot be read is refused, and passes like anything else where no Pod starts by it.
+pub(super) fn unreadable(request: &Request<'_>, raw: &str, error: FieldError) -> Step {
+    if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
+        return Step::Done(Verdict::allow("tolerated"));
+    }
+    Step::Unreadable(vec![error])
 }
 
 /// What would refuse a write only warns of it.

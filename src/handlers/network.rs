@@ -1,6 +1,6 @@
 //! `/webhooks/mutate/network`: holds a switch from Calico's overlay to native routing until every node has its route.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::admission::{
     Answer, Answers, AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource, Step,
@@ -9,7 +9,7 @@ use crate::admission::{
 use crate::gardener::network::{
     SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
 };
-use crate::gardener::{FieldError, Network, is_dns_label};
+use crate::gardener::{FieldError, Network, is_dns_label, json};
 use crate::landscape::{Snapshot, switch_facts};
 use crate::overlay::{Decision, Held, HoldSettings, Released, decide, seed_rules, state};
 
@@ -133,8 +133,7 @@ fn without_annotations(switch: &SwitchAnnotations<'_>) -> Option<Patch> {
 /// Puts the old encapsulation back, and says so in annotations. What is as it should be is not written again.
 fn hold(held: &Held, new: &Network<'_>, old: Option<&Network<'_>>) -> Option<Patch> {
     let mut patch = PatchBuilder::default();
-    let stays =
-        |config: &Value| new.provider_config.and_then(|text| serde_json::from_str(text).ok()).as_ref() == Some(config);
+    let stays = |config: &Value| new.provider_config.is_some_and(|text| json::is_same(text, &config.to_string()));
     let at = Pointer::to("/spec/providerConfig");
     match &held.config {
         Some(config) if stays(config) => {}
@@ -162,7 +161,7 @@ fn hold(held: &Held, new: &Network<'_>, old: Option<&Network<'_>>) -> Option<Pat
     if new.has_annotations {
         for ((key, want), (_, is)) in wanted.into_iter().zip(annotations_of(&new.switch)) {
             if is != Some(want) && !want.is_empty() {
-                patch.add(&Pointer::to("/metadata/annotations").field(key), &json!(want).to_string());
+                patch.add(&Pointer::to("/metadata/annotations").field(key), &Value::from(want).to_string());
             }
         }
     } else {

@@ -5,7 +5,7 @@
 //! known to its project only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
 //! have one answer, the same to the byte, in which everything passes as it came.
 
-use super::kube_apiserver::refuse;
+use super::kube_apiserver::{refuse, unreadable};
 use super::translation::{KnownFacts, Translation};
 use crate::admission::{
     Answer, Answers, AuditKey, Finding, Handler, Moves, Outcome, PatchBuilder, Pointer, Questions, Request, Resource,
@@ -206,7 +206,7 @@ impl Handler for VpnShoot {
         match self.judge(request, raw, &known, &overlaps, answers.cluster.is_none()) {
             Ok(Some(step)) => step,
             Ok(None) => ask(&caller),
-            Err(error) => Step::Unreadable(vec![error]),
+            Err(error) => unreadable(request, raw, error),
         }
     }
 }

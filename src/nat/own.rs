@@ -17,6 +17,9 @@ pub const INIT_CONTAINER: &str = "network-guard-nat-init";
 /// The container that keeps them there.
 pub const CONTAINER: &str = "network-guard-nat";
 
+/// The longest stored container that is kept, in bytes: ours have two KiB, and networks may make them longer.
+const LONGEST_CONTAINER: usize = 64 << 10;
+
 /// The beginning of what both run; a container of our name that runs something else is not ours.
 const COMMAND: [&str; 3] = ["network-guard", "nat", "apply"];
 
@@ -76,7 +79,8 @@ impl Containers {
         }
         let Ok(pieces) = RawPieces::read(raw) else { return Self::default() };
         let piece = |list: &[&serde_json::value::RawValue], index: Option<usize>| {
-            index.and_then(|index| list.get(index)).map(Piece::new)
+            let found = index.and_then(|index| list.get(index)).filter(|text| text.get().len() <= LONGEST_CONTAINER);
+            found.map(Piece::new)
         };
         Self { init: piece(&pieces.init_containers, found.init), keeper: piece(&pieces.containers, found.keeper) }
     }

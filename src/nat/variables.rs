@@ -81,7 +81,7 @@ pub(super) fn container_variables<'p, 'a>(
         [("initContainers", pod.init_containers.as_deref().unwrap_or_default()), ("containers", &pod.containers)];
     let mut told = Vec::new();
     for (list, containers) in lists {
-        for (index, container) in containers.iter().enumerate().filter(|(_, container)| is_vpn(&container.name)) {
+        for (index, container) in containers.iter().enumerate().filter(|(_, container)| container.is_of_vpn()) {
             let found = container.variables(NAMES);
             // Those that only prepare devices may be told nothing about networks.
             if list == "initContainers" && found.iter().all(Option::is_none) {
@@ -91,14 +91,6 @@ pub(super) fn container_variables<'p, 'a>(
         }
     }
     told
-}
-
-/// The VPN's containers, on the Seed's side (gardener `pkg/component/kubernetes/apiserver`) and on the Shoot's
-/// (`pkg/component/networking/vpn/shoot`) where it is highly available.
-fn is_vpn(name: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let numbered = ["vpn-client-", "vpn-shoot-s"].iter().filter_map(|prefix| name.strip_prefix(prefix)).any(is_number);
-    numbered || matches!(name, "vpn-path-controller" | "vpn-client-init" | "vpn-shoot-init")
 }
 
 impl Variables {
@@ -237,7 +229,8 @@ fn wanted_networks(kind: NetworkKind, networks: &[Cidr], value: &EnvValue<'_>) -
     }
     let (first, second) = if found.is_v6_first { (&*found.v6, networks) } else { (networks, &*found.v6) };
     let all: Vec<String> = first.iter().chain(second).map(ToString::to_string).collect();
-    Some(all.join(","))
+    // Nor what would be longer than we read: the next time we would find it wrong again.
+    Some(all.join(",")).filter(|wanted| wanted.len() <= MOST_BYTES)
 }
 
 /// Whether vpn2 would translate by what a container is told.

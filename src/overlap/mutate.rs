@@ -386,8 +386,11 @@ fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, moves: &mut Mov
         SOCKET_VOLUME => volume.is_empty_dir,
         _ => false,
     };
-    let our_volumes: Vec<&str> =
+    let mut our_volumes: Vec<&str> =
         pod.volumes.iter().flatten().filter(|volume| is_ours(volume)).map(|volume| &*volume.name).collect();
+    // There may be thousands of one name, and all mounts are looked through for each.
+    our_volumes.sort_unstable();
+    our_volumes.dedup();
     let argument = names::egress_argument();
     if let Some(index) = pod.containers.iter().position(|container| &*container.name == API_SERVER_CONTAINER) {
         let at = |list| containers().index(index).field(list);
@@ -403,8 +406,9 @@ fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, moves: &mut Mov
             }
         }
     }
+    let unused: Vec<&str> = our_volumes.into_iter().filter(|volume| !is_mounted_by_others(pod, volume)).collect();
     for (i, volume) in pod.volumes.as_deref().unwrap_or_default().iter().enumerate().rev() {
-        if is_ours(volume) && !is_mounted_by_others(pod, &volume.name) {
+        if is_ours(volume) && unused.contains(&&*volume.name) {
             patch.remove(&volumes().index(i));
         }
     }

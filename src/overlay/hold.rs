@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::plan::wish;
 use super::record::{Phase, Record};
 use super::rules::CALICO;
+use super::subset::LONGEST_CONFIG;
 use super::{Encapsulation, Subset, encapsulation};
 use crate::gardener::network::Network;
 use crate::gardener::{FieldError, Hibernation, SwitchFacts, Text};
@@ -104,7 +105,13 @@ pub fn decide(
         // A new Shoot, or one on its way from another Seed, of which nothing is told yet.
         return Ok(if new.switch.is_empty() { Decision::Pass } else { Decision::Clear });
     };
-    let (new_config, old_config) = (parse(new)?, parse(old).unwrap_or_default());
+    let new_config = match parse(new) {
+        Ok(config) => config,
+        // It was there before, so this write is not to blame.
+        Err(_) if new.provider_config == old.provider_config => return Ok(Decision::Keep),
+        Err(error) => return Err(error),
+    };
+    let old_config = parse(old).unwrap_or_default();
     let requested = Subset::of(new_config.as_ref());
     let stored = Subset::of(old_config.as_ref());
     let goes_native = match encapsulation_of(new.provider_config, &new.families, shoot, Unknown::Counts) {
@@ -243,9 +250,17 @@ fn encapsulation_of(
 }
 
 fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {
-    network.provider_config.map(serde_json::from_str).transpose().map_err(|error| FieldError {
-        path: "spec.providerConfig".to_owned(),
-        value: String::new(),
-        problem: crate::gardener::excerpt(&error.to_string()),
-    })
+    let Some(text) = network.provider_config else { return Ok(None) };
+    let problem = if text.len() > LONGEST_CONFIG {
+        format!(
+            "has {} bytes, far more than any configuration of Calico; at most {LONGEST_CONFIG} are read",
+            text.len()
+        )
+    } else {
+        match serde_json::from_str(text) {
+            Ok(config) => return Ok(config),
+            Err(error) => crate::gardener::excerpt(&error.to_string()),
+        }
+    };
+    Err(FieldError { path: "spec.providerConfig".to_owned(), value: String::new(), problem })
 }

@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::Encapsulation;
 use crate::admission::{Finding, Rule, Severity};
-use crate::gardener::{Shoot, Vpcs};
+use crate::gardener::{Shoot, Vpcs, json};
 
 /// More nodes than routes.
 pub static ROUTE_LIMIT: Rule = Rule {
@@ -102,9 +100,9 @@ fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
         34.. => "v1beta1",
         _ => "v1alpha1",
     };
-    let config: Value = kube_apiserver.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    config["featureGates"]["MutatingAdmissionPolicy"] == true
-        && config["runtimeConfig"][format!("admissionregistration.k8s.io/{stage}")] == true
+    let is_on = |path: &[&str]| kube_apiserver.is_some_and(|config| json::find(config, path) == Some("true"));
+    is_on(&["featureGates", "MutatingAdmissionPolicy"])
+        && is_on(&["runtimeConfig", &format!("admissionregistration.k8s.io/{stage}")])
 }
 
 /// The rules of this file with an example of each.
@@ -114,7 +112,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

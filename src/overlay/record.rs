@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Subset;
+use super::subset::LONGEST_CONFIG;
 
 /// The record of one switch.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -48,7 +49,8 @@ impl Record {
 
     /// The members that are held.
     pub fn subset(&self) -> Subset {
-        Subset::of(serde_json::from_str::<Value>(&self.held).ok().as_ref())
+        let held = Some(&self.held).filter(|held| held.len() <= LONGEST_CONFIG);
+        Subset::of(held.and_then(|held| serde_json::from_str::<Value>(held).ok()).as_ref())
     }
 }
 

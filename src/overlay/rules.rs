@@ -1,13 +1,11 @@
 //! The rules of this room, beside the words that they say. They look at the configuration of Calico in a Shoot, as it was
 //! and as it shall be.
 
-use serde_json::Value;
-
 use super::{Encapsulation, limits, vpc};
 use crate::admission::{Finding, Rule, Severity};
 pub use crate::gardener::CALICO;
-use crate::gardener::Shoot;
 use crate::gardener::shoot::OVERLAY_SWITCH;
+use crate::gardener::{Shoot, json};
 use crate::net::Family;
 
 /// `overlay` without a clear `enabled`.
@@ -85,17 +83,19 @@ pub static DEFAULT_MODE: Rule = Rule {
 const CONFIG: &str = "spec.networking.providerConfig";
 
 /// Calico's configuration in a Shoot.
-struct Config {
-    json: Value,
+struct Config<'a> {
+    text: Option<&'a str>,
     encapsulation: Option<Encapsulation>,
 }
 
-impl Config {
-    fn of(shoot: &Shoot<'_>) -> Self {
-        Self {
-            json: shoot.network_config.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
-            encapsulation: shoot.encapsulation(),
-        }
+impl<'a> Config<'a> {
+    fn of(shoot: &Shoot<'a>) -> Self {
+        Self { text: shoot.network_config, encapsulation: shoot.encapsulation() }
+    }
+
+    /// The text of a member, if it is there and not `null`.
+    fn member(&self, path: &[&str]) -> Option<&'a str> {
+        json::find(self.text?, path).filter(|text| *text != "null")
     }
 
     fn is(&self, encapsulation: Encapsulation) -> bool {
@@ -104,7 +104,7 @@ impl Config {
 
     /// Whether Pods get addresses of Calico's own blocks.
     fn has_blocks(&self) -> bool {
-        self.json["vxlan"]["enabled"] == true || self.json["ipam"]["type"] == "calico-ipam"
+        self.member(&["vxlan", "enabled"]) == Some("true") || self.member(&["ipam", "type"]) == Some("\"calico-ipam\"")
     }
 }
 
@@ -140,15 +140,15 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     .collect()
 }
 
-fn enabled(config: &Config) -> Option<Finding> {
-    let overlay = config.json.get("overlay").filter(|overlay| !overlay.is_null())?;
-    (!overlay["enabled"].is_boolean()).then(|| {
+fn enabled(config: &Config<'_>) -> Option<Finding> {
+    config.member(&["overlay"])?;
+    (!matches!(config.member(&["overlay", "enabled"]), Some("true" | "false"))).then(|| {
         let message = "is not true or false, which Calico reads as false".to_owned();
         ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message, "write what is meant")
     })
 }
 
-fn pod_addresses(config: &Config, old: Option<&Config>, is_forced: bool) -> Option<Finding> {
+fn pod_addresses(config: &Config<'_>, old: Option<&Config<'_>>, is_forced: bool) -> Option<Finding> {
     (config.has_blocks() || old.is_some_and(Config::has_blocks)).then(|| {
         let message =
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads".to_owned();
@@ -182,23 +182,23 @@ fn routes_left() -> Finding {
     ROUTES_LEFT.finding(&format!("{CONFIG}.overlay"), message, "remove them afterwards")
 }
 
-fn indirect(config: &Config, shoot: &Shoot<'_>) -> Option<Finding> {
-    let says_so = config.json.get("overlay").is_some_and(|overlay| !overlay.is_null());
+fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
+    let says_so = config.member(&["overlay"]).is_some();
     (config.is(Encapsulation::Native) && !says_so && !shoot.networking.has_family(Family::V6)).then(|| {
         let message = "is off by `backend` or `ipv4.mode` only, so nobody provides routes".to_owned();
         INDIRECT.finding(&format!("{CONFIG}.overlay"), message, "write `enabled: false`")
     })
 }
 
-fn pod_routes(config: &Config) -> Option<Finding> {
-    (config.is(Encapsulation::Overlay) && config.json["overlay"]["createPodRoutes"] == true).then(|| {
+fn pod_routes(config: &Config<'_>) -> Option<Finding> {
+    (config.is(Encapsulation::Overlay) && config.member(&["overlay", "createPodRoutes"]) == Some("true")).then(|| {
         let path = format!("{CONFIG}.overlay.createPodRoutes");
         POD_ROUTES.finding(&path, "has no effect while the overlay is on".to_owned(), "remove it")
     })
 }
 
-fn default_mode(config: &Config) -> Option<Finding> {
-    let says_so = ["overlay", "backend", "ipv4"].iter().any(|key| !config.json[key].is_null());
+fn default_mode(config: &Config<'_>) -> Option<Finding> {
+    let says_so = ["overlay", "backend", "ipv4"].iter().any(|key| config.member(&[key]).is_some());
     let mode = match config.encapsulation? {
         Encapsulation::Overlay => "with an overlay",
         Encapsulation::Native => "without an overlay",
@@ -208,8 +208,8 @@ fn default_mode(config: &Config) -> Option<Finding> {
 
 /// All rules with an example of each, in the order of the documentation.
 pub fn documented() -> Vec<(&'static Rule, Finding)> {
-    let of = |text: &str| Config {
-        json: serde_json::from_str(text).expect("a constant"),
+    let of = |text: &'static str| Config {
+        text: Some(text),
         encapsulation: super::encapsulation(Some(text), &[Family::V4]).ok(),
     };
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
@@ -231,7 +231,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -8,6 +8,10 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest;
 use serde_json::{Map, Value};
 
+/// The longest configuration that is looked at, in bytes; a real one has less than one KiB. A tree of it takes a hundred times as
+/// much.
+pub(super) const LONGEST_CONFIG: usize = 16 << 10;
+
 /// Members that count as a whole.
 const WHOLE: [&str; 5] = ["overlay", "backend", "vxlan", "ipip", "ipam"];
 

@@ -16,10 +16,9 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// Whether both lack the same of the same target, wherever they stand.
-    pub fn is_same_lack(&self, other: &Self) -> bool {
-        let lack = |lack: &Self| (lack.target.clone(), lack.lacks_namespace, lack.lacks_seed);
-        lack(self) == lack(other)
+    /// What is lacking of which target, wherever the entry stands.
+    pub fn lack(&self) -> (&ShootName, bool, bool) {
+        (&self.target, self.lacks_namespace, self.lacks_seed)
     }
 }
 
@@ -51,8 +50,10 @@ pub fn fill<'f>(
     facts: impl Fn(&ShootName) -> Option<&'f ShootFacts>,
 ) -> Option<String> {
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
+    // Both are in the order of the entries.
+    let mut missing = missing.iter().peekable();
     walk(config, max_peers, |index, entry| {
-        let Some(lack) = missing.iter().find(|lack| lack.index == index) else { return Some(()) };
+        let Some(lack) = missing.next_if(|lack| lack.index == index) else { return Some(()) };
         let Some(facts) = facts(&lack.target) else { return Some(()) };
         let mut appended = String::new();
         let seed = facts.seed.as_deref().filter(|_| lack.lacks_seed);

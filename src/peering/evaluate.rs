@@ -64,12 +64,24 @@ pub fn remote(
     let targets: Vec<Option<Target>> = subject
         .peers
         .iter()
-        .map(|listed| if is_touched { knowledge.target(&listed.target, subject.name.as_ref()) } else { None })
+        .map(|listed| {
+            let is_looked_up = is_touched && listed.is_looked_up;
+            if is_looked_up { knowledge.target(&listed.target, subject.name.as_ref()) } else { None }
+        })
         .collect();
 
     let mut found: Vec<Ruled> = Vec::new();
     let mut states = Vec::new();
+    let beyond = subject.peers.iter().filter(|listed| !listed.is_looked_up).count();
+    if is_touched && beyond > 0 {
+        let looked_up = subject.peers.len() - beyond;
+        found.push(Ruled::by_targets(target::not_looked_up(&subject.path, beyond, looked_up), []));
+    }
     for (listed, target) in subject.peers.iter().zip(&targets).filter(|(listed, _)| listed.touch != Touch::Stored) {
+        if !listed.is_looked_up {
+            states.push(PairState::CannotBeVerified);
+            continue;
+        }
         // Asked for already, where it is not known.
         let unknown = target::seed_unknown(subject, listed, knowledge);
         found.extend(unknown.map(|finding| Ruled::by_targets(finding, [])));

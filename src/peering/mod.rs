@@ -33,15 +33,26 @@ pub const API_VERSION: &str = "service.peering.extensions.osc.t-systems.com/v1";
 /// The kind of a peering configuration.
 pub const KIND: &str = "PeeringConfig";
 
+/// The most entries of one Shoot that any configuration may permit, and so the most that one request can make us look up.
+pub const MOST_PEERS: usize = 1_000;
+
 /// What operators decide about peerings, besides the severity of rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
-    /// The most entries of one Shoot. It bounds what one request can make us look up.
+    /// The most entries of one Shoot, up to [`MOST_PEERS`]. So many, at most, are looked up for one request, whatever rules
+    /// weigh.
     pub max_peers: usize,
     /// The node networks that Shoots get when nobody chooses one.
     pub default_node_networks: Vec<Cidr>,
     /// Whether every Shoot is peered with its Seed too, as in a private deployment.
     pub is_private_stack: bool,
+}
+
+impl Settings {
+    /// The most entries that are looked up for one request.
+    pub fn looked_up(&self) -> usize {
+        self.max_peers.min(MOST_PEERS)
+    }
 }
 
 impl Default for Settings {

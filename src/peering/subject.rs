@@ -54,6 +54,8 @@ pub struct Listed<'a> {
     pub target: ShootName,
     /// What the writer did to it.
     pub touch: Touch,
+    /// Whether it is among those that are looked up: see [`Subject::look_up`].
+    pub is_looked_up: bool,
 }
 
 /// What the writer of a request did to an entry.
@@ -113,7 +115,8 @@ impl<'a> Subject<'a> {
                     Some(_) if has_moved => Touch::Moved,
                     Some(_) => Touch::Stored,
                 };
-                Listed { target: ShootName::new(&entry.namespace, &entry.name), entry, touch }
+                let target = ShootName::new(&entry.namespace, &entry.name);
+                Listed { target, entry, touch, is_looked_up: true }
             })
             .collect();
         // What is written wrongly now is not given up.
@@ -147,6 +150,19 @@ impl<'a> Subject<'a> {
             is_workerless: !shoot.has_workers,
             peers,
             removed,
+        }
+    }
+
+    /// Looks up no more than so many entries, those first whose writer did more to them, and otherwise in their order. What is
+    /// looked up follows from what the writer wrote, and from nothing that somebody else did.
+    pub fn look_up(&mut self, most: usize) {
+        if self.peers.len() <= most {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.peers.len()).collect();
+        order.sort_by_key(|index| std::cmp::Reverse(self.peers[*index].touch));
+        for index in &order[most..] {
+            self.peers[*index].is_looked_up = false;
         }
     }
 

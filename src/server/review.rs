@@ -13,6 +13,7 @@ use super::{Limits, Metrics};
 use crate::admission::{self, Answers, Handler, Request, Step, Verdict};
 use crate::gardener::excerpt;
 use crate::landscape::Snapshot;
+use crate::peering;
 use crate::sources::Landscape;
 use crate::sources::live::LiveReads;
 
@@ -35,6 +36,17 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a handler may ask: who may see what, whom it would refuse because of, and what those answers raise.
 const ROUNDS: usize = 6;
+
+/// The most errors of one unreadable object that are told.
+const MOST_ERRORS: usize = 20;
+
+/// The most rules that a line of the log names; what is more is counted by the metrics.
+const MOST_LOGGED: usize = 50;
+
+/// The most questions of one call that are asked: four for each entry of the longest list of peers that is looked up (who sees it,
+/// what it is now, its Seed, and that one again), and a thousand more than all other questions together. Handlers have lower
+/// limits of their own, which follow from what the writer wrote; this is the last look.
+const MOST_QUESTIONS: usize = 4 * peering::MOST_PEERS + 1_000;
 
 /// How a call ended, for metrics and log.
 struct Ended {
@@ -97,12 +109,18 @@ impl Edge {
             Err(error) => return (failure(&request, 400, "BadRequest", &error), ended(operation, "unreadable")),
         };
         match step {
+            Step::Done(verdict) if !admission::fits(&request, &verdict) => {
+                tracing::error!(handler = self.handler.name(), uid = &*request.uid, "the patch is too large");
+                let message = "the patch would be far larger than the object: please report this";
+                (failure(&request, 500, "InternalError", message), ended(operation, "error"))
+            }
             Step::Done(verdict) => {
                 self.log(&request, &verdict, started);
                 (json(admission::encode(&request, &verdict)), ended(operation, verdict.outcome.name()))
             }
             Step::Unreadable(errors) => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                let errors = errors.iter().take(MOST_ERRORS);
+                let errors: Vec<String> = errors.map(|error| admission::line(&error.to_string())).collect();
                 tracing::warn!(
                     handler = self.handler.name(),
                     uid = &*request.uid,
@@ -124,6 +142,7 @@ impl Edge {
         // A snapshot that may have missed a change decides nothing: with a blind one a handler asks for what it needs.
         let snapshot = if self.landscape.is_stale() { Arc::new(Snapshot::blind()) } else { self.landscape.snapshot() };
         let mut answers = Answers::default();
+        let mut room = MOST_QUESTIONS;
         let mut step = self.handler.review(request, &snapshot, &answers);
         for _ in 0..ROUNDS {
             let Step::Ask(questions) = step else { return Ok(step) };
@@ -132,7 +151,9 @@ impl Edge {
                 return Ok(Step::Ask(questions));
             }
             let user = request.user_info().map_err(|error| error.to_string())?;
-            let given = self.live.answer(user, &questions, deadline.into()).await;
+            let asked = questions.clone().at_most(room);
+            room -= asked.len();
+            let given = self.live.answer(user, &asked, deadline.into()).await;
             self.metrics.answered(&given);
             answers.add(questions, given);
             step = self.handler.review(request, &snapshot, &answers);
@@ -170,11 +191,14 @@ struct Rules<'v>(&'v Verdict);
 
 impl std::fmt::Display for Rules<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, finding) in self.0.findings.iter().enumerate() {
+        for (i, finding) in self.0.findings.iter().take(MOST_LOGGED).enumerate() {
             if i > 0 {
                 f.write_str(",")?;
             }
             f.write_str(finding.rule)?;
+        }
+        if self.0.findings.len() > MOST_LOGGED {
+            f.write_str(",...")?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Live reads: the answers to what a handler asks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,21 @@ const SIGHTS: u64 = 10_000;
 
 /// Questions of one request that are on their way at the same time.
 const CONCURRENCY: usize = 16;
+
+/// The most bytes of a user's name, groups and further attributes with which access reviews are made: each review carries them
+/// all. Three thousand groups with UUIDs for names have as much, and API servers take no token that is longer than 1 MiB.
+const LONGEST_USER: usize = 128 << 10;
+
+/// What is told of Shoots that somebody with a longer list asks about.
+const USER_TOO_LONG: &str = "the user has too many groups to ask for";
+
+impl UserInfo {
+    /// The bytes of all that an access review carries.
+    fn length(&self) -> usize {
+        let extra = self.extra.iter().flat_map(|(key, values)| std::iter::once(key).chain(values));
+        [&self.username, &self.uid].into_iter().chain(&self.groups).chain(extra).map(|text| text.len() + 1).sum()
+    }
+}
 
 impl Reader {
     /// Reads with this client.
@@ -181,10 +197,18 @@ impl Reader {
     async fn answer(&self, mut user: UserInfo, questions: &Questions, deadline: Instant) -> Answers {
         // The same user must find the same answers, in whatever order the groups come.
         user.groups.sort_unstable();
+        let mut answers = Answers::default();
+        let mut sights = &questions.sights;
+        let nobody = BTreeSet::new();
+        if user.length() > LONGEST_USER {
+            let unanswered = |name: &ShootName| (name.clone(), Sight::Unanswered(USER_TOO_LONG.to_owned()));
+            answers.sights = sights.iter().map(unanswered).collect();
+            sights = &nobody;
+        }
         let user = Arc::new(user);
         let late = || "no answer in time".to_owned();
         let mut asked: Vec<futures::future::BoxFuture<'_, Given>> = Vec::new();
-        for name in &questions.sights {
+        for name in sights {
             let user = Arc::clone(&user);
             asked.push(Box::pin(async move {
                 let sight = timeout_at(deadline, self.sight(&user, Seen::Shoot(name.clone()))).await;
@@ -217,7 +241,6 @@ impl Reader {
             }));
         }
         let mut given = stream::iter(asked).buffer_unordered(CONCURRENCY);
-        let mut answers = Answers::default();
         while let Some(given) = given.next().await {
             match given {
                 Given::Sight(name, sight) => drop(answers.sights.insert(name, sight)),

@@ -192,6 +192,21 @@ async fn answers_are_used_again_for_the_same_user_only_and_failures_never() {
     assert_eq!(asked(), before + 2);
 }
 
+/// Each access review carries all groups, so that thousands of them would be sent a hundred times.
+#[tokio::test]
+async fn nobody_is_asked_about_for_a_user_who_is_too_long() {
+    let (live, seen) = start().await;
+    let groups = |count: usize| (0..count).map(|i| format!("{i:0>36}")).collect();
+    for (groups, want) in [
+        (groups(1_000), Sight::Visible),
+        (groups(4_000), Sight::Unanswered("the user has too many groups to ask for".to_owned())),
+    ] {
+        let answers = sights(&live, UserInfo { groups, ..alice() }, &["seen"]).await;
+        assert_eq!(answers.sights[&named("seen")], want);
+    }
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn what_does_not_answer_holds_up_nothing_else() {
     let (live, _) = start().await;

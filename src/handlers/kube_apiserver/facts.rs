@@ -39,8 +39,11 @@ pub(super) fn known<'s>(namespace: &str, cached: Option<&'s Arc<ClusterRecord>>,
     }
 }
 
+/// More fields of a Cluster that cannot be read tell nobody more.
+const MOST_ERRORS: usize = 20;
+
 fn unreadable<'s>(namespace: &str, errors: &[crate::gardener::FieldError]) -> Known<'s> {
-    Known::Refused(errors.iter().map(|error| rules::cluster_unreadable(namespace, error)).collect())
+    Known::Refused(errors.iter().take(MOST_ERRORS).map(|error| rules::cluster_unreadable(namespace, error)).collect())
 }
 
 fn why_old(answer: Option<&Answer<Arc<ClusterRecord>>>) -> Cow<'static, str> {

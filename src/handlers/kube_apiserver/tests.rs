@@ -316,6 +316,25 @@ fn an_object_of_another_shape_is_unreadable() {
     );
 }
 
+/// More of the VPN than gardenlet ever writes is refused in few words, and an edit of something else passes all the same.
+#[test]
+fn too_many_containers_of_the_vpn_are_unreadable() {
+    let many = |pod: &mut Value| {
+        pod["containers"].as_array_mut().unwrap().extend(vec![json!({"name": "vpn-client-1"}); 20]);
+    };
+    let call = Call::overlapping().pod(many);
+    let Step::Unreadable(errors) = call.step() else { panic!("{:?}", call.step()) };
+    assert_eq!(
+        errors[0].to_string(),
+        "request.object.spec.template.spec.containers[17].name: \"vpn-client-1\": there are more than 16 containers of the VPN, \
+         while gardenlet writes three"
+    );
+    let stored = call.object.clone();
+    let labelled = call.object(|object| object["metadata"]["labels"]["x"] = json!("y")).over(stored);
+    let done = labelled.run();
+    assert_eq!((done.verdict.decision, &done.object), ("tolerated", &labelled.object));
+}
+
 /// A write by somebody else over an injected Deployment carries the injection and keeps it.
 #[test]
 fn a_replica_change_keeps_the_injection() {

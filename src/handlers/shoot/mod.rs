@@ -17,7 +17,7 @@ pub use validate::ValidateShoot;
 
 use crate::admission::{Operation, Policy, Request, Resource, Step, UserInfo, Verdict};
 use crate::gardener::shoot::Extension;
-use crate::gardener::{FieldError, Shoot, Text};
+use crate::gardener::{FieldError, Shoot, Text, json};
 use crate::{overlay, peering};
 
 /// The path of the webhook that fills in what is missing.
@@ -30,6 +30,9 @@ pub const VALIDATE_SHOOT_PATH: &str = "/webhooks/validate/shoot";
 pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
 
 const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
+
+/// The most stored entries, and findings about them, that are looked at: twice as many as any configuration permits.
+const STORED_LIMIT: usize = 2 * peering::MOST_PEERS;
 
 /// What operators decide about Shoots.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -82,33 +85,23 @@ fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
     let is_same_peering = match (&old.peering, &new.peering) {
         (None, None) => true,
         (Some(old), Some(new)) => {
-            old.is_disabled == new.is_disabled && is_same_json(old.provider_config, new.provider_config)
+            old.is_disabled == new.is_disabled && is_same(old.provider_config, new.provider_config)
         }
         _ => false,
     };
     is_same_peering
         && old.networking == new.networking
-        && is_same_json(old.network_config, new.network_config)
+        && is_same(old.network_config, new.network_config)
         && old.has_workers == new.has_workers
         && old.is_deletion_confirmed == new.is_deletion_confirmed
 }
 
 /// Whether two texts say the same, in whatever order and with whatever white space.
-fn is_same_json(old: Option<&str>, new: Option<&str>) -> bool {
-    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+fn is_same(old: Option<&str>, new: Option<&str>) -> bool {
     match (old, new) {
-        (Some(old), Some(new)) if old != new => {
-            // Texts of other bytes need not be parsed; one that is written with other escapes counts as changed.
-            weight(old) == weight(new) && value(old).is_some_and(|old| Some(old) == value(new))
-        }
+        (Some(old), Some(new)) => json::is_same(old, new),
         _ => old == new,
     }
-}
-
-/// A sum that neither order nor white space changes.
-fn weight(text: &str) -> (u64, usize) {
-    let bytes = text.bytes().filter(|b| !b.is_ascii_whitespace());
-    bytes.fold((0, 0), |(sum, count), b| (sum + u64::from(b) * u64::from(b), count + 1))
 }
 
 #[cfg(test)]

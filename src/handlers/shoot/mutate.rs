@@ -1,8 +1,10 @@
 //! `/webhooks/mutate/shoot`: fills in the namespace and the Seed of peering entries that lack them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{MUTATE_SHOOT_PATH, SHOOTS, ShootSettings, enabled, is_gardener, is_unchanged, read, review_written};
+use super::{
+    MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, enabled, is_gardener, is_unchanged, read, review_written,
+};
 use crate::admission::{Answers, Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
 use crate::gardener::FieldError;
 use crate::landscape::Snapshot;
@@ -23,7 +25,7 @@ impl Default for MutateShoot {
 impl MutateShoot {
     /// With these settings.
     pub fn new(settings: &ShootSettings) -> Self {
-        Self { max_peers: settings.peering.max_peers }
+        Self { max_peers: settings.peering.looked_up() }
     }
 
     fn review_shoot(
@@ -47,9 +49,10 @@ impl MutateShoot {
 
         // What is stored is left as it is: filled in, it would be an edit that nobody made.
         let stored = old.as_ref().and_then(enabled).and_then(|extension| extension.provider_config);
-        let stored = stored.map_or_else(Vec::new, |config| peering::missing(config, &new.namespace, usize::MAX));
+        let stored = stored.map_or_else(Vec::new, |config| peering::missing(config, &new.namespace, STORED_LIMIT));
+        let stored: HashSet<_> = stored.iter().map(peering::Missing::lack).collect();
         let mut missing = peering::missing(config, &new.namespace, self.max_peers);
-        missing.retain(|lack| !stored.iter().any(|stored| stored.is_same_lack(lack)));
+        missing.retain(|lack| !stored.contains(&lack.lack()));
         let mut knowledge = Knowledge::new(snapshot, answers, false);
         let mut targets = HashMap::new();
         for lack in &missing {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::{
-    SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same_json, is_unchanged, read, review_written,
-    vpc,
+    SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same, is_unchanged, read,
+    review_written, vpc,
 };
 use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Severity, Step, Verdict};
 use crate::gardener::shoot::StatusNetworking;
@@ -77,9 +77,9 @@ impl ValidateShoot {
         let old_local = old.and_then(|old| Some(peering::local(old, enabled(old)?, limits)));
         let stored = old_local.as_ref().map_or((0, 0), |old| (old.config.entries.len(), old.findings.len()));
         let limits = Limits { permitted, entries: permitted.max(stored.0), findings: FINDINGS_LIMIT + stored.1 };
-        let new_local = enabled(new).map(|extension| peering::local(new, extension, limits));
+        let mut new_local = enabled(new).map(|extension| peering::local(new, extension, limits));
         let mut said = Vec::new();
-        if let Some(local) = &new_local {
+        if let Some(local) = &mut new_local {
             said.extend(ratchet(local, old_local.as_ref()));
         } else if let Some(extension) = &new.peering {
             let is_touched = old.is_none_or(|old| old.peering.as_ref() != Some(extension));
@@ -96,7 +96,8 @@ impl ValidateShoot {
         let path = enabled(new).map(config_path).unwrap_or_default();
         let (config, usable) = new_local.map(|local| (local.config, local.usable)).unzip();
         let old_config = old_local.as_ref().map(|old| &old.config);
-        let subject = Subject::new(new, old, path, usable.unwrap_or_default(), config.as_ref(), old_config);
+        let mut subject = Subject::new(new, old, path, usable.unwrap_or_default(), config.as_ref(), old_config);
+        subject.look_up(settings.looked_up());
         let (mut ruled, states) = peering::remote(&subject, settings, knowledge);
         ruled.retain_mut(|ruled| policy.weigh(&mut ruled.finding));
         peering::prefer_precise(&mut ruled);
@@ -120,9 +121,6 @@ impl ValidateShoot {
     }
 }
 
-/// The most stored entries, and findings about them, that are looked at.
-const STORED_LIMIT: usize = 10_000;
-
 /// The most findings about a new configuration in itself.
 const FINDINGS_LIMIT: usize = 100;
 
@@ -139,7 +137,8 @@ fn confirm(subject: &Subject<'_>, ruled: &[Ruled], knowledge: &mut Knowledge<'_>
         knowledge.confirm(name);
     }
     if is_second_time && refusals().next().is_some() {
-        subject.peers.iter().for_each(|listed| knowledge.confirm(&listed.target));
+        let looked_up = subject.peers.iter().filter(|listed| listed.is_looked_up);
+        looked_up.for_each(|listed| knowledge.confirm(&listed.target));
     }
     if let Some(seed) = subject.seed.filter(|_| refusals().any(|ruled| ruled.rests_on_seed)) {
         knowledge.confirm_seed(seed);
@@ -178,7 +177,7 @@ fn own_networks(new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowle
 
 /// Findings about Calico's overlay that the Shoot's writer caused.
 fn own_overlay(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
-    if old.is_some_and(|old| is_same_json(old.network_config, new.network_config)) {
+    if old.is_some_and(|old| is_same(old.network_config, new.network_config)) {
         return Vec::new();
     }
     let stored = old.map_or_else(Vec::new, |old| overlay::check(old, Some(old)));
@@ -205,24 +204,24 @@ fn is_same_or_less(finding: &Finding, old: &Finding) -> bool {
 }
 
 /// What was stored before weighs no more than a warning: a stored problem blocks nobody who edits something else.
-fn ratchet(new: &Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
-    let Some(old) = old else { return new.findings.iter().map(|own| own.finding.clone()).collect() };
+fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
+    let found = std::mem::take(&mut new.findings);
+    let Some(old) = old else { return found.into_iter().map(|own| own.finding).collect() };
     let mut stored: HashMap<Said<'_>, usize> = HashMap::new();
     for own in &old.findings {
         *stored.entry(said(own)).or_default() += 1;
     }
     let of_the_whole = [rules::shape::TOO_MANY.name, lifecycle::NO_WORKERS.name];
-    let mut weighed = Vec::with_capacity(new.findings.len());
-    for own in &new.findings {
-        let is_stored = if of_the_whole.contains(&own.finding.rule) {
+    let mut are_stored = Vec::with_capacity(found.len());
+    for own in &found {
+        are_stored.push(if of_the_whole.contains(&own.finding.rule) {
             new.config.count <= old.config.count && old.findings.iter().any(|old| old.finding.rule == own.finding.rule)
         } else {
             stored.get_mut(&said(own)).filter(|count| **count > 0).map(|count| *count -= 1).is_some()
-        };
-        let finding = own.finding.clone();
-        weighed.push(if is_stored { finding.at_most(Severity::Warn) } else { finding });
+        });
     }
-    weighed
+    let weighed = found.into_iter().zip(are_stored);
+    weighed.map(|(own, is_stored)| if is_stored { own.finding.at_most(Severity::Warn) } else { own.finding }).collect()
 }
 
 /// What a finding says, about which entry and field, wherever the entry stands.

@@ -110,8 +110,8 @@ pub static NOT_VERIFIED: Rule = Rule {
     name: "peering/not-verified",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
-    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked.",
-    fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays.",
+    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too.",
+    fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays. Of too many entries remove some.",
 };
 
 /// One Shoot, one entry, and what is known of whom it names.
@@ -302,6 +302,12 @@ fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
     let Target::Unverified(why) = pair.target else { return None };
     let message = format!("{} was not verified: {why}", pair.name());
     Some(NOT_VERIFIED.finding(&pair.path(), message, "apply again to have it checked"))
+}
+
+/// Entries beyond those that one request looks up, all in one.
+pub(in super::super) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
+    let message = format!("{beyond} entries were not verified: one request looks up {looked_up}");
+    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
 }
 
 /// A Seed that could not be looked up.

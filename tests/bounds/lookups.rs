@@ -1,0 +1,126 @@
+//! How much is looked up for one review, whatever rules weigh.
+
+use std::collections::BTreeSet;
+
+use network_guard::admission::{self, Answers, Handler, Policy, Questions, Severity, Step};
+use network_guard::handlers::{ShootSettings, ValidateShoot};
+use network_guard::landscape::Snapshot;
+use network_guard::peering::rules::shape::TOO_MANY;
+use network_guard::sources::live;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// The most questions that any call of these tests may ask, with the hundred entries that are permitted by default: who sees each,
+/// what each is now, its Seed; and some hundreds that follow from others.
+pub(crate) const MOST: usize = 3 * 100 + 500;
+
+fn shoot(nodes: &str, entries: &[Value]) -> Value {
+    json!({
+        "metadata": {"namespace": "garden-shop", "name": "crm"},
+        "spec": {
+            "seedName": "eu1-a", "networking": {"nodes": nodes}, "provider": {"workers": [{}]},
+            "extensions": [{"type": "osc-peering-service", "providerConfig": {
+                "apiVersion": "service.peering.extensions.osc.t-systems.com/v1", "kind": "PeeringConfig", "shootPeerings": entries,
+            }}],
+        },
+    })
+}
+
+fn entry(i: usize) -> Value {
+    json!({"name": format!("s{i}"), "namespace": "garden-a", "seed": format!("eu{i}")})
+}
+
+fn settings(max_peers: usize) -> ShootSettings {
+    let mut settings = ShootSettings::default();
+    settings.peering.max_peers = max_peers;
+    let mut policy = Policy::default();
+    assert!(policy.set(&TOO_MANY, Some(Severity::Warn)));
+    settings.policy = policy;
+    settings
+}
+
+/// All that is asked, in the order in which it is, and what is said.
+fn asked(settings: &ShootSettings, old: Option<&Value>, new: &Value) -> (Vec<Questions>, Vec<String>) {
+    let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u", "resource": {"group": "core.gardener.cloud", "version": "v1beta1", "resource": "shoots"},
+        "namespace": "garden-shop", "name": "crm", "operation": if old.is_some() { "UPDATE" } else { "CREATE" },
+        "userInfo": {"username": "alice"}, "object": new, "oldObject": old,
+    }})
+    .to_string();
+    let request = admission::decode(body.as_bytes()).unwrap();
+    let (snapshot, mut answers, mut all) = (Snapshot::default(), Answers::default(), Vec::new());
+    let handler = ValidateShoot::new(settings);
+    loop {
+        match handler.review(&request, &snapshot, &answers) {
+            Step::Done(verdict) => return (all, verdict.findings.iter().map(ToString::to_string).collect()),
+            Step::Ask(questions) => {
+                let questions = questions.without(&answers);
+                assert!(!questions.is_empty(), "asks without end");
+                all.push(questions.clone());
+                let given = live::from_snapshot(&snapshot, &request.user_info().unwrap(), &questions);
+                answers.add(questions, given);
+            }
+            Step::Unreadable(errors) => panic!("{errors:?}"),
+        }
+    }
+}
+
+fn sights(asked: &[Questions]) -> BTreeSet<String> {
+    asked.iter().flat_map(|questions| &questions.sights).map(ToString::to_string).collect()
+}
+
+/// Nine thousand entries that only warn were stored, and every later change of the node network asked about all of them.
+#[test]
+fn more_entries_than_permitted_are_not_looked_up() {
+    let many: Vec<Value> = (0..9_000).map(entry).collect();
+    let settings = settings(100);
+    let (old, new) = (shoot("10.5.0.0/24", &many), shoot("10.5.0.0/23", &many));
+    let (all, said) = asked(&settings, Some(&old), &new);
+    assert_eq!(sights(&all).len(), 100);
+    assert!(all.iter().map(Questions::len).sum::<usize>() <= MOST);
+    let grouped: Vec<&String> = said.iter().filter(|said| said.contains("were not verified")).collect();
+    assert_eq!(
+        grouped,
+        [
+            "spec.extensions[0].providerConfig.shootPeerings: 1900 entries were not verified: one request looks up 100; remove some"
+        ],
+        "of two thousand that are read"
+    );
+}
+
+/// Whoever adds one beyond the others has that one looked up.
+#[test]
+fn new_entries_come_first() {
+    let mut many: Vec<Value> = (0..150).map(entry).collect();
+    let old = shoot("10.5.0.0/24", &many);
+    many[0]["seed"] = json!("another");
+    many[149] = entry(999);
+    let mut new = shoot("10.5.0.0/24", &many);
+    new["metadata"]["labels"] = json!({"a": "b"});
+    let (all, _) = asked(&settings(100), Some(&old), &new);
+    let sights = sights(&all);
+    assert_eq!(sights.len(), 101);
+    assert!(sights.contains("garden-a/s999"), "it is new");
+    assert!(sights.contains("garden-a/s0"), "it has another Seed");
+    assert!(sights.contains("garden-a/s149"), "it is gone");
+    assert!(!sights.contains("garden-a/s148"), "it is the last of those that stay as they are");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Whatever the configuration permits and whatever rules weigh, and always the same questions.
+    #[test]
+    fn lookups_are_bounded(max_peers in 1usize..3_000, stored in 0usize..4_000, count in 0usize..4_000, moves in any::<bool>()) {
+        let entries = |count| (0..count).map(entry).collect::<Vec<_>>();
+        let old = shoot("10.5.0.0/24", &entries(stored));
+        let new = shoot(if moves { "10.5.0.0/23" } else { "10.5.0.0/24" }, &entries(count));
+        let settings = settings(max_peers);
+        let (all, _) = asked(&settings, Some(&old), &new);
+        let most = max_peers.min(1_000);
+        // One hundred that were removed, and a few for its own networks.
+        prop_assert!(sights(&all).len() <= most + 100, "{} of {most}", sights(&all).len());
+        prop_assert!(all.iter().map(Questions::len).sum::<usize>() <= 3 * most + 500);
+        prop_assert_eq!(all, asked(&settings, Some(&old), &new).0);
+    }
+}
