@@ -22,8 +22,8 @@ pub(super) enum Overlap {
     /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in the
     /// tunnel, and whether the kube-apiserver carries the sidecar
     ///
-    /// MISSING means that the API server needs the sidecar and does not have it: gardenlet's next reconciliation of the
-    /// Shoot brings it, if the webhook is registered. Exit code 1 when there is such a Shoot, or a Cluster that cannot be used.
+    /// MISSING means that the API server needs the sidecar and does not have it: the next write of another Pod template brings
+    /// it, if the webhook is registered. Exit code 1 when there is such a Shoot, or a Cluster that cannot be used.
     #[command(after_help = "\
 Examples:
   network-guard overlap report                                  the Seed that kubectl talks to

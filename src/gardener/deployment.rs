@@ -81,6 +81,7 @@ impl<'a> Spec<'a> {
 impl<'a> Template<'a> {
     fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
         let (mut metadata, mut spec) = (None, None);
+        let rest = members.rest();
         each_member(members, |key, members| {
             match key {
                 "metadata" => metadata = parse("metadata", members)?,
@@ -89,7 +90,8 @@ impl<'a> Template<'a> {
             }
             Ok(())
         })?;
-        Ok(Self { metadata, spec: spec.ok_or_else(|| FieldError::missing("spec"))? })
+        let text = &rest[..rest.len() - members.rest().len()];
+        Ok(Self { text, metadata, spec: spec.ok_or_else(|| FieldError::missing("spec"))? })
     }
 }
 
@@ -232,6 +234,8 @@ pub struct Spec<'a> {
 /// `spec.template`.
 #[derive(Debug)]
 pub struct Template<'a> {
+    /// Its text.
+    pub text: &'a str,
     /// `spec.template.metadata`.
     pub metadata: Option<TemplateMetadata<'a>>,
     /// `spec.template.spec`.
@@ -359,31 +363,58 @@ impl<'a> RawPieces<'a> {
     }
 }
 
-/// What decides whether a write can start a Pod that did not run before: the template's text and the replicas.
-#[derive(Debug)]
+/// What decides whether a write starts a Pod that did not run before, and whether it changes our annotation. Most of the
+/// object is skipped.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rollout<'a> {
     /// The text of `spec.template`.
     pub template: &'a str,
     /// `spec.replicas`; absent means 1.
     pub replicas: i32,
+    /// Our annotation on the Deployment; empty without one.
+    pub overlaps: Text<'a>,
 }
 
 impl<'a> Rollout<'a> {
-    /// Reads a Deployment's JSON text.
-    pub fn read(deployment: &'a str) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Outer<'a> {
-            #[serde(borrow)]
-            spec: Inner<'a>,
-        }
-        #[derive(Deserialize)]
-        struct Inner<'a> {
-            replicas: Option<i32>,
-            #[serde(borrow)]
-            template: &'a RawValue,
-        }
+    /// Reads a Deployment's JSON text in one walk.
+    pub fn read(deployment: &'a str) -> Result<Self, FieldError> {
+        let (mut template, mut replicas) = (None, None);
+        let mut annotations: Option<Annotations<'a>> = None;
+        let mut members = Members::of(deployment);
+        each_member(&mut members, |key, members| match key {
+            "metadata" => each_member(members, |key, members| {
+                match key {
+                    "annotations" => annotations = parse("annotations", members)?,
+                    _ => drop(members.skip()?),
+                }
+                Ok(())
+            }),
+            "spec" => each_member(members, |key, members| {
+                match key {
+                    "template" => template = Some(members.skip()?),
+                    "replicas" => replicas = parse("replicas", members)?,
+                    _ => drop(members.skip()?),
+                }
+                Ok(())
+            }),
+            _ => {
+                members.skip()?;
+                Ok(())
+            }
+        })?;
+        members.end()?;
+        let template = template.ok_or_else(|| FieldError::missing("spec.template"))?;
+        Ok(Self::new(template, replicas, annotations.as_ref()))
+    }
 
-        let Outer { spec } = serde_json::from_str(deployment)?;
-        Ok(Self { template: spec.template.get(), replicas: spec.replicas.unwrap_or(1) })
+    /// The same of a Deployment that was read already.
+    pub fn of(deployment: &Deployment<'a>) -> Self {
+        let Spec { replicas, template } = &deployment.spec;
+        Self::new(template.text, *replicas, deployment.metadata.annotations.as_ref())
+    }
+
+    fn new(template: &'a str, replicas: Option<i32>, annotations: Option<&Annotations<'a>>) -> Self {
+        let overlaps = annotations.and_then(|annotations| annotations.overlaps.clone()).unwrap_or_default();
+        Self { template, replicas: replicas.unwrap_or(1), overlaps }
     }
 }

@@ -1,6 +1,7 @@
 //! `/webhooks/mutate/kube-apiserver`: the overlap sidecar on a Shoot's kube-apiserver Deployment, and what the double NAT
 //! behind it needs.
 
+mod change;
 mod facts;
 
 use self::facts::Known;
@@ -52,6 +53,9 @@ impl KubeApiserver {
         let deployment = read(raw)?;
         if !is_shoot_api_server(&deployment.metadata) || deployment.metadata.is_being_deleted {
             return Ok(Step::Done(Verdict::allow("not-concerned")));
+        }
+        if request.old_object.is_some_and(|old| change::starts_nothing(&deployment, old)) {
+            return Ok(Step::Done(Verdict::allow("starts-nothing")));
         }
 
         let pod = &deployment.spec.template.spec;

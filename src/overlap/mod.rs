@@ -17,6 +17,7 @@ mod envoy;
 mod injection;
 mod mutate;
 mod names;
+mod pieces;
 pub mod rules;
 mod sidecar;
 mod survey;
@@ -29,5 +30,6 @@ pub use names::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, ENVOY_GROUP_ID, OVERLAPS_ANNOTATION,
     SOCKET_PATH,
 };
+pub use pieces::pieces;
 pub use survey::{Help, Survey, survey};
 pub use vpn::Vpn;

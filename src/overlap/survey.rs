@@ -34,7 +34,7 @@ pub enum Help {
     NoVpn,
     /// Only IPv6 overlaps, which nothing translates.
     Ipv6,
-    /// Our sidecar is there, and nothing overlaps any more; the next write of the Deployment takes it away.
+    /// Our sidecar is there, and nothing overlaps any more; gardenlet's next write takes it away.
     Leftover,
     /// Its Deployment is not known.
     Unknown,

@@ -1,5 +1,8 @@
 //! The main job: `kubectl apply` and gardenlet's own way of writing, on a real API server with the webhook registered.
 
+mod conditions;
+mod mutations;
+
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -223,10 +226,64 @@ fn clusters_that_cannot_be_used() {
         ),
         "{output:?}"
     );
-    // An unrelated edit passes with a warning, a deletion without any.
+    // What starts no Pod, and a deletion, pass without a word; more Pods of what is there with one.
     let output = admin.run(&["label", "deployment", "kube-apiserver", "-n", NAMESPACE, "a=b"], None);
+    assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
+    let more = r#"{"spec":{"replicas":7}}"#;
+    let output = admin.run(&["patch", "deployment", "kube-apiserver", "-n", NAMESPACE, "-p", more], None);
     assert!(output.ok && output.stderr.contains("Warning: cluster shoot--local--ha"), "{output:?}");
     scene.delete();
+}
+
+/// Where more is sent than the webhook asks for, the handler passes what the API server would have kept back: an API
+/// server writes both objects alike.
+#[test]
+fn the_handler_decides_as_the_match_conditions_do() {
+    let scene = Scene::start();
+    let admin = scene.control_plane.admin();
+    scene.seed_pods("10.0.0.0/8");
+    let desired = fixture("ha", "deployment");
+    assert!(scene.control_plane.gardenlet_writes(&desired).ok);
+    let injected = scene.stored();
+    assert_eq!(containers(&injected), WITH_SIDECAR);
+    // The overlap is gone, so anything else than passing would take the sidecar away.
+    scene.seed_pods("10.64.0.0/11");
+    let mut wide = admin.get(&["mutatingwebhookconfiguration", "gardener-extension-network-guard"]);
+    wide["webhooks"][0]["matchConditions"] = json!([]);
+    admin.ok(&["replace", "-f", "-"], Some(&wide.to_string()));
+    let mut edit = 0;
+    until("an edit is sent", || {
+        edit += 1;
+        let label = format!("edit={edit}");
+        admin.ok(&["label", "deployment", "kube-apiserver", "-n", NAMESPACE, "--overwrite", &label], None);
+        scene.guard.log().contains("\"decision\":\"starts-nothing\"")
+    });
+    admin.ok(&["patch", "deployment", "kube-apiserver", "-n", NAMESPACE, "-p", r#"{"spec":{"replicas":1}}"#], None);
+    assert_eq!(scene.stored()["spec"]["template"], injected["spec"]["template"]);
+    assert!(scene.control_plane.gardenlet_writes(&desired).ok);
+    assert_eq!(containers(&scene.stored()), WITHOUT, "gardenlet's next write");
+}
+
+/// A Shoot that was there before the webhook: whoever wants it to be looked at sets our annotation.
+#[test]
+fn our_annotation_asks_for_a_decision() {
+    let control_plane = ControlPlane::start();
+    let admin = control_plane.admin();
+    let mut cluster = fixture("ha", "cluster");
+    cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/8");
+    control_plane.apply_cluster(&cluster);
+    assert!(control_plane.gardenlet_writes(&fixture("ha", "deployment")).ok);
+    let guard = Guard::start(&control_plane);
+    guard.register(&control_plane);
+    until("the overlap is known", || guard.metric("network_guard_clusters_overlapping") > 0.0);
+    let scene = Scene { control_plane, guard };
+    assert!(scene.control_plane.gardenlet_writes(&fixture("ha", "deployment")).ok);
+    assert_eq!(containers(&scene.stored()), WITHOUT, "nothing of it has changed");
+    assert!(scene.report().contains("MISSING"));
+    let ask = "network-guard.extensions.gardener.cloud/overlaps=ask";
+    let output = admin.run(&["annotate", "deployment", "kube-apiserver", "-n", NAMESPACE, "--overwrite", ask], None);
+    assert!(output.ok && output.stderr.contains("added envoy-proxy"), "{output:?}");
+    assert_eq!(containers(&scene.stored()), WITH_SIDECAR);
 }
 
 /// What must never be changed or refused, with an overlapping Cluster of the same name.

@@ -1,6 +1,7 @@
 //! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
 
 mod cases;
+mod changes;
 mod configurations;
 mod laws;
 mod nat;
@@ -321,39 +322,6 @@ fn a_replica_change_keeps_the_injection() {
     let done = Call { object: object.clone(), ..Call::overlapping() }.over(injected()).run();
     assert_eq!((done.verdict.decision, &done.object), ("unchanged", &object));
     assert!(done.response.get("warnings").is_none());
-}
-
-/// What was stored with a problem stops nobody's unrelated edit: the same call is refused as soon as it would start
-/// something new.
-#[test]
-fn unrelated_edits_pass() {
-    let plain = plain();
-    let hibernated = |mut object: Value| {
-        object["spec"]["replicas"] = json!(0);
-        object
-    };
-    let labelled = |mut object: Value| {
-        object["metadata"]["labels"]["x"] = json!("y");
-        object
-    };
-    let other_image = |mut object: Value| {
-        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("other");
-        object
-    };
-    for (name, old, new, decision) in [
-        ("a label", plain.clone(), labelled(plain.clone()), "tolerated"),
-        ("hibernation", plain.clone(), hibernated(plain.clone()), "tolerated"),
-        ("a label while hibernated", hibernated(plain.clone()), labelled(hibernated(plain.clone())), "tolerated"),
-        ("wake-up", hibernated(plain.clone()), plain.clone(), "refused"),
-        ("another image", plain.clone(), other_image(plain.clone()), "refused"),
-    ] {
-        let call = Call { object: new, ..Call::overlapping() }.without_cluster(Some(Answer::Absent)).over(old);
-        let done = call.run();
-        assert_eq!(done.verdict.decision, decision, "{name}");
-        assert_eq!(done.object, call.object, "{name}");
-        let warned = done.response["warnings"].as_array().is_some_and(|warnings| warnings.len() == 1);
-        assert_eq!(warned, decision == "tolerated", "{name}");
-    }
 }
 
 #[test]

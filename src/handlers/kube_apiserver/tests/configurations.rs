@@ -83,9 +83,13 @@ fn earlier_releases_converge() {
         assert_ne!(stored, injected(), "{name} says what is written today");
 
         // Somebody scales it, and gardenlet reconciles it.
-        for sent in [stored.clone(), plain()] {
+        let mut scaled = stored.clone();
+        scaled["spec"]["replicas"] = json!(3);
+        for sent in [scaled, plain()] {
+            let mut want = injected();
+            want["spec"]["replicas"] = sent["spec"]["replicas"].clone();
             let done = Call { object: sent, ..Call::overlapping() }.over(stored.clone()).run();
-            assert_eq!(done.object, injected(), "{name}");
+            assert_eq!(done.object, want, "{name}");
             assert!(done.rules().contains(&OTHER.to_owned()), "{name}: {:?}", done.rules());
         }
         // A Shoot that overlaps no more.

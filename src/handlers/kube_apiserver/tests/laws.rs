@@ -3,7 +3,7 @@
 use super::*;
 
 /// A Deployment that others have changed in ways that must not confuse us.
-fn disturbed() -> impl Strategy<Value = Value> {
+pub(super) fn disturbed() -> impl Strategy<Value = Value> {
     let start = prop_oneof![
         Just(fixture("ha", "deployment")),
         Just(fixture("ha-overlap", "deployment")),

@@ -6,11 +6,11 @@ use super::*;
 use crate::nat::Own;
 
 /// Containers of ours, with one that keeps the rules right.
-fn without_keeper(image: &str) -> Mode {
+pub(super) fn without_keeper(image: &str) -> Mode {
     Mode::Own(Own { keep_seconds: None, ..Own::new(image) })
 }
 
-fn own() -> Mode {
+pub(super) fn own() -> Mode {
     Mode::Own(Own { keep_seconds: NonZeroU32::new(30), ..Own::new("registry.example.org/network-guard:v1") })
 }
 
