@@ -2,6 +2,7 @@
 
 mod certificates;
 mod digest;
+mod failure_policy;
 mod garden;
 mod nat;
 mod overlay;
@@ -19,6 +20,7 @@ pub(super) use self::nat::is_webhook_url;
 use self::quantity::{canonical_cpu, canonical_memory, memory_bytes};
 use crate::admission::{Policy, Rule, Severity};
 use crate::controllers::overlay::OverlaySettings;
+use crate::controllers::registration::FailurePolicy;
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
@@ -29,6 +31,8 @@ use crate::{overlap, peering};
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
     pub overlap: overlap::Settings,
+    /// What is registered for the time when no replica answers; see [`Configuration::failure_policy`].
+    pub overlap_failure_policy: Option<FailurePolicy>,
     /// The double NAT behind the sidecar.
     pub nat: crate::nat::Settings,
     /// Switches of the overlay that are held.
@@ -128,6 +132,7 @@ impl Choice {
 struct Overlap {
     #[serde(default)]
     envoy: Envoy,
+    failure_policy: Option<FailurePolicy>,
 }
 
 #[derive(Default, Deserialize)]
@@ -177,6 +182,7 @@ impl Configuration {
             )));
         }
         let configuration = Self {
+            overlap_failure_policy: file.overlap.failure_policy,
             overlap: file.overlap.envoy.settings()?,
             nat: file.nat.settings()?,
             shoots: ShootSettings {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::config::is_webhook_url;
-use crate::controllers::registration::{Configuration, GARDEN, SEED, Where, point};
+use crate::controllers::registration::{Configuration, FailurePolicy, GARDEN, SEED, Where, point};
 use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
 use crate::gardener::{ShootUid, is_dns_label};
 use crate::tls::is_ca_bundle;
@@ -18,7 +18,7 @@ pub(super) enum Webhooks {
     /// The webhooks of `serve seed`, for the Seed's API server
     ///
     /// Without flags the commented original is printed. With them its client configuration is filled in.
-    Seed(Client),
+    Seed(SeedClient),
     /// The webhooks of `serve garden`, for the virtual garden
     ///
     /// Without flags the commented original is printed. With them its client configurations are filled in.
@@ -49,6 +49,16 @@ pub(super) struct ShootClient {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct SeedClient {
+    #[command(flatten)]
+    client: Client,
+    /// What becomes of writes of kube-apiservers while no replica answers: `Fail` refuses them, `Ignore` lets them pass,
+    /// for Seeds whose gardenlet brings a proxy of its own, which it does from v1.124 on
+    #[arg(long, value_name = "Fail|Ignore")]
+    failure_policy: Option<FailurePolicy>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Client {
     /// Where the API server reaches the webhooks, such as `https://127.0.0.1:10250`
     #[arg(long, conflicts_with = "service")]
@@ -64,8 +74,8 @@ pub(super) struct Client {
 impl Webhooks {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let text = match self {
-            Self::Seed(client) => client.fill(SEED)?,
-            Self::Garden(client) => client.fill(GARDEN)?,
+            Self::Seed(seed) => seed.client.fill(SEED, seed.failure_policy)?,
+            Self::Garden(client) => client.fill(GARDEN, None)?,
             Self::Shoot(client) => client.fill()?,
         };
         super::print(&text);
@@ -74,8 +84,8 @@ impl Webhooks {
 }
 
 impl Client {
-    fn fill(&self, original: &str) -> anyhow::Result<String> {
-        if self.url.is_none() && self.service.is_none() && self.ca_file.is_none() {
+    fn fill(&self, original: &str, policy: Option<FailurePolicy>) -> anyhow::Result<String> {
+        if self.url.is_none() && self.service.is_none() && self.ca_file.is_none() && policy.is_none() {
             return Ok(original.to_owned());
         }
         let bundle = bundle(self.ca_file.as_deref())?;
@@ -83,6 +93,11 @@ impl Client {
         let mut items = Configuration::originals(original)?;
         for (_, client) in items.iter_mut().flat_map(Configuration::webhooks) {
             point(client, to.as_ref(), bundle.as_deref());
+        }
+        if let Some(policy) = policy {
+            for configuration in &mut items {
+                configuration.without_answer(policy);
+            }
         }
         let filled = match <[_; 1]>::try_from(items) {
             Ok([only]) => serde_json::to_value(only)?,
@@ -149,7 +164,7 @@ mod tests {
     #[test]
     fn the_garden_calls_our_paths() {
         let client = Client { url: Some("https://127.0.0.1:1".to_owned()), service: None, ca_file: None };
-        let list: serde_json::Value = serde_json::from_str(&client.fill(GARDEN).unwrap()).unwrap();
+        let list: serde_json::Value = serde_json::from_str(&client.fill(GARDEN, None).unwrap()).unwrap();
         let mut found = Vec::new();
         for configuration in list["items"].as_array().unwrap() {
             for webhook in configuration["webhooks"].as_array().unwrap() {
@@ -169,12 +184,12 @@ mod tests {
         assert_eq!(found, want.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned())));
 
         let client = Client { url: None, service: Some("garden/guard".to_owned()), ca_file: None };
-        let filled = client.fill(GARDEN).unwrap();
+        let filled = client.fill(GARDEN, None).unwrap();
         assert!(filled.contains(r#""path": "/webhooks/advise/shoot""#), "{filled}");
     }
 
     fn filled(client: &Client) -> MutatingWebhookConfiguration {
-        serde_saphyr::from_str(&client.fill(SEED).unwrap()).unwrap()
+        serde_saphyr::from_str(&client.fill(SEED, None).unwrap()).unwrap()
     }
 
     #[test]
@@ -186,6 +201,18 @@ mod tests {
         assert_eq!(webhook.failure_policy.as_deref(), Some("Fail"));
         assert_eq!(webhook.reinvocation_policy.as_deref(), Some("IfNeeded"));
         assert_eq!(webhook.admission_review_versions, ["v1"]);
+    }
+
+    #[test]
+    fn fills_in_what_becomes_of_writes_without_an_answer() {
+        let client = Client { url: None, service: None, ca_file: None };
+        for policy in [FailurePolicy::Fail, FailurePolicy::Ignore] {
+            let text = client.fill(SEED, Some(policy)).unwrap();
+            let filled: MutatingWebhookConfiguration = serde_saphyr::from_str(&text).unwrap();
+            let webhook = &filled.webhooks.unwrap()[0];
+            assert_eq!(webhook.failure_policy.as_deref(), Some(policy.name()));
+            assert_eq!(webhook.client_config.service.as_ref().unwrap().namespace, "extension-network-guard");
+        }
     }
 
     #[test]
@@ -241,13 +268,13 @@ mod tests {
             (None, Some("guard"), "NAMESPACE/NAME"),
         ] {
             let client = Client { url: url.map(str::to_owned), service: service.map(str::to_owned), ca_file: None };
-            assert!(client.fill(SEED).unwrap_err().to_string().contains(want));
+            assert!(client.fill(SEED, None).unwrap_err().to_string().contains(want));
         }
         let empty = tempfile::NamedTempFile::new().unwrap();
         for text in ["", "PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
             fs::write(empty.path(), text).unwrap();
             let client = Client { url: None, service: None, ca_file: Some(empty.path().to_owned()) };
-            let error = client.fill(SEED).unwrap_err().to_string();
+            let error = client.fill(SEED, None).unwrap_err().to_string();
             assert!(error.contains("holds no certificate in PEM form"), "{error}");
         }
     }

@@ -1,6 +1,8 @@
 //! The webhook configurations of a Seed and of the garden: the files of the repository, with what differs from one
 //! installation to another filled in.
 
+use std::str::FromStr;
+
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ServiceReference, ValidatingWebhookConfiguration, WebhookClientConfig,
@@ -8,7 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use crate::handlers::NETWORK_PATH;
+use crate::handlers::{KUBE_APISERVER_PATH, NETWORK_PATH};
 
 /// The files that are in the repository, with the reason for every line.
 pub const SEED: &str = include_str!("../../webhook-config/seed.yaml");
@@ -57,6 +59,35 @@ pub fn host(url: &str) -> Option<String> {
     let uri: http::Uri = url.parse().ok()?;
     let host = uri.host()?;
     Some(host.trim_start_matches('[').trim_end_matches(']').to_owned()).filter(|host| !host.is_empty())
+}
+
+/// What an API server does with a write when the webhook about it does not answer.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+pub enum FailurePolicy {
+    /// It refuses the write.
+    #[default]
+    Fail,
+    /// It goes on without us.
+    Ignore,
+}
+
+impl FailurePolicy {
+    /// As API servers write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+        }
+    }
+}
+
+impl FromStr for FailurePolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Fail, Self::Ignore].into_iter().find(|policy| policy.name() == text);
+        known.ok_or_else(|| "say `Fail` or `Ignore`".to_owned())
+    }
 }
 
 /// A webhook configuration of either kind.
@@ -132,6 +163,16 @@ impl Configuration {
         }
     }
 
+    /// Says what becomes of writes of kube-apiservers that nobody answers for. Other webhooks keep what their file says.
+    pub fn without_answer(&mut self, policy: FailurePolicy) {
+        let Self::Mutating(Mutating { webhooks, .. }) = self else { return };
+        for webhook in webhooks.iter_mut().flatten() {
+            if path(&webhook.client_config) == KUBE_APISERVER_PATH {
+                webhook.failure_policy = Some(policy.name().to_owned());
+            }
+        }
+    }
+
     /// Has switches of the overlay held on these infrastructures; with none the webhook is left out.
     pub fn hold_on(&mut self, providers: &[String]) {
         let Self::Mutating(Mutating { webhooks: Some(webhooks), .. }) = self else { return };
@@ -202,6 +243,24 @@ mod tests {
         ] {
             assert_eq!(Where::Url(url.to_owned()).names(), [want], "{url}");
         }
+    }
+
+    #[test]
+    fn only_kube_apiservers_go_on_without_us() {
+        for (policy, want) in [(FailurePolicy::Fail, ["Fail", "Fail"]), (FailurePolicy::Ignore, ["Ignore", "Fail"])] {
+            let mut seed = Configuration::originals(SEED).unwrap().remove(0);
+            seed.without_answer(policy);
+            let text = serde_json::to_value(&seed).unwrap();
+            let policies = [0, 1].map(|index| text["webhooks"][index]["failurePolicy"].clone());
+            assert_eq!(policies, want);
+            assert_eq!(policy.name().parse(), Ok(policy));
+        }
+        assert!("ignore".parse::<FailurePolicy>().is_err());
+        let mut garden = Configuration::originals(GARDEN).unwrap();
+        for configuration in &mut garden {
+            configuration.without_answer(FailurePolicy::Ignore);
+        }
+        assert_eq!(garden, Configuration::originals(GARDEN).unwrap());
     }
 
     #[test]

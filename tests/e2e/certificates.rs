@@ -302,3 +302,27 @@ fn rotates_without_a_failed_write() {
     let places: Vec<usize> = order.iter().map(|words| log.find(words).expect(words)).collect();
     assert!(places.is_sorted(), "{places:?}");
 }
+
+/// What is registered for the time when no replica answers follows the configuration, and changes with it.
+#[test]
+fn the_failure_policy_is_the_configured_one() {
+    let of_seed = configuration("");
+    let control_plane = ControlPlane::start();
+    let configured = |policy: &str| format!("overlap: {{failurePolicy: {policy}}}\n{of_seed}");
+    let mut guard = Guard::start_configured(&control_plane, &configured("Ignore"));
+    guard.wait_until_ready();
+    let admin = control_plane.admin();
+    let policies = || {
+        let output = admin.run(&[&["get", "-o", "json"], &CONFIGURATION[..]].concat(), None);
+        let registered: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+        [0, 1].map(|index| registered["webhooks"][index]["failurePolicy"].as_str().unwrap_or_default().to_owned())
+    };
+    until("it is registered", || policies() == ["Ignore", "Fail"]);
+    guard.wait_until_called(&control_plane);
+
+    let file = guard.certificates().join("config.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("failurePolicy: Ignore", "failurePolicy: Fail")).unwrap();
+    guard.restart();
+    until("it is registered as it is configured now", || policies() == ["Fail", "Fail"]);
+}

@@ -2,6 +2,7 @@
 
 mod apply;
 mod conventions;
+mod failure_policy;
 mod install;
 mod monitoring;
 mod release;

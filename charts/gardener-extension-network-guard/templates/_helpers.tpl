@@ -68,7 +68,40 @@ network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "ov
 {{- toYaml $known -}}
 {{- end -}}
 
-{{/* Besides what was written, it says where API servers of Shoots reach us: nobody knows the namespace before it is there. */}}
+{{/* What becomes of writes of kube-apiservers while no replica answers, and why: as it was written, or by gardenlet's version,
+     which it puts into the values of charts. A version that cannot be read must not keep the chart from being rendered.
+     Builds on the way to v1.124.0 may or may not bring the proxy. */}}
+{{- define "failurepolicy" -}}
+{{- $overlap := .Values.config.overlap | default dict -}}
+{{- $version := toString (.Values.gardener.version | default "") -}}
+{{- $numbers := regexFind "^v?[0-9]{1,6}[.][0-9]{1,6}[.][0-9]{1,6}" $version -}}
+{{- $rest := trimPrefix $numbers $version -}}
+{{- if $overlap.failurePolicy -}}
+policy: {{ $overlap.failurePolicy }}
+why: config.overlap.failurePolicy says so
+{{- else if eq (toString $overlap.sidecar) "always" -}}
+policy: Ignore
+why: with config.overlap.sidecar always, a write that is not reviewed has the proxy of gardenlet
+{{- else if or (not $numbers) (not (regexMatch "^([-+].*)?$" $rest)) -}}
+policy: Fail
+why: {{ $version | empty | ternary "gardener.version does not say which Gardener this is" "gardener.version cannot be read" }}
+{{- else -}}
+{{- $parts := splitList "." (trimPrefix "v" $numbers) -}}
+{{- $major := index $parts 0 | atoi -}}
+{{- $minor := index $parts 1 | atoi -}}
+{{- $is_released := or (gt (index $parts 2 | atoi) 0) (not (hasPrefix "-" $rest)) -}}
+{{- if or (gt $major 1) (and (eq $major 1) (or (gt $minor 124) (and (eq $minor 124) $is_released))) -}}
+policy: Ignore
+why: {{ printf "gardenlet brings a proxy of its own from v1.124 on, and this is %s" ($version | trunc 64) | toJson }}
+{{- else -}}
+policy: Fail
+why: {{ printf "gardenlet brings no proxy of its own before v1.124, and this is %s" ($version | trunc 64) | toJson }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Besides what was written, it says where API servers of Shoots reach us, as nobody knows the namespace before it is there,
+     and what is registered for the time when no replica answers. */}}
 {{- define "config" -}}
 {{- include "checktls" . -}}
 {{- $config := merge (dict "apiVersion" "config.network-guard.extensions.gardener.cloud/v1alpha1" "kind" "NetworkGuardConfiguration") (deepCopy .Values.config) -}}
@@ -81,6 +114,8 @@ network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "ov
 {{- end -}}
 {{- $_ := set $config.nat "shootWebhook" (merge (dict) $config.nat.shootWebhook $known) -}}
 {{- end -}}
+{{- $policy := dict "failurePolicy" (include "failurepolicy" . | fromYaml).policy -}}
+{{- $_ := set $config "overlap" (merge $policy ($config.overlap | default dict)) -}}
 {{- if include "selfmanaged" . -}}
 {{- $_ := set $config "certificates" (include "certificates" . | fromYaml) -}}
 {{- end -}}

@@ -39,6 +39,7 @@ mod tests {
         for body in [
             "overlap: {envoy: {image: 'x:1'}}",
             "overlap: {envoy: {statusPort: 15001}}",
+            "overlap: {failurePolicy: Ignore}",
             "nat: {mode: own, image: 'x:1', shootWebhook: {url: 'https://x'}}",
             "overlay: {providers: [aws]}",
             "overlay: {vpcs: {cloud: {paths: [vpc.id]}}}",

@@ -14,7 +14,7 @@ fn every_field_is_read() {
     let configuration = parse(
         "overlap:\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
          memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
-         idleTimeoutSeconds: 4, slowMilliseconds: 5}\n\
+         idleTimeoutSeconds: 4, slowMilliseconds: 5}\n  failurePolicy: Ignore\n\
          nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
          shootWebhook: {url: 'https://guard.example.org:8443/base'}}\n\
          overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
@@ -38,6 +38,8 @@ fn every_field_is_read() {
 fn says_what_is_wrong() {
     for (body, want) in [
         ("overlap: {envoy: {imagee: x}}", "imagee"),
+        ("overlap: {failurePolicy: ignore}", "ignore"),
+        ("overlap: {failurepolicy: Ignore}", "failurepolicy"),
         ("overlap: {envoy: {image: ''}}", "overlap.envoy.image: \"\": is not the name of an image"),
         ("overlap: {envoy: {concurrency: 0}}", "overlap.envoy.concurrency: 0: Envoy needs at least one thread"),
         ("overlap: {envoy: {cpuRequest: 0.5}}", "overlap.envoy.cpuRequest: 0.5: is not a whole number of CPUs"),

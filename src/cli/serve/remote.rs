@@ -204,6 +204,7 @@ fn self_managed(
     .expect("a test reads them");
     let wanted = |mut original: registration::Configuration| {
         original.hold_on(&configuration.overlay.switches.hold.providers);
+        original.without_answer(configuration.failure_policy());
         let is_wanted = original.without(&settings.disabled) && settings.is_registered;
         certificates::Wanted { configuration: original, is_wanted }
     };
