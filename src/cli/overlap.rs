@@ -23,11 +23,10 @@ pub(super) enum Overlap {
     /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in the
     /// tunnel, whether the kube-apiserver carries the sidecar, and whether its VPN is told the networks of the Cluster
     ///
-    /// MISSING means that the API server needs the sidecar and does not have it: the next change that starts Pods of it
-    /// brings it, if the webhook is registered, or setting our annotation on the Deployment (docs/operations.md). OTHER means
-    /// that the VPN of the kube-apiserver is told other networks than the Cluster has, so the two ends of the tunnel may map
-    /// differently until gardenlet writes the kube-apiserver again. Exit code 1 when there is such a Shoot, one whose networks
-    /// cannot be translated, or a Cluster that cannot be used.
+    /// MISSING means that the API server needs the sidecar and does not have it: the next write of another Pod template brings
+    /// it, if the webhook is registered. OTHER means that the VPN of the kube-apiserver is told other networks than the
+    /// Cluster has, so the two ends of the tunnel may map differently until gardenlet writes the kube-apiserver again. Exit
+    /// code 1 when there is such a Shoot, one whose networks cannot be translated, or a Cluster that cannot be used.
     #[command(after_help = "\
 Examples:
   network-guard overlap report                                  the Seed that kubectl talks to

@@ -95,7 +95,9 @@ impl Client {
             point(client, to.as_ref(), bundle.as_deref());
         }
         if let Some(policy) = policy {
-            items.iter_mut().for_each(|configuration| configuration.without_answer(policy));
+            for configuration in &mut items {
+                configuration.without_answer(policy);
+            }
         }
         let filled = match <[_; 1]>::try_from(items) {
             Ok([only]) => serde_json::to_value(only)?,

@@ -257,7 +257,9 @@ mod tests {
         }
         assert!("ignore".parse::<FailurePolicy>().is_err());
         let mut garden = Configuration::originals(GARDEN).unwrap();
-        garden.iter_mut().for_each(|configuration| configuration.without_answer(FailurePolicy::Ignore));
+        for configuration in &mut garden {
+            configuration.without_answer(FailurePolicy::Ignore);
+        }
         assert_eq!(garden, Configuration::originals(GARDEN).unwrap());
     }
 

@@ -252,10 +252,10 @@ fn objects(known: &[Known]) -> Vec<(&'static str, Value, bool)> {
     half("ours, no volume of sockets", &ours, &|o| mutations::drop_volume(o, "network-guard-socket"));
     half("ours, no flag", &ours, &mutations::drop_our_flag);
     half("ours, no mount of files", &ours, &|o| {
-        drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-config")
+        drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-config");
     });
     half("ours, no mount of sockets", &ours, &|o| {
-        drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-socket")
+        drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-socket");
     });
     half("ours, no NAT at the start", &own, &|o| drop_named(&mut pod(o)["initContainers"], "network-guard-nat-init"));
     half("HA, NAT is left", &plain, &|o| {
@@ -290,17 +290,21 @@ fn collection(namespace: &str) -> String {
 
 // === the table ===
 
-/// Every change of everything that is stored, and of some of it as somebody creates it; one after the other, because all of
-/// them would fill the memory.
+/// Those that meet every change; each change meets a third of all others.
+const MAIN: [&str; 6] = ["non-HA", "HA", "HA, asleep", "gardenlet's proxy", "ours", "ours, with NAT"];
+
+/// Changes of everything that is stored, and of some of it as somebody creates it; one after the other, because all of them
+/// would fill the memory.
 fn rows<'s>(stored: &'s [Stored], empty: &'s str, mutations: &'s [Mutation]) -> impl Iterator<Item = Row<'s>> {
     let changed = |base: &Value, mutation: &Mutation| {
         let mut new = base.clone();
         (mutation.change)(&mut new);
         (new != *base || mutation.name == NOTHING).then_some(new)
     };
-    let updates = stored.iter().flat_map(move |base| {
+    let updates = stored.iter().enumerate().flat_map(move |(number, base)| {
         let is_deleted = base.object["metadata"]["deletionTimestamp"].is_string();
-        mutations.iter().filter_map(move |mutation| {
+        let is_met = move |index: usize| MAIN.contains(&base.what) || index % 3 == number % 3;
+        mutations.iter().enumerate().filter(move |(index, _)| is_met(*index)).filter_map(move |(_, mutation)| {
             Some(Row {
                 what: format!("{}: {}", base.what, mutation.name),
                 namespace: &base.namespace,
@@ -311,7 +315,7 @@ fn rows<'s>(stored: &'s [Stored], empty: &'s str, mutations: &'s [Mutation]) -> 
         })
     });
     let creations = stored.iter().flat_map(move |base| {
-        let is_changed = ["HA", "non-HA", "workerless", "ours"].contains(&base.what);
+        let is_changed = ["HA", "non-HA", "ours"].contains(&base.what);
         let new = unstored(&base.object, empty);
         mutations.iter().take(if is_changed { usize::MAX } else { 1 }).filter_map(move |mutation| {
             Some(Row {
@@ -354,6 +358,28 @@ fn does(api: &Api, row: &Row<'_>) -> (Does, Option<Value>) {
     }
 }
 
+/// Whether the webhook is told of a write though there is nothing to do: where somebody takes the VPN or our word away, where
+/// something that is not ours has a name of ours, and where more Pods of what is stored already are tolerated.
+fn may_be_sent_for_nothing(what: &str) -> bool {
+    const FOREIGN: [&str; 5] = [
+        "another annotation of our prefix",
+        "a volume of files of somebody",
+        "a volume of sockets of somebody",
+        "a container of that name",
+        "an init container of that name",
+    ];
+    let (base, change) = what.rsplit_once(": ").unwrap_or_default();
+    let is_for_nothing = match change {
+        // The template of one, or all that gardenlet writes for one.
+        "non-HA" | "no Pod" | "the VPN goes" => true,
+        "more replicas" => ["HA, a VPN container is missing", "HA, a foreign proxy"].contains(&base),
+        "our annotation goes" | "all annotations go" | "no annotations" | "null" => base.contains("a word of ours"),
+        _ => FOREIGN.contains(&change),
+    };
+    // Nobody knows whose it is, so all that happens to it is told.
+    is_for_nothing || base.starts_with("HA, a volume of our name")
+}
+
 #[test]
 fn every_write_that_would_be_changed_is_sent_and_few_others() {
     let control_plane = ControlPlane::start();
@@ -389,7 +415,7 @@ fn every_write_that_would_be_changed_is_sent_and_few_others() {
     let sent = rows(&stored, empty, &mutations).find(|row| row.what == "HA: an image").unwrap();
     until("the webhook is called", || does(&api, &sent).0 == Send);
 
-    let (mut wrong, mut counts, mut needless) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut wrong, mut counts) = (Vec::new(), BTreeMap::new());
     let (mut updates, mut all) = (0, 0);
     for row in rows(&stored, empty, &mutations) {
         all += 1;
@@ -412,21 +438,16 @@ fn every_write_that_would_be_changed_is_sent_and_few_others() {
             (Refuse | Does::Fail(_), _) => "no Deployment",
         };
         *counts.entry(word).or_insert(0_usize) += 1;
-        if (&does, &acts) == (&Send, &None) {
-            let base = row.what.split(':').next().unwrap_or_default().to_owned();
-            needless.entry(base).or_insert_with(Vec::new).push(row.what.clone());
+        if (&does, &acts) == (&Send, &None) && !may_be_sent_for_nothing(&row.what) {
+            wrong.push(format!("sent for nothing: {}", row.what));
         }
     }
     println!("figure: {all} writes of kube-apiservers, {updates} of them changes: {counts:?}");
-    println!("sent needlessly: {needless:#?}");
     assert!(updates >= 1_000, "{updates} pairs");
     // Those that matter most come first.
     wrong.sort();
     let (count, some) = (wrong.len(), wrong.iter().take(20).map(|row| format!("{row}\n")).collect::<String>());
     assert!(wrong.is_empty(), "{count} of {all} rows are wrong; the first:\n{some}");
-    let lost: usize = needless.values().map(Vec::len).sum();
-    assert!(lost * 10 <= counts["sent, and the handler may act"], "{lost} are sent for nothing: {needless:#?}");
-
     // Another way to change replicas, which no webhook of ours is asked about: no Pod template comes with it.
     let scale = format!(
         "{}/kube-apiserver/scale?dryRun=All",

@@ -127,7 +127,7 @@ fn quiet() -> Vec<Mutation> {
             ("a label goes", |o| drop(o["metadata"]["labels"].as_object_mut().unwrap().remove("gardener.cloud/role"))),
             ("an annotation", |o| set_annotation(&mut o["metadata"], "team", "a")),
             ("an annotation that looks like ours", |o| {
-                set_annotation(&mut o["metadata"], "network-guard.example/overlaps", "a")
+                set_annotation(&mut o["metadata"], "network-guard.example/overlaps", "a");
             }),
             ("a finalizer", |o| o["metadata"]["finalizers"] = json!(["gardener.cloud/other"])),
             ("no replicas", |o| o["spec"]["replicas"] = json!(0)),
@@ -153,19 +153,19 @@ fn of_ours() -> Vec<Mutation> {
             ("our annotation is empty", |o| set_annotation(&mut o["metadata"], OVERLAPS_ANNOTATION, "")),
             ("our annotation goes", |o| drop_annotation(&mut o["metadata"], OVERLAPS_ANNOTATION)),
             ("another annotation of our prefix", |o| {
-                set_annotation(&mut o["metadata"], "network-guard.extensions.gardener.cloud/x", "")
+                set_annotation(&mut o["metadata"], "network-guard.extensions.gardener.cloud/x", "");
             }),
             ("Envoy's configuration comes", |o| {
-                set_annotation(&mut o["spec"]["template"]["metadata"], ENVOY_CONFIG_ANNOTATION, "{}")
+                set_annotation(&mut o["spec"]["template"]["metadata"], ENVOY_CONFIG_ANNOTATION, "{}");
             }),
             ("Envoy's configuration goes", |o| {
-                drop_annotation(&mut o["spec"]["template"]["metadata"], ENVOY_CONFIG_ANNOTATION)
+                drop_annotation(&mut o["spec"]["template"]["metadata"], ENVOY_CONFIG_ANNOTATION);
             }),
             ("the egress selector comes", |o| {
-                set_annotation(&mut o["spec"]["template"]["metadata"], EGRESS_SELECTOR_ANNOTATION, "{}")
+                set_annotation(&mut o["spec"]["template"]["metadata"], EGRESS_SELECTOR_ANNOTATION, "{}");
             }),
             ("the egress selector goes", |o| {
-                drop_annotation(&mut o["spec"]["template"]["metadata"], EGRESS_SELECTOR_ANNOTATION)
+                drop_annotation(&mut o["spec"]["template"]["metadata"], EGRESS_SELECTOR_ANNOTATION);
             }),
             ("the sidecar goes", |o| drop_named(&mut pod(o)["containers"], ENVOY_CONTAINER)),
             ("another image of the sidecar", |o| {
@@ -177,7 +177,7 @@ fn of_ours() -> Vec<Mutation> {
             ("the volume of sockets goes", |o| drop_volume(o, "network-guard-socket")),
             ("the mount of files goes", |o| drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-config")),
             ("the mount of sockets goes", |o| {
-                drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-socket")
+                drop_named(&mut containers(o)[0]["volumeMounts"], "network-guard-socket");
             }),
             ("our flag goes", drop_our_flag),
             ("our flag comes", |o| {
@@ -195,7 +195,7 @@ fn of_ours() -> Vec<Mutation> {
                 list(o, "volumes").push(json!({"name": "network-guard-socket", "hostPath": {"path": "/x"}}));
             }),
             ("a volume like ours", |o| {
-                list(o, "volumes").push(json!({"name": "network-guard-socket", "emptyDir": {}}))
+                list(o, "volumes").push(json!({"name": "network-guard-socket", "emptyDir": {}}));
             }),
             ("a container that translates comes", |o| {
                 let command = ["network-guard", "nat", "apply", "--every", "5"];
@@ -226,14 +226,14 @@ fn of_the_template() -> Vec<Mutation> {
             ("as many as before", |o| o["spec"]["replicas"] = json!(2)),
             ("more replicas", |o| o["spec"]["replicas"] = json!(7)),
             ("a restart", |o| {
-                set_annotation(&mut o["spec"]["template"]["metadata"], "kubectl.kubernetes.io/restartedAt", "now")
+                set_annotation(&mut o["spec"]["template"]["metadata"], "kubectl.kubernetes.io/restartedAt", "now");
             }),
             ("a restart and none", |o| {
                 set_annotation(&mut o["spec"]["template"]["metadata"], "kubectl.kubernetes.io/restartedAt", "now");
                 o["spec"]["replicas"] = json!(0);
             }),
             ("annotations of Pods go", |o| {
-                drop(o["spec"]["template"]["metadata"].as_object_mut().unwrap().remove("annotations"))
+                drop(o["spec"]["template"]["metadata"].as_object_mut().unwrap().remove("annotations"));
             }),
             ("a label of Pods", |o| o["spec"]["template"]["metadata"]["labels"]["team"] = json!("a")),
             ("metadata of Pods go", |o| drop(o["spec"]["template"].as_object_mut().unwrap().remove("metadata"))),
@@ -241,7 +241,7 @@ fn of_the_template() -> Vec<Mutation> {
             ("a grace period", |o| pod(o)["terminationGracePeriodSeconds"] = json!(77)),
             ("DNS", |o| pod(o)["dnsPolicy"] = json!("Default")),
             ("a host alias", |o| {
-                pod(o)["hostAliases"] = json!([{"ip": "127.0.0.1", "hostnames": ["kube-apiserver-http-proxy"]}])
+                pod(o)["hostAliases"] = json!([{"ip": "127.0.0.1", "hostnames": ["kube-apiserver-http-proxy"]}]);
             }),
             ("a service account", |o| pod(o)["serviceAccountName"] = json!("x")),
             ("a toleration", |o| pod(o)["tolerations"] = json!([{"operator": "Exists"}])),
@@ -295,7 +295,7 @@ fn of_containers() -> Vec<Mutation> {
             }),
             ("other node networks", |o| tell(o, "containers", "SHOOT_NODE_NETWORKS", &json!({"value": "10.9.0.0/16"}))),
             ("other node networks at the start", |o| {
-                tell(o, "initContainers", "SHOOT_NODE_NETWORKS", &json!({"value": "10.9.0.0/16"}))
+                tell(o, "initContainers", "SHOOT_NODE_NETWORKS", &json!({"value": "10.9.0.0/16"}));
             }),
             ("other Pods of the Seed", |o| tell(o, "containers", "SEED_POD_NETWORK", &json!({"value": "10.0.0.0/8"}))),
             ("no node networks", |o| tell(o, "containers", "SHOOT_NODE_NETWORKS", &json!({}))),
