@@ -120,7 +120,11 @@ impl Questions {
 
     /// How many questions there are.
     pub fn len(&self) -> usize {
-        usize::from(self.cluster.is_some()) + self.sights.len() + self.shoots.len() + self.seeds.len()
+        usize::from(self.cluster.is_some())
+            + self.grants.len()
+            + self.sights.len()
+            + self.shoots.len()
+            + self.seeds.len()
     }
 
     /// The first so many of them, always the same ones: [`Answers::add`] gives the others the answer that there was none.
@@ -135,6 +139,7 @@ impl Questions {
         let mut room = most;
         self.cluster = self.cluster.filter(|_| room > 0);
         room -= usize::from(self.cluster.is_some());
+        first(&mut self.grants, &mut room);
         first(&mut self.sights, &mut room);
         first(&mut self.shoots, &mut room);
         first(&mut self.seeds, &mut room);
@@ -188,19 +193,20 @@ mod tests {
         let name = |i: usize| ShootName::new("garden-a", &format!("s{i}"));
         let all = Questions {
             cluster: Some("c".to_owned()),
+            grants: [Grant::Everywhere].into(),
             sights: (0..3).map(name).collect(),
             shoots: (0..2).map(name).collect(),
             seeds: ["a".to_owned(), "b".to_owned()].into(),
         };
-        assert_eq!(all.len(), 8);
-        for most in 0..10 {
+        assert_eq!(all.len(), 9);
+        for most in 0..11 {
             let asked = all.clone().at_most(most);
-            assert_eq!(asked.len(), most.min(8));
+            assert_eq!(asked.len(), most.min(9));
             let mut answers = Answers::default();
             answers.add(all.clone(), Answers::default());
             assert!(all.clone().without(&answers).is_empty(), "what was not asked is answered too");
         }
-        let asked = all.at_most(5);
+        let asked = all.at_most(6);
         assert_eq!((asked.sights.len(), asked.shoots.into_iter().next(), asked.seeds.len()), (3, Some(name(0)), 0));
     }
 }
