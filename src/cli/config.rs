@@ -213,7 +213,7 @@ impl Configuration {
         }
         if self.overlap.sidecar == overlap::Sidecar::Always && matches!(self.nat.mode, crate::nat::Mode::Own(_)) {
             let problem = "is not for `nat.mode: own`: where gardenlet brings its own proxy, vpn2 translates itself, \
-                           and containers of ours would do it again; take `nat.mode: vpn-client`";
+                           and our own containers would do it again; take `nat.mode: vpn-client`";
             return field("overlap.sidecar", &"always", problem);
         }
         if !is_image(&self.overlap.image) {

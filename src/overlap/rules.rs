@@ -158,7 +158,7 @@ pub static CANNOT_TRANSLATE: Rule = Rule {
     name: "overlap/cannot-translate",
     severity: Severity::Deny,
     up_to: None,
-    summary: "Networks overlap, and nothing can translate between them: there is no room for all networks of the Shoot in the ranges that Gardener reserves, or the Seed's Pod network is wider than a /8. With `nat.mode: own` the containers that translate would not start, so the write is refused. With `nat.mode: vpn-client` vpn2 cannot translate either, whoever writes the Deployment: then this is a warning.",
+    summary: "Networks overlap, and nothing can translate between them: there is no room for all networks of the Shoot in the ranges that Gardener reserves, or the Seed's Pod network is wider than a /8. With `nat.mode: own` the containers that translate would not start, so the write is refused. With `nat.mode: vpn-client` vpn2 cannot translate either, with or without a proxy: then this is a warning.",
     fix: "Give the Shoot fewer or smaller networks, or networks that do not overlap the Seed's Pods.",
 };
 

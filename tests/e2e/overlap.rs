@@ -200,6 +200,7 @@ fn ours_in_place_of_gardenlets_proxy() {
     // As gardenlet has it where nobody else takes part.
     let gardenlets = writes(&scene);
     assert!(gardenlets.to_string().contains("kube-apiserver-http-proxy"));
+    scene.delete();
     scene.guard.register(&scene.control_plane);
     let knows = |scene: &Scene| {
         until("the webhook knows the Cluster", || scene.guard.metric("network_guard_clusters_overlapping") > 0.0);

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admission;
 
+mod untranslatable;
+
 const NAMESPACE: &str = "shoot--local--ha";
 
 fn fixture(case: &str, file: &str) -> Value {
@@ -234,19 +236,6 @@ fn every_case() {
             "unchanged",
             false,
             None,
-        ),
-        (
-            "networks that do not fit",
-            Call::overlapping().cluster(|spec| {
-                spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "11.0.0.0/8"]);
-            }),
-            "unchanged",
-            false,
-            Some(format!(
-                "nodes 10.250.0.0/16 overlaps Seed pods 10.250.128.0/17, and cannot be translated: the IPv4 nodes \
-                 networks do not fit into 242.0.0.0/8: no room left for 10.250.0.0/16; give the Shoot fewer or smaller \
-                 networks, or networks apart from the Seed's Pods"
-            )),
         ),
         ("another name", Call::wrong().object(|object| object["metadata"]["name"] = json!("x")), "not-concerned", false, None),
         (

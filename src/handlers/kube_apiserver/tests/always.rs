@@ -301,7 +301,7 @@ fn a_cluster_that_has_just_grown() {
     assert_eq!((kept.verdict.decision, &kept.object), ("kept", &replaced()));
 }
 
-/// Containers of ours that translate are for a vpn2 with which gardenlet brings no proxy.
+/// Our own containers translate beside a vpn2 with which gardenlet brings no proxy.
 #[test]
 fn own_translation_leaves_gardenlets_proxy() {
     let call = Call { nat: Mode::Own(crate::nat::Own::new("x")), ..Call::gardenlets() }.always();

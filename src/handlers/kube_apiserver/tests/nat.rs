@@ -360,7 +360,7 @@ fn every_case_of_own_containers() {
     }
 }
 
-/// A VPN that cannot translate is told of in each answer, whoever brings the proxy; containers of ours would not start.
+/// A VPN that cannot translate is told of in each answer, with any proxy; our own containers would not start.
 #[test]
 fn a_vpn_that_cannot_translate() {
     let too_many = |spec: &mut Value| {
@@ -415,7 +415,7 @@ fn a_vpn_that_cannot_translate() {
             assert!(want.is_none_or(is_told), "{name}, {decision}: {warnings:?}");
         }
         let refused = of("ha").own().run();
-        assert_eq!(refused.verdict.decision == "refused", want.is_some(), "{name}: containers of ours");
+        assert_eq!(refused.verdict.decision == "refused", want.is_some(), "{name}: our own containers");
         assert!(want.is_none_or(|want| refused.message().contains(want)), "{name}: {}", refused.message());
     }
     // Without an overlap, nothing has to be translated.
