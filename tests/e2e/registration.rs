@@ -14,6 +14,6 @@ fn the_api_server_takes_every_webhook_configuration() {
     }
     let stored = admin.get(&["mutatingwebhookconfiguration", "gardener-extension-network-guard"]);
     let webhook = &stored["webhooks"][0];
-    assert_eq!(webhook["matchConditions"].as_array().unwrap().len(), 2);
+    assert_eq!(webhook["matchConditions"].as_array().unwrap().len(), 4);
     assert_eq!((&webhook["failurePolicy"], &webhook["sideEffects"]), (&"Fail".into(), &"None".into()));
 }
