@@ -8,6 +8,7 @@ pub mod deployment;
 mod encapsulation;
 mod env;
 pub mod facts;
+pub mod list;
 pub mod members;
 mod name;
 pub mod network;
