@@ -309,10 +309,9 @@ fn whole(text: &[u8]) -> usize {
         let rest = &text[at..];
         let size = match rest {
             [b'\\', b'u', ..] => 6,
-            [b'\\', ..] => 2,
             [0xf0..=0xff, ..] => 4,
             [0xe0..=0xef, ..] => 3,
-            [0xc0..=0xdf, ..] => 2,
+            [b'\\' | 0xc0..=0xdf, ..] => 2,
             _ => 1,
         };
         at += size;
