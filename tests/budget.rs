@@ -1,4 +1,9 @@
-//! What one more Shoot costs to keep. The design promises 1 KiB; whoever is in a VPC is in one index more.
+//! What memory is promised. One more Shoot costs 1 KiB to keep; whoever is in a VPC is in one index more.
+
+#![allow(clippy::print_stdout, reason = "figures are for people")]
+
+#[path = "budget/lists.rs"]
+mod lists;
 
 use network_guard::gardener::{Deployment, Shoot, ShootFacts, ShootName};
 use network_guard::landscape::Snapshot;

@@ -10,6 +10,7 @@ mod encapsulation;
 mod env;
 pub mod facts;
 pub mod json;
+pub mod list;
 pub mod members;
 mod name;
 pub mod network;

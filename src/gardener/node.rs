@@ -2,6 +2,18 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::Error as _;
+
+use super::is_dns_subdomain;
+use super::list::Listed;
+use super::text::excerpt;
+
+/// The longest name, in bytes (`DNS1123SubdomainMaxLength` of `k8s.io/apimachinery/pkg/util/validation`). UIDs and versions
+/// are shorter.
+const NAME: usize = 253;
+
+/// What a condition says beyond this, in bytes, is cut: more than anybody is told.
+const WORDS: usize = 300;
 
 /// The condition that tells whether a node's route exists. Route controllers and Calico both write it.
 pub const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
@@ -55,27 +67,6 @@ impl RouteCondition {
     pub fn is_route_created(&self) -> bool {
         &*self.status == "False" && &*self.reason == ROUTE_CREATED
     }
-}
-
-/// One page of a list.
-#[derive(Debug, Deserialize)]
-pub struct Page<T> {
-    metadata: PageMetadata,
-    /// What is on it.
-    pub items: Vec<T>,
-}
-
-impl<T> Page<T> {
-    /// What asks for the next page; `None` after the last.
-    pub fn next(&self) -> Option<&str> {
-        self.metadata.next.as_deref().filter(|next| !next.is_empty())
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct PageMetadata {
-    #[serde(rename = "continue")]
-    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +124,12 @@ struct Condition {
 impl<'de> Deserialize<'de> for NodeFacts {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { metadata, spec, status } = Wire::deserialize(deserializer)?;
+        // The name becomes part of a path.
+        if !is_dns_subdomain(&metadata.name)
+            || [&metadata.uid, &metadata.resource_version].iter().any(|text| text.len() > NAME)
+        {
+            return Err(D::Error::custom("a name, UID or version that no API server makes"));
+        }
         let marked = spec.taints.iter().any(|taint| &*taint.key == AUTOSCALER_TAINT);
         let mut node = Self {
             is_leaving: metadata.deletion_timestamp.is_some() || marked,
@@ -144,10 +141,10 @@ impl<'de> Deserialize<'de> for NodeFacts {
             route: None,
         };
         for condition in status.conditions {
-            let transition = condition.last_transition_time.unwrap_or_default();
+            let transition = cut(condition.last_transition_time.unwrap_or_default());
             match &*condition.condition {
                 NETWORK_UNAVAILABLE => {
-                    let Condition { status, reason, message, .. } = condition;
+                    let [status, reason, message] = [condition.status, condition.reason, condition.message].map(cut);
                     node.route = Some(RouteCondition { status, reason, message, transition });
                 }
                 // Without a time nobody knows how long: then it is not long.
@@ -158,6 +155,20 @@ impl<'de> Deserialize<'de> for NodeFacts {
         }
         Ok(node)
     }
+}
+
+impl Listed for NodeFacts {
+    fn heap(&self) -> usize {
+        let route = self
+            .route
+            .as_ref()
+            .map_or(0, |route| route.status.len() + route.reason.len() + route.message.len() + route.transition.len());
+        self.name.len() + self.uid.len() + self.resource_version.len() + route
+    }
+}
+
+fn cut(text: Box<str>) -> Box<str> {
+    if text.len() > WORDS { excerpt(&text).into() } else { text }
 }
 
 #[cfg(test)]
@@ -219,12 +230,36 @@ mod tests {
         }
     }
 
+    /// However long the texts are that somebody else wrote, a node is small, and names are never cut.
     #[test]
-    fn a_page_says_whether_there_is_another() {
-        let page: Page<NodeFacts> =
-            serde_json::from_str(r#"{"metadata":{"continue":"x"},"items":[{"metadata":{"name":"a"}}]}"#).unwrap();
-        assert_eq!((page.next(), page.items.len()), (Some("x"), 1));
-        let page: Page<NodeFacts> = serde_json::from_str(r#"{"metadata":{"continue":""},"items":[]}"#).unwrap();
-        assert_eq!(page.next(), None);
+    fn long_texts_are_cut_and_long_names_are_no_names() {
+        let long = || json!("x".repeat(5_000));
+        let node = |change: fn(&mut Value, Value)| {
+            let mut node = json!({
+                "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, "spec": {"podCIDR": "x"},
+                "status": {"conditions": [{"type": "NetworkUnavailable", "status": "False", "reason": "RouteCreated"}]},
+            });
+            change(&mut node, long());
+            serde_json::from_value::<NodeFacts>(node)
+        };
+        for (what, change, want) in [
+            ("name", (|node, long| node["metadata"]["name"] = long) as fn(&mut Value, Value), false),
+            ("no name", |node, _| node["metadata"]["name"] = json!("a b"), false),
+            ("a path", |node, _| node["metadata"]["name"] = json!("../pods"), false),
+            ("uid", |node, long| node["metadata"]["uid"] = long, false),
+            ("version", |node, long| node["metadata"]["resourceVersion"] = long, false),
+            ("network", |node, long| node["spec"]["podCIDR"] = long, true),
+            ("message", |node, long| node["status"]["conditions"][0]["message"] = long, true),
+            ("reason", |node, long| node["status"]["conditions"][0]["reason"] = long, true),
+            ("status", |node, long| node["status"]["conditions"][0]["status"] = long, true),
+            ("time", |node, long| node["status"]["conditions"][0]["lastTransitionTime"] = long, true),
+            ("type", |node, long| node["status"]["conditions"][0]["type"] = long, true),
+        ] {
+            let node = node(change);
+            assert_eq!(node.is_ok(), want, "{what}");
+            if let Ok(node) = node {
+                assert!(node.heap() < 400, "{what}: {} bytes", node.heap());
+            }
+        }
     }
 }

@@ -4,9 +4,12 @@
 //! never takes it back: the node keeps a taint, and machine-controller-manager replaces it after some minutes. Shoots
 //! with a MutatingAdmissionPolicy for this do not have the problem; in others the mark has to be taken away.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use crate::gardener::list::Listed;
 use crate::gardener::node::{CALICO_IS_DOWN, NodeFacts};
 
 /// How far clocks of Seed and Shoot may be apart.
@@ -55,7 +58,8 @@ pub fn rollout(
     let is_new = |pod: &CalicoPod| {
         pod.created.is_some_and(|created| created >= released.saturating_sub(SKEW).unwrap_or(released))
     };
-    let has_new_pod = |node: &NodeFacts| pods.iter().any(|pod| *pod.node == *node.name && pod.is_ready && is_new(pod));
+    let new: HashSet<&str> = pods.iter().filter(|pod| pod.is_ready && is_new(pod)).map(|pod| &*pod.node).collect();
+    let has_new_pod = |node: &NodeFacts| new.contains(&*node.name);
     let is_marked = |node: &NodeFacts| {
         node.route.as_ref().is_some_and(|route| &*route.status == "True" && &*route.reason == CALICO_IS_DOWN)
     };
@@ -110,6 +114,12 @@ impl<'de> Deserialize<'de> for CalicoPod {
             created: metadata.creation_timestamp,
             is_ready: ready && metadata.deletion_timestamp.is_none(),
         })
+    }
+}
+
+impl Listed for CalicoPod {
+    fn heap(&self) -> usize {
+        self.node.len()
     }
 }
 

@@ -23,7 +23,7 @@ impl From<IpAddr> for Peer {
         // A socket that serves both families shows IPv4 as `::ffff:a.b.c.d`.
         Self(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-            address => address,
+            address @ IpAddr::V4(_) => address,
         })
     }
 }

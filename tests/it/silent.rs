@@ -99,7 +99,7 @@ impl Attack {
 
 /// Attackers with an address each, who hold so many connections, and begin a new one for each that ends, until this is
 /// dropped. Counts the connections that were begun.
-fn attackers(to: SocketAddr, tls: Option<&ClientConfig>, hold: usize) -> (JoinSet<()>, Arc<AtomicUsize>) {
+fn attackers(to: SocketAddr, tls: Option<&ClientConfig>, most: usize) -> (JoinSet<()>, Arc<AtomicUsize>) {
     let (mut attackers, begun) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
     for (attack, number) in ATTACKS.into_iter().zip(11..) {
         let (tls, begun) = (tls.cloned(), Arc::clone(&begun));
@@ -108,7 +108,7 @@ fn attackers(to: SocketAddr, tls: Option<&ClientConfig>, hold: usize) -> (JoinSe
             loop {
                 held.extend(attack.begin(Ipv4Addr::new(127, 0, 0, number), to, tls.as_ref()).await);
                 begun.fetch_add(1, Ordering::Relaxed);
-                if held.len() > hold {
+                if held.len() > most {
                     held.pop_front();
                 }
                 tokio::task::yield_now().await;

@@ -202,9 +202,8 @@ impl TestServer {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), said).await.is_err() {
-            panic!("never: {line}\n{}", self.metrics().await);
-        }
+        let is_said = tokio::time::timeout(Duration::from_secs(60), said).await.is_ok();
+        assert!(is_said, "never: {line}\n{}", self.metrics().await);
     }
 }
 

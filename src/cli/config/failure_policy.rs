@@ -2,12 +2,16 @@
 
 use super::Configuration;
 use crate::controllers::registration::FailurePolicy;
+use crate::overlap::Sidecar;
 
 impl Configuration {
-    /// What is registered. Whoever says nothing relies on our sidecar: an API server that rolls out without it reaches
-    /// wrong addresses.
+    /// What is registered. Where nothing is said, the landscape relies on our sidecar: an API server that rolls out without
+    /// it reaches wrong addresses. With `sidecar: always` it does not: a missed call leaves gardenlet's proxy, which works.
     pub fn failure_policy(&self) -> FailurePolicy {
-        self.overlap_failure_policy.unwrap_or_default()
+        self.overlap_failure_policy.unwrap_or(match self.overlap.sidecar {
+            Sidecar::WhereMissing => FailurePolicy::Fail,
+            Sidecar::Always => FailurePolicy::Ignore,
+        })
     }
 }
 
@@ -21,6 +25,9 @@ mod tests {
             ("{}", FailurePolicy::Fail),
             ("{failurePolicy: Fail}", FailurePolicy::Fail),
             ("{failurePolicy: Ignore}", FailurePolicy::Ignore),
+            ("{sidecar: whereMissing}", FailurePolicy::Fail),
+            ("{sidecar: always}", FailurePolicy::Ignore),
+            ("{sidecar: always, failurePolicy: Fail}", FailurePolicy::Fail),
         ] {
             let head = "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
             let configuration = Configuration::parse(&format!("{head}overlap: {overlap}")).unwrap();

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -14,10 +13,12 @@ use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::Context;
-use crate::gardener::node::{NodeFacts, Page};
+use crate::gardener::list::{List, ListError, ListLimits, Listed};
+use crate::gardener::node::NodeFacts;
 use crate::landscape::NetworkName;
 
 /// The Secret that asks for a token, and gets it.
@@ -53,8 +54,14 @@ const PAGE: usize = 250;
 /// other side is a cluster of somebody else, who may put into it what they like.
 const LARGEST: usize = 32 << 20;
 
-/// The most objects of a list: ten times what Kubernetes is made for.
-const MOST: usize = 50_000;
+/// The largest object that is read as a whole, in bytes: more than an API server stores of one (1.5 MiB in etcd).
+const OBJECT: usize = 2 << 20;
+
+/// What a list may have. Kubernetes is made for 5,000 nodes, of which each is some 10 KiB on its way and 400 bytes here.
+const LISTS: ListLimits = ListLimits { objects: 50_000, pages: 400, arriving: 256 << 20, kept: 16 << 20 };
+
+/// A list of which more is kept, in bytes, is large: of such there are few at the same time.
+const LARGE: usize = 1 << 20;
 
 /// How long Gardener's administrator is used before our own token is tried again.
 const ADMIN: Duration = Duration::from_secs(10 * 60);
@@ -67,6 +74,8 @@ pub(super) struct Access {
     way: Option<Way>,
     /// The open connection.
     open: Option<kube::Client>,
+    /// The right to keep large lists, until the next rest.
+    large: Option<OwnedSemaphorePermit>,
     /// When our own token was asked for first.
     asked: Option<Instant>,
     /// When our own token was refused, so that for a while the fallback is better.
@@ -102,10 +111,13 @@ impl NoAnswer {
     }
 }
 
+/// What takes an answer, piece by piece.
+type Sink<'s> = &'s mut (dyn FnMut(&[u8]) -> Result<(), NoAnswer> + Send);
+
 impl Access {
     pub(super) fn new(context: &Arc<Context>, name: &NetworkName) -> Self {
         let (context, name) = (Arc::clone(context), name.clone());
-        Self { context, name, way: None, open: None, asked: None, refused: None, is_clean: false }
+        Self { context, name, way: None, open: None, large: None, asked: None, refused: None, is_clean: false }
     }
 
     /// Forgets the way; what was made for it stays.
@@ -114,10 +126,11 @@ impl Access {
         self.way = None;
     }
 
-    /// Closes the connection until the next look. A connection that once carried a page of nodes keeps half a megabyte of
-    /// buffers, and most of the time nobody uses it.
+    /// Closes the connection until the next look, when nothing is left of what was read. A connection that once carried a
+    /// page of nodes keeps half a megabyte of buffers, and most of the time nobody uses it.
     pub(super) fn rest(&mut self) {
         self.open = None;
+        self.large = None;
     }
 
     /// All nodes. Only here a refused token makes us somebody else, where that is configured: all the rest is a courtesy.
@@ -132,34 +145,55 @@ impl Access {
     }
 
     /// All objects of a list.
-    pub(super) async fn list<T: DeserializeOwned>(&mut self, path: &str, query: &str) -> Result<Vec<T>, NoAnswer> {
-        let pages = async {
-            let mut items = Vec::new();
-            let mut next = String::new();
-            loop {
-                let page: Page<T> = self.get(&format!("{path}?limit={PAGE}{query}{next}")).await?;
-                let more = page.next().map(|token| format!("&continue={}", encoded(token)));
-                items.extend(page.items);
-                match more {
-                    _ if items.len() > MOST => {
-                        return Err(NoAnswer::Because(format!("it has more than {MOST} of them")));
-                    }
-                    Some(more) => next = more,
-                    None => return Ok(items),
-                }
+    pub(super) async fn list<T: Listed>(&mut self, path: &str, query: &str) -> Result<Vec<T>, NoAnswer> {
+        let mut list = List::new(LISTS);
+        let (mut next, mut left) = (String::new(), LIST);
+        loop {
+            let (uri, begun) = (format!("{path}?limit={PAGE}{query}{next}"), Instant::now());
+            let mut sink = |bytes: &[u8]| list.read(bytes).map_err(words_of);
+            timeout(left, self.read(&uri, &mut sink)).await.unwrap_or_else(|_| Err(late()))?;
+            left = left.saturating_sub(begun.elapsed());
+            let more = list.end_page().map_err(words_of)?;
+            if list.kept() > LARGE && self.large.is_none() {
+                // Who waits for a turn loses no time by it.
+                self.large = Arc::clone(&self.context.large).acquire_owned().await.ok();
             }
-        };
-        timeout(LIST, pages).await.unwrap_or_else(|_| Err(late()))
+            match more {
+                Some(token) => next = format!("&continue={}", encoded(&token)),
+                None => return Ok(list.into_objects()),
+            }
+        }
     }
 
-    /// Reads one thing; after a 401 or 403 once more, with whatever token is there by then.
+    /// The first page of a list.
+    pub(super) async fn page<T: Listed>(&mut self, uri: &str) -> Result<Vec<T>, NoAnswer> {
+        let mut list = List::new(ListLimits { objects: PAGE, kept: LARGE, ..LISTS });
+        self.read(uri, &mut |bytes| list.read(bytes).map_err(words_of)).await?;
+        list.end_page().map_err(words_of)?;
+        Ok(list.into_objects())
+    }
+
+    /// Reads one object.
     pub(super) async fn get<T: DeserializeOwned>(&mut self, uri: &str) -> Result<T, NoAnswer> {
+        let mut text = Vec::new();
+        let mut keep = |bytes: &[u8]| {
+            if text.len() + bytes.len() > OBJECT {
+                return Err(NoAnswer::Because(format!("its answer is larger than {} MiB", OBJECT >> 20)));
+            }
+            text.extend_from_slice(bytes);
+            Ok(())
+        };
+        self.read(uri, &mut keep).await?;
+        serde_json::from_slice(&text).map_err(|_| NoAnswer::Because("its answer cannot be read".to_owned()))
+    }
+
+    /// Reads one answer; after a 401 or 403 once more, with whatever token is there by then.
+    async fn read(&mut self, uri: &str, sink: Sink<'_>) -> Result<(), NoAnswer> {
         let request = || http::Request::get(uri).body(Body::empty()).expect("the paths are ours");
-        let answer = match self.ask(request()).await {
-            Err(NoAnswer::Refused(_)) => self.ask(request()).await,
+        match self.ask(request(), sink).await {
+            Err(NoAnswer::Refused(_)) => self.ask(request(), sink).await,
             answer => answer,
-        }?;
-        serde_json::from_slice(&answer).map_err(|_| NoAnswer::Because("its answer cannot be read".to_owned()))
+        }
     }
 
     /// Changes an object's status by a strategic merge patch.
@@ -167,36 +201,44 @@ impl Access {
         let request = http::Request::patch(format!("{object}/status"))
             .header(http::header::CONTENT_TYPE, "application/strategic-merge-patch+json")
             .body(Body::from(patch.to_string().into_bytes()))
-            .expect("the paths are ours");
-        self.ask(request).await.map(|_| ()).map_err(NoAnswer::words)
+            .map_err(|error| error.to_string())?;
+        self.ask(request, &mut |_| Ok(())).await.map_err(NoAnswer::words)
     }
 
-    /// Sends a request, and reads an answer of bounded size. Whatever goes wrong closes the way: the next one may have
-    /// another token or CA.
-    async fn ask(&mut self, request: http::Request<Body>) -> Result<Bytes, NoAnswer> {
+    /// Sends a request, and reads an answer of bounded size, piece by piece. Whatever goes wrong closes the way: the next
+    /// one may have another token or CA.
+    async fn ask(&mut self, request: http::Request<Body>, sink: Sink<'_>) -> Result<(), NoAnswer> {
         let client = self.client().await.map_err(NoAnswer::Because)?;
         let context = Arc::clone(&self.context);
         let exchange = async {
             let answer = timeout(ANSWER, client.send(request)).await.map_err(|_| late())?;
             let answer = answer.map_err(|error| NoAnswer::Because(words(&error)))?;
-            let status = answer.status();
+            match answer.status().as_u16() {
+                404 => return Err(NoAnswer::Absent),
+                code @ (401 | 403) => return Err(NoAnswer::Refused(code)),
+                200..=299 => {}
+                code => return Err(NoAnswer::Because(format!("it answers {code}"))),
+            }
             // Whoever answers is read, a few at a time; who does not answer takes nobody's turn, and who waits for one
             // does not lose time by it.
             let _turn = context.reading.acquire().await;
-            let read = timeout(CONNECT, Limited::new(answer.into_body(), LARGEST).collect()).await;
-            match status.as_u16() {
-                404 => Err(NoAnswer::Absent),
-                code @ (401 | 403) => Err(NoAnswer::Refused(code)),
-                200..=299 => match read {
-                    Ok(Ok(body)) => Ok(body.to_bytes()),
-                    Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                        Err(NoAnswer::Because(format!("its answer is larger than {} MiB", LARGEST >> 20)))
+            let mut body = std::pin::pin!(Limited::new(answer.into_body(), LARGEST));
+            let read = async {
+                while let Some(frame) = body.frame().await {
+                    let frame = frame.map_err(|error| {
+                        NoAnswer::Because(if error.is::<LengthLimitError>() {
+                            format!("its answer is larger than {} MiB", LARGEST >> 20)
+                        } else {
+                            "its answer broke off".to_owned()
+                        })
+                    })?;
+                    if let Some(bytes) = frame.data_ref() {
+                        sink(bytes)?;
                     }
-                    Ok(Err(_)) => Err(NoAnswer::Because("its answer broke off".to_owned())),
-                    Err(_) => Err(late()),
-                },
-                code => Err(NoAnswer::Because(format!("it answers {code}"))),
-            }
+                }
+                Ok(())
+            };
+            timeout(CONNECT, read).await.unwrap_or_else(|_| Err(late()))
         };
         let answer = exchange.await;
         if matches!(answer, Err(NoAnswer::Refused(_) | NoAnswer::Because(_))) {
@@ -353,6 +395,10 @@ impl Access {
         self.is_clean = true;
         Ok(())
     }
+}
+
+fn words_of(error: ListError) -> NoAnswer {
+    NoAnswer::Because(error.to_string())
 }
 
 fn late() -> NoAnswer {

@@ -51,6 +51,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Answers of Shoots that are read at the same time: each may be some megabytes.
 const READING: usize = 16;
 
+/// Shoots of which large lists are kept at the same time: each may be some megabytes, until it was looked at.
+const LARGE: usize = 8;
+
 /// How far apart workers begin when many begin at once.
 const STAGGER: Duration = Duration::from_millis(20);
 
@@ -63,6 +66,8 @@ struct Context {
     switches: Arc<Landscape>,
     /// Answers of Shoots that are read at the same time.
     reading: Semaphore,
+    /// Large lists that are kept at the same time.
+    large: Arc<Semaphore>,
     settings: OverlaySettings,
     board: Arc<Board>,
     tasks: Supervisor,
@@ -108,9 +113,17 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
     };
     let reporter = Reporter { controller: REPORTER.into(), instance: Some(identity) };
     let recorder = Recorder::new(client.clone(), reporter);
-    let reading = Semaphore::new(READING);
-    let context =
-        Arc::new(Context { client, landscape, switches, reading, settings, board, tasks: tasks.clone(), recorder });
+    let context = Arc::new(Context {
+        client,
+        landscape,
+        switches,
+        reading: Semaphore::new(READING),
+        large: Arc::new(Semaphore::new(LARGE)),
+        settings,
+        board,
+        tasks: tasks.clone(),
+        recorder,
+    });
     let lead = || {
         let switches = AbortOnDropHandle::new(runtime.spawn({
             let context = Arc::clone(&context);

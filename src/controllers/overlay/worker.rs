@@ -16,11 +16,12 @@ use tokio::time::{Instant, sleep};
 use super::access::Access;
 use super::events::{Happened, report};
 use super::{Context, TASK};
+use crate::gardener::list::Listed;
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
     SWITCH_STATE, SwitchingNetwork,
 };
-use crate::gardener::node::{Page, RouteCondition};
+use crate::gardener::node::RouteCondition;
 use crate::gardener::{SwitchFacts, excerpt};
 use crate::landscape::NetworkName;
 use crate::overlay::{
@@ -98,6 +99,7 @@ impl Worker {
                     tracing::warn!(namespace = &*self.name.namespace, %error, "a turn about a held switch failed");
                 }
             }
+            self.access.rest();
             sleep(self.pause()).await;
         }
         self.context.board.forget(&self.name);
@@ -188,8 +190,8 @@ impl Worker {
             let uri =
                 format!("/api/v1/events?limit={COMPLAINTS_READ}&fieldSelector=type%3DWarning%2Creason%3D{reason}");
             // Complaints are a courtesy: where they cannot be read, the switch is looked after without.
-            let Ok(page) = self.access.get::<Page<Complaint>>(&uri).await else { continue };
-            for complaint in page.items {
+            let Ok(page) = self.access.page::<Complaint>(&uri).await else { continue };
+            for complaint in page {
                 let at = complaint.at();
                 if held.is_none_or(|held| at >= held) && newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
                     newest = Some((at, excerpt(&complaint.message)));
@@ -427,6 +429,12 @@ struct Complaint {
 #[serde(rename_all = "camelCase")]
 struct ComplaintMetadata {
     creation_timestamp: Option<Timestamp>,
+}
+
+impl Listed for Complaint {
+    fn heap(&self) -> usize {
+        self.message.len()
+    }
 }
 
 impl Complaint {

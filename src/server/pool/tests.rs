@@ -91,7 +91,9 @@ proptest! {
                     } else {
                         prop_assert_eq!(victim, None, "nobody goes without need");
                     }
-                    victim.into_iter().for_each(|victim| model.remove(victim));
+                    if let Some(victim) = victim {
+                        model.remove(victim);
+                    }
                     model.0.push((ticket, Is::Handshake));
                     all.push(ticket);
                 }
@@ -154,7 +156,9 @@ proptest! {
             let connected: std::collections::HashSet<Peer> = model.0.iter().map(|(ticket, _)| ticket.peer).collect();
             prop_assert_eq!(pool.peers.len(), connected.len(), "who has no connection is forgotten");
         }
-        all.iter().for_each(|ticket| pool.leave(*ticket));
+        for ticket in &all {
+            pool.leave(*ticket);
+        }
         prop_assert_eq!((pool.counts(), pool.peers.len()), ((0, 0), 0));
     }
 }

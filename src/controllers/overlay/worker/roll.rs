@@ -13,6 +13,9 @@ use crate::overlay::{Phase, rollout};
 /// How long Calico's Pods are seen through a switch, at most.
 const ROLLOUT: SignedDuration = SignedDuration::from_hours(1);
 
+/// Nodes that are freed at one look, at most.
+const FREED: usize = 100;
+
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
     pub(super) async fn see_through(
@@ -59,7 +62,7 @@ impl Worker {
             let nodes = self.access.nodes().await?;
             let rollout = rollout(&nodes, &pods, daemon_set.as_ref(), released);
             let mut freed = Vec::new();
-            for node in rollout.marked.iter().map(|at| &nodes[*at]) {
+            for node in rollout.marked.iter().take(FREED).map(|at| &nodes[*at]) {
                 let patch = json!({
                     "metadata": {"resourceVersion": node.resource_version},
                     "status": {"conditions": [{"type": "NetworkUnavailable", "$patch": "delete"}]},
@@ -71,7 +74,7 @@ impl Worker {
                     }
                 }
             }
-            Ok((rollout.is_over, freed))
+            Ok((rollout.is_over && rollout.marked.len() <= FREED, freed))
         };
         match look.await {
             Ok((is_over, freed)) => {

@@ -158,6 +158,7 @@ fn worker(seed: &Arc<Mutex<Seed>>) -> Worker {
         landscape,
         switches,
         reading,
+        large: Arc::new(Semaphore::new(1)),
         settings,
         board,
         tasks: Supervisor::default(),
