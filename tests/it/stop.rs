@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use network_guard::server::StopSettings;
+use network_guard::server::{Limits, StopSettings};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::support::{PATH, TestServer, client_config, overlapping};
+use crate::support::{PATH, Setup, TestServer, client_config, overlapping};
 
 /// Nothing is waited for but calls in flight.
 pub const WITHOUT_IDLE: StopSettings = StopSettings {
@@ -38,7 +38,9 @@ async fn closed(server: &TestServer) {
 
 #[tokio::test]
 async fn serves_on_closes_politely_and_drains() {
-    let server = TestServer::start().await;
+    // The body that waits for the doors to close has time enough.
+    let limits = Limits { body_timeout: Duration::from_secs(300), ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let body = overlapping().to_string();
     let mut idle = server.connect().await;
     let mut used = server.connect().await;
