@@ -138,6 +138,7 @@ fn shoots(handler: impl Handler) -> Scene {
         shoot["metadata"]["name"] = peer["name"].clone();
         shoot["metadata"]["namespace"] = peer["namespace"].clone();
         shoot["spec"]["networking"]["nodes"] = json!(format!("172.21.{number}.0/24"));
+        shoot["status"] = json!({});
         let back = json!([{"name": "crm", "namespace": "garden-shop", "seed": "eu1-a"}]);
         shoot["spec"]["extensions"][0]["providerConfig"]["shootPeerings"] = back;
         let text = shoot.to_string();
