@@ -196,7 +196,7 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             replace(&scene, &without(&role, index), false);
             let position = scene.audit.position();
             scene.switch.seed.start_guard_again();
-            until(&what, || is_forbidden(&scene.audit, position));
+            refused(&what, &scene.audit, position, 1, is_meant);
             // Only the comparison is missing.
             until("it is ready all the same", || scene.guard().health("/readyz").starts_with("HTTP/1.1 200"));
             until("it leads all the same", || scene.guard().metric("network_guard_overlay_leader") > 0.0);
