@@ -177,7 +177,9 @@ fn with_proxy() -> Value {
 /// What the webhook made of it.
 fn injected() -> Value {
     let call = HANDLERS.iter().find(|call| call.name == "kube-apiserver, own NAT").unwrap();
-    let body = request(call, Some(&deployment()), Some(&deployment())).to_string();
+    let mut before = deployment();
+    differ(call, &mut before);
+    let body = request(call, Some(&before), Some(&deployment())).to_string();
     let request = admission::decode(body.as_bytes()).unwrap();
     let Step::Done(verdict) = (call.handler)().review(&request, &Scene::new().snapshot, &cluster_answer()) else {
         panic!()
