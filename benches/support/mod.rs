@@ -110,6 +110,7 @@ impl Scene {
         Answers {
             cluster: self.cluster.clone(),
             sights: questions.sights.iter().map(|name| (name.clone(), Sight::Visible)).collect(),
+            grants: questions.grants.iter().map(|place| (place.clone(), Sight::Visible)).collect(),
             shoots: questions.shoots.iter().map(|name| (name.clone(), shoot(name))).collect(),
             seeds: questions.seeds.iter().map(|name| (name.clone(), seed(name))).collect(),
         }

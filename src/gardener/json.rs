@@ -77,7 +77,7 @@ fn sorted(text: &str) -> Option<Vec<(Text<'_>, &str)>> {
     }
     // Stable, so that the last of a name is the first when it is turned round.
     found.reverse();
-    found.sort_by(|(one, _), (other, _)| (**one).cmp(&**other));
+    found.sort_by(|(one, _), (other, _)| str::cmp(one, other));
     found.dedup_by(|(later, _), (earlier, _)| **later == **earlier);
     Some(found)
 }

@@ -51,8 +51,8 @@ pub(super) fn shared(
         names.extend(some.by_ref().filter(|name| **name != own).take(LOOKED_AT));
         may_be_more |= some.any(|name| *name != own);
     }
-    let seen = visible(&names, &newcomer, settings, knowledge);
-    let mut shared = newcomer.meet(seen.iter().map(|(name, facts)| (*name, &**facts)), may_be_more)?;
+    let visible = visible(&names, &newcomer, settings, knowledge);
+    let mut shared = newcomer.meet(visible.iter().map(|(name, facts)| (*name, &**facts)), may_be_more)?;
     policy.weigh(&mut shared.finding);
     if shared.finding.severity == Severity::Deny {
         // A refusal rests on what is there now, not on what was there when we last looked.

@@ -205,6 +205,9 @@ impl Strings for &[&str] {
     }
 }
 
+type Change = Box<dyn Fn(&mut Value)>;
+type Look = Box<dyn Fn(&Value) -> bool>;
+
 /// A name, what somebody else does to the Pod, and the path of what then stays.
 #[test]
 fn what_something_else_uses_stays() {
@@ -218,8 +221,6 @@ fn what_something_else_uses_stays() {
         let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap().clone();
         mounts.contains(&json!({"name": "ca-vpn", "mountPath": "/srv/kubernetes/ca-vpn"}))
     };
-    type Change = Box<dyn Fn(&mut Value)>;
-    type Look = Box<dyn Fn(&Value) -> bool>;
     let rows: Vec<(&str, Change, Look)> = vec![
         ("another container", Box::new(mount("containers", 2, "ca-vpn")), Box::new(named("ca-vpn"))),
         ("an init container", Box::new(mount("initContainers", 0, "certs")), Box::new(named("certs"))),
@@ -319,7 +320,7 @@ fn merged(stored: &Value, desired: &Value) -> Value {
 /// gardenlet's object, as its next versions may write it.
 fn any_gardenlets() -> impl Strategy<Value = Value> {
     laws::disturbed_from(Just(Call::gardenlets().object))
-        .prop_filter("gardenlet's proxy is there", |object| has_gardenlets(object))
+        .prop_filter("gardenlet's proxy is there", has_gardenlets)
 }
 
 fn has_gardenlets(object: &Value) -> bool {
