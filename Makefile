@@ -18,11 +18,12 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 	cargo test --quiet --doc
 	cargo test --quiet --test it
 	cargo test --quiet --test budget
+	cargo test --quiet --test bounds
 	cargo bench --quiet --profile counts --bench counts -- --check
 	cargo test --test e2e -- --nocapture
 	cargo test --test datapath -- --nocapture
 
-counts: tools ## write benches/counts.txt anew: the allocations and instructions of one call of each webhook, which `make test` compares
+counts: tools ## write benches/counts.txt again: the allocations and instructions of one call of each webhook, which `make test` compares
 	cargo bench --quiet --profile counts --bench counts -- --write
 
 soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour

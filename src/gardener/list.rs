@@ -33,6 +33,8 @@ pub trait Listed: DeserializeOwned + Send {
 pub struct ListLimits {
     /// Objects.
     pub objects: usize,
+    /// Objects of one page: as many as were asked for, so that what is kept grows by a page at a time.
+    pub page: usize,
     /// Pages.
     pub pages: usize,
     /// Bytes that arrive.
@@ -50,6 +52,8 @@ pub enum ListError {
     Object,
     /// It has more objects than this.
     Objects(usize),
+    /// One of its pages has more objects than this, and so than were asked for.
+    Page(usize),
     /// It has more pages than this.
     Pages(usize),
     /// It has more bytes than this.
@@ -64,6 +68,7 @@ impl fmt::Display for ListError {
             Self::Unreadable => f.write_str("its answer cannot be read"),
             Self::Object => write!(f, "it has an object of more than {} MiB", OBJECT >> 20),
             Self::Objects(most) => write!(f, "it has more than {most} of them"),
+            Self::Page(most) => write!(f, "a page of its list has more than the {most} that were asked for"),
             Self::Pages(most) => write!(f, "its list has more than {most} pages"),
             Self::Arriving(most) => write!(f, "its list is larger than {} MiB", most >> 20),
             Self::Kept(most) => {
@@ -79,6 +84,8 @@ pub struct List<T> {
     limits: ListLimits,
     objects: Vec<T>,
     pages: usize,
+    /// Where the page that is being read begins among the objects.
+    first: usize,
     arrived: usize,
     kept: usize,
     page: Page,
@@ -120,7 +127,7 @@ enum Expected {
 impl<T: Listed> List<T> {
     /// Nothing of it was read yet.
     pub fn new(limits: ListLimits) -> Self {
-        Self { limits, objects: Vec::new(), pages: 0, arrived: 0, kept: 0, page: Page::default() }
+        Self { limits, objects: Vec::new(), pages: 0, first: 0, arrived: 0, kept: 0, page: Page::default() }
     }
 
     /// Reads on, where the last bytes ended. After an error there is nothing to go on with.
@@ -155,6 +162,9 @@ impl<T: Listed> List<T> {
         if self.objects.len() == self.limits.objects {
             return Err(ListError::Objects(self.limits.objects));
         }
+        if self.objects.len() - self.first == self.limits.page {
+            return Err(ListError::Page(self.limits.page));
+        }
         self.objects.push(object);
         Ok(())
     }
@@ -168,6 +178,7 @@ impl<T: Listed> List<T> {
             return Err(ListError::Unreadable);
         }
         self.pages += 1;
+        self.first = self.objects.len();
         let next = rest.metadata.next.filter(|next| !next.is_empty());
         match &next {
             Some(token) if token.len() > TOKEN => Err(ListError::Unreadable),

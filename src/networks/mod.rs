@@ -11,7 +11,7 @@ use crate::admission::{Finding, Severity};
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::{Networking, StatusNetworking};
 use crate::gardener::{SeedFacts, Text};
-use crate::net::{Cidr, Family, NetworkKind, WIDEST_SEED_PODS, map_networks, reserved_for};
+use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, WIDEST_SEED_PODS, map_networks, reserved_for};
 
 /// Judges the networks of a Shoot: what it asks for, and what its stored status says. Without a Seed, what concerns the
 /// Seed is left out.
@@ -47,17 +47,20 @@ pub fn check(
         }
     }
     let networks = Networks::of(networking, status);
-    let translated = seed.map_or_else(Vec::new, |(name, seed)| ipv4_overlaps(name, seed, &networks));
+    let too_large: Vec<(NetworkKind, DoesNotFit)> = NetworkKind::ALL
+        .into_iter()
+        .filter_map(|kind| Some((kind, map_networks(kind, &Networks::passed(networking, status, kind)).err()?)))
+        .collect();
+    let fits = too_large.is_empty();
+    let translated = seed.map_or_else(Vec::new, |(name, seed)| ipv4_overlaps(name, seed, &networks, fits));
     let is_translated = !translated.is_empty();
     if let Some((name, seed)) = seed {
         findings.extend(ipv6_overlaps(name, seed, networking, &networks));
     }
-    for kind in NetworkKind::ALL {
-        if let Err(error) = map_networks(kind, &Networks::passed(networking, status, kind)) {
-            let finding = rules::does_not_fit(kind, &error);
-            // Without an overlap a Shoot with a highly available VPN needs no translation.
-            findings.push(if is_translated { finding } else { finding.at_most(Severity::Warn) });
-        }
+    for (kind, error) in too_large {
+        let finding = rules::does_not_fit(kind, &error);
+        // Without an overlap a Shoot with a highly available VPN needs no translation.
+        findings.push(if is_translated { finding } else { finding.at_most(Severity::Warn) });
     }
     findings.extend(translated);
     findings
@@ -72,10 +75,12 @@ fn read(kind: NetworkKind, text: &Text<'_>) -> Result<Cidr, Finding> {
     if has_host_part { Err(rules::not_canonical(kind, text, &canonical)) } else { Ok(cidr) }
 }
 
-/// Only Pods of the Seed talk into the tunnel, so only their network matters.
-fn ipv4_overlaps(name: &str, seed: &SeedFacts, networks: &Networks) -> Vec<Finding> {
+/// Only Pods of the Seed talk into the tunnel, so only their network matters. `fits` says whether the Shoot's networks have
+/// room in the tunnel.
+fn ipv4_overlaps(name: &str, seed: &SeedFacts, networks: &Networks, fits: bool) -> Vec<Finding> {
     let Some(seed_pods) = seed.pods.filter(|pods| pods.family() == Family::V4) else { return Vec::new() };
     let is_wide = seed_pods.prefix_len() < WIDEST_SEED_PODS;
+    let translates = !is_wide && fits;
     let networks =
         NetworkKind::ALL.into_iter().flat_map(|kind| networks.get(kind).iter().map(move |cidr| (kind, *cidr)));
     let mut overlaps = networks.filter(|(_, cidr)| cidr.overlaps(seed_pods)).peekable();
@@ -83,7 +88,7 @@ fn ipv4_overlaps(name: &str, seed: &SeedFacts, networks: &Networks) -> Vec<Findi
     let first = overlaps.peek().filter(|_| is_wide);
     let mut findings: Vec<Finding> =
         first.map(|(kind, cidr)| rules::seed_too_wide(*kind, *cidr, seed_pods, name)).into_iter().collect();
-    findings.extend(overlaps.map(|(kind, cidr)| rules::double_nat(kind, cidr, seed_pods, name, !is_wide)));
+    findings.extend(overlaps.map(|(kind, cidr)| rules::double_nat(kind, cidr, seed_pods, name, translates)));
     findings
 }
 
@@ -248,7 +253,7 @@ mod tests {
                 json!({"nodes": ["11.0.0.0/9", "12.0.0.0/9"]}),
                 vec![
                     "deny spec.networking.nodes: the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 12.0.0.0/9; choose smaller networks, double NAT needs the room",
-                    "warn spec.networking.nodes: 10.0.0.0/9 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
+                    "warn spec.networking.nodes: 10.0.0.0/9 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed",
                 ],
             ),
             (
@@ -257,7 +262,7 @@ mod tests {
                 json!({"nodes": ["10.0.0.0/9", "11.0.0.0/9", "11.0.0.0/9"]}),
                 vec![
                     "deny spec.networking.nodes: the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/9; choose smaller networks, double NAT needs the room",
-                    "warn spec.networking.nodes: 10.0.0.0/9 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
+                    "warn spec.networking.nodes: 10.0.0.0/9 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed",
                 ],
             ),
             (

@@ -198,12 +198,13 @@ impl Reader {
         // The same user must find the same answers, in whatever order the groups come.
         user.groups.sort_unstable();
         let mut answers = Answers::default();
-        let mut sights = &questions.sights;
-        let nobody = BTreeSet::new();
+        let (mut sights, mut grants) = (&questions.sights, &questions.grants);
+        let (no_shoot, no_place) = (BTreeSet::new(), BTreeSet::new());
         if user.length() > LONGEST_USER {
-            let unanswered = |name: &ShootName| (name.clone(), Sight::Unanswered(USER_TOO_LONG.to_owned()));
-            answers.sights = sights.iter().map(unanswered).collect();
-            sights = &nobody;
+            let unanswered = || Sight::Unanswered(USER_TOO_LONG.to_owned());
+            answers.sights = sights.iter().map(|name| (name.clone(), unanswered())).collect();
+            answers.grants = grants.iter().map(|place| (place.clone(), unanswered())).collect();
+            (sights, grants) = (&no_shoot, &no_place);
         }
         let user = Arc::new(user);
         let late = || "no answer in time".to_owned();
@@ -215,7 +216,7 @@ impl Reader {
                 Given::Sight(name.clone(), sight.unwrap_or_else(|_| Sight::Unanswered(late())))
             }));
         }
-        for grant in &questions.grants {
+        for grant in grants {
             let user = Arc::clone(&user);
             asked.push(Box::pin(async move {
                 let sight = timeout_at(deadline, self.sight(&user, Seen::All(grant.clone()))).await;

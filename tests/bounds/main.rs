@@ -7,6 +7,7 @@ mod hostile;
 mod lookups;
 mod scene;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -51,6 +52,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 #[test]
 fn much_of_anything_costs_little_and_twice_as_much_costs_twice() {
     let sizes = [1 << 17, 1 << 18];
+    let mut fitting = BTreeSet::new();
     for call in HANDLERS {
         for kind in KINDS {
             let what = format!("{} {}", call.name, kind.name);
@@ -60,6 +62,7 @@ fn much_of_anything_costs_little_and_twice_as_much_costs_twice() {
                 .inspect(|cost| assert_bounded(&what, cost))
                 .collect();
             let [once, twice] = &*costs else { continue };
+            fitting.insert(kind.name);
             assert!(
                 twice.allocated <= 2 * once.allocated + once.allocated / 2 + MEMORY / 8,
                 "{what}: {} and {} bytes allocated",
@@ -73,6 +76,9 @@ fn much_of_anything_costs_little_and_twice_as_much_costs_twice() {
                 twice.allocations
             );
         }
+    }
+    for kind in KINDS {
+        assert!(fitting.contains(kind.name), "{}: its places are in no request", kind.name);
     }
 }
 

@@ -300,6 +300,11 @@ fn what_is_too_much_is_said_and_not_held() {
             "the Shoot's nodes cannot be listed: its answer is larger than 32 MiB",
         ),
         (
+            "small, and all on one page",
+            Nodes { count: 20_000, page: 20_000, ..HONEST },
+            "the Shoot's nodes cannot be listed: a page of its list has more than the 250 that were asked for",
+        ),
+        (
             "pages without end",
             Nodes { count: 0, is_endless: true, ..HONEST },
             "the Shoot's nodes cannot be listed: its list has more than 400 pages",

@@ -117,7 +117,7 @@ fn replicas_that_differ_are_told_of() {
 
     // The same configuration for both, and it is over.
     second.kill();
-    configure(&second, "server: {stopPropagationSeconds: 4, stopIdleSeconds: 0}\n");
+    configure(&second, Guard::CONFIGURATION);
     second.restart();
     until("the digest is that of the other", || digest(&first) == digest(&second));
     until("it knows the Cluster", || second.metric("network_guard_clusters_overlapping") > 0.0);

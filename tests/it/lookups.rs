@@ -201,10 +201,14 @@ async fn nobody_is_asked_about_for_a_user_who_is_too_long() {
         (groups(1_000), Sight::Visible),
         (groups(4_000), Sight::Unanswered("the user has too many groups to ask for".to_owned())),
     ] {
-        let answers = sights(&live, UserInfo { groups, ..alice() }, &["seen"]).await;
-        assert_eq!(answers.sights[&named("seen")], want);
+        let project = Grant::Namespace("seen".into());
+        let questions =
+            Questions { sights: [named("seen")].into(), grants: [project.clone()].into(), ..Questions::default() };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let answers = live.answer(UserInfo { groups, ..alice() }, &questions, deadline).await;
+        assert_eq!((&answers.sights[&named("seen")], &answers.grants[&project]), (&want, &want));
     }
-    assert_eq!(seen.lock().unwrap().len(), 1);
+    assert_eq!(seen.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ const LARGEST: usize = 32 << 20;
 const OBJECT: usize = 2 << 20;
 
 /// What a list may have. Kubernetes is made for 5,000 nodes, of which each is some 10 KiB on its way and 400 bytes here.
-const LISTS: ListLimits = ListLimits { objects: 50_000, pages: 400, arriving: 256 << 20, kept: 16 << 20 };
+const LISTS: ListLimits = ListLimits { objects: 50_000, page: PAGE, pages: 400, arriving: 256 << 20, kept: 16 << 20 };
 
 /// A list of which more is kept, in bytes, is large: of such there are few at the same time.
 const LARGE: usize = 1 << 20;

@@ -9,7 +9,7 @@ impl Listed for Value {
     }
 }
 
-const LIMITS: ListLimits = ListLimits { objects: 100, pages: 10, arriving: 4 << 20, kept: 1 << 20 };
+const LIMITS: ListLimits = ListLimits { objects: 100, page: 100, pages: 10, arriving: 4 << 20, kept: 1 << 20 };
 
 /// Reads one page that arrives in pieces of such sizes.
 fn read(text: &str, sizes: &[usize]) -> Result<(Vec<Value>, Option<String>), ListError> {
@@ -165,12 +165,13 @@ fn what_is_no_list_is_not_read() {
 
 #[test]
 fn every_limit_is_kept() {
-    use ListError::{Arriving, Kept, Objects, Pages};
+    use ListError::{Arriving, Kept, Objects, Page, Pages};
     let page = |objects: &[Value]| json!({"metadata": {"continue": "x"}, "items": objects}).to_string();
-    let limits = ListLimits { objects: 3, pages: 2, arriving: 1_000, kept: 300 };
+    let limits = ListLimits { objects: 3, page: 2, pages: 2, arriving: 1_000, kept: 300 };
     for (pages, want) in [
         (vec![page(&[json!({})]), page(&[json!({}), json!({})])], Pages(2)),
         (vec![page(&[json!({}), json!({})]), page(&[json!({}), json!({})])], Objects(3)),
+        (vec![page(&[json!({}), json!({}), json!({})])], Page(2)),
         (vec![page(&[json!({"a": "x".repeat(400)})])], Kept(300)),
         (vec![format!("{}{}", page(&[]), " ".repeat(1_000))], Arriving(1_000)),
         (vec![page(&[]), format!("{}{}", page(&[]), " ".repeat(950))], Arriving(1_000)),

@@ -30,6 +30,10 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// How it is configured where nothing is said of the server. A test need not wait for endpoints to follow, only for a
+    /// client on a busy machine; nor for the pool of its API server, unless it is about that.
+    pub const CONFIGURATION: &str = "server: {stopPropagationSeconds: 15, stopIdleSeconds: 0}\n";
+
     /// Starts it with the least rights and waits until it is ready. It is not registered yet.
     pub fn start(control_plane: &ControlPlane) -> Self {
         let guard = Self::start_unready(control_plane);
@@ -111,10 +115,7 @@ impl Guard {
         if role == "seed" {
             arguments.extend(["--shoots-bind-address".to_owned(), format!("127.0.0.1:{}", ports[3])]);
         }
-        // A test need not wait for endpoints to follow, only for a client on a busy machine; nor for the pool of its API
-        // server, unless it is about that.
-        let default = "server: {stopPropagationSeconds: 15, stopIdleSeconds: 0}\n";
-        let server = if configuration.contains("server:") { "" } else { default };
+        let server = if configuration.contains("server:") { "" } else { Self::CONFIGURATION };
         let configuration = format!(
             "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n\
              {server}{configuration}"

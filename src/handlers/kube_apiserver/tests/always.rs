@@ -319,8 +319,7 @@ fn merged(stored: &Value, desired: &Value) -> Value {
 
 /// gardenlet's object, as its next versions may write it.
 fn any_gardenlets() -> impl Strategy<Value = Value> {
-    laws::disturbed_from(Just(Call::gardenlets().object))
-        .prop_filter("gardenlet's proxy is there", has_gardenlets)
+    laws::disturbed_from(Just(Call::gardenlets().object)).prop_filter("gardenlet's proxy is there", has_gardenlets)
 }
 
 fn has_gardenlets(object: &Value) -> bool {
