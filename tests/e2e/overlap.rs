@@ -5,6 +5,7 @@ mod mutations;
 
 use std::process::Command;
 
+use network_guard::net::Cidr;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Guard, eventually, fixture, until};
@@ -28,7 +29,8 @@ impl Scene {
     fn seed_pods(&self, cidr: &str) {
         let mut cluster = fixture("ha", "cluster");
         cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!(cidr);
-        let overlaps = cidr == "10.0.0.0/8";
+        let nodes: Cidr = cluster["spec"]["shoot"]["spec"]["networking"]["nodes"].as_str().unwrap().parse().unwrap();
+        let overlaps = nodes.overlaps(cidr.parse().unwrap());
         self.control_plane.apply_cluster(&cluster);
         until("the webhook knows the Cluster", || {
             self.guard.metric("network_guard_clusters") >= 1.0
@@ -45,7 +47,7 @@ impl Scene {
             .output()
             .unwrap();
         let report = String::from_utf8(output.stdout).unwrap();
-        let code = i32::from(report.contains("MISSING"));
+        let code = i32::from(["MISSING", "OTHER"].iter().any(|trouble| report.contains(trouble)));
         assert_eq!(output.status.code(), Some(code), "{report}{}", String::from_utf8_lossy(&output.stderr));
         report
     }
@@ -86,9 +88,15 @@ fn overlap_from_apply_to_removal() {
     assert_eq!(scene.report(), "0 of 1 Shoots overlap the Pods of their Seed\n");
     scene.seed_pods("10.0.0.0/8");
     let report = scene.report();
-    assert!(report.contains("shoot--local--ha  MISSING  pods 100.96.0.0/11"), "{report}");
+    assert!(report.contains("shoot--local--ha  MISSING  OTHER  pods 100.96.0.0/11"), "{report}");
     assert!(report.contains("nodes 10.250.0.0/16     242.0.0.0/16   10.0.0.0/8"), "{report}");
-    assert!(report.ends_with("1 of 1 Shoots overlap the Pods of their Seed; 1 without the sidecar that they need\n"));
+    assert!(
+        report.ends_with(
+            "1 of 1 Shoots overlap the Pods of their Seed; 1 without the sidecar that they need; 1 told other networks than \
+             their Clusters have\n"
+        ),
+        "{report}"
+    );
     scene.delete();
     assert!(scene.report().contains("shoot--local--ha  unknown (no Deployment)"));
 
@@ -362,7 +370,8 @@ fn others_are_left_alone() {
         assert_eq!(containers(&serde_json::from_str(&output.stdout).unwrap()), WITHOUT, "{name}");
     }
 
-    // gardenlet's own proxy stays gardenlet's.
+    // gardenlet's own proxy stays gardenlet's, where its VPN is told what the Cluster has.
+    scene.seed_pods("10.250.128.0/17");
     let output = admin.run(&["apply", "-f", "-"], Some(&fixture("ha-overlap", "deployment").to_string()));
     assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
     assert!(!scene.stored().to_string().contains("network-guard"));
