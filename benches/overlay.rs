@@ -155,7 +155,8 @@ fn decisions() {
 }
 
 fn read(text: &str) -> Vec<NodeFacts> {
-    let mut list = List::new(ListLimits { objects: 50_000, pages: 1, arriving: 256 << 20, kept: 16 << 20 });
+    let mut list =
+        List::new(ListLimits { objects: 50_000, page: 50_000, pages: 1, arriving: 256 << 20, kept: 16 << 20 });
     // In pieces such as hyper reads.
     text.as_bytes().chunks(64 << 10).for_each(|piece| list.read(piece).unwrap());
     list.end_page().unwrap();
