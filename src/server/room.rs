@@ -129,10 +129,10 @@ impl Ledger {
                 continue;
             }
             let ending = self.bodies.iter().filter(|(_, share)| share.stage == Stage::Ending);
-            let (coming, spare) = ending.fold((0, false), |(coming, spare), (id, share)| {
-                (coming + share.shared, spare || self.spare == Some(*id))
+            let (coming, is_spare_coming) = ending.fold((0, false), |(coming, is_spare_coming), (id, share)| {
+                (coming + share.shared, is_spare_coming || self.spare == Some(*id))
             });
-            if spare || self.taken - coming + missing <= self.room {
+            if is_spare_coming || self.taken - coming + missing <= self.room {
                 break;
             }
             let Some(victim) = self.victim(self.held(share.peer) + wants - share.units) else { break };

@@ -223,6 +223,40 @@ async fn bodies_that_never_end_shut_nobody_out() {
     .await;
 }
 
+/// Who gives way is told to come again, on another connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_way_is_told_so() {
+    const BODY: usize = 1 << 20;
+    let limits = Limits {
+        body_bytes: BODY,
+        bodies_in_flight_bytes: 4 * BODY,
+        body_timeout: std::time::Duration::from_secs(300),
+        ..Limits::default()
+    };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let config = client_config(&server.ca, None);
+    let head =
+        format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n");
+    let mut answers = JoinSet::new();
+    // The room, and the one body more.
+    for _ in 0..5 {
+        let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), server.addresses.webhooks).await.unwrap();
+        let mut client = TestServer::shake_hands(tcp, &config).await.unwrap();
+        client.stream.write_all(head.as_bytes()).await.unwrap();
+        client.stream.write_all(&vec![b' '; BODY - 1]).await.unwrap();
+        client.stream.flush().await.unwrap();
+        answers.spawn(async move { client.read().await.unwrap() });
+    }
+    let told = loop {
+        assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+        if let Some(told) = answers.try_join_next() {
+            break told.unwrap();
+        }
+    };
+    assert_eq!(told.status, 429, "{told:?}");
+    assert!(told.head.contains("retry-after: 1") && told.head.contains("connection: close"), "{}", told.head);
+}
+
 /// A stop waits for nobody who had to go, nor for those that came instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_in_the_middle_of_an_attack() {
