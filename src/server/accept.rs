@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::task::TaskTracker;
 
-use super::connections::Connections;
+use super::connections::{Ports, TOLD};
 use super::{Limits, Metrics};
 
 /// How long a peer may take to read anything of an answer. hyper's own timeout runs only while a request is read.
@@ -49,10 +49,10 @@ pub(super) async fn serve<A: Acceptor>(
     acceptor: &A,
     routes: Router,
     limits: &Limits,
-    metrics: &Arc<Metrics>,
+    (ports, metrics): (&Ports, &Arc<Metrics>),
     (closing, leaving): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
-    let connections = Connections::new(port, limits, metrics);
+    let connections = ports.open(port, limits, metrics);
     let open = TaskTracker::new();
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -98,12 +98,13 @@ pub(super) async fn serve<A: Acceptor>(
     };
 
     let mut closing = std::pin::pin!(closing);
+    let mut told = None;
     loop {
         // Biased: whoever never stops calling does not keep the door open.
         let (stream, peer) = tokio::select! {
             biased;
             () = &mut closing => break,
-            accepted = next(&listener, &connections) => accepted,
+            accepted = next(&listener, ports, &mut told) => accepted,
         };
         take(stream, peer);
     }
@@ -118,17 +119,21 @@ pub(super) async fn serve<A: Acceptor>(
     }
 }
 
-async fn next(listener: &TcpListener, connections: &Connections) -> (TcpStream, SocketAddr) {
+async fn next(listener: &TcpListener, ports: &Ports, told: &mut Option<Instant>) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
                 // Either the peer is gone already, which costs nothing to repeat, or we are out of file descriptors,
-                // which a busy loop would only make worse: of those that say nothing one has to go, or we wait.
+                // which a busy loop would only make worse: one that does nothing has to go, whatever port it is of.
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                    tracing::error!(%error, "cannot accept connections");
-                    connections.make_room();
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if told.is_none_or(|told| told.elapsed() >= TOLD) {
+                        *told = Some(Instant::now());
+                        tracing::error!(%error, "cannot accept connections");
+                    }
+                    // It is closed by its own task, a moment later.
+                    let pause = if ports.make_room() { 5 } else { 100 };
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
             }
         }
@@ -179,7 +184,15 @@ mod tests {
         // The doors are closing before anybody has looked.
         let phases = (std::future::ready(()), std::future::pending());
         let routes = Router::new().route("/", get(|| std::future::ready("fine")));
-        serve(("test", listener), &Plain, routes, &Limits::default(), &Arc::new(Metrics::default()), phases).await;
+        serve(
+            ("test", listener),
+            &Plain,
+            routes,
+            &Limits::default(),
+            (&Ports::default(), &Arc::new(Metrics::default())),
+            phases,
+        )
+        .await;
         for client in &mut clients {
             let mut answer = String::new();
             client.read_to_string(&mut answer).unwrap();

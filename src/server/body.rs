@@ -1,12 +1,18 @@
 //! Reading a body within limits, of which memory is the first.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use axum::body::Body;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::Limits;
+use super::connections::{Caller, TOLD};
+use super::pool::Peer;
+use super::room::{Follows, Ledger};
 
 /// A body, and the room that it takes among all bodies in flight.
 pub(super) struct Held<'s> {
@@ -15,20 +21,22 @@ pub(super) struct Held<'s> {
     _taken: Taken<'s>,
 }
 
-/// The room of all bodies in flight.
-pub(super) struct Room {
-    /// What all share.
-    shared: Semaphore,
-    /// One body more: who has this needs no room. Without it bodies that have arrived in part could hold all the room, and
-    /// each wait for what the others hold, until all of them have waited too long.
-    spare: Semaphore,
+/// The room of all bodies in flight: what [`room`](super::room) decides, done to real ones.
+pub(super) struct Room(Mutex<Inner>);
+
+struct Inner {
+    ledger: Ledger,
+    /// Ends a body when it is dropped.
+    ends: HashMap<u64, oneshot::Sender<()>>,
+    /// Lets a body go on that waits.
+    grants: HashMap<u64, oneshot::Sender<()>>,
+    told: Option<std::time::Instant>,
 }
 
-/// What a body has of that.
-#[derive(Default)]
+/// What a body has of that, until it is dropped.
 struct Taken<'s> {
-    shared: Option<SemaphorePermit<'s>>,
-    spare: Option<SemaphorePermit<'s>>,
+    room: &'s Room,
+    id: u64,
 }
 
 /// Why a body is not read.
@@ -44,6 +52,8 @@ pub(super) enum Refusal {
     TooSlow,
     /// There is no room for it.
     Busy,
+    /// It had room, and has to give it to somebody who holds less.
+    GivesWay,
     /// It ended early.
     Broken,
 }
@@ -64,13 +74,15 @@ impl Refusal {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is over the limit of this server\n")
             }
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time\n"),
-            Self::Busy => (StatusCode::TOO_MANY_REQUESTS, "busy", "too many bodies in flight, come again\n"),
+            Self::Busy | Self::GivesWay => {
+                (StatusCode::TOO_MANY_REQUESTS, "busy", "too many bodies in flight, come again\n")
+            }
             Self::Broken => (StatusCode::BAD_REQUEST, "broken", "the body ended early\n"),
         }
     }
 }
 
-/// The unit in which room is counted: a semaphore counts to 2^32 at most.
+/// The unit in which room is counted: finer would only mean more questions.
 const ROOM_UNIT: usize = 1 << 10;
 
 /// What is set aside before the first byte has come: enough for most reviews, little enough to lose on a liar.
@@ -79,30 +91,80 @@ const FIRST_CAPACITY: usize = 128 << 10;
 impl Room {
     /// By these limits.
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { shared: Semaphore::new(limits.bodies_in_flight_bytes / ROOM_UNIT), spare: Semaphore::new(1) }
+        let ledger = Ledger::new(limits.bodies_in_flight_bytes / ROOM_UNIT);
+        Self(Mutex::new(Inner { ledger, ends: HashMap::new(), grants: HashMap::new(), told: None }))
+    }
+
+    /// A body begins to arrive. The second one ends when it has to give way.
+    fn enter(&self, peer: Peer) -> (Taken<'_>, oneshot::Receiver<()>) {
+        let (end, ended) = oneshot::channel();
+        let mut inner = self.lock();
+        let id = inner.ledger.enter(peer);
+        inner.ends.insert(id, end);
+        (Taken { room: self, id }, ended)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<'s> Taken<'s> {
-    /// Takes room for so many bytes in all, and waits until there is some.
-    async fn grow(&mut self, room: &'s Room, bytes: usize) {
-        let has = self.shared.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let missing = bytes.div_ceil(ROOM_UNIT).saturating_sub(has);
-        if missing == 0 || self.spare.is_some() {
-            return;
-        }
-        let missing = u32::try_from(missing).expect("a frame is far below 2^42 bytes");
-        tokio::select! {
-            biased;
-            more = room.shared.acquire_many(missing) => {
-                let more = more.expect("it is never closed");
-                match &mut self.shared {
-                    None => self.shared = Some(more),
-                    Some(shared) => shared.merge(more),
-                }
+impl Inner {
+    /// Does what follows from a change.
+    fn follow(&mut self, follows: Follows) {
+        for id in follows.granted {
+            if let Some(grant) = self.grants.remove(&id) {
+                let _ = grant.send(());
             }
-            spare = room.spare.acquire() => self.spare = Some(spare.expect("it is never closed")),
         }
+        for (id, peer) in follows.ended {
+            self.grants.remove(&id);
+            self.ends.remove(&id);
+            if self.told.is_none_or(|told| told.elapsed() >= TOLD) {
+                self.told = Some(std::time::Instant::now());
+                tracing::warn!(%peer, "bodies that are still arriving end to make room for others");
+            }
+        }
+    }
+}
+
+impl Taken<'_> {
+    /// Takes room for so many bytes in all. What is to be waited for, if there is none; it fails for who has to give way.
+    fn grow(&self, bytes: usize) -> Option<oneshot::Receiver<()>> {
+        let mut inner = self.room.lock();
+        let mut follows = inner.ledger.grow(self.id, bytes.div_ceil(ROOM_UNIT));
+        let at_once = follows.granted.iter().position(|id| *id == self.id);
+        let wait = match at_once {
+            Some(at) => {
+                follows.granted.swap_remove(at);
+                None
+            }
+            None => {
+                let (grant, granted) = oneshot::channel();
+                // Who has been told to end in this very moment is granted nothing.
+                if inner.ends.contains_key(&self.id) {
+                    inner.grants.insert(self.id, grant);
+                }
+                Some(granted)
+            }
+        };
+        inner.follow(follows);
+        wait
+    }
+
+    /// All of it is there: it has to give way no more.
+    fn arrived(&self) {
+        self.room.lock().ledger.arrived(self.id);
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.room.lock();
+        inner.ends.remove(&self.id);
+        inner.grants.remove(&self.id);
+        let follows = inner.ledger.leave(self.id);
+        inner.follow(follows);
     }
 }
 
@@ -110,7 +172,8 @@ impl<'s> Taken<'s> {
 /// holds a kilobyte, not seven megabytes.
 pub(super) async fn read<'s>(
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
+    caller: &Caller,
     limits: &Limits,
     room: &'s Room,
 ) -> Result<Held<'s>, Refusal> {
@@ -126,18 +189,28 @@ pub(super) async fn read<'s>(
     }
 
     let deadline = Instant::now() + limits.body_timeout;
+    let (taken, mut ended) = room.enter(caller.peer());
     let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(FIRST_CAPACITY));
-    let mut taken = Taken::default();
-    let mut body = body;
-    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(|_| Refusal::TooSlow)? {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            _ = &mut ended => return Err(Refusal::GivesWay),
+            frame = timeout_at(deadline, body.frame()) => frame.map_err(|_| Refusal::TooSlow)?,
+        };
+        let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
         if bytes.len() + data.len() > limits.body_bytes {
             return Err(Refusal::TooLarge);
         }
-        let wait = deadline.min(Instant::now() + limits.body_wait);
-        timeout_at(wait, taken.grow(room, bytes.len() + data.len())).await.map_err(|_| Refusal::Busy)?;
+        if let Some(granted) = taken.grow(bytes.len() + data.len()) {
+            let wait = deadline.min(Instant::now() + limits.body_wait);
+            let granted = timeout_at(wait, granted).await.map_err(|_| Refusal::Busy)?;
+            granted.map_err(|_| Refusal::GivesWay)?;
+        }
         bytes.extend_from_slice(&data);
     }
+    taken.arrived();
+    caller.received();
     Ok(Held { bytes, _taken: taken })
 }
 

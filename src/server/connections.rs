@@ -1,13 +1,15 @@
 //! The open connections of one port: what [`pool`](super::pool) decides, done to real ones.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode, header};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::oneshot;
 
@@ -15,7 +17,7 @@ use super::pool::{Begun, Evicted, Peer, Places, Pool, Ticket};
 use super::{Limits, Metrics};
 
 /// How often the log says that connections are closed to make room, at most: an attacker must not fill it.
-const TOLD: Duration = Duration::from_secs(60);
+pub(super) const TOLD: Duration = Duration::from_secs(60);
 
 /// All open connections of one port.
 pub(super) struct Connections {
@@ -32,17 +34,61 @@ struct Inner {
     told: Option<Instant>,
 }
 
+/// All ports: they share the file descriptors of the process.
+#[derive(Default)]
+pub(super) struct Ports(Mutex<Vec<Weak<Connections>>>);
+
+impl Ports {
+    /// A port opens.
+    pub(super) fn open(&self, port: &'static str, limits: &Limits, metrics: &Arc<Metrics>) -> Arc<Connections> {
+        let connections = Connections::new(port, limits, metrics);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connections));
+        connections
+    }
+
+    /// Closes a connection, of the port that has most.
+    pub(super) fn make_room(&self) -> bool {
+        let ports = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut ports: Vec<_> = ports.iter().filter_map(Weak::upgrade).collect();
+        ports.sort_by_cached_key(|port| std::cmp::Reverse(port.count()));
+        ports.iter().any(|port| port.make_room())
+    }
+}
+
 /// One of them, until it is dropped.
 pub(super) struct Connection {
     all: Arc<Connections>,
     ticket: Ticket,
 }
 
-/// One of its requests, until it is answered.
-struct Call<'c>(&'c Connection);
+/// Who sends a request: each request has this as an extension.
+#[derive(Clone)]
+pub(super) struct Caller(Arc<Connection>);
+
+impl Caller {
+    /// The other side.
+    pub(super) fn peer(&self) -> Peer {
+        self.0.ticket.peer
+    }
+
+    /// All of its request has arrived.
+    pub(super) fn received(&self) {
+        self.0.all.lock().pool.received(self.0.ticket, Instant::now());
+    }
+}
+
+/// One of its requests, until its answer is written.
+struct Call(Arc<Connection>);
+
+/// What is written as an answer.
+pub(super) struct Answer {
+    body: axum::body::Body,
+    /// The connection is busy as long as this is not dropped.
+    _call: Option<Call>,
+}
 
 impl Connections {
-    pub(super) fn new(port: &'static str, limits: &Limits, metrics: &Arc<Metrics>) -> Arc<Self> {
+    fn new(port: &'static str, limits: &Limits, metrics: &Arc<Metrics>) -> Arc<Self> {
         let places = Places {
             handshakes: limits.handshakes,
             handshakes_of_peer: limits.handshakes_per_address,
@@ -56,19 +102,24 @@ impl Connections {
     pub(super) fn arrive(self: &Arc<Self>, peer: Peer) -> (Arc<Connection>, oneshot::Receiver<()>) {
         let (end, ended) = oneshot::channel();
         let ticket = self.change(|inner| {
-            let (ticket, evicted) = inner.pool.arrive(peer);
+            let (ticket, evicted) = inner.pool.arrive(peer, Instant::now());
             inner.ends.insert(ticket, end);
             (ticket, evicted)
         });
         (Arc::new(Connection { all: Arc::clone(self), ticket }), ended)
     }
 
-    /// Closes one that has not sent a request yet, if there is one.
-    pub(super) fn make_room(&self) -> bool {
+    /// Closes one, if there is one.
+    fn make_room(&self) -> bool {
         self.change(|inner| {
-            let evicted = inner.pool.evict_oldest();
+            let evicted = inner.pool.make_room(Instant::now());
             (evicted.is_some(), evicted)
         })
+    }
+
+    fn count(&self) -> usize {
+        let (handshakes, established) = self.lock().pool.counts();
+        handshakes + established
     }
 
     /// Changes the pool, and does what follows from that.
@@ -112,28 +163,29 @@ impl Connection {
     pub(super) fn service(
         self: Arc<Self>,
         routes: Router,
-    ) -> impl hyper::service::HttpService<
-        Incoming,
-        ResBody = axum::body::Body,
-        Error = std::convert::Infallible,
-        Future: Send,
-    > + Send {
+    ) -> impl hyper::service::HttpService<Incoming, ResBody = Answer, Error = std::convert::Infallible, Future: Send> + Send
+    {
         let routes = TowerToHyperService::new(routes);
-        hyper::service::service_fn(move |request: Request<Incoming>| {
+        hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (connection, routes) = (Arc::clone(&self), routes.clone());
+            let caller = Caller(Arc::clone(&connection));
+            let call = connection.begin();
             async move {
-                match connection.begin() {
-                    Some(_call) => hyper::service::Service::call(&routes, request).await,
-                    None => Ok(full()),
+                let Some(call) = call else { return Ok(full().map(|body| Answer { body, _call: None })) };
+                if request.body().is_end_stream() {
+                    caller.received();
                 }
+                request.extensions_mut().insert(caller);
+                let response = hyper::service::Service::call(&routes, request).await?;
+                Ok(response.map(|body| Answer { body, _call: Some(call) }))
             }
         })
     }
 
     /// The head of a request has arrived.
-    fn begin(&self) -> Option<Call<'_>> {
+    fn begin(self: Arc<Self>) -> Option<Call> {
         let begun = self.all.change(|inner| {
-            let begun = inner.pool.begin(self.ticket);
+            let begun = inner.pool.begin(self.ticket, Instant::now());
             (begun, if let Begun::Yes(evicted) = begun { evicted } else { None })
         });
         match begun {
@@ -148,9 +200,29 @@ impl Connection {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
-        self.0.all.lock().pool.end(self.0.ticket);
+        self.0.all.lock().pool.end(self.0.ticket, Instant::now());
+    }
+}
+
+impl Body for Answer {
+    type Data = axum::body::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderValue, header};
 
+use super::connections::Caller;
 use super::{Limits, body};
 
 #[derive(Clone)]
@@ -31,8 +32,9 @@ pub(super) fn add(router: Router, limits: &Arc<Limits>, room: &Arc<body::Room>) 
 }
 
 async fn fixed(State(edge): State<Edge>, request: Request) -> Response {
-    let (parts, http_body) = request.into_parts();
-    match body::read(&parts.headers, http_body, &edge.limits, &edge.room).await {
+    let (mut parts, http_body) = request.into_parts();
+    let caller = parts.extensions.remove::<Caller>().expect("each request has its caller");
+    match body::read(&parts.headers, http_body, &caller, &edge.limits, &edge.room).await {
         Err(refusal) => refusal.answer().0.into_response(),
         Ok(held) => {
             let answer = edge.answer.get_or_init(|| Bytes::from(held.bytes)).clone();

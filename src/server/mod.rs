@@ -5,19 +5,22 @@
 //!   accept.rs  tls.rs       routes.rs   body.rs      review.rs
 //! ```
 //!
-//! `pool.rs` decides which connection has to go when there is no room for another one, `connections.rs` closes it.
+//! `pool.rs` decides which connection has to go when there is no room for another one, `connections.rs` closes it;
+//! `room.rs` decides the same of bodies in flight, `body.rs` ends them.
 //! Only this floor and those above know sockets, deadlines and signals. `stop.rs` has the phases of a graceful stop,
 //! `health.rs` and `metrics.rs` what is served on the two plain ports.
 
 mod accept;
 mod body;
 mod connections;
+mod descriptors;
 #[cfg(feature = "bench")]
 mod fixed;
 mod health;
 mod metrics;
 mod pool;
 mod review;
+mod room;
 mod routes;
 mod stop;
 mod tls;
@@ -50,12 +53,13 @@ pub struct Limits {
     /// How long a body may take to arrive.
     pub body_timeout: Duration,
     /// Connections of one port that have sent a request. For one more that one is closed which has been idle for longest,
-    /// of the address that has most; a caller that has a call on each of so many is told to retry.
+    /// of the address that has most of those that have an idle one; if there is none, the caller is told to retry, unless
+    /// others with more have requests that do not arrive, or calls that do not end.
     pub connections: usize,
-    /// Connections of one port that have sent no request yet: in their TLS handshake, or after it. For one more the oldest
-    /// is closed, of the address that has most.
+    /// Connections of one port that have sent no request yet: in their TLS handshake, or after it. For one more one is
+    /// closed that has said nothing for a second, of the address that has most of them; if there is none, the oldest.
     pub handshakes: usize,
-    /// The same for one address, or one /64 of IPv6. API servers behind one node may have one address.
+    /// The same for one address, or one /64 of IPv6, while all of that is taken. API servers behind one node may have one address.
     pub handshakes_per_address: usize,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
@@ -179,8 +183,9 @@ impl Parts {
 }
 
 impl Server {
-    /// Takes the ports.
+    /// Takes the ports, and as many file descriptors as the process may have.
     pub async fn bind(addresses: Addresses, parts: Parts) -> std::io::Result<Self> {
+        descriptors::raise(&parts.limits, addresses.shoots.is_some());
         let bind = async |address: SocketAddr| {
             TcpListener::bind(address)
                 .await
@@ -222,6 +227,7 @@ impl Server {
         let routes = routes::routes(handlers, &landscape, &live, &limits, &registry, &stop);
         let shoot_limits = limits.for_shoots();
         let shoot_routes = routes::routes(shoot_handlers, &landscape, &live, &shoot_limits, &registry, &stop);
+        let ports = Arc::new(connections::Ports::default());
         let shoots = async {
             if let Some(listener) = shoots {
                 let acceptor = tls::ToAnyone(&tls);
@@ -230,7 +236,7 @@ impl Server {
                     &acceptor,
                     shoot_routes,
                     &shoot_limits,
-                    &registry,
+                    (&ports, &registry),
                     (stop.closing(), stop.leaving()),
                 )
                 .await;
@@ -240,9 +246,10 @@ impl Server {
         let background = TaskTracker::new();
         for (port, routes) in [(("health", health), health_routes), (("metrics", metrics), metrics_routes)] {
             let (limits, registry, stop) = (limits.for_probes(), Arc::clone(&registry), stop.clone());
+            let ports = Arc::clone(&ports);
             background.spawn(async move {
-                accept::serve(port, &accept::Plain, routes, &limits, &registry, (stop.finished(), stop.finished()))
-                    .await;
+                let phases = (stop.finished(), stop.finished());
+                accept::serve(port, &accept::Plain, routes, &limits, (&ports, &registry), phases).await;
             });
         }
         background.spawn({
@@ -258,7 +265,8 @@ impl Server {
         tokio::select! {
             ((), ()) = async {
                 let phases = (stop.closing(), stop.leaving());
-                tokio::join!(accept::serve(("webhooks", webhooks), &*tls, routes, &limits, &registry, phases), shoots)
+                let all = (&*ports, &registry);
+                tokio::join!(accept::serve(("webhooks", webhooks), &*tls, routes, &limits, all, phases), shoots)
             } => {}
             () = stop.aborted() => {}
         }

@@ -3,16 +3,27 @@
 //! A connection is a *handshake* until the head of its first request has arrived, and *established* from then on. Both
 //! have room of their own, so that callers who say nothing take none from those who call.
 //!
-//! - A new handshake is always let in. Where its peer has its whole share, that peer's oldest one goes; where all the
-//!   room is taken, the oldest one of the peer that has most of them. So nobody takes anything from a peer that has
+//! - A new handshake is always let in. Where all the room is taken, another one goes: of a peer that has its whole share,
+//!   its own oldest one; for others the oldest one of a peer that has more, or of the new one's own. Those go first that
+//!   have said nothing for a second, and of these the peer's that has most. So nobody takes anything from a peer that has
 //!   fewer, however fast it reconnects.
-//! - A handshake becomes established as long as there is room. Then the connection that has been idle for longest goes,
-//!   of the peer that has most connections; where that peer has a call on every one of them, the longest call, for a peer
-//!   that has fewer. To close an idle connection may cost its client a call that is just on its way, so it is done for no
-//!   other reason.
+//! - A handshake becomes established as long as there is room. Then an established connection goes: of those that have
+//!   been idle for a second, or whose body has been arriving for so long, the longest one of the peer that has most. Where
+//!   there is none, one that has just become idle; then one whose body has just begun to arrive, of a peer that has
+//!   clearly more; and last one whose call takes longer than any webhook may. Never of a peer that has no more than the new
+//!   one's. A call that is being answered ends for no other reason. To close an idle connection may cost its client a call
+//!   that is just on its way, so it is done for no other reason either.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+/// The age from which who says nothing goes before who has just come: many times what a handshake takes, or a body.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// What no call takes: an API server waits for a webhook for 30 s at most.
+const STUCK: Duration = Duration::from_secs(30);
 
 /// Who is on the other side: an IPv4 address, or the /64 of an IPv6 address, which is the least that a host is given.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -40,7 +51,7 @@ impl std::fmt::Display for Peer {
 pub(super) struct Places {
     /// Handshakes.
     pub(super) handshakes: usize,
-    /// Handshakes of one peer.
+    /// Handshakes of one peer while all places are taken.
     pub(super) handshakes_of_peer: usize,
     /// Established connections.
     pub(super) established: usize,
@@ -71,7 +82,7 @@ pub(super) enum Was {
     Handshake,
     /// None of its requests was being answered.
     Idle,
-    /// One of its requests was being answered.
+    /// One of its requests was arriving, or being answered.
     Busy,
 }
 
@@ -101,8 +112,8 @@ pub(super) enum Begun {
 #[derive(Debug)]
 pub(super) struct Pool {
     places: Places,
-    /// The order of everything that happens.
-    now: u64,
+    /// The number of the last connection.
+    last: u64,
     handshakes: usize,
     established: usize,
     /// Only those that have a connection.
@@ -112,28 +123,67 @@ pub(super) struct Pool {
 /// What one peer has.
 #[derive(Debug, Default)]
 struct Held {
-    handshakes: BTreeSet<u64>,
+    /// Since when.
+    handshakes: BTreeMap<u64, Instant>,
     established: HashMap<u64, Activity>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Activity {
-    is_busy: bool,
-    /// Since when.
-    since: u64,
+    does: Does,
+    since: Instant,
 }
 
-impl Held {
-    /// The established connection that has been idle, or busy, for longest.
-    fn longest(&self, is_busy: bool) -> Option<(u64, u64)> {
-        let alike = self.established.iter().filter(|(_, activity)| activity.is_busy == is_busy);
-        alike.map(|(id, activity)| (activity.since, *id)).min()
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Does {
+    Nothing,
+    /// The head of a request has arrived, and its body has not.
+    Receive,
+    Answer,
+}
+
+/// In which order established connections go.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Rank {
+    /// It has been idle for a second, or its body has been arriving for so long.
+    Rests,
+    /// It has just become idle, and its peer has clearly more than the new one's, or is the same.
+    Idle,
+    /// The body of its request has just begun to arrive.
+    Receiving,
+    /// It has just become idle, and then its peer would have no more than the new one's.
+    LastIdle,
+    /// Its call takes longer than any may.
+    Stuck,
+}
+
+impl Activity {
+    /// Whether and when it goes for a peer that has so many, where its own has so many.
+    fn rank(self, is_own: bool, its: usize, has: usize, now: Instant) -> Option<Rank> {
+        let lasts = now.saturating_duration_since(self.since);
+        // Two that have about the same do not end each other's calls in turn.
+        let has_clearly_more = its > has + 1;
+        match self.does {
+            Does::Nothing if !is_own && its <= has => None,
+            Does::Nothing if lasts >= SLOW => Some(Rank::Rests),
+            Does::Nothing if is_own || has_clearly_more => Some(Rank::Idle),
+            Does::Nothing => Some(Rank::LastIdle),
+            _ if !has_clearly_more => None,
+            Does::Receive if lasts >= SLOW => Some(Rank::Rests),
+            Does::Receive => Some(Rank::Receiving),
+            Does::Answer => (lasts > STUCK).then_some(Rank::Stuck),
+        }
+    }
+
+    /// What its connection was, if it goes.
+    fn was(self) -> Was {
+        if self.does == Does::Nothing { Was::Idle } else { Was::Busy }
     }
 }
 
 impl Pool {
     pub(super) fn new(places: Places) -> Self {
-        Self { places, now: 0, handshakes: 0, established: 0, peers: HashMap::new() }
+        Self { places, last: 0, handshakes: 0, established: 0, peers: HashMap::new() }
     }
 
     /// Handshakes and established connections.
@@ -141,102 +191,110 @@ impl Pool {
         (self.handshakes, self.established)
     }
 
-    fn tick(&mut self) -> u64 {
-        self.now += 1;
-        self.now
-    }
-
     /// Lets a connection in.
-    pub(super) fn arrive(&mut self, peer: Peer) -> (Ticket, Option<Evicted>) {
-        let has = self.peers.get(&peer).map_or(0, |held| held.handshakes.len());
-        let evicted = if has >= self.places.handshakes_of_peer {
-            self.evict_handshake(peer)
-        } else if self.handshakes >= self.places.handshakes {
-            self.evict_oldest()
-        } else {
-            None
-        };
-        let id = self.tick();
-        self.peers.entry(peer).or_default().handshakes.insert(id);
+    pub(super) fn arrive(&mut self, peer: Peer, now: Instant) -> (Ticket, Option<Evicted>) {
+        let is_full = self.handshakes >= self.places.handshakes;
+        let victim = if is_full { self.handshake_for(Some(peer), now) } else { None };
+        let evicted = victim.map(|(_, ticket)| Evicted { ticket, was: Was::Handshake });
+        if let Some(evicted) = evicted {
+            self.leave(evicted.ticket);
+        }
+        self.last += 1;
+        let id = self.last;
+        self.peers.entry(peer).or_default().handshakes.insert(id, now);
         self.handshakes += 1;
         (Ticket { peer, id }, evicted)
     }
 
-    /// Makes room where somebody else, such as the kernel, has none: of the peer with most handshakes the oldest one.
-    pub(super) fn evict_oldest(&mut self) -> Option<Evicted> {
-        let having = self.peers.iter().filter_map(|(peer, held)| Some((*peer, held, held.handshakes.first()?)));
-        let greediest = having.max_by_key(|(_, held, oldest)| (held.handshakes.len(), std::cmp::Reverse(**oldest)));
-        self.evict_handshake(greediest?.0)
+    /// The handshake that goes for another one of this peer, or of one that has none; and whether it is slow.
+    fn handshake_for(&self, peer: Option<Peer>, now: Instant) -> Option<(bool, Ticket)> {
+        let has = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |held| held.handshakes.len());
+        let takes_its_own = has >= self.places.handshakes_of_peer;
+        let may = |(of, held): &(&Peer, &Held)| Some(**of) == peer || !takes_its_own && held.handshakes.len() > has;
+        let oldest = self.peers.iter().filter(may).filter_map(|(of, held)| {
+            let (id, since) = held.handshakes.first_key_value()?;
+            let is_slow = now.saturating_duration_since(*since) >= SLOW;
+            Some((is_slow, held.handshakes.len(), Reverse(*id), *of))
+        });
+        let (is_slow, _, Reverse(id), peer) = oldest.max_by_key(|(is_slow, count, id, _)| (*is_slow, *count, *id))?;
+        Some((is_slow, Ticket { peer, id }))
     }
 
-    fn evict_handshake(&mut self, peer: Peer) -> Option<Evicted> {
-        let id = *self.peers.get(&peer)?.handshakes.first()?;
-        Some(self.evict(Ticket { peer, id }, Was::Handshake))
+    /// The established connection that goes for another one of this peer, or of one that has none.
+    fn established_for(&self, peer: Option<Peer>, now: Instant) -> Option<(Rank, Evicted)> {
+        let has = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |held| held.established.len());
+        let all = self.peers.iter().flat_map(|(of, held)| {
+            let its = held.established.len();
+            held.established.iter().filter_map(move |(id, activity)| {
+                let rank = activity.rank(Some(*of) == peer, its, has, now)?;
+                let evicted = Evicted { ticket: Ticket { peer: *of, id: *id }, was: activity.was() };
+                Some(((rank, Reverse(its), activity.since, *id), evicted))
+            })
+        });
+        all.min_by_key(|(order, _)| *order).map(|((rank, ..), evicted)| (rank, evicted))
     }
 
-    fn evict(&mut self, ticket: Ticket, was: Was) -> Evicted {
-        self.leave(ticket);
-        Evicted { ticket, was }
+    /// Makes room where somebody else, such as the kernel, has none: who says nothing goes first.
+    pub(super) fn make_room(&mut self, now: Instant) -> Option<Evicted> {
+        let handshake = self.handshake_for(None, now);
+        let handshake = handshake.map(|(is_slow, ticket)| (is_slow, Evicted { ticket, was: Was::Handshake }));
+        let evicted = match (handshake, self.established_for(None, now)) {
+            (Some((true, handshake)), _) => handshake,
+            (_, Some((Rank::Rests, established))) => established,
+            (Some((false, handshake)), _) => handshake,
+            (None, established) => established?.1,
+        };
+        self.leave(evicted.ticket);
+        Some(evicted)
     }
 
     /// The head of a request has arrived.
-    pub(super) fn begin(&mut self, ticket: Ticket) -> Begun {
-        let now = self.tick();
+    pub(super) fn begin(&mut self, ticket: Ticket, now: Instant) -> Begun {
         let Some(held) = self.peers.get_mut(&ticket.peer) else { return Begun::Gone };
-        let busy = Activity { is_busy: true, since: now };
+        let receiving = Activity { does: Does::Receive, since: now };
         if let Some(activity) = held.established.get_mut(&ticket.id) {
-            *activity = busy;
+            *activity = receiving;
             return Begun::Yes(None);
         }
-        if !held.handshakes.contains(&ticket.id) {
+        if !held.handshakes.contains_key(&ticket.id) {
             return Begun::Gone;
         }
-        let has = held.established.len();
         let evicted = if self.established < self.places.established {
             None
         } else {
-            let Some(evicted) = self.evict_established(has) else { return Begun::Full };
+            let Some((_, evicted)) = self.established_for(Some(ticket.peer), now) else { return Begun::Full };
+            self.leave(evicted.ticket);
             Some(evicted)
         };
         let held = self.peers.get_mut(&ticket.peer).expect("it has this handshake");
         held.handshakes.remove(&ticket.id);
-        held.established.insert(ticket.id, busy);
+        held.established.insert(ticket.id, receiving);
         self.handshakes -= 1;
         self.established += 1;
         Begun::Yes(evicted)
     }
 
-    /// Makes room for an established connection of a peer that has so many.
-    fn evict_established(&mut self, has: usize) -> Option<Evicted> {
-        let most = self.peers.values().map(|held| held.established.len()).max()?;
-        let longest = |is_busy| {
-            let greediest = self.peers.iter().filter(|(_, held)| held.established.len() == most);
-            let longest = greediest.filter_map(|(peer, held)| Some((held.longest(is_busy)?, *peer)));
-            longest.min_by_key(|(longest, _)| *longest).map(|((_, id), peer)| Ticket { peer, id })
-        };
-        let (ticket, was) = match longest(false) {
-            Some(idle) => (idle, Was::Idle),
-            // Nor may who has a call on every connection keep others out. Two that have about the same do not push each
-            // other out in turn.
-            None if has + 1 < most => (longest(true)?, Was::Busy),
-            None => return None,
-        };
-        Some(self.evict(ticket, was))
+    /// All of its request has arrived.
+    pub(super) fn received(&mut self, ticket: Ticket, now: Instant) {
+        self.set(ticket, Activity { does: Does::Answer, since: now });
     }
 
-    /// The answer to its request is there.
-    pub(super) fn end(&mut self, ticket: Ticket) {
-        let since = self.tick();
+    /// The answer to its request is written.
+    pub(super) fn end(&mut self, ticket: Ticket, now: Instant) {
+        self.set(ticket, Activity { does: Does::Nothing, since: now });
+    }
+
+    fn set(&mut self, ticket: Ticket, to: Activity) {
         let held = self.peers.get_mut(&ticket.peer);
         if let Some(activity) = held.and_then(|held| held.established.get_mut(&ticket.id)) {
-            *activity = Activity { is_busy: false, since };
+            *activity = to;
         }
     }
 
     /// The connection is closed. It may be gone already.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(held) = self.peers.get_mut(&ticket.peer) else { return };
-        if held.handshakes.remove(&ticket.id) {
+        if held.handshakes.remove(&ticket.id).is_some() {
             self.handshakes -= 1;
         } else if held.established.remove(&ticket.id).is_some() {
             self.established -= 1;

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
 use super::body::{self, Refusal};
+use super::connections::Caller;
 use super::{Limits, Metrics};
 use crate::admission::{self, Answers, Handler, Request, Step, Verdict};
 use crate::gardener::excerpt;
@@ -58,8 +59,9 @@ struct Ended {
 pub(super) async fn review(State(edge): State<Edge>, request: HttpRequest) -> Response {
     let started = Instant::now();
     let deadline = deadline(request.uri().query());
-    let (parts, http_body) = request.into_parts();
-    let held = match body::read(&parts.headers, http_body, &edge.limits, &edge.room).await {
+    let (mut parts, http_body) = request.into_parts();
+    let caller = parts.extensions.remove::<Caller>().expect("each request has its caller");
+    let held = match body::read(&parts.headers, http_body, &caller, &edge.limits, &edge.room).await {
         Ok(held) => held,
         Err(refusal) => {
             edge.metrics.body_refused(refusal.answer().1);
@@ -232,9 +234,13 @@ fn text(status: StatusCode, message: String) -> Response {
 fn refused(refusal: Refusal) -> Response {
     let (status, _, message) = refusal.answer();
     let mut response = (status, message).into_response();
-    if refusal == Refusal::Busy {
+    if matches!(refusal, Refusal::Busy | Refusal::GivesWay) {
         // The API server waits this long and repeats the call within its deadline.
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if refusal == Refusal::GivesWay {
+        // What is still to come is not waited for.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

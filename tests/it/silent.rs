@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -163,6 +163,100 @@ async fn calls_go_through_an_attack() {
     server.running.await.unwrap();
 }
 
+/// Bodies that fill all the room for bodies, and never end: they give way for who holds less.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_never_end_shut_nobody_out() {
+    const BODY: usize = 1 << 20;
+    let limits = Limits {
+        body_bytes: BODY,
+        bodies_in_flight_bytes: 4 * BODY,
+        body_timeout: std::time::Duration::from_secs(300),
+        ..Limits::default()
+    };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let config = client_config(&server.ca, None);
+    let to = server.addresses.webhooks;
+    let mut attackers = JoinSet::new();
+    for _ in 0..8 {
+        let config = config.clone();
+        attackers.spawn(async move {
+            let head = format!(
+                "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n"
+            );
+            let all_but_one = [head.as_bytes(), &vec![b' '; BODY - 1]].concat();
+            loop {
+                let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), to).await;
+                let client = async { TestServer::shake_hands(tcp?, &config).await };
+                let Ok(mut client) = client.await else { continue };
+                if client.stream.write_all(&all_but_one).await.is_ok() && client.stream.flush().await.is_ok() {
+                    // Until it is told to come again.
+                    let _ = client.stream.read(&mut [0; 512]).await;
+                }
+            }
+        });
+    }
+    let none = r#"bodies_refused_total{reason="busy"} 0"#;
+    let some = r#"bodies_refused_total{reason="busy"}"#;
+    until("all room is taken", async || {
+        let metrics = server.metrics().await;
+        metrics.contains(some) && !metrics.contains(none)
+    })
+    .await;
+
+    let small = overlapping().to_string();
+    // As much as is sent, with room for the answer's limit.
+    let large = format!("{small}{}", " ".repeat(BODY - small.len()));
+    for call in 0..60 {
+        let tcp = connect_from(Ipv4Addr::LOCALHOST, to).await.unwrap();
+        let mut client = TestServer::shake_hands(tcp, &config).await.unwrap();
+        let body = if call % 10 == 9 { &large } else { &small };
+        let answer = client.post(PATH, body).await;
+        assert_eq!(answer.status, 200, "call {call}: {answer:?}");
+    }
+
+    // Nothing of the room is lost.
+    attackers.shutdown().await;
+    until("all room is free", async || {
+        let calls = (0..4).map(async |_| server.connect().await.post(PATH, &large).await.status);
+        futures::future::join_all(calls).await == [200; 4]
+    })
+    .await;
+}
+
+/// Who gives way is told to come again, on another connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_way_is_told_so() {
+    const BODY: usize = 1 << 20;
+    let limits = Limits {
+        body_bytes: BODY,
+        bodies_in_flight_bytes: 4 * BODY,
+        body_timeout: std::time::Duration::from_secs(300),
+        ..Limits::default()
+    };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let config = client_config(&server.ca, None);
+    let head =
+        format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n");
+    let mut answers = JoinSet::new();
+    // The room, and the one body more.
+    for _ in 0..5 {
+        let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), server.addresses.webhooks).await.unwrap();
+        let mut client = TestServer::shake_hands(tcp, &config).await.unwrap();
+        client.stream.write_all(head.as_bytes()).await.unwrap();
+        client.stream.write_all(&vec![b' '; BODY - 1]).await.unwrap();
+        client.stream.flush().await.unwrap();
+        answers.spawn(async move { client.read().await.unwrap() });
+    }
+    let told = loop {
+        assert_eq!(server.connect().await.post(PATH, &overlapping().to_string()).await.status, 200);
+        if let Some(told) = answers.try_join_next() {
+            break told.unwrap();
+        }
+    };
+    assert_eq!(told.status, 429, "{told:?}");
+    assert!(told.head.contains("retry-after: 1") && told.head.contains("connection: close"), "{}", told.head);
+}
+
 /// A stop waits for nobody who had to go, nor for those that came instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_in_the_middle_of_an_attack() {
@@ -231,4 +325,44 @@ async fn silent_connections_shut_nobody_out() {
             assert!(server.get(port, path).starts_with("HTTP/1.1 200"), "{path}");
         }
     }
+}
+
+/// Connections that are idle do not keep the last file descriptors from others, whatever port they are of.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_leave_file_descriptors_to_others() {
+    let server = Process::start(Stdio::null(), |_| ()).await;
+    let pid = server.child.id().to_string();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limit = format!("--nofile={0}:{0}", open + 40);
+    assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+    let mut idle = Vec::new();
+    for number in 0..120 {
+        let call = async {
+            let mut client = server.connect().await;
+            assert_eq!(client.post(PATH, REVIEW).await.status, 200, "{number}");
+            client
+        };
+        let called = tokio::time::timeout(std::time::Duration::from_secs(60), call).await;
+        idle.push(called.unwrap_or_else(|_| panic!("connection {number} is not served")));
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert!(server.get(1, path).starts_with("HTTP/1.1 200"), "{path}");
+    }
+    assert!(server.metric(r#"network_guard_connections_refused_total{reason="evicted-idle"}"#) > 0.0);
+}
+
+/// A soft limit is low for reasons that are none here.
+#[tokio::test]
+async fn the_limit_of_open_files_is_raised() {
+    let change = |command: &mut Command| {
+        let mut limited = Command::new("prlimit");
+        limited.arg("--nofile=256:4096").arg(command.get_program()).args(command.get_args());
+        limited.current_dir(env!("CARGO_MANIFEST_DIR"));
+        limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        *command = limited;
+    };
+    let server = Process::start(Stdio::null(), change).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["4096", "4096", "files"]);
 }

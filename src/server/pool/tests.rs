@@ -15,6 +15,7 @@ enum Happens {
     Arrive(u8),
     /// These are about one of the connections that there ever were.
     Begin(usize),
+    Received(usize),
     End(usize),
     Leave(usize),
 }
@@ -23,16 +24,24 @@ fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         4 => (0..4_u8).prop_map(Happens::Arrive),
         4 => any::<usize>().prop_map(Happens::Begin),
+        2 => any::<usize>().prop_map(Happens::Received),
         2 => any::<usize>().prop_map(Happens::End),
         1 => any::<usize>().prop_map(Happens::Leave),
     ]
 }
 
+/// The time that passes before each event.
+fn pauses() -> impl Strategy<Value = Duration> {
+    prop_oneof![3 => Just(1), 1 => Just(400), 1 => Just(20_000)].prop_map(Duration::from_millis)
+}
+
+/// Since when each is what it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Is {
-    Handshake,
-    Idle(usize),
-    Busy(usize),
+    Handshake(Instant),
+    Idle(Instant),
+    Receiving(Instant),
+    Answering(Instant),
 }
 
 /// What is open, in the order of arrival.
@@ -55,92 +64,71 @@ impl Model {
     /// Handshakes, or established connections; of all, or of one peer.
     fn of(&self, handshakes: bool, of: Option<Peer>) -> Vec<(Ticket, Is)> {
         let wanted = |(ticket, is): &&(Ticket, Is)| {
-            (*is == Is::Handshake) == handshakes && of.is_none_or(|of| of == ticket.peer)
+            matches!(is, Is::Handshake(_)) == handshakes && of.is_none_or(|of| of == ticket.peer)
         };
         self.0.iter().filter(wanted).copied().collect()
-    }
-
-    fn most(&self, handshakes: bool) -> usize {
-        self.0.iter().map(|(ticket, _)| self.of(handshakes, Some(ticket.peer)).len()).max().unwrap_or(0)
     }
 }
 
 proptest! {
     #[test]
-    fn room_is_shared_fairly(events in prop::collection::vec(happens(), 0..120)) {
+    fn room_is_shared_fairly(events in prop::collection::vec((happens(), pauses()), 0..120)) {
         let mut pool = Pool::new(PLACES);
         let (mut model, mut all) = (Model::default(), Vec::<Ticket>::new());
-        for (at, event) in events.into_iter().enumerate() {
+        let mut now = Instant::now();
+        for (event, pause) in events {
+            now += pause;
             let before = model.clone();
             let known = |number: usize| (!all.is_empty()).then(|| all[number % all.len()]);
             match event {
                 Happens::Arrive(number) => {
                     let peer = peer(number);
-                    let (ticket, evicted) = pool.arrive(peer);
+                    let (ticket, evicted) = pool.arrive(peer, now);
                     // Whoever comes is let in.
                     prop_assert!(before.is(ticket).is_none());
-                    let share = before.of(true, Some(peer));
-                    let victim = evicted.map(|evicted| { assert_eq!(evicted.was, Was::Handshake); evicted.ticket });
-                    if share.len() == PLACES.handshakes_of_peer {
-                        prop_assert_eq!(victim, Some(share[0].0), "its own oldest");
-                    } else if before.of(true, None).len() == PLACES.handshakes {
-                        let victim = victim.expect("there is no room");
-                        let its = before.of(true, Some(victim.peer));
-                        prop_assert_eq!(its.len(), before.most(true), "of the peer with most");
-                        prop_assert_eq!(its[0].0, victim, "the oldest");
+                    if let Some(Evicted { ticket, was }) = evicted {
+                        prop_assert_eq!(was, Was::Handshake);
+                        prop_assert_eq!(before.of(true, None).len(), PLACES.handshakes, "nobody goes without need");
+                        before.check_handshake(peer, ticket, now)?;
+                        model.remove(ticket);
                     } else {
-                        prop_assert_eq!(victim, None, "nobody goes without need");
+                        prop_assert!(before.of(true, None).len() < PLACES.handshakes);
                     }
-                    if let Some(victim) = victim {
-                        model.remove(victim);
-                    }
-                    model.0.push((ticket, Is::Handshake));
+                    model.0.push((ticket, Is::Handshake(now)));
                     all.push(ticket);
                 }
                 Happens::Begin(number) => {
                     let Some(ticket) = known(number) else { continue };
-                    let (mine, most) = (before.of(false, Some(ticket.peer)).len(), before.most(false));
                     let is_full = before.of(false, None).len() == PLACES.established;
-                    match (pool.begin(ticket), before.is(ticket)) {
+                    let goes = before.established_for(ticket.peer, now);
+                    match (pool.begin(ticket, now), before.is(ticket)) {
                         (Begun::Gone, None) => continue,
-                        (Begun::Yes(None), Some(Is::Idle(_) | Is::Busy(_))) => {}
-                        (Begun::Yes(None), Some(Is::Handshake)) => prop_assert!(!is_full),
-                        (Begun::Yes(Some(evicted)), Some(Is::Handshake)) => {
+                        (Begun::Yes(None), Some(Is::Idle(_) | Is::Receiving(_) | Is::Answering(_))) => {}
+                        (Begun::Yes(None), Some(Is::Handshake(_))) => prop_assert!(!is_full),
+                        (Begun::Yes(Some(evicted)), Some(Is::Handshake(_))) => {
                             prop_assert!(is_full, "nobody goes without need");
-                            let victim = evicted.ticket;
-                            let greedy = |(ticket, _): &(Ticket, Is)| before.of(false, Some(ticket.peer)).len() == most;
-                            let established = before.of(false, None);
-                            let idle = established.iter().filter(|one| greedy(one)).filter_map(|(ticket, is)| match is {
-                                Is::Idle(since) => Some((*since, *ticket)),
-                                _ => None,
-                            });
-                            let busy = established.iter().filter(|one| greedy(one)).filter_map(|(ticket, is)| match is {
-                                Is::Busy(since) => Some((*since, *ticket)),
-                                _ => None,
-                            });
-                            match idle.min_by_key(|(since, _)| *since) {
-                                Some((_, longest)) => prop_assert_eq!((victim, evicted.was), (longest, Was::Idle)),
-                                None => {
-                                    prop_assert!(mine + 1 < most, "a call ends only for who has fewer");
-                                    let longest = busy.min_by_key(|(since, _)| *since).unwrap().1;
-                                    prop_assert_eq!((victim, evicted.was), (longest, Was::Busy));
-                                }
-                            }
-                            model.remove(victim);
+                            prop_assert_eq!(Some((evicted.ticket, evicted.was)), goes);
+                            model.remove(evicted.ticket);
                         }
-                        (Begun::Full, Some(Is::Handshake)) => {
-                            prop_assert!(is_full && mine + 1 >= most, "who has fewer gets in");
+                        (Begun::Full, Some(Is::Handshake(_))) => {
+                            prop_assert!(is_full && goes.is_none());
                             continue;
                         }
                         (begun, is) => prop_assert!(false, "{:?} {:?}", begun, is),
                     }
-                    model.set(ticket, Is::Busy(at));
+                    model.set(ticket, Is::Receiving(now));
                 }
-                Happens::End(number) => {
+                Happens::Received(number) | Happens::End(number) => {
                     let Some(ticket) = known(number) else { continue };
-                    pool.end(ticket);
-                    if !matches!(model.is(ticket), None | Some(Is::Handshake)) {
-                        model.set(ticket, Is::Idle(at));
+                    let is = if matches!(event, Happens::End(_)) {
+                        pool.end(ticket, now);
+                        Is::Idle(now)
+                    } else {
+                        pool.received(ticket, now);
+                        Is::Answering(now)
+                    };
+                    if !matches!(model.is(ticket), None | Some(Is::Handshake(_))) {
+                        model.set(ticket, is);
                     }
                 }
                 Happens::Leave(number) => {
@@ -152,14 +140,188 @@ proptest! {
             let (handshakes, established) = (model.of(true, None).len(), model.of(false, None).len());
             prop_assert_eq!(pool.counts(), (handshakes, established));
             prop_assert!(handshakes <= PLACES.handshakes && established <= PLACES.established);
-            prop_assert!(model.most(true) <= PLACES.handshakes_of_peer);
             let connected: std::collections::HashSet<Peer> = model.0.iter().map(|(ticket, _)| ticket.peer).collect();
             prop_assert_eq!(pool.peers.len(), connected.len(), "who has no connection is forgotten");
         }
-        for ticket in &all {
-            pool.leave(*ticket);
+        // The kernel may ask for as many as it likes.
+        while let Some(evicted) = pool.make_room(now) {
+            let young = matches!(model.is(evicted.ticket), Some(Is::Answering(at)) if now - at <= STUCK);
+            prop_assert!(!young, "a call is left alone");
+            model.remove(evicted.ticket);
+        }
+        prop_assert!(model.0.iter().all(|(_, is)| matches!(is, Is::Receiving(_) | Is::Answering(_))));
+        for (ticket, _) in model.0 {
+            pool.leave(ticket);
         }
         prop_assert_eq!((pool.counts(), pool.peers.len()), ((0, 0), 0));
+    }
+}
+
+impl Model {
+    /// Whether this handshake is the one that goes for a new one of this peer.
+    fn check_handshake(&self, new: Peer, victim: Ticket, now: Instant) -> Result<(), TestCaseError> {
+        let count = |peer| self.of(true, Some(peer)).len();
+        let is_slow = |ticket: Ticket| matches!(self.is(ticket), Some(Is::Handshake(at)) if now - at >= SLOW);
+        prop_assert_eq!(self.of(true, Some(victim.peer))[0].0, victim, "the oldest of its peer");
+        if count(new) >= PLACES.handshakes_of_peer {
+            prop_assert_eq!(victim.peer, new, "who has a whole share takes nothing from others");
+            return Ok(());
+        }
+        prop_assert!(victim.peer == new || count(victim.peer) > count(new), "nobody takes from who has fewer");
+        for (other, _) in self.of(true, None) {
+            let might = other.peer == new || count(other.peer) > count(new);
+            if might && is_slow(other) {
+                prop_assert!(is_slow(victim), "who is slow goes first");
+            }
+            if might && is_slow(other) == is_slow(victim) {
+                prop_assert!(count(victim.peer) >= count(other.peer), "of two that are as slow, of who has more");
+            }
+        }
+        Ok(())
+    }
+
+    /// The established connection that goes for one more of this peer.
+    fn established_for(&self, new: Peer, now: Instant) -> Option<(Ticket, Was)> {
+        let count = |peer| self.of(false, Some(peer)).len();
+        let has = count(new);
+        let orders: [&dyn Fn(Is, Peer) -> bool; 5] = [
+            &|is, peer| match is {
+                Is::Idle(at) => now - at >= SLOW && (peer == new || count(peer) > has),
+                Is::Receiving(at) => now - at >= SLOW && count(peer) > has + 1,
+                _ => false,
+            },
+            &|is, peer| matches!(is, Is::Idle(_)) && (peer == new || count(peer) > has + 1),
+            &|is, peer| matches!(is, Is::Receiving(_)) && count(peer) > has + 1,
+            &|is, peer| matches!(is, Is::Idle(_)) && count(peer) > has,
+            &|is, peer| matches!(is, Is::Answering(at) if now - at > STUCK) && count(peer) > has + 1,
+        ];
+        let longest = |may: &dyn Fn(Is, Peer) -> bool| {
+            let might = self.of(false, None).into_iter().filter(|(ticket, is)| may(*is, ticket.peer));
+            might.min_by_key(|(ticket, is)| {
+                let (Is::Handshake(at) | Is::Idle(at) | Is::Receiving(at) | Is::Answering(at)) = *is;
+                (std::cmp::Reverse(count(ticket.peer)), at, ticket.id)
+            })
+        };
+        let (ticket, is) = orders.iter().find_map(|may| longest(*may))?;
+        Some((ticket, if matches!(is, Is::Idle(_)) { Was::Idle } else { Was::Busy }))
+    }
+}
+
+/// So many connections of a peer that have sent a request.
+fn establish(pool: &mut Pool, peer: Peer, count: usize, now: Instant) -> Vec<Ticket> {
+    let begin = |_| {
+        let (ticket, _) = pool.arrive(peer, now);
+        assert!(matches!(pool.begin(ticket, now), Begun::Yes(None)));
+        pool.received(ticket, now);
+        ticket
+    };
+    (0..count).map(begin).collect()
+}
+
+/// The API server has most connections, with a call on each, and others have idle ones.
+#[test]
+fn calls_do_not_end_for_who_keeps_idle_connections() {
+    let mut pool = Pool::new(Places { handshakes: 8, handshakes_of_peer: 8, established: 1_024 });
+    let now = Instant::now();
+    establish(&mut pool, peer(0), 200, now);
+    for (number, count) in [(1, 165), (2, 165), (3, 165), (4, 165), (5, 164)] {
+        for ticket in establish(&mut pool, peer(number), count, now) {
+            pool.end(ticket, now);
+        }
+    }
+    for _ in 0..500 {
+        let (ticket, _) = pool.arrive(peer(6), now);
+        match pool.begin(ticket, now) {
+            Begun::Yes(Some(evicted)) => {
+                assert_eq!(evicted.was, Was::Idle);
+                pool.end(ticket, now);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What a call is in the middle of, how long, and whether it ends for a peer that has nothing.
+#[test]
+fn which_calls_end() {
+    for (has_arrived, millis, ends) in [
+        (false, 0, true),
+        (false, 2_000, true),
+        (true, 0, false),
+        (true, 2_000, false),
+        (true, 29_999, false),
+        (true, 30_001, true),
+    ] {
+        let mut pool = Pool::new(PLACES);
+        let start = Instant::now();
+        for ticket in establish(&mut pool, peer(1), PLACES.established, start) {
+            if !has_arrived {
+                pool.begin(ticket, start);
+            }
+        }
+        let now = start + Duration::from_millis(millis);
+        let (ticket, _) = pool.arrive(peer(0), now);
+        let begun = pool.begin(ticket, now);
+        let want = if ends { Some(Was::Busy) } else { None };
+        let was = if let Begun::Yes(Some(evicted)) = begun { Some(evicted.was) } else { None };
+        assert_eq!(was, want, "{has_arrived} {millis}: {begun:?}");
+        assert_eq!(begun == Begun::Full, !ends);
+    }
+}
+
+/// Of those whose bodies do not come, those go first that have had time for it: the API server's have not.
+#[test]
+fn slow_bodies_go_first() {
+    let mut pool = Pool::new(PLACES);
+    let start = Instant::now();
+    let slow = establish(&mut pool, peer(1), 2, start);
+    pool.begin(slow[0], start);
+    let now = start + SLOW;
+    for ticket in establish(&mut pool, peer(0), 3, now) {
+        pool.begin(ticket, now);
+    }
+    let (ticket, _) = pool.arrive(peer(2), now);
+    assert_eq!(pool.begin(ticket, now), Begun::Yes(Some(Evicted { ticket: slow[0], was: Was::Busy })));
+}
+
+/// The last idle connection of the API server is not taken while others hold many.
+#[test]
+fn who_has_one_keeps_it_where_others_have_many() {
+    let mut pool = Pool::new(PLACES);
+    let now = Instant::now();
+    let mine = establish(&mut pool, peer(0), 1, now)[0];
+    pool.end(mine, now);
+    for ticket in establish(&mut pool, peer(1), PLACES.established - 1, now) {
+        pool.begin(ticket, now);
+    }
+    let (ticket, _) = pool.arrive(peer(2), now);
+    let Begun::Yes(Some(evicted)) = pool.begin(ticket, now) else { panic!("it is let in") };
+    assert_eq!((evicted.ticket.peer, evicted.was), (peer(1), Was::Busy));
+}
+
+/// A share counts only where others need the room.
+#[test]
+fn one_alone_may_take_all_the_room() {
+    let mut pool = Pool::new(PLACES);
+    let now = Instant::now();
+    let evicted: Vec<_> = (0..PLACES.handshakes).filter_map(|_| pool.arrive(peer(1), now).1).collect();
+    assert_eq!(evicted, []);
+    assert_eq!(pool.arrive(peer(1), now).1.map(|evicted| evicted.ticket.peer), Some(peer(1)));
+}
+
+/// Many addresses with one silent connection each: the API server has more, and has just come.
+#[test]
+fn young_handshakes_stay_where_others_are_slow() {
+    let mut pool = Pool::new(Places { handshakes: 202, handshakes_of_peer: 100, established: 1 });
+    let start = Instant::now();
+    for number in 1..=200 {
+        pool.arrive(peer(number), start);
+    }
+    let now = start + SLOW;
+    let mine = [(); 2].map(|()| pool.arrive(peer(0), now).0);
+    for number in 1..=200 {
+        let evicted = pool.arrive(peer(number), now).1.expect("there is no room");
+        assert!(!mine.contains(&evicted.ticket), "{number}");
     }
 }
 
@@ -167,22 +329,24 @@ proptest! {
 #[test]
 fn who_has_fewer_loses_nothing() {
     let mut pool = Pool::new(PLACES);
+    let mut now = Instant::now();
     let flood = || (1..4_u8).cycle().map(peer);
     for at in flood().take(50) {
-        let (ticket, _) = pool.arrive(at);
-        pool.begin(ticket);
+        let (ticket, _) = pool.arrive(at, now);
+        pool.begin(ticket, now);
     }
     for at in flood().take(50) {
-        pool.arrive(at);
+        pool.arrive(at, now);
     }
     for _ in 0..50 {
-        let (mine, _) = pool.arrive(peer(0));
-        let evicted: Vec<_> = flood().take(30).filter_map(|at| pool.arrive(at).1).collect();
+        now += Duration::from_millis(10);
+        let (mine, _) = pool.arrive(peer(0), now);
+        let evicted: Vec<_> = flood().take(30).filter_map(|at| pool.arrive(at, now).1).collect();
         assert!(evicted.iter().all(|evicted| evicted.ticket != mine), "{evicted:?}");
-        assert!(matches!(pool.begin(mine), Begun::Yes(_)));
+        assert!(matches!(pool.begin(mine, now), Begun::Yes(_)));
         for at in flood().take(30) {
-            let (ticket, _) = pool.arrive(at);
-            let begun = pool.begin(ticket);
+            let (ticket, _) = pool.arrive(at, now);
+            let begun = pool.begin(ticket, now);
             assert!(!matches!(begun, Begun::Yes(Some(evicted)) if evicted.ticket == mine), "{begun:?}");
         }
         pool.leave(mine);

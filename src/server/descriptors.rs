@@ -1,0 +1,52 @@
+//! File descriptors: each connection takes one, and a process may have only so many.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::Limits;
+
+/// What the process has open besides connections: its ports, watches, files, the runtime.
+const OTHERS: usize = 128;
+
+/// What all ports may need.
+fn needed(limits: &Limits, shoots: bool) -> u64 {
+    let of = |limits: &Limits| limits.connections.saturating_add(limits.handshakes);
+    let webhooks = if shoots { of(limits).saturating_mul(2) } else { of(limits) };
+    webhooks.saturating_add(of(&limits.for_probes()) * 2 + OTHERS) as u64
+}
+
+/// Raises the soft limit to the hard one. The soft limit is low for programs that use `select`, which this one does not.
+pub(super) fn raise(limits: &Limits, shoots: bool) {
+    let has = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: has.maximum, ..has };
+    let has = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(error) => {
+            tracing::warn!(%error, "cannot raise the limit of open files");
+            has.current
+        }
+    };
+    let needed = needed(limits, shoots);
+    if let Some(has) = has.filter(|has| *has < needed) {
+        tracing::warn!(
+            has,
+            needed,
+            "the limit of open files is lower than what all connections may need: idle ones are closed when it is reached; \
+             raise it, or lower server.maxConnections and server.maxHandshakes"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed() {
+        let huge = Limits { connections: usize::MAX, ..Limits::default() };
+        for (limits, shoots, want) in
+            [(Limits::default(), false, 1_920), (Limits::default(), true, 3_456), (huge, true, u64::MAX)]
+        {
+            assert_eq!(needed(&limits, shoots), want, "{shoots}");
+        }
+    }
+}
