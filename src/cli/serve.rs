@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Configuration;
 use super::log::{Log, LogFormat};
 use crate::admission::Handler;
+use crate::controllers::registration::FailurePolicy;
 use crate::controllers::{certificates, overlay};
 use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use crate::server::{Addresses, Metrics, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
@@ -191,7 +192,10 @@ impl Role {
     fn handlers(self, configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
         match self {
             Self::Seed => vec![
-                Arc::new(KubeApiserver::new(&configuration.overlap, &configuration.nat.mode)),
+                Arc::new(
+                    KubeApiserver::new(&configuration.overlap, &configuration.nat.mode)
+                        .tolerant(configuration.failure_policy() == FailurePolicy::Ignore),
+                ),
                 Arc::new(HoldNetwork::new(&configuration.overlay.switches.hold)),
             ],
             Self::Garden => vec![
@@ -327,4 +331,49 @@ async fn stop_on_signal(stop: Stop, settings: StopSettings) -> anyhow::Result<()
 fn abort(stop: &Stop) -> anyhow::Result<()> {
     stop.abort();
     bail!("aborted by a second signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::admission::{self, Answer, Answers, Outcome, Step};
+    use crate::landscape::Snapshot;
+
+    /// What the handler refuses agrees with what is registered for the time when nobody answers.
+    #[test]
+    fn nothing_is_refused_that_may_be_missed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha/deployment.json");
+        let object: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u", "operation": "CREATE", "namespace": "shoot--local--ha", "name": "kube-apiserver",
+                "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+                "userInfo": {"username": "gardenlet"},
+                "object": object,
+            },
+        })
+        .to_string();
+        let own = "nat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}";
+        for (body, is_refused) in [
+            (String::new(), true),
+            ("overlap: {failurePolicy: Ignore}".to_owned(), false),
+            ("overlap: {sidecar: always}".to_owned(), false),
+            ("overlap: {sidecar: always, failurePolicy: Fail}".to_owned(), true),
+            (format!("overlap: {{failurePolicy: Ignore}}\n{own}"), true),
+        ] {
+            let head = "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
+            let configuration = Configuration::parse(&format!("{head}{body}")).unwrap();
+            let handler = Role::Seed.handlers(&configuration).swap_remove(0);
+            let request = admission::decode(review.as_bytes()).unwrap();
+            let answers = Answers { cluster: Some(Answer::Absent), ..Answers::default() };
+            let Step::Done(verdict) = handler.review(&request, &Snapshot::default(), &answers) else {
+                panic!("{body}")
+            };
+            assert_eq!(verdict.outcome == Outcome::Denied, is_refused, "{body}: {verdict:?}");
+        }
+    }
 }

@@ -16,8 +16,7 @@ use crate::gardener::{Deployment, FieldError, is_dns_label};
 use crate::landscape::Snapshot;
 use crate::nat::{self, ContainersChange, Side};
 use crate::overlap::{
-    Change, Decision, Injection, Overlap, Proxy, Settings, Sidecar, Taken, Vpn, decide, is_made_by, mutate,
-    overlaps_text, rules,
+    Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, is_made_by, mutate, overlaps_text, rules,
 };
 
 /// The path of this webhook.
@@ -32,14 +31,23 @@ const AUDIT_VARIABLES: AuditKey = AuditKey::new("variables");
 pub struct KubeApiserver {
     injection: Injection,
     nat: nat::Mode,
+    is_tolerant: bool,
 }
 
 impl KubeApiserver {
     /// Prepares everything that depends on the configuration only.
     pub fn new(settings: &Settings, nat: &nat::Mode) -> Self {
-        // gardenlet brings its own proxy only with a vpn2 that translates itself: beside `own` it would be done twice.
-        let sidecar = if matches!(nat, nat::Mode::Own(_)) { Sidecar::WhereMissing } else { settings.sidecar };
-        Self { injection: Injection::new(&Settings { sidecar, ..settings.clone() }), nat: nat.clone() }
+        Self { injection: Injection::new(settings), nat: nat.clone(), is_tolerant: false }
+    }
+
+    /// Whether what would refuse a write only warns of it: where the webhook is registered with `failurePolicy: Ignore`, the
+    /// write would pass if nobody answered, because gardenlet brings a proxy that works.
+    ///
+    /// With `nat.mode: own` it is refused all the same. That is for a vpn2 that does not translate, so no proxy of gardenlet's
+    /// makes up for our containers; and the other end of the tunnel, in the Shoot, waits for its own in any case.
+    #[must_use]
+    pub fn tolerant(self, is_tolerant: bool) -> Self {
+        Self { is_tolerant: is_tolerant && self.nat == nat::Mode::VpnClient, ..self }
     }
 
     /// What would be injected.
@@ -95,7 +103,7 @@ impl KubeApiserver {
             Decision::Leave => None,
             Decision::Incomplete(overlaps, missing) => {
                 findings.insert(0, rules::vpn_incomplete(overlaps, missing));
-                return Ok(Step::Done(refuse(request, raw, findings)));
+                return Ok(Step::Done(self.refuse(request, raw, findings)));
             }
         };
         let translation = match known {
@@ -104,7 +112,7 @@ impl KubeApiserver {
                 Ok(translation) => translation,
                 Err(finding) => {
                     findings.insert(0, finding);
-                    return Ok(Step::Done(refuse(request, raw, findings)));
+                    return Ok(Step::Done(self.refuse(request, raw, findings)));
                 }
             },
         };
@@ -123,7 +131,7 @@ impl KubeApiserver {
         }
         let (mut verdict, taken) = self.settle(&deployment, raw, overlaps, &translation, findings);
         if taken {
-            return Ok(Step::Done(refuse(request, raw, verdict.findings)));
+            return Ok(Step::Done(self.refuse(request, raw, verdict.findings)));
         }
         if overlaps.is_some() {
             verdict.findings.extend(self.replaced(request, &translation));
@@ -141,6 +149,10 @@ impl KubeApiserver {
         (!is_same).then(rules::other_configuration)
     }
 
+    fn refuse(&self, request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
+        if self.is_tolerant { tolerate(findings) } else { refuse(request, raw, findings) }
+    }
+
     /// Nobody can tell whether networks overlap: any write is refused, unless it starts nothing new as it is, or what was
     /// decided before holds on.
     fn without_facts(
@@ -150,7 +162,7 @@ impl KubeApiserver {
         raw: &str,
         findings: Vec<Finding>,
     ) -> Verdict {
-        self.kept(request, deployment, raw, &findings).unwrap_or_else(|| refuse(request, raw, findings))
+        self.kept(request, deployment, raw, &findings).unwrap_or_else(|| self.refuse(request, raw, findings))
     }
 
     /// What was decided before holds on: where the stored Deployment carries our sidecar, gardenlet's object, which never
@@ -270,7 +282,8 @@ impl Handler for KubeApiserver {
 
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
         let Some(raw) = request.written() else { return Step::Done(Verdict::allow("not-concerned")) };
-        self.review_deployment(request, raw, snapshot, answers).unwrap_or_else(|error| unreadable(request, raw, error))
+        let step = self.review_deployment(request, raw, snapshot, answers);
+        step.unwrap_or_else(|error| unreadable(request, raw, error, self.is_tolerant))
     }
 }
 
@@ -296,18 +309,26 @@ fn ask(request: &Request<'_>) -> Step {
 /// Refuses, unless the write starts no Pod that did not run before: a stored problem stops nobody's label, finalizer
 /// or scale-down. Then its sender is warned instead.
 pub(super) fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
-    let (outcome, decision, findings) = if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
-        (Outcome::Allowed, "tolerated", soften(findings))
-    } else {
-        (Outcome::Denied, "refused", findings)
-    };
-    Verdict { outcome, decision, findings, audit: vec![(AUDIT_DECISION, decision.to_owned())] }
+    if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
+        return tolerate(findings);
+    }
+    let audit = vec![(AUDIT_DECISION, "refused".to_owned())];
+    Verdict { outcome: Outcome::Denied, decision: "refused", findings, audit }
 }
 
-/// What cannot be read is refused, and passes like anything else where no Pod starts by it.
-pub(super) fn unreadable(request: &Request<'_>, raw: &str, error: FieldError) -> Step {
+/// A write passes as it came, and its sender is warned of what would refuse it.
+fn tolerate(findings: Vec<Finding>) -> Verdict {
+    let audit = vec![(AUDIT_DECISION, "tolerated".to_owned())];
+    Verdict { outcome: Outcome::Allowed, decision: "tolerated", findings: soften(findings), audit }
+}
+
+/// What cannot be read is refused, unless that is tolerated, and passes like anything else where no Pod starts by it.
+pub(super) fn unreadable(request: &Request<'_>, raw: &str, error: FieldError, is_tolerant: bool) -> Step {
     if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
         return Step::Done(Verdict::allow("tolerated"));
+    }
+    if is_tolerant {
+        return Step::Done(tolerate(vec![rules::unreadable(&error)]));
     }
     Step::Unreadable(vec![error])
 }

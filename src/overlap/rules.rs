@@ -54,6 +54,15 @@ pub static NAME_TAKEN: Rule = Rule {
     fix: "Remove or rename what stands there.",
 };
 
+/// An object that cannot be read passes.
+pub static UNREADABLE: Rule = Rule {
+    name: "overlap/unreadable",
+    severity: Severity::Warn,
+    up_to: None,
+    summary: "The kube-apiserver's Deployment, or the StatefulSet of the VPN's end in the Shoot, cannot be read. It passes as it came, because nothing relies on network-guard there: the failure policy is `Ignore`. With `Fail` it is refused.",
+    fix: "Correct the named field. If gardenlet writes it, please report this.",
+};
+
 /// Shoot and Deployment disagree about the VPN.
 pub static HA_VPN_MISMATCH: Rule = Rule {
     name: "overlap/ha-vpn-mismatch",
@@ -172,12 +181,13 @@ pub static OTHER_CONFIGURATION: Rule = Rule {
 };
 
 /// All rules, in the order of the documentation.
-pub static RULES: [&Rule; 18] = [
+pub static RULES: [&Rule; 19] = [
     &CLUSTER_MISSING,
     &CLUSTER_UNANSWERED,
     &CLUSTER_UNREADABLE,
     &VPN_INCOMPLETE,
     &NAME_TAKEN,
+    &UNREADABLE,
     &HA_VPN_MISMATCH,
     &GARDENLET_PROXY,
     &REPLACED,
@@ -234,6 +244,12 @@ pub fn vpn_incomplete(overlaps: &[Overlap], missing: &[&str]) -> Finding {
 /// Something stands in our way.
 pub fn name_taken(taken: &Taken) -> Finding {
     NAME_TAKEN.finding(&taken.path, taken.what.clone(), "remove or rename it, the overlap sidecar needs the place")
+}
+
+/// An object passes though it cannot be read.
+pub fn unreadable(error: &FieldError) -> Finding {
+    let value = if error.value.is_empty() { String::new() } else { format!("{}: ", error.value) };
+    UNREADABLE.finding(&error.path, format!("{value}{}; left as it is", error.problem), "")
 }
 
 /// A conflict that does not stop the write.
@@ -352,6 +368,11 @@ pub fn examples() -> Vec<Finding> {
         cluster_unreadable(namespace, &error),
         vpn_incomplete(&[nodes], &["vpn-client-1"]),
         name_taken(&taken),
+        unreadable(&FieldError {
+            path: "request.object.spec.template.spec.containers[17].name".to_owned(),
+            value: "\"vpn-client-1\"".to_owned(),
+            problem: "there are more than 16 containers of the VPN, while gardenlet writes three".to_owned(),
+        }),
         conflict(&Conflict::OtherVpn { expected: ExpectedVpn::HighlyAvailable }),
         gardenlet_proxy(),
     ];

@@ -70,7 +70,8 @@ network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "ov
 
 {{/* What becomes of writes of kube-apiservers while no replica answers, and why: as it was written, or by gardenlet's version,
      which it puts into the values of charts. A version that cannot be read must not keep the chart from being rendered.
-     Builds on the way to v1.124.0 may or may not bring the proxy. */}}
+     Builds on the way to v1.124.0 may or may not bring the proxy. `sidecar: always` says nothing about it: an older gardenlet
+     has no proxy that could be replaced, and none that is left where a write is not reviewed. */}}
 {{- define "failurepolicy" -}}
 {{- $overlap := .Values.config.overlap | default dict -}}
 {{- $version := toString (.Values.gardener.version | default "") -}}
@@ -79,9 +80,6 @@ network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "ov
 {{- if $overlap.failurePolicy -}}
 policy: {{ $overlap.failurePolicy }}
 why: config.overlap.failurePolicy says so
-{{- else if eq (toString $overlap.sidecar) "always" -}}
-policy: Ignore
-why: with config.overlap.sidecar always, a write that is not reviewed has the proxy of gardenlet
 {{- else if or (not $numbers) (not (regexMatch "^([-+].*)?$" $rest)) -}}
 policy: Fail
 why: {{ $version | empty | ternary "gardener.version does not say which Gardener this is" "gardener.version cannot be read" }}

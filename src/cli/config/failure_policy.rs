@@ -5,8 +5,10 @@ use crate::controllers::registration::FailurePolicy;
 use crate::overlap::Sidecar;
 
 impl Configuration {
-    /// What is registered. Where nothing is said, the landscape relies on our sidecar: an API server that rolls out without
-    /// it reaches wrong addresses. With `sidecar: always` it does not: a missed call leaves gardenlet's proxy, which works.
+    /// What is registered, and whether anything is refused while we answer. Where nothing is said, the landscape relies on our
+    /// sidecar: an API server that rolls out without it reaches wrong addresses. With `sidecar: always` it does not: a missed
+    /// call leaves gardenlet's proxy, which works. That is for a gardenlet that has one (from v1.124.0 on); which it is, nobody
+    /// knows here. The chart knows, and always says what it chose.
     pub fn failure_policy(&self) -> FailurePolicy {
         self.overlap_failure_policy.unwrap_or(match self.overlap.sidecar {
             Sidecar::WhereMissing => FailurePolicy::Fail,

@@ -9,7 +9,8 @@ use crate::overlap::pieces;
 /// Whether a write over this stored object needs none, whatever the Cluster says: it starts no Pod that did not run
 /// before, leaves our annotation as it is, and what is there of ours is whole.
 ///
-/// Fewer replicas start nothing: nobody who hibernates a Shoot waits for us.
+/// Labels, a pause and scaling down start nothing. gardenlet's reconciliation of a highly available Shoot mostly is no such
+/// write, also one that hibernates or deletes the Shoot: its template lacks what other webhooks have added to the stored one.
 pub(super) fn starts_nothing(deployment: &Deployment<'_>, old: &str) -> bool {
     let new = Rollout::of(deployment);
     Rollout::read(old)

@@ -7,6 +7,7 @@ mod configurations;
 mod laws;
 mod nat;
 mod parity;
+mod tolerant;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,7 @@ use crate::gardener::ClusterFacts;
 use crate::landscape::ClusterRecord;
 use crate::nat::Mode;
 use crate::net::Cidr;
+use crate::overlap::Sidecar;
 
 /// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
 fn fixture(case: &'static str, file: &'static str) -> Value {
@@ -74,6 +76,7 @@ struct Call {
     answers: Answers,
     settings: Settings,
     nat: Mode,
+    is_tolerant: bool,
 }
 
 /// What came of it.
@@ -98,6 +101,7 @@ impl Call {
             answers: Answers::default(),
             settings: Settings::default(),
             nat: Mode::default(),
+            is_tolerant: false,
         }
     }
 
@@ -172,7 +176,8 @@ impl Call {
     fn step(&self) -> Step {
         let body = self.body();
         let request = admission::decode(body.as_bytes()).unwrap();
-        KubeApiserver::new(&self.settings, &self.nat).review(&request, &self.snapshot(), &self.answers)
+        let handler = KubeApiserver::new(&self.settings, &self.nat).tolerant(self.is_tolerant);
+        handler.review(&request, &self.snapshot(), &self.answers)
     }
 
     fn run(&self) -> Done {

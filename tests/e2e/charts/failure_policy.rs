@@ -21,10 +21,21 @@ fn the_failure_policy_follows_gardener() {
         (json!({"gardener": {"version": 1.149}}), "Fail", "cannot be read"),
         (overlap(json!({"failurePolicy": "Ignore"})), "Ignore", "config.overlap.failurePolicy"),
         (merged(recent.clone(), &overlap(json!({"failurePolicy": "Fail"}))), "Fail", "config.overlap.failurePolicy"),
-        (overlap(json!({"sidecar": "always"})), "Ignore", "sidecar always"),
         (overlap(json!({"sidecar": "always", "failurePolicy": "Fail"})), "Fail", "config.overlap.failurePolicy"),
+        (overlap(json!({"sidecar": "always", "failurePolicy": "Ignore"})), "Ignore", "config.overlap.failurePolicy"),
         (merged(recent, &overlap(json!({"sidecar": "whereMissing"}))), "Ignore", "this is v1.149.0"),
+        // Where gardenlet has no proxy, none takes the place of the sidecar that a missed call leaves out.
+        (overlap(json!({"sidecar": "always"})), "Fail", "does not say"),
     ];
+    for (text, policy, why) in [
+        ("v1.149.0", "Ignore", "gardenlet brings a proxy of its own from v1.124 on, and this is v1.149.0"),
+        ("v1.124.0", "Ignore", "gardenlet brings a proxy of its own from v1.124 on, and this is v1.124.0"),
+        ("v1.124.0-dev", "Fail", "gardenlet brings no proxy of its own before v1.124, and this is v1.124.0-dev"),
+        ("v1.123.9", "Fail", "gardenlet brings no proxy of its own before v1.124, and this is v1.123.9"),
+        ("latest", "Fail", "cannot be read"),
+    ] {
+        rows.push((merged(version(text), &overlap(json!({"sidecar": "always"}))), policy, why));
+    }
     for (text, policy) in [
         ("v1.149.0", "Ignore"),
         ("1.149.0", "Ignore"),

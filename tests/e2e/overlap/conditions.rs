@@ -15,7 +15,7 @@ use network_guard::handlers::KubeApiserver;
 use network_guard::landscape::{ClusterRecord, Snapshot};
 use network_guard::nat::{Mode, Own};
 use network_guard::overlap::{
-    EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION, Settings,
+    EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION, Settings, Sidecar,
 };
 use serde_json::{Value, json};
 
@@ -84,10 +84,19 @@ fn own(keep_seconds: u32) -> Mode {
     Mode::Own(Own { keep_seconds: std::num::NonZeroU32::new(keep_seconds), ..Own::new("guard:1") })
 }
 
+/// How many configurations there are in what may be known.
+const CONFIGURATIONS: usize = 4;
+
 fn knowledge() -> Vec<Known> {
     let mut known = Vec::new();
-    for nat in [Mode::VpnClient, own(30), own(0)] {
-        let handler = || KubeApiserver::new(&Settings::default(), &nat);
+    let configurations: [_; CONFIGURATIONS] = [
+        (Sidecar::WhereMissing, Mode::VpnClient),
+        (Sidecar::WhereMissing, own(30)),
+        (Sidecar::WhereMissing, own(0)),
+        (Sidecar::Always, Mode::VpnClient),
+    ];
+    for (sidecar, nat) in configurations {
+        let handler = || KubeApiserver::new(&Settings { sidecar, ..Settings::default() }, &nat);
         let clusters = [
             ("overlap", cluster("ha-overlap", None, None)),
             ("no overlap", cluster("ha", None, None)),
@@ -155,11 +164,11 @@ fn acts<'k>(old: Option<&Value>, new: &Value, known: &'k [Known]) -> Option<(&'k
 // === what is stored ===
 
 /// What is stored after gardenlet wrote this with this Cluster.
-fn written(object: &Value, known: &Known) -> Value {
+fn written(object: &Value, known: &Known, does: &str) -> Value {
     let review = review(None, object);
     let request = admission::decode(review.as_bytes()).unwrap();
     let (decision, Outcome::Patched(patch)) = decide(&request, known) else { panic!("nothing is injected") };
-    assert_eq!(decision, "injected");
+    assert_eq!(decision, does);
     let mut object = object.clone();
     let patch: json_patch::Patch = serde_json::from_str(patch.json()).unwrap();
     json_patch::patch(&mut object, &patch).unwrap();
@@ -169,9 +178,11 @@ fn written(object: &Value, known: &Known) -> Value {
 /// Everything that may be stored: by what it is, the object, and whether it is whole.
 fn objects(known: &[Known]) -> Vec<(&'static str, Value, bool)> {
     let gardenlets = |case: &str| fixture(case, "deployment");
-    let overlapping = |nat: usize| &known[nat * known.len() / 3];
-    let (plain, ours) = (gardenlets("ha"), written(&gardenlets("ha"), overlapping(0)));
-    let (own, own_once) = (written(&plain, overlapping(1)), written(&plain, overlapping(2)));
+    let overlapping = |configuration: usize| &known[configuration * known.len() / CONFIGURATIONS];
+    let plain = gardenlets("ha");
+    let injected = |configuration| written(&plain, overlapping(configuration), "injected");
+    let (ours, own, own_once) = (injected(0), injected(1), injected(2));
+    let replaced = written(&gardenlets("ha-overlap"), overlapping(3), "replaced");
     let changed = |object: &Value, change: &dyn Fn(&mut Value)| {
         let mut object = object.clone();
         change(&mut object);
@@ -187,6 +198,7 @@ fn objects(known: &[Known]) -> Vec<(&'static str, Value, bool)> {
         ("HA, two families", gardenlets("ha-dual-stack"), true),
         ("HA, several node networks", gardenlets("ha-several-nodes"), true),
         ("gardenlet's proxy", gardenlets("ha-overlap"), true),
+        ("gardenlet's proxy, replaced by ours", replaced, true),
         ("ours", ours.clone(), true),
         ("ours, asleep", asleep(&ours), true),
         ("ours, with NAT", own.clone(), true),
@@ -291,7 +303,15 @@ fn collection(namespace: &str) -> String {
 // === the table ===
 
 /// Those that meet every change; each change meets a third of all others.
-const MAIN: [&str; 6] = ["non-HA", "HA", "HA, asleep", "gardenlet's proxy", "ours", "ours, with NAT"];
+const MAIN: [&str; 7] = [
+    "non-HA",
+    "HA",
+    "HA, asleep",
+    "gardenlet's proxy",
+    "gardenlet's proxy, replaced by ours",
+    "ours",
+    "ours, with NAT",
+];
 
 /// Changes of everything that is stored, and of some of it as somebody creates it; one after the other, because all of them
 /// would fill the memory.
@@ -402,7 +422,7 @@ fn every_write_that_would_be_changed_is_sent_and_few_others() {
     // As they are stored, with every default.
     let templates: Vec<(&'static str, Value)> = stored
         .iter()
-        .filter(|base| ["non-HA", "HA", "gardenlet's proxy", "ours", "ours, with NAT"].contains(&base.what))
+        .filter(|base| MAIN.contains(&base.what) && base.what != "HA, asleep")
         .map(|base| (base.what, base.object.clone()))
         .collect();
     let mutations = mutations::all(&templates);

@@ -7,8 +7,10 @@ const LEFT: &str = "note overlap/gardenlet-proxy";
 const EGRESS: &str = "--egress-selector-config-file=/etc/kubernetes/egress/egress-selector-configuration.yaml";
 
 impl Call {
+    /// No configuration has it beside containers of ours.
     pub(super) fn always(mut self) -> Self {
         self.settings.sidecar = Sidecar::Always;
+        self.nat = Mode::VpnClient;
         self
     }
 
@@ -300,14 +302,6 @@ fn a_cluster_that_has_just_grown() {
     assert_eq!(answered(Answer::Found(facts)).object, replaced());
     let kept = answered(Answer::Unanswered("x".to_owned()));
     assert_eq!((kept.verdict.decision, &kept.object), ("kept", &replaced()));
-}
-
-/// Our own containers translate beside a vpn2 with which gardenlet brings no proxy.
-#[test]
-fn own_translation_leaves_gardenlets_proxy() {
-    let call = Call { nat: Mode::Own(crate::nat::Own::new("x")), ..Call::gardenlets() }.always();
-    let done = call.run();
-    assert_eq!((done.verdict.decision, &done.object), ("gardenlet", &call.object));
 }
 
 /// What gardenlet's merge patch makes of a stored object: it sends labels and `spec` as a whole.

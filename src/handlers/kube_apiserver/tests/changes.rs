@@ -5,7 +5,7 @@ use super::*;
 const OVERLAPS: &str = "network-guard.extensions.gardener.cloud/overlaps";
 
 /// What may be known of the Cluster: everything that could lead to another decision.
-fn knowledge() -> [(&'static str, Option<Value>, Answers); 5] {
+pub(super) fn knowledge() -> [(&'static str, Option<Value>, Answers); 5] {
     let mut unreadable = fixture("ha", "cluster");
     unreadable["spec"]["shoot"]["spec"]["networking"]["nodes"] = json!("x");
     let answer = |answer| Answers { cluster: Some(answer), ..Answers::default() };
