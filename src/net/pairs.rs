@@ -13,7 +13,9 @@ pub fn for_overlapping_pairs(networks: &[Cidr], mut found: impl FnMut(usize, usi
         while around.last().is_some_and(|outer| !networks[*outer].contains(networks[i].base())) {
             around.pop();
         }
-        around.iter().for_each(|outer| found(i.min(*outer), i.max(*outer)));
+        for outer in &around {
+            found(i.min(*outer), i.max(*outer));
+        }
         around.push(i);
     }
 }

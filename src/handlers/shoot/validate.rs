@@ -155,7 +155,9 @@ fn confirm(subject: &Subject<'_>, ruled: &[Ruled], knowledge: &mut Knowledge<'_>
     let is_second_look = knowledge.is_second_look();
     let unconfirmed: Vec<&ShootName> =
         refusals().flat_map(|ruled| &ruled.rests_on).filter(|name| !knowledge.is_confirmed(name)).collect();
-    unconfirmed.iter().for_each(|name| knowledge.confirm(name));
+    for name in &unconfirmed {
+        knowledge.confirm(name);
+    }
     if is_second_look && !unconfirmed.is_empty() {
         for listed in subject.peers.iter().filter(|listed| listed.is_looked_up) {
             let target = knowledge.target(&listed.target, subject.name.as_ref());
