@@ -17,6 +17,15 @@ pub static SHARED_VPC: Rule = Rule {
     fix: "Choose Pod networks that do not overlap, for Shoots that are there by a new Shoot; or keep the overlay in one of the two.",
 };
 
+/// Nobody answered whether the writer may see the others.
+pub static NOT_COMPARED: Rule = Rule {
+    name: "overlay/not-compared",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    summary: "The API server did not answer whether the writer may see other Shoots in the VPC of this one, or the writer has too many groups to ask for. So `overlay/shared-vpc` compared nothing, or not all, and the Shoot is accepted unchecked, even where that rule refuses. Whether there are other Shoots makes no difference to this.",
+    fix: "Apply the Shoot again to have it compared, and look at the webhook's log if this stays.",
+};
+
 /// What of a Shoot could be in the way of others in its VPC, and is new.
 #[derive(Debug)]
 pub struct Newcomer {
@@ -55,6 +64,11 @@ impl Newcomer {
             }
         }
         Some(Self { vpc, pods })
+    }
+
+    /// That others were not compared, and why.
+    pub fn not_compared(&self, why: &str) -> Finding {
+        not_compared(self.vpc.id(), why)
     }
 
     /// Which of its neighbours are in the way. Whoever calls this gives those that the writer may see, and says whether
@@ -118,10 +132,19 @@ fn say_may_be_more(count: usize, id: &str) -> Finding {
     SHARED_VPC.finding(PODS, message, "compare it with the others").at_most(Severity::Warn)
 }
 
-/// The rule of this file with an example.
+fn not_compared(id: &str, why: &str) -> Finding {
+    let message = format!("other Shoots in the same VPC {id} were not compared: {why}");
+    NOT_COMPARED.finding(PODS, message, "apply again to have them compared")
+}
+
+/// The rules of this file with an example of each.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let own = "100.96.0.0/11".parse().expect("a constant");
-    vec![(&SHARED_VPC, say(own, "garden-shop/orders (100.96.0.0/16)", "vpc-0123456789abcdef0"))]
+    let id = "vpc-0123456789abcdef0";
+    vec![
+        (&SHARED_VPC, say(own, "garden-shop/orders (100.96.0.0/16)", id)),
+        (&NOT_COMPARED, not_compared(id, "no answer in time")),
+    ]
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub struct Config<'a> {
     pub entries: Vec<Entry<'a>>,
     /// How many there are, beyond the limit too.
     pub count: usize,
+    /// How many of them are beyond the limit, and were not read.
+    pub unread: usize,
 }
 
 /// An entry of `shootPeerings`. A field that is absent, `null` or empty is empty here.
@@ -120,6 +122,7 @@ impl Decoder {
             count += 1;
         }
         config.count = count;
+        config.unread = count.saturating_sub(self.limits.entries);
         // This one is about the whole, and has room whatever is wrong with entries.
         if let Some(finding) = shape::too_many(&path, count, self.limits.permitted) {
             self.findings.push(Own { about: String::new(), finding });

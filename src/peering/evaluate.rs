@@ -28,6 +28,8 @@ pub struct Local<'a> {
     pub config: Config<'a>,
     /// Those that name a Shoot other than this one, each once.
     pub usable: Vec<Entry<'a>>,
+    /// Whether there is more than the limits let in: entries, or findings.
+    pub is_cut: bool,
 }
 
 /// The field path of an extension's configuration.
@@ -39,6 +41,7 @@ pub fn config_path(extension: &Extension<'_>) -> String {
 pub fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
     let path = config_path(extension);
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
+    let is_cut = config.unread > 0 || findings.len() >= limits.findings;
     if !shoot.has_workers {
         let finding = lifecycle::no_workers(&path, config.entries.len());
         findings.extend(finding.map(|finding| Own { about: String::new(), finding }));
@@ -46,7 +49,7 @@ pub fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -
     let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
     let (of_entries, usable) = entry::check(&path, name.as_ref(), config.entries.clone());
     findings.extend(of_entries);
-    Local { findings, config, usable }
+    Local { findings, config, usable, is_cut }
 }
 
 /// The most entries that went away whose counterparts are looked for: it is worth a warning each, no more.
@@ -73,9 +76,9 @@ pub fn remote(
     let mut found: Vec<Ruled> = Vec::new();
     let mut states = Vec::new();
     let beyond = subject.peers.iter().filter(|listed| !listed.is_looked_up).count();
-    if is_touched && beyond > 0 {
-        let looked_up = subject.peers.len() - beyond;
-        found.push(Ruled::by_targets(target::not_looked_up(&subject.path, beyond, looked_up), []));
+    if is_touched && beyond > 0 || subject.unread > 0 {
+        let most = settings.looked_up();
+        found.push(Ruled::by_targets(target::not_looked_up(&subject.path, beyond + subject.unread, most), []));
     }
     for (listed, target) in subject.peers.iter().zip(&targets).filter(|(listed, _)| listed.touch != Touch::Stored) {
         if !listed.is_looked_up {

@@ -15,6 +15,7 @@ pub struct Knowledge<'a> {
     answers: &'a Answers,
     /// Gardener's own components see everything, and nothing is asked on their behalf.
     sees_all: bool,
+    unanswered: Option<&'a str>,
     /// What has to be asked before the decision.
     pub questions: Questions,
 }
@@ -30,7 +31,7 @@ enum Known<'a> {
 impl<'a> Knowledge<'a> {
     /// Begins a decision.
     pub fn new(snapshot: &'a Snapshot, answers: &'a Answers, sees_all: bool) -> Self {
-        Self { snapshot, answers, sees_all, questions: Questions::default() }
+        Self { snapshot, answers, sees_all, unanswered: None, questions: Questions::default() }
     }
 
     /// The snapshot.
@@ -84,7 +85,16 @@ impl<'a> Knowledge<'a> {
         if sight.is_none() && !self.sees_all {
             self.questions.grants.insert(place);
         }
+        if let Some(Sight::Unanswered(why)) = sight {
+            self.unanswered.get_or_insert(why);
+        }
         self.sees_all || sight == Some(&Sight::Visible)
+    }
+
+    /// Why nobody answered whether the user may see all Shoots of a place, the first that was asked about: what was to be found
+    /// there was not looked for. It depends on the request and the API server, and on no Shoot.
+    pub fn unanswered(&self) -> Option<&'a str> {
+        self.unanswered
     }
 
     fn shoot(&mut self, name: &ShootName) -> Known<'a> {
@@ -102,7 +112,7 @@ impl<'a> Knowledge<'a> {
 
     /// Has a Shoot read anew before something is refused because of it.
     pub fn confirm(&mut self, name: &ShootName) {
-        if !self.sees_all && !self.answers.shoots.contains_key(name) {
+        if !self.is_confirmed(name) {
             self.questions.shoots.insert(name.clone());
         }
     }
@@ -130,8 +140,13 @@ impl<'a> Knowledge<'a> {
     }
 
     /// Whether anything was read anew already.
-    pub fn is_confirmed(&self) -> bool {
+    pub fn is_second_look(&self) -> bool {
         !self.answers.shoots.is_empty()
+    }
+
+    /// Whether this Shoot was read anew already, or need not be.
+    pub fn is_confirmed(&self, name: &ShootName) -> bool {
+        self.sees_all || self.answers.shoots.contains_key(name)
     }
 }
 

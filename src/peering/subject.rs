@@ -30,8 +30,10 @@ pub struct Subject<'a> {
     pub is_workerless: bool,
     /// Whom it lists: every entry that names a Shoot.
     pub peers: Vec<Listed<'a>>,
-    /// Those whom it listed before and does not any more.
+    /// Those whom it listed before and does not any more. None where entries were not read: they may be among these.
     pub removed: Vec<ShootName>,
+    /// How many entries were not read, because there are so many.
+    pub unread: usize,
 }
 
 /// The stored Shoot.
@@ -132,7 +134,8 @@ impl<'a> Subject<'a> {
             .map(|(namespace, name)| ShootName::new(namespace, name))
             .collect();
         let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
-        removed.retain(|removed| Some(removed) != name.as_ref());
+        let unread = config.map_or(0, |config| config.unread);
+        removed.retain(|removed| unread == 0 && Some(removed) != name.as_ref());
         removed.sort_unstable();
 
         let nodes = |shoot: &Shoot<'_>| shoot.networking.nodes.as_ref().and_then(|text| text.parse().ok());
@@ -150,6 +153,7 @@ impl<'a> Subject<'a> {
             is_workerless: !shoot.has_workers,
             peers,
             removed,
+            unread,
         }
     }
 

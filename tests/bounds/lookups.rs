@@ -82,10 +82,33 @@ fn more_entries_than_permitted_are_not_looked_up() {
     assert_eq!(
         grouped,
         [
-            "spec.extensions[0].providerConfig.shootPeerings: 1900 entries were not verified: one request looks up 100; remove some"
+            "spec.extensions[0].providerConfig.shootPeerings: 8900 entries were not verified: one request looks up 100; remove some"
         ],
-        "of two thousand that are read"
+        "those that are read, and those that are not"
     );
+}
+
+/// The same of a new Shoot, and of entries that are added at the end: all are counted that nobody looks at.
+#[test]
+fn what_nobody_looks_at_is_counted() {
+    let many: Vec<Value> = (0..9_000).map(entry).collect();
+    let settings = settings(100);
+    for (what, old, new, count) in [
+        ("created", None, 9_000, Some(8_900)),
+        ("a few more than permitted", None, 150, Some(50)),
+        ("no more than permitted", None, 100, None),
+        ("appended", Some(100), 9_000, Some(8_900)),
+        ("appended beyond all that is read", Some(8_999), 9_000, Some(8_900)),
+        ("appended to a few more", Some(150), 151, Some(51)),
+    ] {
+        let old = old.map(|count: usize| shoot("10.5.0.0/24", &many[..count]));
+        let (all, said) = asked(&settings, old.as_ref(), &shoot("10.5.0.0/24", &many[..new]));
+        assert!(sights(&all).len() <= 100, "{what}");
+        let counted: Vec<&String> = said.iter().filter(|said| said.contains("were not verified")).collect();
+        let want = count.map(|count| format!(": {count} entries were not verified: one request looks up 100; "));
+        let is_said = counted.len() == 1 && want.as_ref().is_some_and(|want| counted[0].contains(want));
+        assert!(is_said || want.is_none() && counted.is_empty(), "{what}: {counted:?}");
+    }
 }
 
 /// Whoever adds one beyond the others has that one looked up.

@@ -42,7 +42,7 @@ fn assert_bounded(what: &str, cost: &Cost) {
         cost.peak,
         cost.request
     );
-    assert!(cost.lookups <= lookups::MOST, "{what}: {} look-ups", cost.lookups);
+    assert!(cost.lookups <= cost.most_lookups, "{what}: {} look-ups", cost.lookups);
 }
 
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);

@@ -11,9 +11,11 @@ use network_guard::landscape::Snapshot;
 use network_guard::nat::{Mode, Own};
 use network_guard::overlap::Settings;
 use network_guard::overlay::HoldSettings;
-use network_guard::peering::rules;
+use network_guard::peering::{self, rules};
 use network_guard::sources::live;
 use serde_json::{Value, json};
+
+use crate::lookups;
 
 /// A request of one webhook.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,16 @@ fn shoots() -> ShootSettings {
     }
     ShootSettings { policy, ..ShootSettings::default() }
 }
+
+/// As many entries as any configuration permits.
+fn thousand() -> ShootSettings {
+    let mut settings = shoots();
+    settings.peering.max_peers = peering::MOST_PEERS;
+    settings
+}
+
+/// A call with [`thousand`].
+const THOUSAND: &str = "shoot, validate a thousand peers";
 
 /// The requests.
 pub(crate) static HANDLERS: &[Call] = &[
@@ -136,6 +148,13 @@ pub(crate) static HANDLERS: &[Call] = &[
         operation: "CREATE",
         sub_resource: "",
         handler: || Arc::new(ValidateShoot::default()),
+        object: shoot,
+    },
+    Call {
+        name: THOUSAND,
+        operation: "CREATE",
+        sub_resource: "",
+        handler: || Arc::new(ValidateShoot::new(&thousand())),
         object: shoot,
     },
     Call {
@@ -334,6 +353,8 @@ pub(crate) struct Cost {
     pub(crate) allocations: u64,
     /// The questions that were asked.
     pub(crate) lookups: usize,
+    /// The most that may be.
+    pub(crate) most_lookups: usize,
     /// Whether it came to a decision.
     pub(crate) is_decided: bool,
 }
@@ -345,11 +366,10 @@ impl Scene {
         snapshot.put_cluster(ELSEWHERE, ClusterFacts::parse(&fixture("ha", "cluster")["spec"].to_string()));
         let seed = SeedFacts { pods: "10.64.0.0/11".parse().ok(), ..SeedFacts::default() };
         snapshot.put_seed("eu1-a", seed);
-        for i in 0..50 {
-            let mut other = shoot();
-            other["metadata"]["name"] = json!(format!("s{i}"));
-            let facts = ShootFacts::of(&Shoot::read(&other.to_string()).unwrap());
-            snapshot.shoots.put(&ShootName::new("garden-shop", &format!("s{i}")), facts);
+        // All of them on one network, in one VPC, and visible.
+        let facts = ShootFacts::of(&Shoot::read(&shoot().to_string()).unwrap());
+        for i in 0..peering::MOST_PEERS {
+            snapshot.shoots.put(&ShootName::new("garden-shop", &format!("s{i}")), facts.clone());
         }
         Self { snapshot }
     }
@@ -370,6 +390,7 @@ impl Scene {
             allocated: counted.bytes_total,
             allocations: counted.count_total,
             lookups,
+            most_lookups: if call.name == THOUSAND { 3 * peering::MOST_PEERS + 500 } else { lookups::MOST },
             is_decided,
         }
     }

@@ -6,7 +6,7 @@ use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, enabled, read};
 use crate::admission::{Answers, Finding, Handler, Operation, Policy, Request, Resource, Sight, Step, Verdict};
 use crate::gardener::{FieldError, Shoot, ShootFacts, ShootName, facts};
 use crate::landscape::{Grant, Snapshot};
-use crate::peering::{Knowledge, rules::lifecycle};
+use crate::peering::{Knowledge, rules};
 
 /// The webhook.
 #[derive(Debug, Default)]
@@ -27,23 +27,24 @@ impl AdviseShoot {
     }
 }
 
-fn find(request: &Request<'_>, knowledge: &mut Knowledge<'_>) -> Result<Option<Finding>, FieldError> {
+fn find(request: &Request<'_>, knowledge: &mut Knowledge<'_>) -> Result<Vec<Finding>, FieldError> {
     let old = request.old_object.map(|text| read(request, text, "request.oldObject"));
     match (request.operation, &*request.sub_resource) {
-        (Operation::Delete, "") => Ok(old.transpose()?.and_then(|shoot| deleted(&shoot, knowledge))),
+        (Operation::Delete, "") => Ok(old.transpose()?.map(|shoot| deleted(&shoot, knowledge)).unwrap_or_default()),
         (Operation::Update | Operation::Create, "binding") => {
             let new = request.object.map(|text| read(request, text, "request.object")).transpose()?;
-            Ok(old.transpose()?.zip(new).and_then(|(old, new)| moved(&old, &new, knowledge)))
+            Ok(old.transpose()?.zip(new).map(|(old, new)| moved(&old, &new, knowledge)).unwrap_or_default())
         }
-        _ => Ok(None),
+        _ => Ok(Vec::new()),
     }
 }
 
-fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Option<Finding> {
+fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
     let peers = enabled(shoot).map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let name = ShootName::new(&shoot.namespace, &shoot.name);
     let shoots = &knowledge.snapshot().shoots;
-    let mut visible: BTreeSet<&ShootName> = listers(&name, knowledge).iter().take(LOOKED_AT).collect();
+    let (listers, not_verified) = listers(&name, knowledge);
+    let mut visible: BTreeSet<&ShootName> = listers.iter().take(LOOKED_AT).collect();
     for peer in peers.iter().take(ASKED) {
         if knowledge.sight(&peer.target) == Some(&Sight::Visible) {
             visible.insert(&peer.target);
@@ -51,36 +52,40 @@ fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Option<Finding> 
     }
     let lists = |other: &&ShootName| **other != name && shoots.get(other).is_some_and(|facts| facts.lists(&name));
     let listers: Vec<ShootName> = visible.into_iter().filter(lists).cloned().collect();
-    (!peers.is_empty() || !listers.is_empty()).then(|| lifecycle::deleted(peers.len(), &listers))
+    let has_peers = !peers.is_empty() || !listers.is_empty();
+    let deleted = has_peers.then(|| rules::lifecycle::deleted(peers.len(), &listers));
+    deleted.into_iter().chain(not_verified).collect()
 }
 
-fn moved(old: &Shoot<'_>, new: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Option<Finding> {
+fn moved(old: &Shoot<'_>, new: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
     let seed = |shoot: &Shoot<'_>| shoot.seed.as_deref().unwrap_or_default().to_owned();
     let (old_seed, new_seed) = (seed(old), seed(new));
     if old_seed.is_empty() || new_seed.is_empty() || old_seed == new_seed {
-        return None;
+        return Vec::new();
     }
     let name = ShootName::new(&new.namespace, &new.name);
     let shoots = &knowledge.snapshot().shoots;
     let names_old_seed =
         |facts: &ShootFacts| facts.peers().iter().any(|peer| peer.target == name && *peer.seed == *old_seed);
     let is_stale = |lister: &&ShootName| shoots.get(lister).is_some_and(|facts| names_old_seed(facts));
-    let listers = listers(&name, knowledge).iter().take(LOOKED_AT).filter(|lister| **lister != name);
+    let (listers, not_verified) = listers(&name, knowledge);
+    let listers = listers.iter().take(LOOKED_AT).filter(|lister| **lister != name);
     let listers: Vec<ShootName> = listers.filter(is_stale).cloned().collect();
-    lifecycle::migrated(&old_seed, &new_seed, &listers)
+    rules::lifecycle::migrated(&old_seed, &new_seed, &listers).into_iter().chain(not_verified).collect()
 }
 
 /// Who lists this Shoot, as far as all Shoots of its project may be seen, or all Shoots everywhere. Who else lists it is
-/// not even counted, or a user could tell how many there are.
-fn listers<'s>(name: &ShootName, knowledge: &mut Knowledge<'s>) -> &'s [ShootName] {
+/// not even counted, or a user could tell how many there are. And what is said where nobody answered who may see them.
+fn listers<'s>(name: &ShootName, knowledge: &mut Knowledge<'s>) -> (&'s [ShootName], Option<Finding>) {
     let sees_project = knowledge.sees_all_of(Grant::Namespace(name.namespace().into()));
     let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
     let shoots = &knowledge.snapshot().shoots;
-    match (sees_everything, sees_project) {
-        (true, _) => shoots.listers(name),
+    let listers = match (sees_everything, sees_project) {
+        (true, _) => return (shoots.listers(name), None),
         (false, true) => shoots.listers_in_project(name),
         (false, false) => &[],
-    }
+    };
+    (listers, knowledge.unanswered().map(rules::target::listers_not_verified))
 }
 
 impl Handler for AdviseShoot {
@@ -102,8 +107,8 @@ impl Handler for AdviseShoot {
         let questions = std::mem::take(&mut knowledge.questions).without(answers);
         match findings {
             _ if !questions.is_empty() => Step::Ask(questions),
-            Ok(finding) => {
-                let findings = self.policy.apply(finding.into_iter().collect());
+            Ok(findings) => {
+                let findings = self.policy.apply(findings);
                 Step::Done(Verdict { findings, ..Verdict::allow("advised") })
             }
             // Whatever cannot be read is deleted or moved all the same.

@@ -31,7 +31,7 @@ pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
 
 const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
 
-/// The most stored entries, and findings about them, that are looked at: twice as many as any configuration permits.
+/// The most entries that are read, and the most findings about stored ones: twice as many as any configuration permits.
 const STORED_LIMIT: usize = 2 * peering::MOST_PEERS;
 
 /// What operators decide about Shoots.
@@ -82,6 +82,13 @@ fn enabled<'s, 'a>(shoot: &'s Shoot<'a>) -> Option<&'s Extension<'a>> {
 /// Whether nothing changed of what these webhooks look at: whatever else changed is none of their business, and passes
 /// without a lookup.
 fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
+    is_unchanged_to_peers(old, new)
+        && is_same(old.network_config, new.network_config)
+        && old.is_deletion_confirmed == new.is_deletion_confirmed
+}
+
+/// Whether nothing changed of what peerings depend on.
+fn is_unchanged_to_peers(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
     let is_same_peering = match (&old.peering, &new.peering) {
         (None, None) => true,
         (Some(old), Some(new)) => {
@@ -89,11 +96,7 @@ fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
         }
         _ => false,
     };
-    is_same_peering
-        && old.networking == new.networking
-        && is_same(old.network_config, new.network_config)
-        && old.has_workers == new.has_workers
-        && old.is_deletion_confirmed == new.is_deletion_confirmed
+    is_same_peering && old.networking == new.networking && old.has_workers == new.has_workers
 }
 
 /// Whether two texts say the same, in whatever order and with whatever white space.

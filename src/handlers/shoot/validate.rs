@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::{
-    SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same, is_unchanged, read,
-    review_written, vpc,
+    SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same, is_unchanged,
+    is_unchanged_to_peers, read, review_written, vpc,
 };
 use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Severity, Step, Verdict};
 use crate::gardener::shoot::StatusNetworking;
-use crate::gardener::{FieldError, Shoot, facts};
+use crate::gardener::{FieldError, Shoot, ShootName, facts};
 use crate::landscape::Snapshot;
 use crate::peering::rules::{self, lifecycle};
-use crate::peering::{self, Knowledge, Limits, Local, Own, PairState, Ruled, Seed, Subject, config_path};
+use crate::peering::{self, Knowledge, Limits, Local, Own, PairState, Ruled, Seed, Subject, Target, config_path};
 use crate::{networks, overlay};
 
 const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
@@ -70,13 +70,18 @@ impl ValidateShoot {
 
         findings.extend(self.judge_overlay(new, old, knowledge));
 
-        // More is read of what is stored than would be accepted now, and then as much of the new object: neither entries
-        // nor findings become new by coming into view.
+        findings.extend(policy.apply(deletion_confirmed(new, old).into_iter().collect()));
+        if old.is_some_and(|old| is_unchanged_to_peers(old, new)) {
+            return (findings, String::new());
+        }
+
+        // As much is read of the new object as of what is stored, and more than would be accepted now: neither entries nor
+        // findings become new by coming into view, and none is a way past the rules.
         let permitted = settings.max_peers;
         let limits = Limits { permitted, entries: permitted.max(STORED_LIMIT), findings: STORED_LIMIT };
         let old_local = old.and_then(|old| Some(peering::local(old, enabled(old)?, limits)));
-        let stored = old_local.as_ref().map_or((0, 0), |old| (old.config.entries.len(), old.findings.len()));
-        let limits = Limits { permitted, entries: permitted.max(stored.0), findings: FINDINGS_LIMIT + stored.1 };
+        let stored = old_local.as_ref().map_or(0, |old| old.findings.len());
+        let limits = Limits { findings: FINDINGS_LIMIT + stored, ..limits };
         let mut new_local = enabled(new).map(|extension| peering::local(new, extension, limits));
         let mut said = Vec::new();
         if let Some(local) = &mut new_local {
@@ -87,10 +92,6 @@ impl ValidateShoot {
             let path = format!("spec.extensions[{}]", extension.index);
             said.extend(lifecycle::switched_off(&path, listed).filter(|_| is_touched));
         }
-        let peers = new_local.as_ref().map_or(0, |local| local.config.entries.len());
-        if new.is_deletion_confirmed && old.is_some_and(|old| !old.is_deletion_confirmed) && peers > 0 {
-            said.push(lifecycle::deletion_confirmed(peers));
-        }
         findings.extend(policy.apply(said));
 
         let path = enabled(new).map(config_path).unwrap_or_default();
@@ -99,6 +100,10 @@ impl ValidateShoot {
         let mut subject = Subject::new(new, old, path, usable.unwrap_or_default(), config.as_ref(), old_config);
         subject.look_up(settings.looked_up());
         let (mut ruled, states) = peering::remote(&subject, settings, knowledge);
+        if old_local.as_ref().is_some_and(|old| old.is_cut) {
+            // Which of the entries are new is not known: what comes into view was stored.
+            ruled = ruled.into_iter().map(at_most_warned).collect();
+        }
         ruled.retain_mut(|ruled| policy.weigh(&mut ruled.finding));
         peering::prefer_precise(&mut ruled);
         confirm(&subject, &ruled, knowledge);
@@ -128,17 +133,38 @@ fn is_refusal(finding: &Finding) -> bool {
     finding.severity == Severity::Deny
 }
 
+/// A finding about an entry weighs no more than a warning.
+fn at_most_warned(ruled: Ruled) -> Ruled {
+    let is_of_entry = ruled.finding.path.contains(".shootPeerings");
+    Ruled { finding: if is_of_entry { ruled.finding.at_most(Severity::Warn) } else { ruled.finding }, ..ruled }
+}
+
+/// What is said when the deletion of a Shoot with peers is announced.
+fn deletion_confirmed(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {
+    if !new.is_deletion_confirmed || old.is_none_or(|old| old.is_deletion_confirmed) {
+        return None;
+    }
+    let peers = facts::peers(enabled(new)?.provider_config).len();
+    (peers > 0).then(|| lifecycle::deletion_confirmed(peers))
+}
+
 /// Has everything read anew that a refusal would rest on. What is read first may show that others are in the way: the
-/// second time all are read, so that there is no third.
+/// second time all are read that anything is known of, so that there is no third.
 fn confirm(subject: &Subject<'_>, ruled: &[Ruled], knowledge: &mut Knowledge<'_>) {
     let refusals = || ruled.iter().filter(|ruled| is_refusal(&ruled.finding));
-    let is_second_time = knowledge.is_confirmed();
-    for name in refusals().flat_map(|ruled| &ruled.rests_on) {
+    let is_second_look = knowledge.is_second_look();
+    let unconfirmed: Vec<&ShootName> =
+        refusals().flat_map(|ruled| &ruled.rests_on).filter(|name| !knowledge.is_confirmed(name)).collect();
+    for name in &unconfirmed {
         knowledge.confirm(name);
     }
-    if is_second_time && refusals().next().is_some() {
-        let looked_up = subject.peers.iter().filter(|listed| listed.is_looked_up);
-        looked_up.for_each(|listed| knowledge.confirm(&listed.target));
+    if is_second_look && !unconfirmed.is_empty() {
+        for listed in subject.peers.iter().filter(|listed| listed.is_looked_up) {
+            let target = knowledge.target(&listed.target, subject.name.as_ref());
+            if let Some(Target::Visible(_) | Target::Missing | Target::Consenting(_)) = target {
+                knowledge.confirm(&listed.target);
+            }
+        }
     }
     if let Some(seed) = subject.seed.filter(|_| refusals().any(|ruled| ruled.rests_on_seed)) {
         knowledge.confirm_seed(seed);
@@ -163,7 +189,7 @@ fn own_networks(new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowle
     };
     let stored = old.map_or_else(Vec::new, |old| check(old, Some(old)));
     let found = check(new, old);
-    // Nobody else says so, and connections into the Shoot fail: told at each edit of its networks, if not refused.
+    // Nobody else says so, and connections into the Shoot fail: told at every write that is judged, if not refused.
     let lasting: Vec<Finding> = found.iter().filter(|finding| networks::is_untranslatable(finding)).cloned().collect();
     let mut findings = without_stored(found, stored);
     for finding in lasting {
@@ -198,9 +224,13 @@ fn without_stored(mut findings: Vec<Finding>, mut stored: Vec<Finding>) -> Vec<F
 
 /// Whether a finding says what was said of the stored object, and weighs no more than it did.
 fn is_same_or_less(finding: &Finding, old: &Finding) -> bool {
-    // Which of several networks has no room depends on all of them.
-    let is_same = old.message == finding.message || finding.rule == networks::rules::DOES_NOT_FIT.name;
-    (old.rule, &old.path) == (finding.rule, &finding.path) && is_same && finding.severity <= old.severity
+    // Which of several networks has no room depends on all of them; and which of them meets a Seed that is too wide first.
+    let is_same = match finding.rule {
+        rule if rule == networks::rules::SEED_TOO_WIDE.name => true,
+        rule if rule == networks::rules::DOES_NOT_FIT.name => old.path == finding.path,
+        _ => (&old.path, &old.message) == (&finding.path, &finding.message),
+    };
+    old.rule == finding.rule && is_same && finding.severity <= old.severity
 }
 
 /// What was stored before weighs no more than a warning: a stored problem blocks nobody who edits something else.
@@ -217,7 +247,8 @@ fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
         are_stored.push(if of_the_whole.contains(&own.finding.rule) {
             new.config.count <= old.config.count && old.findings.iter().any(|old| old.finding.rule == own.finding.rule)
         } else {
-            stored.get_mut(&said(own)).filter(|count| **count > 0).map(|count| *count -= 1).is_some()
+            // Of more than is read, anything may have been stored.
+            stored.get_mut(&said(own)).filter(|count| **count > 0).map(|count| *count -= 1).is_some() || old.is_cut
         });
     }
     let weighed = found.into_iter().zip(are_stored);

@@ -27,15 +27,19 @@ pub(super) fn shared(
     settings: &GardenSettings,
     policy: &Policy,
     knowledge: &mut Knowledge<'_>,
-) -> Option<Finding> {
+) -> Vec<Finding> {
     let is_off = !policy.weigh(&mut SHARED_VPC.finding("", String::new(), ""));
-    let newcomer = if is_off { None } else { Newcomer::of(new, old, &settings.vpcs) }?;
+    let newcomer = if is_off { None } else { Newcomer::of(new, old, &settings.vpcs) };
+    let Some(newcomer) = newcomer else { return Vec::new() };
     let own = ShootName::new(&new.namespace, &new.name);
     let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
     let mut sees = |project: &str| knowledge.sees_all_of(Grant::Namespace(project.into())) || sees_everything;
     let sees_own = sees(own.namespace());
     let mut projects = projects_of_peers(new);
     projects.retain(|project| sees(project));
+    // A "no" that is none must not be silent.
+    let unanswered = knowledge.unanswered().filter(|_| !sees_everything);
+    let mut findings: Vec<Finding> = unanswered.map(|why| newcomer.not_compared(why)).into_iter().collect();
 
     let shoots = &knowledge.snapshot().shoots;
     let neighbours: Names<'_> =
@@ -52,13 +56,16 @@ pub(super) fn shared(
         may_be_more |= some.any(|name| *name != own);
     }
     let visible = visible(&names, &newcomer, settings, knowledge);
-    let mut shared = newcomer.meet(visible.iter().map(|(name, facts)| (*name, &**facts)), may_be_more)?;
-    policy.weigh(&mut shared.finding);
-    if shared.finding.severity == Severity::Deny {
-        // A refusal rests on what is there now, not on what was there when we last looked.
-        shared.rests_on.iter().for_each(|name| knowledge.confirm(name));
+    if let Some(mut shared) = newcomer.meet(visible.iter().map(|(name, facts)| (*name, &**facts)), may_be_more) {
+        policy.weigh(&mut shared.finding);
+        if shared.finding.severity == Severity::Deny {
+            // A refusal rests on what is there now, not on what was there when we last looked.
+            shared.rests_on.iter().for_each(|name| knowledge.confirm(name));
+        }
+        findings.push(shared.finding);
     }
-    Some(shared.finding)
+    findings.retain_mut(|finding| policy.weigh(finding));
+    findings
 }
 
 /// Some Shoots of a VPC.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::admission::{Finding, Rule, Severity, Sight};
 use crate::gardener::ShootName;
-use crate::net::{Cidr, overlapping_pairs};
+use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::{Knowledge, Ruled, Subject, Target, Touch};
 
@@ -13,7 +13,7 @@ pub static PEERS_OVERLAP: Rule = Rule {
     name: "peering/peers-overlap",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "Two Shoots that this one lists have overlapping node networks. It cannot hold two routes for one range.",
+    summary: "Two Shoots that this one lists have overlapping node networks. It cannot hold two routes for one range. It is said too of two that the writer may not see and that both list this one: that is their owners' consent to verdicts.",
     fix: "Remove one of the two entries.",
 };
 
@@ -22,7 +22,7 @@ pub static PEER_OF_PEER: Rule = Rule {
     name: "peering/peer-of-peer",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
-    summary: "The new node network overlaps another peer of one of this Shoot's peers: for that peer one of the two becomes ambiguous. Said only where the writer may see both.",
+    summary: "The new node network overlaps another peer of one of this Shoot's peers: for that peer one of the two becomes ambiguous. Said only where the writer may see both; up to 64 peers of peers are asked about by name.",
     fix: "Choose another network, or agree with the owners.",
 };
 
@@ -42,17 +42,21 @@ pub(in super::super) fn peers_overlap(subject: &Subject<'_>, targets: &[Option<T
             owners.push(i);
         }
     }
-    let mut pairs: Vec<(usize, usize, Cidr, Cidr)> = overlapping_pairs(&networks)
-        .into_iter()
-        .map(|(a, b)| (owners[a], owners[b], networks[a], networks[b]))
-        .filter(|(a, b, ..)| a != b && [*a, *b].iter().any(|i| subject.peers[*i].touch == Touch::Added))
-        .collect();
-    pairs.sort_unstable();
-    pairs.dedup_by_key(|(a, b, ..)| (*a, *b));
+    let is_new = |i: usize| subject.peers[i].touch == Touch::Added;
+    // The first in the order of the list. Only so many are kept: a thousand peers on one network are half a million pairs.
+    let mut pairs: BTreeMap<(usize, usize), (Cidr, Cidr)> = BTreeMap::new();
+    for_overlapping_pairs(&networks, |a, b| {
+        let (pair, found) = ((owners[a], owners[b]), (networks[a], networks[b]));
+        if pair.0 != pair.1 && (is_new(pair.0) || is_new(pair.1)) {
+            pairs.entry(pair).and_modify(|known| *known = found.min(*known)).or_insert(found);
+            if pairs.len() > PAIRS {
+                pairs.pop_last();
+            }
+        }
+    });
     pairs
         .into_iter()
-        .take(PAIRS)
-        .map(|(a, b, first, second)| {
+        .map(|((a, b), (first, second))| {
             let (one, other) = (&subject.peers[a], &subject.peers[b]);
             let sees = |i: usize| targets[i].as_ref().is_some_and(|target| target.visible().is_some());
             // A network next to the name of a hidden Shoot would be that Shoot's, or nearly so.
@@ -79,19 +83,21 @@ pub(in super::super) fn peer_of_peer(
         return Vec::new();
     };
     let listed: HashSet<&ShootName> = subject.peers.iter().map(|listed| &listed.target).collect();
-    // Peers of peers, and the peer between.
+    // Peers of peers, and the peer between. The first in the order of names, and no more of them at any time.
     let mut around: BTreeMap<&ShootName, &ShootName> = BTreeMap::new();
     for (peer, target) in subject.peers.iter().zip(targets) {
         let Some(facts) = target.as_ref().and_then(Target::visible).filter(|facts| facts.lists(own)) else { continue };
         for other in facts.peers().iter().map(|peer| &peer.target) {
             if other != own && !listed.contains(other) {
                 around.entry(other).or_insert(&peer.target);
+                if around.len() > AROUND {
+                    around.pop_last();
+                }
             }
         }
     }
     let mut is_visible = |other: &ShootName| knowledge.sight(other) == Some(&Sight::Visible);
-    let visible: Vec<(&ShootName, &ShootName)> =
-        around.into_iter().take(AROUND).filter(|(other, _)| is_visible(other)).collect();
+    let visible: Vec<(&ShootName, &ShootName)> = around.into_iter().filter(|(other, _)| is_visible(other)).collect();
 
     let shoots = &knowledge.snapshot().shoots;
     let overlapping = |theirs: &[Cidr]| {

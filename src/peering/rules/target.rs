@@ -101,7 +101,7 @@ pub static HIDDEN: Rule = Rule {
     name: "peering/target-hidden",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`.",
+    summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. They are also said of one that lists this Shoot and has no Seed or no node network yet, or moves to another Seed.",
     fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
 };
 
@@ -110,7 +110,7 @@ pub static NOT_VERIFIED: Rule = Rule {
     name: "peering/not-verified",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
-    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too.",
+    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or a Shoot is deleted or moved, and nobody answered whether the writer may see those that list it.",
     fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays. Of too many entries remove some.",
 };
 
@@ -308,6 +308,12 @@ fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
 pub(in super::super) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
     let message = format!("{beyond} entries were not verified: one request looks up {looked_up}");
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
+}
+
+/// Who lists a Shoot that goes or moves was not looked for.
+pub fn listers_not_verified(why: &str) -> Finding {
+    let message = format!("Shoots that list this one were not looked for: {why}");
+    NOT_VERIFIED.finding("", message, "correct or remove their entries")
 }
 
 /// A Seed that could not be looked up.

@@ -216,12 +216,12 @@ fn deletion_never_waits_for_an_answer() {
     let mut garden = Garden::of(&[a(), b()]);
     garden.is_down = true;
     let said = garden.advise(&garden.request(Some(&a()), None));
-    said.warns(&["deleted"]);
+    said.warns(&["deleted", "not-verified"]);
     // Whatever operators make of the rules.
     for (rule, _) in peering::rules::documented() {
         garden.settings.policy.set(rule, Some(Severity::Deny));
     }
-    garden.advise(&garden.request(Some(&a()), None)).warns(&["deleted"]);
+    garden.advise(&garden.request(Some(&a()), None)).warns(&["deleted", "not-verified"]);
 }
 
 #[test]

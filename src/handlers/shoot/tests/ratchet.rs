@@ -72,7 +72,8 @@ fn fewer_entries_are_always_better() {
     garden.update(&listing(many(0..150)), &listing(many(1..150))).warns(&["too-many"]);
     garden.update(&listing(many(0..150)), &listing(many(0..100))).warns(&[]);
     let more = listing(many(0..151));
-    garden.update(&listing(many(0..150)), &more).denies(&["too-many"]);
+    // What is new is judged too, wherever it stands.
+    garden.update(&listing(many(0..150)), &more).denies(&["too-many", "target-missing"]);
 }
 
 /// Another Seed for an entry: it is judged anew by its Seed, and by nothing else.
@@ -358,4 +359,138 @@ fn without_workers_no_entry_comes() {
     let garden = Garden::of(&[b(), shoot("garden-sales/web", "10.8.0.0/27", &[peer(A, "eu1-a")])]);
     garden.update(&none(one()), &none(two())).denies(&["workerless"]);
     garden.update(&none(two()), &none(one())).warns(&["workerless", "left-one-sided"]);
+}
+
+/// So many entries of one list, all of which list A back where they are there.
+fn numbered(range: std::ops::Range<u32>) -> Vec<Value> {
+    range.map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect()
+}
+
+/// Shoots that list A, on networks of their own.
+fn mutual(range: std::ops::Range<u32>) -> Vec<Value> {
+    let nodes = |i: u32| format!("10.{}.{}.0/27", 8 + i / 256, i % 256);
+    range.map(|i| shoot(&format!("garden-shop/s{i}"), &nodes(i), &[peer(A, "eu1-a")])).collect()
+}
+
+/// Where operators let too many entries pass, what is wrong beyond the limit is found all the same.
+#[test]
+fn entries_beyond_a_weakened_limit_are_judged() {
+    let garden = |shoots: &[Value]| {
+        let mut garden = Garden::of(shoots);
+        assert!(garden.settings.policy.set(&peering::rules::shape::TOO_MANY, Some(Severity::Warn)));
+        garden
+    };
+    let identical = shoot(B, "10.5.0.0/27", &[peer(A, "eu1-a")]);
+    let stored = listing(numbered(0..100).into());
+    let and = |last: Value| listing(numbered(0..100).into_iter().chain([last]).collect::<Vec<_>>().into());
+    let mut shoots = mutual(0..101);
+    shoots.push(identical);
+    for (what, last, created, appended) in [
+        ("itself", peer(A, "eu1-a"), "self", "self"),
+        ("an unknown field", with(peer(B, "eu1-a"), "/x", json!(1)), "unknown-field", "unknown-field"),
+        ("twice", peer("garden-shop/s7", "eu1-a"), "duplicate", "duplicate"),
+    ] {
+        let said = garden(&shoots).create(&and(last.clone()));
+        assert!(said.denied.contains(&created), "{what}, created: {said:#?}");
+        let said = garden(&shoots).update(&stored, &and(last));
+        assert!(said.denied.contains(&appended), "{what}, appended: {said:#?}");
+    }
+    garden(&shoots).update(&stored, &and(peer(B, "eu1-a"))).denies(&["identical"]);
+    // More than any configuration permits: what is beyond all that is read is counted.
+    let said = garden(&mutual(0..101)).create(&listing(numbered(0..3_000).into()));
+    let counted = "2900 entries were not verified: one request looks up 100";
+    assert!(said.texts.iter().any(|text| text.contains(counted)), "{:?}", said.texts);
+    let said = garden(&[]).update(&listing(numbered(0..2_500).into()), &listing(numbered(0..2_501).into()));
+    assert!(said.texts.iter().any(|text| text.contains("entries were not verified")), "{:?}", said.texts);
+}
+
+/// Who lists one more in front gives up nobody, however many there are.
+#[test]
+fn what_is_out_of_view_is_not_given_up() {
+    for (permitted, stored) in [(100, 100), (1, 100), (100, 2_000), (100, 2_200)] {
+        let mut garden = Garden::of(&mutual(0..2_201));
+        garden.settings.peering.max_peers = permitted;
+        let entries = numbered(0..stored);
+        let more: Vec<Value> = numbered(2_200..2_201).into_iter().chain(entries.clone()).collect();
+        let said = garden.update(&listing(entries.into()), &listing(more.into()));
+        assert!(!said.warned.contains(&"left-one-sided"), "{stored} of {permitted}: {:?}", said.texts);
+    }
+    // Entries that cannot be read have places too.
+    let garden = Garden::of(&mutual(0..90));
+    let odd = |count: usize| vec![json!(7); count].into_iter().chain(numbered(0..90)).collect::<Vec<_>>();
+    let said = garden.update(&listing(odd(60).into()), &listing(odd(59).into()));
+    assert_eq!((&*said.denied, said.warned.contains(&"left-one-sided")), (&[][..], false), "{said:#?}");
+}
+
+/// Of more entries than are read some go: what was stored behind them comes into view, and refuses nothing.
+#[test]
+fn what_comes_into_view_blocks_nobody() {
+    let mut entries = numbered(0..2_500);
+    entries[2_400] = with(entries[2_400].clone(), "/x", json!(1));
+    entries[2_410] = json!(7);
+    entries[2_420] = peer(B, "eu1-b");
+    let garden = Garden::of(&[b()]);
+    for gone in [1, 500, 2_000] {
+        let said = garden.update(&listing(entries.clone().into()), &listing(entries[gone..].to_vec().into()));
+        assert!(said.denied.is_empty(), "{gone} are gone: {:?}", said.denied);
+    }
+    // The same of mistakes.
+    let wrong = |count: usize| vec![json!(7); count].into_iter().collect::<Value>();
+    let mut last = vec![json!({"a": 1, "b": 1, "c": 1}); 1_000];
+    last.push(with(peer(B, "eu1-a"), "/x", json!(1)));
+    let said = garden.update(&listing(last.clone().into()), &listing(last[900..].to_vec().into()));
+    assert!(said.denied.is_empty(), "{:?}", said.denied);
+    let said = garden.update(&listing(wrong(3_000)), &listing(wrong(2_999)));
+    assert!(said.denied.is_empty(), "{:?}", said.denied);
+}
+
+/// Who edits neither peerings nor networks hears nothing about them.
+#[test]
+fn peerings_are_left_alone_by_other_edits() {
+    let stored = listing(json!([with(peer(B, "eu1-a"), "/x", json!(1)), peer("garden-shop/gone", "EU9")]));
+    let garden = Garden::of(&[b()]);
+    let calico = with(stored.clone(), "/spec/networking/providerConfig", json!({"typha": {"enabled": true}}));
+    garden.update(&stored, &calico).warns(&[]);
+    let confirmed = with(stored.clone(), "/metadata/annotations", json!({CONFIRMATION: "true"}));
+    garden.update(&stored, &confirmed).warns(&["deletion-confirmed"]);
+    assert!(garden.asked.take().is_empty());
+    let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/28"));
+    assert!(garden.update(&stored, &grown).warned.contains(&"unknown-field"));
+}
+
+/// It is the Seed that is too wide, whichever network comes first.
+#[test]
+fn a_wide_seed_is_no_news_for_another_network() {
+    let mut garden = Garden::of(&[]);
+    garden.snapshot.put_seed("eu1-a", SeedFacts { pods: "10.0.0.0/7".parse().ok(), ..SeedFacts::default() });
+    assert!(garden.settings.policy.set(&crate::networks::rules::SEED_TOO_WIDE, Some(Severity::Deny)));
+    let status = json!({"networking": {"nodes": ["10.250.0.0/16", "10.240.0.0/16"]}});
+    let stored = with(shoot(A, "10.250.0.0/16", &[]), "/status", status);
+    let other = with(stored.clone(), "/spec/networking/nodes", json!("10.240.0.0/16"));
+    garden.update(&stored, &other).warns(&["networks/seed-too-wide"]);
+    let pods = with(stored.clone(), "/spec/networking/pods", json!("11.0.0.0/16"));
+    let said = garden.update(&stored, &pods);
+    assert!(said.denied.is_empty(), "{said:#?}");
+    garden.create(&shoot(A, "10.250.0.0/16", &[])).denies(&["networks/seed-too-wide"]);
+}
+
+/// A refusal that the live read confirms costs that read; all are read only where it brought something else to light.
+#[test]
+fn a_true_refusal_reads_only_what_it_rests_on() {
+    let mut shoots = mutual(0..50);
+    shoots.push(shoot(B, "10.5.0.0/27", &[peer(A, "eu1-a")]));
+    let entries: Vec<Value> = numbered(0..50).into_iter().chain([peer(B, "eu1-a")]).collect();
+    let new = listing(entries.into());
+    let garden = Garden::of(&shoots);
+    garden.create(&new).denies(&["identical"]);
+    assert_eq!(garden.asked.take().shoots, [ShootName::new("garden-shop", "orders")].into());
+    // What was read overlaps another one now: that one is read, and all others that may be seen, but not those that may not.
+    let mut garden = Garden::of(&shoots).hiding(&["garden-shop/s49"]);
+    let stranger = shoot("garden-shop/s49", "10.8.49.0/27", &[]);
+    garden.snapshot.shoots.put(&name_of(&stranger), facts_of(&stranger));
+    let moved = shoot(B, "10.8.7.0/27", &[peer(A, "eu1-a")]);
+    garden.live = vec![(name_of(&moved), Answer::Found(Arc::new(facts_of(&moved))))];
+    garden.create(&new).denies(&["peers-overlap"]);
+    let asked = garden.asked.take().shoots;
+    assert_eq!((asked.len(), asked.contains(&name_of(&stranger))), (50, false));
 }

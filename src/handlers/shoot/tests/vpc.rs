@@ -324,6 +324,50 @@ fn refusals_rest_on_what_is_there_now() {
     }
 }
 
+/// Access reviews fail: nobody is refused, and the writer is told that nobody looked, in words that depend on nobody else.
+#[test]
+fn unanswered_is_not_silent() {
+    let down = |shoots: &[Value], severity: Option<Severity>| {
+        let mut garden = Garden::of(shoots);
+        garden.is_down = true;
+        assert!(garden.settings.policy.set(rule("overlay/shared-vpc"), severity));
+        garden
+    };
+    let own = native(OWN, PODS, "vpc-1");
+    let neighbours = [native(NEIGHBOUR, PODS, "vpc-1"), native(STRANGER, PODS, "vpc-1")];
+    for shoots in [&[][..], &neighbours] {
+        for severity in [Severity::Warn, Severity::Deny] {
+            let said = down(shoots, Some(severity)).create(&own);
+            said.warns(&["overlay/not-compared"]);
+            said.says(
+                "spec.networking.pods: other Shoots in the same VPC vpc-1 were not compared: no answer in time; apply again \
+                 to have them compared",
+            );
+        }
+        down(shoots, None).create(&own).warns(&[]);
+    }
+    let mut gardenlet = down(&neighbours, Some(Severity::Deny));
+    gardenlet.groups = vec!["gardener.cloud:system:seeds"];
+    assert!(!gardenlet.create(&own).noted.contains(&"overlay/not-compared"), "nothing is asked for it");
+}
+
+/// The same of a deletion and of a move: who lists the Shoot was not looked for.
+#[test]
+fn unanswered_deletions_say_so() {
+    let alone = shoot(A, "10.5.0.0/27", &[]);
+    let lister = shoot(B, "10.5.0.32/27", &[peer(A, "eu1-a")]);
+    for shoots in [&[][..], std::slice::from_ref(&lister)] {
+        let mut garden = Garden::of(shoots);
+        garden.is_down = true;
+        let said = garden.advise(&garden.request(Some(&alone), None));
+        said.warns(&["not-verified"]);
+        said.says("Shoots that list this one were not looked for: no answer in time; correct or remove their entries");
+        let mut request = garden.request(Some(&alone), Some(&with(alone.clone(), "/spec/seedName", json!("eu1-b"))));
+        request["subResource"] = json!("binding");
+        garden.advise(&request).warns(&["not-verified"]);
+    }
+}
+
 /// A rule that is off asks nobody.
 #[test]
 fn off_is_off() {
