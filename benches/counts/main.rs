@@ -5,11 +5,21 @@
 //!
 //! Instructions are counted by callgrind, as the difference between runs with more and fewer calls of this same program
 //! (`counts calls NAME NUMBER`).
+//!
+//! `--growth` sends hostile reviews, those of `tests/bounds`, in two sizes, and fails where twice the size takes far more than
+//! twice the instructions.
 
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
 mod calls;
+mod growth;
+#[path = "../../tests/bounds/hostile.rs"]
+#[allow(dead_code, reason = "the changes are for properties")]
+mod hostile;
+#[path = "../../tests/bounds/scene.rs"]
+#[allow(dead_code, reason = "allocations are for properties")]
+mod scene;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
@@ -36,8 +46,17 @@ fn main() -> ExitCode {
         (0..number.parse::<u64>().unwrap()).for_each(|_| drop(call.run()));
         return ExitCode::SUCCESS;
     }
+    if let [_, mode] = arguments.as_slice()
+        && mode == growth::REVIEWS
+    {
+        growth::review();
+        return ExitCode::SUCCESS;
+    }
 
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if has("--growth") {
+        return grow();
+    }
     let is_shown = !has("--check") && !has("--write");
     println!("{:<36}{:>10}{:>14}{:>18}{:>14}", "one call", "bytes", "allocations", "allocated bytes", "instructions");
     let mut measured = Table::new();
@@ -69,16 +88,35 @@ fn check(measured: &Table) -> ExitCode {
     let table = table::read(&text).unwrap_or_else(|error| panic!("{PATH}: {error}"));
     let mut wrong = table::judge(&table, measured);
     if measured.values().any(|cost| cost.instructions.is_none()) {
-        let what = if IS_COUNTED { "install valgrind" } else { "that takes an x86-64 machine" };
-        eprintln!("INSTRUCTIONS ARE NOT COMPARED: {what}");
-        let is_required = IS_COUNTED && REQUIRED_BY.iter().any(|name| std::env::var_os(name).is_some());
-        wrong.extend(is_required.then(|| format!("instructions are not compared: {what}")));
+        wrong.extend(uncounted());
     }
     if wrong.is_empty() {
         println!("as in benches/counts.txt");
         return ExitCode::SUCCESS;
     }
     eprintln!("not as in benches/counts.txt:\n  {}", wrong.join("\n  "));
+    ExitCode::FAILURE
+}
+
+/// Says that nothing was counted; a failure where it has to be.
+fn uncounted() -> Option<String> {
+    let what = if IS_COUNTED { "install valgrind" } else { "that takes an x86-64 machine" };
+    eprintln!("INSTRUCTIONS ARE NOT COMPARED: {what}");
+    let is_required = IS_COUNTED && REQUIRED_BY.iter().any(|name| std::env::var_os(name).is_some());
+    is_required.then(|| format!("instructions are not compared: {what}"))
+}
+
+fn grow() -> ExitCode {
+    let counted = if IS_COUNTED { growth::measure() } else { None };
+    let wrong = match &counted {
+        Some(grown) => grown.iter().filter_map(growth::Grown::judge).collect(),
+        None => Vec::from_iter(uncounted()),
+    };
+    if wrong.is_empty() {
+        println!("{} kinds of hostile reviews cost what they are long", counted.map_or(0, |grown| grown.len()));
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("the work grows faster than the review:\n  {}", wrong.join("\n  "));
     ExitCode::FAILURE
 }
 

@@ -7,6 +7,9 @@ use super::{Request, Verdict};
 use crate::gardener::{FieldError, SeedFacts, ShootFacts, ShootName};
 use crate::landscape::{ClusterRecord, Grant, Snapshot};
 
+/// How often a handler may ask: who may see what, whom it would refuse because of, and what those answers raise.
+pub const ROUNDS: usize = 6;
+
 /// One webhook: a path, the resource that it reviews, and a decision.
 pub trait Handler: Send + Sync + 'static {
     /// The name in logs and metrics.

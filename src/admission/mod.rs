@@ -18,7 +18,7 @@ mod review;
 mod verdict;
 
 pub use finding::{Finding, Policy, Rule, Severity};
-pub use handler::{Answer, Answers, Handler, Questions, Resource, Sight, Step};
+pub use handler::{Answer, Answers, Handler, Questions, ROUNDS, Resource, Sight, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
 pub use piece::{Moves, Piece};
 pub use review::{BadReview, Operation, Request, UserInfo, decode};

@@ -35,9 +35,6 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// The API server's default `timeoutSeconds`, for callers that do not say theirs.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often a handler may ask: who may see what, whom it would refuse because of, and what those answers raise.
-const ROUNDS: usize = 6;
-
 /// The most errors of one unreadable object that are told.
 const MOST_ERRORS: usize = 20;
 
@@ -146,7 +143,7 @@ impl Edge {
         let mut answers = Answers::default();
         let mut room = MOST_QUESTIONS;
         let mut step = self.handler.review(request, &snapshot, &answers);
-        for _ in 0..ROUNDS {
+        for _ in 0..admission::ROUNDS {
             let Step::Ask(questions) = step else { return Ok(step) };
             let questions = questions.without(&answers);
             if questions.is_empty() {

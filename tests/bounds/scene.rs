@@ -1,4 +1,6 @@
 //! One call of each webhook, and what it costs.
+//!
+//! `benches/counts` measures the same calls in instructions.
 
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ pub(crate) struct Call {
     pub(crate) name: &'static str,
     pub(crate) operation: &'static str,
     sub_resource: &'static str,
-    handler: fn() -> Arc<dyn Handler>,
+    pub(crate) handler: fn() -> Arc<dyn Handler>,
     object: fn() -> Value,
 }
 
@@ -336,6 +338,8 @@ fn differ(call: &Call, object: &mut Value) {
 /// What there is besides the request.
 pub(crate) struct Scene {
     pub(crate) snapshot: Snapshot,
+    /// What follows the webhook's path.
+    tail: String,
 }
 
 /// What a call cost.
@@ -362,7 +366,8 @@ pub(crate) struct Cost {
 impl Scene {
     pub(crate) fn new() -> Self {
         let mut snapshot = Snapshot::default();
-        snapshot.put_cluster(NAMESPACE, ClusterFacts::parse(&fixture("ha-overlap", "cluster")["spec"].to_string()));
+        let cluster = &fixture("ha-overlap", "cluster")["spec"];
+        snapshot.put_cluster(NAMESPACE, ClusterFacts::parse(&cluster.to_string()));
         snapshot.put_cluster(ELSEWHERE, ClusterFacts::parse(&fixture("ha", "cluster")["spec"].to_string()));
         let seed = SeedFacts { pods: "10.64.0.0/11".parse().ok(), ..SeedFacts::default() };
         snapshot.put_seed("eu1-a", seed);
@@ -371,17 +376,16 @@ impl Scene {
         for i in 0..peering::MOST_PEERS {
             snapshot.shoots.put(&ShootName::new("garden-shop", &format!("s{i}")), facts.clone());
         }
-        Self { snapshot }
+        let tail = format!("{NAMESPACE}/{}", cluster["shoot"]["metadata"]["uid"].as_str().unwrap());
+        Self { snapshot, tail }
     }
 
     /// Bytes to bytes, with all that is ours in between. What is asked is answered from the scene.
     pub(crate) fn cost(&self, call: &Call, body: &str) -> Cost {
         let handler = (call.handler)();
-        let uid = fixture("ha-overlap", "cluster")["spec"]["shoot"]["metadata"]["uid"].as_str().unwrap().to_owned();
-        let tail = format!("{NAMESPACE}/{uid}");
         let (mut answer, mut lookups, mut is_decided) = (0, 0, false);
         let counted = allocation_counter::measure(|| {
-            (answer, lookups, is_decided) = self.call(&*handler, body, &tail);
+            (answer, lookups, is_decided) = self.call(&*handler, body);
         });
         Cost {
             request: body.len(),
@@ -395,15 +399,15 @@ impl Scene {
         }
     }
 
-    /// As the server does it.
-    fn call(&self, handler: &dyn Handler, body: &str, tail: &str) -> (usize, usize, bool) {
+    /// As the server does it: the bytes of the answer, the questions that were asked, and whether it came to a decision.
+    pub(crate) fn call(&self, handler: &dyn Handler, body: &str) -> (usize, usize, bool) {
         let mut request = match admission::decode(body.as_bytes()) {
             Ok(request) => request,
             Err(error) => return (error.to_string().len(), 0, false),
         };
-        request.tail = tail;
+        request.tail = &self.tail;
         let (mut answers, mut lookups) = (Answers::default(), 0);
-        for _ in 0..7 {
+        for _ in 0..=admission::ROUNDS {
             match handler.review(&request, &self.snapshot, &answers) {
                 Step::Done(verdict) => {
                     assert!(admission::fits(&request, &verdict), "the last look is never needed");
