@@ -18,9 +18,9 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 	cargo test --quiet --doc
 	cargo test --quiet --test it
 	cargo test --quiet --test budget
-	cargo test --quiet --test bounds
 	cargo bench --quiet --profile counts --bench counts -- --check
 	cargo bench --quiet --profile counts --bench counts -- --growth
+	cargo test --quiet --profile counts --test bounds
 	cargo test --test e2e -- --nocapture
 	cargo test --test datapath -- --nocapture
 
