@@ -10,9 +10,7 @@ use network_guard::sources::live;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// The most questions that any call of these tests may ask, with the hundred entries that are permitted by default: who sees each,
-/// what each is now, its Seed; and some hundreds that follow from others.
-pub(crate) const MOST: usize = 3 * 100 + 500;
+use crate::scene::MOST_LOOKUPS;
 
 fn shoot(nodes: &str, entries: &[Value]) -> Value {
     json!({
@@ -77,7 +75,7 @@ fn more_entries_than_permitted_are_not_looked_up() {
     let (old, new) = (shoot("10.5.0.0/24", &many), shoot("10.5.0.0/23", &many));
     let (all, said) = asked(&settings, Some(&old), &new);
     assert_eq!(sights(&all).len(), 100);
-    assert!(all.iter().map(Questions::len).sum::<usize>() <= MOST);
+    assert!(all.iter().map(Questions::len).sum::<usize>() <= MOST_LOOKUPS);
     let grouped: Vec<&String> = said.iter().filter(|said| said.contains("were not verified")).collect();
     assert_eq!(
         grouped,
