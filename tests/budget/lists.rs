@@ -253,8 +253,8 @@ fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
             };
             tokio::select! {
                 ended = overlay::run(parts, CancellationToken::new()) => panic!("it ended: {ended:?}"),
-                seen = tokio::time::timeout(Duration::from_secs(120), seen) => {
-                    assert!(seen.is_ok(), "never: {}", at_seed.network.lock().unwrap());
+                seen = tokio::time::timeout(Duration::from_secs(900), seen) => {
+                    assert!(seen.is_ok(), "never; the last word: {}", message(&at_seed.network.lock().unwrap()));
                 }
             }
         });
