@@ -315,3 +315,17 @@ fn calicos_overlay() {
     let said = garden.update(&on, &stored);
     assert_eq!((&*said.denied, &*said.warned), (&[][..], &[][..]));
 }
+
+/// A Shoot without a word about the overlay gains IPv6, and Calico's configuration stays as it is: not there.
+#[test]
+fn calicos_overlay_ends_with_a_second_family() {
+    let review = include_str!("../../../../tests/fixtures/overlay/shoot-gains-ipv6.json");
+    let request = decode(review.as_bytes()).unwrap();
+    let handler = ValidateShoot::new(&ShootSettings::default());
+    let Step::Done(verdict) = handler.review(&request, &Snapshot::default(), &Answers::default()) else {
+        panic!("asks for more")
+    };
+    let switch = verdict.findings.iter().find(|finding| finding.rule == "overlay/switch").expect("it is said");
+    assert_eq!((switch.severity, &*switch.path), (Severity::Warn, "spec.networking.ipFamilies"));
+    assert!(switch.message.contains("`overlay` is not set"), "{switch:?}");
+}
