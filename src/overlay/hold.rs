@@ -116,7 +116,7 @@ pub fn decide(
     let old_config = parse(old).unwrap_or_default();
     let stored = Subset::of(old_config.as_ref());
     // A second family may not count yet. When it does, nobody need write anything, so it is judged as if it did.
-    let asked = match Wish::of(new.provider_config, &new.families) {
+    let asked = match Wish::read(new.provider_config, new_config.as_ref(), &new.families) {
         Ok(asked) => Some(asked),
         // It was there before, so this write is not to blame.
         Err(_) if Subset::of(new_config.as_ref()) == stored => None,
@@ -145,8 +145,9 @@ pub fn decide(
     let Some(asked) = native else {
         return Ok(if is_given_up(new, old, shoot) { Decision::Clear } else { Decision::Keep });
     };
-    if !is_listed {
-        // Nobody would report routes.
+    let is_as_stored = asked.subset == stored && *asked.families == *old.families;
+    if !is_listed || (is_as_stored && !counts_anew(new, old)) {
+        // Nobody would report routes; or nothing that ends the overlay changes.
         return Ok(Decision::Clear);
     }
     // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
@@ -169,6 +170,12 @@ pub fn decide(
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
     let before = Before { config: old_config, subset: stored, families: old.families.clone() };
     Ok(hold(new_config, &before, new, since, &asked, shoot, old))
+}
+
+/// Whether a stored family may count from now on, though nobody changes anything: gardenlet has the extension deploy again what
+/// it has not deployed with this family so far.
+fn counts_anew(new: &Network<'_>, old: &Network<'_>) -> bool {
+    new.timestamp != old.timestamp && !old.deployed.is_empty() && !old.deployed.contains(&Family::V6)
 }
 
 /// Whether Calico runs without an overlay by what is stored.

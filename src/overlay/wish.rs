@@ -22,16 +22,17 @@ pub struct Wish {
 impl Wish {
     /// Reads a `providerConfig` beside these families.
     pub fn of(text: Option<&str>, families: &[Family]) -> Result<Self, FieldError> {
-        let all = encapsulation(text, families)?;
-        let alone = encapsulation(text, &[Family::V4])?;
-        // It was read as a typed configuration just now, so it is JSON.
         let config: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
-        Ok(Self {
-            subset: Subset::of(config.as_ref()),
-            families: families.into(),
-            encapsulation: all,
-            is_by_families: all == Encapsulation::Native && alone == Encapsulation::Overlay,
-        })
+        Self::read(text, config.as_ref(), families)
+    }
+
+    /// The same where the text has been parsed already.
+    pub(super) fn read(text: Option<&str>, config: Option<&Value>, families: &[Family]) -> Result<Self, FieldError> {
+        let means = encapsulation(text, families)?;
+        let is_by_families = means == Encapsulation::Native
+            && families.contains(&Family::V6)
+            && encapsulation(text, &[Family::V4])? == Encapsulation::Overlay;
+        Ok(Self { subset: Subset::of(config), families: families.into(), encapsulation: means, is_by_families })
     }
 
     /// The digest by which approvals and force name exactly this. The families are part of it where it is they that end the
