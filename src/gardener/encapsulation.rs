@@ -42,6 +42,14 @@ struct Overlay {
 }
 
 /// The encapsulation that a `providerConfig` asks for, in a Shoot with these IP families.
+///
+/// As gardener-extension-networking-calico v1.60.0-dev decides (`pkg/controller/actuator_reconcile.go`, `Reconcile` and
+/// `setPoolMode`; `pkg/charts/utils.go`, `mergeCalicoValuesWithConfig`): a word about `overlay` overrides `backend` and the
+/// modes of pools; without one, IPv6 sets the backend `none`, and with IPv4 alone `backend` and `ipv4.mode` count.
+///
+/// With `enabled: true` and IPv6 it is an overlay that does not work: the IPv4 pool has `ipipMode: Always`, so no route of the
+/// infrastructure is used, and Felix makes no IPIP tunnel (`FELIX_IPINIPENABLED`); only VXLAN has one. IPv6 is never
+/// encapsulated. Nothing is held for it, as it asks for no route; in the garden `overlay/on-with-ipv6` says so.
 pub fn encapsulation(provider_config: Option<&str>, families: &[Family]) -> Result<Encapsulation, FieldError> {
     let config: Config<'_> = match provider_config {
         None => Config::default(),
@@ -88,6 +96,9 @@ mod tests {
             (Some(r#"{"overlay":{"enabled":null}}"#), &[V4], Native),
             (Some(r#"{"overlay":{"enabled":true}}"#), &[V4], Overlay),
             (Some(r#"{"overlay":{"enabled":true}}"#), &[V4, V6], Overlay),
+            (Some(r#"{"overlay":{"enabled":true},"vxlan":{"enabled":true}}"#), &[V4, V6], Overlay),
+            (Some(r#"{"backend":"bird","ipv4":{"mode":"Always"}}"#), &[V4, V6], Native),
+            (Some(r#"{"overlay":null}"#), &[V4, V6], Native),
             (Some(r#"{"overlay":null,"backend":"none"}"#), &[V4], Native),
             (Some(r#"{"overlay":{"enabled":true},"backend":"none"}"#), &[V4], Overlay),
             (Some(r#"{"backend":"bird"}"#), &[V4], Overlay),

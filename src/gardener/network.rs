@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::bounded::AtMost;
+use super::bounded::{AtMost, FirstOf};
 use super::members::Members;
 use super::shoot::MOST_FAMILIES;
 use super::{FieldError, Text, excerpt};
@@ -58,8 +58,9 @@ pub struct Network<'a> {
     pub class: Option<Text<'a>>,
     /// `spec.ipFamilies`, those that are known.
     pub families: Vec<Family>,
-    /// The text of `spec.ipFamilies`.
-    pub families_text: Option<&'a str>,
+    /// `status.ipFamilies`: those that the extension has deployed, as far as it said. Calico's says those of `spec` that
+    /// counted then.
+    pub deployed: Vec<Family>,
     /// The text of `spec.providerConfig`; `None` also for `null`.
     pub provider_config: Option<&'a str>,
     /// The text of `spec`: API servers write equal objects the same way.
@@ -250,6 +251,8 @@ struct Spec<'a> {
 struct Status<'a> {
     #[serde(borrow)]
     state: Option<&'a RawValue>,
+    #[serde(borrow, rename = "ipFamilies")]
+    ip_families: Option<&'a RawValue>,
 }
 
 impl<'a> Network<'a> {
@@ -258,8 +261,7 @@ impl<'a> Network<'a> {
         let wire: Wire<'_> = typed("", text)?;
         let spec_text = wire.spec.map_or("{}", RawValue::get);
         let spec: Spec<'_> = typed("spec", spec_text)?;
-        let families_text = spec.ip_families.map(RawValue::get);
-        let families = match families_text {
+        let families = match spec.ip_families.map(RawValue::get) {
             Some(text) => typed::<Option<AtMost<Text<'_>, MOST_FAMILIES>>>("spec.ipFamilies", text)?,
             None => None,
         };
@@ -267,6 +269,8 @@ impl<'a> Network<'a> {
         // A status is written by others, and thrown away in a write of the object: whatever is in it stops nobody.
         let status: Status<'_> = wire.status.and_then(|status| typed("status", status.get()).ok()).unwrap_or_default();
         let (record, has_other_state) = status.state.and_then(|state| members_of(state.get())).unwrap_or_default();
+        let deployed: Option<FirstOf<Text<'_>, MOST_FAMILIES>> =
+            status.ip_families.and_then(|text| serde_json::from_str(text.get()).ok());
         let has_annotations = wire.metadata.annotations.is_some();
         let Annotations { operation, timestamp, state, since, requested, message, approved } =
             wire.metadata.annotations.unwrap_or_default();
@@ -279,7 +283,7 @@ impl<'a> Network<'a> {
             network_type: spec.network_type,
             class: spec.class,
             families: families.filter_map(|name| family(name)).collect(),
-            families_text,
+            deployed: deployed.iter().flat_map(|names| &names.0).filter_map(|name| family(name)).collect(),
             provider_config: spec.provider_config.map(RawValue::get),
             spec: spec_text,
             record: record.filter(|text| *text != "null"),
@@ -305,8 +309,16 @@ fn members_of(state: &str) -> Option<(Option<&str>, bool)> {
     Some((ours, has_others))
 }
 
+/// The name of an IP family in the API.
+pub const fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    }
+}
+
 /// An IP family by its name in the API.
-pub(super) fn family(name: &str) -> Option<Family> {
+pub(crate) fn family(name: &str) -> Option<Family> {
     match name {
         "IPv4" => Some(Family::V4),
         "IPv6" => Some(Family::V6),

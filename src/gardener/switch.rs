@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::network::family;
+use super::shoot::MOST_FAMILIES;
 use crate::net::Family;
 
 /// The constraint that is there, and not `True`, while nodes become dual-stack. Until then only the first of the
@@ -21,10 +22,13 @@ pub struct SwitchFacts {
     pub provider: Box<str>,
     /// The text of `spec.networking.providerConfig`: what the Shoot asks for now, though the Network may not say it yet.
     pub config: Option<Box<str>>,
-    /// `spec.networking.ipFamilies`, without those that do not count yet.
+    /// `spec.networking.ipFamilies`, also one that does not count yet.
     pub families: Box<[Family]>,
     /// Whether nodes are on their way to two families, so that only the first counts.
     pub counts_one_family: bool,
+    /// Whether the infrastructure has node networks of two families (`status.networking.nodes`). It keeps the second one
+    /// when the Shoot takes that family back.
+    pub has_two_node_networks: bool,
     /// Whether the Shoot shall have, or has, no running control plane.
     pub hibernation: Hibernation,
     /// Whether `metadata.deletionTimestamp` is set.
@@ -131,6 +135,13 @@ struct Status<'a> {
     last_operation: Option<LastOperation<'a>>,
     #[serde(borrow)]
     constraints: Option<Vec<Constraint<'a>>>,
+    networking: Option<NetworkingStatus>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NetworkingStatus {
+    nodes: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -175,11 +186,9 @@ impl SwitchFacts {
             constraint.constraint.as_deref() == Some(DUAL_STACK_CONSTRAINT)
                 && constraint.status.as_deref() != Some("True")
         });
-        let mut families: Vec<Family> =
-            networking.ip_families.iter().flatten().filter_map(|name| family(name)).collect();
-        if counts_one_family {
-            families.truncate(1);
-        }
+        let families: Vec<Family> =
+            networking.ip_families.iter().flatten().filter_map(|name| family(name)).take(MOST_FAMILIES).collect();
+        let nodes = status.networking.unwrap_or_default().nodes.unwrap_or_default();
         let shall_sleep = spec.hibernation.unwrap_or_default().enabled == Some(true);
         let sleeps = status.is_hibernated == Some(true);
         let last_operation = status.last_operation.unwrap_or_default();
@@ -190,6 +199,8 @@ impl SwitchFacts {
             config: networking.provider_config.map(|text| text.get().into()),
             families: families.into(),
             counts_one_family,
+            // As gardener-extension-provider-gcp counts them.
+            has_two_node_networks: nodes.len() == 2,
             hibernation: match (shall_sleep, sleeps) {
                 (false, false) => Hibernation::Awake,
                 (true, true) => Hibernation::Asleep,
@@ -286,7 +297,7 @@ mod tests {
                 shoot["status"]["constraints"] = json!([{"type": DUAL_STACK_CONSTRAINT, "status": status}]);
             })
             .unwrap();
-            assert_eq!(facts.families.len(), want, "{status}");
+            assert_eq!(facts.families.len(), 2, "{status}: what is asked for is not forgotten");
             assert_eq!(facts.counting(&[Family::V4, Family::V6]).len(), want, "{status}");
         }
     }

@@ -7,7 +7,7 @@ use crate::admission::{
     Verdict,
 };
 use crate::gardener::network::{
-    SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
+    SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations, family_name,
 };
 use crate::gardener::{FieldError, Network, is_dns_label, json};
 use crate::landscape::{Snapshot, switch_facts};
@@ -59,7 +59,7 @@ impl HoldNetwork {
             let cluster = Some(request.namespace.to_string());
             return Ok(Step::Ask(Questions { cluster, ..Questions::default() }));
         }
-        Ok(Step::Done(verdict(&decision, &new, old.as_ref())))
+        Ok(Step::Done(verdict(&decision, &new)))
     }
 }
 
@@ -85,7 +85,7 @@ impl Handler for HoldNetwork {
     }
 }
 
-fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) -> Verdict {
+fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
     let (word, patch) = match decision {
         Decision::Pass => ("not-concerned", None),
         Decision::Keep => ("kept", None),
@@ -94,7 +94,7 @@ fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) ->
         Decision::Release(Released::Approved) => ("released", without_annotations(&new.switch)),
         Decision::Release(Released::Forced) => ("forced", without_annotations(&new.switch)),
         Decision::Release(Released::Asleep) => ("asleep", without_annotations(&new.switch)),
-        Decision::Hold(held) => ("held", hold(held, new, old)),
+        Decision::Hold(held) => ("held", hold(held, new)),
     };
     let mut verdict = Verdict {
         outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
@@ -102,7 +102,7 @@ fn verdict(decision: &Decision, new: &Network<'_>, old: Option<&Network<'_>>) ->
         ..Verdict::allow(word)
     };
     if let Decision::Hold(held) = decision {
-        verdict.findings.push(seed_rules::held(&held.since));
+        verdict.findings.push(seed_rules::held(&held.since, held.obstacle));
         verdict.audit.push((AUDIT_REQUESTED, held.requested.clone()));
     }
     verdict
@@ -131,7 +131,7 @@ fn without_annotations(switch: &SwitchAnnotations<'_>) -> Option<Patch> {
 }
 
 /// Puts the old encapsulation back, and says so in annotations. What is as it should be is not written again.
-fn hold(held: &Held, new: &Network<'_>, old: Option<&Network<'_>>) -> Option<Patch> {
+fn hold(held: &Held, new: &Network<'_>) -> Option<Patch> {
     let mut patch = PatchBuilder::default();
     let stays = |config: &Value| new.provider_config.is_some_and(|text| json::is_same(text, &config.to_string()));
     let at = Pointer::to("/spec/providerConfig");
@@ -141,11 +141,13 @@ fn hold(held: &Held, new: &Network<'_>, old: Option<&Network<'_>>) -> Option<Pat
         None if new.provider_config.is_some() => patch.remove(&at),
         None => {}
     }
-    if held.keeps_families {
+    if let Some(families) = &held.families {
         let at = Pointer::to("/spec/ipFamilies");
-        match old.and_then(|old| old.families_text) {
-            Some(families) => patch.add(&at, families),
-            None => patch.remove(&at),
+        if families.is_empty() {
+            patch.remove(&at);
+        } else {
+            let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();
+            patch.add(&at, &Value::from(names).to_string());
         }
     }
     let message = match &new.switch.message {

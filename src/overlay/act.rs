@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::hold::{HoldSettings, state};
 use super::plan::{Plan, Reason, may_write, plan};
 use super::vigil::{Progress, Vigil, VigilSettings};
+use super::{families, wish};
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
@@ -88,6 +89,10 @@ pub fn act(
                 if let Some(warning) = warning {
                     message.push_str("; the route controller says: ");
                     message.push_str(warning);
+                }
+                if let Some(hint) = shoot.and_then(|shoot| families::hint(shoot, &wish(shoot)?)) {
+                    message.push_str("; ");
+                    message.push_str(hint);
                 }
                 return (pending(message), Some(progress));
             }

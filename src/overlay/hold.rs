@@ -6,11 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::plan::wish;
 use super::record::{Phase, Record};
 use super::rules::CALICO;
 use super::subset::LONGEST_CONFIG;
-use super::{Encapsulation, Subset, encapsulation};
+use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::Network;
 use crate::gardener::{FieldError, Hibernation, SwitchFacts, Text};
 use crate::net::Family;
@@ -78,14 +77,17 @@ pub enum Released {
 pub struct Held {
     /// The `providerConfig` to store; `None` when there is none.
     pub config: Option<Value>,
-    /// Whether `spec.ipFamilies` is to stay as it was too: Calico cannot have two families with an overlay.
-    pub keeps_families: bool,
+    /// The `spec.ipFamilies` to store, where it is not what was asked for: Calico cannot have two families with an overlay.
+    /// Empty when there are to be none.
+    pub families: Option<Vec<Family>>,
     /// Since when; empty when nobody said so yet.
     pub since: String,
     /// The digest of what was asked for.
     pub requested: String,
     /// Whether the very same was held before.
     pub is_known: bool,
+    /// Why it cannot end by routes as things are, if that is known.
+    pub obstacle: Option<&'static str>,
 }
 
 /// Decides about a write. `shoot` is `None` when nothing is known of the Shoot, which holds more rather than less.
@@ -112,39 +114,40 @@ pub fn decide(
         Err(error) => return Err(error),
     };
     let old_config = parse(old).unwrap_or_default();
-    let requested = Subset::of(new_config.as_ref());
     let stored = Subset::of(old_config.as_ref());
-    let goes_native = match encapsulation_of(new.provider_config, &new.families, shoot, Unknown::Counts) {
-        Ok(mode) => mode == Encapsulation::Native,
+    // A second family may not count yet. When it does, nobody need write anything, so it is judged as if it did.
+    let asked = match Wish::read(new.provider_config, new_config.as_ref(), &new.families) {
+        Ok(asked) => Some(asked),
         // It was there before, so this write is not to blame.
-        Err(_) if requested == stored => false,
+        Err(_) if Subset::of(new_config.as_ref()) == stored => None,
         Err(error) => return Err(error.within("spec.providerConfig")),
     };
+    let native = asked.filter(|asked| asked.encapsulation == Encapsulation::Native);
     let listed = |shoot: &SwitchFacts| settings.providers.iter().any(|provider| **provider == *shoot.provider);
     let is_listed = shoot.is_none_or(listed);
 
     if let Some(record) = restored(new) {
         // Whatever is asked for by now: a switch that is held means that Calico has its overlay.
-        if goes_native && is_listed {
-            let since = record.since.clone();
-            return Ok(hold(new_config, None, &record.subset(), new, since, &requested, old));
+        if let Some(asked) = &native
+            && is_listed
+        {
+            let before = Before { config: None, subset: record.subset(), families: held_families(&record, old) };
+            return Ok(hold(new_config, &before, new, record.since, asked, shoot, old));
         }
-        if !goes_native && new.switch != old.switch && !new.switch.is_empty() {
+        if native.is_none() && new.switch != old.switch && !new.switch.is_empty() {
             // What we made of the write that restores it, seen again after other webhooks.
             return Ok(Decision::Keep);
         }
     }
-    // A stored configuration that cannot be read is in force nowhere: what was before it was an overlay, for all we know.
-    let was_native = encapsulation_of(old.provider_config, &old.families, shoot, Unknown::DoesNotCount)
-        .is_ok_and(|mode| mode == Encapsulation::Native);
-    if was_native {
+    if was_native(new, old, shoot) {
         return Ok(Decision::Clear);
     }
-    if !goes_native {
+    let Some(asked) = native else {
         return Ok(if is_given_up(new, old, shoot) { Decision::Clear } else { Decision::Keep });
-    }
-    if !is_listed || requested == stored {
-        // Nobody would report routes; or nothing but the families changes, which no route controller waits for.
+    };
+    let is_as_stored = asked.subset == stored && *asked.families == *old.families;
+    if !is_listed || (is_as_stored && !counts_anew(new, old)) {
+        // Nobody would report routes; or nothing that ends the overlay changes.
         return Ok(Decision::Clear);
     }
     // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
@@ -156,7 +159,7 @@ pub fn decide(
     if shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
         return Ok(Decision::Release(Released::Asleep));
     }
-    let is_for_this = switch.requested.as_deref() == Some(&*requested.digest());
+    let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
     match switch.state.as_deref() {
         Some(state::FORCED) if is_for_this => return Ok(Decision::Release(Released::Forced)),
         Some(state::APPROVED) if is_for_this && is_fresh(new, old) => {
@@ -165,7 +168,35 @@ pub fn decide(
         _ => {}
     }
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
-    Ok(hold(new_config, old_config.as_ref(), &stored, new, since, &requested, old))
+    let before = Before { config: old_config, subset: stored, families: old.families.clone() };
+    Ok(hold(new_config, &before, new, since, &asked, shoot, old))
+}
+
+/// Whether a stored family may count from now on, though nobody changes anything: gardenlet has the extension deploy again what
+/// it has not deployed with this family so far.
+fn counts_anew(new: &Network<'_>, old: &Network<'_>) -> bool {
+    new.timestamp != old.timestamp && !old.deployed.is_empty() && !old.deployed.contains(&Family::V6)
+}
+
+/// Whether Calico runs without an overlay by what is stored.
+///
+/// A second family counts as far as the extension has said so, because who deployed it knows best; where it said nothing, as
+/// far as the Shoot's nodes have it; and where nothing is known of the Shoot, it does not.
+fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>) -> bool {
+    // A stored configuration that cannot be read is in force nowhere: what was before it was an overlay, for all we know.
+    let means = |families| encapsulation(old.provider_config, families) == Ok(Encapsulation::Native);
+    let first = &old.families[..old.families.len().min(1)];
+    if means(first) || !means(&old.families) {
+        return means(first);
+    }
+    // A switch that was let through a moment ago, and that the extension has still to deploy, is not held again.
+    if old.record.is_some() && old.switch.is_empty() && new.switch.is_empty() {
+        return true;
+    }
+    if !old.deployed.is_empty() {
+        return old.deployed.contains(&Family::V6);
+    }
+    shoot.is_some_and(|shoot| !shoot.counts_one_family)
 }
 
 /// Whether an approval is young enough for this write. A leader confirms it again and again; one that nobody confirms any
@@ -208,45 +239,49 @@ fn restored(new: &Network<'_>) -> Option<Record> {
     Record::read(new.record?).filter(|record| record.phase == Phase::Held)
 }
 
+/// The families that were held on another Seed. What an older version remembered has none: they are those that are stored,
+/// of which [`hold`] leaves as many as an overlay can have.
+fn held_families(record: &Record, old: &Network<'_>) -> Vec<Family> {
+    record.families().unwrap_or_else(|| old.families.clone())
+}
+
+/// What was in force before a switch.
+struct Before {
+    config: Option<Value>,
+    subset: Subset,
+    families: Vec<Family>,
+}
+
 fn hold(
     new_config: Option<Value>,
-    old_config: Option<&Value>,
-    subset: &Subset,
+    before: &Before,
     new: &Network<'_>,
     since: String,
-    requested: &Subset,
+    asked: &Wish,
+    shoot: Option<&SwitchFacts>,
     old: &Network<'_>,
 ) -> Decision {
-    let config = subset.put_into(new_config, old_config);
+    let config = before.subset.put_into(new_config, before.config.as_ref());
     // Without a word there is IPv4 only.
-    let stored: &[Family] = if old.families.is_empty() { &[Family::V4] } else { &old.families };
-    let keeps_families = new.families.iter().any(|family| !stored.contains(family));
-    let requested = requested.digest();
-    let is_known =
-        old.switch.requested.as_deref() == Some(&*requested) && old.switch.state.as_deref() == Some(state::PENDING);
-    Decision::Hold(Box::new(Held { config, keeps_families, since, requested, is_known }))
-}
-
-/// Whether a second family counts while nobody knows how far the nodes are.
-#[derive(Clone, Copy)]
-enum Unknown {
-    Counts,
-    DoesNotCount,
-}
-
-/// The encapsulation that a Network's configuration means for this Shoot.
-fn encapsulation_of(
-    config: Option<&str>,
-    families: &[Family],
-    shoot: Option<&SwitchFacts>,
-    unknown: Unknown,
-) -> Result<Encapsulation, FieldError> {
-    let counting = match (shoot, unknown) {
-        (Some(shoot), _) => shoot.counting(families),
-        (None, Unknown::Counts) => families,
-        (None, Unknown::DoesNotCount) => &families[..families.len().min(1)],
-    };
-    encapsulation(config, counting)
+    let stored: &[Family] = if before.families.is_empty() { &[Family::V4] } else { &before.families };
+    let is_more = new.families.iter().any(|family| !stored.contains(family));
+    let mut families = if is_more { &*before.families } else { &*new.families };
+    // What is held must mean an overlay when all families count, too.
+    let text = config.as_ref().map(Value::to_string);
+    let means = |families| encapsulation(text.as_deref(), families) == Ok(Encapsulation::Overlay);
+    if !means(families) && means(&families[..families.len().min(1)]) {
+        families = &families[..1];
+    }
+    let is_known = old.switch.state.as_deref() == Some(state::PENDING)
+        && old.switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
+    Decision::Hold(Box::new(Held {
+        config,
+        families: (*families != *new.families).then(|| families.to_vec()),
+        since,
+        requested: asked.digest(),
+        is_known,
+        obstacle: shoot.and_then(|shoot| families::obstacle(shoot, asked)),
+    }))
 }
 
 fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {

@@ -2,6 +2,7 @@
 //! native routing is held until every node has its route.
 
 mod act;
+pub mod families;
 mod hold;
 pub mod limits;
 mod plan;
@@ -12,14 +13,16 @@ pub mod seed_rules;
 mod subset;
 mod vigil;
 pub mod vpc;
+mod wish;
 
 pub use crate::gardener::{Encapsulation, encapsulation};
 pub use act::{Act, Nodes, SwitchSettings, act};
 pub use hold::{APPROVAL, Decision, Held, HoldSettings, Released, decide, state};
 pub use limits::GardenSettings;
-pub use plan::{Plan, Reason, Wish, held, may_write, plan, record, released_config, wish};
+pub use plan::{Plan, Reason, held, may_write, plan, record, released_config, released_families};
 pub use record::{Phase, Record};
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, rollout};
 pub use rules::{check, is_untouched};
 pub use subset::Subset;
 pub use vigil::{Missing, Progress, Vigil, VigilSettings};
+pub use wish::{Wish, wish};

@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::hold::{HoldSettings, state};
 use super::record::{Phase, Record};
 use super::rules::CALICO;
-use super::{Encapsulation, Subset, encapsulation};
-use crate::gardener::network::SwitchingNetwork;
+use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
+use crate::gardener::network::{SwitchingNetwork, family_name};
 use crate::gardener::{Hibernation, SwitchFacts};
+use crate::net::Family;
 
 /// The next step.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,21 +54,6 @@ impl Reason {
     }
 }
 
-/// What the Shoot asks for now, which the Network may not say yet.
-pub struct Wish {
-    /// The whole configuration.
-    pub subset: Subset,
-    /// What it means.
-    pub encapsulation: Encapsulation,
-}
-
-/// What the Shoot asks for; `None` when it cannot be read.
-pub fn wish(shoot: &SwitchFacts) -> Option<Wish> {
-    let config: Option<Value> = shoot.config.as_deref().map(serde_json::from_str).transpose().ok()?;
-    let encapsulation = encapsulation(shoot.config.as_deref(), &shoot.families).ok()?;
-    Some(Wish { subset: Subset::of(config.as_ref()), encapsulation })
-}
-
 /// The next step about a Network with a switch, in what is known of its Shoot.
 pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &HoldSettings) -> Plan {
     if network.is_being_deleted {
@@ -101,7 +87,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         return Plan::Wait("the Shoot's last operation failed for good; repeat it");
     }
     // An operator forced what was held then; the Shoot may ask for something else by now.
-    if shoot.is_forced || (is_forced && network.requested.as_deref() == Some(&*wish.subset.digest())) {
+    if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| wish.is_named(digest))) {
         return Plan::Pass(Reason::Forced);
     }
     if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
@@ -117,7 +103,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads: keep the overlay, or force the switch",
         );
     }
-    Plan::Look
+    families::obstacle(shoot, &wish).map_or(Plan::Look, Plan::Wait)
 }
 
 /// Nothing is held any more; what became of it?
@@ -134,6 +120,17 @@ pub fn held(network: &SwitchingNetwork) -> Subset {
     Subset::of(network.config.as_deref().and_then(|text| serde_json::from_str(text).ok()).as_ref())
 }
 
+/// The same as text, to be remembered, with the families that are held beside them: over on another Seed the Network has
+/// what the Shoot asks for.
+fn held_text(network: &SwitchingNetwork) -> String {
+    let mut members = held(network).value();
+    if !network.families.is_empty() {
+        let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
+        members["ipFamilies"] = names.into();
+    }
+    members.to_string()
+}
+
 /// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or the
 /// extension are at work, or where changes wait for the maintenance window, unless somebody wants it at once.
 pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
@@ -148,7 +145,7 @@ pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record
     let remembered = remembered.filter(|record| record.since == since);
     Record {
         phase: Phase::Held,
-        held: held(network).value().to_string(),
+        held: held_text(network),
         requested: requested.to_owned(),
         since: since.to_owned(),
         released: String::new(),
@@ -162,12 +159,17 @@ pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value>
     wish.subset.put_into(config, None)
 }
 
+/// The IP families by which it is let through, where they were held back; whoever writes them writes what gardenlet would.
+pub fn released_families<'w>(network: &SwitchingNetwork, wish: &'w Wish) -> Option<&'w [Family]> {
+    let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
+    wish.families.iter().any(|family| !held.contains(family)).then_some(&wish.families)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::net::Family;
 
     fn network() -> SwitchingNetwork {
         SwitchingNetwork {
@@ -191,13 +193,64 @@ mod tests {
     }
 
     fn digest(shoot: &SwitchFacts) -> Box<str> {
-        wish(shoot).unwrap().subset.digest().into()
+        wish(shoot).unwrap().digest().into()
     }
 
     #[test]
     fn every_case_has_its_step() {
         type Change = fn(&mut SwitchingNetwork, &mut SwitchFacts);
         let waits = |plan: &Plan, word: &str| matches!(plan, Plan::Wait(why) | Plan::Leave(why) if why.contains(word));
+        let both = |s: &mut SwitchFacts| s.families = [Family::V4, Family::V6].into();
+        let by_families = |s: &mut SwitchFacts| {
+            s.config = None;
+            both(s);
+        };
+        let table: [(&str, &dyn Fn(&mut SwitchingNetwork, &mut SwitchFacts), Plan); 6] = [
+            ("by the families", &|_, s| by_families(s), Plan::Look),
+            (
+                "by the families, forced on the Network",
+                &|n, s| {
+                    by_families(s);
+                    (n.state, n.requested) = (Some("forced".into()), Some(digest(s)));
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+            (
+                "the same by an older version",
+                &|n, s| {
+                    by_families(s);
+                    let wish = wish(s).unwrap();
+                    (n.state, n.requested) = (Some("forced".into()), Some(wish.subset.digest().into()));
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+            (
+                "by the families, of which one counts, asleep",
+                &|_, s| {
+                    by_families(s);
+                    (s.counts_one_family, s.hibernation) = (true, Hibernation::Asleep);
+                },
+                Plan::Pass(Reason::Hibernated),
+            ),
+            (
+                "explicit, and one family counts",
+                &|_, s| (s.counts_one_family, s.families) = (true, [Family::V4, Family::V6].into()),
+                Plan::Look,
+            ),
+            (
+                "gcp, both, forced",
+                &|_, s| {
+                    both(s);
+                    (s.provider, s.is_forced) = ("gcp".into(), true);
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+        ];
+        for (what, change, want) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            assert_eq!(plan(&network, Some(&shoot), &HoldSettings::default()), want, "{what}");
+        }
         let table: [(&str, Change, Plan); 14] = [
             ("pending", |_, _| (), Plan::Look),
             ("approved, still looked at", |n, _| n.state = Some("approved".into()), Plan::Look),
@@ -234,7 +287,15 @@ mod tests {
             change(&mut network, &mut shoot);
             assert_eq!(plan(&network, Some(&shoot), &HoldSettings::default()), want, "{what}");
         }
-        let table: [(&str, Change); 9] = [
+        let table: [(&str, Change); 12] = [
+            ("gcp makes no routes for a Shoot", |_, s| {
+                (s.provider, s.families) = ("gcp".into(), [Family::V4, Family::V6].into());
+            }),
+            ("replace all nodes", |_, s| (s.provider, s.has_two_node_networks) = ("gcp".into(), true)),
+            ("DualStackNodesMigrationReady", |_, s| {
+                (s.config, s.counts_one_family) = (None, true);
+                s.families = [Family::V4, Family::V6].into();
+            }),
             ("being deleted", |n, _| n.is_being_deleted = true),
             ("moving", |n, _| n.operation = Some("migrate".into())),
             ("moving", |_, s| s.is_migrating = true),
@@ -277,5 +338,14 @@ mod tests {
     fn a_release_is_what_was_asked_for_and_nothing_else() {
         let wish = wish(&shoot()).unwrap();
         assert_eq!(released_config(&network(), &wish), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
+        assert_eq!(released_families(&network(), &wish), None);
+        // Families that were held back come with it, and what is held is remembered with the rest.
+        let both: Box<[Family]> = [Family::V4, Family::V6].into();
+        let wish = super::wish(&SwitchFacts { families: both.clone(), ..shoot() }).unwrap();
+        assert_eq!(released_families(&network(), &wish), Some(&*both));
+        let remembered = record(&network(), None);
+        assert_eq!(remembered.held, r#"{"ipFamilies":["IPv4"],"overlay":{"enabled":true}}"#);
+        assert_eq!(remembered.families(), Some(vec![Family::V4]));
+        assert_eq!(remembered.subset(), held(&network()));
     }
 }

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::Subset;
 use super::subset::LONGEST_CONFIG;
+use crate::gardener::network::family;
+use crate::net::Family;
 
 /// The record of one switch.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -51,6 +53,19 @@ impl Record {
     pub fn subset(&self) -> Subset {
         let held = Some(&self.held).filter(|held| held.len() <= LONGEST_CONFIG);
         Subset::of(held.and_then(|held| serde_json::from_str::<Value>(held).ok()).as_ref())
+    }
+
+    /// The IP families that are held, where they were remembered: a member `ipFamilies` beside the others, which whoever
+    /// does not know it leaves alone.
+    pub fn families(&self) -> Option<Vec<Family>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Held {
+            ip_families: Option<Vec<String>>,
+        }
+        let held = Some(&self.held).filter(|held| held.len() <= LONGEST_CONFIG)?;
+        let names = serde_json::from_str::<Held>(held).ok()?.ip_families?;
+        Some(names.iter().filter_map(|name| family(name)).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rules of this room, beside the words that they say. They look at the configuration of Calico in a Shoot, as it was
 //! and as it shall be.
 
-use super::{Encapsulation, limits, vpc};
+use super::{Encapsulation, families, limits, vpc};
 use crate::admission::{Finding, Rule, Severity};
 pub use crate::gardener::CALICO;
 use crate::gardener::shoot::OVERLAY_SWITCH;
@@ -129,13 +129,14 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
         enabled(&config),
         goes_native.then(|| pod_addresses(&config, old.as_ref(), new.is_switch_forced)).flatten(),
         is_native_anew.then(|| old_kubernetes(new)).flatten(),
-        goes_native.then(switch),
+        goes_native.then(|| families::switch(new).unwrap_or_else(switch)),
         switches(Encapsulation::Native, Encapsulation::Overlay).then(routes_left),
         indirect(&config, new),
         pod_routes(&config),
         old.is_none().then(|| default_mode(&config)).flatten(),
     ]
     .into_iter()
+    .chain(families::check(new, goes_native))
     .flatten()
     .collect()
 }
@@ -224,6 +225,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
         (&POD_ROUTES, example(pod_routes(&of(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#)))),
         (&DEFAULT_MODE, example(default_mode(&of("{}")))),
     ];
+    all.extend(families::documented());
     all.extend(limits::documented());
     all.extend(vpc::documented());
     all

@@ -8,7 +8,7 @@ pub static HELD: Rule = Rule {
     name: "overlay/held",
     severity: Severity::Warn,
     up_to: None,
-    summary: "The Network of a Shoot asks Calico to give up its overlay. Calico keeps it until every node has its route; everything else in the write passes.",
+    summary: "The Network of a Shoot asks Calico to give up its overlay. Calico keeps it until every node has its route; everything else in the write passes. It also asks for that by a second IP family, where the configuration has no `overlay`: then the family waits too.",
     fix: "Nothing: it is let through by itself. `network-guard overlay status` shows what it waits for; the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot lets it through at once.",
 };
 
@@ -24,9 +24,13 @@ pub static UNREADABLE: Rule = Rule {
 /// The rules of the Seed.
 pub const RULES: [&Rule; 2] = [&HELD, &UNREADABLE];
 
-/// A switch is held since then.
-pub fn held(since: &str) -> Finding {
+/// A switch is held since then, and cannot end by routes for this reason.
+pub fn held(since: &str, obstacle: Option<&str>) -> Finding {
     let since = if since.is_empty() { String::new() } else { format!(" (since {since})") };
+    if let Some(obstacle) = obstacle {
+        let message = format!("Calico keeps its overlay{since}: {obstacle}");
+        return HELD.finding("spec.providerConfig", message, "`network-guard overlay status` shows it too");
+    }
     let message = format!("Calico keeps its overlay until every node has its route{since}");
     HELD.finding("spec.providerConfig", message, "nothing to do; `network-guard overlay status` shows what is missing")
 }
@@ -43,5 +47,5 @@ pub fn examples() -> [Finding; 2] {
         value: String::new(),
         problem: "invalid type: string \"no\", expected a boolean".to_owned(),
     };
-    [held("2026-11-20T10:00:00Z"), unreadable(&error)]
+    [held("2026-11-20T10:00:00Z", None), unreadable(&error)]
 }

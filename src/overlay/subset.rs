@@ -6,7 +6,10 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::gardener::network::family_name;
+use crate::net::Family;
 
 /// The longest configuration that is looked at, in bytes; a real one has less than one KiB. A tree of it takes a hundred times as
 /// much.
@@ -89,6 +92,11 @@ impl Subset {
         stays.then_some(Value::Object(config))
     }
 
+    /// Whether there is a word about the overlay.
+    pub fn says_overlay(&self) -> bool {
+        self.0.get("overlay").is_some_and(|value| !value.is_null())
+    }
+
     /// Whether Pods get addresses of Calico's own blocks, to which no route of the infrastructure leads.
     pub fn has_blocks(&self) -> bool {
         let member = |key, member| self.0.get(key).and_then(|value| value.get(member));
@@ -98,13 +106,26 @@ impl Subset {
 
     /// A digest that is the same for the same members, whatever their order: SHA-256, in hexadecimal.
     pub fn digest(&self) -> String {
-        // `serde_json` sorts members.
-        let digest = digest::digest(&digest::SHA256, self.value().to_string().as_bytes());
-        digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        sha256(&self.value())
     }
+
+    /// The same of these members together with IP families. No configuration has that digest by itself: `ipFamilies` is
+    /// none of the members that count.
+    pub fn digest_with(&self, families: &[Family]) -> String {
+        let mut members = self.0.clone();
+        let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();
+        members.insert("ipFamilies".to_owned(), json!(names));
+        sha256(&Value::Object(members))
+    }
+}
+
+fn sha256(value: &Value) -> String {
+    // `serde_json` sorts members.
+    let digest = digest::digest(&digest::SHA256, value.to_string().as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Switching the overlay off without downtime, on two real API servers with Gardener's own code around them.
 
 mod conditions;
+mod families;
 mod gardener;
 mod hold;
 mod restarts;

@@ -19,13 +19,14 @@ use super::{Context, TASK};
 use crate::gardener::list::Listed;
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
-    SWITCH_STATE, SwitchingNetwork,
+    SWITCH_STATE, SwitchingNetwork, family_name,
 };
 use crate::gardener::node::RouteCondition;
 use crate::gardener::{SwitchFacts, excerpt};
 use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Vigil, Wish, act, record, released_config, state, wish,
+    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Vigil, Wish, act, record, released_config,
+    released_families, state, wish,
 };
 use crate::sources::objects::{ClusterObject, NetworkObject};
 
@@ -227,7 +228,7 @@ impl Worker {
         if (word == state::APPROVED || network.requested.is_none())
             && let Some(wish) = shoot.and_then(wish)
         {
-            set(SWITCH_REQUESTED, &mut network.requested, wish.subset.digest());
+            set(SWITCH_REQUESTED, &mut network.requested, wish.digest());
         }
         if word == state::APPROVED {
             let confirmed = network.approved.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
@@ -327,7 +328,7 @@ impl Worker {
         wish: &Wish,
         version: String,
     ) -> Result<bool, kube::Error> {
-        let approval = json!({SWITCH_STATE: state::APPROVED, SWITCH_REQUESTED: wish.subset.digest()});
+        let approval = json!({SWITCH_STATE: state::APPROVED, SWITCH_REQUESTED: wish.digest()});
         let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
         let config = match released_config(network, wish) {
             Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),
@@ -342,6 +343,10 @@ impl Worker {
             json!({"op": "add", "path": approved, "value": Timestamp::now().to_string()}),
         ];
         patch.extend(config);
+        if let Some(families) = released_families(network, wish) {
+            let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();
+            patch.push(json!({"op": "add", "path": "/spec/ipFamilies", "value": names}));
+        }
         let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
         let stored = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
         // A webhook that knows less, or is configured otherwise, may have held it again.

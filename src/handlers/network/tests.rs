@@ -3,6 +3,7 @@
 
 mod approvals;
 mod cases;
+mod families;
 mod model;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,10 +11,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission;
-use crate::gardener::network::{OPERATION, STATE_MEMBER, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP};
+use crate::gardener::network::{OPERATION, STATE_MEMBER, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name};
 use crate::gardener::node::NodeFacts;
+use crate::net::Family;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Record, SwitchSettings, Vigil, act, encapsulation, record, released_config, wish,
+    Act, Encapsulation, Nodes, Record, SwitchSettings, Vigil, act, encapsulation, record, released_config,
+    released_families, wish,
 };
 
 const NAMESPACE: &str = "shoot--garden--orders";
@@ -154,6 +157,8 @@ impl World {
             assert!(self.write(new), "an extension is never refused");
             self.network["status"]["lastOperation"] = json!({"type": "Reconcile", "state": "Succeeded"});
             self.network["status"]["observedGeneration"] = self.network["metadata"]["generation"].clone();
+            let deployed: Vec<&str> = self.counting().into_iter().map(family_name).collect();
+            self.network["status"]["ipFamilies"] = json!(deployed);
         }
     }
 
@@ -193,7 +198,7 @@ impl World {
             Act::Release(_) => {
                 let wish = wish(shoot.unwrap()).unwrap();
                 new["metadata"]["annotations"][SWITCH_STATE] = json!(state::APPROVED);
-                new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(wish.subset.digest());
+                new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(wish.digest());
                 assert!(self.write(new), "the controller's own writes pass");
                 new = self.network.clone();
                 new["metadata"]["annotations"][OPERATION] = json!("reconcile");
@@ -202,6 +207,9 @@ impl World {
                 match released_config(&network, &wish) {
                     Some(config) => new["spec"]["providerConfig"] = config,
                     None => drop(new["spec"].as_object_mut().unwrap().remove("providerConfig")),
+                }
+                if let Some(families) = released_families(&network, &wish) {
+                    new["spec"]["ipFamilies"] = families.iter().map(|family| family_name(*family)).collect();
                 }
                 assert!(self.write(new), "the controller's own writes pass");
             }
@@ -224,11 +232,35 @@ impl World {
             Record::read(&record).map(|record| Vigil::resume(&record.since, &record.latched)).unwrap_or_default();
     }
 
-    /// What Calico is told.
+    /// What Calico is told, as far as it counts.
     fn mode(&self) -> Encapsulation {
         let config = &self.network["spec"]["providerConfig"];
         let text = config.to_string();
-        encapsulation(Some(&*text).filter(|_| !config.is_null()), &[crate::net::Family::V4]).unwrap()
+        encapsulation(Some(&*text).filter(|_| !config.is_null()), &self.counting()).unwrap()
+    }
+
+    /// The IP families that the extension uses of those that it is told.
+    fn counting(&self) -> Vec<Family> {
+        let told = self.network["spec"]["ipFamilies"].as_array().unwrap().iter();
+        let known = told.map(|name| if name == "IPv4" { Family::V4 } else { Family::V6 });
+        known.take(if self.nodes_are_dual() { 2 } else { 1 }).collect()
+    }
+
+    /// What the constraint says that gardenlet has on the Shoot while its nodes get a second family.
+    fn nodes_are_dual(&self) -> bool {
+        let constraints = self.shoot["status"]["constraints"].as_array();
+        constraints.into_iter().flatten().all(|it| it["type"] != DUAL_STACK || it["status"] == "True")
+    }
+
+    /// From now on the Shoot asks for both families; `None` when gardenlet has put no constraint on it.
+    fn ask_for_both(&mut self, are_nodes_dual: Option<bool>) {
+        self.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+        self.constrain(are_nodes_dual);
+    }
+
+    fn constrain(&mut self, are_nodes_dual: Option<bool>) {
+        let status = |is: bool| json!([{"type": DUAL_STACK, "status": if is { "True" } else { "Progressing" }}]);
+        self.shoot["status"]["constraints"] = are_nodes_dual.map_or(json!([]), status);
     }
 
     fn annotation(&self, key: &str) -> Option<&str> {
@@ -266,6 +298,7 @@ fn node(name: &str, condition: &str) -> NodeFacts {
     .unwrap()
 }
 
+const DUAL_STACK: &str = "DualStackNodesMigrationReady";
 const CREATED: &str = "False/RouteCreated";
 const DENIED: &str = "True/NoRouteCreated";
 const CALICO_UP: &str = "False/CalicoIsUp";

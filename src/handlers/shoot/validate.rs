@@ -203,7 +203,11 @@ fn own_networks(new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowle
 
 /// Findings about Calico's overlay that the Shoot's writer caused.
 fn own_overlay(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
-    if old.is_some_and(|old| is_same(old.network_config, new.network_config)) {
+    // With IPv6, Calico's configuration may mean something else.
+    let is_as_before = |old: &Shoot<'_>| {
+        is_same(old.network_config, new.network_config) && old.networking.ip_families == new.networking.ip_families
+    };
+    if old.is_some_and(is_as_before) {
         return Vec::new();
     }
     let stored = old.map_or_else(Vec::new, |old| overlay::check(old, Some(old)));

@@ -211,6 +211,31 @@ impl Table {
         }
     }
 
+    /// The same while the extension has said which families it has deployed: gardenlet's write is sent though it changes
+    /// nothing, as long as a family that ends the overlay is not among them.
+    fn add_deployed(&mut self) {
+        for deployed in [json!(["IPv4"]), json!(["IPv4", "IPv6"]), json!([])] {
+            for (config, _) in FEW {
+                for (families, _) in FAMILIES {
+                    let mut old = network(config, families);
+                    old["status"] = json!({"ipFamilies": deployed});
+                    let ends = !config.contains("overlay") && families == r#"["IPv4","IPv6"]"#;
+                    let is_sent = ends && deployed == json!(["IPv4"]);
+                    let want = if is_sent { Send } else { Store };
+                    let what = format!("deployed: {deployed}");
+                    self.update(format!("{what}: gardenlet repeats itself"), &old, stamp, want);
+                    self.update(
+                        format!("{what}: somebody labels it"),
+                        &old,
+                        |n| n["metadata"]["labels"] = json!({"a": "b"}),
+                        Store,
+                    );
+                    self.update(format!("{what}: the extension starts"), &old, starts, Store);
+                }
+            }
+        }
+    }
+
     /// With annotations of ours on what is stored, on what is written, or on both.
     fn add_held(&mut self) {
         /// When a write is sent.
@@ -469,6 +494,7 @@ fn knowledge() -> Vec<(&'static str, Snapshot, Answers)> {
     add("asks for native", Some(OFF), &|_| ());
     let constraint = json!([{"type": "DualStackNodesMigrationReady", "status": "False"}]);
     add("one family counts", Some(OFF), &|shoot| shoot["status"]["constraints"] = constraint.clone());
+    add("asks for native by the families", Some("{}"), &|_| ());
     let force = format!("{PREFIX}/overlay-switch");
     add("forced", Some(OFF), &|shoot| shoot["metadata"]["annotations"] = json!({&force: "force"}));
     known
@@ -544,6 +570,7 @@ fn every_write_that_would_be_changed_is_sent_and_few_others() {
     let mut table = Table { api, stored: HashMap::new(), rows: Vec::new() };
     table.add_configs();
     table.add_families();
+    table.add_deployed();
     table.add_held();
     table.add_others();
     let Table { api, rows, .. } = table;

@@ -365,35 +365,6 @@ fn blocks_are_held_with_the_reason() {
 }
 
 #[test]
-fn two_families_are_not_mixed_with_it() {
-    // Calico with an overlay cannot have two families, so the second one waits too, whatever nodes are ready for.
-    for constraints in [json!([]), json!([{"type": "DualStackNodesMigrationReady", "status": "False"}])] {
-        let mut world = pending();
-        let generation = world.generation();
-        world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
-        world.shoot["status"]["constraints"] = constraints;
-        assert!(world.gardenlet());
-        assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
-        assert_eq!(world.network["spec"]["ipFamilies"], json!(["IPv4"]));
-        assert_eq!(world.generation(), generation);
-    }
-    // Without a word on the overlay a second family that counts would end it, so it waits too.
-    let mut world = World::with(&Value::Null);
-    world.ask(off());
-    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
-    let generation = world.generation();
-    assert!(world.gardenlet());
-    assert_eq!(world.decision(), "held");
-    assert_eq!(world.network["spec"]["ipFamilies"], json!(["IPv4"]));
-    assert_eq!(world.generation(), generation);
-    // Only the families change: that is Gardener's own migration.
-    let mut world = World::with(&Value::Null);
-    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
-    assert!(world.gardenlet());
-    assert_eq!(world.decision(), "none");
-}
-
-#[test]
 fn what_cannot_be_read_is_refused_with_its_path() {
     let mut world = World::with(&on());
     world.ask(json!({"overlay": {"enabled": "no"}}));

@@ -31,13 +31,22 @@ enum Event {
 
 const CONDITIONS: [&str; 4] = [CREATED, DENIED, CALICO_UP, CALICO_DOWN];
 
-fn wishes() -> [Value; 4] {
+/// Configurations, and whether there is a second IP family besides.
+fn wishes() -> [(Value, bool); 7] {
     [
-        on(),
-        off(),
-        Value::Null,
-        json!({"overlay": {"enabled": false, "createPodRoutes": true}, "typha": {"enabled": true}}),
+        (on(), false),
+        (off(), false),
+        (Value::Null, false),
+        (json!({"overlay": {"enabled": false, "createPodRoutes": true}, "typha": {"enabled": true}}), false),
+        (off(), true),
+        (Value::Null, true),
+        (json!({"typha": {"enabled": false}}), true),
     ]
+}
+
+fn ask(world: &mut World, (config, is_dual): (Value, bool)) {
+    world.ask(config);
+    world.shoot["spec"]["networking"]["ipFamilies"] = if is_dual { json!(["IPv4", "IPv6"]) } else { json!(["IPv4"]) };
 }
 
 fn events() -> impl Strategy<Value = Event> {
@@ -86,7 +95,7 @@ impl Truth {
 
 fn apply(world: &mut World, truth: &mut Truth, event: &Event) {
     match event {
-        Event::Ask(wish) => world.ask(wishes()[*wish].clone()),
+        Event::Ask(wish) => ask(world, wishes()[*wish].clone()),
         Event::Gardenlet => assert!(world.gardenlet()),
         Event::Extension => world.extension(),
         Event::Controller => {
@@ -145,7 +154,12 @@ proptest! {
     /// Native routing is never admitted while the controller, at its last look, could see a node without a route; and
     /// once all nodes have theirs and nobody interferes, it is admitted within a bounded number of steps.
     #[test]
-    fn never_too_early_and_not_for_ever(events in prop::collection::vec(events(), 0..60), nodes in 0..4_usize) {
+    fn never_too_early_and_not_for_ever(
+        events in prop::collection::vec(events(), 0..60),
+        nodes in 0..4_usize,
+        // In the end it is one of those that mean native routing.
+        wish in prop::sample::select(vec![1, 3, 4, 5, 6]).prop_map(|wish| wishes()[wish].clone()),
+    ) {
         let mut world = World::with(&on());
         let mut truth = Truth::default();
         for _ in 0..nodes {
@@ -182,7 +196,7 @@ proptest! {
         world.shoot["spec"]["maintenance"] = json!(null);
         world.shoot["metadata"]["annotations"] = json!({});
         world.answers = true;
-        world.ask(off());
+        ask(&mut world, wish);
         for at in 0..world.nodes.len() {
             apply(&mut world, &mut truth, &Event::Node(at, 0));
         }

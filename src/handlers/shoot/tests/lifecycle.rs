@@ -315,3 +315,14 @@ fn calicos_overlay() {
     let said = garden.update(&on, &stored);
     assert_eq!((&*said.denied, &*said.warned), (&[][..], &[][..]));
 }
+
+/// A Shoot without a word about the overlay gains IPv6, and Calico's configuration stays as it is: not there.
+#[test]
+fn calicos_overlay_ends_with_a_second_family() {
+    let review = include_str!("../../../../tests/fixtures/overlay/shoot-gains-ipv6.json");
+    let review: Value = serde_json::from_str(review).unwrap();
+    let said = Garden::of(&[]).update(&review["request"]["oldObject"], &review["request"]["object"]);
+    assert!(said.denied.is_empty() && said.warned.contains(&"overlay/switch"), "{said:#?}");
+    let about = "spec.networking.ipFamilies: ends the overlay, because `overlay` is not set";
+    assert!(said.texts.iter().any(|text| text.starts_with(about)), "{said:#?}");
+}

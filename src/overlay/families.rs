@@ -1,0 +1,223 @@
+//! The overlay and a second IP family: what becomes of both, and where nobody makes routes because of it.
+//!
+//! Calico has two families without an overlay only. What follows is the code of gardener-extension-networking-calico
+//! (v1.60.0-dev, `pkg/controller/actuator_reconcile.go`, `pkg/charts/utils.go`, `charts/internal/calico/templates`):
+//!
+//! | `overlay` | with IPv6 in `ipFamilies` |
+//! |---|---|
+//! | not set | `setPoolMode(…, Never)`: the backend is `none`, nothing is encapsulated |
+//! | `enabled: false` | the same; the IPv4 pool is told so too, and routes of the tunnel are removed from nodes |
+//! | `enabled: true` | `default-ipv4-ippool` has `ipipMode: Always`, but `FELIX_IPINIPENABLED` is `false` as soon as there is IPv6, so Felix makes no tunnel; with `vxlan.enabled` it does. `default-ipv6-ippool` has `Never` for both in any case |
+//!
+//! Until all nodes have both families, the controller cuts the list to its first one: while the Shoot's constraint
+//! `DualStackNodesMigrationReady` is there and not `True`.
+
+use super::Wish;
+use super::rules::SWITCH;
+use crate::admission::{Finding, Rule, Severity};
+use crate::gardener::{Encapsulation, Shoot, SwitchFacts, json};
+use crate::net::Family;
+
+/// Off together with a second family, where that ends routes.
+pub static TOGETHER: Rule = Rule {
+    name: "overlay/with-families",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "The overlay is switched off in a Shoot on GCP that has a second IP family, or gets one in the same edit. There the infrastructure extension makes no routes as soon as a Shoot has two families: nodes that are created from then on have alias ranges instead, and those that are there already get them only in exchange for routes that they have. So Pods on nodes without a route are cut off until the nodes are replaced, and a Seed that holds the switch does so until somebody forces it or takes it back. Once the infrastructure has the second family, taking it back does not bring routes.",
+    fix: "Switch the overlay off alone; add the second family when Calico runs without an overlay.",
+};
+
+/// On, with IPv6.
+pub static ON_WITH_IPV6: Rule = Rule {
+    name: "overlay/on-with-ipv6",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    summary: "`overlay.enabled` is true in a Shoot with IPv6. Calico never encapsulates IPv6. For IPv4 its pool asks for an IPIP tunnel, but Calico makes none as soon as there is IPv6; only with `vxlan.enabled` there is one. Gardener supports IPv6 without an overlay only, and some infrastructure extensions (AWS, GCP) refuse it otherwise.",
+    fix: "Switch the overlay off first, and add IPv6 when Calico runs without one.",
+};
+
+/// Where a Shoot with two families gets no routes.
+///
+/// gardener-extension-provider-gcp v1.55.0-dev, `pkg/controller/controlplane/valuesprovider.go`: `configureCloudRoutes` is
+/// false if `IsDualStackEnabled`. Others do not ask for families: aws-custom-route-controller runs for all but IPv6-only
+/// Shoots (gardener-extension-provider-aws v1.74.0-dev, `getCRCChartValues`), and the cloud-controller-managers of
+/// OpenStack and Alicloud have `--configure-cloud-routes=true` in any case (gardener-extension-provider-openstack
+/// v1.58.0-dev and -alicloud v1.72.0-dev, their charts).
+fn has_no_routes_with_two_families(provider: &str) -> bool {
+    provider == "gcp"
+}
+
+/// Where there are routes only if `overlay` says that it is off: `useCustomRouteController` (AWS), `configureCloudRoutes`
+/// (GCP) and the `router-id` of the cloud configuration (OpenStack) depend on that word and on no other, in the same
+/// sources. Alicloud's controller makes routes in any case.
+fn wants_the_word(provider: &str) -> bool {
+    matches!(provider, "aws" | "gcp" | "openstack")
+}
+
+/// Why a held switch cannot end by routes as things are, and what to do.
+pub fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+    if has_no_routes_with_two_families(&shoot.provider) {
+        if shoot.has_two_node_networks {
+            return Some(
+                "gcp makes no routes once the infrastructure has a second IP family, so none will come: keep the overlay, or replace all nodes, as new ones need no route, and force the switch",
+            );
+        }
+        if wish.families.contains(&Family::V6) {
+            return Some(
+                "gcp makes no routes for a Shoot with two IP families, so none will come: take the second family back, and add it when the overlay is off",
+            );
+        }
+    }
+    (wish.is_by_families && shoot.counts_one_family).then_some(
+        "Calico ends its overlay with the second IP family, which counts only when all nodes have it (constraint DualStackNodesMigrationReady)",
+    )
+}
+
+/// Why routes may be missing: said while they are.
+pub fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+    (wants_the_word(&shoot.provider) && !wish.subset.says_overlay()).then_some(
+        "the infrastructure makes routes only where the Shoot says so: write overlay: {enabled: false} into it",
+    )
+}
+
+const FAMILIES: &str = "spec.networking.ipFamilies";
+const OVERLAY: &str = "spec.networking.providerConfig.overlay";
+
+/// What is said of a switch that the families cause, in a Shoot without a word about the overlay.
+pub(super) fn switch(new: &Shoot<'_>) -> Option<Finding> {
+    let says_so = new.network_config.and_then(|config| json::find(config, &["overlay"])).is_some_and(|it| it != "null");
+    let alone = crate::gardener::encapsulation(new.network_config, &[Family::V4]).ok();
+    (!says_so && alone == Some(Encapsulation::Overlay)).then(say_switch)
+}
+
+fn say_switch() -> Finding {
+    let message = "ends the overlay, because `overlay` is not set and Calico has none with IPv6: unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there".to_owned();
+    SWITCH.finding(FAMILIES, message, "write `overlay: {enabled: false}` first, and add the family when that is done")
+}
+
+/// What there is to say about the overlay and the families of a Shoot. `goes_native` is whether an overlay ends.
+pub(super) fn check(new: &Shoot<'_>, goes_native: bool) -> [Option<Finding>; 2] {
+    let has_ipv6 = new.networking.has_family(Family::V6);
+    let together = goes_native && has_ipv6 && has_no_routes_with_two_families(&new.provider_type);
+    let is_on = has_ipv6 && new.encapsulation() == Some(Encapsulation::Overlay);
+    let has_vxlan = is_on && new.network_config.and_then(|it| json::find(it, &["vxlan", "enabled"])) == Some("true");
+    [together.then(say_together), is_on.then(|| say_on_with_ipv6(has_vxlan))]
+}
+
+fn say_together() -> Finding {
+    let message = "is switched off together with a second IP family, for which gcp makes no routes".to_owned();
+    TOGETHER.finding(OVERLAY, message, "first the overlay, then the families")
+}
+
+fn say_on_with_ipv6(has_vxlan: bool) -> Finding {
+    let message = if has_vxlan {
+        "is true together with IPv6, which Calico never encapsulates"
+    } else {
+        "is true together with IPv6, which Calico never encapsulates, and then it makes no tunnel for IPv4 either"
+    };
+    ON_WITH_IPV6.finding(&format!("{OVERLAY}.enabled"), message.to_owned(), "switch it off first, then add IPv6")
+}
+
+/// These rules with an example of each.
+pub(super) fn documented() -> [(&'static Rule, Finding); 2] {
+    [(&TOGETHER, say_together()), (&ON_WITH_IPV6, say_on_with_ipv6(false))]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::overlay::check as all;
+
+    fn shoot(provider: &str, config: &Value, families: &[&str]) -> String {
+        json!({
+            "spec": {
+                "kubernetes": {"version": "1.36.1"},
+                "networking": {"type": "calico", "providerConfig": config, "ipFamilies": families},
+                "provider": {"type": provider, "workers": [{}]},
+            },
+        })
+        .to_string()
+    }
+
+    fn said(old: &str, new: &str) -> Vec<String> {
+        let (old, new) = (Shoot::read(old).unwrap(), Shoot::read(new).unwrap());
+        all(&new, Some(&old)).into_iter().map(|finding| format!("{} {}", finding.rule, finding.path)).collect()
+    }
+
+    #[test]
+    fn what_a_second_family_does() {
+        let (on, off) = (json!({"overlay": {"enabled": true}}), json!({"overlay": {"enabled": false}}));
+        let (one, two) = (&["IPv4"][..], &["IPv4", "IPv6"][..]);
+        let vxlan = json!({"overlay": {"enabled": true}, "vxlan": {"enabled": true}});
+        let null = Value::Null;
+        let switch = "overlay/switch spec.networking.providerConfig.overlay";
+        let by_families = "overlay/switch spec.networking.ipFamilies";
+        let together = "overlay/with-families spec.networking.providerConfig.overlay";
+        let on_with_ipv6 = "overlay/on-with-ipv6 spec.networking.providerConfig.overlay.enabled";
+        for (what, provider, old, new, want) in [
+            ("first the overlay", "gcp", (&on, one), (&off, one), &[switch][..]),
+            ("then the families", "gcp", (&off, one), (&off, two), &[]),
+            ("both at once", "gcp", (&on, one), (&off, two), &[switch, together]),
+            ("both at once, not set before", "gcp", (&null, one), (&off, two), &[switch, together]),
+            ("the families were there", "gcp", (&on, two), (&off, two), &[switch, together]),
+            ("by the families", "gcp", (&null, one), (&null, two), &[by_families, together]),
+            ("by the families", "openstack", (&null, one), (&null, two), &[by_families]),
+            ("by the families, explicitly not", "openstack", (&null, one), (&on, two), &[on_with_ipv6]),
+            ("`null` is not set", "aws", (&null, one), (&json!({"overlay": null}), two), &[by_families]),
+            ("by the families and the backend", "aws", (&null, one), (&json!({"backend": "none"}), two), &[switch]),
+            ("both at once where it ends", "aws", (&on, one), (&off, two), &[switch]),
+            ("both at once where it ends", "openstack", (&on, one), (&off, two), &[switch]),
+            ("both at once where it ends", "alicloud", (&on, one), (&off, two), &[switch]),
+            ("nothing is known of it", "elsewhere", (&on, one), (&off, two), &[switch]),
+            ("IPv6 on an overlay", "openstack", (&on, one), (&on, two), &[on_with_ipv6]),
+            ("IPv6 on VXLAN", "openstack", (&vxlan, one), (&vxlan, two), &[on_with_ipv6]),
+            ("the family is taken back", "openstack", (&off, two), (&off, one), &[]),
+        ] {
+            assert_eq!(
+                said(&shoot(provider, old.0, old.1), &shoot(provider, new.0, new.1)),
+                want,
+                "{what}, {provider}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_routes() {
+        let off = Some(r#"{"overlay":{"enabled":false}}"#);
+        let (one, two) = (&[Family::V4][..], &[Family::V4, Family::V6][..]);
+        let facts = |provider: &str| SwitchFacts { provider: provider.into(), ..SwitchFacts::default() };
+        let with = |provider, nodes, counts| SwitchFacts {
+            has_two_node_networks: nodes,
+            counts_one_family: counts,
+            ..facts(provider)
+        };
+        for (what, shoot, config, families, obstacle_word, hint_word) in [
+            ("gcp", facts("gcp"), off, one, "", ""),
+            ("gcp, both", facts("gcp"), off, two, "take the second family back", ""),
+            ("gcp, both, and the infrastructure too", with("gcp", true, false), off, two, "replace all nodes", ""),
+            ("gcp, taken back too late", with("gcp", true, false), off, one, "replace all nodes", ""),
+            ("gcp, by the families", facts("gcp"), None, two, "take the second family back", "write overlay"),
+            ("aws, both", with("aws", true, true), off, two, "", ""),
+            ("openstack, by the families", facts("openstack"), None, two, "", "write overlay"),
+            (
+                "openstack, on the way",
+                with("openstack", true, true),
+                None,
+                two,
+                "DualStackNodesMigrationReady",
+                "write",
+            ),
+            ("openstack, by the backend", facts("openstack"), Some(r#"{"backend":"none"}"#), one, "", "write overlay"),
+            ("alicloud, by the families", facts("alicloud"), None, two, "", ""),
+            ("elsewhere", facts("elsewhere"), None, two, "", ""),
+        ] {
+            let wish = Wish::of(config, families).unwrap();
+            for (said, word) in [(obstacle(&shoot, &wish), obstacle_word), (hint(&shoot, &wish), hint_word)] {
+                let said = said.unwrap_or_default();
+                assert!(said.contains(word) && said.is_empty() == word.is_empty(), "{what}: {said:?}, not {word:?}");
+            }
+        }
+    }
+}
