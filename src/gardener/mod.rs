@@ -2,6 +2,16 @@
 //!
 //! A view decides, it is never written back: what we return to an API server is raw JSON or a JSON Patch, so fields
 //! that these types do not know survive.
+//!
+//! Whose text it is decides how it is read:
+//!
+//! - `bounded` is for lists in the object of a review, which anybody with the right to write it may have made: Shoots,
+//!   Networks, Deployments. The text is in memory already and has the limit of a body; decoded it must not become many times
+//!   as large.
+//! - [`list`] is for what the API server of a Shoot answers. It belongs to somebody else, and nothing limits what it sends,
+//!   so no page of it is ever held as a whole.
+//! - [`json`] is for configurations of other people's programs inside of such an object (`providerConfig`): one member is
+//!   looked for, or two are compared, and no tree is made.
 
 mod bounded;
 pub mod cluster;
@@ -19,7 +29,7 @@ pub mod seed;
 pub mod shoot;
 mod switch;
 mod text;
-mod told;
+mod told_networks;
 mod uid;
 pub mod vpc;
 
@@ -34,6 +44,6 @@ pub use seed::SeedFacts;
 pub use shoot::Shoot;
 pub use switch::{Hibernation, SwitchFacts};
 pub use text::{Text, excerpt};
-pub use told::ToldNetworks;
+pub use told_networks::ToldNetworks;
 pub use uid::ShootUid;
 pub use vpc::{Vpc, VpcKey, Vpcs};

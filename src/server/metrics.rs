@@ -23,7 +23,7 @@ use crate::overlap;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
-use crate::sources::told::ToldBoard;
+use crate::sources::vpn_networks::ToldBoard;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {

@@ -8,7 +8,7 @@ pub mod live;
 pub mod manifests;
 pub mod objects;
 pub mod supervise;
-pub mod told;
+pub mod vpn_networks;
 pub mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

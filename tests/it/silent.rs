@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use network_guard::server::Limits;
 use rustls::ClientConfig;
@@ -124,17 +125,23 @@ async fn until(what: &str, condition: impl AsyncFn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(120), said).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(Duration::from_secs(120), said).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// A server with these limits, of which attackers have taken all room.
+async fn attacked(limits: Limits) -> (TestServer, JoinSet<()>) {
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let config = client_config(&server.ca, None);
+    let (attackers, begun) = attackers(server.addresses.webhooks, Some(&config), 40);
+    until("all room is taken", async || begun.load(Ordering::Relaxed) > 500).await;
+    (server, attackers)
 }
 
 /// The API server's calls go through, each on a connection of its own, while all others reconnect without end.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_go_through_an_attack() {
-    let server = TestServer::with(Setup { limits: few(), ..Setup::default() }).await;
+    let (server, mut attackers) = attacked(few()).await;
     let config = client_config(&server.ca, None);
-    let (mut attackers, begun) = attackers(server.addresses.webhooks, Some(&config), 40);
-    until("all room is taken", async || begun.load(Ordering::Relaxed) > 500).await;
-
     let body = overlapping().to_string();
     for call in 0..100 {
         let tcp = connect_from(Ipv4Addr::LOCALHOST, server.addresses.webhooks).await.unwrap();
@@ -163,32 +170,45 @@ async fn calls_go_through_an_attack() {
     server.running.await.unwrap();
 }
 
+/// The largest body that is read where few have room, in bytes.
+const BODY: usize = 1 << 20;
+
+/// A server that has room for four bodies, and one more, and never ends one for taking long to arrive. For room a body
+/// waits for so long.
+async fn with_room_for_four(body_wait: Duration) -> TestServer {
+    let limits = Limits {
+        body_wait,
+        body_bytes: BODY,
+        bodies_in_flight_bytes: 4 * BODY,
+        body_timeout: Duration::from_secs(300),
+        ..Limits::default()
+    };
+    TestServer::with(Setup { limits, ..Setup::default() }).await
+}
+
+/// A connection of the attacker's address, with a review of the largest size that lacks its last byte.
+async fn all_but_one_byte(to: SocketAddr, tls: &ClientConfig) -> std::io::Result<Client> {
+    let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), to).await?;
+    let mut client = TestServer::shake_hands(tcp, tls).await?;
+    let head =
+        format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n");
+    client.stream.write_all(&[head.as_bytes(), &vec![b' '; BODY - 1]].concat()).await?;
+    client.stream.flush().await?;
+    Ok(client)
+}
+
 /// Bodies that fill all the room for bodies, and never end: they give way for who holds less.
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_never_end_shut_nobody_out() {
-    const BODY: usize = 1 << 20;
-    let limits = Limits {
-        body_bytes: BODY,
-        bodies_in_flight_bytes: 4 * BODY,
-        body_timeout: std::time::Duration::from_secs(300),
-        ..Limits::default()
-    };
-    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    let server = with_room_for_four(Limits::default().body_wait).await;
     let config = client_config(&server.ca, None);
     let to = server.addresses.webhooks;
     let mut attackers = JoinSet::new();
     for _ in 0..8 {
         let config = config.clone();
         attackers.spawn(async move {
-            let head = format!(
-                "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n"
-            );
-            let all_but_one = [head.as_bytes(), &vec![b' '; BODY - 1]].concat();
             loop {
-                let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), to).await;
-                let client = async { TestServer::shake_hands(tcp?, &config).await };
-                let Ok(mut client) = client.await else { continue };
-                if client.stream.write_all(&all_but_one).await.is_ok() && client.stream.flush().await.is_ok() {
+                if let Ok(mut client) = all_but_one_byte(to, &config).await {
                     // Until it is told to come again.
                     let _ = client.stream.read(&mut [0; 512]).await;
                 }
@@ -226,25 +246,13 @@ async fn bodies_that_never_end_shut_nobody_out() {
 /// Who gives way is told to come again, on another connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gives_way_is_told_so() {
-    const BODY: usize = 1 << 20;
-    let limits = Limits {
-        body_bytes: BODY,
-        bodies_in_flight_bytes: 4 * BODY,
-        body_timeout: std::time::Duration::from_secs(300),
-        ..Limits::default()
-    };
-    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
+    // Who waits too long is told to come again too, on the same connection: here nobody does, however slow the machine is.
+    let server = with_room_for_four(Duration::from_secs(300)).await;
     let config = client_config(&server.ca, None);
-    let head =
-        format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {BODY}\r\n\r\n");
     let mut answers = JoinSet::new();
     // The room, and the one body more.
     for _ in 0..5 {
-        let tcp = connect_from(Ipv4Addr::new(127, 0, 0, 2), server.addresses.webhooks).await.unwrap();
-        let mut client = TestServer::shake_hands(tcp, &config).await.unwrap();
-        client.stream.write_all(head.as_bytes()).await.unwrap();
-        client.stream.write_all(&vec![b' '; BODY - 1]).await.unwrap();
-        client.stream.flush().await.unwrap();
+        let mut client = all_but_one_byte(server.addresses.webhooks, &config).await.unwrap();
         answers.spawn(async move { client.read().await.unwrap() });
     }
     let told = loop {
@@ -260,10 +268,10 @@ async fn who_gives_way_is_told_so() {
 /// A stop waits for nobody who had to go, nor for those that came instead.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_in_the_middle_of_an_attack() {
-    let server = TestServer::with(Setup { limits: few(), ..Setup::default() }).await;
-    let config = client_config(&server.ca, None);
-    let (_attackers, begun) = attackers(server.addresses.webhooks, Some(&config), 40);
-    until("all room is taken", async || begun.load(Ordering::Relaxed) > 500).await;
+    // Half a request, and half a handshake, end by these: the stop is as long as the longer of them.
+    let short = Duration::from_secs(5);
+    let limits = Limits { header_timeout: short, handshake_timeout: short, ..few() };
+    let (server, _attackers) = attacked(limits).await;
     server.stop.run(&crate::stop::WITHOUT_IDLE).await;
     server.running.await.unwrap();
 }
@@ -342,7 +350,7 @@ async fn idle_connections_leave_file_descriptors_to_others() {
             assert_eq!(client.post(PATH, REVIEW).await.status, 200, "{number}");
             client
         };
-        let called = tokio::time::timeout(std::time::Duration::from_secs(60), call).await;
+        let called = tokio::time::timeout(Duration::from_secs(60), call).await;
         idle.push(called.unwrap_or_else(|_| panic!("connection {number} is not served")));
     }
     for path in ["/healthz", "/readyz"] {

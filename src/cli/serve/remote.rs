@@ -18,7 +18,7 @@ use crate::sources::keeper::{self, Keeper};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
 use crate::sources::supervise::Supervisor;
-use crate::sources::told::ToldBoard;
+use crate::sources::vpn_networks::ToldBoard;
 use crate::sources::{Feed, Landscape, watch};
 
 impl Remote {
