@@ -5,6 +5,7 @@ mod act;
 mod hold;
 pub mod limits;
 mod plan;
+pub mod providers;
 mod record;
 mod rollout;
 pub mod rules;
