@@ -86,7 +86,7 @@ pub struct Provider {
     /// Whether a route controller reports by the reason `RouteCreated` of the nodes' condition that a route is there, so
     /// that a held switch ends.
     pub reports_routes: bool,
-    /// Whether the extension ships a MutatingAdmissionPolicy that keeps calico-node from that condition.
+    /// Whether the extension ships a `MutatingAdmissionPolicy` that keeps calico-node from that condition.
     pub has_policy: bool,
     /// Where a Shoot names a VPC.
     pub vpc: Option<VpcField>,
@@ -109,6 +109,7 @@ pub enum Way {
 
 /// What of a Shoot the way depends on.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
     /// The key that counts.
     pub key: Key,

@@ -16,7 +16,7 @@ pub fn markdown() -> String {
             addresses(provider.addresses),
             live(provider),
             new(provider),
-            provider.most_routes.map_or("".to_owned(), |most| most.to_string()),
+            provider.most_routes.map_or_else(String::new, |most| most.to_string()),
             if *reports_routes { "yes" } else { "" },
             if *has_policy { "yes" } else { "" },
         );
