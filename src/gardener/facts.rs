@@ -23,7 +23,7 @@ pub struct ShootFacts {
     pub is_workerless: bool,
     /// Networks from spec and status, without duplicates, that in `spec` first.
     pub networks: Networks,
-    /// Where it shares routes with others: only for a Shoot without an overlay whose Pod network is known.
+    /// Where it may share routes with others: only for a Shoot that has some, and whose Pod network is known.
     pub vpc: Vpc,
     /// Whom it lists.
     pub peering: PeeringFacts,
@@ -101,8 +101,17 @@ impl Networks {
 }
 
 impl ShootFacts {
-    /// What is kept of a Shoot.
+    /// What is kept of a Shoot that is stored.
     pub fn of(shoot: &Shoot<'_>) -> Self {
+        Self::with_vpc(shoot, Vpc::of(shoot, Some(shoot)))
+    }
+
+    /// What would be kept of a Shoot if it were created now.
+    pub fn of_new(shoot: &Shoot<'_>) -> Self {
+        Self::with_vpc(shoot, Vpc::of(shoot, None))
+    }
+
+    fn with_vpc(shoot: &Shoot<'_>, vpc: Vpc) -> Self {
         let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty());
         let networks = Networks::of(&shoot.networking, &shoot.status_networking);
         let old_seed = shoot.status_seed.as_deref().filter(|old| !old.is_empty() && Some(*old) != seed);
@@ -111,7 +120,7 @@ impl ShootFacts {
             old_seed: old_seed.map(Into::into),
             is_being_deleted: shoot.is_being_deleted,
             is_workerless: !shoot.has_workers,
-            vpc: if networks.pods.is_empty() { Vpc::Absent } else { Vpc::of(shoot) },
+            vpc: if networks.pods.is_empty() { Vpc::Absent } else { vpc },
             networks,
             peering: match &shoot.peering {
                 None => PeeringFacts::Absent,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::bounded::{AtMost, FirstOf};
 use super::members::{Malformed, Members};
-use super::{CALICO, Encapsulation, FieldError, LONGEST_NAME, Text, encapsulation, excerpt};
+use super::{FieldError, LONGEST_NAME, Text, excerpt, json};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).
@@ -56,6 +56,10 @@ pub struct Shoot<'a> {
     /// Whether `status.lastOperation` is a migration, or a restoration that has not succeeded: the control plane is on its
     /// way to another Seed.
     pub is_moving: bool,
+    /// `spec.hibernation.enabled`.
+    pub shall_sleep: bool,
+    /// `status.hibernated`: it has no nodes.
+    pub sleeps: bool,
     /// Whether `spec.provider.workers` has an element.
     pub has_workers: bool,
     /// The text of `spec.provider.workers`; `None` also for `null`.
@@ -233,6 +237,10 @@ impl<'a> Shoot<'a> {
                         }
                     }
                 }
+                "hibernation" => {
+                    let hibernation = members.skip().map_err(here)?;
+                    self.shall_sleep = json::find(hibernation, &["enabled"]) == Some("true");
+                }
                 "extensions" if !members.is_null() => self.extensions(members)?,
                 _ => drop(members.skip().map_err(here)?),
             }
@@ -295,37 +303,13 @@ impl<'a> Shoot<'a> {
             match &*key {
                 "seedName" => self.status_seed = name("status.seedName", members)?,
                 "networking" => self.status_networking = read("status.networking", members)?.unwrap_or_default(),
-                // Whatever it is, gardenlet wrote it, and nobody could mend it here.
+                // Whatever these are, gardenlet wrote them, and nobody could mend them here.
+                "hibernated" => self.sleeps = members.skip().map_err(here)? == "true",
                 "lastOperation" => self.is_moving = is_moving(members.skip().map_err(here)?),
                 _ => drop(members.skip().map_err(here)?),
             }
         }
         Ok(())
-    }
-
-    /// Whether its Pods reach each other by routes of the infrastructure, as far as we can tell: it has workers and Calico
-    /// without an overlay.
-    pub fn is_native(&self) -> bool {
-        self.has_workers && &*self.network_type == CALICO && self.encapsulation() == Some(Encapsulation::Native)
-    }
-
-    /// The encapsulation that Calico would use; `None` if its configuration cannot be read.
-    pub fn encapsulation(&self) -> Option<Encapsulation> {
-        let families: Vec<Family> =
-            [Family::V4, Family::V6].into_iter().filter(|family| self.networking.has_family(*family)).collect();
-        encapsulation(self.network_config, &families).ok()
-    }
-
-    /// How many nodes it may have: the sum of `spec.provider.workers[].maximum`.
-    pub fn max_nodes(&self) -> u64 {
-        #[derive(Deserialize)]
-        struct Worker {
-            #[serde(default)]
-            maximum: u32,
-        }
-        let workers: Vec<Worker> =
-            self.workers.and_then(|workers| serde_json::from_str(workers).ok()).unwrap_or_default();
-        workers.iter().map(|worker| u64::from(worker.maximum)).sum()
     }
 }
 

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Shoot;
+use super::providers::{PROVIDERS, VpcField};
+use super::{Provider, Shoot};
 
 /// A VPC in which Shoots meet. Two Shoots with the same key are in the same VPC.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -34,7 +35,7 @@ const LONGEST_CONFIG: usize = 16 * 1024;
 /// What is kept of a Shoot's VPC.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Vpc {
-    /// It is in no VPC that others could name, or it has an overlay.
+    /// It is in no VPC that others could name, or has no routes there.
     #[default]
     Absent,
     /// As it is written; nobody has looked yet which VPC it is.
@@ -53,10 +54,10 @@ pub struct Infrastructure {
 }
 
 impl Vpc {
-    /// The VPC of a Shoot without an overlay, as it is written.
-    pub fn of(shoot: &Shoot<'_>) -> Self {
+    /// The VPC of a Shoot that may have routes there, as it is written. `stored` as for [`Shoot::pods`].
+    pub fn of(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Self {
         match shoot.infrastructure_config {
-            Some(config) if config.len() <= LONGEST_CONFIG && shoot.is_native() => {
+            Some(config) if config.len() <= LONGEST_CONFIG && shoot.may_need_routes(stored) => {
                 Self::Written(Box::new(Infrastructure {
                     provider: (*shoot.provider_type).into(),
                     config: config.into(),
@@ -91,24 +92,11 @@ pub enum VpcScope {
 }
 
 impl Default for Vpcs {
-    /// What the documentation of each provider extension (`docs/usage/usage.md`) says about a network that is there
-    /// already. Azure is missing because Calico's overlay cannot be switched there.
+    /// What is known of providers. Azure is missing because each Shoot has a route table of its own there.
     fn default() -> Self {
-        let names = |path: &str, scope| VpcNames { paths: vec![path.to_owned()], scope };
-        Self(
-            [
-                // `vpc-` and 17 hexadecimal digits, unique in all of AWS.
-                ("aws", names("networks.vpc.id", VpcScope::Landscape)),
-                // As above, in all of Alibaba Cloud.
-                ("alicloud", names("networks.vpc.id", VpcScope::Landscape)),
-                // A name, unique in its Google Cloud project only.
-                ("gcp", names("networks.vpc.name", VpcScope::Project)),
-                // A UUID. Routes are the router's, so a network that is there already does not matter.
-                ("openstack", names("networks.router.id", VpcScope::Landscape)),
-            ]
-            .map(|(provider, names)| (provider.to_owned(), names))
-            .into(),
-        )
+        let named = PROVIDERS.iter().filter_map(|provider| Some((provider.name, provider.vpc?)));
+        let names = |field: VpcField| VpcNames { paths: vec![field.path.to_owned()], scope: field.scope };
+        Self(named.map(|(provider, field)| (provider.to_owned(), names(field))).collect())
     }
 }
 
@@ -127,8 +115,13 @@ impl Vpcs {
         };
         let names = self.0.get(&**provider)?;
         let config: serde_json::Value = serde_json::from_str(config).ok()?;
+        let member = |path: &str| path.split('.').try_fold(&config, |value, member| value.get(member));
+        let own_table = Provider::of(provider).and_then(|provider| provider.vpc?.own_table);
+        if own_table.and_then(member).and_then(serde_json::Value::as_bool) == Some(true) {
+            return None;
+        }
         let found = |path: &String| {
-            let value = path.split('.').try_fold(&config, |value, member| value.get(member))?.as_str()?;
+            let value = member(path)?.as_str()?;
             (!value.is_empty() && value.len() <= LONGEST_ID).then(|| (path.clone(), value.to_owned()))
         };
         let (path, id) = names.paths.iter().find_map(found)?;
@@ -170,6 +163,9 @@ mod tests {
             ("aws", json!({"networks": null}), None),
             ("aws", json!([]), None),
             ("alicloud", json!({"networks": {"vpc": {"id": "vpc-2"}}}), Some("vpc-2")),
+            ("alicloud", json!({"networks": {"vpc": {"id": "vpc-2", "useCustomRouteTable": false}}}), Some("vpc-2")),
+            ("alicloud", json!({"networks": {"vpc": {"id": "vpc-2", "useCustomRouteTable": true}}}), None),
+            ("aws", json!({"networks": {"vpc": {"id": "vpc-2", "useCustomRouteTable": true}}}), Some("vpc-2")),
             ("gcp", json!({"networks": {"vpc": {"name": "shared", "cloudRouter": {"name": "x"}}}}), Some("shared")),
             ("openstack", json!({"networks": {"id": "n", "router": {"id": "r-1"}}}), Some("r-1")),
             ("openstack", json!({"networks": {"id": "n"}}), None),

@@ -35,6 +35,9 @@ pub fn rules_markdown() -> String {
         if of != room {
             room = of;
             let _ = write!(text, "\n# {room}\n");
+            if room == "overlay" {
+                text.push_str(&overlay::providers::markdown());
+            }
         }
         let configurable = match rule.up_to {
             None => "not configurable".to_owned(),

@@ -226,7 +226,7 @@ mod tests {
                 "infrastructureConfig": {"networks": {"vpc": {network: format!("vpc-{id}")}}},
             },
         }});
-        Vpc::of(&Shoot::read(&shoot.to_string()).unwrap())
+        Vpc::of(&Shoot::read(&shoot.to_string()).unwrap(), None)
     }
 
     fn facts() -> impl Strategy<Value = ShootFacts> {

@@ -13,9 +13,9 @@
 //! `DualStackNodesMigrationReady` is there and not `True`.
 
 use super::Wish;
-use super::rules::SWITCH;
 use crate::admission::{Finding, Rule, Severity};
-use crate::gardener::{Encapsulation, Shoot, SwitchFacts, json};
+use crate::gardener::providers::{Addresses, Routes};
+use crate::gardener::{Encapsulation, Provider, Shoot, SwitchFacts, json};
 use crate::net::Family;
 
 /// Off together with a second family, where that ends routes.
@@ -36,22 +36,14 @@ pub static ON_WITH_IPV6: Rule = Rule {
     fix: "Switch the overlay off first, and add IPv6 when Calico runs without one.",
 };
 
-/// Where a Shoot with two families gets no routes.
-///
-/// gardener-extension-provider-gcp v1.55.0-dev, `pkg/controller/controlplane/valuesprovider.go`: `configureCloudRoutes` is
-/// false if `IsDualStackEnabled`. Others do not ask for families: aws-custom-route-controller runs for all but IPv6-only
-/// Shoots (gardener-extension-provider-aws v1.74.0-dev, `getCRCChartValues`), and the cloud-controller-managers of
-/// OpenStack and Alicloud have `--configure-cloud-routes=true` in any case (gardener-extension-provider-openstack
-/// v1.58.0-dev and -alicloud v1.72.0-dev, their charts).
+/// Where a Shoot with two families gets no routes. Others do not ask for families, or only for a Shoot without IPv4.
 fn has_no_routes_with_two_families(provider: &str) -> bool {
-    provider == "gcp"
+    Provider::of(provider).is_some_and(|provider| provider.addresses == Addresses::WithIpv6)
 }
 
-/// Where there are routes only if `overlay` says that it is off: `useCustomRouteController` (AWS), `configureCloudRoutes`
-/// (GCP) and the `router-id` of the cloud configuration (OpenStack) depend on that word and on no other, in the same
-/// sources. Alicloud's controller makes routes in any case.
+/// Where there are routes only if `overlay` says that it is off.
 fn wants_the_word(provider: &str) -> bool {
-    matches!(provider, "aws" | "gcp" | "openstack")
+    Provider::of(provider).is_some_and(|provider| provider.routes == Routes::WhenOff)
 }
 
 /// Why a held switch cannot end by routes as things are, and what to do.
@@ -80,19 +72,16 @@ pub fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
     )
 }
 
-const FAMILIES: &str = "spec.networking.ipFamilies";
+/// Where a Shoot lists its families.
+pub(super) const FIELD: &str = "spec.networking.ipFamilies";
+
 const OVERLAY: &str = "spec.networking.providerConfig.overlay";
 
-/// What is said of a switch that the families cause, in a Shoot without a word about the overlay.
-pub(super) fn switch(new: &Shoot<'_>) -> Option<Finding> {
+/// Whether the families end the overlay of a Shoot without a word about it.
+pub(super) fn end_the_overlay(new: &Shoot<'_>) -> bool {
     let says_so = new.network_config.and_then(|config| json::find(config, &["overlay"])).is_some_and(|it| it != "null");
     let alone = crate::gardener::encapsulation(new.network_config, &[Family::V4]).ok();
-    (!says_so && alone == Some(Encapsulation::Overlay)).then(say_switch)
-}
-
-fn say_switch() -> Finding {
-    let message = "ends the overlay, because `overlay` is not set and Calico has none with IPv6: unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there".to_owned();
-    SWITCH.finding(FAMILIES, message, "write `overlay: {enabled: false}` first, and add the family when that is done")
+    !says_so && alone == Some(Encapsulation::Overlay)
 }
 
 /// What there is to say about the overlay and the families of a Shoot. `goes_native` is whether an overlay ends.
@@ -154,23 +143,24 @@ mod tests {
         let null = Value::Null;
         let switch = "overlay/switch spec.networking.providerConfig.overlay";
         let by_families = "overlay/switch spec.networking.ipFamilies";
+        let by_backend = "overlay/switch spec.networking.providerConfig";
         let together = "overlay/with-families spec.networking.providerConfig.overlay";
         let on_with_ipv6 = "overlay/on-with-ipv6 spec.networking.providerConfig.overlay.enabled";
         for (what, provider, old, new, want) in [
             ("first the overlay", "gcp", (&on, one), (&off, one), &[switch][..]),
             ("then the families", "gcp", (&off, one), (&off, two), &[]),
-            ("both at once", "gcp", (&on, one), (&off, two), &[switch, together]),
-            ("both at once, not set before", "gcp", (&null, one), (&off, two), &[switch, together]),
-            ("the families were there", "gcp", (&on, two), (&off, two), &[switch, together]),
-            ("by the families", "gcp", (&null, one), (&null, two), &[by_families, together]),
+            ("both at once", "gcp", (&on, one), (&off, two), &[together]),
+            ("both at once, not set before", "gcp", (&null, one), (&off, two), &[together]),
+            ("the families were there", "gcp", (&on, two), (&off, two), &[together]),
+            ("by the families", "gcp", (&null, one), (&null, two), &[together]),
             ("by the families", "openstack", (&null, one), (&null, two), &[by_families]),
             ("by the families, explicitly not", "openstack", (&null, one), (&on, two), &[on_with_ipv6]),
             ("`null` is not set", "aws", (&null, one), (&json!({"overlay": null}), two), &[by_families]),
-            ("by the families and the backend", "aws", (&null, one), (&json!({"backend": "none"}), two), &[switch]),
+            ("by the families and the backend", "aws", (&null, one), (&json!({"backend": "none"}), two), &[by_backend]),
             ("both at once where it ends", "aws", (&on, one), (&off, two), &[switch]),
             ("both at once where it ends", "openstack", (&on, one), (&off, two), &[switch]),
             ("both at once where it ends", "alicloud", (&on, one), (&off, two), &[switch]),
-            ("nothing is known of it", "elsewhere", (&on, one), (&off, two), &[switch]),
+            ("nothing is known of it", "elsewhere", (&on, one), (&off, two), &[]),
             ("IPv6 on an overlay", "openstack", (&on, one), (&on, two), &[on_with_ipv6]),
             ("IPv6 on VXLAN", "openstack", (&vxlan, one), (&vxlan, two), &[on_with_ipv6]),
             ("the family is taken back", "openstack", (&off, two), (&off, one), &[]),

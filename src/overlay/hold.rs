@@ -36,7 +36,7 @@ impl Default for HoldSettings {
     /// Those of which it is known: their route controllers set the reason `RouteCreated`. Azure's does too, but Calico
     /// cannot have an overlay there.
     fn default() -> Self {
-        Self { providers: ["aws", "gcp", "openstack", "alicloud"].map(str::to_owned).into() }
+        Self { providers: crate::gardener::providers::reporting() }
     }
 }
 

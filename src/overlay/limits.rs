@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use super::Encapsulation;
 use crate::admission::{Finding, Rule, Severity};
-use crate::gardener::{Shoot, Vpcs, json};
+use crate::gardener::providers::PROVIDERS;
+use crate::gardener::{CALICO, Pods, Shoot, Vpcs, json};
 
 /// More nodes than routes.
 pub static ROUTE_LIMIT: Rule = Rule {
     name: "overlay/route-limit",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "A Shoot without an overlay may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more. The limits are in the configuration, `overlay.routeLimits`; providers without one are not looked at.",
-    fix: "Have the quota raised, lower the workers' `maximum`, or keep the overlay.",
+    summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not looked at.",
+    fix: "Have the quota raised, lower the workers' `maximum` or `maxSurge`, or keep the overlay.",
 };
 
 /// Two writers of one condition.
@@ -22,7 +23,7 @@ pub static ADMISSION_POLICY: Rule = Rule {
     name: "overlay/admission-policy",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The overlay is switched off with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1` (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes' condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be drained or replaced.",
+    summary: "The overlay is switched off in a Shoot that runs, on a provider whose extension has a MutatingAdmissionPolicy for it (see the table), with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1` (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes' condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be drained or replaced.",
     fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
 };
 
@@ -35,28 +36,17 @@ pub struct GardenSettings {
     pub vpcs: Arc<Vpcs>,
 }
 
-/// Routes of one route table by default, since June 2025; 50 before, 1,000 at most ("Amazon VPC quotas", and
-/// gardener-extension-provider-aws#691). The table of each zone has routes to all nodes.
-const AWS_ROUTES: u64 = 500;
-
-/// Static routes of one VPC network by default: quota `STATIC_ROUTES_PER_NETWORK` ("VPC quotas and limits", and
-/// gardener-extension-provider-gcp#558).
-const GCP_ROUTES: u64 = 300;
-
-/// Routes of one router in a landscape that is known for it (sapcc/helm-charts#12242). It is the operator's choice:
-/// `max_routes` in `neutron.conf`.
-const OPENSTACK_ROUTES: u64 = 256;
-
 impl Default for GardenSettings {
+    /// What is known of providers.
     fn default() -> Self {
-        let limits = [("aws", AWS_ROUTES), ("gcp", GCP_ROUTES), ("openstack", OPENSTACK_ROUTES)];
-        Self { route_limits: limits.map(|(provider, limit)| (provider.to_owned(), limit)).into(), vpcs: Arc::default() }
+        let limits = PROVIDERS.iter().filter_map(|provider| Some((provider.name.to_owned(), provider.most_routes?)));
+        Self { route_limits: limits.collect(), vpcs: Arc::default() }
     }
 }
 
 /// What there is to say of a Shoot without an overlay that is created, or loses its overlay, or may have more nodes.
 pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Vec<Finding> {
-    if !new.is_native() {
+    if !new.may_need_routes(old) {
         return Vec::new();
     }
     [route_limit(new, old, settings), admission_policy(new, old)].into_iter().flatten().collect()
@@ -65,21 +55,25 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings
 fn route_limit(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Option<Finding> {
     let limit = *settings.route_limits.get(&*new.provider_type)?;
     let nodes = new.max_nodes();
-    let is_caused = old.is_none_or(|old| !old.is_native() || old.max_nodes() < nodes);
+    let is_caused = old.is_none_or(|old| !old.may_need_routes(Some(old)) || old.max_nodes() < nodes);
     (nodes > limit && is_caused).then(|| say_route_limit(nodes, limit, &new.provider_type))
 }
 
 fn say_route_limit(nodes: u64, limit: u64, provider: &str) -> Finding {
-    let message = format!("may become {nodes} nodes, but {provider} permits {limit} routes, one for each node");
+    let message =
+        format!("may become {nodes} nodes with maxSurge, but {provider} permits {limit} routes, one for each node");
     ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum")
 }
 
 fn admission_policy(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {
-    // A new Shoot has no nodes whose condition could be wrong.
-    let was_overlay = old.is_some_and(|old| old.has_workers && old.encapsulation() == Some(Encapsulation::Overlay));
+    // A new Shoot has no nodes whose condition could be wrong, nor has one that is asleep.
+    let pods = new.pods(old).filter(|_| &*new.network_type == CALICO && !new.is_asleep(old))?;
+    let was = old.and_then(|old| old.pods(Some(old)));
+    let was_overlay = was.is_some_and(|was: Pods| was.encapsulation == Some(Encapsulation::Overlay));
     let version = &*new.kubernetes_version;
     let minor = minor(version)?;
-    (was_overlay && !has_admission_policy(minor, new.kube_apiserver)).then(|| say_admission_policy(version))
+    (was_overlay && pods.provider.has_policy && !has_admission_policy(minor, new.kube_apiserver))
+        .then(|| say_admission_policy(version))
 }
 
 fn say_admission_policy(version: &str) -> Finding {
@@ -107,7 +101,7 @@ fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
 
 /// The rules of this file with an example of each.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    vec![(&ROUTE_LIMIT, say_route_limit(600, AWS_ROUTES, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
+    vec![(&ROUTE_LIMIT, say_route_limit(601, 500, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
 }
 
 #[cfg(test)]
@@ -118,7 +112,7 @@ mod tests {
 
     /// A Shoot with an overlay or without one, and with so many nodes.
     fn shoot(provider: &str, overlay: bool, maximum: &[u64]) -> Value {
-        let workers: Vec<Value> = maximum.iter().map(|maximum| json!({"maximum": maximum})).collect();
+        let workers: Vec<Value> = maximum.iter().map(|maximum| json!({"maximum": maximum, "maxSurge": 0})).collect();
         json!({"spec": {
             "kubernetes": {"version": "1.36.1"},
             "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": overlay}}},
@@ -134,6 +128,25 @@ mod tests {
         check(&Shoot::read(&new).unwrap(), old.as_ref(), &settings).iter().map(ToString::to_string).collect()
     }
 
+    const CONFIG: &str = "/spec/networking/providerConfig";
+    const TYPE: &str = "/spec/networking/type";
+    const FAMILIES: &str = "/spec/networking/ipFamilies";
+
+    fn with(mut object: Value, pointer: &str, value: Value) -> Value {
+        *object.pointer_mut(pointer).unwrap() = value;
+        object
+    }
+
+    fn dual(mut shoot: Value) -> Value {
+        shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
+        shoot
+    }
+
+    fn had_two(mut shoot: Value) -> Value {
+        shoot["status"] = json!({"networking": {"nodes": ["10.250.0.0/16", "fd00::/64"]}});
+        shoot
+    }
+
     #[test]
     fn nodes_need_routes() {
         let (overlay, native) = (true, false);
@@ -141,7 +154,22 @@ mod tests {
             ("as many as routes", None, shoot("aws", native, &[300, 200]), None),
             ("one more", None, shoot("aws", native, &[300, 201]), Some((501, "aws", 500))),
             ("gcp", None, shoot("gcp", native, &[301]), Some((301, "gcp", 300))),
-            ("openstack", None, shoot("openstack", native, &[257]), Some((257, "openstack", 256))),
+            ("openstack, where it is the operator's choice", None, shoot("openstack", native, &[5_000]), None),
+            ("alicloud", None, shoot("alicloud", native, &[201]), Some((201, "alicloud", 200))),
+            ("azure", None, shoot("azure", native, &[5_000]), None),
+            ("gcp with two families", None, dual(shoot("gcp", native, &[301])), None),
+            ("gcp that had two", None, had_two(shoot("gcp", native, &[301])), None),
+            ("aws with two families", None, dual(shoot("aws", native, &[501])), Some((501, "aws", 500))),
+            ("aws with IPv6 only", None, with(dual(shoot("aws", native, &[501])), FAMILIES, json!(["IPv6"])), None),
+            ("not said, aws", None, with(shoot("aws", native, &[501]), CONFIG, json!({})), Some((501, "aws", 500))),
+            ("not said, ironcore", None, with(shoot("ironcore", native, &[5_000]), CONFIG, json!({})), None),
+            ("of Cilium", None, with(shoot("aws", native, &[501]), TYPE, json!("cilium")), Some((501, "aws", 500))),
+            (
+                "with surge",
+                None,
+                with(shoot("aws", native, &[500]), "/spec/provider/workers/0/maxSurge", json!(1)),
+                Some((501, "aws", 500)),
+            ),
             ("configured", None, shoot("cloud", native, &[11]), Some((11, "cloud", 10))),
             ("a provider that nobody knows", None, shoot("onmetal", native, &[5_000]), None),
             ("with an overlay", None, shoot("aws", overlay, &[5_000]), None),
@@ -171,12 +199,27 @@ mod tests {
     }
 
     #[test]
-    fn other_networks_and_no_workers_need_none() {
-        let new = shoot("aws", false, &[600]);
-        for (pointer, value) in [("/spec/networking/type", json!("cilium")), ("/spec/provider/workers", json!([]))] {
-            let mut new = new.clone();
-            *new.pointer_mut(pointer).unwrap() = value;
-            assert_eq!(said(None, &new), Vec::<String>::new(), "{pointer}");
+    fn no_workers_need_none() {
+        let new = with(shoot("aws", false, &[600]), "/spec/provider/workers", json!([]));
+        assert_eq!(said(None, &new), Vec::<String>::new());
+    }
+
+    /// Where nothing keeps calico-node from the condition, no version of Kubernetes does.
+    #[test]
+    fn a_policy_is_missed_only_where_there_is_one() {
+        let of =
+            |provider: &str, overlay| with(shoot(provider, overlay, &[3]), "/spec/kubernetes/version", json!("1.34.1"));
+        let asleep = |mut shoot: Value| {
+            shoot["spec"]["hibernation"] = json!({"enabled": true});
+            shoot["status"] = json!({"hibernated": true});
+            shoot
+        };
+        for (provider, want) in
+            [("aws", 1), ("gcp", 1), ("openstack", 1), ("alicloud", 0), ("azure", 0), ("metal", 0), ("cloud", 0)]
+        {
+            assert_eq!(said(Some(&of(provider, true)), &of(provider, false)).len(), want, "{provider}");
+            let said = said(Some(&asleep(of(provider, true))), &asleep(of(provider, false)));
+            assert_eq!(said, Vec::<String>::new(), "{provider}, asleep");
         }
     }
 

@@ -6,6 +6,7 @@ pub mod families;
 mod hold;
 pub mod limits;
 mod plan;
+pub mod providers;
 mod record;
 mod rollout;
 pub mod rules;

@@ -1,11 +1,12 @@
 //! The rules of this room, beside the words that they say. They look at the configuration of Calico in a Shoot, as it was
-//! and as it shall be.
+//! and as it shall be, and at what is known of its provider. Of a provider that nobody knows nothing is said.
 
 use super::{Encapsulation, families, limits, vpc};
 use crate::admission::{Finding, Rule, Severity};
 pub use crate::gardener::CALICO;
+use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::gardener::{Shoot, json};
+use crate::gardener::{Key, Pods, Provider, Shoot, Way, json};
 use crate::net::Family;
 
 /// `overlay` without a clear `enabled`.
@@ -13,7 +14,7 @@ pub static ENABLED: Rule = Rule {
     name: "overlay/enabled",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "`overlay` is there without a boolean `enabled`. Calico reads that as `false`, and some infrastructure extensions fail on it.",
+    summary: "`overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.",
     fix: "Write `enabled: true` or `enabled: false`.",
 };
 
@@ -22,7 +23,7 @@ pub static POD_ADDRESSES: Rule = Rule {
     name: "overlay/pod-addresses",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning.",
+    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a Shoot that is asleep only what the new configuration says of addresses counts, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning.",
     fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
 };
 
@@ -40,7 +41,7 @@ pub static SWITCH: Rule = Rule {
     name: "overlay/switch",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
+    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where nobody makes routes because `overlay` is not set. Nothing is said where no routes are needed (see the table), and of a Shoot that is asleep. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
     fix: "Look at the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, do it when nobody minds.",
 };
 
@@ -49,7 +50,7 @@ pub static ROUTES_LEFT: Rule = Rule {
     name: "overlay/routes-left",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The overlay is switched on where nodes had routes. Nobody removes those routes: they use up quota, and may later lead nowhere.",
+    summary: "The overlay is switched on where nodes had routes of the infrastructure, and whoever made them stops. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
     fix: "Remove the routes from the infrastructure's route tables afterwards.",
 };
 
@@ -58,7 +59,7 @@ pub static INDIRECT: Rule = Rule {
     name: "overlay/indirect",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and no word about `overlay`. Infrastructure extensions look at `overlay` only, so they provide no routes.",
+    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension looks at `overlay` only, so it provides no routes. Said where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
     fix: "Write `overlay: {enabled: false}` too.",
 };
 
@@ -76,21 +77,23 @@ pub static DEFAULT_MODE: Rule = Rule {
     name: "overlay/default-mode",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
-    summary: "A new Shoot with Calico says nothing about the overlay, and no infrastructure extension did.",
+    summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Nothing is said where the provider has a default of its own for Calico.",
     fix: "Write what is wanted; it cannot be changed later without care.",
 };
 
 const CONFIG: &str = "spec.networking.providerConfig";
 
-/// Calico's configuration in a Shoot.
+/// Calico's configuration in a Shoot, and what becomes of it.
+#[derive(Clone, Copy)]
 struct Config<'a> {
     text: Option<&'a str>,
-    encapsulation: Option<Encapsulation>,
+    pods: Pods,
 }
 
 impl<'a> Config<'a> {
-    fn of(shoot: &Shoot<'a>) -> Self {
-        Self { text: shoot.network_config, encapsulation: shoot.encapsulation() }
+    /// `stored` as for [`Shoot::pods`].
+    fn of(shoot: &Shoot<'a>, stored: Option<&Shoot<'_>>) -> Option<Self> {
+        Some(Self { text: shoot.network_config, pods: shoot.pods(stored)? })
     }
 
     /// The text of a member, if it is there and not `null`.
@@ -98,8 +101,8 @@ impl<'a> Config<'a> {
         json::find(self.text?, path).filter(|text| *text != "null")
     }
 
-    fn is(&self, encapsulation: Encapsulation) -> bool {
-        self.encapsulation == Some(encapsulation)
+    fn has_overlay(&self) -> bool {
+        self.pods.encapsulation == Some(Encapsulation::Overlay)
     }
 
     /// Whether Pods get addresses of Calico's own blocks.
@@ -112,7 +115,7 @@ impl<'a> Config<'a> {
 /// own configuration: how many nodes there may be, and where.
 pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
     let is_same_place = old.infrastructure_config == new.infrastructure_config;
-    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.is_native()
+    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_need_routes(Some(old))
 }
 
 /// What there is to say about Calico in a Shoot that is created or whose configuration changes. A configuration that
@@ -121,19 +124,24 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     if &*new.network_type != CALICO || !new.has_workers {
         return Vec::new();
     }
-    let (config, old) = (Config::of(new), old.map(Config::of));
-    let switches = |from, to| old.as_ref().is_some_and(|old| old.is(from) && config.is(to));
-    let goes_native = switches(Encapsulation::Overlay, Encapsulation::Native);
-    let is_native_anew = goes_native || (old.is_none() && config.is(Encapsulation::Native));
+    let set_by = if old.is_none() { set_by_admission(new) } else { None };
+    let Some(config) = Config::of(new, old) else { return Vec::from_iter(set_by) };
+    let is_asleep = new.is_asleep(old);
+    let old_config = old.and_then(|old| Config::of(old, Some(old)));
+    let goes_native = config.pods.are_native() && old_config.is_some_and(|old| old.has_overlay());
+    let is_native_anew = goes_native || (old.is_none() && config.pods.are_native());
+    let overlay_comes = config.has_overlay() && old_config.is_some_and(|old| old.pods.need_routes());
     [
         enabled(&config),
-        goes_native.then(|| pod_addresses(&config, old.as_ref(), new.is_switch_forced)).flatten(),
+        goes_native.then(|| pod_addresses(&config, old_config.filter(|_| !is_asleep), new.is_switch_forced)).flatten(),
         is_native_anew.then(|| old_kubernetes(new)).flatten(),
-        goes_native.then(|| families::switch(new).unwrap_or_else(switch)),
-        switches(Encapsulation::Native, Encapsulation::Overlay).then(routes_left),
+        old_config
+            .filter(|_| goes_native && !is_asleep)
+            .and_then(|old| switch(old.pods, config.pods, families::end_the_overlay(new))),
+        (overlay_comes && !is_asleep && config.pods.way != Way::Routes).then(routes_left),
         indirect(&config, new),
         pod_routes(&config),
-        old.is_none().then(|| default_mode(&config)).flatten(),
+        set_by.or_else(|| if old.is_none() { default_mode(&config) } else { None }),
     ]
     .into_iter()
     .chain(families::check(new, goes_native))
@@ -142,15 +150,19 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
 }
 
 fn enabled(config: &Config<'_>) -> Option<Finding> {
-    config.member(&["overlay"])?;
-    (!matches!(config.member(&["overlay", "enabled"]), Some("true" | "false"))).then(|| {
-        let message = "is not true or false, which Calico reads as false".to_owned();
-        ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message, "write what is meant")
-    })
+    let overlay = config.member(&["overlay"])?;
+    let message = match config.member(&["overlay", "enabled"]) {
+        Some("true" | "false") => return None,
+        None if overlay.starts_with('{') => "is missing, which Calico reads as false",
+        _ => "is not true or false, so Calico cannot read its configuration",
+    };
+    Some(ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message.to_owned(), "write what is meant"))
 }
 
-fn pod_addresses(config: &Config<'_>, old: Option<&Config<'_>>, is_forced: bool) -> Option<Finding> {
-    (config.has_blocks() || old.is_some_and(Config::has_blocks)).then(|| {
+/// `old` is missing where Pods of before do not matter.
+fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) -> Option<Finding> {
+    let has_blocks = config.has_blocks() || old.is_some_and(|old| old.has_blocks());
+    (has_blocks && config.pods.way != Way::Announced).then(|| {
         let message =
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads".to_owned();
         let path = format!("{CONFIG}.overlay");
@@ -171,11 +183,31 @@ fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
     })
 }
 
-fn switch() -> Finding {
-    let message =
-        "is switched off: unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there"
-            .to_owned();
-    SWITCH.finding(&format!("{CONFIG}.overlay"), message, "")
+/// What is said when the tunnels go. Where Pods are reached without routes of the infrastructure, there is nothing to wait
+/// for that we know of.
+fn switch(before: Pods, after: Pods, is_by_families: bool) -> Option<Finding> {
+    let what = match (after.way, before.way) {
+        (Way::Routes, Way::Routes) => {
+            "unless the Seed waits for all routes, Pods on nodes without one are cut off; the infrastructure makes routes \
+             while there is an overlay too"
+        }
+        (Way::Routes, _) => {
+            "unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there"
+        }
+        (Way::Nowhere, _) => {
+            "nobody makes routes, so Pods on other nodes are cut off unless the Seed keeps the overlay"
+        }
+        (Way::Addresses | Way::Announced, _) => return None,
+    };
+    Some(if is_by_families {
+        let message = format!("ends the overlay, because `overlay` is not set and Calico has none with IPv6: {what}");
+        let help = "write `overlay: {enabled: false}` first, and add the family when that is done";
+        SWITCH.finding(families::FIELD, message, help)
+    } else if after.key == Key::Absent {
+        SWITCH.finding(CONFIG, format!("`overlay` is not set, and Calico gives up its overlay: {what}"), "")
+    } else {
+        SWITCH.finding(&format!("{CONFIG}.overlay"), format!("is switched off: {what}"), "")
+    })
 }
 
 fn routes_left() -> Finding {
@@ -184,46 +216,76 @@ fn routes_left() -> Finding {
 }
 
 fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
-    let says_so = config.member(&["overlay"]).is_some();
-    (config.is(Encapsulation::Native) && !says_so && !shoot.networking.has_family(Family::V6)).then(|| {
-        let message = "is off by `backend` or `ipv4.mode` only, so nobody provides routes".to_owned();
-        INDIRECT.finding(&format!("{CONFIG}.overlay"), message, "write `enabled: false`")
+    let is_indirect = config.pods.are_native() && config.pods.key == Key::Absent && config.pods.way == Way::Nowhere;
+    (is_indirect && !shoot.networking.has_family(Family::V6)).then(|| {
+        let message =
+            "`overlay` is not set, and off by `backend` or `ipv4.mode` only, so nobody provides routes".to_owned();
+        INDIRECT.finding(CONFIG, message, "write `overlay: {enabled: false}`")
     })
 }
 
 fn pod_routes(config: &Config<'_>) -> Option<Finding> {
-    (config.is(Encapsulation::Overlay) && config.member(&["overlay", "createPodRoutes"]) == Some("true")).then(|| {
+    (config.has_overlay() && config.member(&["overlay", "createPodRoutes"]) == Some("true")).then(|| {
         let path = format!("{CONFIG}.overlay.createPodRoutes");
         POD_ROUTES.finding(&path, "has no effect while the overlay is on".to_owned(), "remove it")
     })
 }
 
+/// What the provider's admission makes of a new Shoot that does not set the key.
+fn set_by_admission(shoot: &Shoot<'_>) -> Option<Finding> {
+    let provider = Provider::of(&shoot.provider_type).filter(|_| shoot.key() == Key::Absent)?;
+    let name = provider.name;
+    let message = match provider.new_key {
+        NewKey::Off => format!(
+            "`overlay` is not set: the admission of provider-{name} makes that `enabled: false`, so Calico will run without an overlay"
+        ),
+        NewKey::Flag => format!(
+            "`overlay` is not set: a flag of the admission of provider-{name} decides; unless it was changed, Calico will run with an overlay"
+        ),
+        NewKey::Untouched => return None,
+    };
+    Some(DEFAULT_MODE.finding(CONFIG, message, ""))
+}
+
+/// What Calico makes of it.
 fn default_mode(config: &Config<'_>) -> Option<Finding> {
-    let says_so = ["overlay", "backend", "ipv4"].iter().any(|key| config.member(&[key]).is_some());
-    let mode = match config.encapsulation? {
+    let says_so = ["backend", "ipv4"].iter().any(|key| config.member(&[key]).is_some());
+    let has_own_default = !config.pods.provider.has_calico_overlay || config.pods.way == Way::Announced;
+    if config.pods.key != Key::Absent || says_so || has_own_default {
+        return None;
+    }
+    let mode = match config.pods.encapsulation? {
         Encapsulation::Overlay => "with an overlay",
         Encapsulation::Native => "without an overlay",
     };
-    (!says_so).then(|| DEFAULT_MODE.finding(CONFIG, format!("says nothing about it, so Calico will run {mode}"), ""))
+    Some(DEFAULT_MODE.finding(CONFIG, format!("`overlay` is not set, so Calico will run {mode}"), ""))
 }
 
 /// All rules with an example of each, in the order of the documentation.
 pub fn documented() -> Vec<(&'static Rule, Finding)> {
-    let of = |text: &'static str| Config {
-        text: Some(text),
-        encapsulation: super::encapsulation(Some(text), &[Family::V4]).ok(),
+    let shoot = |config: &'static str| Shoot {
+        network_type: CALICO.into(),
+        network_config: Some(config),
+        kubernetes_version: "1.21.14".into(),
+        provider_type: "aws".into(),
+        has_workers: true,
+        ..Shoot::default()
+    };
+    let of = |config: &'static str| {
+        let shoot = shoot(config);
+        Config::of(&shoot, Some(&shoot)).expect("a Shoot of a known provider")
     };
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    let aws = Shoot { kubernetes_version: "1.21.14".into(), provider_type: "aws".into(), ..Shoot::default() };
+    let (on, off) = (of(r#"{"overlay":{"enabled":true}}"#), of(r#"{"overlay":{"enabled":false}}"#));
     let mut all = vec![
         (&ENABLED, example(enabled(&of(r#"{"overlay":{}}"#)))),
         (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
-        (&OLD_KUBERNETES, example(old_kubernetes(&aws))),
-        (&SWITCH, switch()),
+        (&OLD_KUBERNETES, example(old_kubernetes(&shoot("{}")))),
+        (&SWITCH, example(switch(on.pods, off.pods, false))),
         (&ROUTES_LEFT, routes_left()),
-        (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &aws))),
+        (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &shoot("{}")))),
         (&POD_ROUTES, example(pod_routes(&of(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#)))),
-        (&DEFAULT_MODE, example(default_mode(&of("{}")))),
+        (&DEFAULT_MODE, example(set_by_admission(&shoot("{}")))),
     ];
     all.extend(families::documented());
     all.extend(limits::documented());
@@ -232,140 +294,4 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// A Shoot with this configuration of Calico.
-    fn shoot(config: &Value) -> Value {
-        json!({
-            "spec": {
-                "kubernetes": {"version": "1.36.1"},
-                "networking": {"type": "calico", "providerConfig": config},
-                "provider": {"type": "aws", "workers": [{}]},
-            },
-        })
-    }
-
-    fn said(old: Option<&Value>, new: &Value) -> Vec<String> {
-        let (old, new) = (old.map(Value::to_string), new.to_string());
-        let old = old.as_deref().map(|old| Shoot::read(old).unwrap());
-        check(&Shoot::read(&new).unwrap(), old.as_ref())
-            .iter()
-            .map(|finding| format!("{} {}", finding.severity.name(), finding.rule.strip_prefix("overlay/").unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn what_a_configuration_says() {
-        let on = || json!({"overlay": {"enabled": true}});
-        let off = || json!({"overlay": {"enabled": false}});
-        for (what, old, new, want) in [
-            ("on", None, on(), &[][..]),
-            ("off", None, off(), &[]),
-            ("nothing", None, json!(null), &["warn default-mode"]),
-            ("nothing about it", None, json!({"typha": {"enabled": true}}), &["warn default-mode"]),
-            ("no word, as before", Some(json!(null)), json!({"typha": {"enabled": true}}), &[]),
-            ("an empty overlay", None, json!({"overlay": {}}), &["deny enabled"]),
-            ("a text", None, json!({"overlay": {"enabled": "no"}}), &["deny enabled"]),
-            ("no overlay at all", None, json!({"overlay": null, "backend": "bird"}), &[]),
-            ("off while it runs", Some(on()), off(), &["warn switch"]),
-            ("off, as it was not said before", Some(json!(null)), off(), &["warn switch"]),
-            ("off, as it was", Some(off()), json!({"overlay": {"enabled": false}, "vethMTU": "1400"}), &[]),
-            ("on again", Some(off()), on(), &["warn routes-left"]),
-            (
-                "off with VXLAN before",
-                Some(json!({"overlay": {"enabled": true}, "vxlan": {"enabled": true}})),
-                off(),
-                &["deny pod-addresses", "warn switch"],
-            ),
-            (
-                "off with VXLAN still",
-                Some(on()),
-                json!({"overlay": {"enabled": false}, "vxlan": {"enabled": true}}),
-                &["deny pod-addresses", "warn switch"],
-            ),
-            (
-                "off with blocks",
-                Some(on()),
-                json!({"overlay": {"enabled": false}, "ipam": {"type": "calico-ipam"}}),
-                &["deny pod-addresses", "warn switch"],
-            ),
-            ("VXLAN stays on", Some(on()), json!({"overlay": {"enabled": true}, "vxlan": {"enabled": true}}), &[]),
-            ("off by the backend", Some(on()), json!({"backend": "none"}), &["warn switch", "warn indirect"]),
-            ("off by the mode", None, json!({"ipv4": {"mode": "Never"}}), &["warn indirect"]),
-            (
-                "routes between nodes",
-                None,
-                json!({"overlay": {"enabled": true, "createPodRoutes": true}}),
-                &["warn pod-routes"],
-            ),
-            ("routes between nodes, off", None, json!({"overlay": {"enabled": false, "createPodRoutes": true}}), &[]),
-            ("not readable", Some(on()), json!({"overlay": {"enabled": true}, "backend": 5}), &[]),
-        ] {
-            assert_eq!(said(old.as_ref().map(shoot).as_ref(), &shoot(&new)), want, "{what}");
-        }
-    }
-
-    #[test]
-    fn whoever_forces_it_is_warned_only() {
-        let mut old = shoot(&json!({"overlay": {"enabled": true}, "ipam": {"type": "calico-ipam"}}));
-        for (value, want) in [("force", "warn pod-addresses"), ("yes", "deny pod-addresses")] {
-            let mut new = shoot(&json!({"overlay": {"enabled": false}}));
-            new["metadata"] = json!({"annotations": {OVERLAY_SWITCH: value}});
-            assert_eq!(said(Some(&old), &new), [want, "warn switch"], "{value}");
-        }
-        // What is stored forces nothing.
-        old["metadata"] = json!({"annotations": {OVERLAY_SWITCH: "force"}});
-        assert_eq!(
-            said(Some(&old), &shoot(&json!({"overlay": {"enabled": false}}))),
-            ["deny pod-addresses", "warn switch"]
-        );
-    }
-
-    #[test]
-    fn only_calico_with_workers_is_looked_at() {
-        let new = shoot(&json!({"overlay": {}}));
-        for (pointer, value) in [("/spec/networking/type", json!("cilium")), ("/spec/provider/workers", json!([]))] {
-            let mut new = new.clone();
-            *new.pointer_mut(pointer).unwrap() = value;
-            assert_eq!(said(None, &new), Vec::<String>::new(), "{pointer}");
-        }
-    }
-
-    #[test]
-    fn two_families_need_no_word() {
-        let mut new = shoot(&json!({"backend": "none"}));
-        new["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
-        assert_eq!(said(None, &new), Vec::<String>::new());
-        new["spec"]["networking"]["providerConfig"] = json!(null);
-        assert_eq!(said(None, &new), ["warn default-mode"]);
-    }
-
-    #[test]
-    fn old_kubernetes_on_aws() {
-        for (version, provider, want) in [
-            ("1.21.14", "aws", &["deny old-kubernetes"][..]),
-            ("1.22.0", "aws", &[]),
-            ("1.21.14", "openstack", &[]),
-            ("weird", "aws", &[]),
-        ] {
-            let mut new = shoot(&json!({"overlay": {"enabled": false}}));
-            new["spec"]["kubernetes"]["version"] = json!(version);
-            new["spec"]["provider"]["type"] = json!(provider);
-            assert_eq!(said(None, &new), want, "{version} {provider}");
-        }
-    }
-
-    #[test]
-    fn every_example_is_of_its_rule_and_every_name_is_unique() {
-        let documented = documented();
-        for (rule, example) in &documented {
-            assert_eq!(rule.name, example.rule);
-            assert!(rule.name.starts_with("overlay/"), "{}", rule.name);
-        }
-        let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();
-        assert_eq!(unique.len(), documented.len());
-    }
-}
+mod tests;

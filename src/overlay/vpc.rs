@@ -13,7 +13,7 @@ pub static SHARED_VPC: Rule = Rule {
     name: "overlay/shared-vpc",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "Two Shoots without an overlay are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Said of a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; others are as good as not there, however many there are. Of the same project, and of all others, the first 64 are looked at.",
+    summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Said of a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Shoots that need no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; others are as good as not there, however many there are. Of the same project, and of all others, the first 64 are looked at.",
     fix: "Choose Pod networks that do not overlap, for Shoots that are there by a new Shoot; or keep the overlay in one of the two.",
 };
 
@@ -50,13 +50,13 @@ const NAMED: usize = 2;
 impl Newcomer {
     /// What is new about a Shoot; `None` if nothing is, or if it shares no routes with anybody.
     pub fn of(new: &Shoot<'_>, old: Option<&Shoot<'_>>, vpcs: &Vpcs) -> Option<Self> {
-        let key = |shoot: &Shoot<'_>| vpcs.key(&new.namespace, &Vpc::of(shoot));
-        let vpc = key(new)?;
+        let key = |shoot: &Shoot<'_>, stored| vpcs.key(&new.namespace, &Vpc::of(shoot, stored));
+        let vpc = key(new, old)?;
         // The status of a request is what its sender likes.
         let no_status = StatusNetworking::default();
         let mut pods =
             Networks::of(&new.networking, old.map_or(&no_status, |old| &old.status_networking)).pods.into_vec();
-        if let Some(old) = old.filter(|old| key(old).as_ref() == Some(&vpc)) {
+        if let Some(old) = old.filter(|old| key(old, Some(old)).as_ref() == Some(&vpc)) {
             let before = Networks::of(&old.networking, &old.status_networking).pods;
             pods.retain(|pods| !before.contains(pods));
             if pods.is_empty() {
@@ -195,6 +195,18 @@ mod tests {
                 "new, of another network type",
                 None,
                 with(stored.clone(), "/spec/networking/type", json!("cilium")),
+                Some(vec!["100.64.0.0/16"]),
+            ),
+            (
+                "new, without a word, as its admission will have it",
+                None,
+                with(stored.clone(), "/spec/networking/providerConfig", json!({})),
+                Some(vec!["100.64.0.0/16"]),
+            ),
+            (
+                "new, of a provider whose nodes need no routes",
+                None,
+                with(stored.clone(), "/spec/provider/type", json!("metal")),
                 None,
             ),
             ("new, without workers", None, with(stored.clone(), "/spec/provider/workers", json!([])), None),

@@ -181,7 +181,7 @@ fn put_network(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
 }
 
 fn put_shoot(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
-    let (name, facts) = read_shoot(text)?;
+    let (name, facts) = read_shoot(text, ShootFacts::of)?;
     if snapshot.shoots.get(&name).is_some() {
         return Err(format!("Shoot `{name}` is there twice"));
     }
@@ -189,9 +189,9 @@ fn put_shoot(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds a Shoot from its JSON text, in the place of one of the same name.
+/// Adds a new Shoot from its JSON text, in the place of one of the same name.
 pub fn replace_shoot(text: &str, snapshot: &mut Snapshot) -> Result<(), String> {
-    let (name, facts) = read_shoot(text)?;
+    let (name, facts) = read_shoot(text, ShootFacts::of_new)?;
     snapshot.shoots.put(&name, facts);
     Ok(())
 }
@@ -251,12 +251,12 @@ fn is_list(kind: &str) -> bool {
     LISTS.contains(&kind) || kind == "DeploymentList"
 }
 
-fn read_shoot(text: &str) -> Result<(ShootName, ShootFacts), String> {
+fn read_shoot(text: &str, facts: fn(&Shoot<'_>) -> ShootFacts) -> Result<(ShootName, ShootFacts), String> {
     let shoot = Shoot::read(text).map_err(|error| error.to_string())?;
     if shoot.name.is_empty() || shoot.namespace.is_empty() {
         return Err("a Shoot needs `metadata.name` and `metadata.namespace`".to_owned());
     }
-    Ok((ShootName::new(&shoot.namespace, &shoot.name), ShootFacts::of(&shoot)))
+    Ok((ShootName::new(&shoot.namespace, &shoot.name), facts(&shoot)))
 }
 
 fn put_seed(seed: &Seed, snapshot: &mut Snapshot) -> Result<(), String> {

@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(list.items[0].facts, object.facts);
         assert_eq!(object.metadata.resource_version.as_deref(), Some("8"));
         let mut item = object.into_item();
-        item.1.vpc = Vpc::of(&Shoot::read(NATIVE).unwrap());
+        item.1.vpc = Vpc::of(&Shoot::read(NATIVE).unwrap(), None);
         ShootObject::trim(&mut item, &Snapshot::default());
         let (name, facts) = item;
         assert!(matches!(&facts.vpc, Vpc::Named(key) if key.id() == "vpc-1"), "{facts:?}");

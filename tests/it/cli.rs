@@ -229,6 +229,46 @@ fn shoots_in_files_are_judged() {
     assert!(said.contains("(peering/overlap)") && said.ends_with("--- stderr\n"), "{said}");
 }
 
+/// Two new Shoots of AWS will have no overlay, although neither says so.
+#[test]
+fn shoots_in_files_meet_as_admission_will_have_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let shoot = |name: &str, provider: &str| {
+        format!(
+            "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nmetadata: {{name: {name}, namespace: garden-shop}}\n\
+             spec:\n  networking: {{type: calico, pods: 100.64.0.0/16}}\n  provider: {{type: {provider}, workers: [{{name: w}}], \
+             infrastructureConfig: {{networks: {{vpc: {{id: vpc-1}}, router: {{id: vpc-1}}}}}}}}\n"
+        )
+    };
+    for (provider, is_told) in [("aws", true), ("openstack", false)] {
+        fs::write(folder.path().join("a.yaml"), shoot("web", provider)).unwrap();
+        fs::write(folder.path().join("b.yaml"), shoot("orders", provider)).unwrap();
+        let said = output(&["check", folder.path().to_str().unwrap()]);
+        assert_eq!(said.contains("overlaps Pods of garden-shop/orders"), is_told, "{said}");
+    }
+}
+
+/// What is said of manifests depends on what the provider's admission will make of them.
+#[test]
+fn shoots_in_files_are_judged_by_their_provider() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/overlay");
+    let files = ["azure", "azure-backend", "metal", "gcp-dual", "aws-raw", "alicloud-raw", "alicloud-250"];
+    for file in files {
+        // All have the same name, so each is judged alone.
+        let said = output(&["check", &format!("{root}/{file}.yaml")]);
+        let rules: Vec<&str> =
+            said.split('(').skip(1).filter_map(|rest| rest.split(')').next()).filter(|it| it.contains('/')).collect();
+        let want: &[&str] = match file {
+            "aws-raw" => &["overlay/default-mode", "overlay/route-limit"],
+            "alicloud-raw" => &["overlay/default-mode"],
+            "alicloud-250" => &["overlay/route-limit"],
+            _ => &[],
+        };
+        assert_eq!(rules, want, "{file}: {said}");
+        assert!(said.starts_with("exit code 0\n") && !said.contains("with an overlay"), "{file}: {said}");
+    }
+}
+
 /// However many Shoots of others there are in the VPC: who may not see them is told the same, and who may is told of them.
 #[test]
 fn shoots_in_files_are_judged_as_their_writer_sees_others() {

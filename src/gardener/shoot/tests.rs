@@ -47,16 +47,62 @@ fn counts_nodes_and_knows_native_routing() {
     let native = json!({"overlay": {"enabled": false}});
     for (spec, is_native, nodes) in [
         (json!({}), false, 0),
-        (json!({"provider": {"workers": [{"maximum": 3}, {"minimum": 1}, {"maximum": 4}]}}), false, 7),
+        (json!({"provider": {"workers": [{"maximum": 3}, {"minimum": 1}, {"maximum": 4}]}}), false, 10),
         (json!({"provider": {"workers": [{"maximum": -1}]}, "networking": {"type": "calico"}}), false, 0),
-        (json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "providerConfig": native}}), true, 0),
-        (json!({"provider": {"workers": [{}]}, "networking": {"type": "cilium", "providerConfig": native}}), false, 0),
+        (json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "providerConfig": native}}), true, 1),
+        (json!({"provider": {"workers": [{}]}, "networking": {"type": "cilium", "providerConfig": native}}), true, 1),
+        (json!({"provider": {"workers": [{}]}, "networking": {"type": "other", "providerConfig": native}}), true, 1),
+        (json!({"provider": {"workers": [{}]}, "networking": {"type": "other"}}), false, 1),
+        (
+            json!({"provider": {"workers": [{}]}, "networking": {"type": "cilium", "providerConfig": {"tunnel": "disabled"}}}),
+            true,
+            1,
+        ),
+        (json!({"provider": {"workers": [{}]}, "networking": {"type": "cilium"}}), false, 1),
         (json!({"provider": {}, "networking": {"type": "calico", "providerConfig": native}}), false, 0),
-        (json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "ipFamilies": ["IPv6"]}}), true, 0),
+        (json!({"provider": {"workers": [{}]}, "networking": {"type": "calico", "ipFamilies": ["IPv6"]}}), true, 1),
     ] {
         let text = of(&spec);
         let shoot = Shoot::read(&text).unwrap();
-        assert_eq!((shoot.is_native(), shoot.max_nodes()), (is_native, nodes), "{spec}");
+        assert_eq!((shoot.may_need_routes(Some(&shoot)), shoot.max_nodes()), (is_native, nodes), "{spec}");
+    }
+}
+
+/// One row a worker: what Gardener and the machine-controller-manager make of `maxSurge`.
+#[test]
+fn nodes_that_are_replaced_count_twice() {
+    for (worker, want) in [
+        (json!({"maximum": 10}), 11),
+        (json!({"maximum": 10, "maxSurge": null}), 11),
+        (json!({"maximum": 10, "maxSurge": 0}), 10),
+        (json!({"maximum": 10, "maxSurge": 4}), 14),
+        (json!({"maximum": 10, "maxSurge": "25%"}), 13),
+        (json!({"maximum": 10, "maxSurge": "100%"}), 20),
+        (json!({"maximum": 10, "maxSurge": "many"}), 10),
+        (json!({"maximum": 10, "maxSurge": -3}), 10),
+        (json!({"maximum": 10, "updateStrategy": "AutoRollingUpdate"}), 11),
+        (json!({"maximum": 10, "updateStrategy": "AutoInPlaceUpdate"}), 10),
+        (json!({"maximum": 10, "updateStrategy": "AutoInPlaceUpdate", "maxSurge": 2}), 12),
+        (json!({"maximum": 10, "updateStrategy": "ManualInPlaceUpdate"}), 10),
+        (json!({"maximum": u32::MAX, "maxSurge": "4294967295%"}), 184_467_444_946_163_466),
+    ] {
+        let text = json!({"spec": {"provider": {"workers": [worker]}}}).to_string();
+        assert_eq!(Shoot::read(&text).unwrap().max_nodes(), want, "{text}");
+    }
+}
+
+#[test]
+fn knows_who_is_asleep() {
+    let of = |enabled: bool, hibernated: bool| {
+        json!({"spec": {"hibernation": {"enabled": enabled}}, "status": {"hibernated": hibernated}}).to_string()
+    };
+    for (enabled, hibernated, want) in
+        [(true, true, true), (true, false, false), (false, true, false), (false, false, false)]
+    {
+        let (text, liar) = (of(enabled, hibernated), of(enabled, !hibernated));
+        let (shoot, liar) = (Shoot::read(&text).unwrap(), Shoot::read(&liar).unwrap());
+        assert_eq!(shoot.is_asleep(None), want, "{text}");
+        assert_eq!(liar.is_asleep(Some(&shoot)), want, "{text}: the stored status counts");
     }
 }
 

@@ -16,6 +16,7 @@ mod hidden;
 mod laws;
 mod lifecycle;
 mod peerings;
+mod providers;
 mod ratchet;
 mod shapes;
 mod vpc;

@@ -295,7 +295,7 @@ fn what_is_missing_is_filled_in() {
 fn calicos_overlay() {
     let calico = |config: Value| {
         let networking = json!({"type": "calico", "nodes": "10.5.0.0/27", "providerConfig": config});
-        with(a(), "/spec/networking", networking)
+        with(with(a(), "/spec/networking", networking), "/spec/provider/type", json!("aws"))
     };
     let garden = Garden::of(&[b()]);
     let (on, off) = (calico(json!({"overlay": {"enabled": true}})), calico(json!({"overlay": {"enabled": false}})));

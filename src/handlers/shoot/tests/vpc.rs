@@ -53,7 +53,20 @@ fn pod_networks_of_one_vpc_must_differ() {
         ("another one", own(), neighbour("100.65.0.0/16"), false),
         ("in another VPC", own(), native(NEIGHBOUR, PODS, "vpc-2"), false),
         ("with an overlay", own(), overlay(neighbour(PODS)), false),
-        ("with another network type", own(), with(neighbour(PODS), "/spec/networking/type", json!("cilium")), false),
+        ("with another network type", own(), with(neighbour(PODS), "/spec/networking/type", json!("cilium")), true),
+        (
+            "with another network type and a tunnel",
+            own(),
+            overlay(with(neighbour(PODS), "/spec/networking/type", json!("cilium"))),
+            false,
+        ),
+        (
+            "where nothing is set, so that it has a tunnel",
+            own(),
+            with(neighbour(PODS), "/spec/networking/providerConfig", json!({})),
+            false,
+        ),
+        ("that needs no routes", own(), with(neighbour(PODS), "/spec/networking/ipFamilies", json!(["IPv6"])), false),
         ("without workers", own(), with(neighbour(PODS), "/spec/provider/workers", json!([])), false),
         ("of another provider", own(), with(neighbour(PODS), "/spec/provider/type", json!("alicloud")), false),
         (

@@ -1,0 +1,423 @@
+//! Everything that a rule of `overlay/` says is true on every provider, in a model of its own of who leads packets to Pods.
+//!
+//! The model is written from the sources that the table of providers names, and knows nothing of the table.
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What is applied, and what comes of it: the rules and texts of `overlay/`.
+fn said_of(file: &str) -> Vec<(&'static str, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/overlay").join(file);
+    let text = fs::read_to_string(path).expect(file);
+    let (old, new) = if file.ends_with(".json") {
+        let review: Value = serde_json::from_str(&text).unwrap();
+        (Some(review["request"]["oldObject"].clone()), review["request"]["object"].clone())
+    } else {
+        (None, serde_saphyr::from_str::<Value>(&text).unwrap())
+    };
+    let garden = Garden::of(&[]);
+    let request = garden.request(old.as_ref(), Some(&new));
+    let (verdict, _) = garden.call(&ValidateShoot::new(&garden.settings), &request);
+    let findings = verdict.findings.iter().filter(|finding| finding.rule.starts_with("overlay/"));
+    findings.map(|finding| (finding.rule, finding.to_string())).collect()
+}
+
+/// One row a Shoot of a landscape in which something untrue was said.
+#[test]
+fn right_answers() {
+    let without = |provider: &str| {
+        let message = format!(
+            "spec.networking.providerConfig: `overlay` is not set: the admission of provider-{provider} makes that `enabled: \
+             false`, so Calico will run without an overlay"
+        );
+        ("overlay/default-mode", message)
+    };
+    let limit = |nodes: u64, provider: &str, routes: u64| {
+        let message = format!(
+            "spec.provider.workers: may become {nodes} nodes with maxSurge, but {provider} permits {routes} routes, one for \
+             each node; have the quota raised, or lower the maximum"
+        );
+        ("overlay/route-limit", message)
+    };
+    for (file, want) in [
+        ("azure.yaml", vec![]),
+        ("azure-backend.yaml", vec![]),
+        ("metal.yaml", vec![]),
+        ("gcp-dual.yaml", vec![]),
+        ("aws-raw.yaml", vec![without("aws"), limit(601, "aws", 500)]),
+        ("alicloud-raw.yaml", vec![without("alicloud")]),
+        ("alicloud-250.yaml", vec![limit(251, "alicloud", 200)]),
+        ("hibernated.json", vec![]),
+    ] {
+        assert_eq!(said_of(file), want, "{file}");
+    }
+}
+
+/// `overlay` as somebody writes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Written {
+    Absent,
+    Null,
+    Off,
+    Empty,
+    On,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Extra {
+    Nothing,
+    BackendNone,
+    ModeNever,
+    Vxlan,
+    CalicoIpam,
+    PodRoutes,
+    NoTunnel,
+}
+
+/// One state of a Shoot.
+#[derive(Clone, Debug)]
+struct State {
+    overlay: Written,
+    extra: Extra,
+    /// No `providerConfig` at all, if nothing else is written.
+    is_bare: bool,
+    maximum: u64,
+    surge: Option<u64>,
+}
+
+/// A Shoot and what becomes of it.
+#[derive(Clone, Debug)]
+struct Case {
+    provider: &'static str,
+    network: &'static str,
+    families: &'static [&'static str],
+    version: u32,
+    old: Option<State>,
+    new: State,
+    sleeps: bool,
+    /// A neighbour in its VPC.
+    other: (&'static str, Written),
+}
+
+fn state() -> impl Strategy<Value = State> {
+    use Extra::{BackendNone, CalicoIpam, ModeNever, NoTunnel, Nothing, PodRoutes, Vxlan};
+    let overlay = prop::sample::select(vec![
+        Written::Absent,
+        Written::Absent,
+        Written::Null,
+        Written::Off,
+        Written::Off,
+        Written::Empty,
+        Written::On,
+        Written::On,
+    ]);
+    let extra = prop::sample::select(vec![
+        Nothing,
+        Nothing,
+        Nothing,
+        BackendNone,
+        ModeNever,
+        Vxlan,
+        CalicoIpam,
+        PodRoutes,
+        NoTunnel,
+    ]);
+    let maximum = prop::sample::select(vec![3u64, 199, 200, 299, 300, 499, 500, 2_000]);
+    (overlay, extra, any::<bool>(), maximum, prop::option::of(0u64..3))
+        .prop_map(|(overlay, extra, is_bare, maximum, surge)| State { overlay, extra, is_bare, maximum, surge })
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let providers =
+        ["aws", "gcp", "openstack", "alicloud", "azure", "metal", "ironcore", "ironcore-metal", "onmetal", "cloud"];
+    let families: Vec<&'static [&'static str]> = vec![&[], &["IPv4"], &["IPv4"], &["IPv4", "IPv6"], &["IPv6"]];
+    let other = (
+        prop::sample::select(vec!["calico", "cilium", "other"]),
+        prop::sample::select(vec![Written::Absent, Written::Off, Written::On]),
+    );
+    let shoot = (
+        prop::sample::select(providers.to_vec()),
+        prop::sample::select(vec!["calico", "calico", "calico", "cilium", "other"]),
+        prop::sample::select(families),
+        prop::sample::select(vec![21, 34, 36]),
+    );
+    (shoot, prop::option::of(state()), state(), any::<bool>(), other).prop_map(
+        |((provider, network, families, version), old, new, sleeps, other)| Case {
+            provider,
+            network,
+            families,
+            version,
+            old,
+            new,
+            sleeps,
+            other,
+        },
+    )
+}
+
+impl Case {
+    fn config(&self, state: &State) -> Value {
+        let mut config = match state.extra {
+            Extra::Nothing | Extra::PodRoutes => json!({}),
+            Extra::BackendNone => json!({"backend": "none"}),
+            Extra::ModeNever => json!({"ipv4": {"mode": "Never"}}),
+            Extra::Vxlan => json!({"vxlan": {"enabled": true}}),
+            Extra::CalicoIpam => json!({"ipam": {"type": "calico-ipam"}}),
+            Extra::NoTunnel => json!({"tunnel": "disabled"}),
+        };
+        match state.overlay {
+            Written::Absent => {}
+            Written::Null => config["overlay"] = Value::Null,
+            Written::Off => config["overlay"] = json!({"enabled": false}),
+            Written::Empty => config["overlay"] = json!({}),
+            Written::On => config["overlay"] = json!({"enabled": true}),
+        }
+        if matches!(state.extra, Extra::PodRoutes) && config["overlay"].is_object() {
+            config["overlay"]["createPodRoutes"] = json!(true);
+        }
+        if state.is_bare && config.as_object().unwrap().values().all(Value::is_null) { Value::Null } else { config }
+    }
+
+    fn shoot(&self, state: &State) -> Value {
+        json!({
+            "apiVersion": "core.gardener.cloud/v1beta1",
+            "kind": "Shoot",
+            "metadata": {"namespace": "garden-shop", "name": "web"},
+            "spec": {
+                "seedName": "eu1-a",
+                "hibernation": {"enabled": self.sleeps},
+                "kubernetes": {"version": format!("1.{}.1", self.version)},
+                "networking": {
+                    "type": self.network, "providerConfig": self.config(state), "pods": "100.64.0.0/16",
+                    "ipFamilies": self.families,
+                },
+                "provider": {
+                    "type": self.provider,
+                    "workers": [{"name": "w", "maximum": state.maximum, "maxSurge": state.surge}],
+                    "infrastructureConfig": {"networks": {"vpc": {"id": "v", "name": "v"}, "router": {"id": "v"}}},
+                },
+            },
+            "status": {"hibernated": self.sleeps},
+        })
+    }
+
+    fn neighbour(&self) -> Value {
+        let (network, overlay) = self.other;
+        let state = State { overlay, extra: Extra::Nothing, is_bare: false, maximum: 3, surge: None };
+        let other = Case { network, ..self.clone() };
+        with(other.shoot(&state), "/metadata/name", json!("orders"))
+    }
+
+    fn has(&self, family: &str) -> bool {
+        self.families.contains(&family) || (family == "IPv4" && self.families.is_empty())
+    }
+
+    fn is_known(&self) -> bool {
+        !["onmetal", "cloud"].contains(&self.provider)
+    }
+
+    /// What is written for good once the provider's admission has run; `None` is not set.
+    fn settled(&self, state: &State, old: Option<&State>) -> Option<bool> {
+        let plain = |written| match written {
+            Written::Absent | Written::Null => None,
+            Written::Off | Written::Empty => Some(false),
+            Written::On => Some(true),
+        };
+        let written = plain(state.overlay);
+        match (self.provider, written, old) {
+            (_, Some(_), _) => written,
+            // Once it is there, it cannot be taken out.
+            ("aws" | "gcp" | "alicloud" | "openstack", None, Some(old)) => plain(old.overlay),
+            ("aws" | "gcp" | "alicloud", None, None) => Some(false),
+            // The flags of the admission as they are delivered.
+            ("openstack", None, None) => Some(self.network == "calico" || self.network == "cilium"),
+            _ => None,
+        }
+    }
+
+    /// Whether each node gets a route.
+    fn makes_routes(&self, key: Option<bool>, has_config: bool) -> bool {
+        match self.provider {
+            "aws" => key == Some(false) && self.has("IPv4"),
+            "gcp" => key == Some(false) && !self.has("IPv6"),
+            "openstack" => key == Some(false),
+            "alicloud" | "azure" => true,
+            "ironcore" => has_config && key != Some(true),
+            "ironcore-metal" => key != Some(true),
+            _ => false,
+        }
+    }
+
+    /// Whether Pods are reached although nobody makes routes: by addresses of the nodes, or by BGP.
+    fn is_reached_anyhow(&self) -> bool {
+        match self.provider {
+            "aws" => !self.has("IPv4"),
+            "gcp" => self.has("IPv6"),
+            "metal" => true,
+            _ => false,
+        }
+    }
+
+    /// Whether there are tunnels; `None` where nobody can tell.
+    fn has_tunnels(&self, key: Option<bool>, extra: Extra) -> Option<bool> {
+        match (self.network, key) {
+            ("calico", _) if self.provider == "azure" => Some(false),
+            (_, Some(key)) => Some(key),
+            ("calico", None) => Some(!self.has("IPv6") && !matches!(extra, Extra::BackendNone | Extra::ModeNever)),
+            ("cilium", None) => Some(!matches!(extra, Extra::NoTunnel)),
+            _ => None,
+        }
+    }
+}
+
+/// What is true of a Shoot at one time.
+struct Truth {
+    key: Option<bool>,
+    tunnels: Option<bool>,
+    routes: bool,
+    blocks: bool,
+    nodes: u64,
+}
+
+impl Truth {
+    fn of(case: &Case, state: &State, old: Option<&State>) -> Self {
+        let key = case.settled(state, old);
+        let has_config = !case.config(state).is_null();
+        Self {
+            key,
+            tunnels: case.has_tunnels(key, state.extra),
+            routes: case.makes_routes(key, has_config),
+            blocks: matches!(state.extra, Extra::Vxlan | Extra::CalicoIpam),
+            nodes: state.maximum + state.surge.unwrap_or(1),
+        }
+    }
+}
+
+/// The nodes that may have a route; `None` where nobody can tell.
+fn limit(provider: &str) -> Option<u64> {
+    match provider {
+        "aws" => Some(500),
+        "gcp" => Some(300),
+        "alicloud" => Some(200),
+        _ => None,
+    }
+}
+
+/// Why a sentence is not true; `Ok` if it is.
+fn verify(case: &Case, finding: &crate::admission::Finding) -> Result<(), &'static str> {
+    let new = Truth::of(case, &case.new, case.old.as_ref());
+    let old = case.old.as_ref().map(|old| Truth::of(case, old, Some(old)));
+    let is_calico = case.network == "calico";
+    let gives_up = old.as_ref().is_some_and(|old| old.tunnels == Some(true)) && new.tunnels == Some(false);
+    let says = |words: &str| finding.message.contains(words);
+    let true_if = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
+    true_if(case.is_known(), "nothing is known of the provider")?;
+    match finding.rule {
+        "overlay/enabled" => true_if(is_calico && case.new.overlay == Written::Empty, "there is a boolean"),
+        "overlay/pod-addresses" => {
+            let pods_of_before = old.is_some_and(|old| old.blocks) && !case.sleeps;
+            true_if(gives_up && (new.blocks || pods_of_before), "no Pod has such an address")?;
+            true_if(case.provider != "metal", "BGP may announce them")
+        }
+        "overlay/old-kubernetes" => {
+            true_if(case.provider == "aws" && new.tunnels == Some(false) && case.version < 22, "it works")
+        }
+        "overlay/switch" => {
+            true_if(is_calico && gives_up, "Calico does not give up an overlay")?;
+            true_if(!case.sleeps, "there is no Pod")?;
+            true_if(new.routes || !case.is_reached_anyhow(), "no routes are needed")?;
+            true_if(says("is not set") == new.key.is_none(), "it is set, or not")?;
+            let had_routes = old.is_some_and(|old| old.routes);
+            true_if(says("nobody makes routes") == !new.routes, "somebody makes routes, or nobody")?;
+            true_if(says("until theirs are there") == (new.routes && !had_routes), "routes come, or were there")?;
+            true_if(says("while there is an overlay too") == (new.routes && had_routes), "there were none, or some")
+        }
+        "overlay/routes-left" => {
+            true_if(new.tunnels == Some(true) && !case.sleeps, "there is no overlay, or no node")?;
+            true_if(old.is_some_and(|old| old.routes) && !new.routes, "there were no routes, or they are taken care of")
+        }
+        "overlay/indirect" => {
+            true_if(is_calico && new.tunnels == Some(false) && new.key.is_none(), "it is not indirect")?;
+            true_if(!new.routes && !case.is_reached_anyhow(), "somebody leads to Pods")
+        }
+        "overlay/pod-routes" => true_if(new.tunnels == Some(true), "there is no overlay"),
+        "overlay/default-mode" => {
+            true_if(case.old.is_none() && matches!(case.new.overlay, Written::Absent | Written::Null), "it is set")?;
+            let is_without = says("without an overlay");
+            true_if(is_without != says("with an overlay"), "it says either")?;
+            true_if(new.tunnels == Some(!is_without), "it will run in the other mode")
+        }
+        "overlay/admission-policy" => {
+            true_if(is_calico && gives_up && !case.sleeps && new.routes, "nothing waits for routes")?;
+            let has_one = ["aws", "gcp", "openstack"].contains(&case.provider);
+            true_if(has_one && case.version < 36, "it is there, or never")
+        }
+        "overlay/route-limit" => {
+            true_if(new.tunnels == Some(false) && new.routes, "no routes are needed")?;
+            true_if(limit(case.provider).is_some_and(|limit| new.nodes > limit), "there are enough")?;
+            true_if(says(&format!("may become {} nodes", new.nodes)), "it counts others")
+        }
+        "overlay/shared-vpc" => {
+            let (network, overlay) = case.other;
+            let other = Case { network, ..case.clone() };
+            let state = State { overlay, extra: Extra::Nothing, is_bare: false, maximum: 3, surge: None };
+            let other = Truth::of(&other, &state, Some(&state));
+            true_if(new.tunnels == Some(false) && new.routes, "it has no routes, or needs none")?;
+            true_if(other.tunnels == Some(false) && other.routes, "the other has no routes, or needs none")
+        }
+        // Families, as `overlay::families` says it.
+        "overlay/with-families" => true_if(case.provider == "gcp" && case.has("IPv6") && gives_up, "there are routes"),
+        "overlay/on-with-ipv6" => true_if(is_calico && case.has("IPv6") && new.key == Some(true), "it is not on"),
+        _ => Err("the model does not know this rule"),
+    }
+}
+
+/// The rules that have to speak, of those whose silence would be a fault.
+fn owed(case: &Case) -> Vec<&'static str> {
+    let new = Truth::of(case, &case.new, case.old.as_ref());
+    let old = case.old.as_ref().map(|old| Truth::of(case, old, Some(old)));
+    let mut owed = Vec::new();
+    let needs_routes = |truth: &Truth| truth.tunnels == Some(false) && truth.routes;
+    let is_as_before = case.old.as_ref().is_some_and(|old| case.config(old) == case.config(&case.new));
+    // What a new Shoot on OpenStack gets depends on flags.
+    let is_settled = case.old.is_some()
+        || case.provider != "openstack"
+        || !matches!(case.new.overlay, Written::Absent | Written::Null);
+    let grows = old.as_ref().is_none_or(|old| !needs_routes(old) || old.nodes < new.nodes);
+    if needs_routes(&new) && is_settled && grows && limit(case.provider).is_some_and(|limit| new.nodes > limit) {
+        owed.push("overlay/route-limit");
+    }
+    let loses_overlay = old.is_some_and(|old| old.tunnels == Some(true)) && new.tunnels == Some(false);
+    if case.network == "calico" && loses_overlay && !is_as_before && !case.sleeps {
+        if new.routes || !case.is_reached_anyhow() {
+            owed.push("overlay/switch");
+        }
+        if !new.routes && !case.is_reached_anyhow() && !case.has("IPv6") {
+            owed.push("overlay/indirect");
+        }
+    }
+    owed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn every_sentence_is_true(case in case()) {
+        let garden = Garden::of(&[case.neighbour()]);
+        let old = case.old.as_ref().map(|old| case.shoot(old));
+        let request = garden.request(old.as_ref(), Some(&case.shoot(&case.new)));
+        let (verdict, _) = garden.call(&ValidateShoot::new(&garden.settings), &request);
+        let findings = || verdict.findings.iter().filter(|finding| finding.rule.starts_with("overlay/"));
+        for finding in findings() {
+            prop_assert_eq!(verify(&case, finding), Ok(()), "{}", finding);
+        }
+        for rule in owed(&case).into_iter().filter(|_| case.is_known()) {
+            prop_assert!(findings().any(|finding| finding.rule == rule), "{rule} is silent");
+        }
+    }
+}
