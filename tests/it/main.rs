@@ -18,6 +18,7 @@ mod ports;
 mod process;
 mod silent;
 mod stop;
+mod stub;
 mod support;
 mod tasks;
 mod tls;
