@@ -6,6 +6,7 @@
 mod architecture;
 mod cli;
 mod counts;
+mod descriptors;
 mod disk;
 mod documents;
 mod garden;
