@@ -6,6 +6,10 @@
 # The tests find their servers here, and one build of our own binary serves all of them.
 export NETWORK_GUARD_TOOLS := $(CURDIR)/.cache/tools
 
+# Each of these tests starts servers of its own and then waits for them most of the time, so two of them keep a core busy. With
+# one for each core they took 21 minutes on two cores, with two 14. More would only wait for the cores.
+E2E_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+
 help: ## explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
@@ -21,7 +25,7 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 	cargo bench --quiet --profile counts --bench counts -- --check
 	cargo bench --quiet --profile counts --bench counts -- --growth
 	cargo test --quiet --profile counts --test bounds
-	cargo test --test e2e -- --nocapture
+	cargo test --test e2e -- --nocapture --test-threads=$(E2E_THREADS)
 	cargo test --test datapath -- --nocapture
 
 counts: tools ## write benches/counts.txt again: the allocations and instructions of one call of each webhook, which `make test` compares

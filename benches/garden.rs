@@ -235,12 +235,14 @@ fn api_server(size: usize) -> u16 {
 }
 
 fn stream_objects(mut stream: &TcpStream, size: usize, template: &Value) -> std::io::Result<()> {
-    let head = stub::head(&mut stream)?;
-    let kind = match stub::listed(&head) {
-        Some("shoots") => "Shoot",
-        Some("seeds") => "Seed",
-        _ => return stub::not_found(&mut stream),
-    };
+    stub::serve(&mut stream, |stream, _, listed| match listed {
+        Some("shoots") => stream_all(stream, "Shoot", size, template),
+        Some("seeds") => stream_all(stream, "Seed", size, template),
+        _ => Ok(false),
+    })
+}
+
+fn stream_all(stream: &TcpStream, kind: &str, size: usize, template: &Value) -> std::io::Result<bool> {
     let mut out = BufWriter::new(stream);
     write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")?;
     if kind == "Shoot" {
@@ -259,7 +261,7 @@ fn stream_objects(mut stream: &TcpStream, size: usize, template: &Value) -> std:
     )?;
     out.flush()?;
     stub::stay();
-    Ok(())
+    Ok(true)
 }
 
 fn memory() {

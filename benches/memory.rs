@@ -39,13 +39,12 @@ fn stub(clusters: Arc<Vec<String>>, streams: bool) -> u16 {
 }
 
 fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io::Result<()> {
-    loop {
-        let head = stub::head(&mut stream)?;
-        let clusters = match stub::listed(&head) {
+    stub::serve(&mut stream, |stream, head, listed| {
+        let clusters = match listed {
             Some("clusters") => clusters,
             // Of what else is looked at there is nothing.
             Some("networks") => &[],
-            _ => return stub::not_found(&mut stream),
+            _ => return Ok(false),
         };
         let parameter = |name: &str| -> Option<usize> {
             head.split(['?', '&', ' ']).find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
@@ -84,7 +83,8 @@ fn answer(mut stream: TcpStream, clusters: &[String], streams: bool) -> std::io:
                 body.len()
             )?;
         }
-    }
+        Ok(true)
+    })
 }
 
 /// Resident memory in KiB, now and at its peak, and the time until ready.

@@ -201,7 +201,7 @@ struct Stub {
 
 impl Stub {
     /// The code and the body of an answer; nothing for what is unknown.
-    fn answer(&self, head: &str) -> Option<(u16, String)> {
+    fn answer(&self, head: &str, listed: Option<&str>) -> Option<(u16, String)> {
         let path = head.split(' ').nth(1).unwrap_or_default();
         if head.contains("sendInitialEvents=true") {
             let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":422,"reason":"Invalid","message":"no"}"#;
@@ -214,7 +214,7 @@ impl Stub {
             // Whatever is written is there afterwards.
             return Some((200, r#"{"metadata":{"name":"x","namespace":"x","resourceVersion":"1"}}"#.to_owned()));
         }
-        let body = match stub::listed(head) {
+        let body = match listed {
             Some("nodes") => {
                 self.looks.fetch_add(1, Ordering::Relaxed);
                 &self.nodes
@@ -229,8 +229,7 @@ impl Stub {
     }
 
     fn serve(&self, mut stream: impl Read + Write) -> std::io::Result<()> {
-        loop {
-            let head = stub::head(&mut stream)?;
+        stub::serve(&mut stream, |stream, head, listed| {
             let length = head.lines().find_map(|line| {
                 let (name, value) = line.split_once(':')?;
                 name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
@@ -242,14 +241,14 @@ impl Stub {
                 stream.flush()?;
                 stub::stay();
             }
-            let Some((code, body)) = self.answer(&head) else { return stub::not_found(&mut stream) };
+            let Some((code, body)) = self.answer(head, listed) else { return Ok(false) };
             write!(
                 stream,
                 "HTTP/1.1 {code} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             )?;
-            stream.flush()?;
-        }
+            Ok(true)
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use network_guard::admission::Handler;
 
+use crate::grown::Grown;
 use crate::hostile::KINDS;
 use crate::scene::{Call, HANDLERS, Scene};
 
@@ -29,38 +30,8 @@ const WRITTEN: &str = "--dump-after=*::growth::counted";
 /// smaller one is bounded by that.
 const BYTES: usize = 1 << 16;
 
-/// What twice the size may cost more than two and a half times, in instructions: a limit is crossed between the two sizes, and what
-/// is too much is told of.
-const SLACK: u64 = 1_000_000;
-
-/// One review in two sizes.
-pub struct Grown {
-    call: &'static str,
-    kind: &'static str,
-    /// The bytes of both.
-    bytes: [usize; 2],
-    /// The instructions of both.
-    instructions: [u64; 2],
-}
-
-impl Grown {
-    /// What is wrong with it.
-    pub fn judge(&self) -> Option<String> {
-        let [once, twice] = self.instructions;
-        let most = once * 5 / 2 + SLACK;
-        (twice > most).then(|| {
-            let [small, large] = self.bytes;
-            let Self { call, kind, .. } = self;
-            format!(
-                "{call}, with {kind}: {once} instructions for {small} bytes, {twice} for {large}, where {most} are the most: look \
-                 for a loop in a loop"
-            )
-        })
-    }
-}
-
-/// Counts all of them; `None` without valgrind.
-pub fn measure() -> Option<Vec<Grown>> {
+/// Counts all of them, or those of one kind; `None` without valgrind.
+pub fn measure(chosen: Option<&str>) -> Option<Vec<Grown>> {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let mut child = Command::new("valgrind")
@@ -74,7 +45,7 @@ pub fn measure() -> Option<Vec<Grown>> {
     let mut bodies = BufWriter::new(child.stdin.take().unwrap());
     let mut all = Vec::new();
     for (number, call) in HANDLERS.iter().enumerate() {
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| chosen.is_none_or(|chosen| chosen == kind.name)) {
             let body = |bytes| kind.body(call, kind.times(bytes));
             let (Some(once), Some(twice)) = (body(BYTES), body(2 * BYTES)) else { continue };
             for body in [&once, &twice] {

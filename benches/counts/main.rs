@@ -7,12 +7,13 @@
 //! (`counts calls NAME NUMBER`).
 //!
 //! `--growth` sends hostile reviews, those of `tests/bounds`, in two sizes, and fails where twice the size takes far more than
-//! twice the instructions.
+//! twice the instructions. `--growth "volumes of ours"` sends those of one kind only (`tests/bounds/hostile.rs` has the names).
 
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
 mod calls;
+mod grown;
 mod growth;
 #[path = "../../tests/bounds/hostile.rs"]
 #[allow(dead_code, reason = "the changes are for properties")]
@@ -55,7 +56,7 @@ fn main() -> ExitCode {
 
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     if has("--growth") {
-        return grow();
+        return grow(grown::chosen(&arguments));
     }
     let is_shown = !has("--check") && !has("--write");
     println!("{:<36}{:>10}{:>14}{:>18}{:>14}", "one call", "bytes", "allocations", "allocated bytes", "instructions");
@@ -106,10 +107,11 @@ fn uncounted() -> Option<String> {
     is_required.then(|| format!("instructions are not compared: {what}"))
 }
 
-fn grow() -> ExitCode {
-    let counted = if IS_COUNTED { growth::measure() } else { None };
+fn grow(chosen: Option<&str>) -> ExitCode {
+    let counted = if IS_COUNTED { growth::measure(chosen) } else { None };
     let wrong = match &counted {
-        Some(grown) => grown.iter().filter_map(growth::Grown::judge).collect(),
+        Some(grown) if grown.is_empty() => vec![format!("there is no kind {:?}", chosen.unwrap_or_default())],
+        Some(grown) => grown.iter().filter_map(grown::Grown::judge).collect(),
         None => Vec::from_iter(uncounted()),
     };
     if wrong.is_empty() {

@@ -25,7 +25,7 @@ pub fn listen(serve: impl Fn(TcpStream) -> Result<()> + Send + Sync + 'static) -
 }
 
 /// The head of the next request; an error when there is none.
-pub fn head(stream: &mut impl Read) -> Result<String> {
+fn head(stream: &mut impl Read) -> Result<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -39,13 +39,28 @@ pub fn head(stream: &mut impl Read) -> Result<String> {
 }
 
 /// The resource that a request lists or watches, such as `clusters`; nothing where it asks for something else.
-pub fn listed(head: &str) -> Option<&str> {
+fn listed(head: &str) -> Option<&str> {
     let path = head.strip_prefix("GET ")?.split(['?', ' ']).next()?;
     path.strip_prefix("/api").and_then(|path| path.rsplit('/').next())
 }
 
+/// Serves a connection to its end. `answer` gets the head of each request and what it lists, answers it on the stream, and says
+/// whether it did: what nobody answers is not found, and is the last that happens on the connection.
+pub fn serve<S: Read + Write>(
+    stream: &mut S,
+    mut answer: impl FnMut(&mut S, &str, Option<&str>) -> Result<bool>,
+) -> Result<()> {
+    loop {
+        let head = head(stream)?;
+        if !answer(stream, &head, listed(&head))? {
+            return not_found(stream);
+        }
+        stream.flush()?;
+    }
+}
+
 /// Says that there is no such thing. The connection has to end after that.
-pub fn not_found(stream: &mut impl Write) -> Result<()> {
+fn not_found(stream: &mut impl Write) -> Result<()> {
     let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":404,"reason":"NotFound","message":"no such path"}"#;
     write!(
         stream,

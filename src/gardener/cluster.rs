@@ -51,7 +51,7 @@ impl std::ops::Deref for Unusable {
 }
 
 /// One network of a Shoot.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ShootNetwork {
     /// Pods, services or nodes.
     pub kind: NetworkKind,

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-/// The most bytes of one text that are decoded, as they are written in JSON. Names have 253 at most.
+/// The most bytes of one text that are decoded, as they are written in JSON. Names are far shorter ([`super::LONGEST_NAME`]).
 const TEXT: usize = 1 << 10;
 
 /// The most bytes of one object whose texts are cut: more than an API server stores of one (1.5 MiB in etcd).

@@ -44,7 +44,8 @@ impl fmt::Debug for ShootName {
     }
 }
 
-/// The longest name of an object that Kubernetes knows, in bytes: a DNS subdomain (RFC 1123).
+/// The longest name of an object that Kubernetes knows, in bytes: a DNS subdomain (RFC 1123;
+/// `DNS1123SubdomainMaxLength` of `k8s.io/apimachinery/pkg/util/validation`).
 pub const LONGEST_NAME: usize = 253;
 
 /// Whether this is a DNS label (RFC 1123): what Kubernetes demands of namespaces and Gardener of Shoots.

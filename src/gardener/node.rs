@@ -4,13 +4,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::Error as _;
 
-use super::is_dns_subdomain;
 use super::list::Listed;
 use super::text::excerpt;
+use super::{LONGEST_NAME, is_dns_subdomain};
 
-/// The longest name, in bytes (`DNS1123SubdomainMaxLength` of `k8s.io/apimachinery/pkg/util/validation`). UIDs and versions
-/// are shorter.
-const NAME: usize = 253;
+/// The longest name that is kept, in bytes. UIDs and versions are shorter.
+const NAME: usize = LONGEST_NAME;
 
 /// What a condition says beyond this, in bytes, is cut: more than anybody is told.
 const WORDS: usize = 300;

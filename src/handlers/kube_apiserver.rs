@@ -11,7 +11,7 @@ use crate::admission::{
     Answers, AuditKey, Finding, Handler, Moves, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource,
     Severity, Step, Verdict,
 };
-use crate::gardener::deployment::{Metadata, Rollout};
+use crate::gardener::deployment::Metadata;
 use crate::gardener::{Deployment, FieldError, is_dns_label};
 use crate::landscape::Snapshot;
 use crate::nat::{self, ContainersChange, Side};
@@ -66,7 +66,7 @@ impl KubeApiserver {
         if !is_shoot_api_server(&deployment.metadata) || deployment.metadata.is_being_deleted {
             return Ok(Step::Done(Verdict::allow("not-concerned")));
         }
-        if request.old_object.is_some_and(|old| change::starts_nothing(&deployment, old)) {
+        if request.old_object.is_some_and(|old| change::needs_no_decision(&deployment, old)) {
             return Ok(Step::Done(Verdict::allow("starts-nothing")));
         }
 
@@ -306,10 +306,10 @@ fn ask(request: &Request<'_>) -> Step {
     Step::Ask(Questions { cluster: Some(request.namespace.to_string()), ..Questions::default() })
 }
 
-/// Refuses, unless the write starts no Pod that did not run before: a stored problem stops nobody's label, finalizer
-/// or scale-down. Then its sender is warned instead.
+/// Refuses, unless the write starts only Pods like those that run: a stored problem stops nobody's label, finalizer or
+/// scaling. Then its sender is warned instead.
 pub(super) fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
-    if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
+    if request.old_object.is_some_and(|old| change::starts_only_more_of_the_same(old, raw)) {
         return tolerate(findings);
     }
     let audit = vec![(AUDIT_DECISION, "refused".to_owned())];
@@ -322,9 +322,10 @@ fn tolerate(findings: Vec<Finding>) -> Verdict {
     Verdict { outcome: Outcome::Allowed, decision: "tolerated", findings: soften(findings), audit }
 }
 
-/// What cannot be read is refused, unless that is tolerated, and passes like anything else where no Pod starts by it.
+/// What cannot be read is refused, unless that is tolerated, and passes like anything else that starts only Pods
+/// like those that run.
 pub(super) fn unreadable(request: &Request<'_>, raw: &str, error: FieldError, is_tolerant: bool) -> Step {
-    if request.old_object.is_some_and(|old| starts_no_new_pod(old, raw)) {
+    if request.old_object.is_some_and(|old| change::starts_only_more_of_the_same(old, raw)) {
         return Step::Done(Verdict::allow("tolerated"));
     }
     if is_tolerant {
@@ -341,15 +342,6 @@ fn soften(mut findings: Vec<Finding>) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Whether the Pod template stays as it is and a hibernated Shoot stays hibernated. An API server writes both objects
-/// the same way, so equal templates are equal texts.
-fn starts_no_new_pod(old: &str, new: &str) -> bool {
-    match (Rollout::read(old), Rollout::read(new)) {
-        (Ok(old), Ok(new)) => old.template == new.template && (old.replicas > 0 || new.replicas == 0),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

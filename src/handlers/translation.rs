@@ -6,10 +6,8 @@ use crate::admission::{Finding, PatchBuilder, Severity};
 use crate::gardener::ClusterFacts;
 use crate::gardener::deployment::PodSpec;
 use crate::nat::{
-    Containers, ContainersChange, Correction, Device, End, Found, Mode, Networks, Side, cannot_translate, corrections,
-    plan,
+    Containers, ContainersChange, Correction, Found, Mode, Networks, Side, cannot_translate, corrections,
 };
-use crate::net::Family;
 use crate::overlap::{Overlap, rules};
 
 /// Facts, and how new they are.
@@ -63,9 +61,7 @@ impl Translation {
             wrong.retain(|wrong| why_left.is_some() && matches!(wrong.found, Found::Value(_, Some(_))));
             if let Some(overlaps) = overlaps {
                 let networks = Networks::of(known.facts);
-                let tunnel: Device = "bond0+".parse().expect("a pattern of devices");
-                let end = End { side, tunnel, has_ipv4: true, has_ipv6: networks.has(Family::V6) };
-                plan(&networks, &end).map_err(|error| rules::cannot_translate(overlaps, &error.to_string()))?;
+                networks.fit().map_err(|error| rules::cannot_translate(overlaps, &error.to_string()))?;
                 containers = Containers::new(own, side, &networks);
             }
         }

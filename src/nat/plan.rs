@@ -1,10 +1,10 @@
 //! From networks to rules, routes and kernel settings, on either end of the tunnel.
 
-use std::collections::HashSet;
-
 use super::rule::{Device, Hook, Match, Rule, Table, Target};
 use crate::gardener::{ClusterFacts, ShootNetwork};
-use crate::net::{Cidr, DoesNotFit, Family, MappedNetwork, NetworkKind, WIDEST_SEED_PODS, fit_together, map_networks};
+use crate::net::{
+    Cidr, DoesNotFit, Family, MappedNetwork, NetworkKind, WIDEST_SEED_PODS, each_once, fit_together, map_networks,
+};
 
 /// The group whose packets are translated on the Seed's side: Envoy's (gardener `EnvoyVPNGroupId`).
 const ENVOY_GROUP: u32 = 31_415;
@@ -65,7 +65,7 @@ pub enum CannotPlan {
 }
 
 /// A network that a route leads to, through the link of the tunnel that works at the moment.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Route {
     /// Where to.
     pub to: Cidr,
@@ -143,10 +143,9 @@ impl Networks {
     fn overlaps(&self) -> Vec<(ShootNetwork, Cidr)> {
         let mut overlaps = Vec::new();
         for kind in NetworkKind::ALL {
-            let mut seen = HashSet::new();
-            for cidr in self.shoot(kind).iter().filter(|cidr| seen.insert(**cidr)) {
+            for cidr in each_once(self.shoot(kind).iter().copied()) {
                 let found = self.seed_pods.iter().filter(|seed_pods| cidr.overlaps(**seed_pods));
-                overlaps.extend(found.map(|seed_pods| (ShootNetwork { kind, cidr: *cidr }, *seed_pods)));
+                overlaps.extend(found.map(|seed_pods| (ShootNetwork { kind, cidr }, *seed_pods)));
             }
         }
         overlaps
@@ -155,6 +154,40 @@ impl Networks {
     fn seed_pods_of(&self, family: Family) -> Option<Cidr> {
         self.seed_pods.iter().copied().find(|network| network.family() == family)
     }
+
+    /// Whether they can be mapped into the ranges that are reserved for them; the error says why not.
+    pub fn fit(&self) -> Result<(), CannotPlan> {
+        self.map().map(drop)
+    }
+
+    fn map(&self) -> Result<Mapping, CannotPlan> {
+        for family in [Family::V4, Family::V6] {
+            let mut of_family = self.seed_pods.iter().filter(|network| network.family() == family);
+            if let (Some(one), Some(other)) = (of_family.next(), of_family.next()) {
+                return Err(CannotPlan::TwoSeedPods(*one, *other));
+            }
+        }
+        // Also without an overlap: vpn2's path controller maps before it looks, and then sets no route at all.
+        let mut shoot = Vec::new();
+        for kind in NetworkKind::ALL {
+            shoot.extend(map_networks(kind, self.shoot(kind))?.into_iter().map(|network| (kind, network)));
+        }
+        let overlaps = self.overlaps();
+        let mut seed_pods = None;
+        if overlaps.is_empty() {
+            shoot.clear();
+        } else {
+            seed_pods = self.seed_pods_of(Family::V4).map(map_seed_pods).transpose()?;
+        }
+        Ok(Mapping { overlaps, seed_pods, shoot })
+    }
+}
+
+/// Where networks appear inside the tunnel: the same at both ends, whatever their devices are.
+struct Mapping {
+    overlaps: Vec<(ShootNetwork, Cidr)>,
+    seed_pods: Option<MappedNetwork>,
+    shoot: Vec<(NetworkKind, MappedNetwork)>,
 }
 
 #[cfg(test)]
@@ -180,24 +213,7 @@ fn map_seed_pods(original: Cidr) -> Result<MappedNetwork, CannotPlan> {
 /// Plans one end of the tunnel of a highly available VPN. The same networks give the same mapping at both ends, and rules
 /// that are vpn2's in effect, in the same order where it matters.
 pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
-    for family in [Family::V4, Family::V6] {
-        let mut of_family = networks.seed_pods.iter().filter(|network| network.family() == family);
-        if let (Some(one), Some(other)) = (of_family.next(), of_family.next()) {
-            return Err(CannotPlan::TwoSeedPods(*one, *other));
-        }
-    }
-    // Also without an overlap: vpn2's path controller maps before it looks, and then sets no route at all.
-    let mut shoot = Vec::new();
-    for kind in NetworkKind::ALL {
-        shoot.extend(map_networks(kind, networks.shoot(kind))?.into_iter().map(|network| (kind, network)));
-    }
-    let overlaps = networks.overlaps();
-    let mut seed_pods = None;
-    if overlaps.is_empty() {
-        shoot.clear();
-    } else {
-        seed_pods = networks.seed_pods_of(Family::V4).map(map_seed_pods).transpose()?;
-    }
+    let Mapping { overlaps, seed_pods, shoot } = networks.map()?;
     let mut plan = Plan {
         side: end.side,
         rules: Vec::with_capacity(2 * shoot.len() + 8),
@@ -217,16 +233,15 @@ pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
     Ok(plan)
 }
 
-/// Why neither end could translate between the networks of a Cluster, should they overlap: what [`plan`] says, without
-/// the work where there is nothing to say.
+/// Why neither end could translate between the networks of a Cluster, should they overlap: what [`Networks::fit`] says,
+/// without the work where there is nothing to say.
 pub fn cannot_translate(facts: &ClusterFacts) -> Option<CannotPlan> {
     let is_wide = |pods: Cidr| pods.family() == Family::V4 && pods.prefix_len() < WIDEST_SEED_PODS;
     let of_kind = |kind| facts.shoot_networks.iter().filter(move |network| network.kind == kind).map(|it| it.cidr);
     if !facts.seed_pods.is_some_and(is_wide) && NetworkKind::ALL.iter().all(|kind| fit_together(of_kind(*kind))) {
         return None;
     }
-    let tunnel = "bond0+".parse().expect("a pattern of devices");
-    plan(&Networks::of(facts), &End { side: Side::Seed, tunnel, has_ipv4: true, has_ipv6: false }).err()
+    Networks::of(facts).fit().err()
 }
 
 fn rule(family: Family, table: Table, hook: Hook, matches: Vec<Match>, target: Target) -> Rule {
@@ -307,9 +322,7 @@ fn routes(
             routes.extend(networks.seed_pods.iter().map(|network| Route { to: mapped(network) }));
         }
     }
-    let mut seen = HashSet::new();
-    routes.retain(|route| seen.insert(route.to));
-    routes
+    each_once(routes).collect()
 }
 
 /// What the path needs of the kernel; vpn2 sets more, for speed.

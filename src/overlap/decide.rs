@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::gardener::{ClusterFacts, ExpectedVpn, ShootNetwork};
-use crate::net::{Cidr, Family};
+use crate::net::{Cidr, Family, each_once};
 
 use super::Vpn;
 
@@ -49,12 +49,8 @@ pub enum Conflict {
 /// self-hosted Shoot has no Seed and so no overlap.
 pub fn overlaps(facts: &ClusterFacts) -> impl Iterator<Item = Overlap> + '_ {
     facts.seed_pods.into_iter().flat_map(|seed_pods| {
-        let networks = &facts.shoot_networks;
-        networks
-            .iter()
-            .enumerate()
-            .filter(move |(i, network)| network.cidr.overlaps(seed_pods) && !networks[..*i].contains(network))
-            .map(move |(_, shoot)| Overlap { shoot: *shoot, seed_pods })
+        let found = facts.shoot_networks.iter().copied().filter(move |network| network.cidr.overlaps(seed_pods));
+        each_once(found).map(move |shoot| Overlap { shoot, seed_pods })
     })
 }
 

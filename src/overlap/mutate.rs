@@ -115,9 +115,20 @@ pub fn is_made_by(injection: &Injection, stored: &Deployment<'_>, raw: &str) -> 
     Some(is_told && is_run())
 }
 
-/// The value of the annotation that lists the pairs, for people.
+/// So many pairs are written out. All annotations of an object have 256 KiB together (`TotalAnnotationSizeLimitB` of
+/// `k8s.io/apimachinery/pkg/api/validation`), and a write of more is refused: a pair has 60 bytes, so these take 2 % of that.
+const MOST_PAIRS: usize = 100;
+
+/// The value of the annotation that lists the pairs, for people: the first ones, and how many more there are. The same pairs
+/// give the same text. Nobody reads networks out of it: this program and its match conditions ask only whether the
+/// annotation is there, and whether a write changes it.
 pub fn overlaps_text(overlaps: &[Overlap]) -> String {
-    overlaps.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let (shown, rest) = overlaps.split_at(overlaps.len().min(MOST_PAIRS));
+    let mut text = shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if !rest.is_empty() {
+        text += &format!("; and {} more", rest.len());
+    }
+    text
 }
 
 fn containers() -> Pointer {

@@ -1,12 +1,12 @@
 //! What can be said of one Shoot: which of its networks overlap, where they appear in the tunnel, and whether its API
 //! server is helped.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::mutate::Proxy;
 use super::{Overlap, Vpn, overlaps};
 use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
-use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, map_networks};
+use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, each_once, map_networks};
 
 /// What can be said of one Shoot.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -113,9 +113,8 @@ fn networks(facts: &ClusterFacts) -> Result<Vec<(NetworkKind, Cidr, Option<Cidr>
         let networks: Vec<Cidr> =
             facts.shoot_networks.iter().filter(|network| network.kind == kind).map(|network| network.cidr).collect();
         let mapped = map_networks(kind, &networks)?;
-        let image = |cidr: Cidr| mapped.iter().find(|network| network.original == cidr).map(|network| network.mapped);
-        let mut seen = HashSet::new();
-        all.extend(networks.iter().filter(|cidr| seen.insert(**cidr)).map(|cidr| (kind, *cidr, image(*cidr))));
+        let images: HashMap<Cidr, Cidr> = mapped.iter().map(|network| (network.original, network.mapped)).collect();
+        all.extend(each_once(networks).map(|cidr| (kind, cidr, images.get(&cidr).copied())));
     }
     Ok(all)
 }

@@ -1,14 +1,16 @@
 //! Live reads: the answers to what a handler asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use http::header;
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewStatus};
 use kube::Api;
-use kube::api::PostParams;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::Landscape;
@@ -85,6 +87,67 @@ impl UserInfo {
     }
 }
 
+/// Where access reviews are asked for.
+const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+
+/// A `SubjectAccessReview` that borrows what it says: one request may ask for a hundred of one user, who may have thousands of
+/// groups.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccessQuestion<'q> {
+    api_version: &'static str,
+    kind: &'static str,
+    spec: AccessSpec<'q>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccessSpec<'q> {
+    user: &'q str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    uid: &'q str,
+    groups: &'q [String],
+    extra: &'q BTreeMap<String, Vec<String>>,
+    resource_attributes: ResourceAttributes,
+}
+
+/// The answer. The API server repeats the question in it, which is not decoded.
+#[derive(Deserialize)]
+struct AccessAnswer {
+    status: Option<SubjectAccessReviewStatus>,
+}
+
+impl<'q> AccessQuestion<'q> {
+    /// Whether the user may `get` this.
+    fn new(user: &'q UserInfo, what: &Seen) -> Self {
+        let (namespace, name) = what.place();
+        let resource_attributes = ResourceAttributes {
+            group: Some("core.gardener.cloud".to_owned()),
+            version: Some("v1beta1".to_owned()),
+            resource: Some("shoots".to_owned()),
+            verb: Some("get".to_owned()),
+            namespace: namespace.map(str::to_owned),
+            name: name.map(str::to_owned),
+            ..ResourceAttributes::default()
+        };
+        let UserInfo { username, uid, groups, extra } = user;
+        Self {
+            api_version: SubjectAccessReview::API_VERSION,
+            kind: SubjectAccessReview::KIND,
+            spec: AccessSpec { user: username, uid, groups, extra, resource_attributes },
+        }
+    }
+
+    async fn ask(&self, client: &kube::Client) -> Result<SubjectAccessReviewStatus, kube::Error> {
+        let body = serde_json::to_vec(self).map_err(kube::Error::SerdeError)?;
+        let request = http::Request::post(ACCESS_REVIEWS)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(kube::Error::HttpError)?;
+        Ok(client.request::<AccessAnswer>(request).await?.status.unwrap_or_default())
+    }
+}
+
 impl Reader {
     /// Reads with this client.
     pub fn new(client: kube::Client) -> Self {
@@ -111,29 +174,8 @@ impl Reader {
         if let Some(sight) = self.sights.get(&key) {
             return sight;
         }
-        let (namespace, name) = key.what.place();
-        let review = SubjectAccessReview {
-            spec: SubjectAccessReviewSpec {
-                user: Some(user.username.clone()),
-                uid: Some(user.uid.clone()).filter(|uid| !uid.is_empty()),
-                groups: Some(user.groups.clone()),
-                extra: Some(user.extra.clone()),
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some("core.gardener.cloud".to_owned()),
-                    version: Some("v1beta1".to_owned()),
-                    resource: Some("shoots".to_owned()),
-                    verb: Some("get".to_owned()),
-                    namespace: namespace.map(str::to_owned),
-                    name: name.map(str::to_owned),
-                    ..ResourceAttributes::default()
-                }),
-                ..SubjectAccessReviewSpec::default()
-            },
-            ..SubjectAccessReview::default()
-        };
-        match Api::<SubjectAccessReview>::all(self.client.clone()).create(&PostParams::default(), &review).await {
-            Ok(review) => {
-                let status = review.status.unwrap_or_default();
+        match AccessQuestion::new(user, &key.what).ask(&self.client).await {
+            Ok(status) => {
                 let sight = if status.allowed { Sight::Visible } else { Sight::Hidden };
                 // A "no" of authorizers that could not tell is not kept.
                 if status.allowed || status.evaluation_error.is_none() {
@@ -142,6 +184,7 @@ impl Reader {
                 sight
             }
             Err(error) => {
+                let (namespace, name) = key.what.place();
                 let about = format!("{}/{}", namespace.unwrap_or("*"), name.unwrap_or("*"));
                 Sight::Unanswered(unanswered("SubjectAccessReview", &about, &error))
             }
@@ -281,5 +324,48 @@ pub fn from_snapshot(snapshot: &Snapshot, user: &UserInfo, questions: &Questions
         seeds: (questions.seeds.iter())
             .map(|name| (name.clone(), snapshot.seed(name).copied().map_or(Answer::Absent, Answer::Found)))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is borrowed says what Kubernetes' own type says.
+    #[test]
+    fn an_access_review_is_one_of_kubernetes() {
+        let full = UserInfo {
+            username: "alice".to_owned(),
+            uid: "u-1".to_owned(),
+            groups: vec!["b".to_owned(), "a".to_owned()],
+            extra: [("k".to_owned(), vec!["v".to_owned(), "w".to_owned()])].into(),
+        };
+        let bare = UserInfo { username: "bob".to_owned(), ..UserInfo::default() };
+        let shoot = Seen::Shoot(ShootName::new("garden-shop", "crm"));
+        let (all, everywhere) = (Seen::All(Grant::Namespace("garden-shop".into())), Seen::All(Grant::Everywhere));
+        for (user, what, place) in [
+            (&full, &shoot, json!({"namespace": "garden-shop", "name": "crm"})),
+            (&full, &all, json!({"namespace": "garden-shop"})),
+            (&bare, &everywhere, json!({})),
+        ] {
+            let said = serde_json::to_value(AccessQuestion::new(user, what)).unwrap();
+            let review: SubjectAccessReview = serde_json::from_value(said).unwrap();
+            let mut attributes =
+                json!({"group": "core.gardener.cloud", "version": "v1beta1", "resource": "shoots", "verb": "get"});
+            attributes.as_object_mut().unwrap().extend(place.as_object().unwrap().clone());
+            let spec = review.spec;
+            assert_eq!(serde_json::to_value(spec.resource_attributes).unwrap(), attributes);
+            assert_eq!(spec.user.as_deref(), Some(&*user.username));
+            assert_eq!(spec.uid.unwrap_or_default(), user.uid);
+            assert_eq!((spec.groups, spec.extra), (Some(user.groups.clone()), Some(user.extra.clone())));
+        }
+        let answer = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
+            "spec": {"user": "alice", "groups": Value::Null}, "status": {"allowed": true, "evaluationError": "x"},
+        });
+        let status = serde_json::from_value::<AccessAnswer>(answer).unwrap().status.unwrap();
+        assert_eq!((status.allowed, status.evaluation_error.as_deref()), (true, Some("x")));
     }
 }

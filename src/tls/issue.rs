@@ -11,6 +11,7 @@ use rcgen::{
 use time::OffsetDateTime;
 
 use super::CaPair;
+use crate::gardener::LONGEST_NAME;
 
 /// A certificate and its private key, both PEM.
 pub struct Issued {
@@ -131,7 +132,7 @@ fn subject(name: &str) -> Result<SanType, IssueError> {
         return Ok(SanType::IpAddress(address));
     }
     let valid = !name.is_empty()
-        && name.len() <= 253
+        && name.len() <= LONGEST_NAME
         && name.split('.').all(|label| {
             !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'*')
         });

@@ -1,86 +1,67 @@
 //! What the VPN of a kube-apiserver is told about the networks, compared with the Cluster, on a real API server.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Guard, fixture, until};
+use crate::harness::{Guard, Scene, fixture, until};
 
-const NAMESPACE: &str = "shoot--local--ha";
+const NAMESPACE: &str = Scene::NAMESPACE;
 const DIFFER: &str = "network_guard_vpn_networks_differ";
 const COMPARED: &str = "network_guard_vpn_networks_compared";
 
 /// The webhook is not registered, as while a Cluster grows and nobody writes the Deployment.
-struct Scene {
-    control_plane: ControlPlane,
-    guard: Guard,
+fn start() -> Scene {
+    Scene::unregistered("")
 }
 
-impl Scene {
-    fn start() -> Self {
-        let control_plane = ControlPlane::start();
-        let guard = Guard::start(&control_plane);
-        Self { control_plane, guard }
-    }
+/// The Shoot's Cluster, with these node networks in its status.
+fn cluster(scene: &Scene, nodes: &Value) {
+    let mut cluster = fixture("ha-overlap", "cluster");
+    cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.clone();
+    scene.control_plane.apply_cluster(&cluster);
+}
 
-    /// The Shoot's Cluster, with these node networks in its status.
-    fn cluster(&self, nodes: &Value) {
-        let mut cluster = fixture("ha-overlap", "cluster");
-        cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.clone();
-        self.control_plane.apply_cluster(&cluster);
-    }
-
-    /// Its kube-apiserver, whose VPN is told these.
-    fn deployment(&self, nodes: &str) {
-        let mut deployment = fixture("ha-overlap", "deployment");
-        for list in ["containers", "initContainers"] {
-            let containers = deployment["spec"]["template"]["spec"][list].as_array_mut().unwrap();
-            let env = containers.iter_mut().filter_map(|container| container.get_mut("env")?.as_array_mut()).flatten();
-            for variable in env.filter(|variable| variable["name"] == "SHOOT_NODE_NETWORKS") {
-                variable["value"] = json!(nodes);
-            }
+/// Its kube-apiserver, whose VPN is told these.
+fn deployment(scene: &Scene, nodes: &str) {
+    let mut deployment = fixture("ha-overlap", "deployment");
+    for list in ["containers", "initContainers"] {
+        let containers = deployment["spec"]["template"]["spec"][list].as_array_mut().unwrap();
+        let env = containers.iter_mut().filter_map(|container| container.get_mut("env")?.as_array_mut()).flatten();
+        for variable in env.filter(|variable| variable["name"] == "SHOOT_NODE_NETWORKS") {
+            variable["value"] = json!(nodes);
         }
-        let output = self.control_plane.admin().run(&["apply", "-f", "-"], Some(&deployment.to_string()));
-        assert!(output.ok, "{output:?}");
     }
-
-    /// What `overlap report` prints, its exit code first.
-    fn report(&self) -> String {
-        let kubeconfig = self.control_plane.kubeconfig("admin", "system:masters");
-        let program = Command::new(env!("CARGO_BIN_EXE_network-guard"));
-        let output = { program }.args(["overlap", "report", "--kubeconfig"]).arg(kubeconfig).output().unwrap();
-        format!("{} {}", output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
-    }
+    let output = scene.control_plane.admin().run(&["apply", "-f", "-"], Some(&deployment.to_string()));
+    assert!(output.ok, "{output:?}");
 }
 
 #[test]
 fn other_networks_than_the_cluster_has_are_counted_until_they_are_right() {
-    let scene = Scene::start();
-    scene.cluster(&json!(["10.250.0.0/16"]));
-    scene.deployment("10.250.0.0/16");
+    let scene = start();
+    cluster(&scene, &json!(["10.250.0.0/16"]));
+    deployment(&scene, "10.250.0.0/16");
     until("they are compared", || scene.guard.metric(COMPARED) >= 1.0);
     assert!(scene.guard.metric(DIFFER) == 0.0);
     let report = scene.report();
-    assert!(report.starts_with("0 ") && report.contains("gardenlet's  same  pods"), "{report}");
+    assert!(report.contains("gardenlet's  same  pods"), "{report}");
 
     // The nodes grow, and gardenlet has not come to the kube-apiserver yet.
-    scene.cluster(&json!(["10.250.0.0/16", "10.251.0.0/16"]));
+    cluster(&scene, &json!(["10.250.0.0/16", "10.251.0.0/16"]));
     until("it differs", || scene.guard.metric(DIFFER) >= 1.0);
     let report = scene.report();
-    assert!(report.starts_with("1 ") && report.contains("gardenlet's  OTHER  pods"), "{report}");
+    assert!(report.contains("gardenlet's  OTHER  pods"), "{report}");
     let said = "shoot--local--ha: its kube-apiserver is told other networks: nodes `10.250.0.0/16`, the Cluster says \
                 `10.250.0.0/16,10.251.0.0/16`";
     assert!(report.contains(said), "{report}");
 
     // It does.
-    scene.deployment("10.250.0.0/16,10.251.0.0/16");
+    deployment(&scene, "10.250.0.0/16,10.251.0.0/16");
     until("it differs no more", || scene.guard.metric(DIFFER) == 0.0);
     assert!(scene.guard.metric(COMPARED) >= 1.0);
 
     // It grows again, and gardenlet tells the same in another order, of which the same mapping comes.
-    scene.cluster(&json!(["10.9.0.0/24", "10.250.0.0/16", "10.251.0.0/16"]));
+    cluster(&scene, &json!(["10.9.0.0/24", "10.250.0.0/16", "10.251.0.0/16"]));
     until("it differs", || scene.guard.metric(DIFFER) >= 1.0);
-    scene.deployment("10.250.0.0/16,10.251.0.0/16,10.9.0.0/24");
+    deployment(&scene, "10.250.0.0/16,10.251.0.0/16,10.9.0.0/24");
     until("it differs no more", || scene.guard.metric(DIFFER) == 0.0);
 
     // A Shoot that sleeps maps nothing.
@@ -91,9 +72,9 @@ fn other_networks_than_the_cluster_has_are_counted_until_they_are_right() {
 /// The watch is for the metric alone: without the right to it the server is ready, and its webhooks do their work.
 #[test]
 fn without_the_right_to_watch_everything_else_goes_on() {
-    let mut scene = Scene::start();
-    scene.cluster(&json!(["10.250.0.0/16"]));
-    scene.deployment("10.250.0.0/16");
+    let mut scene = start();
+    cluster(&scene, &json!(["10.250.0.0/16"]));
+    deployment(&scene, "10.250.0.0/16");
     until("they are compared", || scene.guard.metric(COMPARED) >= 1.0);
     scene.guard.kill();
 
@@ -108,7 +89,7 @@ fn without_the_right_to_watch_everything_else_goes_on() {
     scene.guard = Guard::start(&scene.control_plane);
     scene.guard.register(&scene.control_plane);
     until("the watch is refused", || scene.guard.log().contains("deployments.apps"));
-    admin.ok(&["delete", "deployment", "kube-apiserver", "-n", NAMESPACE], None);
+    scene.delete();
     let mut plain = fixture("ha", "deployment");
     plain["metadata"]["namespace"] = json!(NAMESPACE);
     let output = admin.run(&["apply", "-f", "-"], Some(&plain.to_string()));

@@ -2,60 +2,35 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Guard, Output, fixture, until};
+use crate::harness::{Output, Scene, fixture, until};
 
-const NAMESPACE: &str = "shoot--local--ha";
+const NAMESPACE: &str = Scene::NAMESPACE;
 const SEED_PODS: &str = "10.0.0.0/8";
 const OWN: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 30, shootWebhook: {url: 'https://network-guard.example.org'}}\n";
 
-struct Scene {
-    control_plane: ControlPlane,
-    guard: Guard,
+/// With a Shoot whose nodes overlap its Seed.
+fn start(configuration: &str) -> Scene {
+    let scene = Scene::start(configuration);
+    scene.seed_pods(SEED_PODS);
+    scene
 }
 
-impl Scene {
-    /// With a Shoot whose nodes overlap its Seed.
-    fn start(configuration: &str) -> Self {
-        let control_plane = ControlPlane::start();
-        let guard = Guard::start_configured(&control_plane, configuration);
-        guard.wait_until_ready();
-        guard.register(&control_plane);
-        let scene = Self { control_plane, guard };
-        scene.seed_pods(SEED_PODS);
-        scene
-    }
+fn apply(scene: &Scene, deployment: &Value) -> Output {
+    let output = scene.control_plane.admin().run(&["apply", "-f", "-"], Some(&deployment.to_string()));
+    assert!(output.ok, "{output:?}");
+    output
+}
 
-    fn seed_pods(&self, cidr: &str) {
-        let mut cluster = fixture("ha", "cluster");
-        cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!(cidr);
-        self.control_plane.apply_cluster(&cluster);
-        until("the webhook knows the Cluster", || {
-            self.guard.metric("network_guard_clusters") >= 1.0
-                && (self.guard.metric("network_guard_clusters_overlapping") > 0.0) == (cidr == SEED_PODS)
-        });
-    }
-
-    fn stored(&self) -> Value {
-        self.control_plane.admin().get(&["deployment", "kube-apiserver", "-n", NAMESPACE])
-    }
-
-    fn apply(&self, deployment: &Value) -> Output {
-        let output = self.control_plane.admin().run(&["apply", "-f", "-"], Some(&deployment.to_string()));
-        assert!(output.ok, "{output:?}");
-        output
-    }
-
-    /// gardenlet writes its own desired object again and again: the generation, and the template, stay.
-    fn gardenlet_moves_nothing(&self, desired: &Value) {
-        self.control_plane.gardenlet_writes(desired);
-        let before = self.stored();
-        for round in 0..3 {
-            let output = self.control_plane.gardenlet_writes(desired);
-            assert!(output.ok, "round {round}: {output:?}");
-            let after = self.stored();
-            assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"], "round {round}");
-            assert_eq!(after["spec"]["template"], before["spec"]["template"], "round {round}");
-        }
+/// gardenlet writes its own desired object again and again: the generation, and the template, stay.
+fn gardenlet_moves_nothing(scene: &Scene, desired: &Value) {
+    scene.control_plane.gardenlet_writes(desired);
+    let before = scene.stored();
+    for round in 0..3 {
+        let output = scene.control_plane.gardenlet_writes(desired);
+        assert!(output.ok, "round {round}: {output:?}");
+        let after = scene.stored();
+        assert_eq!(after["metadata"]["generation"], before["metadata"]["generation"], "round {round}");
+        assert_eq!(after["spec"]["template"], before["spec"]["template"], "round {round}");
     }
 }
 
@@ -99,15 +74,15 @@ fn told_nodes(object: &Value) -> Vec<String> {
 
 #[test]
 fn wrong_variables_are_corrected_and_right_ones_are_not() {
-    let scene = Scene::start("");
+    let scene = start("");
     let right = told(SEED_PODS, "10.250.0.0/16");
 
     // As gardenlet writes them: nobody asks the API server, and nothing is said of them.
-    let output = scene.apply(&right);
+    let output = apply(&scene, &right);
     assert!(!output.stderr.contains("NETWORK"), "{}", output.stderr);
     assert!(scene.guard.series("network_guard_lookups_total", "what=\"cluster\"") == 0.0);
     let injected = scene.stored();
-    scene.control_plane.admin().ok(&["delete", "deployment", "kube-apiserver", "-n", NAMESPACE], None);
+    scene.delete();
 
     // One container is told another network.
     let mut wrong = right.clone();
@@ -117,7 +92,7 @@ fn wrong_variables_are_corrected_and_right_ones_are_not() {
         "SHOOT_NODE_NETWORKS",
         "10.9.0.0/16",
     );
-    let output = scene.apply(&wrong);
+    let output = apply(&scene, &wrong);
     assert!(
         output.stderr.contains(
             "`SHOOT_NODE_NETWORKS` of `vpn-client-1` says `10.9.0.0/16`, the Cluster says `10.250.0.0/16`: corrected"
@@ -127,7 +102,7 @@ fn wrong_variables_are_corrected_and_right_ones_are_not() {
     );
     assert_eq!(scene.stored()["spec"], injected["spec"], "as if gardenlet had written the right one");
     assert!(scene.guard.series("network_guard_findings_total", "overlap/vpn-variables-corrected") > 0.0);
-    scene.gardenlet_moves_nothing(&wrong);
+    gardenlet_moves_nothing(&scene, &wrong);
     assert_eq!(told_nodes(&scene.stored()), ["10.250.0.0/16"]);
     assert!(!scene.control_plane.log().contains("Failed to set admission audit annotation"));
 
@@ -145,7 +120,7 @@ fn wrong_variables_are_corrected_and_right_ones_are_not() {
 /// takes nothing back; here it never hears of it, because it may not watch any more.
 #[test]
 fn a_grown_cluster_is_not_corrected_back() {
-    let mut scene = Scene::start("");
+    let mut scene = start("");
     scene.seed_pods("10.64.0.0/11");
     let rights = |verbs: &[&str]| json!([{"op": "replace", "path": "/rules/0/verbs", "value": verbs}]).to_string();
     let permit = |scene: &Scene, verbs: &[&str], refused: &str| {
@@ -164,7 +139,7 @@ fn a_grown_cluster_is_not_corrected_back() {
     cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.65.0.0/16"]);
     scene.control_plane.apply_cluster(&cluster);
     let grown = told("10.64.0.0/11", "10.250.0.0/16,10.65.0.0/16");
-    let output = scene.apply(&grown);
+    let output = apply(&scene, &grown);
     assert!(scene.guard.metric("network_guard_clusters_overlapping") == 0.0, "it has not heard of it");
     assert!(output.stderr.contains("nodes 10.65.0.0/16 overlaps Seed pods 10.64.0.0/11: added"), "{}", output.stderr);
     assert!(!output.stderr.contains("NETWORK"), "{}", output.stderr);
@@ -174,16 +149,16 @@ fn a_grown_cluster_is_not_corrected_back() {
 
     // When it may not even ask, it changes nothing and says so.
     permit(&scene, &["create"], "get");
-    let output = scene.apply(&grown);
+    let output = apply(&scene, &grown);
     assert!(output.stderr.contains("left as it is, the Cluster could not be read anew"), "{}", output.stderr);
     assert_eq!(scene.stored()["spec"], stored["spec"]);
 }
 
 #[test]
 fn own_containers_are_complete_and_go_with_the_overlap() {
-    let scene = Scene::start(OWN);
+    let scene = start(OWN);
     let desired = told(SEED_PODS, "10.250.0.0/16");
-    let output = scene.apply(&desired);
+    let output = apply(&scene, &desired);
     assert!(output.stderr.contains("Warning: added the containers that translate"), "{}", output.stderr);
 
     // What the API server stored is what we wrote: no default was added, so nothing will look changed.
@@ -204,7 +179,7 @@ fn own_containers_are_complete_and_go_with_the_overlap() {
     assert_eq!(container(&stored, "containers", "network-guard-nat"), keeper);
     assert_eq!(stored["spec"]["template"]["spec"]["initContainers"].as_array().unwrap().len(), 2);
     assert_eq!(stored["metadata"]["generation"], 1);
-    scene.gardenlet_moves_nothing(&desired);
+    gardenlet_moves_nothing(&scene, &desired);
     assert_eq!(scene.stored()["metadata"]["generation"], 1);
 
     // The command line is one that the program takes: it plans the same.

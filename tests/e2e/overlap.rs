@@ -3,63 +3,11 @@
 mod conditions;
 mod mutations;
 
-use std::process::Command;
-
-use network_guard::net::Cidr;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Guard, eventually, fixture, until};
+use crate::harness::{ControlPlane, Guard, Scene, eventually, fixture, until};
 
-const NAMESPACE: &str = "shoot--local--ha";
-
-struct Scene {
-    control_plane: ControlPlane,
-    guard: Guard,
-}
-
-impl Scene {
-    fn start() -> Self {
-        let control_plane = ControlPlane::start();
-        let guard = Guard::start(&control_plane);
-        guard.register(&control_plane);
-        Self { control_plane, guard }
-    }
-
-    /// Sets the Seed's Pod network in the Shoot's Cluster and waits until the webhook knows.
-    fn seed_pods(&self, cidr: &str) {
-        let mut cluster = fixture("ha", "cluster");
-        cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!(cidr);
-        let nodes: Cidr = cluster["spec"]["shoot"]["spec"]["networking"]["nodes"].as_str().unwrap().parse().unwrap();
-        let overlaps = nodes.overlaps(cidr.parse().unwrap());
-        self.control_plane.apply_cluster(&cluster);
-        until("the webhook knows the Cluster", || {
-            self.guard.metric("network_guard_clusters") >= 1.0
-                && (self.guard.metric("network_guard_clusters_overlapping") > 0.0) == overlaps
-        });
-    }
-
-    /// What `overlap report` prints.
-    fn report(&self) -> String {
-        let kubeconfig = self.control_plane.kubeconfig("admin", "system:masters");
-        let output = Command::new(env!("CARGO_BIN_EXE_network-guard"))
-            .args(["overlap", "report", "--kubeconfig"])
-            .arg(kubeconfig)
-            .output()
-            .unwrap();
-        let report = String::from_utf8(output.stdout).unwrap();
-        let code = i32::from(["MISSING", "OTHER"].iter().any(|trouble| report.contains(trouble)));
-        assert_eq!(output.status.code(), Some(code), "{report}{}", String::from_utf8_lossy(&output.stderr));
-        report
-    }
-
-    fn stored(&self) -> Value {
-        self.control_plane.admin().get(&["deployment", "kube-apiserver", "-n", NAMESPACE])
-    }
-
-    fn delete(&self) {
-        self.control_plane.admin().ok(&["delete", "deployment", "kube-apiserver", "-n", NAMESPACE], None);
-    }
-}
+const NAMESPACE: &str = Scene::NAMESPACE;
 
 fn containers(deployment: &Value) -> Vec<String> {
     let containers = deployment["spec"]["template"]["spec"]["containers"].as_array().unwrap();
@@ -72,7 +20,7 @@ const WITHOUT: [&str; 4] = ["kube-apiserver", "vpn-client-0", "vpn-client-1", "v
 
 #[test]
 fn overlap_from_apply_to_removal() {
-    let scene = Scene::start();
+    let scene = Scene::start("");
     let admin = scene.control_plane.admin();
     let desired = fixture("ha", "deployment");
 
@@ -249,7 +197,7 @@ fn ours_in_place_of_gardenlets_proxy() {
 
 #[test]
 fn clusters_that_cannot_be_used() {
-    let scene = Scene::start();
+    let scene = Scene::start("");
     let admin = scene.control_plane.admin();
     let desired = fixture("ha", "deployment").to_string();
     admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace",
@@ -303,7 +251,7 @@ fn clusters_that_cannot_be_used() {
 /// server writes both objects alike.
 #[test]
 fn the_handler_decides_as_the_match_conditions_do() {
-    let scene = Scene::start();
+    let scene = Scene::start("");
     let admin = scene.control_plane.admin();
     scene.seed_pods("10.0.0.0/8");
     let desired = fixture("ha", "deployment");
@@ -353,7 +301,7 @@ fn our_annotation_asks_for_a_decision() {
 /// What must never be changed or refused, with an overlapping Cluster of the same name.
 #[test]
 fn others_are_left_alone() {
-    let scene = Scene::start();
+    let scene = Scene::start("");
     let admin = scene.control_plane.admin();
     scene.seed_pods("10.0.0.0/8");
 
@@ -391,7 +339,7 @@ fn others_are_left_alone() {
 /// Another webhook changes the Deployment after us, so the API server calls us a second time: nothing moves.
 #[test]
 fn reinvocation_changes_nothing() {
-    let scene = Scene::start();
+    let scene = Scene::start("");
     let admin = scene.control_plane.admin();
     scene.seed_pods("10.0.0.0/8");
     let before = scene.guard.metric("network_guard_requests_total");

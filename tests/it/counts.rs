@@ -1,9 +1,13 @@
-//! The table of what one call may cost: what is said when it does not hold.
+//! The table of what one call may cost, and how fast work may grow: what is said when it does not hold.
 
+#[allow(dead_code, unreachable_pub, reason = "the benchmark uses all of it")]
+#[path = "../../benches/counts/grown.rs"]
+mod grown;
 #[allow(dead_code, unreachable_pub, reason = "the benchmark uses all of it")]
 #[path = "../../benches/counts/table.rs"]
 mod table;
 
+use grown::Grown;
 use table::{Cost, Table, judge, read, write};
 
 fn costs(rows: &[(&str, u64, u64, Option<u64>)]) -> Table {
@@ -88,5 +92,39 @@ fn every_webhook_is_in_the_table() {
     for path in webhooks {
         let start = format!("{}/", path.strip_prefix("/webhooks/").unwrap());
         assert!(table.keys().any(|name| name.starts_with(&start)), "{path} has no call in benches/counts.txt");
+    }
+}
+
+/// The instructions of twice the size, and whether that is too much.
+#[test]
+fn work_grows_with_its_review() {
+    for (once, twice, is_too_much) in [
+        (10_000_000, 20_000_000, false),
+        (10_000_000, 26_000_000, false),
+        (10_000_000, 26_000_001, true),
+        (10_000_000, 40_000_000, true),
+        // A limit lies between the two.
+        (1_000, 1_002_500, false),
+        (1_000, 1_002_501, true),
+    ] {
+        let grown = Grown { call: "a call", kind: "a kind", bytes: [70_000, 140_000], instructions: [once, twice] };
+        assert_eq!(grown.judge().is_some(), is_too_much, "{once} {twice}");
+    }
+    let grown = Grown { call: "a call", kind: "a kind", bytes: [7, 14], instructions: [1_000_000, 4_000_000] };
+    let want = "a call, with a kind: 1000000 instructions for 7 bytes, 4000000 for 14, where 3500000 are the most: look for a \
+                loop in a loop; for this kind alone: --growth \"a kind\"";
+    assert_eq!(grown.judge().as_deref(), Some(want));
+}
+
+#[test]
+fn a_kind_is_chosen_by_its_name() {
+    for (arguments, want) in [
+        (&["counts", "--growth"][..], None),
+        (&["counts", "--growth", "--bench"], None),
+        (&["counts", "--growth", "a kind", "--bench"], Some("a kind")),
+        (&["counts", "a kind"], None),
+    ] {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        assert_eq!(grown::chosen(&arguments), want, "{arguments:?}");
     }
 }

@@ -6,6 +6,7 @@
 mod architecture;
 mod cli;
 mod counts;
+mod descriptors;
 mod disk;
 mod documents;
 mod garden;
@@ -18,6 +19,7 @@ mod ports;
 mod process;
 mod silent;
 mod stop;
+mod stub;
 mod support;
 mod tasks;
 mod tls;

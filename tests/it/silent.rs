@@ -358,19 +358,3 @@ async fn idle_connections_leave_file_descriptors_to_others() {
     }
     assert!(server.metric(r#"network_guard_connections_refused_total{reason="evicted-idle"}"#) > 0.0);
 }
-
-/// A soft limit is low for reasons that are none here.
-#[tokio::test]
-async fn the_limit_of_open_files_is_raised() {
-    let change = |command: &mut Command| {
-        let mut limited = Command::new("prlimit");
-        limited.arg("--nofile=256:4096").arg(command.get_program()).args(command.get_args());
-        limited.current_dir(env!("CARGO_MANIFEST_DIR"));
-        limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        *command = limited;
-    };
-    let server = Process::start(Stdio::null(), change).await;
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
-    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["4096", "4096", "files"]);
-}

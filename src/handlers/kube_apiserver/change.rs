@@ -11,11 +11,25 @@ use crate::overlap::pieces;
 ///
 /// Labels, a pause and scaling down start nothing. gardenlet's reconciliation of a highly available Shoot mostly is no such
 /// write, also one that hibernates or deletes the Shoot: its template lacks what other webhooks have added to the stored one.
-pub(super) fn starts_nothing(deployment: &Deployment<'_>, old: &str) -> bool {
+///
+/// Not even one Pod more of a template that runs already: it may get another decision than the first one had. Where one has
+/// been made, and is a refusal, [`starts_only_more_of_the_same`] is asked.
+pub(super) fn needs_no_decision(deployment: &Deployment<'_>, old: &str) -> bool {
     let new = Rollout::of(deployment);
     Rollout::read(old)
         .is_ok_and(|old| new.template == old.template && new.replicas <= old.replicas && new.overlaps == old.overlaps)
         && !is_half_there(deployment)
+}
+
+/// Whether a write over this stored object starts only Pods like those that run, if any: the template stays as it is, and a
+/// hibernated Shoot stays hibernated. How many there are does not matter: an autoscaler is not stopped by what is stored.
+///
+/// An API server writes both objects the same way, so equal templates are equal texts.
+pub(super) fn starts_only_more_of_the_same(old: &str, new: &str) -> bool {
+    match (Rollout::read(old), Rollout::read(new)) {
+        (Ok(old), Ok(new)) => old.template == new.template && (old.replicas > 0 || new.replicas == 0),
+        _ => false,
+    }
 }
 
 /// Whether something of ours is there, and something that belongs to it is not: whether it has to go or to be completed, a

@@ -1,6 +1,7 @@
 //! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
 
 mod always;
+mod annotation;
 mod cases;
 mod changes;
 mod configurations;

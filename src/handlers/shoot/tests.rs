@@ -11,10 +11,13 @@ use crate::gardener::shoot::{CONFIRMATION, PEERING_TYPE};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName};
 use crate::landscape::{Grant, Snapshot};
 
+mod confirmed;
 mod disclosure;
 mod hidden;
 mod laws;
 mod lifecycle;
+mod limits;
+mod networks;
 mod peerings;
 mod providers;
 mod ratchet;
@@ -43,6 +46,11 @@ fn config(peers: &[Value]) -> Value {
     json!({"apiVersion": peering::API_VERSION, "kind": peering::KIND, "shootPeerings": peers})
 }
 
+/// Shoot A with other entries.
+fn listing(entries: Value) -> Value {
+    with(a(), "/spec/extensions/0/providerConfig/shootPeerings", entries)
+}
+
 /// A scheduled Shoot with workers.
 fn shoot(name: &str, nodes: &str, peers: &[Value]) -> Value {
     let (namespace, name) = name.split_once('/').unwrap();
@@ -57,6 +65,17 @@ fn shoot(name: &str, nodes: &str, peers: &[Value]) -> Value {
             "extensions": [{"type": PEERING_TYPE, "providerConfig": config(peers)}],
         },
     })
+}
+
+/// So many entries of one list, all of which list A back where they are there.
+fn numbered(range: std::ops::Range<u32>) -> Vec<Value> {
+    range.map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect()
+}
+
+/// Shoots that list A, on networks of their own.
+fn mutual(range: std::ops::Range<u32>) -> Vec<Value> {
+    let nodes = |i: u32| format!("10.{}.{}.0/27", 8 + i / 256, i % 256);
+    range.map(|i| shoot(&format!("garden-shop/s{i}"), &nodes(i), &[peer(A, "eu1-a")])).collect()
 }
 
 /// Changes a value at a JSON pointer, and creates the last member if need be.

@@ -13,6 +13,7 @@ mod overlay;
 mod ports;
 mod process;
 mod replica;
+mod scene;
 
 pub use api::{Api, Patch};
 pub use balancer::Balancer;
@@ -27,3 +28,4 @@ pub use overlay::{PREFIX, Service, Shoot, Switch};
 pub use ports::free_port;
 pub use process::Process;
 pub use replica::{Decision, Replica, review, truth};
+pub use scene::Scene;
