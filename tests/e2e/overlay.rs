@@ -4,6 +4,7 @@ mod conditions;
 mod gardener;
 mod hold;
 mod restarts;
+mod route_controllers;
 mod routes;
 mod timeline;
 
