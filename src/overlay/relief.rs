@@ -19,7 +19,8 @@
 //! - provider-gcp and provider-openstack take it away too: once, when a Shoot gives up its overlay. Nodes that join later, or
 //!   whose calico-node starts anew, have it again, where no policy keeps calico-node from writing it (Kubernetes before
 //!   1.36). Those policies are about calico-node's own writes. provider-gcp's webhook for `nodes/status` undoes "Node created
-//!   without a route" only.
+//!   without a route" only. Alibaba's node controller writes just that where there is no condition, but only on a node that
+//!   it has not initialized yet: that happens to a new node anyway, unless calico-node was faster.
 
 use std::collections::HashMap;
 
