@@ -20,6 +20,9 @@ pub const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
 /// The reason by which a route controller says that the route exists.
 pub const ROUTE_CREATED: &str = "RouteCreated";
 
+/// The reason by which calico-node says that it runs.
+pub const CALICO_IS_UP: &str = "CalicoIsUp";
+
 /// The reason by which calico-node says that it stops.
 pub const CALICO_IS_DOWN: &str = "CalicoIsDown";
 

@@ -15,6 +15,22 @@ use crate::gardener::node::{CALICO_IS_DOWN, NodeFacts};
 /// How far clocks of Seed and Shoot may be apart.
 const SKEW: SignedDuration = SignedDuration::from_secs(10);
 
+/// How long Calico's Pods are seen through a switch at least, if they take that long.
+const ROLLOUT: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long for each node: the DaemonSet replaces two Pods at a time (`maxUnavailable` in networking-calico's chart), so this
+/// is four minutes for a Pod that stops, starts and becomes ready.
+const EACH: SignedDuration = SignedDuration::from_mins(2);
+
+/// Nodes beyond these do not make it longer: Kubernetes is made for so many. It is not quite a week.
+const MOST: usize = 5_000;
+
+/// How long after a switch Calico's Pods are seen through it at most, by the number of nodes.
+pub fn longest_rollout(nodes: usize) -> SignedDuration {
+    let nodes = i32::try_from(nodes.min(MOST)).unwrap_or(i32::MAX);
+    ROLLOUT.max(EACH * nodes)
+}
+
 /// A Pod of calico-node.
 #[derive(Clone, Debug)]
 pub struct CalicoPod {
@@ -143,6 +159,15 @@ mod tests {
             "spec": {"nodeName": node},
             "status": {"conditions": [{"type": "Ready", "status": ready}]},
         })
+    }
+
+    #[test]
+    fn the_longest_rollout_grows_with_the_nodes() {
+        for (nodes, minutes) in
+            [(0, 60), (1, 60), (30, 60), (31, 62), (600, 1_200), (5_000, 10_000), (5_001, 10_000), (usize::MAX, 10_000)]
+        {
+            assert_eq!(longest_rollout(nodes), SignedDuration::from_mins(minutes), "{nodes} nodes");
+        }
     }
 
     #[test]

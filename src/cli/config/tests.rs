@@ -18,7 +18,7 @@ fn every_field_is_read() {
          nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
          shootWebhook: {url: 'https://guard.example.org:8443/base'}}\n\
          overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
-         guardRollout: false, fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
+         guardRollout: false, removeCalicoCondition: [gcp, cloud], fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
          routeLimits: {aws: 1000, cloud: 7}, vpcs: {gcp: {paths: [], scope: project}, cloud: {paths: [vpc.uuid, vpc], \
          scope: landscape}, other: {paths: [network]}}}\n\
          peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], privateStack: true, conflicts: warn}\n\

@@ -94,6 +94,8 @@ struct Way {
 pub(super) enum NoAnswer {
     /// There is no such object.
     Absent,
+    /// Somebody else has changed the object since it was read.
+    Conflict,
     /// It does not let us in.
     Refused(u16),
     /// For people.
@@ -105,6 +107,7 @@ impl NoAnswer {
     pub(super) fn words(self) -> String {
         match self {
             Self::Absent => "it has nothing of that name".to_owned(),
+            Self::Conflict => "somebody else wrote in between".to_owned(),
             Self::Refused(code) => format!("it answers {code} to our token; new rights take a moment to arrive"),
             Self::Because(why) => why,
         }
@@ -196,13 +199,18 @@ impl Access {
         }
     }
 
-    /// Changes an object's status by a strategic merge patch.
-    pub(super) async fn patch_status(&mut self, object: &str, patch: &Value) -> Result<(), String> {
-        let request = http::Request::patch(format!("{object}/status"))
-            .header(http::header::CONTENT_TYPE, "application/strategic-merge-patch+json")
-            .body(Body::from(patch.to_string().into_bytes()))
-            .map_err(|error| error.to_string())?;
-        self.ask(request, &mut |_| Ok(())).await.map_err(NoAnswer::words)
+    /// Changes an object's status by a strategic merge patch; after a 401 or 403 once more, as with [`Self::read`].
+    pub(super) async fn patch_status(&mut self, object: &str, patch: &Value) -> Result<(), NoAnswer> {
+        let request = || {
+            http::Request::patch(format!("{object}/status"))
+                .header(http::header::CONTENT_TYPE, "application/strategic-merge-patch+json")
+                .body(Body::from(patch.to_string().into_bytes()))
+                .expect("names of objects are checked")
+        };
+        match self.ask(request(), &mut |_| Ok(())).await {
+            Err(NoAnswer::Refused(_)) => self.ask(request(), &mut |_| Ok(())).await,
+            answer => answer,
+        }
     }
 
     /// Sends a request, and reads an answer of bounded size, piece by piece. Whatever goes wrong closes the way: the next
@@ -215,6 +223,7 @@ impl Access {
             let answer = answer.map_err(|error| NoAnswer::Because(words(&error)))?;
             match answer.status().as_u16() {
                 404 => return Err(NoAnswer::Absent),
+                409 => return Err(NoAnswer::Conflict),
                 code @ (401 | 403) => return Err(NoAnswer::Refused(code)),
                 200..=299 => {}
                 code => return Err(NoAnswer::Because(format!("it answers {code}"))),

@@ -16,6 +16,7 @@ pub(super) enum Happened {
     Forced,
     Slow,
     Freed,
+    ConditionRemoved,
 }
 
 impl Happened {
@@ -29,6 +30,7 @@ impl Happened {
             Self::Forced => "OverlaySwitchForced",
             Self::Slow => "OverlaySwitchSlow",
             Self::Freed => "OverlaySwitchNodeFreed",
+            Self::ConditionRemoved => "OverlaySwitchConditionRemoved",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::overlay::SwitchSettings;
+use crate::overlay::{COMPARE_STATUS_ONLY, SwitchSettings};
 
 /// The settings of the controller.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +17,9 @@ pub struct OverlaySettings {
     pub slow: SignedDuration,
     /// Whether Calico's Pods are seen through the switch: a node that an old Pod left marked as down is freed.
     pub guards_rollout: bool,
+    /// The infrastructures whose nodes lose Calico's condition while a switch is held, because their route controllers say
+    /// nothing over it.
+    pub removes_calicos_condition: Vec<String>,
     /// Whether the Shoot's API server is reached as cluster-admin, by the Secret `gardener-internal`, where our own
     /// token does not come or has no rights.
     pub falls_back_to_admin: bool,
@@ -33,6 +36,7 @@ impl Default for OverlaySettings {
             poll: Duration::from_secs(10),
             slow: SignedDuration::from_mins(30),
             guards_rollout: true,
+            removes_calicos_condition: COMPARE_STATUS_ONLY.map(str::to_owned).into(),
             falls_back_to_admin: false,
             shoot_server: "https://kube-apiserver.{namespace}.svc".to_owned(),
             lease_namespace: "garden".to_owned(),

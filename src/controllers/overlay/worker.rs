@@ -1,5 +1,6 @@
 //! One held switch, from when it is seen until nothing is left of it.
 
+mod relief;
 mod roll;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -25,7 +26,7 @@ use crate::gardener::node::RouteCondition;
 use crate::gardener::{SwitchFacts, excerpt};
 use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Vigil, Wish, act, record, released_config,
+    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Vigil, Wish, act, record, released_config,
     released_families, state, wish,
 };
 use crate::sources::objects::{ClusterObject, NetworkObject};
@@ -48,6 +49,9 @@ pub(super) struct Worker {
     networks: Api<NetworkObject>,
     access: Access,
     vigil: Vigil,
+    relief: Relief,
+    /// How many nodes there were when Calico's Pods were last looked at.
+    nodes: Option<usize>,
     /// What was remembered last; `None` before the first turn, and when nothing was.
     record: Option<Record>,
     is_resumed: bool,
@@ -75,6 +79,8 @@ impl Worker {
             context,
             name,
             vigil: Vigil::default(),
+            relief: Relief::default(),
+            nodes: None,
             record: None,
             is_resumed: false,
             looks: 0,
@@ -177,8 +183,10 @@ impl Worker {
                     self.complaint = if is_missing { self.newest_complaint(since(network)).await } else { None };
                 }
                 self.looks = self.looks.wrapping_add(1);
-                let nodes = Nodes::Seen(nodes, self.complaint.as_deref());
-                act(network, shoot, &mut self.vigil, nodes, now, &settings)
+                let seen = Nodes::Seen(nodes, self.complaint.as_deref());
+                let (mut next, progress) = act(network, shoot, &mut self.vigil, seen, now, &settings);
+                self.relieve(network, shoot, nodes, &mut next).await;
+                (next, progress)
             }
         }
     }
@@ -384,6 +392,7 @@ impl Worker {
         }
         self.record = None;
         self.vigil = Vigil::default();
+        self.nodes = None;
         Ok(())
     }
 

@@ -24,7 +24,7 @@ pub use faults::{Fault, Faults};
 pub use garden::{Garden, bind, manifests};
 pub use guard::{Guard, http_get};
 pub use helm::{Chart, charts, documents, only};
-pub use overlay::{PREFIX, Service, Shoot, Switch};
+pub use overlay::{PREFIX, RouteController, Service, Shoot, Switch};
 pub use ports::free_port;
 pub use process::Process;
 pub use replica::{Decision, Replica, review, truth};

@@ -1,6 +1,7 @@
 //! A Seed and a Shoot, each with an API server of its own, and Gardener around them: gardenlet's component for Networks,
 //! a network extension by Gardener's library, and gardener-resource-manager, which lets our server into the Shoot.
 
+mod routes;
 mod service;
 mod shoot;
 
@@ -8,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 
+pub use routes::RouteController;
 use serde_json::{Value, json};
 pub use service::Service;
 pub use shoot::{Report, Shoot};

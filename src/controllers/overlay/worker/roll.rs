@@ -1,20 +1,13 @@
 //! After a switch: Calico's Pods are seen through it.
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use jiff::Timestamp;
 
 use super::super::access::NoAnswer;
 use super::super::events::Happened;
 use super::{Worker, seconds};
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::{Hibernation, SwitchFacts};
-use crate::overlay::{Phase, rollout};
-
-/// How long Calico's Pods are seen through a switch, at most.
-const ROLLOUT: SignedDuration = SignedDuration::from_hours(1);
-
-/// Nodes that are freed at one look, at most.
-const FREED: usize = 100;
+use crate::overlay::{Phase, longest_rollout, rollout};
 
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
@@ -37,10 +30,13 @@ impl Worker {
             self.report(network, Happened::Released, note).await;
             self.context.board.released("carried", record.since.parse().ok(), now);
         }
-        let released = record.released.parse().unwrap_or(now);
+        // Of an unknown time nobody knows when it would be over.
+        let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
-        let is_due = self.context.settings.guards_rollout && is_awake && now.duration_since(released) < ROLLOUT;
-        if !is_due || self.is_rolled_out(network, released).await {
+        let is_over = !self.context.settings.guards_rollout || !is_awake || self.is_rolled_out(network, released).await;
+        // Before the nodes could be listed it is known at least how many had a route when they were waited for.
+        let nodes = self.nodes.unwrap_or(record.latched.len());
+        if is_over || now.duration_since(released) >= longest_rollout(nodes) {
             self.forget(network).await?;
         }
         Ok(())
@@ -61,20 +57,14 @@ impl Worker {
                 .map_err(NoAnswer::words)?;
             let nodes = self.access.nodes().await?;
             let rollout = rollout(&nodes, &pods, daemon_set.as_ref(), released);
-            let mut freed = Vec::new();
-            for node in rollout.marked.iter().take(FREED).map(|at| &nodes[*at]) {
-                let patch = json!({
-                    "metadata": {"resourceVersion": node.resource_version},
-                    "status": {"conditions": [{"type": "NetworkUnavailable", "$patch": "delete"}]},
-                });
-                match self.access.patch_status(&format!("/api/v1/nodes/{}", node.name), &patch).await {
-                    Ok(()) => freed.push(node.name.clone()),
-                    Err(why) => {
-                        tracing::info!(node = &*node.name, why, "a mark of calico-node could not be taken away");
-                    }
-                }
+            self.nodes = Some(nodes.len());
+            let marked: Vec<_> = rollout.marked.iter().map(|at| &nodes[*at]).collect();
+            let freed = self.free(&marked).await;
+            if let Some(why) = freed.trouble {
+                tracing::info!(namespace = &*self.name.namespace, why, "a mark of calico-node could not be taken away");
             }
-            Ok((rollout.is_over && rollout.marked.len() <= FREED, freed))
+            let names: Vec<_> = freed.nodes.iter().map(|node| node.name.clone()).collect();
+            Ok((rollout.is_over && names.len() == marked.len(), names))
         };
         match look.await {
             Ok((is_over, freed)) => {

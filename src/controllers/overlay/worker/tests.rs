@@ -291,3 +291,27 @@ async fn a_revert_leaves_nothing() {
     let deleted = seed.requests.iter().filter(|request| request.starts_with("DELETE")).count();
     assert_eq!(deleted, 3, "{:?}", seed.requests);
 }
+
+/// How long Calico's Pods are seen through a switch depends on how many nodes there are, also where these cannot be listed
+/// any more; and it ends.
+#[tokio::test]
+async fn large_shoots_are_seen_through_for_longer() {
+    for (minutes, nodes, is_forgotten) in [(59, 0, false), (61, 0, true), (61, 31, false), (63, 31, true)] {
+        let seed = Seed::with(None);
+        {
+            let mut seed = seed.lock().unwrap();
+            revert(&mut seed.network);
+            seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
+            seed.cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+            seed.cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
+            let latched: Vec<String> = (0..nodes).map(|i| format!("{i:016x}")).collect();
+            seed.network["status"]["state"] = json!({STATE_MEMBER: {
+                "phase": "released", "held": "{}", "requested": "x", "since": "2026-11-20T10:00:00Z",
+                "released": seconds(Timestamp::now() - SignedDuration::from_mins(minutes)), "latched": latched,
+            }});
+        }
+        worker(&seed).turn().await.unwrap();
+        let state = seed.lock().unwrap().network["status"]["state"].clone();
+        assert_eq!(state.is_null(), is_forgotten, "{minutes} minutes, {nodes} nodes: {state}");
+    }
+}

@@ -1,0 +1,97 @@
+//! Conditions of nodes that are taken away, because nobody else does it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::super::access::NoAnswer;
+use super::super::events::Happened;
+use super::Worker;
+use crate::gardener::SwitchFacts;
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
+use crate::overlay::Act;
+
+/// Nodes whose condition is taken away at one look, at most.
+const NODES: usize = 100;
+
+/// How long that may take: as long as one answer may. The others are left for the next look.
+const TIME: Duration = Duration::from_secs(10);
+
+/// Nodes that an event names.
+const NAMED: usize = 3;
+
+/// What became of an attempt to take conditions away.
+#[derive(Default)]
+pub(super) struct Freed<'n> {
+    /// The nodes that have lost it.
+    pub(super) nodes: Vec<&'n NodeFacts>,
+    /// A node, and why its condition could not be taken away; nobody tried with the nodes behind it.
+    pub(super) trouble: Option<String>,
+}
+
+impl Worker {
+    /// Takes the condition [`NETWORK_UNAVAILABLE`] from nodes as they were read: from one that was written since, nothing
+    /// is taken.
+    pub(super) async fn free<'n>(&mut self, nodes: &[&'n NodeFacts]) -> Freed<'n> {
+        let (mut freed, begun) = (Freed::default(), Instant::now());
+        for node in nodes.iter().take(NODES) {
+            if begun.elapsed() >= TIME {
+                break;
+            }
+            let patch = json!({
+                "metadata": {"resourceVersion": node.resource_version},
+                "status": {"conditions": [{"type": NETWORK_UNAVAILABLE, "$patch": "delete"}]},
+            });
+            match self.access.patch_status(&format!("/api/v1/nodes/{}", node.name), &patch).await {
+                Ok(()) => freed.nodes.push(node),
+                // The next look shows what it says now, or that it is gone.
+                Err(NoAnswer::Conflict | NoAnswer::Absent) => {}
+                Err(why) => {
+                    freed.trouble = Some(format!("{}: {}", node.name, why.words()));
+                    break;
+                }
+            }
+        }
+        freed
+    }
+
+    /// While a switch is held, after a look at the nodes: makes room for the route controller's word where Calico's is in
+    /// its place. What prevents that is told where people look, and hinders nothing else.
+    pub(super) async fn relieve(
+        &mut self,
+        network: &SwitchingNetwork,
+        shoot: Option<&SwitchFacts>,
+        nodes: &[NodeFacts],
+        next: &mut Act,
+    ) {
+        let providers = &self.context.settings.removes_calicos_condition;
+        if !shoot.is_some_and(|shoot| providers.iter().any(|provider| **provider == *shoot.provider)) {
+            return;
+        }
+        let due: Vec<_> = self.relief.look(nodes, &self.vigil).into_iter().map(|at| &nodes[at]).collect();
+        let freed = self.free(&due).await;
+        for node in &freed.nodes {
+            self.relief.done(node);
+        }
+        if let (Some(why), Act::Say { message, .. }) = (&freed.trouble, next) {
+            message.push_str("; Calico's condition cannot be removed from node ");
+            message.push_str(why);
+        }
+        if let Some(why) = freed.trouble {
+            tracing::info!(namespace = &*self.name.namespace, why, "Calico's condition could not be removed");
+        }
+        if !freed.nodes.is_empty() {
+            let names: Vec<&str> = freed.nodes.iter().take(NAMED).map(|node| &*node.name).collect();
+            let note = format!(
+                "removed Calico's condition (NetworkUnavailable False, CalicoIsUp), over which the route controller \
+                 reports no route, from {} nodes: {} (+{})",
+                freed.nodes.len(),
+                names.join(", "),
+                freed.nodes.len() - names.len()
+            );
+            self.report(network, Happened::ConditionRemoved, note).await;
+        }
+    }
+}

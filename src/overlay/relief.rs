@@ -1,0 +1,175 @@
+//! Calico's word in the place where a route controller would put its own.
+//!
+//! Calico and route controllers write the same condition of a node, `NetworkUnavailable`. When calico-node starts, it writes
+//! `False`, `CalicoIsUp`. Many route controllers compare nothing but the status, so where that is `False` already they never
+//! say that the route exists, and a switch that waits for it would be held for ever. Without a condition they write theirs
+//! in their next round. So while a switch is held, Calico's word is taken away where it stays.
+//!
+//! What that does to a node:
+//!
+//! - A node without the condition is as good as one with `False`. The node lifecycle controller makes a taint of `True` only
+//!   (`nodeConditionToTaintKeyStatusMap`), the scheduler looks at taints, machine-controller-manager counts a condition that
+//!   is there and not `False` (`isHealthy`), and gardenlet's health check passes over one that is not there (`CheckNode`). It
+//!   may stay so for ever: the node merely counts as one without a route, and the switch stays held.
+//! - Where the route cannot be made, the route controller writes `True`, `NoRouteCreated`. That it does over Calico's `False`
+//!   as well: nothing becomes of a node that would not have become of it anyway.
+//! - calico-node writes again when it starts, and half a minute later (networking-calico's container
+//!   `network-unavailable-condition-ensurer`), and then never. The condition is taken away again only when it stayed again,
+//!   so nobody fights.
+//! - provider-gcp and provider-openstack take it away too: once, when a Shoot gives up its overlay. Nodes that join later, or
+//!   whose calico-node starts anew, have it again, where no policy keeps calico-node from writing it (Kubernetes before
+//!   1.36). Those policies are about calico-node's own writes. provider-gcp's webhook for `nodes/status` undoes "Node created
+//!   without a route" only. Alibaba's node controller writes just that where there is no condition, but only on a node that
+//!   it has not initialized yet: that happens to a new node anyway, unless calico-node was faster.
+
+use std::collections::HashMap;
+
+use super::vigil::{Vigil, digest};
+use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
+
+/// The infrastructures whose route controllers leave a node's condition alone when it is `False`, whoever wrote it:
+///
+/// - gcp, openstack: `updateNetworkingCondition` in `controllers/route` of `k8s.io/cloud-provider` up to 0.35. From 0.36 on
+///   it compares the reason as well, and writes its own over Calico's within seconds: then there is nothing to take away.
+/// - alicloud: `updateNetworkingCondition` in `pkg/controller/route` of `kubernetes/cloud-provider-alibaba-cloud`.
+///
+/// Not aws: `aws-custom-route-controller` compares the reason, and writes its own over Calico's.
+pub const COMPARE_STATUS_ONLY: [&str; 3] = ["gcp", "openstack", "alicloud"];
+
+/// Looks in a row in which Calico's word must have been there: a minute at the default pace. A route controller that writes
+/// over it does so in one round, by default of 10 s (`--route-reconciliation-period`), and no node is touched more often.
+const LOOKS: u32 = 6;
+
+/// Where Calico's word was seen.
+#[derive(Clone, Debug, Default)]
+pub struct Relief {
+    /// Looks in a row, by the digest of the node's UID.
+    looks: HashMap<u64, u32>,
+}
+
+impl Relief {
+    /// Whether Calico's word is in the way: nobody has said anything else of this node, and somebody could.
+    fn is_concerned(node: &NodeFacts, vigil: &Vigil) -> bool {
+        let says_calico =
+            node.route.as_ref().is_some_and(|route| &*route.status == "False" && &*route.reason == CALICO_IS_UP);
+        // Without a Pod network there is nothing that a route controller could say.
+        says_calico && node.has_pod_cidr && !node.is_leaving && !vigil.has_seen(node)
+    }
+
+    /// The nodes from which the condition is to be taken away, by their place, after a look at all of them.
+    pub fn look(&mut self, nodes: &[NodeFacts], vigil: &Vigil) -> Vec<usize> {
+        let mut due = Vec::new();
+        let mut looks = HashMap::new();
+        for (at, node) in nodes.iter().enumerate().filter(|(_, node)| Self::is_concerned(node, vigil)) {
+            let key = digest(&node.uid);
+            let count = self.looks.get(&key).copied().unwrap_or(0).saturating_add(1);
+            looks.insert(key, count);
+            if count >= LOOKS {
+                due.push(at);
+            }
+        }
+        self.looks = looks;
+        due
+    }
+
+    /// It was taken away: should it come back, the node is waited for again.
+    pub fn done(&mut self, node: &NodeFacts) {
+        self.looks.remove(&digest(&node.uid));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::gardener::node::RouteCondition;
+    use crate::overlay::VigilSettings;
+
+    fn node(name: &str, route: Option<(&str, &str)>) -> NodeFacts {
+        NodeFacts {
+            name: name.into(),
+            uid: format!("uid-{name}").into(),
+            has_pod_cidr: true,
+            route: route.map(|(status, reason)| RouteCondition {
+                status: status.into(),
+                reason: reason.into(),
+                ..RouteCondition::default()
+            }),
+            ..NodeFacts::default()
+        }
+    }
+
+    const CALICO: Option<(&str, &str)> = Some(("False", "CalicoIsUp"));
+    const CREATED: Option<(&str, &str)> = Some(("False", "RouteCreated"));
+
+    /// Looks at nodes as the worker does, and says how often each lost its condition.
+    #[derive(Default)]
+    struct Looks {
+        relief: Relief,
+        vigil: Vigil,
+    }
+
+    impl Looks {
+        fn look(&mut self, nodes: &[NodeFacts]) -> Vec<String> {
+            self.vigil.look(nodes, Timestamp::UNIX_EPOCH, &VigilSettings::default());
+            let due = self.relief.look(nodes, &self.vigil);
+            due.into_iter().map(|at| nodes[at].name.to_string()).collect()
+        }
+
+        /// The first of so many looks in which something was due.
+        fn first(&mut self, looks: u32, nodes: &[NodeFacts]) -> Option<u32> {
+            (1..=looks).find(|_| !self.look(nodes).is_empty())
+        }
+    }
+
+    #[test]
+    fn only_what_calico_wrote_and_nobody_else_said_is_taken_away() {
+        let bare = NodeFacts { has_pod_cidr: false, ..node("x", CALICO) };
+        let leaving = NodeFacts { is_leaving: true, ..node("x", CALICO) };
+        let lost = NodeFacts { not_ready_since: Some(Timestamp::UNIX_EPOCH), ..node("x", CALICO) };
+        for (what, node, want) in [
+            ("calico-node runs", node("x", CALICO), true),
+            ("it is not ready", lost, true),
+            ("calico-node stopped", node("x", Some(("True", "CalicoIsDown"))), false),
+            ("a reason of Calico with another status", node("x", Some(("True", "CalicoIsUp"))), false),
+            ("a status that nobody knows", node("x", Some(("Unknown", "CalicoIsUp"))), false),
+            ("a route", node("x", CREATED), false),
+            ("no route", node("x", Some(("True", "NoRouteCreated"))), false),
+            ("somebody else", node("x", Some(("False", "CiliumIsUp"))), false),
+            ("nothing", node("x", None), false),
+            ("no Pod network", bare, false),
+            ("on its way out", leaving, false),
+        ] {
+            assert_eq!(Looks::default().first(2 * LOOKS, &[node]), want.then_some(LOOKS), "{what}");
+        }
+        // Calico wrote over the route controller's word: the route is known, and nothing is missing.
+        let mut looks = Looks::default();
+        assert!(looks.look(&[node("x", CREATED)]).is_empty());
+        assert_eq!(looks.first(2 * LOOKS, &[node("x", CALICO)]), None);
+        // ... until somebody denied it.
+        assert!(looks.look(&[node("x", Some(("True", "NoRouteCreated")))]).is_empty());
+        assert_eq!(looks.first(2 * LOOKS, &[node("x", CALICO)]), Some(LOOKS));
+    }
+
+    #[test]
+    fn nobody_is_fought_with() {
+        let held = [node("x", CALICO)];
+        let mut looks = Looks::default();
+        // A route controller that writes over it in time is never disturbed, nor one that takes turns with Calico.
+        for _ in 0..3 {
+            assert_eq!(looks.first(LOOKS - 1, &held), None);
+            assert!(looks.look(&[node("x", None)]).is_empty());
+        }
+        // What could not be taken away is due in the next look again.
+        assert_eq!(looks.first(LOOKS, &held), Some(LOOKS));
+        assert_eq!(looks.first(1, &held), Some(1));
+        // What comes back at once must stay for as long again.
+        looks.relief.done(&held[0]);
+        assert_eq!(looks.first(2 * LOOKS, &held), Some(LOOKS));
+        // A node that joins has a time of its own, also one of an old name.
+        let other = NodeFacts { uid: "another".into(), ..node("x", CALICO) };
+        assert_eq!(looks.first(2 * LOOKS, &[other]), Some(LOOKS));
+        assert!(looks.look(&[]).is_empty() && looks.relief.looks.is_empty(), "what is gone is forgotten");
+    }
+}
