@@ -15,6 +15,7 @@ pub mod members;
 mod name;
 pub mod network;
 pub mod node;
+pub mod pools;
 pub mod seed;
 pub mod shoot;
 mod switch;

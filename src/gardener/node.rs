@@ -6,6 +6,7 @@ use serde::de::Error as _;
 
 use super::is_dns_subdomain;
 use super::list::Listed;
+use super::pools::NAME as POOL;
 use super::text::excerpt;
 
 /// The longest name, in bytes (`DNS1123SubdomainMaxLength` of `k8s.io/apimachinery/pkg/util/validation`). UIDs and versions
@@ -20,6 +21,9 @@ pub const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
 
 /// The reason by which a route controller says that the route exists.
 pub const ROUTE_CREATED: &str = "RouteCreated";
+
+/// The reason by which a route controller says that it could not make the route.
+pub const NO_ROUTE_CREATED: &str = "NoRouteCreated";
 
 /// The reason by which calico-node says that it stops.
 pub const CALICO_IS_DOWN: &str = "CalicoIsDown";
@@ -45,6 +49,8 @@ pub struct NodeFacts {
     pub has_pod_cidr: bool,
     /// Since when it is not ready; `None` when it is.
     pub not_ready_since: Option<Timestamp>,
+    /// The worker pool of a node without a route (label `worker.gardener.cloud/pool`); of others it is not kept.
+    pub pool: Option<Box<str>>,
     /// The condition [`NETWORK_UNAVAILABLE`].
     pub route: Option<RouteCondition>,
 }
@@ -67,6 +73,11 @@ impl RouteCondition {
     pub fn is_route_created(&self) -> bool {
         &*self.status == "False" && &*self.reason == ROUTE_CREATED
     }
+
+    /// Whether a route controller says that it could not make the route.
+    pub fn is_no_route_created(&self) -> bool {
+        &*self.status == "True" && &*self.reason == NO_ROUTE_CREATED
+    }
 }
 
 #[derive(Deserialize)]
@@ -87,6 +98,14 @@ struct Metadata {
     #[serde(default)]
     resource_version: Box<str>,
     deletion_timestamp: Option<serde::de::IgnoredAny>,
+    labels: Option<Labels>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Labels {
+    #[serde(rename = "worker.gardener.cloud/pool")]
+    pool: Option<Box<str>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -138,6 +157,7 @@ impl<'de> Deserialize<'de> for NodeFacts {
             resource_version: metadata.resource_version,
             has_pod_cidr: !spec.pod_cidr.is_empty(),
             not_ready_since: None,
+            pool: None,
             route: None,
         };
         for condition in status.conditions {
@@ -153,6 +173,9 @@ impl<'de> Deserialize<'de> for NodeFacts {
                 _ => {}
             }
         }
+        if node.route.as_ref().is_some_and(RouteCondition::is_no_route_created) {
+            node.pool = metadata.labels.and_then(|labels| labels.pool).filter(|pool| pool.len() <= POOL);
+        }
         Ok(node)
     }
 }
@@ -163,7 +186,8 @@ impl Listed for NodeFacts {
             .route
             .as_ref()
             .map_or(0, |route| route.status.len() + route.reason.len() + route.message.len() + route.transition.len());
-        self.name.len() + self.uid.len() + self.resource_version.len() + route
+        let pool = self.pool.as_ref().map_or(0, |pool| pool.len());
+        self.name.len() + self.uid.len() + self.resource_version.len() + pool + route
     }
 }
 

@@ -6,6 +6,7 @@ mod hold;
 mod restarts;
 mod routes;
 mod timeline;
+mod trouble;
 
 use serde_json::{Value, json};
 

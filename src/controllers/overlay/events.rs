@@ -16,6 +16,8 @@ pub(super) enum Happened {
     Forced,
     Slow,
     Freed,
+    NodesAtRisk,
+    Failed,
 }
 
 impl Happened {
@@ -29,14 +31,20 @@ impl Happened {
             Self::Forced => "OverlaySwitchForced",
             Self::Slow => "OverlaySwitchSlow",
             Self::Freed => "OverlaySwitchNodeFreed",
+            Self::NodesAtRisk => "OverlaySwitchNodesAtRisk",
+            Self::Failed => "OverlaySwitchFailed",
         }
+    }
+
+    const fn is_warning(self) -> bool {
+        matches!(self, Self::Slow | Self::NodesAtRisk | Self::Failed)
     }
 }
 
 /// Reports an event. One that cannot be reported stops nothing.
 pub(super) async fn report(recorder: &Recorder, name: &NetworkName, uid: &str, what: Happened, note: String) {
     let event = Event {
-        type_: if what == Happened::Slow { EventType::Warning } else { EventType::Normal },
+        type_: if what.is_warning() { EventType::Warning } else { EventType::Normal },
         reason: what.reason().to_owned(),
         note: Some(note),
         action: "OverlaySwitch".to_owned(),
