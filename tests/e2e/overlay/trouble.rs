@@ -100,6 +100,7 @@ fn records_of_other_versions_are_read() {
     pending(shoot);
     shoot.route_created("a");
     until("it is remembered", || record(shoot)["latched"].as_array().is_some_and(|latched| latched.len() == 1));
+    until("it is said too", || shoot.held("message").starts_with("1 of 2 nodes have routes"));
     let latched = record(shoot)["latched"].clone();
 
     switch.seed.kill_guard();
@@ -149,7 +150,7 @@ fn nodes_that_will_be_replaced_are_told_of() {
         shoot.node_pool(node, "slow");
     }
     shoot.node_condition_since("a", "True", "NoRouteCreated", 5);
-    shoot.node_condition("b", "True", "NoRouteCreated");
+    shoot.node_condition("b", "False", "CalicoIsUp");
     pending(shoot);
     until("it is told of", || record(shoot)["status"]["replacement"].is_object());
     let replacement = record(shoot)["status"]["replacement"].clone();
