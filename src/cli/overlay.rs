@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::columns::{Format, columns};
 use crate::gardener::network::SwitchingNetwork;
+use crate::overlay::{Outcome, Record, Routes, SwitchStatus, outcome};
 use crate::sources::objects::NetworkObject;
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +47,8 @@ struct Row {
     namespace: String,
     name: String,
     network: SwitchingNetwork,
+    /// What is remembered of it.
+    record: Option<Record>,
 }
 
 impl Overlay {
@@ -77,7 +80,7 @@ impl Status {
             for mut network in page {
                 if let Some(switch) = network.switch.take() {
                     let (namespace, name) = (network.namespace().unwrap_or_default(), network.name_any());
-                    rows.push(Row { namespace, name, network: switch });
+                    rows.push(Row::new(namespace, name, switch));
                 }
             }
             match next {
@@ -91,27 +94,56 @@ impl Status {
 }
 
 impl Row {
+    fn new(namespace: String, name: String, network: SwitchingNetwork) -> Self {
+        let record = network.record.as_deref().and_then(Record::read);
+        // One that is left of a former switch says nothing about this one.
+        let is_of_this = |record: &Record| network.state.is_none() || network.since.as_deref() == Some(&*record.since);
+        Self { namespace, name, record: record.filter(is_of_this), network }
+    }
+
     /// The state; without annotations the switch was let through, and Calico's Pods are on their way.
     fn state(&self) -> &str {
         self.network.state.as_deref().unwrap_or("rolling")
     }
 
-    fn message(&self) -> &str {
-        self.network.message.as_deref().unwrap_or("Calico was told; its Pods are being replaced")
+    /// What is known, as far as this record has it: those of the first version had their message in an annotation only.
+    fn status(&self) -> Option<&SwitchStatus> {
+        self.record.as_ref().filter(|_| self.network.state.is_some())?.status.as_ref()
     }
 
-    /// Nodes with a route, and all: what the controller's message begins with.
-    fn progress(&self) -> Option<(usize, usize)> {
-        let (ready, rest) = self.network.message.as_deref()?.split_once(" of ")?;
-        let (total, _) = rest.split_once(" nodes have routes")?;
-        Some((ready.parse().ok()?, total.parse().ok()?))
+    /// What the extension says when it fails over a switch that was let through.
+    fn failure(&self) -> Option<String> {
+        let record = self.record.as_ref()?;
+        match outcome(&self.network, record) {
+            Outcome::Fails(why) => Some(record.status.clone().unwrap_or_default().failure(&why)),
+            Outcome::Open | Outcome::Succeeded => None,
+        }
     }
 
-    /// What the message says besides.
-    fn details(&self) -> &str {
-        match self.progress() {
-            Some(_) => self.message().split_once("; ").map_or("", |(_, details)| details),
-            None => self.message(),
+    /// All there is to say, with and without the counts.
+    fn says(&self) -> (String, String) {
+        if self.network.state.is_none() {
+            let told = || "Calico was told; its Pods are being replaced".to_owned();
+            let text = self.failure().unwrap_or_else(told);
+            return (text.clone(), text);
+        }
+        match self.status() {
+            Some(status) => (status.message(), status.details()),
+            None => {
+                let text = self.network.message.as_deref().unwrap_or_default().to_owned();
+                (text.clone(), text)
+            }
+        }
+    }
+
+    /// What somebody should see to, in a few words.
+    fn trouble(&self) -> String {
+        if self.failure().is_some() {
+            return "extension fails".to_owned();
+        }
+        match self.status().and_then(|status| status.replacement.as_ref()) {
+            Some(replacement) => format!("{} to be replaced", replacement.nodes),
+            None => "-".to_owned(),
         }
     }
 }
@@ -120,18 +152,19 @@ fn table(rows: &[Row], now: Timestamp) -> String {
     if rows.is_empty() {
         return "No switch of the overlay is held.\n".to_owned();
     }
-    let head = ["NAMESPACE", "NETWORK", "STATE", "FOR", "ROUTES", "WAITS FOR"].map(str::to_owned);
+    let head = ["NAMESPACE", "NETWORK", "STATE", "FOR", "ROUTES", "TROUBLE", "WAITS FOR"].map(str::to_owned);
     let mut lines = vec![head];
     for row in rows {
         let age = row.network.since.as_deref().and_then(|since| since.parse::<Timestamp>().ok());
-        let routes = row.progress().map_or_else(|| "-".to_owned(), |(ready, total)| bar(ready, total));
+        let routes = row.status().and_then(|status| status.routes.as_ref());
         lines.push([
             row.namespace.clone(),
             row.name.clone(),
             row.state().to_owned(),
             age.map_or_else(|| "-".to_owned(), |since| span(now.duration_since(since))),
-            routes,
-            row.details().to_owned(),
+            routes.map_or_else(|| "-".to_owned(), |routes| bar(routes.with_route, routes.nodes)),
+            row.trouble(),
+            row.says().1,
         ]);
     }
     columns(&lines)
@@ -152,15 +185,29 @@ fn span(duration: SignedDuration) -> String {
     }
 }
 
+/// All fields, as they are: `null` where nothing is known.
 fn json(rows: &[Row]) -> String {
     let items: Vec<_> = rows
         .iter()
         .map(|row| {
-            let progress = row.progress();
+            let status = row.status();
+            let routes = status.and_then(|status| status.routes.as_ref());
             json!({
                 "namespace": row.namespace, "name": row.name, "state": row.state(), "since": row.network.since,
-                "nodesWithRoute": progress.map(|(ready, _)| ready), "nodes": progress.map(|(_, total)| total),
-                "message": row.message(),
+                "message": row.says().0,
+                "recordVersion": row.record.as_ref().map(|record| record.version),
+                "waitsFor": status.map(|status| status.waits_for.name()),
+                "nodes": routes.map(|routes| routes.nodes),
+                "nodesWithRoute": routes.map(|routes| routes.with_route),
+                "nodesWithoutRoute": routes.map(Routes::without_route),
+                "missing": routes.map(|routes| &routes.missing),
+                "nodesNotReady": routes.map(|routes| routes.not_ready),
+                "notReady": routes.map(|routes| &routes.not_ready_nodes),
+                "nodesLeaving": routes.map(|routes| routes.leaving),
+                "complaint": status.and_then(|status| status.complaint.as_ref()),
+                "hints": status.map(|status| &status.hints),
+                "replacement": status.and_then(|status| status.replacement.as_ref()),
+                "failure": row.failure(),
             })
         })
         .collect();
@@ -171,48 +218,77 @@ fn json(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
-    fn row(namespace: &str, state: Option<&str>, since: Option<&str>, message: Option<&str>) -> Row {
-        Row {
-            namespace: namespace.to_owned(),
-            name: "orders".to_owned(),
-            network: SwitchingNetwork {
-                state: state.map(Box::from),
-                since: since.map(Box::from),
-                message: message.map(Box::from),
-                ..SwitchingNetwork::default()
-            },
-        }
+    /// A Network as it is stored.
+    fn row(namespace: &str, annotations: &[(&str, &str)], status: &Value) -> Row {
+        let prefix = "network-guard.extensions.gardener.cloud/overlay-switch";
+        let annotations: Value =
+            annotations.iter().map(|(key, value)| (format!("{prefix}-{key}"), json!(value))).collect();
+        let network = json!({"metadata": {"annotations": annotations}, "spec": {"type": "calico"}, "status": status});
+        let network = SwitchingNetwork::read(&network.to_string()).unwrap().unwrap();
+        Row::new(namespace.to_owned(), "orders".to_owned(), network)
+    }
+
+    fn held(since: &str, status: &Value) -> Value {
+        let record =
+            json!({"version": 2, "phase": "held", "held": "{}", "requested": "x", "since": since, "status": status});
+        json!({"state": {"networkGuard": record}})
+    }
+
+    fn all() -> Vec<Row> {
+        let missing = |nodes: &[&str]| -> Value {
+            nodes
+                .iter()
+                .map(|node| json!({"node": node, "reason": "RouteController failed to create a route"}))
+                .collect()
+        };
+        let [minutes, days, seconds] = ["2026-11-20T11:48:00Z", "2026-11-18T09:00:00Z", "2026-11-20T11:59:13Z"];
+        let pending = |since| [("state", "pending"), ("since", since), ("message", "not read")];
+        let quota = json!({
+            "waitsFor": "routes", "complaint": "RouteLimitExceeded",
+            "routes": {"nodes": 20, "withRoute": 17, "missing": missing(&["a", "b", "c"]), "leaving": 1},
+            "replacement": {"node": "b", "deadline": "2026-11-20T12:03:00Z", "nodes": 2},
+        });
+        let waits = json!({"waitsFor": "routes", "routes": {
+            "nodes": 20, "withRoute": 5, "missing": missing(&["a", "b", "c", "d"]), "notReady": 2, "notReadyNodes": ["y", "z"],
+        }});
+        let window = json!({"waitsFor": "maintenanceWindow", "routes": {"nodes": 2, "withRoute": 2}});
+        let wakes = json!({"waitsFor": "other", "because": "the Shoot is falling asleep or waking up"});
+        let mut failed =
+            held(days, &json!({"routes": {"nodes": 3, "withRoute": 3, "notReady": 1, "notReadyNodes": ["d"]}}));
+        let rolling = json!({"state": {"networkGuard": {
+            "version": 2, "phase": "released", "held": "{}", "requested": "x", "since": days, "released": days,
+        }}});
+        failed["state"]["networkGuard"]["phase"] = json!("released");
+        failed["state"]["networkGuard"]["released"] = json!(minutes);
+        failed["lastOperation"] = json!({"state": "Error", "lastUpdateTime": seconds});
+        failed["lastError"] = json!({"description": "waiting for routes to be created"});
+        // What releases before this one stored: the counts are in the message only, and stay there.
+        let old =
+            json!({"state": {"networkGuard": {"phase": "held", "held": "{}", "requested": "x", "since": minutes}}});
+        let told = "17 of 20 nodes have routes; missing: a, b, c (+0); a: RouteController failed to create a route";
+        vec![
+            row("shoot--shop--orders", &pending(minutes), &held(minutes, &quota)),
+            row("shoot--shop--many", &pending(minutes), &held(minutes, &waits)),
+            row("shoot--shop--carts", &[("state", "approved"), ("since", days)], &held(days, &window)),
+            row("shoot--x--y", &pending(seconds), &held(seconds, &wakes)),
+            row("shoot--x--rolls", &[], &rolling),
+            row("shoot--x--fails", &[], &failed),
+            row("shoot--x--old", &[("state", "pending"), ("since", minutes), ("message", told)], &old),
+            row("shoot--x--former", &pending(seconds), &held(days, &window)),
+            row("shoot--x--new", &[("state", "pending"), ("since", seconds), ("message", "not looked at")], &json!({})),
+        ]
     }
 
     #[test]
     fn a_table_for_people() {
         let now = "2026-11-20T12:00:00Z".parse().unwrap();
         assert_eq!(table(&[], now), "No switch of the overlay is held.\n");
-        let rows = [
-            row(
-                "shoot--shop--orders",
-                Some("pending"),
-                Some("2026-11-20T11:48:00Z"),
-                Some("17 of 20 nodes have routes; missing: a, b, c (+0); a: RouteController failed to create a route"),
-            ),
-            row(
-                "shoot--shop--carts",
-                Some("approved"),
-                Some("2026-11-18T09:00:00Z"),
-                Some("2 of 2 nodes have routes; it passes in the next maintenance window"),
-            ),
-            row(
-                "shoot--x--y",
-                Some("pending"),
-                Some("2026-11-20T11:59:13Z"),
-                Some("the Shoot is falling asleep or waking up"),
-            ),
-            row("shoot--x--z", None, None, None),
-        ];
-        insta::assert_snapshot!(table(&rows, now));
-        insta::assert_snapshot!(json(&rows));
+        insta::assert_snapshot!(table(&all(), now));
+        insta::assert_snapshot!(json(&all()));
     }
 
     #[test]

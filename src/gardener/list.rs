@@ -192,6 +192,12 @@ impl<T: Listed> List<T> {
         self.kept
     }
 
+    /// Takes out what was read, so that it does not count among what is kept.
+    pub fn take(&mut self) -> Vec<T> {
+        (self.kept, self.first) = (0, 0);
+        std::mem::take(&mut self.objects)
+    }
+
     /// All objects.
     pub fn into_objects(self) -> Vec<T> {
         self.objects

@@ -26,6 +26,7 @@ mod name;
 pub mod network;
 pub mod node;
 mod pods;
+pub mod pools;
 pub mod providers;
 pub mod seed;
 pub mod shoot;

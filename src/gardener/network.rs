@@ -122,6 +122,10 @@ pub struct SwitchingNetwork {
     pub config: Option<Box<str>>,
     /// Whether `status.lastOperation.state` is `Succeeded`.
     pub has_succeeded: bool,
+    /// `status.lastOperation.lastUpdateTime`, RFC 3339.
+    pub operated: Option<Box<str>>,
+    /// What the extension said when it failed last, while it has not succeeded since.
+    pub failure: Option<Box<str>>,
     /// The text of our member of `status.state`.
     pub record: Option<Box<str>>,
     /// Whether `status.state` has members of others too.
@@ -142,6 +146,8 @@ impl SwitchingNetwork {
             return Ok(None);
         }
         let Identified { metadata, status } = typed("", text)?;
+        let OperationStatus { last_operation, last_error } = status.unwrap_or_default();
+        let (operation, error) = (last_operation.unwrap_or_default(), last_error);
         let owned = |text: Option<Text<'_>>| text.map(|text| Box::from(&*text));
         Ok(Some(Self {
             uid: owned(metadata.uid).unwrap_or_default(),
@@ -156,9 +162,9 @@ impl SwitchingNetwork {
             approved: owned(network.switch.approved),
             families: network.families.into(),
             config: network.provider_config.map(Box::from),
-            has_succeeded: status
-                .and_then(|status| status.last_operation)
-                .is_some_and(|operation| operation.state.as_deref() == Some("Succeeded")),
+            has_succeeded: operation.state.as_deref() == Some("Succeeded"),
+            failure: failure(&operation, error),
+            operated: owned(operation.last_update_time),
             record: network.record.map(Box::from),
             has_other_state: network.has_other_state,
         }))
@@ -182,17 +188,43 @@ struct Identity<'a> {
     resource_version: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct OperationStatus<'a> {
     #[serde(borrow)]
     last_operation: Option<LastOperation<'a>>,
+    #[serde(borrow)]
+    last_error: Option<LastError<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct LastOperation<'a> {
     #[serde(borrow)]
     state: Option<Text<'a>>,
+    #[serde(borrow)]
+    description: Option<Text<'a>>,
+    #[serde(borrow)]
+    last_update_time: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LastError<'a> {
+    #[serde(borrow)]
+    description: Option<Text<'a>>,
+}
+
+/// What the extension said when it failed last, cut. While it tries again, its last error stays.
+fn failure(operation: &LastOperation<'_>, error: Option<LastError<'_>>) -> Option<Box<str>> {
+    let is_retrying = matches!(operation.state.as_deref(), Some("Processing" | "Pending")) && error.is_some();
+    let has_failed = matches!(operation.state.as_deref(), Some("Error" | "Failed"));
+    if !is_retrying && !has_failed {
+        return None;
+    }
+    let description = error.and_then(|error| error.description);
+    let description = description.as_deref().or(operation.description.as_deref());
+    Some(excerpt(description.unwrap_or("it does not say why")).into())
 }
 
 #[derive(Default, Deserialize)]

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::Error as _;
 
 use super::list::Listed;
+use super::pools::NAME as POOL;
 use super::text::excerpt;
 use super::{LONGEST_NAME, is_dns_subdomain};
 
@@ -22,6 +23,9 @@ pub const ROUTE_CREATED: &str = "RouteCreated";
 
 /// The reason by which calico-node says that it runs.
 pub const CALICO_IS_UP: &str = "CalicoIsUp";
+
+/// The reason by which a route controller says that it could not make the route.
+pub const NO_ROUTE_CREATED: &str = "NoRouteCreated";
 
 /// The reason by which calico-node says that it stops.
 pub const CALICO_IS_DOWN: &str = "CalicoIsDown";
@@ -47,6 +51,8 @@ pub struct NodeFacts {
     pub has_pod_cidr: bool,
     /// Since when it is not ready; `None` when it is.
     pub not_ready_since: Option<Timestamp>,
+    /// The worker pool of a node without a route (label `worker.gardener.cloud/pool`); of others it is not kept.
+    pub pool: Option<Box<str>>,
     /// The condition [`NETWORK_UNAVAILABLE`].
     pub route: Option<RouteCondition>,
 }
@@ -69,6 +75,11 @@ impl RouteCondition {
     pub fn is_route_created(&self) -> bool {
         &*self.status == "False" && &*self.reason == ROUTE_CREATED
     }
+
+    /// Whether a route controller says that it could not make the route.
+    pub fn is_no_route_created(&self) -> bool {
+        &*self.status == "True" && &*self.reason == NO_ROUTE_CREATED
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,6 +100,14 @@ struct Metadata {
     #[serde(default)]
     resource_version: Box<str>,
     deletion_timestamp: Option<serde::de::IgnoredAny>,
+    labels: Option<Labels>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Labels {
+    #[serde(rename = "worker.gardener.cloud/pool")]
+    pool: Option<Box<str>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -140,6 +159,7 @@ impl<'de> Deserialize<'de> for NodeFacts {
             resource_version: metadata.resource_version,
             has_pod_cidr: !spec.pod_cidr.is_empty(),
             not_ready_since: None,
+            pool: None,
             route: None,
         };
         for condition in status.conditions {
@@ -155,6 +175,9 @@ impl<'de> Deserialize<'de> for NodeFacts {
                 _ => {}
             }
         }
+        if node.route.as_ref().is_some_and(RouteCondition::is_no_route_created) {
+            node.pool = metadata.labels.and_then(|labels| labels.pool).filter(|pool| pool.len() <= POOL);
+        }
         Ok(node)
     }
 }
@@ -165,7 +188,8 @@ impl Listed for NodeFacts {
             .route
             .as_ref()
             .map_or(0, |route| route.status.len() + route.reason.len() + route.message.len() + route.transition.len());
-        self.name.len() + self.uid.len() + self.resource_version.len() + route
+        let pool = self.pool.as_ref().map_or(0, |pool| pool.len());
+        self.name.len() + self.uid.len() + self.resource_version.len() + pool + route
     }
 }
 

@@ -4,7 +4,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::bounded::FirstOf;
 use super::network::family;
+use super::pools::Pools;
 use super::shoot::MOST_FAMILIES;
 use crate::net::Family;
 
@@ -43,6 +45,8 @@ pub struct SwitchFacts {
     pub confines_rollout: bool,
     /// Whether the annotation [`OVERLAY_SWITCH`](super::shoot::OVERLAY_SWITCH) says `force`.
     pub is_forced: bool,
+    /// When nodes of each pool are given up.
+    pub pools: Pools,
 }
 
 /// Whether a Shoot sleeps.
@@ -111,7 +115,8 @@ struct Networking<'a> {
 struct Provider<'a> {
     #[serde(borrow, rename = "type")]
     provider_type: Option<super::Text<'a>>,
-    workers: Option<Vec<serde::de::IgnoredAny>>,
+    #[serde(borrow)]
+    workers: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -178,7 +183,8 @@ impl SwitchFacts {
         let (metadata, status) = (shoot.metadata.unwrap_or_default(), shoot.status.unwrap_or_default());
         let spec = shoot.spec.unwrap_or_default();
         let provider = spec.provider.unwrap_or_default();
-        if provider.workers.is_none_or(|workers| workers.is_empty()) {
+        let workers = provider.workers.map(RawValue::get)?;
+        if !has_elements(workers) {
             return None;
         }
         let networking = spec.networking.unwrap_or_default();
@@ -212,6 +218,7 @@ impl SwitchFacts {
             is_migrating: last_operation.operation.as_deref() == Some("Migrate"),
             confines_rollout: spec.maintenance.unwrap_or_default().confine_spec_update_rollout == Some(true),
             is_forced: metadata.annotations.unwrap_or_default().force.as_deref() == Some("force"),
+            pools: Pools::read(workers),
         })
     }
 
@@ -219,6 +226,11 @@ impl SwitchFacts {
     pub fn counting<'f>(&self, families: &'f [Family]) -> &'f [Family] {
         if self.counts_one_family { &families[..families.len().min(1)] } else { families }
     }
+}
+
+/// Whether this text is a list that is not empty.
+fn has_elements(list: &str) -> bool {
+    serde_json::from_str::<FirstOf<serde::de::IgnoredAny, 1>>(list).is_ok_and(|list| !list.0.is_empty())
 }
 
 #[cfg(test)]

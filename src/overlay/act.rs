@@ -5,6 +5,8 @@ use jiff::Timestamp;
 
 use super::hold::{HoldSettings, state};
 use super::plan::{Plan, Reason, may_write, plan};
+use super::risk::Replacement;
+use super::status::{Routes, SwitchStatus, WaitsFor};
 use super::vigil::{Progress, Vigil, VigilSettings};
 use super::{families, wish};
 use crate::gardener::SwitchFacts;
@@ -48,11 +50,18 @@ pub enum Act {
     Say {
         /// The state.
         state: &'static str,
-        /// The message.
-        message: String,
+        /// What is known; `None` where what is said stays.
+        status: Option<SwitchStatus>,
     },
     /// Write the configuration that was asked for.
     Release(Reason),
+}
+
+impl Act {
+    /// The nodes that will be replaced, as far as they are told of.
+    pub fn replacement(&self) -> Option<&Replacement> {
+        if let Self::Say { status: Some(status), .. } = self { status.replacement.as_ref() } else { None }
+    }
 }
 
 /// The next act about a Network with a switch.
@@ -64,7 +73,7 @@ pub fn act(
     now: Timestamp,
     settings: &SwitchSettings,
 ) -> (Act, Option<Progress>) {
-    let pending = |message: String| Act::Say { state: state::PENDING, message };
+    let pending = |status: SwitchStatus| Act::Say { state: state::PENDING, status: Some(status) };
     vigil.attend(network.since.as_deref().unwrap_or_default());
     let plan = plan(network, shoot, &settings.hold);
     if plan != Plan::Look {
@@ -75,36 +84,37 @@ pub fn act(
         (Plan::Forget, _) => return (Act::Forget, None),
         (Plan::SeeThrough, _) => return (Act::SeeThrough, None),
         (Plan::Leave(why), _) => return (Act::Nothing(why), None),
-        (Plan::Wait(why), _) => return (pending(why.to_owned()), None),
+        (Plan::Wait(why), _) => return (pending(SwitchStatus::waits(why)), None),
         (Plan::Pass(reason), _) => (reason, None),
         (Plan::Look, Nodes::Unseen) => return (Act::Look, None),
         (Plan::Look, Nodes::Failed(why)) => {
             vigil.start_over();
-            return (pending(format!("the Shoot's nodes cannot be listed: {why}")), None);
+            let why = format!("the Shoot's nodes cannot be listed: {why}");
+            return (pending(SwitchStatus::waits(why)), None);
         }
         (Plan::Look, Nodes::Seen(nodes, warning)) => {
             let progress = vigil.look(nodes, now, &settings.vigil);
-            let mut message = progress.message();
+            let routes = Some(Routes::from(&progress));
             if !progress.is_complete() {
-                if let Some(warning) = warning {
-                    message.push_str("; the route controller says: ");
-                    message.push_str(warning);
-                }
-                if let Some(hint) = shoot.and_then(|shoot| families::hint(shoot, &wish(shoot)?)) {
-                    message.push_str("; ");
-                    message.push_str(hint);
-                }
-                return (pending(message), Some(progress));
+                let hint = shoot.and_then(|shoot| families::hint(shoot, &wish(shoot)?));
+                let status = SwitchStatus {
+                    waits_for: WaitsFor::Routes,
+                    routes,
+                    complaint: warning.map(str::to_owned),
+                    replacement: shoot.and_then(|shoot| Replacement::of(nodes, &shoot.pools, now)),
+                    hints: hint.map(str::to_owned).into_iter().collect(),
+                    ..SwitchStatus::default()
+                };
+                return (pending(status), Some(progress));
             }
             // What was approved stays so while a new leader has not looked for long enough itself.
             let was_approved = network.state.as_deref() == Some(state::APPROVED) && vigil.is_unsettled();
             if !vigil.is_over(now, &settings.vigil) && !was_approved {
-                message.push_str("; waiting whether they stay");
-                return (pending(message), Some(progress));
+                let status = SwitchStatus { waits_for: WaitsFor::Stability, routes, ..SwitchStatus::default() };
+                return (pending(status), Some(progress));
             }
             if !vigil.is_over(now, &settings.vigil) {
-                let message = network.message.as_deref().unwrap_or_default().to_owned();
-                return (Act::Say { state: state::APPROVED, message }, Some(progress));
+                return (Act::Say { state: state::APPROVED, status: None }, Some(progress));
             }
             (Reason::Routes, Some(progress))
         }
@@ -112,19 +122,19 @@ pub fn act(
     if shoot.is_some_and(|shoot| may_write(network, shoot, reason)) {
         return (Act::Release(reason), progress);
     }
-    let when = if shoot.is_some_and(|shoot| shoot.confines_rollout) && reason != Reason::Forced {
-        "it passes in the next maintenance window"
+    let waits_for = if shoot.is_some_and(|shoot| shoot.confines_rollout) && reason != Reason::Forced {
+        WaitsFor::MaintenanceWindow
     } else {
-        "it passes with gardenlet's next write"
+        WaitsFor::Gardenlet
     };
     // Of these only routes need an approval. The others the webhook sees by itself, and sees too when they are over.
     let (state, why) = match reason {
-        Reason::Routes => (state::APPROVED, progress.as_ref().map(Progress::message).unwrap_or_default()),
-        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => (state::FORCED, "forced".to_owned()),
-        Reason::Forced => (state::PENDING, "forced".to_owned()),
-        Reason::Hibernated => (state::PENDING, "the Shoot sleeps".to_owned()),
-        Reason::NotListed => (state::PENDING, "nobody reports routes on this infrastructure".to_owned()),
+        Reason::Routes => (state::APPROVED, ""),
+        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => (state::FORCED, "forced"),
+        Reason::Forced => (state::PENDING, "forced"),
+        Reason::Hibernated => (state::PENDING, "the Shoot sleeps"),
+        Reason::NotListed => (state::PENDING, "nobody reports routes on this infrastructure"),
     };
-    let act = Act::Say { state, message: format!("{why}; {when}") };
-    (act, progress)
+    let routes = progress.as_ref().map(Routes::from);
+    (Act::Say { state, status: Some(SwitchStatus { waits_for, routes, ..SwitchStatus::waits(why) }) }, progress)
 }

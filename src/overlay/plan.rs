@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::hold::{HoldSettings, state};
-use super::record::{Phase, Record};
+use super::record::Record;
 use super::rules::CALICO;
 use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::{SwitchingNetwork, family_name};
@@ -144,12 +144,12 @@ pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record
     let since = network.since.as_deref().unwrap_or_default();
     let remembered = remembered.filter(|record| record.since == since);
     Record {
-        phase: Phase::Held,
         held: held_text(network),
         requested: requested.to_owned(),
         since: since.to_owned(),
-        released: String::new(),
         latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
+        status: remembered.and_then(|record| record.status.clone()),
+        ..Record::default()
     }
 }
 

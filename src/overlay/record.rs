@@ -1,20 +1,31 @@
 //! What is remembered of a held switch in `status.state` of its Network: it survives restarts of ours, and Gardener takes
 //! it along when the control plane moves to another Seed.
+//!
+//! Other versions of this program read and write it too. A record without a version is from before there was one. One of a
+//! later version is read as far as it is known here, and members that are not known stay where they are: what is written is a
+//! merge patch of what changed.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::Subset;
+use super::status::SwitchStatus;
 use super::subset::LONGEST_CONFIG;
 use crate::gardener::network::family;
 use crate::net::Family;
 
+/// The version of records that this program writes. The first one had no number.
+const VERSION: u32 = 2;
+
 /// The record of one switch.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
+    /// Of which version it is.
+    pub version: u32,
     /// Whether the switch is held, or was let through.
     pub phase: Phase,
     /// The JSON text of the members that are held, as they were before. Text, because a merge patch would mix an object
@@ -23,30 +34,105 @@ pub struct Record {
     /// The digest of what was asked for.
     pub requested: String,
     /// Since when it is held, RFC 3339.
-    #[serde(default)]
     pub since: String,
     /// When it was let through, RFC 3339; empty before.
-    #[serde(default)]
     pub released: String,
     /// The nodes whose route was seen: a digest of each UID.
-    #[serde(default)]
     pub latched: BTreeSet<String>,
+    /// What is known of it; `None` in records of the first version.
+    pub status: Option<SwitchStatus>,
 }
 
 /// How far a switch is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// Calico still has the overlay.
+    #[default]
     Held,
     /// Calico was told, and its Pods may still be on their way.
     Released,
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            phase: Phase::default(),
+            held: String::new(),
+            requested: String::new(),
+            since: String::new(),
+            released: String::new(),
+            latched: BTreeSet::new(),
+            status: None,
+        }
+    }
+}
+
+/// A record as it is stored. What no decision needs stops nobody when it cannot be read.
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default = "first")]
+    version: u32,
+    phase: String,
+    held: String,
+    requested: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    since: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    released: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    latched: BTreeSet<String>,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    status: Option<SwitchStatus>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn as_far_as_possible<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
 impl Record {
     /// Reads a record; one that is not ours, or cannot be read, is none.
     pub fn read(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        let Wire { version, phase, held, requested, since, released, latched, status } =
+            serde_json::from_str(text).ok()?;
+        let phase = match &*phase {
+            "held" => Phase::Held,
+            "released" => Phase::Released,
+            // Who holds on waits for routes. Whoever takes it for let through may cut Pods off.
+            _ if version > VERSION => Phase::Held,
+            _ => return None,
+        };
+        Some(Self { version, phase, held, requested, since, released, latched, status })
+    }
+
+    /// Whether this says the same as the one that is stored. One of a later version says it in its own way.
+    pub fn is_stored(&self, stored: &Self) -> bool {
+        let version = if stored.version > VERSION { stored.version } else { self.version };
+        let Self { phase, held, requested, since, released, latched, status, .. } = self;
+        version == stored.version
+            && (phase, held, requested, since) == (&stored.phase, &stored.held, &stored.requested, &stored.since)
+            && (released, latched, status) == (&stored.released, &stored.latched, &stored.status)
+    }
+
+    /// The merge patch that makes this of the one that is stored: members that differ. Those of others stay.
+    pub fn patch(&self, stored: Option<&str>) -> Map<String, Value> {
+        let Ok(Value::Object(mut patch)) = serde_json::to_value(self) else { return Map::new() };
+        if let Some(Value::Object(stored)) = stored.and_then(|text| serde_json::from_str(text).ok()) {
+            patch.retain(|key, value| stored.get(key).unwrap_or(&Value::Null) != value);
+        }
+        patch
+    }
+
+    /// What is known of the switch, for people.
+    pub fn message(&self) -> String {
+        self.status.as_ref().map(SwitchStatus::message).unwrap_or_default()
     }
 
     /// The members that are held.
@@ -71,27 +157,94 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[test]
-    fn is_read_back_as_it_was_written() {
-        let record = Record {
-            phase: Phase::Held,
+    use super::*;
+    use crate::overlay::WaitsFor;
+
+    fn record() -> Record {
+        Record {
             held: r#"{"overlay":{"enabled":true}}"#.into(),
             requested: "ab".into(),
             since: "2026-11-20T10:00:00Z".into(),
-            released: String::new(),
             latched: ["0123456789ab".to_owned()].into(),
-        };
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn is_read_back_as_it_was_written() {
+        let status = SwitchStatus { waits_for: WaitsFor::Gardenlet, ..SwitchStatus::waits("forced") };
+        let record = Record { status: Some(status), ..record() };
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(
             text,
-            r#"{"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"]}"#
+            r#"{"version":2,"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"],"status":{"waitsFor":"gardenlet","because":"forced","routes":null,"complaint":null,"replacement":null}}"#
         );
         assert_eq!(record.subset().value().to_string(), record.held);
         assert_eq!(Record::read(&text), Some(record));
         for text in ["{}", "null", "5", r#"{"phase":"lost","held":"","requested":""}"#] {
             assert_eq!(Record::read(text), None, "{text}");
+        }
+    }
+
+    /// What releases before this one wrote.
+    #[test]
+    fn an_older_one_is_read() {
+        let text = r#"{"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"]}"#;
+        let old = Record::read(text).unwrap();
+        assert_eq!(old, Record { version: 1, ..record() });
+        assert!(!record().is_stored(&old), "it is brought up to date");
+        assert_eq!(Value::Object(record().patch(Some(text))), json!({"version": 2}));
+        let least = Record::read(r#"{"phase":"released","held":"{}","requested":"x"}"#).unwrap();
+        assert_eq!((least.phase, least.status), (Phase::Released, None));
+    }
+
+    /// What a later version wrote is read as far as it is known, and left alone as long as nothing changed.
+    #[test]
+    fn a_later_one_is_kept() {
+        let stored = json!({
+            "version": 9, "phase": "verifying", "held": record().held, "requested": "ab", "since": record().since,
+            "released": "", "latched": record().latched, "status": {"routes": "by table"}, "tables": [1],
+        });
+        let text = stored.to_string();
+        let later = Record::read(&text).unwrap();
+        assert_eq!((later.phase, &later.status), (Phase::Held, &None), "it waits on");
+        assert!(record().is_stored(&later));
+        let changed = Record { latched: BTreeSet::new(), ..record() };
+        assert!(!changed.is_stored(&later));
+        let mut merged = stored.clone();
+        json_patch::merge(&mut merged, &Value::Object(changed.patch(Some(&text))));
+        assert_eq!((&merged["tables"], &merged["version"], &merged["phase"]), (&json!([1]), &json!(2), &json!("held")));
+        assert_eq!(Record::read(&merged.to_string()), Some(changed));
+    }
+
+    /// Whatever is stored, the patch makes the record of it, and no more than is needed.
+    #[test]
+    fn the_patch_makes_the_record() {
+        let with = |change: fn(&mut Record)| {
+            let mut record = record();
+            change(&mut record);
+            record
+        };
+        let records = [
+            record(),
+            with(|record| record.phase = Phase::Released),
+            with(|record| record.latched = BTreeSet::new()),
+            with(|record| record.status = Some(SwitchStatus::waits("x"))),
+            with(|record| {
+                let routes = Some(crate::overlay::Routes { nodes: 3, ..Default::default() });
+                record.status = Some(SwitchStatus { routes, complaint: Some("c".into()), ..SwitchStatus::default() });
+            }),
+        ];
+        for from in &records {
+            for to in &records {
+                let mut stored = serde_json::to_value(from).unwrap();
+                let patch = to.patch(Some(&stored.to_string()));
+                assert!(patch.len() <= 2 && (from == to) == patch.is_empty(), "{patch:?}");
+                json_patch::merge(&mut stored, &Value::Object(patch));
+                assert_eq!(Record::read(&stored.to_string()).as_ref(), Some(to));
+            }
         }
     }
 }

@@ -5,7 +5,6 @@
 //! this very node, until somebody says the contrary; and all routes must count for a while without a change.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
@@ -30,9 +29,6 @@ impl Default for VigilSettings {
 
 /// Looks that must agree, however short the window.
 const SAMPLES: u32 = 2;
-
-/// Nodes that a message names.
-const NAMED: usize = 3;
 
 /// What has been seen so far.
 #[derive(Clone, Debug, Default)]
@@ -98,24 +94,6 @@ impl Progress {
     /// Whether every node that counts has its route. Where there are nodes and none of them counts, nobody can tell.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && (self.total > 0 || (self.given_up.is_empty() && self.leaving == 0))
-    }
-
-    /// For people: `17 of 20 nodes have routes; missing: a, b, c (+0)`.
-    pub fn message(&self) -> String {
-        let mut text = format!("{} of {} nodes have routes", self.ready, self.total);
-        if let Some(first) = self.missing.first() {
-            let named: Vec<&str> = self.missing.iter().take(NAMED).map(|node| &*node.name).collect();
-            let _ = write!(text, "; missing: {} (+{})", named.join(", "), self.missing.len() - named.len());
-            if let Some(node) = self.missing.iter().find(|node| !node.why.is_empty()) {
-                let _ = write!(text, "; {}: {}", node.name, node.why);
-            } else {
-                let _ = write!(text, "; nobody has reported a route for {} yet", first.name);
-            }
-        }
-        if let Some(first) = self.given_up.first() {
-            let _ = write!(text, "; not counted because they are not ready: {first} (+{})", self.given_up.len() - 1);
-        }
-        text
     }
 }
 
@@ -250,6 +228,7 @@ pub(super) fn digest(text: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::gardener::node::RouteCondition;
+    use crate::overlay::{Routes, SwitchStatus};
 
     fn settings() -> VigilSettings {
         VigilSettings::default()
@@ -366,7 +345,8 @@ mod tests {
             ),
         ] {
             let progress = Vigil::default().look(&nodes, at(0), &settings());
-            assert_eq!((progress.is_complete(), &*progress.message()), want, "{what}");
+            let status = SwitchStatus { routes: Some(Routes::from(&progress)), ..SwitchStatus::default() };
+            assert_eq!((progress.is_complete(), &*status.message()), want, "{what}");
         }
     }
 

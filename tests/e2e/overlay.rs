@@ -8,6 +8,7 @@ mod restarts;
 mod route_controllers;
 mod routes;
 mod timeline;
+mod trouble;
 
 use serde_json::{Value, json};
 

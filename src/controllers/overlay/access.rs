@@ -48,7 +48,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const LIST: Duration = Duration::from_secs(30);
 
 /// Objects a page.
-const PAGE: usize = 250;
+pub(super) const PAGE: usize = 250;
 
 /// The largest answer that is read, in bytes: a page of nodes with everything that makes them large is a tenth of it. The
 /// other side is a cluster of somebody else, who may put into it what they like.
@@ -150,30 +150,35 @@ impl Access {
     /// All objects of a list.
     pub(super) async fn list<T: Listed>(&mut self, path: &str, query: &str) -> Result<Vec<T>, NoAnswer> {
         let mut list = List::new(LISTS);
+        self.pages(path, query, &mut list, &mut |_| ()).await?;
+        Ok(list.into_objects())
+    }
+
+    /// Reads all pages of a list, and gives it away after each, who may take out of it what was read.
+    pub(super) async fn pages<T: Listed>(
+        &mut self,
+        path: &str,
+        query: &str,
+        list: &mut List<T>,
+        each: &mut (dyn FnMut(&mut List<T>) + Send),
+    ) -> Result<(), NoAnswer> {
         let (mut next, mut left) = (String::new(), LIST);
         loop {
             let (uri, begun) = (format!("{path}?limit={PAGE}{query}{next}"), Instant::now());
             let mut sink = |bytes: &[u8]| list.read(bytes).map_err(words_of);
             timeout(left, self.read(&uri, &mut sink)).await.unwrap_or_else(|_| Err(late()))?;
             left = left.saturating_sub(begun.elapsed());
-            let more = list.end_page().map_err(words_of)?;
+            let more = list.end_page();
+            each(list);
             if list.kept() > LARGE && self.large.is_none() {
                 // Who waits for a turn loses no time by it.
                 self.large = Arc::clone(&self.context.large).acquire_owned().await.ok();
             }
-            match more {
+            match more.map_err(words_of)? {
                 Some(token) => next = format!("&continue={}", encoded(&token)),
-                None => return Ok(list.into_objects()),
+                None => return Ok(()),
             }
         }
-    }
-
-    /// The first page of a list.
-    pub(super) async fn page<T: Listed>(&mut self, uri: &str) -> Result<Vec<T>, NoAnswer> {
-        let mut list = List::new(ListLimits { objects: PAGE, kept: LARGE, ..LISTS });
-        self.read(uri, &mut |bytes| list.read(bytes).map_err(words_of)).await?;
-        list.end_page().map_err(words_of)?;
-        Ok(list.into_objects())
     }
 
     /// Reads one object.

@@ -12,8 +12,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::gardener::network::SwitchingNetwork;
 use crate::landscape::NetworkName;
-use crate::overlay::Progress;
+use crate::overlay::{Outcome, Progress, Record, Replacement, outcome};
 use crate::sources::Landscape;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -29,13 +30,35 @@ struct Why {
 /// From a minute to a week, in seconds.
 const WAITS: [f64; 9] = [60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 21_600.0, 86_400.0, 604_800.0];
 
+/// What the leader saw of one Shoot's nodes.
+#[derive(Debug)]
+struct Seen {
+    /// Nodes with a route.
+    ready: usize,
+    /// Nodes that count.
+    total: usize,
+    /// Nodes that will be replaced.
+    at_risk: usize,
+    /// When the first of them will be.
+    replacement: Option<Timestamp>,
+}
+
+/// Whether the extension fails over a switch that was let through.
+fn fails(network: &SwitchingNetwork) -> bool {
+    // Few fail, so few records are read.
+    let read = || network.record.as_deref().and_then(Record::read);
+    network.failure.is_some() && read().is_some_and(|record| matches!(outcome(network, &record), Outcome::Fails(_)))
+}
+
 /// Counts for all replicas, and progress where this one leads.
 #[derive(Debug)]
 pub struct Board {
     switching: Arc<Landscape>,
-    progress: Mutex<HashMap<NetworkName, (usize, usize)>>,
+    progress: Mutex<HashMap<NetworkName, Seen>>,
     switches: Family<State, Gauge>,
     nodes: Family<State, Gauge>,
+    at_risk: Gauge,
+    replacement: Gauge,
     oldest: Gauge,
     age: Gauge<f64, AtomicU64>,
     releases: Family<Why, Counter>,
@@ -52,6 +75,8 @@ impl Board {
             progress: Mutex::default(),
             switches: Family::default(),
             nodes: Family::default(),
+            at_risk: Gauge::default(),
+            replacement: Gauge::default(),
             oldest: Gauge::default(),
             age: Gauge::default(),
             releases: Family::default(),
@@ -68,6 +93,16 @@ impl Board {
             "overlay_switch_nodes",
             "Nodes of Shoots whose switch is held, as the leader saw them last: with a route, or missing one",
             self.nodes.clone(),
+        );
+        registry.register(
+            "overlay_switch_nodes_at_risk",
+            "Nodes without a route that machine-controller-manager will replace, as the leader saw them last",
+            self.at_risk.clone(),
+        );
+        registry.register(
+            "overlay_switch_replacement_seconds",
+            "When the first of them will be replaced, as Unix time; 0 while none will be",
+            self.replacement.clone(),
         );
         registry.register(
             "overlay_switch_oldest_seconds",
@@ -96,12 +131,13 @@ impl Board {
     /// Counts what the landscape shows now.
     pub fn refresh(&self, now: Timestamp) {
         let snapshot = self.switching.snapshot();
-        let (mut pending, mut approved, mut forced, mut released, mut oldest) = (0, 0, 0, 0, 0);
+        let (mut pending, mut approved, mut forced, mut released, mut failed, mut oldest) = (0, 0, 0, 0, 0, 0);
         for (_, network) in snapshot.switches() {
             match network.state.as_deref() {
                 Some("pending") => pending += 1,
                 Some("approved") => approved += 1,
                 Some("forced") => forced += 1,
+                _ if fails(network) => failed += 1,
                 _ => released += 1,
             }
             if network.state.is_some()
@@ -110,23 +146,39 @@ impl Board {
                 oldest = oldest.max(now.duration_since(since).as_secs());
             }
         }
-        for (state, count) in [("pending", pending), ("approved", approved), ("forced", forced), ("released", released)]
-        {
+        let counts = [
+            ("pending", pending),
+            ("approved", approved),
+            ("forced", forced),
+            ("released", released),
+            ("failed", failed),
+        ];
+        for (state, count) in counts {
             self.switches.get_or_create(&State { state }).set(count);
         }
         self.oldest.set(oldest);
         self.age.set(self.switching.age().as_secs_f64());
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready: usize = progress.values().map(|(ready, _)| ready).sum();
-        let total: usize = progress.values().map(|(_, total)| total).sum();
+        let ready: usize = progress.values().map(|seen| seen.ready).sum();
+        let total: usize = progress.values().map(|seen| seen.total).sum();
+        let at_risk: usize = progress.values().map(|seen| seen.at_risk).sum();
+        self.at_risk.set(i64::try_from(at_risk).unwrap_or(i64::MAX));
+        let first = progress.values().filter_map(|seen| seen.replacement).min();
+        self.replacement.set(first.map_or(0, Timestamp::as_second));
         for (state, count) in [("routed", ready), ("missing", total - ready)] {
             self.nodes.get_or_create(&State { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
-    pub(super) fn saw(&self, name: &NetworkName, progress: &Progress) {
+    pub(super) fn saw(&self, name: &NetworkName, progress: &Progress, replacement: Option<&Replacement>) {
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(name.clone(), (progress.ready, progress.total));
+        let seen = Seen {
+            ready: progress.ready,
+            total: progress.total,
+            at_risk: replacement.map_or(0, |replacement| replacement.nodes),
+            replacement: replacement.map(|replacement| replacement.deadline),
+        };
+        all.insert(name.clone(), seen);
     }
 
     pub(super) fn forget(&self, name: &NetworkName) {

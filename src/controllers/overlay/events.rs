@@ -17,6 +17,8 @@ pub(super) enum Happened {
     Slow,
     Freed,
     ConditionRemoved,
+    NodesAtRisk,
+    Failed,
 }
 
 impl Happened {
@@ -31,14 +33,20 @@ impl Happened {
             Self::Slow => "OverlaySwitchSlow",
             Self::Freed => "OverlaySwitchNodeFreed",
             Self::ConditionRemoved => "OverlaySwitchConditionRemoved",
+            Self::NodesAtRisk => "OverlaySwitchNodesAtRisk",
+            Self::Failed => "OverlaySwitchFailed",
         }
+    }
+
+    const fn is_warning(self) -> bool {
+        matches!(self, Self::Slow | Self::NodesAtRisk | Self::Failed)
     }
 }
 
 /// Reports an event. One that cannot be reported stops nothing.
 pub(super) async fn report(recorder: &Recorder, name: &NetworkName, uid: &str, what: Happened, note: String) {
     let event = Event {
-        type_: if what == Happened::Slow { EventType::Warning } else { EventType::Normal },
+        type_: if what.is_warning() { EventType::Warning } else { EventType::Normal },
         reason: what.reason().to_owned(),
         note: Some(note),
         action: "OverlaySwitch".to_owned(),

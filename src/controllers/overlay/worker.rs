@@ -1,5 +1,7 @@
 //! One held switch, from when it is seen until nothing is left of it.
 
+mod complaints;
+mod outcome;
 mod relief;
 mod roll;
 
@@ -10,24 +12,22 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::access::Access;
 use super::events::{Happened, report};
 use super::{Context, TASK};
-use crate::gardener::list::Listed;
+use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
     SWITCH_STATE, SwitchingNetwork, family_name,
 };
 use crate::gardener::node::RouteCondition;
-use crate::gardener::{SwitchFacts, excerpt};
 use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Vigil, Wish, act, record, released_config,
-    released_families, state, wish,
+    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Routes, SwitchStatus, Vigil, Wish, act,
+    newest_complaint, record, released_config, released_families, state, wish,
 };
 use crate::sources::objects::{ClusterObject, NetworkObject};
 
@@ -36,9 +36,6 @@ const PROGRESS_EVENTS: Duration = Duration::from_secs(60);
 
 /// How old an approval may become before it is confirmed: well within the time for which it counts.
 const CONFIRM: SignedDuration = SignedDuration::from_mins(2);
-
-/// Complaints that are read.
-const COMPLAINTS_READ: u32 = 50;
 
 /// Every so many looks at nodes without a route the route controllers' complaints are read.
 const COMPLAINTS: u32 = 6;
@@ -60,6 +57,8 @@ pub(super) struct Worker {
     /// How many nodes had a route when that was last reported, and when.
     reported: Option<(usize, Instant)>,
     is_slow_reported: bool,
+    /// The failure of the extension that was reported.
+    failure: Option<Box<str>>,
     /// A moment, by the clock on the wall and by one that only goes forward.
     clock: (Timestamp, Instant),
 }
@@ -87,6 +86,7 @@ impl Worker {
             complaint: None,
             reported: None,
             is_slow_reported: false,
+            failure: None,
             clock: (Timestamp::now(), Instant::now()),
         }
     }
@@ -135,6 +135,7 @@ impl Worker {
             self.record = network.record.as_deref().and_then(Record::read);
             if let Some(record) = &self.record {
                 self.vigil = Vigil::resume(&record.since, &record.latched);
+                self.complaint = record.status.as_ref().and_then(|status| status.complaint.clone());
             }
         }
         let landscape = self.context.landscape.snapshot();
@@ -142,7 +143,7 @@ impl Worker {
         let (act, progress) = self.act(&network, shoot).await;
         self.access.rest();
         match &progress {
-            Some(progress) => self.context.board.saw(&self.name, progress),
+            Some(progress) => self.context.board.saw(&self.name, progress, act.replacement()),
             None => {
                 self.context.board.forget(&self.name);
                 // Nobody looked, so nobody needs a way there for now.
@@ -155,7 +156,7 @@ impl Worker {
                 tracing::debug!(namespace = &*self.name.namespace, why, "a held switch is left alone");
                 self.access.remove().await?;
             }
-            Act::Say { state, message } => self.say(&network, shoot, state, message, progress.as_ref()).await?,
+            Act::Say { state, status } => self.say(&network, shoot, state, status, progress.as_ref()).await?,
             Act::Release(reason) => self.release(reason).await?,
             Act::Clear => self.clear(&network).await?,
             Act::Forget => self.forget(&network).await?,
@@ -180,7 +181,11 @@ impl Worker {
                 if self.looks.is_multiple_of(COMPLAINTS) {
                     let is_missing =
                         nodes.iter().any(|node| !node.route.as_ref().is_some_and(RouteCondition::is_route_created));
-                    self.complaint = if is_missing { self.newest_complaint(since(network)).await } else { None };
+                    if !is_missing {
+                        self.complaint = None;
+                    } else if let Some(newest) = self.complaint_since(since(network)).await {
+                        self.complaint = newest_complaint(self.complaint.take(), newest);
+                    }
                 }
                 self.looks = self.looks.wrapping_add(1);
                 let seen = Nodes::Seen(nodes, self.complaint.as_deref());
@@ -191,38 +196,22 @@ impl Worker {
         }
     }
 
-    /// The newest warning of a route controller since the switch is held: aws-custom-route-controller's, or the
-    /// cloud-controller-manager's.
-    async fn newest_complaint(&mut self, held: Option<Timestamp>) -> Option<String> {
-        let mut newest: Option<(Timestamp, String)> = None;
-        for reason in ["RoutesUpdateFailed", "FailedToCreateRoute"] {
-            let uri =
-                format!("/api/v1/events?limit={COMPLAINTS_READ}&fieldSelector=type%3DWarning%2Creason%3D{reason}");
-            // Complaints are a courtesy: where they cannot be read, the switch is looked after without.
-            let Ok(page) = self.access.page::<Complaint>(&uri).await else { continue };
-            for complaint in page {
-                let at = complaint.at();
-                if held.is_none_or(|held| at >= held) && newest.as_ref().is_none_or(|(newest, _)| at > *newest) {
-                    newest = Some((at, excerpt(&complaint.message)));
-                }
-            }
-        }
-        newest.map(|(_, message)| message)
-    }
-
     /// Remembers what was seen, and writes it where people look.
     async fn say(
         &mut self,
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
         word: &'static str,
-        message: String,
+        status: Option<SwitchStatus>,
         progress: Option<&Progress>,
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
         let mut annotations = Map::new();
         let mut network = network.clone();
-        let version = network.resource_version.clone();
+        let message = match &status {
+            Some(status) => status.message(),
+            None => network.message.as_deref().unwrap_or_default().to_owned(),
+        };
         let mut set = |key: &str, is: &mut Option<Box<str>>, want: String| {
             if is.as_deref() != Some(&*want) {
                 annotations.insert(key.to_owned(), json!(want));
@@ -254,16 +243,17 @@ impl Worker {
         if is_new {
             (self.reported, self.is_slow_reported) = (None, false);
         }
-        let remembered = Record { latched: self.vigil.latched(), ..record(&network, None) };
         // Compared with what is stored: somebody else may have taken it away.
         let stored = network.record.as_deref().and_then(Record::read);
-        let version = if stored.as_ref() == Some(&remembered) {
-            version.into()
+        let remembered = Record { latched: self.vigil.latched(), ..record(&network, stored.as_ref()) };
+        let remembered = Record { status: status.or(remembered.status.clone()), ..remembered };
+        let version = if stored.as_ref().is_some_and(|stored| remembered.is_stored(stored)) {
+            network.resource_version.clone().into()
         } else {
-            let version = self.remember(Some(&remembered), &version).await?;
-            self.record = Some(remembered);
-            version
+            self.remember(Some(&remembered), &network).await?
         };
+        let status = remembered.status.clone().unwrap_or_default();
+        self.record = Some(remembered);
         if !annotations.is_empty() {
             self.annotate(&annotations, &version).await?;
             let namespace = &*self.name.namespace;
@@ -280,6 +270,13 @@ impl Worker {
                 self.report(&network, Happened::Approved, message.clone()).await;
             }
             _ => {}
+        }
+        let reported = stored.filter(|stored| Some(&*stored.since) == network.since.as_deref());
+        let reported = reported.and_then(|stored| stored.status).and_then(|status| status.replacement);
+        if let Some(replacement) = status.replacement
+            && replacement.is_news(reported.as_ref(), now)
+        {
+            self.report(&network, Happened::NodesAtRisk, replacement.message()).await;
         }
         if let Some(progress) = progress {
             let is_due = match self.reported {
@@ -311,8 +308,12 @@ impl Worker {
 
         // A control plane that moves right now must not be held again over there: all routes are known to exist.
         let held = record(&network, self.record.as_ref());
-        let released = Record { phase: Phase::Released, released: seconds(now), ..held.clone() };
-        let version = self.remember(Some(&released), &network.resource_version).await?;
+        let routes = progress.as_ref().map(Routes::from);
+        let said = routes.is_some().then(|| SwitchStatus { routes, ..SwitchStatus::default() });
+        let status = said.or(held.status.clone());
+        let released = Record { phase: Phase::Released, released: seconds(now), status, ..held.clone() };
+        let version = self.remember(Some(&released), &network).await?;
+        let routes = if progress.is_some() { released.message() } else { reason.name().to_owned() };
         self.record = Some(released);
         let written = self.write_release(&network, &wish, version).await;
         if !matches!(written, Ok(true)) {
@@ -322,7 +323,6 @@ impl Worker {
             return written.map(|_| ());
         }
         let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
-        let routes = progress.map_or_else(|| reason.name().to_owned(), |progress| progress.message());
         self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;
         self.context.board.released(reason.name(), since(&network), now);
         Ok(())
@@ -383,7 +383,7 @@ impl Worker {
         self.access.remove().await?;
         let mut version = network.resource_version.to_string();
         if self.record.is_some() || network.record.is_some() {
-            version = self.remember(None, &version).await?;
+            version = self.remember(None, network).await?;
         }
         if network.has_annotations() {
             let annotations: Map<String, Value> =
@@ -391,17 +391,20 @@ impl Worker {
             self.annotate(&annotations, &version).await?;
         }
         self.record = None;
+        self.failure = None;
         self.vigil = Vigil::default();
         self.nodes = None;
         Ok(())
     }
 
-    /// Writes the record into the status, if nobody else wrote in between; gives the new resource version.
-    async fn remember(&self, record: Option<&Record>, version: &str) -> Result<String, kube::Error> {
+    /// Writes into the status what of the record differs from the one that this Network has, if nobody else wrote in between;
+    /// gives the new resource version.
+    async fn remember(&self, record: Option<&Record>, network: &SwitchingNetwork) -> Result<String, kube::Error> {
         let has_others =
             (self.context.switches.snapshot().switch(&self.name)).is_some_and(|network| network.has_other_state);
+        let record = record.map(|record| record.patch(network.record.as_deref()));
         let state = if record.is_none() && !has_others { Value::Null } else { json!({STATE_MEMBER: record}) };
-        let patch = json!({"metadata": {"resourceVersion": version}, "status": {"state": state}});
+        let patch = json!({"metadata": {"resourceVersion": network.resource_version}, "status": {"state": state}});
         let network =
             self.networks.patch_status(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         Ok(network.resource_version().unwrap_or_default())
@@ -426,35 +429,6 @@ fn seconds(time: Timestamp) -> String {
 
 fn since(network: &SwitchingNetwork) -> Option<Timestamp> {
     network.since.as_deref()?.parse().ok()
-}
-
-/// A warning event in a Shoot.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Complaint {
-    metadata: ComplaintMetadata,
-    #[serde(default)]
-    message: String,
-    last_timestamp: Option<Timestamp>,
-    event_time: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ComplaintMetadata {
-    creation_timestamp: Option<Timestamp>,
-}
-
-impl Listed for Complaint {
-    fn heap(&self) -> usize {
-        self.message.len()
-    }
-}
-
-impl Complaint {
-    fn at(&self) -> Timestamp {
-        self.last_timestamp.or(self.event_time).or(self.metadata.creation_timestamp).unwrap_or(Timestamp::MIN)
-    }
 }
 
 #[cfg(test)]

@@ -183,9 +183,11 @@ impl World {
         let (act, _) = act(&network, shoot, &mut self.vigil, nodes, self.now, &self.settings);
         let mut new = self.network.clone();
         match &act {
-            Act::Say { state, message } => {
+            Act::Say { state, status } => {
                 let mut record = record(&network, remembered.as_ref());
                 record.latched = self.vigil.latched();
+                record.status = status.clone().or(record.status);
+                let message = record.message();
                 self.network["status"]["state"][STATE_MEMBER] = serde_json::to_value(record).unwrap();
                 new = self.network.clone();
                 new["metadata"]["annotations"][SWITCH_STATE] = json!(state);

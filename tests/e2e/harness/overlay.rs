@@ -126,9 +126,19 @@ impl Switch {
 
     /// What `network-guard overlay status` prints.
     pub fn overlay_status(&self) -> String {
+        self.overlay_status_as("table")
+    }
+
+    /// The same for programs.
+    pub fn overlay_status_json(&self) -> String {
+        self.overlay_status_as("json")
+    }
+
+    fn overlay_status_as(&self, format: &str) -> String {
         let kubeconfig = self.seed.control_plane.kubeconfig("admin", "system:masters");
         let mut command = Command::new(env!("CARGO_BIN_EXE_network-guard"));
-        let output = command.args(["overlay", "status", "--kubeconfig"]).arg(kubeconfig).output().unwrap();
+        let arguments = ["overlay", "status", "--output", format, "--kubeconfig"];
+        let output = command.args(arguments).arg(kubeconfig).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }

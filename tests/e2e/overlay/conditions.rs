@@ -10,7 +10,7 @@ use network_guard::admission::{self, Answer, Answers, Handler as _, Step};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::HoldNetwork;
 use network_guard::landscape::Snapshot;
-use network_guard::overlay::{Phase, Record, Subset};
+use network_guard::overlay::{Record, Subset};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, ControlPlane, PREFIX, Patch, fixture, free_port, until};
@@ -324,12 +324,10 @@ impl Table {
         }
         let off: Value = serde_json::from_str(OFF).unwrap();
         let record = Record {
-            phase: Phase::Held,
             held: ON.into(),
             requested: Subset::of(Some(&off)).digest(),
             since: "2026-11-20T10:00:00Z".into(),
-            released: String::new(),
-            latched: [].into(),
+            ..Record::default()
         };
         let record = json!({"state": {"networkGuard": record}});
         let mut restored = network(OFF, "");

@@ -75,9 +75,8 @@ impl Worker {
         for node in &freed.nodes {
             self.relief.done(node);
         }
-        if let (Some(why), Act::Say { message, .. }) = (&freed.trouble, next) {
-            message.push_str("; Calico's condition cannot be removed from node ");
-            message.push_str(why);
+        if let (Some(why), Act::Say { status: Some(status), .. }) = (&freed.trouble, next) {
+            status.hints.push(format!("Calico's condition cannot be removed from node {why}"));
         }
         if let Some(why) = freed.trouble {
             tracing::info!(namespace = &*self.name.namespace, why, "Calico's condition could not be removed");

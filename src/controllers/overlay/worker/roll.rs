@@ -7,7 +7,7 @@ use super::super::events::Happened;
 use super::{Worker, seconds};
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::{Hibernation, SwitchFacts};
-use crate::overlay::{Phase, longest_rollout, rollout};
+use crate::overlay::{Outcome, Phase, longest_rollout, rollout};
 
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
@@ -24,7 +24,7 @@ impl Worker {
             // Calico's Pods are replaced since then, whenever we come to look.
             let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
             record.released = seconds(written.unwrap_or(now).min(now));
-            self.remember(Some(&record), &network.resource_version).await?;
+            self.remember(Some(&record), network).await?;
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
             self.report(network, Happened::Released, note).await;
@@ -33,13 +33,18 @@ impl Worker {
         // Of an unknown time nobody knows when it would be over.
         let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
-        let is_over = !self.context.settings.guards_rollout || !is_awake || self.is_rolled_out(network, released).await;
         // Before the nodes could be listed it is known at least how many had a route when they were waited for.
         let nodes = self.nodes.unwrap_or(record.latched.len());
-        if is_over || now.duration_since(released) >= longest_rollout(nodes) {
-            self.forget(network).await?;
+        let is_young = now.duration_since(released) < longest_rollout(nodes);
+        let is_due = self.context.settings.guards_rollout && is_awake && is_young;
+        let is_over = !is_due || self.is_rolled_out(network, released).await;
+        match self.outcome(network, &record).await {
+            _ if !is_over => Ok(()),
+            // It is told of until the extension succeeds. Nodes need not be looked at for that.
+            Outcome::Fails(_) => self.access.remove().await,
+            Outcome::Open if is_young && is_awake => self.access.remove().await,
+            Outcome::Open | Outcome::Succeeded => self.forget(network).await,
         }
-        Ok(())
     }
 
     async fn is_rolled_out(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {

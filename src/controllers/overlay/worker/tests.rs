@@ -129,6 +129,10 @@ impl Seed {
 
 /// A worker that knows the landscape as it was before anything happened.
 fn worker(seed: &Arc<Mutex<Seed>>) -> Worker {
+    worker_with(seed, OverlaySettings::default())
+}
+
+fn worker_with(seed: &Arc<Mutex<Seed>>, settings: OverlaySettings) -> Worker {
     let at = Arc::clone(seed);
     let service = tower::service_fn(move |request: http::Request<Body>| {
         let at = Arc::clone(&at);
@@ -151,7 +155,6 @@ fn worker(seed: &Arc<Mutex<Seed>>) -> Worker {
         snapshot.put_cluster("n", crate::gardener::ClusterFacts::parse(&cluster["spec"].to_string()));
     });
     let board = Arc::new(Board::new(Arc::clone(&switches)));
-    let settings = OverlaySettings::default();
     let reading = Semaphore::new(1);
     let context = Arc::new(Context {
         client,
@@ -313,5 +316,93 @@ async fn large_shoots_are_seen_through_for_longer() {
         worker(&seed).turn().await.unwrap();
         let state = seed.lock().unwrap().network["status"]["state"].clone();
         assert_eq!(state.is_null(), is_forgotten, "{minutes} minutes, {nodes} nodes: {state}");
+    }
+}
+
+/// What is known already is not written again, neither by this replica nor by the next.
+#[tokio::test]
+async fn nothing_is_written_while_nothing_happens() {
+    let seed = Seed::with(None);
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    let mut first = worker(&seed);
+    first.turn().await.unwrap();
+    let stored = seed.lock().unwrap().network.clone();
+    let record = &stored["status"]["state"][STATE_MEMBER];
+    assert_eq!((&record["version"], &record["status"]["waitsFor"]), (&json!(2), &json!("other")));
+    assert_eq!(record["status"]["because"], stored["metadata"]["annotations"][SWITCH_MESSAGE], "one text for both");
+    let writes = |seed: &Arc<Mutex<Seed>>| {
+        let seed = seed.lock().unwrap();
+        seed.requests.iter().filter(|request| request.starts_with("PATCH") && request.contains("/networks/")).count()
+    };
+    assert_eq!(writes(&seed), 2, "the record and the annotations");
+    catch_up(&first, &seed);
+    first.turn().await.unwrap();
+    worker(&seed).turn().await.unwrap();
+    assert_eq!((writes(&seed), &seed.lock().unwrap().network), (2, &stored));
+}
+
+/// Members of a record that a later version wrote stay, also where something else has to be written.
+#[tokio::test]
+async fn a_later_record_is_not_destroyed() {
+    let seed = Seed::with(None);
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    seed.lock().unwrap().network["status"]["state"] = json!({STATE_MEMBER: {
+        "version": 9, "phase": "held", "held": r#"{"overlay":{"enabled":true}}"#, "requested": "x",
+        "since": "2026-11-20T10:00:00Z", "latched": ["00000000000000aa"], "tables": [1],
+    }});
+    worker(&seed).turn().await.unwrap();
+    let record = seed.lock().unwrap().network["status"]["state"][STATE_MEMBER].clone();
+    assert_eq!((&record["tables"], &record["latched"]), (&json!([1]), &json!(["00000000000000aa"])));
+    assert_eq!((&record["version"], &record["status"]["waitsFor"]), (&json!(2), &json!("other")));
+}
+
+/// A Network whose switch was let through in the moment in which the extension says this.
+fn released(operation: &Value) -> Arc<Mutex<Seed>> {
+    let seed = Seed::with(None);
+    {
+        let mut seed = seed.lock().unwrap();
+        let written = Timestamp::now();
+        revert(&mut seed.network);
+        seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
+        seed.network["status"] = json!({"lastOperation": operation, "state": {STATE_MEMBER: {
+            "version": 2, "phase": "released", "held": "{}", "requested": "x", "since": "2026-11-20T10:00:00Z",
+            "released": seconds(written), "latched": [], "status": {"routes": {"notReady": 1, "notReadyNodes": ["d"]}},
+        }}});
+        seed.network["status"]["lastOperation"]["lastUpdateTime"] = json!(seconds(written));
+    }
+    seed
+}
+
+/// An extension that fails is told of once, and remembered until it succeeds.
+#[tokio::test]
+async fn a_failure_after_a_release_is_reported_until_it_is_over() {
+    let seed = released(&json!({"state": "Error", "description": "waiting for routes"}));
+    let mut worker = worker(&seed);
+    for _ in 0..3 {
+        worker.turn().await.unwrap();
+        catch_up(&worker, &seed);
+    }
+    assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchFailed"]);
+    assert_eq!(seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["phase"], "released");
+    seed.lock().unwrap().network["status"]["lastOperation"]["state"] = json!("Succeeded");
+    catch_up(&worker, &seed);
+    worker.turn().await.unwrap();
+    assert_eq!(seed.lock().unwrap().network["status"]["state"], Value::Null);
+}
+
+/// Where nothing else is to be watched, the answer of the extension is waited for.
+#[tokio::test]
+async fn a_release_is_watched_until_the_extension_answers() {
+    let seed = released(&json!({"state": "Processing"}));
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
+    let settings = OverlaySettings { guards_rollout: false, ..OverlaySettings::default() };
+    let mut worker = worker_with(&seed, settings);
+    for (state, is_watched) in [("Processing", true), ("Error", true), ("Processing", true), ("Succeeded", false)] {
+        seed.lock().unwrap().network["status"]["lastOperation"]["state"] = json!(state);
+        catch_up(&worker, &seed);
+        worker.turn().await.unwrap();
+        let record = seed.lock().unwrap().network["status"]["state"].clone();
+        assert_eq!(!record.is_null(), is_watched, "{state}: {record}");
     }
 }

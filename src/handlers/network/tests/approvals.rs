@@ -144,6 +144,6 @@ fn an_approval_is_withdrawn_when_a_route_flaps_between_two_looks() {
 fn an_approval_is_withdrawn_when_nobody_answers() {
     let mut world = approved();
     world.answers = false;
-    let Act::Say { state: "pending", message } = world.controller() else { panic!("still approved") };
-    assert_eq!(message, "the Shoot's nodes cannot be listed: it does not answer");
+    let Act::Say { state: "pending", status: Some(status) } = world.controller() else { panic!("still approved") };
+    assert_eq!(status.message(), "the Shoot's nodes cannot be listed: it does not answer");
 }

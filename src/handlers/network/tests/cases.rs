@@ -206,10 +206,10 @@ fn sleeping_and_waking() {
     world.shoot["spec"]["hibernation"] = json!({"enabled": true});
     assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "falling asleep");
     world.shoot["status"]["hibernated"] = json!(true);
-    let Act::Say { state: "pending", message } = world.controller() else {
+    let Act::Say { state: "pending", status: Some(status) } = world.controller() else {
         panic!("an approval would outlive the sleep")
     };
-    assert_eq!(message, "the Shoot sleeps; it passes in the next maintenance window");
+    assert_eq!(status.message(), "the Shoot sleeps; it passes in the next maintenance window");
     // It wakes before anybody looks again.
     world.shoot["spec"]["hibernation"] = json!({"enabled": false});
     world.shoot["status"]["hibernated"] = json!(false);
@@ -359,8 +359,8 @@ fn blocks_are_held_with_the_reason() {
     world.extension();
     for _ in 0..3 {
         world.pass(60);
-        let Act::Say { state: "pending", message } = world.controller() else { panic!("let through") };
-        assert!(message.contains("no route leads"), "{message}");
+        let Act::Say { state: "pending", status: Some(status) } = world.controller() else { panic!("let through") };
+        assert!(status.message().contains("no route leads"), "{status:?}");
     }
 }
 

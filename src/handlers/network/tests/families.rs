@@ -21,7 +21,7 @@ fn families(world: &World) -> &Value {
 
 fn says(world: &mut World) -> String {
     match world.controller() {
-        Act::Say { state: "pending", message } => message,
+        Act::Say { state: "pending", status: Some(status) } => status.message(),
         act => panic!("{act:?}"),
     }
 }
@@ -238,7 +238,7 @@ fn it_is_held_again_on_another_seed() {
         if is_older {
             state[STATE_MEMBER]["held"] = json!("{}");
         }
-        let record: Record = serde_json::from_value(state[STATE_MEMBER].clone()).unwrap();
+        let record = Record::read(&state[STATE_MEMBER].to_string()).unwrap();
         assert_eq!(record.phase, Phase::Held);
         // The other Seed stores what gardenlet writes, before the state is there.
         let mut other = World::before(&Value::Null);

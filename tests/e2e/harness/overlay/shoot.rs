@@ -323,6 +323,18 @@ impl Shoot {
         self.write_condition(name, "NetworkUnavailable", status, reason, Timestamp::now());
     }
 
+    /// The same, since some minutes.
+    pub fn node_condition_since(&self, name: &str, status: &str, reason: &str, minutes: i64) {
+        let since = Timestamp::now() - SignedDuration::from_mins(minutes);
+        self.write_condition(name, "NetworkUnavailable", status, reason, since);
+    }
+
+    /// Labels a node as one of this worker pool.
+    pub fn node_pool(&self, name: &str, pool: &str) {
+        let labels = json!({"metadata": {"labels": {"worker.gardener.cloud/pool": pool}}});
+        self.api.patch(&format!("/api/v1/nodes/{name}"), Patch::Merge, &labels);
+    }
+
     /// Both of what a route controller writes when a route is there.
     pub fn route_created(&self, name: &str) {
         self.node_condition(name, "False", "RouteCreated");
@@ -410,17 +422,48 @@ impl Shoot {
     /// A Warning of the route controller about all of its routes.
     pub fn route_controller_warns(&self, message: &str) {
         let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
+        self.warns(&json!({"generateName": "aws-custom-route-controller."}), message, now);
+    }
+
+    /// The same with an event of this name, which came in this moment.
+    pub fn route_controller_warned(&self, name: &str, message: &str, at: Timestamp) {
+        self.warns(&json!({"name": name}), message, at.round(jiff::Unit::Second).unwrap());
+    }
+
+    /// A warning by the newer API of events, which came again and again until now.
+    pub fn route_controller_repeats(&self, name: &str, message: &str) {
+        let now = Timestamp::now();
+        let micros = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        self.api.create(
+            "/apis/events.k8s.io/v1/namespaces/kube-system/events",
+            &json!({
+                "apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "RoutesUpdateFailed",
+                "note": message, "action": "Reconciling", "metadata": {"name": name, "namespace": "kube-system"},
+                "regarding": {
+                    "apiVersion": "v1", "kind": "ServiceAccount",
+                    "namespace": "kube-system", "name": "aws-custom-route-controller",
+                },
+                "reportingController": "aws-custom-route-controller", "reportingInstance": "aws-custom-route-controller-0",
+                "eventTime": micros(now - SignedDuration::from_mins(5)),
+                "series": {"count": 2, "lastObservedTime": micros(now)},
+            }),
+        );
+    }
+
+    fn warns(&self, metadata: &Value, message: &str, at: Timestamp) {
+        let mut metadata = metadata.clone();
+        metadata["namespace"] = json!("kube-system");
         self.api.create(
             "/api/v1/namespaces/kube-system/events",
             &json!({
                 "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "RoutesUpdateFailed", "message": message,
-                "metadata": {"generateName": "aws-custom-route-controller.", "namespace": "kube-system"},
+                "metadata": metadata,
                 "involvedObject": {
                     "apiVersion": "v1", "kind": "ServiceAccount",
                     "namespace": "kube-system", "name": "aws-custom-route-controller",
                 },
                 "source": {"component": "aws-custom-route-controller"},
-                "firstTimestamp": now, "lastTimestamp": now, "count": 1,
+                "firstTimestamp": at, "lastTimestamp": at, "count": 1,
             }),
         );
     }

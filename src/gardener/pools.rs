@@ -1,0 +1,135 @@
+//! Worker pools of a Shoot: when machine-controller-manager gives a node of theirs up.
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Text;
+use super::bounded::FirstOf;
+use super::node::NETWORK_UNAVAILABLE;
+
+/// After which time machine-controller-manager replaces an unhealthy node without a word from the Shoot
+/// (`MachineHealthTimeout` in its `pkg/util/provider/app/options/options.go`, v0.62.1; gardenlet does not set the flag).
+const HEALTH_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
+
+/// Pools that are looked at. No real Shoot has as many.
+const LOOKED_AT: usize = 256;
+
+/// Pools that are kept: those that differ from the default.
+const KEPT: usize = 32;
+
+/// The longest name of a pool, in bytes: it is the value of a label (`LabelValueMaxLength` of `k8s.io/apimachinery`).
+pub(super) const NAME: usize = 63;
+
+/// Conditions of a node that are looked through in a pool's list.
+const CONDITIONS: usize = 64;
+
+/// The longest text that is read as a duration, in bytes.
+const DURATION: usize = 64;
+
+/// How long nodes of each pool may be unhealthy. Only pools that differ from the default are kept.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Pools(Box<[Pool]>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Pool {
+    name: Box<str>,
+    /// `None` where a node without a route is never replaced.
+    timeout: Option<SignedDuration>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    machine_controller_manager: Option<Settings<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Settings<'a> {
+    #[serde(borrow)]
+    machine_health_timeout: Option<Text<'a>>,
+    disable_health_timeout: Option<bool>,
+    #[serde(borrow)]
+    node_conditions: Option<FirstOf<Text<'a>, CONDITIONS>>,
+}
+
+impl Pools {
+    /// Reads the text of `spec.provider.workers`. A pool that cannot be read is as good as one without settings.
+    pub fn read(workers: &str) -> Self {
+        let Ok(workers) = serde_json::from_str::<FirstOf<&RawValue, LOOKED_AT>>(workers) else {
+            return Self::default();
+        };
+        let pools = workers.0.into_iter().filter_map(|worker| Pool::read(worker.get()));
+        Self(pools.filter(|pool| pool.timeout != Some(HEALTH_TIMEOUT)).take(KEPT).collect())
+    }
+
+    /// After which time a node of this pool is replaced for want of a route; `None` for never. A pool that is not known has
+    /// the default.
+    pub fn health_timeout(&self, pool: &str) -> Option<SignedDuration> {
+        self.0.iter().find(|known| &*known.name == pool).map_or(Some(HEALTH_TIMEOUT), |known| known.timeout)
+    }
+}
+
+impl Pool {
+    fn read(worker: &str) -> Option<Self> {
+        let worker: Wire<'_> = serde_json::from_str(worker).ok()?;
+        let name = worker.name.filter(|name| name.len() <= NAME)?;
+        let settings = worker.machine_controller_manager?;
+        let conditions = settings.node_conditions.map(|conditions| conditions.0).filter(|list| !list.is_empty());
+        // Without a list there is the one of machine-controller-manager, which has this condition.
+        let counts = conditions.is_none_or(|list| list.iter().any(|condition| &**condition == NETWORK_UNAVAILABLE));
+        let is_never = settings.disable_health_timeout == Some(true) || !counts;
+        let timeout = settings.machine_health_timeout.filter(|text| text.len() <= DURATION);
+        // As Go writes durations, such as `10m0s`.
+        let timeout = timeout.and_then(|text| text.parse().ok()).unwrap_or(HEALTH_TIMEOUT);
+        Some(Self { name: (*name).into(), timeout: (!is_never).then_some(timeout) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn settings_of_pools() {
+        let minutes = |minutes| Some(SignedDuration::from_mins(minutes));
+        for (settings, want) in [
+            (Value::Null, minutes(10)),
+            (json!({}), minutes(10)),
+            (json!({"machineHealthTimeout": "20m0s"}), minutes(20)),
+            (json!({"machineHealthTimeout": "1h0m0s"}), minutes(60)),
+            (json!({"machineHealthTimeout": "1.5h"}), minutes(90)),
+            (json!({"machineHealthTimeout": "90s"}), Some(SignedDuration::from_secs(90))),
+            (json!({"machineHealthTimeout": "soon"}), minutes(10)),
+            (json!({"machineHealthTimeout": 5}), minutes(10)),
+            (json!({"machineHealthTimeout": "5m", "disableHealthTimeout": false}), minutes(5)),
+            (json!({"machineHealthTimeout": "5m", "disableHealthTimeout": true}), None),
+            (json!({"nodeConditions": []}), minutes(10)),
+            (json!({"nodeConditions": ["DiskPressure"]}), None),
+            (json!({"nodeConditions": ["DiskPressure", "NetworkUnavailable"]}), minutes(10)),
+        ] {
+            let workers = json!([{"name": "other"}, {"name": "a", "machineControllerManager": settings}]).to_string();
+            let pools = Pools::read(&workers);
+            assert_eq!(pools.health_timeout("a"), want, "{workers}");
+            assert_eq!(pools.health_timeout("other"), minutes(10));
+            assert_eq!(pools.0.len(), usize::from(want != minutes(10)), "what is as everywhere is not kept");
+        }
+        for wrong in ["", "5", "{}", "[5]", "[null]", r#"[{"name":5}]"#] {
+            assert_eq!(Pools::read(wrong), Pools::default(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_a_limit() {
+        let pool = |name: String| json!({"name": name, "machineControllerManager": {"machineHealthTimeout": "5m"}});
+        let many: Vec<Value> = (0..5_000).map(|i| pool(format!("p{i}"))).collect();
+        assert_eq!(Pools::read(&json!(many).to_string()).0.len(), KEPT);
+        assert_eq!(Pools::read(&json!([pool("x".repeat(64))]).to_string()).0.len(), 0);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the network extension made of a switch that was let through.
+//!
+//! Nobody but the extension can tell. Its feature gate `SeamlessOverlaySwitch` demands a route of every node, also of those
+//! that do not count here because they have not been ready for long: then it fails, and Calico keeps its overlay.
+
+use jiff::Timestamp;
+
+use super::record::{Phase, Record};
+use crate::gardener::network::SwitchingNetwork;
+
+/// What became of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The extension has not answered yet.
+    Open,
+    /// It did what it was told.
+    Succeeded,
+    /// It failed, and says this; it tries again.
+    Fails(Box<str>),
+}
+
+/// What became of the switch of this record.
+pub fn outcome(network: &SwitchingNetwork, record: &Record) -> Outcome {
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    // What it said before says nothing about this. Gardener writes times to the second.
+    let released = time(&record.released);
+    let is_later = (network.operated.as_deref().and_then(time))
+        .is_some_and(|operated| released.is_some_and(|released| operated.as_second() >= released.as_second()));
+    match &network.failure {
+        _ if record.phase != Phase::Released || network.state.is_some() || !is_later => Outcome::Open,
+        Some(why) => Outcome::Fails(why.clone()),
+        None if network.has_succeeded && network.operation.is_none() => Outcome::Succeeded,
+        None => Outcome::Open,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_extension_says_since() {
+        let fails = |why: &str| Outcome::Fails(why.into());
+        let at = |second: u32| format!("2026-11-20T10:00:{second:02}Z");
+        let error = json!({"description": "waiting for routes"});
+        let table = [
+            ("nothing", json!({}), json!(null), Outcome::Open),
+            ("success", json!({"state": "Succeeded", "lastUpdateTime": at(31)}), json!(null), Outcome::Succeeded),
+            (
+                "in the same second",
+                json!({"state": "Succeeded", "lastUpdateTime": at(30)}),
+                json!(null),
+                Outcome::Succeeded,
+            ),
+            ("an old success", json!({"state": "Succeeded", "lastUpdateTime": at(29)}), json!(null), Outcome::Open),
+            ("without a time", json!({"state": "Succeeded"}), json!(null), Outcome::Open),
+            ("at work", json!({"state": "Processing", "lastUpdateTime": at(31)}), json!(null), Outcome::Open),
+            (
+                "an error",
+                json!({"state": "Error", "lastUpdateTime": at(31)}),
+                error.clone(),
+                fails("waiting for routes"),
+            ),
+            ("an old error", json!({"state": "Error", "lastUpdateTime": at(3)}), error.clone(), Outcome::Open),
+            (
+                "given up",
+                json!({"state": "Failed", "lastUpdateTime": at(31)}),
+                error.clone(),
+                fails("waiting for routes"),
+            ),
+            ("again", json!({"state": "Processing", "lastUpdateTime": at(31)}), error, fails("waiting for routes")),
+            (
+                "without an error",
+                json!({"state": "Error", "lastUpdateTime": at(31), "description": "x\ny"}),
+                json!(null),
+                fails("x y"),
+            ),
+            (
+                "without a word",
+                json!({"state": "Failed", "lastUpdateTime": at(31)}),
+                json!({}),
+                fails("it does not say why"),
+            ),
+        ];
+        let record = Record { phase: Phase::Released, released: at(30), ..Record::default() };
+        for (what, operation, error, want) in table {
+            let network = json!({
+                "metadata": {}, "spec": {},
+                "status": {"state": {"networkGuard": record}, "lastOperation": operation, "lastError": error},
+            });
+            let network = SwitchingNetwork::read(&network.to_string()).unwrap().unwrap();
+            assert_eq!(outcome(&network, &record), want, "{what}");
+            let held = Record { phase: Phase::Held, ..record.clone() };
+            assert_eq!(outcome(&network, &held), Outcome::Open, "{what}, held");
+            let again = SwitchingNetwork { state: Some("pending".into()), ..network };
+            assert_eq!(outcome(&again, &record), Outcome::Open, "{what}, held again");
+        }
+    }
+}

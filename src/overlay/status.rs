@@ -1,0 +1,339 @@
+//! What is known of a held switch, as data. Annotation, events, tables and JSON are made from it, and by nothing else: no
+//! program has to read a sentence.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::risk::Replacement;
+use super::vigil::Progress;
+
+/// Nodes that are kept by name, of each kind: so what is remembered has a limit, however large the Shoot is.
+const KEPT: usize = 10;
+
+/// Nodes that a message names.
+const NAMED: usize = 3;
+
+/// What is known of a held switch.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SwitchStatus {
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+    /// What there is to say about that, for people; may be empty.
+    pub because: String,
+    /// What the last look at the nodes showed; `None` where nobody had to look.
+    pub routes: Option<Routes>,
+    /// What a route controller complained about last.
+    pub complaint: Option<String>,
+    /// Why routes may be missing, besides.
+    pub hints: Vec<String>,
+    /// Which nodes will be replaced for want of a route.
+    pub replacement: Option<Replacement>,
+}
+
+/// What a held switch waits for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitsFor {
+    /// Routes of nodes.
+    Routes,
+    /// Whether the routes stay.
+    Stability,
+    /// The maintenance window of the Shoot: it may pass.
+    MaintenanceWindow,
+    /// The next write of gardenlet: it may pass.
+    Gardenlet,
+    /// What is told for people; or what a later version knows.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl WaitsFor {
+    /// What it is called in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Routes => "routes",
+            Self::Stability => "stability",
+            Self::MaintenanceWindow => "maintenanceWindow",
+            Self::Gardenlet => "gardenlet",
+            Self::Other => "other",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Stability => "waiting whether they stay",
+            Self::MaintenanceWindow => "it passes in the next maintenance window",
+            Self::Gardenlet => "it passes with gardenlet's next write",
+            Self::Routes | Self::Other => "",
+        }
+    }
+}
+
+/// What a look at the nodes showed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Routes {
+    /// Nodes that count.
+    pub nodes: usize,
+    /// Those of them with a route.
+    pub with_route: usize,
+    /// The others, by name: the first ten, with one whose reason is known among them if there is any.
+    pub missing: Vec<MissingRoute>,
+    /// Nodes that do not count because they have not been ready for long.
+    pub not_ready: usize,
+    /// The first ten of them, by name.
+    pub not_ready_nodes: Vec<String>,
+    /// Nodes that do not count because they are leaving.
+    pub leaving: usize,
+}
+
+/// A node without a route.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MissingRoute {
+    /// Its name.
+    pub node: String,
+    /// Why, as far as somebody said; may be empty.
+    pub reason: String,
+}
+
+impl From<&Progress> for Routes {
+    fn from(progress: &Progress) -> Self {
+        let mut missing: Vec<&super::Missing> = progress.missing.iter().take(KEPT).collect();
+        if missing.iter().all(|node| node.why.is_empty())
+            && let Some(told) = progress.missing.iter().find(|node| !node.why.is_empty())
+        {
+            missing.pop();
+            missing.push(told);
+        }
+        let missing =
+            missing.into_iter().map(|node| MissingRoute { node: node.name.to_string(), reason: node.why.clone() });
+        Self {
+            nodes: progress.total,
+            with_route: progress.ready,
+            missing: missing.collect(),
+            not_ready: progress.given_up.len(),
+            not_ready_nodes: progress.given_up.iter().take(KEPT).map(ToString::to_string).collect(),
+            leaving: progress.leaving,
+        }
+    }
+}
+
+impl Routes {
+    /// Nodes that count and have no route.
+    pub fn without_route(&self) -> usize {
+        self.nodes.saturating_sub(self.with_route)
+    }
+
+    fn count(&self) -> String {
+        format!("{} of {} nodes have routes", self.with_route, self.nodes)
+    }
+
+    fn sentences(&self, sentences: &mut Vec<String>) {
+        if let Some(first) = self.missing.first() {
+            let named: Vec<&str> = self.missing.iter().take(NAMED).map(|missing| &*missing.node).collect();
+            let more = self.without_route().saturating_sub(named.len());
+            sentences.push(format!("missing: {} (+{more})", named.join(", ")));
+            sentences.push(match self.missing.iter().find(|missing| !missing.reason.is_empty()) {
+                Some(missing) => format!("{}: {}", missing.node, missing.reason),
+                None => format!("nobody has reported a route for {} yet", first.node),
+            });
+        }
+        if let Some(not_ready) = self.not_ready_words() {
+            sentences.push(format!("not counted because they are not ready: {not_ready}"));
+        }
+    }
+
+    fn not_ready_words(&self) -> Option<String> {
+        let first = self.not_ready_nodes.first()?;
+        Some(format!("{first} (+{})", self.not_ready.saturating_sub(1)))
+    }
+}
+
+impl SwitchStatus {
+    /// Waits for something else than routes.
+    pub fn waits(why: impl Into<String>) -> Self {
+        Self { because: why.into(), ..Self::default() }
+    }
+
+    /// All of it, for people: `17 of 20 nodes have routes; missing: a, b, c (+0)`.
+    pub fn message(&self) -> String {
+        let mut text = self.routes.as_ref().map(Routes::count).unwrap_or_default();
+        let details = self.details();
+        if !details.is_empty() {
+            let _ = write!(text, "{}{details}", if text.is_empty() { "" } else { "; " });
+        }
+        text
+    }
+
+    /// The same without the counts, for a table that has them in a column of their own.
+    pub fn details(&self) -> String {
+        let mut sentences = vec![self.because.clone()];
+        if let Some(routes) = &self.routes {
+            routes.sentences(&mut sentences);
+        }
+        if let Some(complaint) = &self.complaint {
+            sentences.push(format!("the route controller says: {complaint}"));
+        }
+        sentences.extend(self.hints.iter().cloned());
+        if let Some(replacement) = &self.replacement {
+            sentences.push(replacement.message());
+        }
+        sentences.push(self.waits_for.words().to_owned());
+        sentences.retain(|sentence| !sentence.is_empty());
+        sentences.join("; ")
+    }
+
+    /// What there is to say, for people, when the network extension fails after the switch was let through. Its feature gate
+    /// `SeamlessOverlaySwitch` counts nodes that do not count here.
+    pub fn failure(&self, description: &str) -> String {
+        let mut text = format!("Calico was told, but the network extension fails: {description}");
+        if let Some(not_ready) = self.routes.as_ref().and_then(Routes::not_ready_words) {
+            let _ = write!(
+                text,
+                "; its feature gate SeamlessOverlaySwitch, if it is on, demands a route of every node, also of those that are not ready: {not_ready}; remove them, or turn the gate off"
+            );
+        }
+        text
+    }
+}
+
+/// The complaint to show, from the one that was shown and the newest. One that differs in numbers only, such as the time a
+/// call took or the number of a request, is the same: else it would be written anew at each look.
+pub fn newest_complaint(shown: Option<String>, newest: Option<String>) -> Option<String> {
+    match (shown, newest) {
+        (Some(shown), Some(newest)) if words(&shown).eq(words(&newest)) => Some(shown),
+        (_, newest) => newest,
+    }
+}
+
+/// The words of a text, but for those with digits.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || ",;:()[]\"".contains(c))
+        .filter(|word| !word.is_empty() && !word.contains(|c: char| c.is_ascii_digit()))
+}
+
+/// A time for people and machines, to the second.
+pub(super) fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::Missing;
+
+    fn progress(missing: &[(&str, &str)]) -> Progress {
+        Progress {
+            total: 20,
+            ready: 20 - missing.len(),
+            missing: missing.iter().map(|(name, why)| Missing { name: (*name).into(), why: (*why).into() }).collect(),
+            given_up: vec![],
+            leaving: 0,
+        }
+    }
+
+    #[test]
+    fn sentences_are_made_from_data() {
+        let routes = |missing: &[(&str, &str)]| Some(Routes::from(&progress(missing)));
+        let quota = Some("RouteLimitExceeded".to_owned());
+        let replacement =
+            Some(Replacement { node: "c".into(), deadline: "2026-11-20T10:10:00Z".parse().unwrap(), nodes: 2 });
+        let table = [
+            (SwitchStatus::waits("the Shoot is being deleted"), "the Shoot is being deleted"),
+            (
+                SwitchStatus { because: "forced".into(), waits_for: WaitsFor::Gardenlet, ..SwitchStatus::default() },
+                "forced; it passes with gardenlet's next write",
+            ),
+            (
+                SwitchStatus { waits_for: WaitsFor::Stability, routes: routes(&[]), ..SwitchStatus::default() },
+                "20 of 20 nodes have routes; waiting whether they stay",
+            ),
+            (
+                SwitchStatus {
+                    waits_for: WaitsFor::Routes,
+                    routes: routes(&[("a", ""), ("b", ""), ("c", "NoRouteCreated"), ("d", "")]),
+                    complaint: quota,
+                    replacement,
+                    ..SwitchStatus::default()
+                },
+                "16 of 20 nodes have routes; missing: a, b, c (+1); c: NoRouteCreated; the route controller says: RouteLimitExceeded; without a route, machine-controller-manager replaces 2 nodes and what comes after them, c first, from 2026-11-20T10:10:00Z on: raise the quota of routes, or set the overlay back",
+            ),
+        ];
+        for (status, want) in table {
+            assert_eq!(status.message(), want);
+            let details = want.split_once("have routes; ").map_or(want, |(_, details)| details);
+            assert_eq!(status.details(), details, "without the counts");
+            let text = serde_json::to_string(&status).unwrap();
+            assert_eq!(serde_json::from_str::<SwitchStatus>(&text).unwrap(), status, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_many_nodes_is_little_and_has_a_reason() {
+        let names: Vec<String> = (0..5_000).map(|i| format!("{i:0253}")).collect();
+        let why = "x".repeat(300);
+        let of = |told: usize| {
+            let missing = names.iter().enumerate();
+            Progress {
+                total: 5_000,
+                missing: missing
+                    .map(|(i, name)| Missing {
+                        name: name.as_str().into(),
+                        why: if i >= told { why.clone() } else { String::new() },
+                    })
+                    .collect(),
+                given_up: names.iter().map(|name| name.as_str().into()).collect(),
+                ..Progress::default()
+            }
+        };
+        for (told, last) in [(0, 9), (9, 9), (4_999, 4_999), (5_000, 9)] {
+            let routes = Routes::from(&of(told));
+            assert_eq!((routes.missing.len(), routes.not_ready_nodes.len()), (KEPT, KEPT), "{told}");
+            assert_eq!(routes.missing[KEPT - 1].node, names[last], "{told}");
+            assert_eq!((routes.without_route(), routes.not_ready), (5_000, 5_000), "{told}");
+            let text = serde_json::to_string(&routes).unwrap();
+            assert!(text.len() < 9_000, "{told}: {} bytes", text.len());
+        }
+    }
+
+    /// What a later version says is read as far as it is known.
+    #[test]
+    fn later_words_are_read_as_far_as_possible() {
+        let text = r#"{"waitsFor":"moon","routes":{"nodes":3,"withRoute":1,"new":5},"more":[]}"#;
+        let status: SwitchStatus = serde_json::from_str(text).unwrap();
+        assert_eq!((status.waits_for, status.message()), (WaitsFor::Other, "1 of 3 nodes have routes".to_owned()));
+        for name in [WaitsFor::Routes, WaitsFor::Stability, WaitsFor::MaintenanceWindow, WaitsFor::Gardenlet] {
+            assert_eq!(serde_json::to_value(name).unwrap(), name.name());
+        }
+    }
+
+    #[test]
+    fn the_same_complaint_is_not_written_anew() {
+        let aws = |id: &str| Some(format!("EC2: CreateRoute, StatusCode: 400, RequestID: {id}, RouteLimitExceeded"));
+        assert_eq!(newest_complaint(aws("5a0e"), aws("77b1")), aws("5a0e"));
+        let after = |time: &str| Some(format!("Could not create route x for node a after {time}: quota"));
+        assert_eq!(newest_complaint(after("1.2s"), after("900ms")), after("1.2s"));
+        let other = || Some("throttled".to_owned());
+        assert_eq!(newest_complaint(aws("5a0e"), other()), other());
+        assert_eq!(newest_complaint(None, other()), other());
+        assert_eq!(newest_complaint(other(), None), None, "it is over");
+    }
+
+    #[test]
+    fn a_failure_names_who_is_to_blame() {
+        let status = SwitchStatus {
+            routes: Some(Routes { not_ready: 2, not_ready_nodes: vec!["d".into(), "e".into()], ..Routes::default() }),
+            ..SwitchStatus::default()
+        };
+        assert_eq!(
+            status.failure("waiting for routes"),
+            "Calico was told, but the network extension fails: waiting for routes; its feature gate SeamlessOverlaySwitch, if it is on, demands a route of every node, also of those that are not ready: d (+1); remove them, or turn the gate off"
+        );
+        assert_eq!(SwitchStatus::default().failure("x"), "Calico was told, but the network extension fails: x");
+    }
+}
