@@ -2,22 +2,15 @@
 //!
 //! The model is written from the sources that the table of providers names, and knows nothing of the table.
 
-use std::fs;
-use std::path::Path;
-
 use proptest::prelude::*;
 
 use super::*;
 
-/// What is applied, and what comes of it: the rules and texts of `overlay/`.
-fn said_of(file: &str) -> Vec<(&'static str, String)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/overlay").join(file);
-    let text = fs::read_to_string(path).expect(file);
-    let (old, new) = if file.ends_with(".json") {
-        let review: Value = serde_json::from_str(&text).unwrap();
-        (Some(review["request"]["oldObject"].clone()), review["request"]["object"].clone())
-    } else {
-        (None, serde_saphyr::from_str::<Value>(&text).unwrap())
+/// What comes of a manifest, or of a review: the rules and texts of `overlay/`.
+fn said_of(text: &str) -> Vec<(&'static str, String)> {
+    let (old, new) = match serde_json::from_str::<Value>(text) {
+        Ok(review) => (Some(review["request"]["oldObject"].clone()), review["request"]["object"].clone()),
+        Err(_) => (None, serde_saphyr::from_str::<Value>(text).unwrap()),
     };
     let garden = Garden::of(&[]);
     let request = garden.request(old.as_ref(), Some(&new));
@@ -43,17 +36,17 @@ fn right_answers() {
         );
         ("overlay/route-limit", message)
     };
-    for (file, want) in [
-        ("azure.yaml", vec![]),
-        ("azure-backend.yaml", vec![]),
-        ("metal.yaml", vec![]),
-        ("gcp-dual.yaml", vec![]),
-        ("aws-raw.yaml", vec![without("aws"), limit(601, "aws", 500)]),
-        ("alicloud-raw.yaml", vec![without("alicloud")]),
-        ("alicloud-250.yaml", vec![limit(251, "alicloud", 200)]),
-        ("hibernated.json", vec![]),
+    for (text, want) in [
+        (include_str!("../../../../tests/fixtures/overlay/azure.yaml"), vec![]),
+        (include_str!("../../../../tests/fixtures/overlay/azure-backend.yaml"), vec![]),
+        (include_str!("../../../../tests/fixtures/overlay/metal.yaml"), vec![]),
+        (include_str!("../../../../tests/fixtures/overlay/gcp-dual.yaml"), vec![]),
+        (include_str!("../../../../tests/fixtures/overlay/aws-raw.yaml"), vec![without("aws"), limit(601, "aws", 500)]),
+        (include_str!("../../../../tests/fixtures/overlay/alicloud-raw.yaml"), vec![without("alicloud")]),
+        (include_str!("../../../../tests/fixtures/overlay/alicloud-250.yaml"), vec![limit(251, "alicloud", 200)]),
+        (include_str!("../../../../tests/fixtures/overlay/hibernated.json"), vec![]),
     ] {
-        assert_eq!(said_of(file), want, "{file}");
+        assert_eq!(said_of(text), want, "{text}");
     }
 }
 
