@@ -179,7 +179,7 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(
             text,
-            r#"{"version":2,"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"],"status":{"waitsFor":"gardenlet","because":"forced","routes":null,"complaint":null,"replacement":null}}"#
+            r#"{"version":2,"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"],"status":{"waitsFor":"gardenlet","because":"forced","routes":null,"complaint":null,"hints":[],"replacement":null}}"#
         );
         assert_eq!(record.subset().value().to_string(), record.held);
         assert_eq!(Record::read(&text), Some(record));

@@ -61,7 +61,7 @@ fn decides_alike_when_it_is_cut() {
         asked["metadata"]["annotations"][OVERLAPS_ANNOTATION] = json!("ask");
         let done = Call { object: asked, ..again }.over(stored.clone()).run();
         assert_eq!((done.verdict.decision, &done.object), ("updated", &stored), "{count}: asked for");
-        let done = Call { object: stored, ..Call::new("ha", "ha") }.run();
+        let done = Call { object: stored, ..Call::new("ha", "ha") }.live().run();
         assert_eq!(done.object["metadata"]["annotations"].get(OVERLAPS_ANNOTATION), None, "{count}: taken away");
     }
 }
