@@ -33,7 +33,7 @@ pub use network::Network;
 pub use seed::SeedFacts;
 pub use shoot::Shoot;
 pub use switch::{Hibernation, SwitchFacts};
-pub use text::{Text, excerpt};
+pub use text::{Text, counted, excerpt};
 pub use told::ToldNetworks;
 pub use uid::ShootUid;
 pub use vpc::{Vpc, VpcKey, Vpcs};

@@ -2,7 +2,7 @@
 //! and as it shall be.
 
 use super::{Encapsulation, limits, vpc};
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 pub use crate::gardener::CALICO;
 use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::gardener::{Shoot, json};
@@ -13,6 +13,7 @@ pub static ENABLED: Rule = Rule {
     name: "overlay/enabled",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "`overlay` is there without a boolean `enabled`. Calico reads that as `false`, and some infrastructure extensions fail on it.",
     fix: "Write `enabled: true` or `enabled: false`.",
 };
@@ -22,6 +23,7 @@ pub static POD_ADDRESSES: Rule = Rule {
     name: "overlay/pod-addresses",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning.",
     fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
 };
@@ -31,6 +33,7 @@ pub static OLD_KUBERNETES: Rule = Rule {
     name: "overlay/old-kubernetes",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to themselves.",
     fix: "Update Kubernetes first.",
 };
@@ -40,6 +43,7 @@ pub static SWITCH: Rule = Rule {
     name: "overlay/switch",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Risk,
     summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
     fix: "Look at the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, do it when nobody minds.",
 };
@@ -49,6 +53,7 @@ pub static ROUTES_LEFT: Rule = Rule {
     name: "overlay/routes-left",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Notice,
     summary: "The overlay is switched on where nodes had routes. Nobody removes those routes: they use up quota, and may later lead nowhere.",
     fix: "Remove the routes from the infrastructure's route tables afterwards.",
 };
@@ -58,6 +63,7 @@ pub static INDIRECT: Rule = Rule {
     name: "overlay/indirect",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and no word about `overlay`. Infrastructure extensions look at `overlay` only, so they provide no routes.",
     fix: "Write `overlay: {enabled: false}` too.",
 };
@@ -67,6 +73,7 @@ pub static POD_ROUTES: Rule = Rule {
     name: "overlay/pod-routes",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Notice,
     summary: "`overlay.createPodRoutes` is set, and the overlay is on: it has no effect.",
     fix: "Remove it.",
 };
@@ -76,6 +83,7 @@ pub static DEFAULT_MODE: Rule = Rule {
     name: "overlay/default-mode",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Risk,
     summary: "A new Shoot with Calico says nothing about the overlay, and no infrastructure extension did.",
     fix: "Write what is wanted; it cannot be changed later without care.",
 };

@@ -12,12 +12,15 @@ use crate::gardener::{SeedFacts, ShootFacts, ShootName};
 use crate::landscape::{Grant, Snapshot};
 
 mod disclosure;
+mod graph;
 mod hidden;
 mod laws;
 mod lifecycle;
+mod nodes;
 mod peerings;
 mod ratchet;
 mod shapes;
+mod stored;
 mod vpc;
 
 /// Two Shoots that list each other.
