@@ -26,6 +26,38 @@ impl Severity {
     }
 }
 
+/// What a finding asks of people, and so how soon they should read it: the first comes first, and is the last to be left out
+/// where there is no room for all.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Rank {
+    /// Something does not work, or breaks something else, until it is corrected.
+    Fault,
+    /// Something may break.
+    Risk,
+    /// Something is not known, or was not looked at: there may be a fault in it.
+    Unverified,
+    /// Something happened, or follows.
+    Notice,
+    /// It is somebody else's turn, as it has to be at first.
+    Awaited,
+}
+
+impl Rank {
+    /// All ranks, in the order in which they are read.
+    pub const ALL: [Self; 5] = [Self::Fault, Self::Risk, Self::Unverified, Self::Notice, Self::Awaited];
+
+    /// The word used in documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fault => "fault",
+            Self::Risk => "risk",
+            Self::Unverified => "unverified",
+            Self::Notice => "notice",
+            Self::Awaited => "awaited",
+        }
+    }
+}
+
 /// A rule: one thing that can be found, with a name that stays.
 #[derive(Debug)]
 pub struct Rule {
@@ -35,6 +67,8 @@ pub struct Rule {
     pub severity: Severity,
     /// The most that configuration may make of it; `None` when it cannot be configured.
     pub up_to: Option<Severity>,
+    /// Where its findings stand among others that weigh as much.
+    pub rank: Rank,
     /// What it is about, for the documentation.
     pub summary: &'static str,
     /// What to do about it, for the documentation.
@@ -47,6 +81,7 @@ impl Rule {
         Finding {
             rule: self.name,
             severity: self.severity,
+            rank: self.rank,
             at_most: Severity::Deny,
             path: path.to_owned(),
             message,
@@ -62,6 +97,8 @@ pub struct Finding {
     pub rule: &'static str,
     /// How much it weighs.
     pub severity: Severity,
+    /// Where it stands among others that weigh as much.
+    pub rank: Rank,
     /// The most that it may weigh here, whatever the configuration says of the rule.
     pub at_most: Severity,
     /// The field path in the reviewed object, or in the object that the message names; may be empty.
@@ -93,6 +130,14 @@ impl fmt::Display for Finding {
         }
         Ok(())
     }
+}
+
+/// The findings that weigh this much, in the order in which people should read them: by their rank, and otherwise as they were
+/// found. Whoever shows some of them only shows the first.
+pub fn in_order(findings: &[Finding], severity: Severity) -> impl Iterator<Item = &Finding> {
+    Rank::ALL.into_iter().flat_map(move |rank| {
+        findings.iter().filter(move |finding| finding.severity == severity && finding.rank == rank)
+    })
 }
 
 /// What operators made of rules: a severity, or nothing at all.
@@ -134,9 +179,16 @@ impl Policy {
 mod tests {
     use super::*;
 
-    static RULE: Rule =
-        Rule { name: "a/b", severity: Severity::Warn, up_to: Some(Severity::Deny), summary: "", fix: "" };
-    static FIXED: Rule = Rule { name: "a/c", severity: Severity::Deny, up_to: None, summary: "", fix: "" };
+    static RULE: Rule = Rule {
+        name: "a/b",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        summary: "",
+        fix: "",
+    };
+    static FIXED: Rule =
+        Rule { name: "a/c", severity: Severity::Deny, up_to: None, rank: Rank::Fault, summary: "", fix: "" };
 
     #[test]
     fn operators_weigh_but_not_beyond_what_fits() {

@@ -17,7 +17,7 @@ mod piece;
 mod review;
 mod verdict;
 
-pub use finding::{Finding, Policy, Rule, Severity};
+pub use finding::{Finding, Policy, Rank, Rule, Severity, in_order};
 pub use handler::{Answer, Answers, Handler, Questions, ROUNDS, Resource, Sight, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
 pub use piece::{Moves, Piece};

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Finding, Patch, Request, Severity};
+use super::{Finding, Patch, Request, Severity, in_order};
 
 /// A handler's decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,7 +17,7 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// What was decided, in a word: a label for logs and metrics.
     pub decision: &'static str,
-    /// What rules found, in the order in which people should read it.
+    /// What rules found.
     pub findings: Vec<Finding>,
     /// What the audit log shall say.
     pub audit: Vec<(AuditKey, String)>,
@@ -72,8 +72,8 @@ impl AuditKey {
 /// exceed 4,096 (`k8s.io/apiserver/pkg/admission/plugin/webhook/request`).
 const WARNINGS_BUDGET: usize = 4_096;
 
-/// One warning, in characters: kubectl prints it as one line.
-const WARNING_LIMIT: usize = 250;
+/// One warning, in characters: kubectl prints it as one line. The longest has a whole extension to be copied.
+const WARNING_LIMIT: usize = 500;
 
 /// Warnings of one answer; what is more is counted. Nobody reads a screen full of them.
 const WARNINGS_LIMIT: usize = 10;
@@ -175,13 +175,13 @@ fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// The status of a denial: all findings in one message for people, and one by one for programs.
 fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
-    let denied = || verdict.findings.iter().filter(|finding| finding.severity == Severity::Deny);
+    let denied = || in_order(&verdict.findings, Severity::Deny);
     let subject = match (request.namespace.is_empty(), request.name.is_empty()) {
         (true, _) => request.name.to_string(),
         (false, true) => format!("in namespace {}", &*request.namespace),
         (false, false) => format!("{}/{}", &*request.namespace, &*request.name),
     };
-    let mut message = format!("{} {subject} is refused:", &*request.resource);
+    let mut message = format!("{} {subject} is refused:", kind(&request.resource));
     for finding in denied().take(DENIALS_LIMIT) {
         let _ = write!(message, "\n- {} ({})", line(&finding.to_string()), finding.rule);
     }
@@ -204,11 +204,22 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
     })
 }
 
-/// The warnings of an answer: one line each, none twice, together within the budget; what is left out is counted.
+/// The word for one object of a resource, for people: its kind, of those that we decide on.
+fn kind(resource: &str) -> &str {
+    match resource {
+        "shoots" => "Shoot",
+        "deployments" => "Deployment",
+        "statefulsets" => "StatefulSet",
+        "networks" => "Network",
+        other => other,
+    }
+}
+
+/// The warnings of an answer: one line each, none twice, in order of rank, together within the budget; what is left out is counted.
 fn warnings(findings: &[Finding]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut more = 0;
-    for finding in findings.iter().filter(|finding| finding.severity == Severity::Warn) {
+    for finding in in_order(findings, Severity::Warn) {
         // Of thousands nobody asks whether two are the same.
         if lines.len() == COMPARED_LIMIT {
             more += 1;
@@ -280,7 +291,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::super::{PatchBuilder, Pointer, decode};
+    use super::super::{PatchBuilder, Pointer, Rank, decode};
     use super::*;
 
     const BODY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
@@ -291,6 +302,7 @@ mod tests {
         Finding {
             rule: "overlap/x",
             severity,
+            rank: Rank::Fault,
             path: "spec".to_owned(),
             message: message.to_owned(),
             help: "do y".into(),
@@ -350,7 +362,7 @@ mod tests {
         assert!(response.get("patch").is_none() && response.get("patchType").is_none());
         assert_eq!(
             response["status"]["message"],
-            "deployments shoot--a--b/kube-apiserver is refused:\n- spec: one; do y (overlap/x)\n- spec: three; do y (overlap/x)"
+            "Deployment shoot--a--b/kube-apiserver is refused:\n- spec: one; do y (overlap/x)\n- spec: three; do y (overlap/x)"
         );
         assert_eq!(response["status"]["code"], 403);
         assert_eq!(response["status"]["details"]["causes"][1]["message"], "three");
@@ -384,16 +396,46 @@ mod tests {
     }
 
     proptest! {
-        /// The limits of the API server, for any text and number of findings.
+        /// The limits of the API server, for any text and number of findings: it cuts each warning to 256 characters once all
+        /// are longer than 4,096.
         #[test]
-        fn warnings_stay_within_the_limits(messages in prop::collection::vec(".{0,400}", 0..40)) {
+        fn warnings_stay_within_the_limits(messages in prop::collection::vec(".{0,700}", 0..40)) {
             let findings: Vec<Finding> = messages.iter().map(|m| finding(Severity::Warn, m)).collect();
             let lines = warnings(&findings);
             prop_assert!(lines.iter().map(|l| l.chars().count()).sum::<usize>() <= 4_096);
             for (i, line) in lines.iter().enumerate() {
-                prop_assert!(!line.is_empty() && line.chars().count() <= 256);
+                prop_assert!(!line.is_empty() && line.chars().count() <= WARNING_LIMIT + 3);
                 prop_assert!(!line.chars().any(char::is_control));
                 prop_assert!(!lines[..i].contains(line));
+            }
+        }
+
+        /// Whatever was found first and however long it is: nothing that is left out ranks above what is shown, and what ranks
+        /// the same is shown in the order in which it was found.
+        #[test]
+        fn nothing_of_a_higher_rank_is_hidden(
+            found in prop::collection::vec((0..Rank::ALL.len(), any::<bool>(), prop_oneof![3 => 0usize..60, 1 => 300usize..700]), 0..200),
+        ) {
+            let findings: Vec<Finding> = found
+                .iter()
+                .enumerate()
+                .map(|(i, (rank, warns, length))| Finding {
+                    rank: Rank::ALL[*rank],
+                    ..finding(if *warns { Severity::Warn } else { Severity::Deny }, &format!("#{i}# {}", "x".repeat(*length)))
+                })
+                .collect();
+            let place = |line: &str| -> usize { line.split('#').nth(1).unwrap().parse().unwrap() };
+            let verdict = Verdict { outcome: Outcome::Denied, decision: "refused", findings: findings.clone(), audit: vec![] };
+            let message = answer(&verdict)["response"]["status"]["message"].as_str().unwrap().to_owned();
+            let refusals: Vec<String> = message.lines().skip(1).map(str::to_owned).collect();
+            for (severity, mut lines) in [(Severity::Warn, warnings(&findings)), (Severity::Deny, refusals)] {
+                let more = lines.last().and_then(|line| line.split_once("and ")?.1.strip_suffix(" more")?.parse::<usize>().ok());
+                lines.truncate(lines.len() - usize::from(more.is_some()));
+                let shown: Vec<usize> = lines.iter().map(|line| place(line)).collect();
+                let mut all: Vec<usize> = (0..findings.len()).filter(|i| findings[*i].severity == severity).collect();
+                prop_assert_eq!(shown.len() + more.unwrap_or_default(), all.len());
+                all.sort_by_key(|i| findings[*i].rank);
+                prop_assert_eq!(&shown[..], &all[..shown.len()]);
             }
         }
     }

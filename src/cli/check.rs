@@ -11,7 +11,7 @@ use serde_json::{json, value::RawValue};
 
 use super::Configuration;
 use crate::admission::{self, Answers, Handler as _, Severity, Step, UserInfo, Verdict};
-use crate::gardener::Shoot;
+use crate::gardener::{Shoot, counted};
 use crate::handlers::ValidateShoot;
 use crate::landscape::{Access, Snapshot};
 use crate::sources::{files, live, manifests};
@@ -85,7 +85,8 @@ impl Check {
                 (false, false) => "accepted",
             };
             text += &format!("{}: {name}: {outcome}\n", path.display());
-            for finding in verdict.findings.iter().filter(|finding| finding.severity != Severity::Note) {
+            let in_order = |severity| admission::in_order(&verdict.findings, severity);
+            for finding in in_order(Severity::Deny).chain(in_order(Severity::Warn)) {
                 text += &format!(
                     "  {} {} ({})\n",
                     finding.severity.name(),
@@ -94,7 +95,7 @@ impl Check {
                 );
             }
         }
-        text += &format!("{} Shoots: {refused} refused, {warned} with warnings\n", shoots.len());
+        text += &format!("{}: {refused} refused, {warned} with warnings\n", counted(shoots.len(), "Shoot"));
         super::print(&text);
         Ok(ExitCode::from(u8::from(refused > 0)))
     }

@@ -102,8 +102,17 @@ struct Peering {
     max_peers: Option<usize>,
     #[serde(default)]
     default_node_networks: Vec<String>,
+    node_prefix_lengths: Option<PrefixLengths>,
     private_stack: Option<bool>,
     conflicts: Option<Choice>,
+}
+
+/// Of IPv4 networks.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PrefixLengths {
+    shortest: Option<u8>,
+    longest: Option<u8>,
 }
 
 /// What a rule weighs.
@@ -310,7 +319,19 @@ impl Peering {
                 .enumerate()
                 .map(network)
                 .collect::<Result<_, _>>()?,
+            node_prefixes: self.node_prefix_lengths.map(PrefixLengths::read).transpose()?,
             is_private_stack: self.private_stack.unwrap_or(default.is_private_stack),
+        })
+    }
+}
+
+impl PrefixLengths {
+    fn read(self) -> Result<peering::NodePrefixes, ConfigError> {
+        let (shortest, longest) = (self.shortest.unwrap_or(0), self.longest.unwrap_or(32));
+        peering::NodePrefixes::new(shortest, longest).ok_or_else(|| {
+            let problem =
+                "must be prefix lengths of IPv4 networks, from 0 to 32, the shortest one not above the longest";
+            bad("peering.nodePrefixLengths", format!("{shortest} to {longest}"), problem)
         })
     }
 }

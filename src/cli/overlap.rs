@@ -11,7 +11,7 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::columns::{Format, columns};
-use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
+use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn, counted};
 use crate::landscape::ClusterRecord;
 use crate::nat::{self, CannotPlan, Difference};
 use crate::overlap::{Help, Survey, survey};
@@ -267,7 +267,13 @@ impl Findings {
         }
         let count = |is: fn(&Found) -> bool| self.found.iter().filter(|(_, found)| is(found)).count();
         let overlapping = count(|found| !found.survey.overlaps.is_empty());
-        text += &format!("{overlapping} of {} Shoots overlap the Pods of their Seed", self.shoots);
+        let shoots = counted(self.shoots, "Shoot");
+        let overlap = if overlapping == 1 || self.shoots == 1 {
+            "overlaps the Pods of its Seed"
+        } else {
+            "overlap the Pods of their Seed"
+        };
+        text += &format!("{overlapping} of {shoots} {overlap}");
         if self.unusable > 0 {
             text += &format!("; {} cannot be judged", self.unusable);
         }

@@ -47,7 +47,7 @@ pub use providers::{Key, Pods, Provider, Way};
 pub use seed::SeedFacts;
 pub use shoot::Shoot;
 pub use switch::{Hibernation, SwitchFacts};
-pub use text::{Text, excerpt};
+pub use text::{Text, counted, excerpt};
 pub use told_networks::ToldNetworks;
 pub use uid::ShootUid;
 pub use vpc::{Vpc, VpcKey, Vpcs};

@@ -52,10 +52,11 @@ pub fn rules_markdown() -> String {
         };
         let _ = write!(
             text,
-            "\n## {}\n\n{}\n\n- By default: {} ({configurable})\n- Says: ``{}``\n- To do: {}\n",
+            "\n## {}\n\n{}\n\n- By default: {} ({configurable})\n- Rank: {}\n- Says: ``{}``\n- To do: {}\n",
             rule.name,
             rule.summary,
             rule.severity.name(),
+            rule.rank.name(),
             example,
             rule.fix
         );

@@ -3,7 +3,7 @@
 use std::ops::{AddAssign, SubAssign};
 
 /// Entries of enabled peering configurations, counted by what is the matter with them. Every entry is either
-/// reciprocal or one-sided; it may be overlapping or stale besides.
+/// reciprocal or one-sided; it may be overlapping, beside another that overlaps it, or stale besides.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Census {
     /// The target lists the Shoot back: two such entries are one peering.
@@ -12,6 +12,8 @@ pub struct Census {
     pub one_sided: u64,
     /// Node networks of the two overlap: no route between them can work.
     pub overlapping: u64,
+    /// The target overlaps another Shoot that this one lists, and all list each other: of the two, one has no route.
+    pub peers_overlapping: u64,
     /// The entry names another Seed than the target has.
     pub stale_seed: u64,
 }
@@ -21,6 +23,7 @@ impl AddAssign for Census {
         self.reciprocal += other.reciprocal;
         self.one_sided += other.one_sided;
         self.overlapping += other.overlapping;
+        self.peers_overlapping += other.peers_overlapping;
         self.stale_seed += other.stale_seed;
     }
 }
@@ -30,6 +33,7 @@ impl SubAssign for Census {
         self.reciprocal -= other.reciprocal;
         self.one_sided -= other.one_sided;
         self.overlapping -= other.overlapping;
+        self.peers_overlapping -= other.peers_overlapping;
         self.stale_seed -= other.stale_seed;
     }
 }

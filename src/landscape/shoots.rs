@@ -1,12 +1,13 @@
 //! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, and which
 //! Shoots without an overlay are in one VPC.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Census;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
-use crate::net::Cidr;
+use crate::net::{Cidr, clashing};
 
 /// The Shoots of a landscape. Persistent, as the snapshot around it.
 #[derive(Clone, Debug, Default)]
@@ -86,8 +87,9 @@ impl Shoots {
         self.census
     }
 
-    /// Adds or replaces a Shoot. The cost grows with its peers, with those who list it or, when its list changes, one of
-    /// its peers, and with the logarithm of all others.
+    /// Adds or replaces a Shoot. Where nothing of it changed, the cost is a comparison. Otherwise it grows with its peers, with
+    /// those who list it and their peers or, when its list changes, those who list one of its peers, and with the logarithm of
+    /// all others.
     pub fn put(&mut self, name: &ShootName, mut facts: ShootFacts) {
         facts.vpc = self.vpcs.named(name.namespace(), &facts.vpc);
         self.change(name, Some(&Arc::new(facts)));
@@ -107,6 +109,10 @@ impl Shoots {
     }
 
     fn change(&mut self, name: &ShootName, facts: Option<&Arc<ShootFacts>>) {
+        // Most writes of a Shoot are of its status.
+        if self.by_name.get(name) == facts {
+            return;
+        }
         let counted_before = self.count_around(name);
         let before = match facts {
             Some(facts) => self.by_name.insert(name.clone(), Arc::clone(facts)),
@@ -167,8 +173,32 @@ impl Shoots {
                     census += self.count(lister, facts, peer);
                 }
             }
+            census.peers_overlapping += self.count_beside(lister);
         }
+        census.peers_overlapping += self.count_beside(name);
         census
+    }
+
+    /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
+    fn count_beside(&self, name: &ShootName) -> u64 {
+        let (entries, listers) = (peers(self.by_name.get(name).map(|facts| &**facts)), self.listers(name));
+        if entries.len() < 2 || listers.len() < 2 {
+            return 0;
+        }
+        let mut networks: Vec<(Cidr, &ShootName)> = Vec::new();
+        for target in entries.iter().map(|entry| &entry.target) {
+            if target != name
+                && listers.binary_search(target).is_ok()
+                && let Some(facts) = self.by_name.get(target)
+            {
+                networks.extend(facts.networks.nodes.iter().map(|cidr| (*cidr, target)));
+            }
+        }
+        let clashes = clashing(&networks);
+        // The networks of an entry stand together.
+        let beside: HashSet<&ShootName> =
+            networks.iter().zip(clashes).filter(|(_, clashes)| *clashes).map(|((_, target), _)| *target).collect();
+        entries.iter().filter(|entry| beside.contains(&entry.target)).count() as u64
     }
 
     fn count(&self, name: &ShootName, facts: &ShootFacts, peer: &Peer) -> Census {
@@ -184,6 +214,7 @@ impl Shoots {
             reciprocal: is_reciprocal.into(),
             one_sided: (!is_reciprocal).into(),
             overlapping: overlaps.into(),
+            peers_overlapping: 0,
             stale_seed: is_stale.into(),
         }
     }
@@ -275,11 +306,19 @@ mod tests {
 
             let entries: u64 = shoots.iter().map(|(_, facts)| facts.peers().len() as u64).sum();
             prop_assert_eq!(shoots.census().reciprocal + shoots.census().one_sided, entries);
+            let mut beside = 0;
             for (name, facts) in shoots.iter() {
+                let mutual = |target: &ShootName| shoots.get(target).filter(|other| target != name && other.lists(name));
                 for peer in facts.peers() {
                     prop_assert!(shoots.listers(&peer.target).contains(name));
+                    let Some(one) = mutual(&peer.target) else { continue };
+                    beside += u64::from(facts.peers().iter().any(|other| {
+                        other.target != peer.target
+                            && mutual(&other.target).is_some_and(|other| overlap(&one.networks.nodes, &other.networks.nodes))
+                    }));
                 }
             }
+            prop_assert_eq!(shoots.census().peers_overlapping, beside);
         }
     }
 
@@ -339,7 +378,8 @@ mod tests {
         shoots.put(&name(1), shoot(&[(2, "a"), (3, "a")], "10.0.0.0/24", "a"));
         assert_eq!(shoots.census(), Census { one_sided: 2, ..Census::default() });
         shoots.put(&name(2), shoot(&[(1, "x")], "10.0.0.0/27", "a"));
-        assert_eq!(shoots.census(), Census { reciprocal: 2, one_sided: 1, overlapping: 2, stale_seed: 1 });
+        let both = Census { reciprocal: 2, one_sided: 1, overlapping: 2, stale_seed: 1, ..Census::default() };
+        assert_eq!(shoots.census(), both);
         let before = shoots.clone();
         shoots.put(&name(2), shoot(&[], "10.0.1.0/27", "b"));
         assert_eq!(shoots.census(), Census { one_sided: 2, stale_seed: 1, ..Census::default() });
@@ -347,5 +387,15 @@ mod tests {
         assert_eq!(shoots.census(), Census::default());
         assert_eq!(before.census().reciprocal, 2, "a reader keeps its snapshot");
         assert_eq!(before.listers(&name(3)), [name(1)]);
+        // Two peers of one Shoot on the same range, and what becomes of that.
+        let beside = |shoots: &Shoots| shoots.census().peers_overlapping;
+        shoots.put(&name(1), shoot(&[(2, "a"), (3, "a")], "10.0.9.0/24", "a"));
+        shoots.put(&name(2), shoot(&[(1, "a")], "10.0.0.0/24", "a"));
+        shoots.put(&name(3), shoot(&[], "10.0.0.32/27", "a"));
+        assert_eq!(beside(&shoots), 0, "one of them does not list it back");
+        shoots.put(&name(3), shoot(&[(1, "a")], "10.0.0.32/27", "a"));
+        assert_eq!(beside(&shoots), 2);
+        shoots.put(&name(3), shoot(&[(1, "a")], "10.0.1.0/27", "a"));
+        assert_eq!(beside(&shoots), 0, "it moved away");
     }
 }

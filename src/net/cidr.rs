@@ -1,5 +1,6 @@
 //! A canonical IPv4 or IPv6 prefix.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -78,6 +79,15 @@ impl Cidr {
     /// Whether `text`, from which this network was read, writes an IPv4 network as an IPv6 one.
     pub fn is_written_as_ipv6(self, text: &str) -> bool {
         self.family() == Family::V4 && text.contains(':')
+    }
+
+    /// How this network lies to another one that it overlaps, for a sentence: `10.0.0.0/8 contains 10.1.0.0/16`.
+    pub fn lies(self, other: Self) -> &'static str {
+        match self.prefix_len().cmp(&other.prefix_len()) {
+            Ordering::Less => "contains",
+            Ordering::Equal => "is",
+            Ordering::Greater => "is in",
+        }
     }
 
     /// Whether any address lies in both. Two prefixes share an address if and only if one contains the other's base.

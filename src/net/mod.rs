@@ -11,5 +11,5 @@ mod reserved;
 pub use cidr::{Cidr, Family, ParseCidrError};
 pub use mapping::{DoesNotFit, MappedNetwork, WIDEST_SEED_PODS, fit_together, map_networks};
 pub use once::each_once;
-pub use pairs::for_overlapping_pairs;
+pub use pairs::{clashing, for_overlapping_pairs};
 pub use reserved::{NetworkKind, RESERVED_RANGES, ReservedRange, reserved_for};

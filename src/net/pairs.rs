@@ -20,6 +20,36 @@ pub fn for_overlapping_pairs(networks: &[Cidr], mut found: impl FnMut(usize, usi
     }
 }
 
+/// Which of these networks, each with its owner, overlap one of another owner: in O(n log n), however many pairs there are.
+pub fn clashing<O: Copy + PartialEq>(networks: &[(Cidr, O)]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..networks.len()).collect();
+    order.sort_by_key(|i| networks[*i].0);
+    let mut clash = vec![false; networks.len()];
+    // The networks around the current place, each inside the one before it: with the owner of all of them up to here, and the
+    // owner of all inside it so far, this one included; `None` where there are several.
+    let mut around: Vec<(usize, Option<O>, Option<O>)> = Vec::new();
+    let close = |around: &mut Vec<(usize, Option<O>, Option<O>)>, clash: &mut Vec<bool>| {
+        let Some((inner, _, inside)) = around.pop() else { return };
+        clash[inner] |= inside != Some(networks[inner].1);
+        if let Some((_, _, outer)) = around.last_mut() {
+            *outer = outer.filter(|owner| inside == Some(*owner));
+        }
+    };
+    for i in order {
+        let (network, owner) = networks[i];
+        while around.last().is_some_and(|(outer, ..)| !networks[*outer].0.contains(network.base())) {
+            close(&mut around, &mut clash);
+        }
+        let before = around.last().map_or(Some(owner), |(_, owner, _)| *owner).filter(|before| *before == owner);
+        clash[i] = before.is_none();
+        around.push((i, before, Some(owner)));
+    }
+    while !around.is_empty() {
+        close(&mut around, &mut clash);
+    }
+    clash
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -46,6 +76,12 @@ mod tests {
             for_overlapping_pairs(&networks, |a, b| pairs.push((a, b)));
             pairs.sort_unstable();
             prop_assert_eq!(pairs, want);
+        }
+
+        #[test]
+        fn clashes_are_those_of_a_double_loop(networks in prop::collection::vec((network(), 0u8..4), 0..40)) {
+            let clashes = |(one, owner): &(Cidr, u8)| networks.iter().any(|(other, its)| its != owner && one.overlaps(*other));
+            prop_assert_eq!(clashing(&networks), networks.iter().map(clashes).collect::<Vec<_>>());
         }
     }
 }

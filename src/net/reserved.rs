@@ -49,10 +49,14 @@ pub const RESERVED_RANGES: [ReservedRange; 6] = [
 
 /// The first reserved range that a network touches.
 pub fn reserved_for(network: Cidr) -> Option<&'static ReservedRange> {
-    RESERVED_RANGES.iter().find(|range| {
-        let reserved: Cidr = range.cidr.parse().expect("a test reads every row of the table");
-        reserved.overlaps(network)
-    })
+    RESERVED_RANGES.iter().find(|range| range.network().overlaps(network))
+}
+
+impl ReservedRange {
+    /// The range.
+    pub fn network(&self) -> Cidr {
+        self.cidr.parse().expect("a test reads every row of the table")
+    }
 }
 
 #[cfg(test)]

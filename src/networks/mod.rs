@@ -188,7 +188,7 @@ mod tests {
                     "deny spec.networking.pods: ::ffff:243.0.0.0/104 is the IPv4 network 243.0.0.0/8, written as an IPv6 one; write 243.0.0.0/8",
                     "deny spec.networking.services: ::ffff:243.1.0.0/112 is the IPv4 network 243.1.0.0/16, written as an IPv6 one; write 243.1.0.0/16",
                     "deny spec.networking.nodes: ::ffff:10.1.0.0/112 is the IPv4 network 10.1.0.0/16, written as an IPv6 one; write 10.1.0.0/16",
-                    "deny spec.networking.pods: 243.0.0.0/8 is in 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
+                    "deny spec.networking.pods: 243.0.0.0/8 is 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
                     "deny spec.networking.services: 243.1.0.0/16 is in 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
                     "deny spec.networking.services: 243.1.0.0/16 overlaps pods 243.0.0.0/8 of this Shoot; choose disjoint networks",
                     "warn spec.networking.nodes: 10.1.0.0/16 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
@@ -210,11 +210,20 @@ mod tests {
                 ],
             ),
             (
+                "reserved, and more",
+                json!({"nodes": "192.0.0.0/2"}),
+                json!({}),
+                vec![
+                    "deny spec.networking.nodes: 192.0.0.0/2 contains 240.0.0.0/8, which Gardener keeps for: kube-apiserver mapping; choose another range",
+                    "warn spec.networking.nodes: the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 192.0.0.0/2; choose smaller networks, double NAT needs the room",
+                ],
+            ),
+            (
                 "reserved IPv6",
                 json!({"nodes": "fd8f:6d53:b97a::/48"}),
                 json!({}),
                 vec![
-                    "deny spec.networking.nodes: fd8f:6d53:b97a::/48 is in fd8f:6d53:b97a:1::/96, which Gardener keeps for: VPN transfer network; choose another range",
+                    "deny spec.networking.nodes: fd8f:6d53:b97a::/48 contains fd8f:6d53:b97a:1::/96, which Gardener keeps for: VPN transfer network; choose another range",
                 ],
             ),
             (

@@ -1,6 +1,6 @@
 //! The rules of this room, beside the words that they say.
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::excerpt;
 use crate::net::{Cidr, DoesNotFit, NetworkKind, ParseCidrError, RESERVED_RANGES, ReservedRange};
 
@@ -9,6 +9,7 @@ pub static MALFORMED: Rule = Rule {
     name: "networks/malformed",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "A network is not a CIDR.",
     fix: "Write it as a base address and a prefix length.",
 };
@@ -18,6 +19,7 @@ pub static NOT_CANONICAL: Rule = Rule {
     name: "networks/not-canonical",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The address of a network is not its first one. Gardener refuses such networks.",
     fix: "Write the network as the message shows.",
 };
@@ -27,6 +29,7 @@ pub static IPV4_AS_IPV6: Rule = Rule {
     name: "networks/ipv4-as-ipv6",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "An IPv4 network is written as an IPv6 one, under `::ffff:0:0/96`. Gardener accepts that and takes it for the IPv4 network. What gets the text itself may not: vpn2, for one, cannot translate it.",
     fix: "Write the IPv4 network as the message shows. What is stored may stay.",
 };
@@ -36,7 +39,8 @@ pub static RESERVED: Rule = Rule {
     name: "networks/reserved-range",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "A network is in a range that Gardener keeps for the tunnel between Seed and Shoot: 240.0.0.0/8 to 244.0.0.0/8, or fd8f:6d53:b97a:1::/96.",
+    rank: Rank::Fault,
+    summary: "A network overlaps a range that Gardener keeps for the tunnel between Seed and Shoot: 240.0.0.0/8 to 244.0.0.0/8, or fd8f:6d53:b97a:1::/96.",
     fix: "Choose another range.",
 };
 
@@ -45,6 +49,7 @@ pub static OVERLAP: Rule = Rule {
     name: "networks/overlap",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Two of the Shoot's own networks overlap.",
     fix: "Choose disjoint networks for Pods, Services and nodes.",
 };
@@ -54,6 +59,7 @@ pub static SEED_IPV6: Rule = Rule {
     name: "networks/seed-ipv6-overlap",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "An IPv6 network of the Shoot overlaps one of its Seed. Only IPv4 can be translated. For Shoots without IPv4 this is a warning, because Gardener permits it.",
     fix: "Choose another IPv6 range.",
 };
@@ -63,6 +69,7 @@ pub static DOES_NOT_FIT: Rule = Rule {
     name: "networks/does-not-fit",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The IPv4 networks of one kind are together larger than the /8 that double NAT maps them into. As long as no network overlaps the Pods of the Seed this is a warning.",
     fix: "Choose smaller networks, or networks that do not overlap the Seed's Pods.",
 };
@@ -72,6 +79,7 @@ pub static SEED_TOO_WIDE: Rule = Rule {
     name: "networks/seed-too-wide",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "An IPv4 network of the Shoot overlaps the Pods of its Seed, and these are wider than the /8 that double NAT maps them into: two Pods of the Seed may have one address in the Shoot.",
     fix: "Choose networks that do not overlap the Seed's Pods, or another Seed.",
 };
@@ -81,6 +89,7 @@ pub static DOUBLE_NAT: Rule = Rule {
     name: "networks/double-nat",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Notice,
     summary: "An IPv4 network of the Shoot overlaps the Pods of its Seed. That is allowed: double NAT in the VPN translates between them.",
     fix: "Nothing.",
 };
@@ -103,7 +112,8 @@ pub(super) fn ipv4_as_ipv6(kind: NetworkKind, text: &str, cidr: Cidr) -> Finding
 }
 
 pub(super) fn reserved(kind: NetworkKind, cidr: Cidr, range: &ReservedRange) -> Finding {
-    let message = format!("{cidr} is in {}, which Gardener keeps for: {}", range.cidr, range.purpose);
+    let lies = cidr.lies(range.network());
+    let message = format!("{cidr} {lies} {}, which Gardener keeps for: {}", range.cidr, range.purpose);
     RESERVED.finding(&path(kind), message, "choose another range")
 }
 

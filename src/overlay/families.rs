@@ -13,7 +13,7 @@
 //! `DualStackNodesMigrationReady` is there and not `True`.
 
 use super::Wish;
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::providers::{Addresses, Routes};
 use crate::gardener::{Encapsulation, Provider, Shoot, SwitchFacts, json};
 use crate::net::Family;
@@ -23,6 +23,7 @@ pub static TOGETHER: Rule = Rule {
     name: "overlay/with-families",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The overlay is switched off in a Shoot on GCP that has a second IP family, or gets one in the same edit. There the infrastructure extension makes no routes as soon as a Shoot has two families: nodes that are created from then on have alias ranges instead, and those that are there already get them only in exchange for routes that they have. So Pods on nodes without a route are cut off until the nodes are replaced, and a Seed that holds the switch does so until somebody forces it or takes it back. Once the infrastructure has the second family, taking it back does not bring routes.",
     fix: "Switch the overlay off alone; add the second family when Calico runs without an overlay.",
 };
@@ -32,6 +33,7 @@ pub static ON_WITH_IPV6: Rule = Rule {
     name: "overlay/on-with-ipv6",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "`overlay.enabled` is true in a Shoot with IPv6. Calico never encapsulates IPv6. For IPv4 its pool asks for an IPIP tunnel, but Calico makes none as soon as there is IPv6; only with `vxlan.enabled` there is one. Gardener supports IPv6 without an overlay only, and some infrastructure extensions (AWS, GCP) refuse it otherwise.",
     fix: "Switch the overlay off first, and add IPv6 when Calico runs without one.",
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Encapsulation;
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::providers::PROVIDERS;
 use crate::gardener::{CALICO, Pods, Shoot, Vpcs, json};
 
@@ -14,6 +14,7 @@ pub static ROUTE_LIMIT: Rule = Rule {
     name: "overlay/route-limit",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Risk,
     summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not looked at.",
     fix: "Have the quota raised, lower the workers' `maximum` or `maxSurge`, or keep the overlay.",
 };
@@ -23,6 +24,7 @@ pub static ADMISSION_POLICY: Rule = Rule {
     name: "overlay/admission-policy",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Risk,
     summary: "The overlay is switched off in a Shoot that runs, on a provider whose extension has a MutatingAdmissionPolicy for it (see the table), with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1` (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes' condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be drained or replaced.",
     fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
 };

@@ -2,7 +2,7 @@
 //! and as it shall be, and at what is known of its provider. Of a provider that nobody knows nothing is said.
 
 use super::{Encapsulation, families, limits, vpc};
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 pub use crate::gardener::CALICO;
 use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
@@ -14,6 +14,7 @@ pub static ENABLED: Rule = Rule {
     name: "overlay/enabled",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "`overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.",
     fix: "Write `enabled: true` or `enabled: false`.",
 };
@@ -23,6 +24,7 @@ pub static POD_ADDRESSES: Rule = Rule {
     name: "overlay/pod-addresses",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a Shoot that is asleep only what the new configuration says of addresses counts, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning.",
     fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
 };
@@ -32,6 +34,7 @@ pub static OLD_KUBERNETES: Rule = Rule {
     name: "overlay/old-kubernetes",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to themselves.",
     fix: "Update Kubernetes first.",
 };
@@ -41,6 +44,7 @@ pub static SWITCH: Rule = Rule {
     name: "overlay/switch",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Risk,
     summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where nobody makes routes because `overlay` is not set. Nothing is said where no routes are needed (see the table), and of a Shoot that is asleep. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
     fix: "Look at the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, do it when nobody minds.",
 };
@@ -50,6 +54,7 @@ pub static ROUTES_LEFT: Rule = Rule {
     name: "overlay/routes-left",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Notice,
     summary: "The overlay is switched on where nodes had routes of the infrastructure, and whoever made them stops. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
     fix: "Remove the routes from the infrastructure's route tables afterwards.",
 };
@@ -59,6 +64,7 @@ pub static INDIRECT: Rule = Rule {
     name: "overlay/indirect",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension looks at `overlay` only, so it provides no routes. Said where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
     fix: "Write `overlay: {enabled: false}` too.",
 };
@@ -68,6 +74,7 @@ pub static POD_ROUTES: Rule = Rule {
     name: "overlay/pod-routes",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Notice,
     summary: "`overlay.createPodRoutes` is set, and the overlay is on: it has no effect.",
     fix: "Remove it.",
 };
@@ -77,6 +84,7 @@ pub static DEFAULT_MODE: Rule = Rule {
     name: "overlay/default-mode",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Risk,
     summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Nothing is said where the provider has a default of its own for Calico.",
     fix: "Write what is wanted; it cannot be changed later without care.",
 };

@@ -1,6 +1,6 @@
 //! What is said about a switch on the Seed, where it is held.
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::FieldError;
 
 /// A switch is held.
@@ -8,6 +8,7 @@ pub static HELD: Rule = Rule {
     name: "overlay/held",
     severity: Severity::Warn,
     up_to: None,
+    rank: Rank::Notice,
     summary: "The Network of a Shoot asks Calico to give up its overlay. Calico keeps it until every node has its route; everything else in the write passes. It also asks for that by a second IP family, where the configuration has no `overlay`: then the family waits too.",
     fix: "Nothing: it is let through by itself. `network-guard overlay status` shows what it waits for; the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot lets it through at once.",
 };
@@ -17,6 +18,7 @@ pub static UNREADABLE: Rule = Rule {
     name: "overlay/unreadable",
     severity: Severity::Deny,
     up_to: None,
+    rank: Rank::Fault,
     summary: "A part of Calico's configuration on which the overlay depends has a wrong type, so nobody can tell whether it is switched off.",
     fix: "Correct the named field in the Shoot; gardenlet copies it.",
 };

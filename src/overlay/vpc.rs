@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::StatusNetworking;
-use crate::gardener::{Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
+use crate::gardener::{Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs, counted};
 use crate::net::Cidr;
 
 /// Two Shoots, one route.
@@ -13,6 +13,7 @@ pub static SHARED_VPC: Rule = Rule {
     name: "overlay/shared-vpc",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Said of a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Shoots that need no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; others are as good as not there, however many there are. Of the same project, and of all others, the first 64 are looked at.",
     fix: "Choose Pod networks that do not overlap, for Shoots that are there by a new Shoot; or keep the overlay in one of the two.",
 };
@@ -22,6 +23,7 @@ pub static NOT_COMPARED: Rule = Rule {
     name: "overlay/not-compared",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Unverified,
     summary: "The API server did not answer whether the writer may see other Shoots in the VPC of this one, or the writer has too many groups to ask for. So `overlay/shared-vpc` compared nothing, or not all, and the Shoot is accepted unchecked, even where that rule refuses. Whether there are other Shoots makes no difference to this.",
     fix: "Apply the Shoot again to have it compared, and look at the webhook's log if this stays.",
 };
@@ -128,7 +130,7 @@ fn say_unknown(listed: &str, id: &str) -> Finding {
 }
 
 fn say_may_be_more(count: usize, id: &str) -> Finding {
-    let message = format!("was compared with {count} Shoots in the same VPC {id}, and there may be more");
+    let message = format!("was compared with {} in the same VPC {id}, and there may be more", counted(count, "Shoot"));
     SHARED_VPC.finding(PODS, message, "compare it with the others").at_most(Severity::Warn)
 }
 
@@ -301,7 +303,7 @@ mod tests {
                 &[disjoint],
                 true,
                 Some((
-                    "spec.networking.pods: was compared with 1 Shoots in the same VPC vpc-1, and there may be more; compare \
+                    "spec.networking.pods: was compared with 1 Shoot in the same VPC vpc-1, and there may be more; compare \
                      it with the others",
                     Severity::Warn,
                     0,

@@ -1,6 +1,9 @@
 //! Filling in what the writer of an entry left out, as Gardener's dashboard does, without touching anything else: not
 //! even the order of keys.
 
+use std::sync::Arc;
+
+use super::rules::entry::tidy;
 use crate::gardener::members::{Malformed, Members};
 use crate::gardener::{ShootFacts, ShootName, Text, is_dns_label};
 
@@ -11,14 +14,28 @@ pub struct Missing {
     pub index: usize,
     /// Whom it names; in the Shoot's own namespace, if it does not say which.
     pub target: ShootName,
-    lacks_namespace: bool,
+    /// Whether that is a guess.
+    pub lacks_namespace: bool,
     lacks_seed: bool,
+    /// The Seed that it says, without blanks and capitals; empty if it says none, and where its namespace is no guess.
+    seed: String,
 }
 
 impl Missing {
     /// What is lacking of which target, wherever the entry stands.
     pub fn lack(&self) -> (&ShootName, bool, bool) {
         (&self.target, self.lacks_namespace, self.lacks_seed)
+    }
+
+    /// Whether these can be the facts of whom it means. A Shoot of the name that is in the own namespace, but on another Seed
+    /// than the entry says, is not the one that its writer had in mind.
+    fn means(&self, facts: &ShootFacts) -> bool {
+        let is_seed = |seed: &Option<Arc<str>>| seed.as_deref() == Some(&*self.seed);
+        !self.lacks_namespace
+            || self.lacks_seed
+            || facts.seed.is_none()
+            || is_seed(&facts.seed)
+            || is_seed(&facts.old_seed)
     }
 }
 
@@ -34,27 +51,41 @@ pub fn missing(config: &str, namespace: &str, max_peers: usize) -> Vec<Missing> 
         let target_namespace: &str = if lacks_namespace { namespace } else { &own_namespace };
         if is_readable && (lacks_namespace || lacks_seed) && is_dns_label(&name) && is_dns_label(target_namespace) {
             let target = ShootName::new(target_namespace, &name);
-            missing.push(Missing { index, target, lacks_namespace, lacks_seed });
+            let seed = if lacks_namespace { tidy(&entry.seed.text()).into_owned() } else { String::new() };
+            missing.push(Missing { index, target, lacks_namespace, lacks_seed, seed });
         }
         Some(())
     });
     missing
 }
 
+/// A configuration with everything filled in that is known.
+#[derive(Debug)]
+pub struct Filled<'m> {
+    /// Its text.
+    pub config: String,
+    /// The entries whose namespace was guessed.
+    pub guessed: Vec<&'m Missing>,
+}
+
 /// The configuration with everything filled in that `facts` knows of; `None` when that changes nothing. `facts` must
 /// only know what the writer may see.
-pub fn fill<'f>(
+pub fn fill<'f, 'm>(
     config: &str,
-    missing: &[Missing],
+    missing: &'m [Missing],
     max_peers: usize,
     facts: impl Fn(&ShootName) -> Option<&'f ShootFacts>,
-) -> Option<String> {
+) -> Option<Filled<'m>> {
+    let mut guessed = Vec::new();
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
     // Both are in the order of the entries.
     let mut missing = missing.iter().peekable();
     walk(config, max_peers, |index, entry| {
         let Some(lack) = missing.next_if(|lack| lack.index == index) else { return Some(()) };
-        let Some(facts) = facts(&lack.target) else { return Some(()) };
+        let Some(facts) = facts(&lack.target).filter(|facts| lack.means(facts)) else { return Some(()) };
+        if lack.lacks_namespace {
+            guessed.push(lack);
+        }
         let mut appended = String::new();
         let seed = facts.seed.as_deref().filter(|_| lack.lacks_seed);
         let namespace = Some(lack.target.namespace()).filter(|_| lack.lacks_namespace);
@@ -85,7 +116,7 @@ pub fn fill<'f>(
         done = *end;
     }
     filled.push_str(&config[done..]);
-    Some(filled)
+    Some(Filled { config: filled, guessed })
 }
 
 /// A field of an entry: its text, and where that is in the configuration.
@@ -179,7 +210,7 @@ mod tests {
     fn fill_all(config: &str) -> Option<String> {
         let facts = ShootFacts { seed: Some("eu1-a".into()), ..ShootFacts::default() };
         let missing = missing(config, "garden-shop", 100);
-        fill(config, &missing, 100, |name| (name.name() != "hidden").then_some(&facts))
+        fill(config, &missing, 100, |name| (name.name() != "hidden").then_some(&facts)).map(|filled| filled.config)
     }
 
     #[test]
@@ -199,6 +230,13 @@ mod tests {
                 r#"{"shootPeerings":[{"name":"a","namespace":"garden-x","seed":"s"},{"namespace":"garden-x","name":"b"}]}"#,
                 Some(
                     r#"{"shootPeerings":[{"name":"a","namespace":"garden-x","seed":"s"},{"namespace":"garden-x","name":"b","seed":"eu1-a"}]}"#,
+                ),
+            ),
+            // Whose Seed it is that the entry says tells whether the guess is right.
+            (
+                r#"{"shootPeerings":[{"name":"crm","seed":"eu1-a"},{"name":"web","seed":"eu1-b"}]}"#,
+                Some(
+                    r#"{"shootPeerings":[{"name":"crm","seed":"eu1-a","namespace":"garden-shop"},{"name":"web","seed":"eu1-b"}]}"#,
                 ),
             ),
             (r#"{"shootPeerings":[{"name":"hidden"}]}"#, None),
@@ -221,8 +259,9 @@ mod tests {
     fn a_target_without_a_seed_gives_its_namespace_only() {
         let config = r#"{"shootPeerings":[{"name":"crm"}]}"#;
         let facts = ShootFacts::default();
-        let filled = fill(config, &missing(config, "garden-shop", 100), 100, |_| Some(&facts)).unwrap();
-        assert_eq!(filled, r#"{"shootPeerings":[{"name":"crm","namespace":"garden-shop"}]}"#);
+        let missing = missing(config, "garden-shop", 100);
+        let filled = fill(config, &missing, 100, |_| Some(&facts)).unwrap();
+        assert_eq!(filled.config, r#"{"shootPeerings":[{"name":"crm","namespace":"garden-shop"}]}"#);
     }
 
     fn field() -> impl Strategy<Value = Option<Value>> {

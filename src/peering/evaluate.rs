@@ -62,13 +62,14 @@ pub fn remote(
     settings: &Settings,
     knowledge: &mut Knowledge<'_>,
 ) -> (Vec<Ruled>, Vec<PairState>) {
-    // A new entry may conflict with one that was there before, so then all are looked at.
-    let is_touched = subject.is_touched();
+    // A new entry may conflict with one that was there before, and who edits the list hears what is the matter with the rest of
+    // it: so then all are looked at.
+    let (is_touched, is_edited) = (subject.is_touched(), subject.is_list_edited());
     let targets: Vec<Option<Target>> = subject
         .peers
         .iter()
         .map(|listed| {
-            let is_looked_up = is_touched && listed.is_looked_up;
+            let is_looked_up = (is_touched || is_edited) && listed.is_looked_up;
             if is_looked_up { knowledge.target(&listed.target, subject.name.as_ref()) } else { None }
         })
         .collect();
@@ -80,7 +81,14 @@ pub fn remote(
         let most = settings.looked_up();
         found.push(Ruled::by_targets(target::not_looked_up(&subject.path, beyond + subject.unread, most), []));
     }
-    for (listed, target) in subject.peers.iter().zip(&targets).filter(|(listed, _)| listed.touch != Touch::Stored) {
+    for (listed, target) in subject.peers.iter().zip(&targets) {
+        if listed.touch == Touch::Stored {
+            if let Some(target) = target {
+                let pair = target::Pair { subject, listed, target, settings, tells_stored: is_edited };
+                stored(&pair, knowledge, &mut found);
+            }
+            continue;
+        }
         if !listed.is_looked_up {
             states.push(PairState::CannotBeVerified);
             continue;
@@ -90,7 +98,7 @@ pub fn remote(
         found.extend(unknown.map(|finding| Ruled::by_targets(finding, [])));
         let Some(target) = target else { continue };
         states.push(target.pair(subject.name.as_ref()));
-        let pair = target::Pair { subject, listed, target, settings };
+        let pair = target::Pair { subject, listed, target, settings, tells_stored: is_edited };
         // Of an entry that was stored before, only what its writer changed can be refused.
         let (of_target, of_seed) = match listed.touch {
             Touch::Added => (Severity::Deny, Severity::Deny),
@@ -112,7 +120,7 @@ pub fn remote(
         // This one is about networks that the writer changed.
         found.extend(networks::breaks_peer(&pair).map(rests_on));
     }
-    found.extend(graph::peers_overlap(subject, &targets));
+    found.extend(graph::peers_overlap(subject, &targets, is_edited));
     found.extend(networks::of_subject(subject, &targets, settings));
     found.extend(networks::seed_nodes(subject, settings, knowledge).map(Ruled::by_seed));
     found.extend(graph::peer_of_peer(subject, &targets, knowledge));
@@ -128,6 +136,21 @@ pub fn remote(
     (found, states)
 }
 
+/// What does not work of an entry that is left as it was stored: its writer is told, where the list is edited, and is never
+/// refused for it.
+fn stored(pair: &target::Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Vec<Ruled>) {
+    if !pair.tells_stored {
+        return;
+    }
+    let rests_on = |finding: Finding| Ruled::by_targets(finding.at_most(Severity::Warn), [&pair.listed.target]);
+    // Where the right one is known, that is said.
+    if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
+        found.extend(target::seed_unknown(pair.subject, pair.listed, knowledge).map(rests_on));
+    }
+    let rules = target::STORED_RULES.iter().chain(&networks::STORED_RULES);
+    found.extend(rules.filter_map(|rule| rule(pair)).map(rests_on));
+}
+
 impl Ruled {
     /// A finding that rests on these Shoots.
     pub(super) fn by_targets<'n>(finding: Finding, targets: impl IntoIterator<Item = &'n ShootName>) -> Self {
@@ -138,6 +161,20 @@ impl Ruled {
     pub(super) fn by_seed(finding: Finding) -> Self {
         Self { finding, rests_on: Vec::new(), rests_on_seed: true }
     }
+}
+
+/// Gathers what waits for the other sides, as it is weighed now, in one finding: there is nothing else to be done about any of
+/// it. Refusals stay apart, so that each says where it is.
+pub fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: &mut Knowledge<'_>) {
+    let is_awaited =
+        |ruled: &Ruled| ruled.finding.rule == target::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn;
+    if found.iter().filter(|ruled| is_awaited(ruled)).count() < 2 {
+        return;
+    }
+    let names: Vec<ShootName> =
+        found.extract_if(.., |ruled| is_awaited(ruled)).flat_map(|ruled| ruled.rests_on).collect();
+    let finding = target::all_awaited(subject, &names, knowledge).at_most(Severity::Warn);
+    found.push(Ruled { finding, rests_on: names, rests_on_seed: false });
 }
 
 /// Of findings that say the same, as they are weighed now, only the one that says more.

@@ -110,6 +110,14 @@ impl<'a> Knowledge<'a> {
         }
     }
 
+    /// What is known of a Shoot without asking for it: for those that the user did not name, and may see.
+    pub fn known(&self, name: &ShootName) -> Option<&'a Arc<ShootFacts>> {
+        match (self.answers.shoots.get(name), self.snapshot.shoots.get(name)) {
+            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Some(facts),
+            (Some(Answer::Absent | Answer::Unanswered(_)), _) | (None, None) => None,
+        }
+    }
+
     /// Has a Shoot read anew before something is refused because of it.
     pub fn confirm(&mut self, name: &ShootName) {
         if !self.is_confirmed(name) {

@@ -18,11 +18,13 @@ pub mod rules;
 mod subject;
 mod target;
 
+use std::ops::RangeInclusive;
+
 use crate::net::Cidr;
 
 pub use config::{Config, Entry, Limits, Own};
-pub use defaulting::{Missing, fill, missing};
-pub use evaluate::{Local, Ruled, config_path, local, prefer_precise, remote};
+pub use defaulting::{Filled, Missing, fill, missing};
+pub use evaluate::{Local, Ruled, config_path, gather_awaited, local, prefer_precise, remote};
 pub use knowledge::{Knowledge, Seed};
 pub use subject::{Listed, OldSubject, Subject, Touch};
 pub use target::{Consent, PairState, Target};
@@ -44,8 +46,36 @@ pub struct Settings {
     pub max_peers: usize,
     /// The node networks that Shoots get when nobody chooses one.
     pub default_node_networks: Vec<Cidr>,
+    /// The prefix lengths that IPv4 node networks of Shoots may have; `None` where anything goes.
+    pub node_prefixes: Option<NodePrefixes>,
     /// Whether every Shoot is peered with its Seed too, as in a private deployment.
     pub is_private_stack: bool,
+}
+
+/// Prefix lengths of IPv4 networks, from a shortest to a longest one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodePrefixes(RangeInclusive<u8>);
+
+impl NodePrefixes {
+    /// From this length to that one; `None` where nothing is between them, or a prefix cannot be so long.
+    pub fn new(shortest: u8, longest: u8) -> Option<Self> {
+        (shortest <= longest && longest <= 32).then_some(Self(shortest..=longest))
+    }
+
+    /// The shortest, which is that of the largest network.
+    pub fn shortest(&self) -> u8 {
+        *self.0.start()
+    }
+
+    /// The longest, which is that of the smallest network.
+    pub fn longest(&self) -> u8 {
+        *self.0.end()
+    }
+
+    /// Whether this length is permitted.
+    pub fn contains(&self, prefix_len: u8) -> bool {
+        self.0.contains(&prefix_len)
+    }
 }
 
 impl Settings {
@@ -57,6 +87,6 @@ impl Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_peers: 100, default_node_networks: Vec::new(), is_private_stack: false }
+        Self { max_peers: 100, default_node_networks: Vec::new(), node_prefixes: None, is_private_stack: false }
     }
 }

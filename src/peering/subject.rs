@@ -175,9 +175,19 @@ impl<'a> Subject<'a> {
         format!("{}.shootPeerings[{}]", self.path, entry.index)
     }
 
+    /// Where its writer made a conflict with a peer: at the entry, if that is new, or else at the node network.
+    pub fn peer_path(&self, peer: &Listed<'_>) -> String {
+        if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".to_owned() }
+    }
+
     /// Whether its writer touched any entry, or what all entries depend on.
     pub fn is_touched(&self) -> bool {
         self.peers.iter().any(|listed| listed.touch != Touch::Stored)
+    }
+
+    /// Whether its writer edited the list itself: an entry came, went, or names another Seed.
+    pub fn is_list_edited(&self) -> bool {
+        !self.removed.is_empty() || self.peers.iter().any(|listed| listed.touch >= Touch::Reseeded)
     }
 
     /// Whether it is new.

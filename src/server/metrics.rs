@@ -190,7 +190,7 @@ impl Metrics {
         let peering_entries = registered!(
             Family::default(),
             "peering_entries",
-            "Entries of enabled peering configurations: each is reciprocal or one_sided, and may be overlapping or stale_seed besides"
+            "Entries of enabled peering configurations: each is reciprocal or one_sided, and may be overlapping, peers_overlapping or stale_seed besides"
         );
         Self {
             registry,
@@ -361,6 +361,7 @@ impl Metrics {
             ("reciprocal", census.reciprocal),
             ("one_sided", census.one_sided),
             ("overlapping", census.overlapping),
+            ("peers_overlapping", census.peers_overlapping),
             ("stale_seed", census.stale_seed),
         ] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);

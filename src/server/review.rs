@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::body::{self, Refusal};
 use super::connections::Caller;
 use super::{Limits, Metrics};
-use crate::admission::{self, Answers, Handler, Request, Step, Verdict};
+use crate::admission::{self, Answers, Handler, Request, Severity, Step, Verdict, in_order};
 use crate::gardener::excerpt;
 use crate::landscape::Snapshot;
 use crate::peering;
@@ -190,7 +190,9 @@ struct Rules<'v>(&'v Verdict);
 
 impl std::fmt::Display for Rules<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, finding) in self.0.findings.iter().take(MOST_LOGGED).enumerate() {
+        let weights = [Severity::Deny, Severity::Warn, Severity::Note];
+        let in_order = weights.into_iter().flat_map(|severity| in_order(&self.0.findings, severity));
+        for (i, finding) in in_order.take(MOST_LOGGED).enumerate() {
             if i > 0 {
                 f.write_str(",")?;
             }

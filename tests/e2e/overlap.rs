@@ -33,14 +33,14 @@ fn overlap_from_apply_to_removal() {
     assert!(!plain.to_string().contains("network-guard.extensions"), "nothing of ours");
 
     // The report tells of Shoots that lack the sidecar because they were there before the overlap was.
-    assert_eq!(scene.report(), "0 of 1 Shoots overlap the Pods of their Seed\n");
+    assert_eq!(scene.report(), "0 of 1 Shoot overlaps the Pods of its Seed\n");
     scene.seed_pods("10.0.0.0/8");
     let report = scene.report();
     assert!(report.contains("shoot--local--ha  MISSING  OTHER  pods 100.96.0.0/11"), "{report}");
     assert!(report.contains("nodes 10.250.0.0/16     242.0.0.0/16   10.0.0.0/8"), "{report}");
     assert!(
         report.ends_with(
-            "1 of 1 Shoots overlap the Pods of their Seed; 1 without the sidecar that they need; 1 told other networks than \
+            "1 of 1 Shoot overlaps the Pods of its Seed; 1 without the sidecar that they need; 1 told other networks than \
              their Clusters have\n"
         ),
         "{report}"
@@ -209,7 +209,7 @@ fn clusters_that_cannot_be_used() {
     assert!(
         output.stderr.contains(
             "admission webhook \"kube-apiserver.network-guard.extensions.gardener.cloud\" denied the request: \
-             deployments shoot--local--ha/kube-apiserver is refused:\n\
+             Deployment shoot--local--ha/kube-apiserver is refused:\n\
              - metadata.namespace: there is no Cluster `shoot--local--ha` to read the networks from; \
              wait for gardenlet to write it, then repeat (overlap/cluster-missing)"
         ),

@@ -292,6 +292,7 @@ async fn what_people_are_told() {
         "network_guard_peering_entries{state=\"reciprocal\"} 8",
         "network_guard_peering_entries{state=\"one_sided\"} 4",
         "network_guard_peering_entries{state=\"overlapping\"} 2",
+        "network_guard_peering_entries{state=\"peers_overlapping\"} 0",
         "network_guard_peering_entries{state=\"stale_seed\"} 0",
         "network_guard_findings_total{rule=\"peering/breaks-peer\",severity=\"note\"} 2",
     ] {

@@ -21,7 +21,8 @@ fn every_field_is_read() {
          guardRollout: false, removeCalicoCondition: [gcp, cloud], fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
          routeLimits: {aws: 1000, cloud: 7}, vpcs: {gcp: {paths: [], scope: project}, cloud: {paths: [vpc.uuid, vpc], \
          scope: landscape}, other: {paths: [network]}}}\n\
-         peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], privateStack: true, conflicts: warn}\n\
+         peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], \
+         nodePrefixLengths: {shortest: 23, longest: 28}, privateStack: true, conflicts: warn}\n\
          certificates: {namespace: x, secret: z, names: [a.example], caLifetimeSeconds: 600, \
          leafLifetimeSeconds: 60, marginSeconds: 6, registration: {enabled: false, service: {namespace: x, name: y, \
          port: 8443}, disabled: [network], owner: 'a:b'}}\n\
@@ -160,6 +161,12 @@ fn says_what_is_wrong() {
             "peering: {defaultNodeNetworks: [10.0.0.0/8, x]}",
             "peering.defaultNodeNetworks[1]: \"x\": is not a CIDR such as",
         ),
+        (
+            "peering: {nodePrefixLengths: {shortest: 28, longest: 23}}",
+            "peering.nodePrefixLengths: 28 to 23: must be prefix lengths of IPv4 networks",
+        ),
+        ("peering: {nodePrefixLengths: {longest: 33}}", "peering.nodePrefixLengths: 0 to 33: must be prefix lengths"),
+        ("peering: {nodePrefixLengths: {min: 23}}", "min"),
         ("overlay: {routeLimits: {aws: 0}}", "overlay.routeLimits.aws: 0: must be at least 1"),
         ("overlay: {routeLimits: {aws: many}}", "many"),
         ("overlay: {vpcs: {aws: {paths: [a..b]}}}", "overlay.vpcs.aws.paths[0]: \"a..b\": is no path inside"),

@@ -288,13 +288,13 @@ fn denials_say_what_to_do() {
     for (call, want) in [
         (
             Call::overlapping().without_cluster(Some(Answer::Absent)),
-            "deployments shoot--local--ha/kube-apiserver is refused:\n\
+            "Deployment shoot--local--ha/kube-apiserver is refused:\n\
              - metadata.namespace: there is no Cluster `shoot--local--ha` to read the networks from; wait for gardenlet to write it, then repeat (overlap/cluster-missing)",
         ),
         (
             Call::overlapping()
                 .cluster(|spec| spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.0.0/8"])),
-            "deployments shoot--local--ha/kube-apiserver is refused:\n\
+            "Deployment shoot--local--ha/kube-apiserver is refused:\n\
              - cluster shoot--local--ha: spec.shoot.status.networking.nodes[1]: \"10.0.0/8\" is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`; correct it in the Shoot or Seed (overlap/cluster-unreadable)",
         ),
         (
@@ -304,7 +304,7 @@ fn denials_say_what_to_do() {
                     .unwrap()
                     .retain(|c| c["name"] != "vpn-client-1" && c["name"] != "vpn-path-controller");
             }),
-            "deployments shoot--local--ha/kube-apiserver is refused:\n\
+            "Deployment shoot--local--ha/kube-apiserver is refused:\n\
              - spec.template.spec: nodes 10.250.0.0/16 overlaps Seed pods 10.250.128.0/17, but the Deployment lacks `vpn-client-1`, `vpn-path-controller`; write all containers of the VPN (overlap/vpn-incomplete)",
         ),
     ] {

@@ -45,13 +45,38 @@ pub struct ShootSettings {
     pub policy: Policy,
 }
 
-/// Groups of Gardener's own components that write Shoots: gardenlet, of Seeds and of self-hosted Shoots.
-const GARDENER_GROUPS: [&str; 2] = ["gardener.cloud:system:seeds", "gardener.cloud:system:shoots"];
+/// The group of the gardenlets of Seeds. Operators run them.
+const SEED_GARDENLETS: &str = "gardener.cloud:system:seeds";
 
-/// Whether this is a component of Gardener. gardenlet writes `spec.networking.nodes` when the infrastructure is ready;
-/// refusing that would end in an endless reconciliation error that nobody can mend.
-fn is_gardener(user: &UserInfo) -> bool {
-    user.groups.iter().any(|group| GARDENER_GROUPS.contains(&&**group))
+/// The group of the gardenlets of self-hosted Shoots. Each runs in its Shoot, so whoever owns that can act as it.
+const SHOOT_GARDENLETS: &str = "gardener.cloud:system:shoots";
+
+/// What of a write is let be because a component of Gardener wrote it. gardenlet writes `spec.networking.nodes` when the
+/// infrastructure is ready; refusing that would end in an endless reconciliation error that nobody can mend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Exempt {
+    /// Nothing: somebody else wrote it.
+    Nothing,
+    /// All but entries of peerings: the gardenlet of a self-hosted Shoot never writes those, but its owner would.
+    AllButEntries,
+    /// All of it.
+    All,
+}
+
+impl Exempt {
+    fn of(user: &UserInfo, old: Option<&Shoot<'_>>, new: &Shoot<'_>) -> Self {
+        let is_in = |group: &str| user.groups.iter().any(|other| **other == *group);
+        let leaves_peerings = || is_same_peering(old.and_then(|old| old.peering.as_ref()), new.peering.as_ref());
+        if is_in(SEED_GARDENLETS) {
+            Self::All
+        } else if !is_in(SHOOT_GARDENLETS) {
+            Self::Nothing
+        } else if leaves_peerings() {
+            Self::All
+        } else {
+            Self::AllButEntries
+        }
+    }
 }
 
 /// Decides on a Shoot that is created or updated itself, not one of its subresources; all else is none of these webhooks'
@@ -89,14 +114,20 @@ fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
 
 /// Whether nothing changed of what peerings depend on.
 fn is_unchanged_to_peers(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
-    let is_same_peering = match (&old.peering, &new.peering) {
+    is_same_peering(old.peering.as_ref(), new.peering.as_ref())
+        && old.networking == new.networking
+        && old.has_workers == new.has_workers
+}
+
+/// Whether the extension says the same as before.
+fn is_same_peering(old: Option<&Extension<'_>>, new: Option<&Extension<'_>>) -> bool {
+    match (old, new) {
         (None, None) => true,
         (Some(old), Some(new)) => {
             old.is_disabled == new.is_disabled && is_same(old.provider_config, new.provider_config)
         }
         _ => false,
-    };
-    is_same_peering && old.networking == new.networking && old.has_workers == new.has_workers
+    }
 }
 
 /// Whether two texts say the same, in whatever order and with whatever white space.

@@ -3,17 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, enabled, is_gardener, is_unchanged, read, review_written,
+    Exempt, MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, enabled, is_unchanged, read, review_written,
 };
-use crate::admission::{Answers, Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
-use crate::gardener::FieldError;
+use crate::admission::{
+    Answers, Finding, Handler, Outcome, PatchBuilder, Pointer, Policy, Request, Resource, Step, Verdict,
+};
+use crate::gardener::shoot::Extension;
+use crate::gardener::{FieldError, Shoot, ShootName, facts};
 use crate::landscape::Snapshot;
-use crate::peering::{self, Knowledge, Target};
+use crate::peering::rules::entry::namespace_filled_in;
+use crate::peering::{self, Filled, Knowledge, Target, config_path};
 
 /// The webhook. It never refuses: what it cannot fill in, the validation names.
 #[derive(Debug)]
 pub struct MutateShoot {
     max_peers: usize,
+    policy: Policy,
 }
 
 impl Default for MutateShoot {
@@ -25,7 +30,7 @@ impl Default for MutateShoot {
 impl MutateShoot {
     /// With these settings.
     pub fn new(settings: &ShootSettings) -> Self {
-        Self { max_peers: settings.peering.looked_up() }
+        Self { max_peers: settings.peering.looked_up(), policy: settings.policy.clone() }
     }
 
     fn review_shoot(
@@ -38,7 +43,8 @@ impl MutateShoot {
         let new = read(request, text, "request.object")?;
         let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
         let is_unchanged = old.as_ref().is_some_and(|old| is_unchanged(old, &new));
-        if new.is_being_deleted || is_unchanged || is_gardener(&request.user_info()?) {
+        let exempt = || Ok::<_, FieldError>(Exempt::of(&request.user_info()?, old.as_ref(), &new));
+        if new.is_being_deleted || is_unchanged || exempt()? == Exempt::All {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
         let Some((extension, config)) =
@@ -69,10 +75,23 @@ impl MutateShoot {
         let Some(filled) = filled else { return Ok(Step::Done(Verdict::allow("unchanged"))) };
         // Replaced as a whole: an API server that descends into an object to add a member sorts its keys.
         let mut patch = PatchBuilder::default();
-        patch.replace(&Pointer::to("/spec/extensions").index(extension.index).field("providerConfig"), &filled);
+        patch.replace(&Pointer::to("/spec/extensions").index(extension.index).field("providerConfig"), &filled.config);
         let outcome = patch.finish().map_or(Outcome::Allowed, Outcome::Patched);
-        Ok(Step::Done(Verdict { outcome, ..Verdict::allow("filled-in") }))
+        let findings = self.policy.apply(guesses(extension, &filled, old.as_ref()));
+        Ok(Step::Done(Verdict { outcome, findings, ..Verdict::allow("filled-in") }))
     }
+}
+
+/// The namespaces that were guessed, but for those of entries that are stored: who applies a manifest again was told.
+fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
+    if filled.guessed.is_empty() {
+        return Vec::new();
+    }
+    let stored = old.and_then(enabled).map_or_else(Box::default, |old| facts::peers(old.provider_config));
+    let is_stored = |target: &ShootName| stored.iter().any(|peer| peer.target == *target);
+    let path = |index: usize| format!("{}.shootPeerings[{index}]", config_path(extension));
+    let fresh = filled.guessed.iter().filter(|guess| !is_stored(&guess.target));
+    fresh.map(|guess| namespace_filled_in(&path(guess.index), &guess.target)).collect()
 }
 
 impl Handler for MutateShoot {

@@ -13,15 +13,18 @@ use crate::landscape::{Grant, Snapshot};
 
 mod confirmed;
 mod disclosure;
+mod graph;
 mod hidden;
 mod laws;
 mod lifecycle;
 mod limits;
 mod networks;
+mod nodes;
 mod peerings;
 mod providers;
 mod ratchet;
 mod shapes;
+mod stored;
 mod vpc;
 
 /// Two Shoots that list each other.

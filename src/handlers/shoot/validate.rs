@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::{
-    SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_gardener, is_same, is_unchanged,
+    Exempt, SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_same, is_unchanged,
     is_unchanged_to_peers, read, review_written, vpc,
 };
 use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Severity, Step, Verdict};
@@ -45,30 +45,39 @@ impl ValidateShoot {
         if old.as_ref().is_some_and(|old| is_unchanged(old, &new) && overlay::is_untouched(&new, old)) {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
-        let by_gardener = is_gardener(&request.user_info()?);
-        let mut knowledge = Knowledge::new(snapshot, answers, by_gardener);
-        let (findings, peerings) = self.judge(&new, old.as_ref(), &mut knowledge);
+        let exempt = Exempt::of(&request.user_info()?, old.as_ref(), &new);
+        let mut knowledge = Knowledge::new(snapshot, answers, exempt == Exempt::All);
+        let (findings, peerings) = self.judge(&new, old.as_ref(), exempt, &mut knowledge);
         let questions = std::mem::take(&mut knowledge.questions).without(answers);
         if !questions.is_empty() {
             return Ok(Step::Ask(questions));
         }
-        Ok(Step::Done(verdict(findings, peerings, by_gardener)))
+        Ok(Step::Done(verdict(findings, peerings, exempt == Exempt::All)))
     }
 
     /// All findings, weighed. They count only when there is nothing left to ask.
-    fn judge(&self, new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowledge<'_>) -> (Vec<Finding>, String) {
+    fn judge(
+        &self,
+        new: &Shoot<'_>,
+        old: Option<&Shoot<'_>>,
+        exempt: Exempt,
+        knowledge: &mut Knowledge<'_>,
+    ) -> (Vec<Finding>, String) {
         let ShootSettings { peering: settings, policy, .. } = &self.settings;
         if old.is_some_and(|old| is_unchanged(old, new)) {
             // Only nodes or their infrastructure changed, which is nothing to peerings and networks.
             return (self.judge_overlay(new, old, knowledge), String::new());
         }
-        let mut findings = policy.apply(own_networks(new, old, knowledge));
+        let spare =
+            |finding: Finding| if exempt == Exempt::Nothing { finding } else { finding.at_most(Severity::Note) };
+        let mut findings: Vec<Finding> =
+            policy.apply(own_networks(new, old, knowledge)).into_iter().map(spare).collect();
         if let Some(seed) = new.seed.as_deref().filter(|_| findings.iter().any(is_refusal)) {
             // Of a Seed nothing changes that networks depend on, unless it is another one of the same name.
             knowledge.confirm_seed(seed);
         }
 
-        findings.extend(self.judge_overlay(new, old, knowledge));
+        findings.extend(self.judge_overlay(new, old, knowledge).into_iter().map(spare));
 
         findings.extend(policy.apply(deletion_confirmed(new, old).into_iter().collect()));
         if old.is_some_and(|old| is_unchanged_to_peers(old, new)) {
@@ -104,8 +113,12 @@ impl ValidateShoot {
             // Which of the entries are new is not known: what comes into view was stored.
             ruled = ruled.into_iter().map(at_most_warned).collect();
         }
+        if exempt == Exempt::AllButEntries {
+            ruled = ruled.into_iter().map(spare_networks).collect();
+        }
         ruled.retain_mut(|ruled| policy.weigh(&mut ruled.finding));
         peering::prefer_precise(&mut ruled);
+        peering::gather_awaited(&mut ruled, &subject, knowledge);
         confirm(&subject, &ruled, knowledge);
         findings.extend(ruled.into_iter().map(|ruled| ruled.finding));
         (findings, peerings(&states))
@@ -137,6 +150,12 @@ fn is_refusal(finding: &Finding) -> bool {
 fn at_most_warned(ruled: Ruled) -> Ruled {
     let is_of_entry = ruled.finding.path.contains(".shootPeerings");
     Ruled { finding: if is_of_entry { ruled.finding.at_most(Severity::Warn) } else { ruled.finding }, ..ruled }
+}
+
+/// A finding about networks is for the log: who wrote them was Gardener.
+fn spare_networks(ruled: Ruled) -> Ruled {
+    let is_of_networks = ruled.finding.path.starts_with("spec.networking");
+    Ruled { finding: if is_of_networks { ruled.finding.at_most(Severity::Note) } else { ruled.finding }, ..ruled }
 }
 
 /// What is said when the deletion of a Shoot with peers is announced.

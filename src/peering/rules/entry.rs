@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::admission::{Finding, Rule, Severity};
-use crate::gardener::{ShootName, Text, excerpt, is_dns_label};
+use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::gardener::{ShootName, Text, excerpt, is_dns_label, is_dns_subdomain};
 
 use super::super::Entry;
 use super::super::config::{Own, about};
@@ -14,6 +14,7 @@ pub static SELF: Rule = Rule {
     name: "peering/self",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "An entry names the Shoot itself.",
     fix: "Remove the entry.",
 };
@@ -23,6 +24,7 @@ pub static DUPLICATE: Rule = Rule {
     name: "peering/duplicate",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Two entries name the same Shoot, whatever Seeds they say.",
     fix: "Remove one of them.",
 };
@@ -32,6 +34,7 @@ pub static NAME: Rule = Rule {
     name: "peering/name",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The name of the target is missing, or no Shoot can have it: Shoot names are DNS labels without `--`.",
     fix: "Write the metadata.name of the target.",
 };
@@ -41,8 +44,19 @@ pub static NAMESPACE_MISSING: Rule = Rule {
     name: "peering/namespace-missing",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
-    summary: "The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own namespace and its writer may see it.",
+    rank: Rank::Fault,
+    summary: "The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own namespace, its writer may see it, and the entry does not say another Seed than it has.",
     fix: "Write the project namespace of the target.",
+};
+
+/// A namespace was guessed.
+pub static NAMESPACE_FILLED_IN: Rule = Rule {
+    name: "peering/namespace-filled-in",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
+    summary: "An entry said no namespace, and was completed with the Shoot's own: a Shoot of this name is there, the writer may see it, and it is on the Seed that the entry says, if it says one. Said when the entry comes, not each time it is applied again.",
+    fix: "Write the namespace into the manifest, and look whether it is the Shoot that you mean.",
 };
 
 /// No namespace that a project can have.
@@ -50,6 +64,7 @@ pub static NAMESPACE: Rule = Rule {
     name: "peering/namespace",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The namespace can be no project's: those are `garden` or begin with `garden-`.",
     fix: "Write the project namespace of the target. It need not be `garden-` and the project's name.",
 };
@@ -59,6 +74,7 @@ pub static UNTIDY: Rule = Rule {
     name: "peering/untidy",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "A field has blanks around it or capitals in it, so it would silently match nothing.",
     fix: "Write it as the message says.",
 };
@@ -73,15 +89,15 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
         let index = entry.index;
         let path = || format!("{path}.shootPeerings[{index}]");
         let mut findings: Vec<Finding> = Vec::new();
-        findings.extend(untidy(path, "name", &entry.name).or_else(|| name(path, &entry.name)));
+        findings.extend(untidy(path, "name", &entry.name, is_name).or_else(|| name(path, &entry.name)));
         findings.extend(
-            untidy(path, "namespace", &entry.namespace)
+            untidy(path, "namespace", &entry.namespace, is_namespace)
                 .or_else(|| namespace_missing(path, &entry.namespace))
                 .or_else(|| namespace(path, &entry.namespace)),
         );
         let names_a_shoot = findings.is_empty();
-        if let Some(finding) = untidy(path, "seed", &entry.seed) {
-            findings.push(finding);
+        findings.extend(untidy(path, "seed", &entry.seed, is_dns_subdomain));
+        if tidy(&entry.seed) != *entry.seed {
             // Whatever else there is to say is said of what was meant.
             entry.seed = tidy(&entry.seed).into_owned().into();
         }
@@ -117,10 +133,20 @@ fn duplicate(path: impl Fn() -> String, target: &ShootName) -> Finding {
     DUPLICATE.finding(&path(), format!("{target} is listed above already"), "remove one of them")
 }
 
+/// Whether a Shoot can have this name.
+fn is_name(name: &str) -> bool {
+    is_dns_label(name) && !name.contains("--")
+}
+
+/// Whether a project can have this namespace.
+fn is_namespace(namespace: &str) -> bool {
+    is_dns_label(namespace) && (namespace == "garden" || namespace.starts_with("garden-"))
+}
+
 fn name(path: impl Fn() -> String, name: &Text<'_>) -> Option<Finding> {
     let message = if name.is_empty() {
         "is missing".to_owned()
-    } else if !is_dns_label(name) || name.contains("--") {
+    } else if !is_name(name) {
         format!("{:?} can be no Shoot's name", excerpt(name))
     } else {
         return None;
@@ -135,9 +161,15 @@ fn namespace_missing(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<
     })
 }
 
+/// The namespace of an entry was filled in.
+pub fn namespace_filled_in(path: &str, target: &ShootName) -> Finding {
+    let path = format!("{path}.namespace");
+    let message = format!("was missing, {} was filled in: the peer is {target}", target.namespace());
+    NAMESPACE_FILLED_IN.finding(&path, message, "write it into the manifest")
+}
+
 fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding> {
-    let is_project = is_dns_label(namespace) && (&**namespace == "garden" || namespace.starts_with("garden-"));
-    (!is_project).then(|| {
+    (!is_namespace(namespace)).then(|| {
         NAMESPACE.finding(
             &format!("{}.namespace", path()),
             format!("{:?} is no project namespace", excerpt(namespace)),
@@ -146,23 +178,26 @@ fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding>
     })
 }
 
-/// A value without blanks around it and without capitals.
+/// A value without blanks around it and without capitals. Letters of other alphabets stay: no name has any, so nobody knows
+/// what is meant by them.
 pub fn tidy(value: &str) -> Cow<'_, str> {
     let trimmed = value.trim();
-    if trimmed.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
-        Cow::Borrowed(trimmed)
+    if trimmed.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(trimmed.to_ascii_lowercase())
     } else {
-        Cow::Owned(trimmed.to_lowercase())
+        Cow::Borrowed(trimmed)
     }
 }
 
-fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>) -> Option<Finding> {
+/// A value that is wrong only by its blanks and capitals. What could be nothing without them either is left to other rules: a
+/// value is suggested only where it can be.
+fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>, can_be: fn(&str) -> bool) -> Option<Finding> {
     let tidy = tidy(value);
-    (tidy != **value).then(|| {
+    (tidy != **value && can_be(&tidy)).then(|| {
         UNTIDY.finding(
             &format!("{}.{field}", path()),
             format!("{:?} has blanks around it or capitals", excerpt(value)),
-            format!("write {:?}", excerpt(&tidy)),
+            format!("write {tidy:?}"),
         )
     })
 }
@@ -176,7 +211,64 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (&DUPLICATE, duplicate(path, &target)),
         (&NAME, example(name(path, &"my--shoot".into()))),
         (&NAMESPACE_MISSING, example(namespace_missing(path, &"".into()))),
+        (&NAMESPACE_FILLED_IN, namespace_filled_in(&path(), &target)),
         (&NAMESPACE, example(namespace(path, &"shop".into()))),
-        (&UNTIDY, example(untidy(path, "seed", &" EU1-a".into()))),
+        (&UNTIDY, example(untidy(path, "seed", &" EU1-a".into(), is_dns_subdomain))),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn field() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ \u{3000}]{0,2}(garden-)?[a-zA-Z0-9-]{0,6}[ \n]?",
+            "[ ]?[\u{ff21}-\u{ff5a}]{1,4}[A-Z]{0,2}[ ]?",
+            ".{0,6}",
+            Just("garden-Shop".to_owned()),
+        ]
+    }
+
+    proptest! {
+        /// Whoever writes what is suggested is not told to write something else.
+        #[test]
+        fn what_is_suggested_is_accepted((name, namespace, seed) in (field(), field(), field())) {
+            let judge = |fields: [&str; 3]| {
+                let [name, namespace, seed] = fields.map(|field| Text::from(field.to_owned()));
+                let entry = Entry { name, namespace, seed, ..Entry::default() };
+                check("p", None, vec![entry]).0
+            };
+            let mut fields = [name, namespace, seed];
+            for own in judge(fields.each_ref().map(String::as_str)) {
+                if own.finding.rule == UNTIDY.name {
+                    let field = ["name", "namespace", "seed"].iter().position(|f| own.finding.path.ends_with(&format!(".{f}"))).unwrap();
+                    let suggested = own.finding.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
+                    prop_assert!(suggested.is_ascii(), "{}", suggested);
+                    fields[field] = suggested.to_owned();
+                    let again = judge(fields.each_ref().map(String::as_str));
+                    let is_there = |own: &&Own| own.finding.path.ends_with(&format!(".{}", ["name", "namespace", "seed"][field]));
+                    prop_assert!(!again.iter().any(|own| is_there(&own)), "{:?}", again);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn letters_of_other_alphabets_are_not_guessed() {
+        let judge = |name: &str| {
+            let entry = Entry { name: name.to_owned().into(), namespace: "garden-shop".into(), ..Entry::default() };
+            check("p", None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
+        };
+        for (name, want) in [
+            ("\u{ff2f}rders", "\"\u{ff2f}rders\" can be no Shoot's name; write the metadata.name of the target"),
+            (" ", "\" \" can be no Shoot's name; write the metadata.name of the target"),
+            ("My--Shoot", "\"My--Shoot\" can be no Shoot's name; write the metadata.name of the target"),
+            (" Orders", "\" Orders\" has blanks around it or capitals; write \"orders\""),
+        ] {
+            assert_eq!(judge(name), [format!("p.shootPeerings[0].name: {want}")], "{name:?}");
+        }
+    }
 }

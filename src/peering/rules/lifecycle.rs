@@ -2,14 +2,15 @@
 
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rule, Severity};
-use crate::gardener::ShootName;
+use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::gardener::{ShootName, counted};
 
 /// The extension is disabled and still lists peers.
 pub static SWITCHED_OFF: Rule = Rule {
     name: "peering/switched-off",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Risk,
     summary: "The extension is disabled and its configuration still lists peers. They are not connected, and the configuration is not checked.",
     fix: "Remove the entries, or enable the extension.",
 };
@@ -19,6 +20,7 @@ pub static NO_WORKERS: Rule = Rule {
     name: "peering/workerless",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The Shoot has no workers, so it has no node network to join with others.",
     fix: "Remove the entries.",
 };
@@ -28,6 +30,7 @@ pub static LEFT_ONE_SIDED: Rule = Rule {
     name: "peering/left-one-sided",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
     summary: "An entry was removed, and the other Shoot still lists this one.",
     fix: "Have the entry on the other side removed too.",
 };
@@ -37,6 +40,7 @@ pub static DELETION_CONFIRMED: Rule = Rule {
     name: "peering/deletion-confirmed",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
     summary: "The deletion of a Shoot with peers was confirmed. Nobody removes the entries of its peers.",
     fix: "Remove the entries on both sides before the Shoot is deleted.",
 };
@@ -46,6 +50,7 @@ pub static DELETED: Rule = Rule {
     name: "peering/deleted",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
     summary: "A Shoot with peers is deleted. Its peers keep their entries for it. Those that it lists are named if the writer may see them, those of its project if the writer may see all Shoots there, and all others if the writer may see all Shoots.",
     fix: "Remove the entries of its peers.",
 };
@@ -55,17 +60,13 @@ pub static MIGRATED: Rule = Rule {
     name: "peering/migrated",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
     summary: "The control plane of the Shoot moves to another Seed: the `seed` of entries that name it becomes stale. Shoots with such entries are named as far as the writer may see all Shoots of the project, or all Shoots.",
     fix: "Correct the entries of its peers.",
 };
 
 /// How many Shoots are named in one message.
 const NAMES: usize = 5;
-
-/// How many peers, in words.
-fn count(peers: usize) -> String {
-    if peers == 1 { "1 peer".to_owned() } else { format!("{peers} peers") }
-}
 
 /// Names, as far as they fit on a line.
 fn names<T: Display>(names: &[T]) -> String {
@@ -79,7 +80,7 @@ fn names<T: Display>(names: &[T]) -> String {
 /// The extension at this path is disabled and lists some peers.
 pub fn switched_off(path: &str, peers: usize) -> Option<Finding> {
     (peers > 0).then(|| {
-        let message = format!("is disabled and still lists {}, not connected", count(peers));
+        let message = format!("is disabled and still lists {}, not connected", counted(peers, "peer"));
         SWITCHED_OFF.finding(path, message, "remove them, or enable it")
     })
 }
@@ -103,14 +104,14 @@ pub fn left_one_sided(target: &dyn Display) -> Finding {
 
 /// The deletion is confirmed.
 pub fn deletion_confirmed(peers: usize) -> Finding {
-    let message = format!("this Shoot still lists {}, and nobody removes entries for it", count(peers));
+    let message = format!("this Shoot still lists {}, and nobody removes entries for it", counted(peers, "peer"));
     DELETION_CONFIRMED.finding("metadata.annotations", message, "remove them on both sides first")
 }
 
 /// The Shoot is deleted, and these still list it.
 pub fn deleted(peers: usize, listers: &[ShootName]) -> Finding {
     let message = if listers.is_empty() {
-        format!("this Shoot lists {}, and entries for it stay where they are", count(peers))
+        format!("this Shoot lists {}, and entries for it stay where they are", counted(peers, "peer"))
     } else {
         format!("still listing this Shoot: {}", names(listers))
     };

@@ -1,11 +1,13 @@
 //! The rules of this room, by what they look at: each is one function, beside the words it says.
 
+pub mod defaults;
 pub mod entry;
 pub mod graph;
 pub mod lifecycle;
 pub mod networks;
 pub mod shape;
 pub mod target;
+mod words;
 
 use crate::admission::{Finding, Rule};
 
@@ -16,6 +18,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
         entry::documented(),
         target::documented(),
         networks::documented(),
+        defaults::documented(),
         graph::documented(),
         lifecycle::documented(),
     ]

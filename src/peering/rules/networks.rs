@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::net::{Cidr, Family};
 
 use super::super::knowledge::Seed;
 use super::super::{Knowledge, Ruled, Settings, Subject, Target, Touch};
+use super::defaults;
 use super::target::{Pair, PairRule};
 
 /// Node networks of both overlap.
@@ -14,6 +15,7 @@ pub static OVERLAP: Rule = Rule {
     name: "peering/overlap",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network; who asks with one network after another finds it all the same.",
     fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
 };
@@ -23,6 +25,7 @@ pub static IDENTICAL: Rule = Rule {
     name: "peering/identical",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Both Shoots have the same node network: every address is ambiguous.",
     fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
 };
@@ -32,6 +35,7 @@ pub static BREAKS_PEER: Rule = Rule {
     name: "peering/breaks-peer",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The node network is changed to one that overlaps a Shoot which this one lists already: a working peering would break.",
     fix: "Choose another network, or remove the entry first.",
 };
@@ -41,17 +45,9 @@ pub static UNKNOWN: Rule = Rule {
     name: "peering/nodes-unknown",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Unverified,
     summary: "One of the two Shoots has no node network yet, because nobody chose one and its infrastructure is not ready. Overlaps cannot be checked.",
     fix: "Set spec.networking.nodes, so that conflicts are found now.",
-};
-
-/// A node network is the default one.
-pub static DEFAULT_NODES: Rule = Rule {
-    name: "peering/default-nodes",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration). Connections may work in one direction only, and the next Shoot may have the same one.",
-    fix: "Choose a node network of its own for every Shoot that peers.",
 };
 
 /// Peers follow later.
@@ -59,6 +55,7 @@ pub static PEERS_FOLLOW: Rule = Rule {
     name: "peering/peers-follow",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
     summary: "The node network of a Shoot with peers changes. Its peers have routes to it only after both sides have been reconciled.",
     fix: "Reconcile the peers afterwards.",
 };
@@ -68,6 +65,7 @@ pub static SHRINKS: Rule = Rule {
     name: "peering/nodes-shrink",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Risk,
     summary: "The new node network does not contain the old one. Networks can be grown, not moved or shrunk; the platform will refuse it.",
     fix: "Choose a network that contains the old one.",
 };
@@ -77,6 +75,7 @@ pub static REMOVED: Rule = Rule {
     name: "peering/nodes-removed",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Risk,
     summary: "spec.networking.nodes of a Shoot with peers is removed. What its status says still counts.",
     fix: "Keep the field.",
 };
@@ -86,6 +85,7 @@ pub static PODS_SERVICES: Rule = Rule {
     name: "peering/pods-services",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Node networks of one Shoot overlap Pods or Services of the other. Packets to those nodes never leave the other Shoot.",
     fix: "Choose node networks that are disjoint from Pods and Services of all peers.",
 };
@@ -95,6 +95,7 @@ pub static NO_COMMON_FAMILY: Rule = Rule {
     name: "peering/no-common-family",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The nodes of one Shoot have IPv4 addresses only, those of the other IPv6 only.",
     fix: "Give both a node network of the same family.",
 };
@@ -104,28 +105,32 @@ pub static SEED_NODES: Rule = Rule {
     name: "peering/seed-nodes",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "Only with `peering.privateStack` in the configuration, where every Shoot is peered with its Seed: their node networks overlap.",
     fix: "Choose a node network that is disjoint from the Seed's.",
 };
 
 /// The rules that look at the networks of one pair.
 pub(in super::super) static RULES: [PairRule; 6] =
-    [overlap, identical, unknown, default_nodes, pods_services, no_common_family];
+    [overlap, identical, unknown, defaults::of_pair, pods_services, no_common_family];
 
-const NODES: &str = "spec.networking.nodes";
+/// Those of them that are told of an entry which is left as it was, when the list is edited.
+pub(in super::super) static STORED_RULES: [PairRule; 2] = [overlap, identical];
+
+pub(super) const NODES: &str = "spec.networking.nodes";
 const DISJOINT: &str = "choose disjoint node networks";
 
 /// The first network of each list that is there twice, or else the first two that overlap.
-fn conflicting(own: &[Cidr], others: &[Cidr]) -> Option<(Cidr, Cidr)> {
+pub(super) fn conflicting(own: &[Cidr], others: &[Cidr]) -> Option<(Cidr, Cidr)> {
     let pairs = || own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
     pairs().find(|(own, other)| own == other).or_else(|| pairs().find(|(own, other)| own.overlaps(*other)))
 }
 
 /// The networks of a pair that clash; `None` inside, where the writer may only know that they do.
-type Clash = Option<(Cidr, Cidr)>;
+pub(super) type Clash = Option<(Cidr, Cidr)>;
 
 /// Whether these networks of the Shoot clash with those of the target.
-fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
+pub(super) fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
     match pair.target {
         Target::Visible(facts) => conflicting(nodes, &facts.networks.nodes).map(Some),
         Target::Consenting(consent) => consent.overlaps(nodes).then_some(None),
@@ -133,14 +138,15 @@ fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
     }
 }
 
-/// How a new entry clashes.
-fn added_clash(pair: &Pair<'_>) -> Option<Clash> {
-    (pair.listed.touch == Touch::Added).then(|| clash(pair, &pair.subject.networks.nodes))?
+/// How an entry clashes that is new, or was stored and is told now. What its writer makes of a stored one is another rule's.
+fn told_clash(pair: &Pair<'_>) -> Option<Clash> {
+    let is_told = pair.listed.touch == Touch::Added || pair.tells_stored && breaks_peer(pair).is_none();
+    is_told.then(|| clash(pair, &pair.subject.networks.nodes))?
 }
 
 fn overlap(pair: &Pair<'_>) -> Option<Finding> {
     let name = &pair.listed.target;
-    match added_clash(pair)? {
+    match told_clash(pair)? {
         Some((own, other)) if own == other => None,
         Some((own, other)) => Some(say_overlap(&pair.path(), own, other, name)),
         None => Some(OVERLAP.finding(&pair.path(), format!("this node network overlaps that of {name}"), DISJOINT)),
@@ -148,7 +154,7 @@ fn overlap(pair: &Pair<'_>) -> Option<Finding> {
 }
 
 fn identical(pair: &Pair<'_>) -> Option<Finding> {
-    let (own, other) = added_clash(pair)??;
+    let (own, other) = told_clash(pair)??;
     (own == other).then(|| say_identical(&pair.path(), own, &pair.listed.target))
 }
 
@@ -157,6 +163,9 @@ fn identical(pair: &Pair<'_>) -> Option<Finding> {
 pub(in super::super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     let old = pair.subject.old.as_ref().filter(|_| pair.listed.touch != Touch::Added)?;
     let (fresh, old) = (&pair.subject.fresh_nodes, &old.networks.nodes);
+    if fresh.is_empty() {
+        return None;
+    }
     let clash = match pair.target {
         Target::Visible(facts) => {
             let clashed = |other: &Cidr| old.iter().any(|old| old.overlaps(*other));
@@ -240,8 +249,9 @@ pub(in super::super) fn of_subject(
         return Vec::new();
     }
     let findings = [
-        own_unknown(subject),
-        own_default(subject, settings),
+        own_unknown(subject, settings),
+        defaults::own(subject, settings),
+        defaults::prefix(subject, settings),
         shrinks(subject),
         peers_follow(subject),
         removed(subject, targets),
@@ -249,31 +259,13 @@ pub(in super::super) fn of_subject(
     findings.into_iter().flatten().map(|finding| Ruled::by_targets(finding, [])).collect()
 }
 
-fn own_unknown(subject: &Subject<'_>) -> Option<Finding> {
+fn own_unknown(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     (subject.networks.nodes.is_empty() && !subject.is_workerless).then(|| {
-        let message = "is not known yet, so overlaps with peers cannot be checked".to_owned();
-        UNKNOWN.finding(NODES, message, "set it to have conflicts found now")
+        defaults::own_to_come(subject, settings).unwrap_or_else(|| {
+            let message = "is not known yet, so overlaps with peers cannot be checked".to_owned();
+            UNKNOWN.finding(NODES, message, "set it to have conflicts found now")
+        })
     })
-}
-
-/// The first of these networks that is in a default one.
-fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<Cidr> {
-    nodes.iter().copied().find(|nodes| settings.default_node_networks.iter().any(|default| default.overlaps(*nodes)))
-}
-
-const ONE_WAY: &str = "routes may work in one direction only";
-
-fn own_default(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
-    let own = in_default(&subject.networks.nodes, settings)?;
-    let finding = DEFAULT_NODES.finding(NODES, format!("{own} is in a default node network"), ONE_WAY);
-    let most = if subject.fresh_nodes.contains(&own) { Severity::Deny } else { Severity::Warn };
-    Some(finding.at_most(most))
-}
-
-fn default_nodes(pair: &Pair<'_>) -> Option<Finding> {
-    let nodes = in_default(&pair.target.visible()?.networks.nodes, pair.settings)?;
-    let message = format!("nodes {nodes} of {} are in a default node network", pair.listed.target);
-    Some(DEFAULT_NODES.finding(&pair.path(), message, ONE_WAY))
 }
 
 /// The node network before and after, where both are set and differ.
@@ -344,10 +336,6 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
                 format!("the node network of {target} is not known yet"),
                 "overlaps cannot be checked",
             ),
-        ),
-        (
-            &DEFAULT_NODES,
-            DEFAULT_NODES.finding(NODES, "10.250.0.0/16 is in a default node network".to_owned(), ONE_WAY),
         ),
         (
             &PEERS_FOLLOW,

@@ -1,6 +1,6 @@
 //! The shape of a providerConfig.
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::excerpt;
 
 use super::super::{API_VERSION, KIND};
@@ -10,6 +10,7 @@ pub static NO_CONFIG: Rule = Rule {
     name: "peering/no-config",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The extension is enabled without a providerConfig, so the Shoot has no peers.",
     fix: "Add a PeeringConfig, or remove the extension.",
 };
@@ -19,6 +20,7 @@ pub static MALFORMED: Rule = Rule {
     name: "peering/malformed",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "A part of the providerConfig is not what it should be: an object, a list or a text.",
     fix: "Correct the named field.",
 };
@@ -28,6 +30,7 @@ pub static VERSION: Rule = Rule {
     name: "peering/api-version",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The apiVersion of the providerConfig is missing or unknown.",
     fix: "Write the apiVersion that the message names.",
 };
@@ -37,6 +40,7 @@ pub static OTHER_KIND: Rule = Rule {
     name: "peering/kind",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The kind of the providerConfig is missing or not PeeringConfig.",
     fix: "Write `kind: PeeringConfig`.",
 };
@@ -46,6 +50,7 @@ pub static UNKNOWN_FIELD: Rule = Rule {
     name: "peering/unknown-field",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "A field is unknown: most often it is misspelt, and what it says would silently have no effect.",
     fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
 };
@@ -55,6 +60,7 @@ pub static DUPLICATE_FIELD: Rule = Rule {
     name: "peering/duplicate-field",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "A field is there twice, and nobody can tell which one counts.",
     fix: "Remove one of them.",
 };
@@ -64,6 +70,7 @@ pub static TOO_MANY: Rule = Rule {
     name: "peering/too-many",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "There are more entries than `peering.maxPeers` of the configuration permits. Those beyond it are not checked.",
     fix: "Remove entries, or have the limit raised.",
 };
@@ -107,8 +114,9 @@ pub(in super::super) fn duplicate_field(path: &str, field: &str) -> Finding {
 }
 
 pub(in super::super) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
-    (count > most)
-        .then(|| TOO_MANY.finding(path, format!("has {count} entries, at most {most} are permitted"), "remove some"))
+    (count > most).then(|| {
+        TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
+    })
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {

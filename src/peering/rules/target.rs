@@ -1,16 +1,20 @@
 //! What is wrong with the Shoot that an entry names.
 
-use crate::admission::{Finding, Rule, Severity};
-use crate::gardener::{ShootName, excerpt};
+use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::gardener::facts::PeeringFacts;
+use crate::gardener::shoot::PEERING_TYPE;
+use crate::gardener::{ShootFacts, ShootName, excerpt};
 
 use super::super::knowledge::Seed;
-use super::super::{Knowledge, Listed, Settings, Subject, Target, Touch};
+use super::super::{API_VERSION, KIND, Knowledge, Listed, Settings, Subject, Target, Touch};
+use super::words::{names_within, scalar};
 
 /// The seed of an entry is missing.
 pub static SEED_MISSING: Rule = Rule {
     name: "peering/seed-missing",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The Seed of the target is missing. It is filled in where the writer may see the target. Where the target has no Seed yet, this is a warning.",
     fix: "Write the spec.seedName of the target.",
 };
@@ -20,6 +24,7 @@ pub static SEED_UNKNOWN: Rule = Rule {
     name: "peering/seed-unknown",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "There is no Seed of the name that an entry gives. Everybody may read Seeds, so this tells nobody anything about the target.",
     fix: "Write the spec.seedName of the target.",
 };
@@ -29,6 +34,7 @@ pub static MISSING: Rule = Rule {
     name: "peering/target-missing",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "There is no such Shoot. A new Shoot may list one that does not exist yet, with a warning: two that list each other have to begin somewhere. So may an entry that is stored already.",
     fix: "Correct namespace and name, or create the target first. Peers in another garden cannot be used.",
 };
@@ -38,8 +44,9 @@ pub static NOT_RECIPROCAL: Rule = Rule {
     name: "peering/not-reciprocal",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
-    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first.",
-    fix: "Add the entry that the message shows to the target.",
+    rank: Rank::Awaited,
+    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are told in one warning, the last one.",
+    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, the message shows the whole of it.",
 };
 
 /// Another Seed than the target's.
@@ -47,6 +54,7 @@ pub static SEED_WRONG: Rule = Rule {
     name: "peering/seed-wrong",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The entry names another Seed than the target has. It is a warning for an entry that was stored before, and where the writer may not see the target.",
     fix: "Write the spec.seedName of the target.",
 };
@@ -56,6 +64,7 @@ pub static MIGRATING: Rule = Rule {
     name: "peering/target-migrating",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The control plane of the target is being moved, and the entry names the Seed that it comes from.",
     fix: "Write the Seed that it moves to.",
 };
@@ -65,6 +74,7 @@ pub static UNSCHEDULED: Rule = Rule {
     name: "peering/target-unscheduled",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Unverified,
     summary: "The target has no Seed yet, so nobody can tell whether the entry names the right one.",
     fix: "Look again when the target is scheduled.",
 };
@@ -74,6 +84,7 @@ pub static DELETING: Rule = Rule {
     name: "peering/target-deleting",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The target is being deleted. For an entry that was stored before, and where the writer may not see the target, this is a warning.",
     fix: "Remove the entry.",
 };
@@ -83,6 +94,7 @@ pub static WORKERLESS: Rule = Rule {
     name: "peering/target-workerless",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The target has no workers and can never have any, so it has no node network.",
     fix: "Remove the entry.",
 };
@@ -92,6 +104,7 @@ pub static DISABLED: Rule = Rule {
     name: "peering/target-disabled",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
     summary: "The target lists this Shoot, but its peering extension is disabled: that counts as not listing it.",
     fix: "Enable the extension on the target.",
 };
@@ -101,6 +114,7 @@ pub static HIDDEN: Rule = Rule {
     name: "peering/target-hidden",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
+    rank: Rank::Unverified,
     summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. They are also said of one that lists this Shoot and has no Seed or no node network yet, or moves to another Seed.",
     fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
 };
@@ -110,6 +124,7 @@ pub static NOT_VERIFIED: Rule = Rule {
     name: "peering/not-verified",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
+    rank: Rank::Unverified,
     summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or a Shoot is deleted or moved, and nobody answered whether the writer may see those that list it.",
     fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays. Of too many entries remove some.",
 };
@@ -120,6 +135,8 @@ pub(in super::super) struct Pair<'a> {
     pub(in super::super) listed: &'a Listed<'a>,
     pub(in super::super) target: &'a Target,
     pub(in super::super) settings: &'a Settings,
+    /// Whether what was stored is told too, because the list is edited.
+    pub(in super::super) tells_stored: bool,
 }
 
 /// A rule that looks at one entry and its target. It says what is wrong as if the entry were new; whoever calls it knows
@@ -132,6 +149,9 @@ pub(in super::super) static SEED_RULES: [PairRule; 4] = [seed_missing, seed_wron
 /// The rules about the target itself.
 pub(in super::super) static RULES: [PairRule; 7] =
     [missing, not_reciprocal, deleting, workerless, disabled, hidden, not_verified];
+
+/// Those of them that are told of an entry which is left as it was, when the list is edited.
+pub(in super::super) static STORED_RULES: [PairRule; 4] = [seed_wrong, missing, deleting, workerless];
 
 impl Pair<'_> {
     fn name(&self) -> &ShootName {
@@ -203,19 +223,66 @@ fn missing(pair: &Pair<'_>) -> Option<Finding> {
 fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     // Where there can be no peering, nobody need add anything.
     let facts = pair.target.visible().filter(|facts| !facts.is_workerless && !facts.is_being_deleted)?;
-    let message = || format!("{} does not list this Shoot", pair.name());
-    let Some(own) = &pair.subject.name else {
-        // A name to be generated can be listed by nobody yet.
-        return Some(NOT_RECIPROCAL.finding(&pair.path(), message(), "list it there when it has its name"));
-    };
-    if facts.lists(own) || facts.would_list(own) {
+    let own = pair.subject.name.as_ref();
+    if own.is_some_and(|own| facts.lists(own) || facts.would_list(own)) {
         return None;
     }
-    // Without a Seed of its own yet: what is missing will be filled in.
-    let seed = pair.subject.seed.map(|seed| format!(", seed: {seed}")).unwrap_or_default();
-    let help = format!("add there: - {{name: {}, namespace: {}{seed}}}", own.name(), own.namespace());
-    Some(NOT_RECIPROCAL.finding(&pair.path(), message(), help))
+    Some(awaited(&pair.path(), pair.subject, &[(pair.name(), has_no_extension(facts))]))
 }
+
+fn has_no_extension(facts: &ShootFacts) -> bool {
+    facts.peering == PeeringFacts::Absent
+}
+
+/// These do not list the Shoot: all of them in one finding, with what is to be copied to each. Beside each it says whether it
+/// has no peering extension either.
+fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, bool)]) -> Finding {
+    let message = match targets {
+        [(name, _)] => format!("{name} does not list this Shoot"),
+        _ => {
+            let names: Vec<&ShootName> = targets.iter().map(|(name, _)| *name).collect();
+            format!("{} Shoots do not list this one: {}", targets.len(), names_within(&names, NAMES_ROOM))
+        }
+    };
+    let Some(own) = &subject.name else {
+        // A name to be generated can be listed by nobody yet.
+        return NOT_RECIPROCAL.finding(path, message, "list it there when it has its name");
+    };
+    // Without a Seed of its own yet: what is missing will be filled in.
+    let seed = subject.seed.map(|seed| format!(", seed: {}", scalar(seed))).unwrap_or_default();
+    let entry = format!("{{name: {}, namespace: {}{seed}}}", scalar(own.name()), scalar(own.namespace()));
+    let extension = || {
+        format!(
+            "- {{type: {PEERING_TYPE}, providerConfig: {{apiVersion: {API_VERSION}, kind: {KIND}, shootPeerings: [{entry}]}}}}"
+        )
+    };
+    let lacking = targets.iter().filter(|(_, lacks_extension)| *lacks_extension).count();
+    let help = match lacking {
+        0 => format!("add there: - {entry}"),
+        _ if lacking == targets.len() => format!("add there, to spec.extensions: {}", extension()),
+        _ => format!("add there, to spec.extensions, what is missing of: {}", extension()),
+    };
+    NOT_RECIPROCAL.finding(path, message, help)
+}
+
+/// All targets that do not list the Shoot, as one finding for the whole list.
+pub(in super::super) fn all_awaited(
+    subject: &Subject<'_>,
+    names: &[ShootName],
+    knowledge: &mut Knowledge<'_>,
+) -> Finding {
+    let targets: Vec<(&ShootName, bool)> = names
+        .iter()
+        .map(|name| {
+            let target = knowledge.target(name, subject.name.as_ref());
+            (name, target.as_ref().and_then(Target::visible).is_some_and(has_no_extension))
+        })
+        .collect();
+    awaited(&format!("{}.shootPeerings", subject.path), subject, &targets)
+}
+
+/// The characters that names may have in one line, where there are several: the rest is for what is to be copied.
+const NAMES_ROOM: usize = 120;
 
 fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {
     let seed = &*pair.listed.entry.seed;
@@ -233,7 +300,7 @@ fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {
             Some(SEED_WRONG.finding(&pair.seed_path(), message, format!("write {own}")))
         }
         Target::Consenting(consent) if consent.has_other_seed(seed) => {
-            let message = format!("{} may not be the Seed of {name}", excerpt(seed));
+            let message = format!("{} is probably not the Seed of {name}", excerpt(seed));
             let finding = SEED_WRONG.finding(&pair.seed_path(), message, "ask the owner of the target");
             Some(finding.at_most(Severity::Warn))
         }
@@ -306,7 +373,8 @@ fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
 
 /// Entries beyond those that one request looks up, all in one.
 pub(in super::super) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
-    let message = format!("{beyond} entries were not verified: one request looks up {looked_up}");
+    let entries = if beyond == 1 { "1 entry was".to_owned() } else { format!("{beyond} entries were") };
+    let message = format!("{entries} not verified: one request looks up {looked_up}");
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
 }
 

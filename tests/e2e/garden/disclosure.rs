@@ -96,7 +96,7 @@ fn consent_tells_a_verdict_and_no_network() {
     let output = alice.run(&add, None);
     assert_eq!(
         refused(&output),
-        "shoots garden-shop/crm is refused:\n\
+        "Shoot garden-shop/crm is refused:\n\
          - spec.extensions[0].providerConfig.shootPeerings[0]: this node network overlaps that of garden-billing/ledger; \
          choose disjoint node networks (peering/overlap)\n"
     );

@@ -72,7 +72,7 @@ fn what_is_refused() {
     let output = apply(&alice, &overlapping);
     let error = "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \
                  \"validator.admission-network-guard.extensions.gardener.cloud\" denied the request: \
-                 shoots garden-shop/crm is refused:\n\
+                 Shoot garden-shop/crm is refused:\n\
                  - spec.extensions[0].providerConfig.shootPeerings[0]: node network 10.5.0.32/27 overlaps 10.5.0.0/24 \
                  of garden-shop/orders; choose disjoint node networks (peering/overlap)\n";
     let warning = "Warning: shootPeerings[0]: garden-shop/orders does not list this Shoot; add there: \
@@ -122,7 +122,7 @@ fn what_is_refused() {
     ] {
         let output = apply(&alice, &shoot(CRM, nodes, entries));
         let want: String = want.iter().map(|line| format!("- {path}{line}\n")).collect();
-        assert_eq!(refused(&output), format!("shoots garden-shop/crm is refused:\n{want}"));
+        assert_eq!(refused(&output), format!("Shoot garden-shop/crm is refused:\n{want}"));
         if want.contains("(peering/duplicate)") {
             assert_in_readme(&output);
         }
@@ -156,7 +156,9 @@ fn what_is_missing_is_filled_in() {
 
     // A manifest without the two fields stays as it is, and so does what is stored.
     let manifest = shoot(CRM, "10.5.2.0/24", &[json!({"name": "orders"})]);
-    assert!(apply(&alice, &manifest).ok);
+    let output = apply(&alice, &manifest);
+    let said = "shootPeerings[0].namespace: was missing, garden-shop was filled in: the peer is garden-shop/orders";
+    assert!(output.ok && output.stderr.contains(said), "{output:?}");
     assert_eq!(peers_of(&mut get(&alice, CRM)), &json!([peer(ORDERS, "eu1-a")]));
     let versions =
         |shoot: &Value| (shoot["metadata"]["generation"].clone(), shoot["metadata"]["resourceVersion"].clone());
@@ -183,7 +185,7 @@ fn what_is_missing_is_filled_in() {
         let output = apply(&alice, &shoot("garden-shop/other", "10.5.3.0/24", &[entry]));
         assert_eq!(
             refused(&output),
-            "shoots garden-shop/other is refused:\n\
+            "Shoot garden-shop/other is refused:\n\
              - spec.extensions[0].providerConfig.shootPeerings[0].seed: is missing; write the spec.seedName of the \
              target (peering/seed-missing)\n"
         );
@@ -210,7 +212,7 @@ fn a_hundred_peers() {
     let output = apply(&alice, &shoot(ORDERS, "10.5.1.0/24", &strangers(101)));
     assert_eq!(
         refused(&output),
-        "shoots garden-shop/orders is refused:\n\
+        "Shoot garden-shop/orders is refused:\n\
          - spec.extensions[0].providerConfig.shootPeerings: has 101 entries, at most 100 are permitted; remove some \
          (peering/too-many)\n"
     );

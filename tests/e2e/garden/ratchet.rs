@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{apply, delete, entries, get, patch, peer, peers_of, place, refused, shoot, silent, warned};
+use super::{apply, delete, entries, get, patch, patch_with, peer, peers_of, place, refused, shoot, silent, warned};
 use crate::harness::{Garden, Kubectl};
 
 const ORDERS: &str = "garden-shop/orders";
@@ -64,7 +64,7 @@ fn what_is_stored_blocks_nothing() {
     peers_of(&mut more).as_array_mut().unwrap().push(peer("garden-shop/none", "eu1-a"));
     assert_eq!(
         refused(&apply(&alice, &more)),
-        "shoots garden-shop/crm is refused:\n\
+        "Shoot garden-shop/crm is refused:\n\
          - spec.extensions[0].providerConfig.shootPeerings[4]: garden-shop/none does not exist; \
          correct the name, or create it first (peering/target-missing)\n"
     );
@@ -99,10 +99,10 @@ fn gardenlet_is_never_refused() {
     warned(
         &apply(&alice, &crm),
         &[
-            "shootPeerings[0]: garden-shop/orders does not list this Shoot; \
-             add there: - {name: crm, namespace: garden-shop, seed: eu1-a}",
             "spec.networking.nodes: is not known yet, so overlaps with peers cannot be checked; \
              set it to have conflicts found now",
+            "shootPeerings[0]: garden-shop/orders does not list this Shoot; \
+             add there: - {name: crm, namespace: garden-shop, seed: eu1-a}",
         ],
     );
 
@@ -121,4 +121,23 @@ fn gardenlet_is_never_refused() {
     // A conflict that is stored stands in nobody's way.
     let grown = patch(&alice, CRM, &json!({"spec": {"networking": {"nodes": "10.5.0.0/26"}}}));
     assert!(grown.ok, "{grown:?}");
+}
+
+/// The gardenlet of a self-hosted Shoot runs where its owner is at home.
+#[test]
+fn gardenlets_of_self_hosted_shoots_write_no_peerings() {
+    let garden = Garden::start();
+    let (alice, gardenlet) = (garden.alice(), garden.self_hosted_gardenlet(CRM));
+    place(&garden, "eu1-a", &shoot(ORDERS, "10.5.0.0/24", &[]));
+    place(&garden, "eu1-a", &shoot(CRM, "10.5.0.0/27", &[]));
+    garden.settle();
+    let listing = shoot(CRM, "10.5.0.0/27", &[peer(ORDERS, "eu1-a")]);
+    let entries = json!({"spec": {"extensions": listing["spec"]["extensions"]}});
+    let output = patch(&gardenlet, CRM, &entries);
+    assert!(refused(&output).contains("(peering/overlap)"), "{output:?}");
+    // What it writes, and everything else that people would be asked about, passes.
+    silent(&patch(&gardenlet, CRM, &json!({"spec": {"networking": {"nodes": "10.5.0.0/26"}}})));
+    let status = json!({"status": {"networking": {"nodes": ["10.5.0.0/26"]}}});
+    silent(&patch_with(&gardenlet, CRM, &status, &["--subresource=status"]));
+    assert_eq!(get(&alice, CRM)["spec"]["networking"]["nodes"], "10.5.0.0/26");
 }

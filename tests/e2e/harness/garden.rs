@@ -98,6 +98,12 @@ impl Garden {
         self.control_plane.kubectl(&format!("gardener.cloud:system:seed:{seed}"), "gardener.cloud:system:seeds")
     }
 
+    /// kubectl as the gardenlet of a self-hosted Shoot.
+    pub fn self_hosted_gardenlet(&self, shoot: &str) -> Kubectl {
+        let user = format!("gardener.cloud:system:shoot:{}", shoot.replace('/', ":"));
+        self.control_plane.kubectl(&user, "gardener.cloud:system:shoots")
+    }
+
     /// Gives a Shoot a Seed, as gardener-scheduler does.
     pub fn schedule(&self, namespace: &str, name: &str, seed: &str) -> Output {
         bind(&self.scheduler(), namespace, name, seed)

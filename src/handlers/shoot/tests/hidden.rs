@@ -10,6 +10,8 @@ const NEIGHBOUR: &str = "garden-shop/orders";
 const PEER: &str = "garden-sales/crm";
 /// A peer of the peer.
 const THIRD: &str = "garden-sales/leads";
+/// Another one, which is on the network of the writer's Shoot.
+const FOURTH: &str = "garden-sales/other";
 
 /// Around every limit that there is, or was.
 const COUNTS: [usize; 14] = [0, 1, 2, 8, 9, 63, 64, 65, 99, 100, 101, 127, 128, 129];
@@ -33,8 +35,9 @@ fn seen() -> Vec<Value> {
     };
     vec![
         native(NEIGHBOUR, "100.64.1.0/24", "10.6.0.0/27", &listing(&[])),
-        native(PEER, "100.64.2.0/24", "10.7.0.0/27", &listing(&[THIRD])),
+        native(PEER, "100.64.2.0/24", "10.7.0.0/27", &listing(&[THIRD, FOURTH])),
         native(THIRD, "100.64.3.0/24", "10.5.0.32/27", &[peer(PEER, "eu1-a")]),
+        native(FOURTH, "100.64.4.0/24", "10.5.0.0/28", &[peer(PEER, "eu1-a")]),
     ]
 }
 
@@ -127,7 +130,9 @@ fn told(garden: &Garden, old: &Value, new: &Value) -> Told {
     for (handler, request) in calls {
         let (verdict, bytes) = garden.call(handler, request);
         told.bytes.push(bytes);
-        told.findings.extend(verdict.findings.iter().map(ToString::to_string));
+        // Notes are for the log, which is the operators'.
+        let told_of = verdict.findings.iter().filter(|finding| finding.severity != Severity::Note);
+        told.findings.extend(told_of.map(ToString::to_string));
         told.asked.push(garden.asked.take());
     }
     told
@@ -164,6 +169,14 @@ fn their_number_displaces_nobody() {
             &lists,
             &grown(lists.clone()),
             "10.5.0.0/26 overlaps 10.5.0.32/27 of garden-sales/leads, which is a peer of garden-sales/crm too",
+        ),
+        (
+            "peering Shoots on the network of a peer's peer, when the entry comes",
+            "garden-aa",
+            Kind::InTheWay,
+            &alone,
+            &lists,
+            "node network 10.5.0.0/27 overlaps 10.5.0.0/28 of garden-sales/other, which is a peer of garden-sales/crm too",
         ),
         (
             "strangers that list a Shoot which is deleted",
@@ -250,7 +263,7 @@ fn any_own() -> impl Strategy<Value = Value> {
 
 /// Those that are seen: some of the usual ones, one of which lists hidden Shoots, and as many more of the own project.
 fn any_seen() -> impl Strategy<Value = Vec<Value>> {
-    (prop::sample::subsequence(vec![0, 1, 2], 0..=3), count(), prop_oneof![Just(0), 62usize..66]).prop_map(
+    (prop::sample::subsequence(vec![0, 1, 2, 3], 0..=4), count(), prop_oneof![Just(0), 62usize..66]).prop_map(
         |(usual, hidden_peers, more)| {
             let mut all = seen();
             let peers = all[1].pointer_mut("/spec/extensions/0/providerConfig/shootPeerings").unwrap();
@@ -276,6 +289,7 @@ proptest! {
         (is_strict, max_peers) in (any::<bool>(), prop::sample::select(vec![100, 2])),
         is_neighbour_hidden in any::<bool>(),
         (is_blind, is_down) in (prop::bool::weighted(0.2), prop::bool::weighted(0.1)),
+        is_self_hosted in prop::bool::weighted(0.2),
     ) {
         let with = |crowd: &Crowd| {
             let mut namespaces = HIDDEN.to_vec();
@@ -288,7 +302,13 @@ proptest! {
             let mut garden = garden(&seen, &namespaces, &crowd);
             if is_strict {
                 garden.settings.policy.set(&crate::overlay::vpc::SHARED_VPC, Some(Severity::Deny));
+                garden.settings.policy.set(&peering::rules::graph::PEER_OF_PEER, Some(Severity::Deny));
             }
+            if is_self_hosted {
+                garden.groups = vec!["gardener.cloud:system:shoots"];
+            }
+            garden.settings.peering.default_node_networks = vec!["10.5.0.0/28".parse().unwrap()];
+            garden.settings.peering.node_prefixes = peering::NodePrefixes::new(27, 28);
             garden.settings.peering.max_peers = max_peers;
             garden.is_down = is_down;
             if is_blind {

@@ -90,9 +90,57 @@ fn gardenlet_is_never_refused_and_leaves_a_trace() {
         assert_eq!((said.decision, &*said.denied, &*said.warned), ("gardener", &[][..], &[][..]));
         assert_eq!(said.noted, ["breaks-peer"], "metrics and log know");
         assert_eq!(garden.asked.take(), Questions::default());
-        let said = garden.update(&old, &with(broken(), "/spec/networking/nodes", json!("10.5.0.0/24")));
-        assert!(said.denied.is_empty() && said.noted.len() > 3);
+        let stored = with(broken(), "/spec/networking", json!({}));
+        let said = garden.update(&stored, &with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/24")));
+        assert!(said.denied.is_empty() && said.warned.is_empty() && said.noted.len() > 3, "{group}: {said:#?}");
+        if group == "gardener.cloud:system:seeds" {
+            let said = garden.update(&old, &with(broken(), "/spec/networking/nodes", json!("10.5.0.0/24")));
+            assert!(said.denied.is_empty() && said.noted.len() > 3);
+        }
     }
+}
+
+/// The gardenlet of a self-hosted Shoot runs where its owner is at home: entries of peerings are judged as the owner's, by
+/// what that one may see, and networks are let be.
+#[test]
+fn gardenlets_of_self_hosted_shoots_write_no_peerings() {
+    let garden = |shoots: &[Value]| {
+        let mut garden = Garden::of(shoots);
+        garden.groups = vec!["system:authenticated", "gardener.cloud:system:shoots"];
+        garden
+    };
+    let alone = shoot(A, "10.5.0.0/27", &[]);
+    let clashing = || shoot(B, "10.5.0.0/24", &[peer(A, "eu1-a")]);
+    garden(&[clashing()]).update(&alone, &a()).denies(&["overlap"]);
+    garden(&[clashing()]).create(&a()).denies(&["overlap"]);
+    // What may not be seen is hidden here too.
+    let stranger = shoot(B, "10.5.0.0/24", &[]);
+    garden(&[stranger]).hiding(&[B]).update(&alone, &a()).warns(&["target-hidden"]);
+    garden(&[]).hiding(&[B]).update(&alone, &a()).warns(&["target-hidden"]);
+    // What is missing is filled in as for anybody.
+    let lacking = shoot(A, "10.5.0.0/27", &[json!({"name": "orders", "namespace": "garden-shop"})]);
+    let filled = garden(&[b()]).mutated(&lacking);
+    assert_eq!(filled.pointer("/spec/extensions/0/providerConfig/shootPeerings/0/seed"), Some(&json!("eu1-a")));
+    // Networks are gardenlet's, also beside entries; so is a Shoot without any.
+    let reserved = |shoot: Value| with(shoot, "/spec/networking/pods", json!("244.0.0.0/16"));
+    let said = garden(&[b()]).update(&alone, &reserved(a()));
+    assert_eq!((&*said.denied, &*said.noted, said.decision), (&[][..], &["networks/reserved-range"][..], "accepted"));
+    let plain = with(reserved(alone.clone()), "/spec/extensions", json!([]));
+    let said = garden(&[]).create(&plain);
+    assert_eq!((&*said.denied, said.decision), (&[][..], "gardener"));
+    let said = garden(&[a(), clashing()]).update(&a(), &with(a(), "/spec/networking/nodes", json!("10.5.0.0/26")));
+    assert_eq!((&*said.denied, &*said.warned, said.decision), (&[][..], &[][..], "gardener"));
+    // The network that gardenlet writes, and an entry beside it: the entry is judged, the network is not.
+    let both = with(a(), "/spec/networking/nodes", json!("10.5.0.0/26"));
+    let third = shoot("garden-shop/third", "10.5.0.32/27", &[peer(A, "eu1-a")]);
+    let listing = shoot(A, "10.5.0.0/27", &[peer("garden-shop/third", "eu1-a")]);
+    let new = with(
+        both,
+        "/spec/extensions/0/providerConfig",
+        config(&[peer("garden-shop/third", "eu1-a"), peer(B, "eu1-a")]),
+    );
+    let said = garden(&[third, shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a")])]).update(&listing, &new);
+    assert_eq!((&*said.denied, said.noted.contains(&"breaks-peer")), (&[][..], true), "{said:#?}");
 }
 
 #[test]
@@ -325,4 +373,62 @@ fn calicos_overlay_ends_with_a_second_family() {
     assert!(said.denied.is_empty() && said.warned.contains(&"overlay/switch"), "{said:#?}");
     let about = "spec.networking.ipFamilies: ends the overlay, because `overlay` is not set";
     assert!(said.texts.iter().any(|text| text.starts_with(about)), "{said:#?}");
+}
+
+/// A Shoot of this name in the own namespace need not be the one that is meant: the Seed says so.
+#[test]
+fn a_namespace_is_guessed_only_where_the_seed_agrees() {
+    const WEB: &str = "garden-sales/web";
+    let on = |seed: Value| with(shoot(WEB, "10.8.0.0/27", &[peer(A, "eu1-a")]), "/spec/seedName", seed);
+    let moving = with(on(json!("eu1-a")), "/status", json!({"seedName": "eu1-b"}));
+    for (what, target, seed, is_filled) in [
+        ("no Seed is said", on(json!("eu1-a")), Value::Null, true),
+        ("that Seed", on(json!("eu1-a")), json!("eu1-a"), true),
+        ("that Seed, with capitals", on(json!("eu1-a")), json!(" EU1-a"), true),
+        ("another Seed", on(json!("eu1-a")), json!("eu1-b"), false),
+        ("the Seed that it comes from", moving.clone(), json!("eu1-b"), true),
+        ("neither of the two", moving, json!("eu1-c"), false),
+        ("it has none yet", on(Value::Null), json!("eu1-b"), true),
+    ] {
+        let garden = Garden::of(&[target]);
+        let new = shoot(A, "10.5.0.0/27", &[json!({"name": "web", "seed": seed})]);
+        let request = |old: Option<&Value>| garden.request(old, Some(&new));
+        let mutate = MutateShoot::new(&garden.settings);
+        let (verdict, _) = garden.call(&mutate, &request(None));
+        let said = Said::of(&verdict);
+        let namespace = |shoot: &Value| {
+            shoot.pointer("/spec/extensions/0/providerConfig/shootPeerings/0/namespace").cloned().unwrap_or_default()
+        };
+        let filled = garden.mutated(&new);
+        if is_filled {
+            assert_eq!(namespace(&filled), "garden-sales", "{what}");
+            assert_eq!(
+                said.texts,
+                [
+                    "spec.extensions[0].providerConfig.shootPeerings[0].namespace: was missing, garden-sales was filled in: the \
+                  peer is garden-sales/web; write it into the manifest"
+                ],
+                "{what}"
+            );
+            // Who applies the manifest again was told.
+            let (verdict, _) = garden.call(&mutate, &request(Some(&filled)));
+            assert!(
+                verdict.findings.is_empty() && matches!(verdict.outcome, Outcome::Patched(_)),
+                "{what}: {verdict:?}"
+            );
+        } else {
+            assert_eq!(verdict.outcome, Outcome::Allowed, "{what}");
+            assert_eq!((namespace(&filled), said.texts), (Value::Null, vec![]), "{what}");
+            garden.create(&filled).denies(&["namespace-missing"]);
+        }
+    }
+    // An entry that says its namespace is left alone, whatever its Seed.
+    let garden = Garden::of(&[on(json!("eu1-a"))]);
+    let written = shoot(A, "10.5.0.0/27", &[peer(WEB, "eu1-b")]);
+    assert_eq!(garden.mutated(&written), written);
+    // Operators may have it silent.
+    let mut garden = Garden::of(&[on(json!("eu1-a"))]);
+    garden.settings.policy.set(&peering::rules::entry::NAMESPACE_FILLED_IN, None);
+    let new = shoot(A, "10.5.0.0/27", &[json!({"name": "web"})]);
+    assert!(garden.call(&MutateShoot::new(&garden.settings), &garden.request(None, Some(&new))).0.findings.is_empty());
 }

@@ -36,6 +36,88 @@ fn one_side_is_first_and_the_other_follows() {
     garden.update(&lonely, &b("10.5.0.32/27")).warns(&[]);
 }
 
+/// Who lists many is told what is wrong first, and of those that do not list it back once, and last.
+#[test]
+fn those_that_do_not_list_back_are_one_line_and_the_last() {
+    let name = |i: usize| format!("garden-shop/s{i}");
+    let target = |i: usize| shoot(&name(i), &format!("10.9.{i}.0/27"), &[]);
+    let without = |i: usize| with(target(i), "/spec/extensions", json!([]));
+    let listing = |count: usize| a(&(0..count).map(|i| peer(&name(i), "eu1-a")).collect::<Vec<_>>());
+    let entry = "{name: crm, namespace: garden-sales, seed: eu1-a}";
+    let extension = format!(
+        "- {{type: osc-peering-service, providerConfig: {{apiVersion: service.peering.extensions.osc.t-systems.com/v1, \
+         kind: PeeringConfig, shootPeerings: [{entry}]}}}}"
+    );
+    let path = "spec.extensions[0].providerConfig.shootPeerings";
+    for (what, shoots, said) in [
+        (
+            "one with the extension",
+            vec![target(0)],
+            format!("[0]: garden-shop/s0 does not list this Shoot; add there: - {entry}"),
+        ),
+        (
+            "one without",
+            vec![without(0)],
+            format!("[0]: garden-shop/s0 does not list this Shoot; add there, to spec.extensions: {extension}"),
+        ),
+        (
+            "two with it",
+            vec![target(0), target(1)],
+            format!(": 2 Shoots do not list this one: garden-shop/s0, garden-shop/s1; add there: - {entry}"),
+        ),
+        (
+            "two without it",
+            vec![without(0), without(1)],
+            format!(
+                ": 2 Shoots do not list this one: garden-shop/s0, garden-shop/s1; add there, to spec.extensions: {extension}"
+            ),
+        ),
+        (
+            "one without it",
+            vec![target(0), without(1)],
+            format!(
+                ": 2 Shoots do not list this one: garden-shop/s0, garden-shop/s1; add there, to spec.extensions, \
+                 what is missing of: {extension}"
+            ),
+        ),
+    ] {
+        let said_now = Garden::of(&shoots).create(&listing(shoots.len()));
+        assert_eq!(said_now.texts, [format!("{path}{said}")], "{what}");
+        assert!(
+            serde_saphyr::from_str::<Value>(said.rsplit_once(": - ").map_or("", |(_, yaml)| yaml)).is_ok(),
+            "{what}"
+        );
+    }
+
+    // Thirty of them, and one that is on another Seed, after all of them.
+    let mut shoots: Vec<Value> = (0..30).map(target).collect();
+    shoots.push(with(target(30), "/status", json!({"seedName": "eu1-b"})));
+    let mut entries: Vec<Value> = (0..30).map(|i| peer(&name(i), "eu1-a")).collect();
+    entries.push(peer(&name(30), "eu1-b"));
+    let garden = Garden::of(&shoots);
+    let (_, bytes) = garden.call(&ValidateShoot::default(), &garden.request(None, Some(&a(&entries))));
+    let answer: Value = serde_json::from_slice(&bytes).unwrap();
+    let warnings: Vec<&str> =
+        answer["response"]["warnings"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(
+        warnings,
+        [
+            "shootPeerings[30].seed: garden-shop/s30 is moving from eu1-b to eu1-a; write eu1-a",
+            "spec.extensions[0].providerConfig.shootPeerings: 31 Shoots do not list this one: garden-shop/s0, \
+             garden-shop/s1, garden-shop/s2, garden-shop/s3, garden-shop/s4, garden-shop/s5, garden-shop/s6 and 24 more; \
+             add there: - {name: crm, namespace: garden-sales, seed: eu1-a}"
+                .split_once("providerConfig.")
+                .unwrap()
+                .1,
+        ]
+    );
+
+    // Where operators refuse that, each says where it is.
+    let mut strict = Garden::of(&[target(0), target(1)]);
+    strict.settings.policy.set(&peering::rules::target::NOT_RECIPROCAL, Some(Severity::Deny));
+    strict.create(&listing(2)).denies(&["not-reciprocal", "not-reciprocal"]);
+}
+
 #[test]
 fn two_new_shoots_that_list_each_other() {
     let garden = Garden::of(&[]);
@@ -131,7 +213,7 @@ fn a_stored_conflict_can_always_be_left() {
     let third = shoot(C, "10.7.0.0/27", &[peer(A, "eu1-a")]);
     let garden = Garden::of(&[stored.clone(), b("10.5.0.0/27"), third]);
     let more = with(stored.clone(), "/spec/extensions/0/providerConfig", config(&[to_b(), peer(C, "eu1-a")]));
-    garden.update(&stored, &more).warns(&[]);
+    garden.update(&stored, &more).warns(&["identical"]);
 }
 
 #[test]
@@ -154,30 +236,6 @@ fn two_peers_must_not_overlap() {
     assert!(!format!("{said:?}").contains("10.6.0.0/27"), "{said:?}");
     let stranger = shoot(C, "10.6.0.0/27", &[]);
     Garden::of(&[b("10.6.0.0/24"), stranger]).hiding(&[C]).create(&both).warns(&["target-hidden"]);
-}
-
-#[test]
-fn peers_of_peers_are_told_where_both_are_visible() {
-    let stored = a(&[to_b()]);
-    let between = shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a"), peer(C, "eu1-a")]);
-    let far = shoot(C, "10.5.0.32/27", &[to_b()]);
-    let garden = || Garden::of(&[stored.clone(), between.clone(), far.clone()]);
-    let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"));
-    let said = garden().update(&stored, &grown);
-    said.warns(&["peers-follow", "peer-of-peer"]);
-    said.says(
-        "spec.networking.nodes: 10.5.0.0/26 overlaps 10.5.0.32/27 of garden-bank/ledger, which is a peer of \
-         garden-shop/orders too; agree with the owners",
-    );
-    garden().hiding(&[C]).update(&stored, &grown).warns(&["peers-follow"]);
-    // A new Shoot, or one that stays as it is, is not compared.
-    garden().update(&stored, &with(stored.clone(), "/spec/networking/pods", json!("10.128.0.0/16"))).warns(&[]);
-    // Peers that do not peer with each other, and those that form a ring, are fine.
-    let ring = shoot(C, "10.7.0.0/27", &[to_b(), peer(A, "eu1-a")]);
-    let all = a(&[to_b(), peer(C, "eu1-a")]);
-    Garden::of(&[between.clone(), ring]).create(&all).warns(&[]);
-    let apart = shoot(C, "10.7.0.0/27", &[peer(A, "eu1-a")]);
-    Garden::of(&[b("10.9.0.0/27"), apart]).create(&all).warns(&[]);
 }
 
 /// The state of a visible target: what is said of a new entry, and of one that was stored when the own network grows.
@@ -292,23 +350,6 @@ fn operators_weigh_rules() {
     let mut strict = Garden::of(&[shoot(B, "10.5.0.32/27", &[])]);
     strict.settings.policy.set(&peering::rules::target::NOT_RECIPROCAL, Some(Severity::Deny));
     strict.create(&a(&[to_b()])).denies(&["not-reciprocal"]);
-}
-
-#[test]
-fn landscapes_with_default_networks_or_a_private_stack() {
-    let mut garden = Garden::of(&[b("10.250.0.0/27")]);
-    garden.settings.peering.default_node_networks = vec!["10.250.0.0/16".parse().unwrap()];
-    garden.create(&a(&[to_b()])).warns(&["default-nodes"]);
-    garden.create(&shoot(A, "10.250.1.0/27", &[to_b()])).warns(&["default-nodes", "default-nodes"]);
-
-    let mut garden = Garden::of(&[b("10.5.0.32/27")]);
-    let seed = SeedFacts { nodes: "10.5.0.0/24".parse().ok(), ..SeedFacts::default() };
-    garden.snapshot.put_seed("eu1-a", seed);
-    garden.create(&a(&[to_b()])).warns(&[]);
-    garden.settings.peering.is_private_stack = true;
-    garden.create(&a(&[to_b()])).warns(&["seed-nodes"]);
-    garden.create(&with(no_peers(), "/spec/extensions", json!([]))).warns(&["seed-nodes"]);
-    garden.update(&no_peers(), &a(&[to_b()])).warns(&[]);
 }
 
 /// A denial rests on what is true now, not on what a cache remembers.

@@ -62,7 +62,7 @@ fn entries_may_move_and_go_whatever_is_stored() {
 fn a_corrected_seed_is_not_refused_for_the_rest() {
     let deleting = with(b(), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
     for (what, target, warned) in [
-        ("overlapping", shoot(B, "10.5.0.0/24", &[peer(A, "eu1-a")]), vec![]),
+        ("overlapping", shoot(B, "10.5.0.0/24", &[peer(A, "eu1-a")]), vec!["overlap"]),
         ("deleting", deleting, vec!["target-deleting"]),
     ] {
         let garden = Garden::of(&[target]);
@@ -117,10 +117,10 @@ fn what_comes_into_effect_is_judged() {
     let b = || b();
     let stored = listing(json!([peer(B, "EU9")]));
     Garden::of(&[b()]).update(&stored, &listing(json!([peer(B, "eu9")]))).denies(&["seed-wrong"]);
-    // As it is stored it is left alone.
+    // As it is stored it is told, and not refused.
     let more = listing(json!([peer(B, "EU9"), peer("garden-sales/web", "eu1-a")]));
     let web = shoot("garden-sales/web", "10.8.0.0/27", &[peer(A, "eu1-a")]);
-    Garden::of(&[b(), web]).update(&stored, &more).warns(&["untidy"]);
+    Garden::of(&[b(), web]).update(&stored, &more).warns(&["untidy", "seed-wrong"]);
 }
 
 #[test]

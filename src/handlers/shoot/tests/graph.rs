@@ -1,0 +1,113 @@
+//! Shoots that conflict over a peer that they share.
+
+use super::*;
+
+const C: &str = "garden-bank/ledger";
+
+fn a(peers: &[Value]) -> Value {
+    shoot(A, "10.5.0.0/27", peers)
+}
+
+fn to_b() -> Value {
+    peer(B, "eu1-a")
+}
+
+/// B, which lists A and C.
+fn between() -> Value {
+    shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a"), peer(C, "eu1-a")])
+}
+
+/// C on these nodes, which lists B.
+fn far(nodes: &str) -> Value {
+    shoot(C, nodes, &[to_b()])
+}
+
+#[test]
+fn peers_of_peers_are_told_where_both_are_visible() {
+    let stored = a(&[to_b()]);
+    let garden = || Garden::of(&[stored.clone(), between(), far("10.5.0.32/27")]);
+    let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"));
+    let said = garden().update(&stored, &grown);
+    said.warns(&["peers-follow", "peer-of-peer"]);
+    said.says(
+        "spec.networking.nodes: node network 10.5.0.0/26 overlaps 10.5.0.32/27 of garden-bank/ledger, which is a peer of \
+         garden-shop/orders too; choose another one",
+    );
+    garden().hiding(&[C]).update(&stored, &grown).warns(&["peers-follow"]);
+    // One that stays as it is is not compared.
+    garden().update(&stored, &with(stored.clone(), "/spec/networking/pods", json!("10.128.0.0/16"))).warns(&[]);
+    // Peers that do not peer with each other, and those that form a ring, are fine.
+    let ring = shoot(C, "10.7.0.0/27", &[to_b(), peer(A, "eu1-a")]);
+    let all = a(&[to_b(), peer(C, "eu1-a")]);
+    Garden::of(&[between(), ring]).create(&all).warns(&[]);
+    let apart = shoot(C, "10.7.0.0/27", &[peer(A, "eu1-a")]);
+    Garden::of(&[shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a")]), apart]).create(&all).warns(&[]);
+}
+
+/// A new Shoot, or a new entry, on the range of somebody whom the peer lists already: that one's peering would go without a
+/// word.
+#[test]
+fn who_comes_new_is_told_whose_range_it_takes() {
+    let alone = a(&[]);
+    for nodes in ["10.5.0.0/27", "10.5.0.0/24", "10.5.0.0/28"] {
+        let garden = || Garden::of(&[between(), far(nodes)]);
+        garden().create(&a(&[to_b()])).warns(&["peer-of-peer"]);
+        garden().update(&alone, &a(&[to_b()])).warns(&["peer-of-peer"]);
+        // Nobody learns of one who cannot be seen, be it the peer or its peer.
+        garden().hiding(&[C]).create(&a(&[to_b()])).warns(&[]);
+        garden().hiding(&[B]).create(&a(&[to_b()])).warns(&[]);
+        garden().hiding(&[C]).update(&alone, &a(&[to_b()])).warns(&[]);
+    }
+    let said = Garden::of(&[between(), far("10.5.0.0/27")]).create(&a(&[to_b()]));
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings[0]: node network 10.5.0.0/27 is identical to that of \
+         garden-bank/ledger, which is a peer of garden-shop/orders too; choose another one",
+    );
+    // What is no peering is in nobody's way: disjoint, not listed by the peer, or one of the two does not list the other.
+    for shoots in [
+        [between(), far("10.7.0.0/27")],
+        [shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a")]), far("10.5.0.0/27")],
+        [between(), shoot(C, "10.5.0.0/27", &[])],
+    ] {
+        Garden::of(&shoots).create(&a(&[to_b()])).warns(&[]);
+    }
+    let lonely = shoot(B, "10.9.0.0/27", &[peer(C, "eu1-a")]);
+    Garden::of(&[lonely, far("10.5.0.0/27")]).create(&a(&[to_b()])).warns(&["not-reciprocal"]);
+    // A stored entry is not judged for what its writer left alone: another Seed for it, another entry beside it.
+    let other = shoot("garden-shop/other", "10.8.0.0/27", &[peer(A, "eu1-a")]);
+    let garden = Garden::of(&[between(), far("10.5.0.0/27"), other]);
+    let stored = a(&[to_b()]);
+    garden.update(&stored, &a(&[to_b(), peer("garden-shop/other", "eu1-a")])).warns(&[]);
+    garden.update(&a(&[peer(B, "eu1-b")]), &stored).warns(&[]);
+}
+
+/// Operators may refuse it: then it rests on a live read, and blocks nobody who did not cause it.
+#[test]
+fn operators_may_refuse_who_takes_a_range() {
+    let strict = |shoots: &[Value]| {
+        let mut garden = Garden::of(shoots);
+        assert!(garden.settings.policy.set(&peering::rules::graph::PEER_OF_PEER, Some(Severity::Deny)));
+        garden
+    };
+    let new = a(&[to_b()]);
+    let garden = strict(&[between(), far("10.5.0.0/27")]);
+    garden.create(&new).denies(&["peer-of-peer"]);
+    let ledger = ShootName::new("garden-bank", "ledger");
+    assert!(garden.asked.take().shoots.contains(&ledger), "a refusal is preceded by a live read");
+    strict(&[between(), far("10.5.0.0/27")]).hiding(&[C]).create(&new).warns(&[]);
+    let mut moved = strict(&[between(), far("10.5.0.0/27")]);
+    moved.live = vec![(ledger.clone(), Answer::Found(Arc::new(facts_of(&far("10.7.0.0/27")))))];
+    moved.create(&new).warns(&[]);
+    moved.live = vec![(ledger, Answer::Absent)];
+    moved.create(&new).warns(&[]);
+    // It is stored: growing within it, and any other edit, passes.
+    let garden = strict(&[new.clone(), between(), far("10.5.0.0/24")]);
+    garden
+        .update(&new, &with(new.clone(), "/spec/networking/nodes", json!("10.5.0.0/26")))
+        .warns(&["peers-follow", "peer-of-peer"]);
+    garden
+        .update(&new, &with(new.clone(), "/spec/networking/nodes", json!("10.7.0.0/27")))
+        .warns(&["nodes-shrink", "peers-follow"]);
+    let garden = strict(&[new.clone(), between(), far("10.5.0.32/27")]);
+    garden.update(&new, &with(new.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"))).denies(&["peer-of-peer"]);
+}

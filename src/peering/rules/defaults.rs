@@ -1,0 +1,132 @@
+//! What a landscape decides about node networks: how long they may be, and which one a Shoot gets that chooses none.
+
+use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::net::{Cidr, Family};
+
+use super::super::{NodePrefixes, Settings, Subject};
+use super::networks::{NODES, clash, conflicting};
+use super::target::Pair;
+use super::words::names_within;
+
+/// The node network is the default one.
+pub static DEFAULT_NODES: Rule = Rule {
+    name: "peering/default-nodes",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Risk,
+    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or chooses none and will get it. Connections may work in one direction only, and the next Shoot may have the same one. Where the other Shoot has it already, or gets it too, there can be no routes.",
+    fix: "Choose a node network of its own for every Shoot that peers.",
+};
+
+/// The prefix of the node network is too short or too long.
+pub static PREFIX: Rule = Rule {
+    name: "peering/nodes-prefix",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration, without which nothing is said. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that chooses none.",
+    fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
+};
+
+const ONE_WAY: &str = "routes may work in one direction only";
+const SET_IT: &str = "set spec.networking.nodes";
+
+/// The characters that default networks may have in one line.
+const ROOM: usize = 60;
+
+/// The first of these networks that overlaps a default one, and that one.
+fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<(Cidr, Cidr)> {
+    let default = |nodes: Cidr| settings.default_node_networks.iter().find(|default| default.overlaps(nodes));
+    nodes.iter().find_map(|nodes| Some((*nodes, *default(*nodes)?)))
+}
+
+/// The Shoot's own network, where it is a default one.
+pub(super) fn own(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
+    let (own, default) = in_default(&subject.networks.nodes, settings)?;
+    let most = if subject.fresh_nodes.contains(&own) { Severity::Deny } else { Severity::Warn };
+    Some(say_own(own, default).at_most(most))
+}
+
+fn say_own(own: Cidr, default: Cidr) -> Finding {
+    DEFAULT_NODES.finding(NODES, format!("{own} {} the default node network {default}", own.lies(default)), ONE_WAY)
+}
+
+/// Which network a Shoot gets that has none, where that is configured.
+pub(super) fn own_to_come(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
+    let message = match &*settings.default_node_networks {
+        [] => return None,
+        [default] => format!("is not set, so this Shoot gets the default {default}, as others do that do not set it"),
+        several => format!("is not set, so this Shoot gets one of the defaults {}", names_within(several, ROOM)),
+    };
+    let most = if subject.is_new() { Severity::Deny } else { Severity::Warn };
+    Some(DEFAULT_NODES.finding(NODES, message, "set it to a network of its own").at_most(most))
+}
+
+/// A default network that is in the way of a pair: what one of the two gets, or has.
+pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
+    let (defaults, name) = (&*pair.settings.default_node_networks, &pair.listed.target);
+    if defaults.is_empty() {
+        return None;
+    }
+    let (own, target) = (&pair.subject.networks.nodes, pair.target.visible());
+    let gets_own = own.is_empty() && !pair.subject.is_workerless;
+    let gets_target = target.is_some_and(|facts| facts.networks.nodes.is_empty() && !facts.is_workerless);
+    let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(&pair.path(), message, help));
+    if gets_own && gets_target {
+        let both = format!("this Shoot and {name} set no node network, and both get");
+        return match defaults {
+            [default] => say(format!("{both} the default {default}"), SET_IT),
+            several => say(format!("{both} one of the defaults {}", names_within(several, ROOM)), SET_IT),
+        };
+    }
+    if gets_own && let Some(clash) = clash(pair, defaults) {
+        let message = match clash {
+            Some((default, theirs)) if default == theirs => {
+                format!("the default {default} that this Shoot gets is identical to the node network of {name}")
+            }
+            Some((default, theirs)) => {
+                format!("the default {default} that this Shoot gets overlaps {theirs} of {name}")
+            }
+            None => format!("the default that this Shoot gets overlaps the node network of {name}"),
+        };
+        return say(message, SET_IT);
+    }
+    if gets_target && let Some((own, default)) = conflicting(own, defaults) {
+        let overlaps = if own == default { "is identical to" } else { "overlaps" };
+        let message = format!("the default {default} that {name} gets {overlaps} {own} of this Shoot");
+        return say(message, "set a node network there");
+    }
+    let (nodes, default) = in_default(&target?.networks.nodes, pair.settings)?;
+    say(format!("node network {nodes} of {name} {} the default {default}", nodes.lies(default)), ONE_WAY)
+}
+
+/// A network of the Shoot that is larger or smaller than the platform permits. Those that are new come first: what is stored
+/// refuses nothing.
+pub(super) fn prefix(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
+    let permitted = settings.node_prefixes.as_ref()?;
+    let is_outside = |cidr: &&Cidr| cidr.family() == Family::V4 && !permitted.contains(cidr.prefix_len());
+    let fresh = subject.fresh_nodes.iter().find(is_outside).map(|cidr| say_prefix(*cidr, permitted));
+    let stored = || subject.networks.nodes.iter().find(is_outside).map(|cidr| say_prefix(*cidr, permitted));
+    fresh.or_else(|| stored().map(|finding| finding.at_most(Severity::Warn)))
+}
+
+fn say_prefix(cidr: Cidr, permitted: &NodePrefixes) -> Finding {
+    let (shortest, longest) = (permitted.shortest(), permitted.longest());
+    let (message, help) = if cidr.prefix_len() < shortest {
+        let message = format!("{cidr} is larger than a /{shortest}, the largest node network here");
+        (message, format!("choose a /{shortest} or a smaller one"))
+    } else {
+        let message = format!("{cidr} is smaller than a /{longest}, the smallest node network here");
+        (message, format!("choose a /{longest} or a larger one"))
+    };
+    PREFIX.finding(NODES, message, help)
+}
+
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
+    let osc = NodePrefixes::new(23, 32).expect("a constant");
+    vec![
+        (&DEFAULT_NODES, say_own(cidr("10.250.7.0/27"), cidr("10.250.0.0/16"))),
+        (&PREFIX, say_prefix(cidr("10.5.0.0/22"), &osc)),
+    ]
+}
