@@ -2,20 +2,6 @@
 
 use super::*;
 
-/// A landscape may have more entries stored than are permitted now: they can be taken away one by one.
-#[test]
-fn fewer_entries_are_always_better() {
-    let many = |range: std::ops::Range<u32>| -> Value {
-        range.map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect::<Vec<_>>().into()
-    };
-    let garden = Garden::of(&[]);
-    garden.update(&listing(many(0..150)), &listing(many(1..150))).warns(&["too-many"]);
-    garden.update(&listing(many(0..150)), &listing(many(0..100))).warns(&[]);
-    let more = listing(many(0..151));
-    // What is new is judged too, wherever it stands.
-    garden.update(&listing(many(0..150)), &more).denies(&["too-many", "target-missing"]);
-}
-
 /// More entries than are permitted: what is beyond the limit is judged all the same, and not given up.
 #[test]
 fn beyond_the_limit_nothing_is_hidden() {
