@@ -213,7 +213,7 @@ fn a_hundred_peers() {
     assert_eq!(
         refused(&output),
         "Shoot garden-shop/orders is refused:\n\
-         - spec.extensions[0].providerConfig.shootPeerings: has 101 entries, at most 100 are permitted; remove some \
+         - spec.extensions[0].providerConfig.shootPeerings: has 101 entries, more than the 100 that are permitted; remove some \
          (peering/too-many)\n"
     );
     let wrong: Vec<Value> = (0..30).map(|i| json!({"name": format!("Wrong{i}")})).collect();

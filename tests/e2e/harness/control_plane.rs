@@ -98,6 +98,8 @@ impl ControlPlane {
                 format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
                 // The data does not outlive the test, so it need not survive a crash.
                 "--unsafe-no-fsync".to_owned(),
+                // It reserves as much address space as it may store, which is 10 GiB if nobody says so.
+                "--quota-backend-bytes=1073741824".to_owned(),
                 "--log-level=warn".to_owned(),
             ],
         );
