@@ -7,6 +7,7 @@ mod architecture;
 mod cli;
 mod counts;
 mod disk;
+mod files;
 mod documents;
 mod garden;
 mod http;
