@@ -73,7 +73,12 @@ impl Check {
         }
         if shoots.is_empty() {
             let said = said(&remarks);
-            bail!("there is no Shoot in {}{}{}", list(&self.files), if said.is_empty() { "" } else { "\n" }, said.trim_end());
+            bail!(
+                "there is no Shoot in {}{}{}",
+                list(&self.files),
+                if said.is_empty() { "" } else { "\n" },
+                said.trim_end()
+            );
         }
         if self.user.is_none() {
             snapshot.access = Access::default();
@@ -113,7 +118,8 @@ impl Check {
         }
         text += &said(&remarks);
         let count = shoots.len();
-        text += &format!("{count} Shoot{}: {refused} refused, {warned} with warnings", if count == 1 { "" } else { "s" });
+        text +=
+            &format!("{count} Shoot{}: {refused} refused, {warned} with warnings", if count == 1 { "" } else { "s" });
         let lost = remarks.iter().filter(|(_, remark)| remark.is_loss()).count();
         if lost > 0 {
             text += &format!("; {lost} could not be read");
@@ -213,7 +219,8 @@ impl Judge<'_> {
         loop {
             match self.handler.review(&request, self.snapshot, &answers) {
                 Step::Done(mut verdict) => {
-                    for finding in verdict.findings.iter_mut().filter(|finding| finding.message.ends_with(NO_LANDSCAPE)) {
+                    for finding in verdict.findings.iter_mut().filter(|finding| finding.message.ends_with(NO_LANDSCAPE))
+                    {
                         finding.help = "give its folder with --landscape".into();
                     }
                     return Ok((format!("{}/{}", &*shoot.namespace, &*shoot.name), verdict));

@@ -16,8 +16,8 @@ use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
 use crate::landscape::ClusterRecord;
 use crate::nat::{self, CannotPlan, Difference};
 use crate::overlap::{Help, Survey, survey};
-use crate::sources::objects::{ClusterObject, Watched as _};
 use crate::sources::files;
+use crate::sources::objects::{ClusterObject, Watched as _};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Overlap {

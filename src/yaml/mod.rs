@@ -12,9 +12,9 @@ mod settle;
 mod typed;
 
 pub use self::compose::MOST_ALIASED;
-pub use self::typed::only;
 use self::compose::{Composed, compose};
 use self::settle::{has_twice, settle};
+pub use self::typed::only;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -60,7 +60,8 @@ pub struct Unreadable<'a> {
 pub fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
     let utf16 = |read: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        String::from_utf16(&units).map_err(|_| Problem { line: 1, problem: "is not UTF-16, as its first bytes say".to_owned() })
+        String::from_utf16(&units)
+            .map_err(|_| Problem { line: 1, problem: "is not UTF-16, as its first bytes say".to_owned() })
     };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
@@ -106,7 +107,9 @@ impl<'a> Iterator for Documents<'a> {
             let (document, rest) = self.rest.split_at(end(self.rest));
             let line = self.line;
             self.advance(rest);
-            match compose(document) {
+            // kubectl ends each line, also the last one.
+            let ended = (!document.ends_with('\n')).then(|| format!("{document}\n"));
+            match compose(ended.as_deref().unwrap_or(document)) {
                 Ok(None) => {}
                 Ok(Some(Composed { json, .. })) if json == "null" => {}
                 Ok(Some(Composed { json, items, twice, rest })) => {
@@ -150,7 +153,9 @@ impl<'a> Documents<'a> {
                 Json::Document(document.map_err(|problem| Unreadable { problem, text: value.get() }))
             }
             // Behind a first document, or as the first one, YAML may come.
-            Some(Err(error)) if count > 1 || count == 0 && start[1..].trim_start().starts_with('"') && !is_yaml(start) => {
+            Some(Err(error))
+                if count > 1 || count == 0 && start[1..].trim_start().starts_with('"') && !is_yaml(start) =>
+            {
                 let problem = without_place(&error.to_string()).to_owned();
                 self.rest = "";
                 let problem = Problem { line: line - 1 + error.line().max(1), problem };
@@ -202,7 +207,8 @@ fn json_document(text: &str, line: usize) -> Result<Document, Problem> {
 fn end(text: &str) -> usize {
     let (mut at, mut has_content) = (0, false);
     for line in text.split_inclusive('\n') {
-        let is_marker = line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        let is_marker =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
         if is_marker && has_content {
             return at;
         }

@@ -164,8 +164,7 @@ fn is_float(text: &str) -> bool {
     };
     let are_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_mantissa =
-        are_digits(whole) && are_digits(fraction) && !(whole.is_empty() && fraction.is_empty());
+    let is_mantissa = are_digits(whole) && are_digits(fraction) && !(whole.is_empty() && fraction.is_empty());
     let is_exponent = exponent.is_none_or(|exponent| {
         let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
         !digits.is_empty() && are_digits(digits)
@@ -202,7 +201,11 @@ fn short_float(value: f64) -> String {
 /// The beginning of a text that somebody else wrote, for a message.
 pub(super) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
-    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST).collect::<String>() + "…" }
+    if text.chars().count() <= LONGEST {
+        text.to_owned()
+    } else {
+        text.chars().take(LONGEST).collect::<String>() + "…"
+    }
 }
 
 #[cfg(test)]
@@ -219,14 +222,44 @@ mod tests {
     #[test]
     fn scalars_are_what_goyaml_takes_them_for() {
         for (text, want) in [
-            ("yes", "true"), ("On", "true"), ("y", "true"), ("oN", "\"oN\""), ("off", "false"), ("~", "null"), ("", "null"),
-            ("017", "15"), ("0o17", "15"), ("08", "8"), ("0x1F", "31"), ("0b11", "3"), ("-0b11", "-3"), ("+12", "12"),
-            ("1_000", "1000"), ("1:30", "\"1:30\""), ("2001-01-01", "\"2001-01-01\""), ("1e3", "1000"), ("1.", "1"),
-            (".5", "0.5"), (".", "\".\""), ("-", "\"-\""), ("+", "\"+\""), ("0", "0"), ("-0", "0"), ("-0.0", "-0"),
-            ("9223372036854775807", "9223372036854775807"), ("9223372036854775808", "9223372036854775808"),
-            ("18446744073709551616", "18446744073709552000"), ("-9223372036854775808", "-9223372036854775808"),
-            ("1e21", "1e21"), ("1e-7", "1e-7"), ("1e400", "\"1e400\""), ("10.250.0.0/16", "\"10.250.0.0/16\""),
-            ("1.2.3", "\"1.2.3\""), ("0x", "\"0x\""), ("1e", "\"1e\""), ("é", "\"é\""),
+            ("yes", "true"),
+            ("On", "true"),
+            ("y", "true"),
+            ("oN", "\"oN\""),
+            ("off", "false"),
+            ("~", "null"),
+            ("", "null"),
+            ("017", "15"),
+            ("0o17", "15"),
+            ("08", "8"),
+            ("0x1F", "31"),
+            ("0b11", "3"),
+            ("-0b11", "-3"),
+            ("+12", "12"),
+            ("1_000", "1000"),
+            ("1:30", "\"1:30\""),
+            ("2001-01-01", "\"2001-01-01\""),
+            ("1e3", "1000"),
+            ("1.", "1"),
+            (".5", "0.5"),
+            (".", "\".\""),
+            ("-", "\"-\""),
+            ("+", "\"+\""),
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0", "-0"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("9223372036854775808", "9223372036854775808"),
+            ("18446744073709551616", "18446744073709552000"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("1e21", "1e21"),
+            ("1e-7", "1e-7"),
+            ("1e400", "\"1e400\""),
+            ("10.250.0.0/16", "\"10.250.0.0/16\""),
+            ("1.2.3", "\"1.2.3\""),
+            ("0x", "\"0x\""),
+            ("1e", "\"1e\""),
+            ("é", "\"é\""),
         ] {
             assert_eq!(json(text, None).unwrap(), want, "{text}");
         }
@@ -236,9 +269,17 @@ mod tests {
     #[test]
     fn tags_are_kept_or_refused() {
         for (text, tag, want) in [
-            ("12", "str", Ok("\"12\"")), ("12", "float", Ok("12")), ("12", "int", Ok("12")), ("yes", "bool", Ok("true")),
-            ("aGk=", "binary", Ok("\"hi\"")), ("x", "int", Err(())), ("1.5", "int", Err(())), ("", "int", Err(())),
-            ("?", "binary", Err(())), ("2001-01-01", "timestamp", Ok("\"2001-01-01\"")), ("x", "set", Ok("\"x\"")),
+            ("12", "str", Ok("\"12\"")),
+            ("12", "float", Ok("12")),
+            ("12", "int", Ok("12")),
+            ("yes", "bool", Ok("true")),
+            ("aGk=", "binary", Ok("\"hi\"")),
+            ("x", "int", Err(())),
+            ("1.5", "int", Err(())),
+            ("", "int", Err(())),
+            ("?", "binary", Err(())),
+            ("2001-01-01", "timestamp", Ok("\"2001-01-01\"")),
+            ("x", "set", Ok("\"x\"")),
         ] {
             assert_eq!(json(text, Some(tag)).map_err(|_| ()), want.map(str::to_owned), "{text} {tag}");
         }
@@ -246,7 +287,9 @@ mod tests {
 
     #[test]
     fn keys_are_texts() {
-        for (text, want) in [("on", "true"), ("1", "1"), ("1.50", "1.5"), ("1e21", "1e+21"), ("1e6", "1e+06"), ("0.1", "0.1")] {
+        for (text, want) in
+            [("on", "true"), ("1", "1"), ("1.50", "1.5"), ("1e21", "1e+21"), ("1e6", "1e+06"), ("0.1", "0.1")]
+        {
             assert_eq!(Scalar::read(text.into(), true, None).unwrap().into_key().unwrap(), want, "{text}");
         }
         assert!(Scalar::read("~".into(), true, None).unwrap().into_key().unwrap_err().contains("empty"));

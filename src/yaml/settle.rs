@@ -80,7 +80,9 @@ impl<'de> Visitor<'de> for Twice<'_> {
 /// member counts, and a merge comes in its place among them.
 pub(super) fn settle(json: &str, marker: Option<&str>) -> Result<String, String> {
     let mut values = serde_json::Deserializer::from_str(json);
-    let value = Settled(marker).deserialize(&mut values).map_err(|error| super::without_place(&error.to_string()).to_owned())?;
+    let value = Settled(marker)
+        .deserialize(&mut values)
+        .map_err(|error| super::without_place(&error.to_string()).to_owned())?;
     Ok(value.to_string())
 }
 

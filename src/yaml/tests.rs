@@ -42,7 +42,10 @@ fn keys_that_are_there_twice_and_merges_are_settled_as_goyaml_does() {
         ("{\"a\": {\"x\": 1}, \"a\": 2}", r#"{"a":2}"#),
         ("b: &b {x: 1, w: 2}\na: {<<: *b, w: 3}\n", r#"{"a":{"w":3,"x":1},"b":{"w":2,"x":1}}"#),
         ("b: &b {x: 1, w: 2}\na: {w: 3, <<: *b}\n", r#"{"a":{"w":2,"x":1},"b":{"w":2,"x":1}}"#),
-        ("b: [&b {x: 1}, &c {x: 2, w: 2}]\na: {<<: [*b, *c, {z: 1}]}\n", r#"{"a":{"w":2,"x":1,"z":1},"b":[{"x":1},{"w":2,"x":2}]}"#),
+        (
+            "b: [&b {x: 1}, &c {x: 2, w: 2}]\na: {<<: [*b, *c, {z: 1}]}\n",
+            r#"{"a":{"w":2,"x":1,"z":1},"b":[{"x":1},{"w":2,"x":2}]}"#,
+        ),
         ("\"<<\": 1\n", r#"{"<<":1}"#),
         ("a: &a {x: 1}\na: 2\nc: *a\n", r#"{"a":2,"c":{"x":1}}"#),
         ("y: 1\n", r#"{"true":1}"#),
@@ -62,7 +65,10 @@ fn a_hundred_aliases_are_fine_and_a_billion_laughs_are_not() {
     for (name, before) in ('b'..='z').zip('a'..='y') {
         laughs += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "));
     }
-    assert_eq!(read(&laughs), [Err("line 8: its aliases (`*name`) stand for more than 64 MiB, which is refused".to_owned())]);
+    assert_eq!(
+        read(&laughs),
+        [Err("line 8: its aliases (`*name`) stand for more than 64 MiB, which is refused".to_owned())]
+    );
     assert!(read("a: &a [*a]\n")[0].as_ref().unwrap_err().contains("what it is inside of"));
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Error, Value};
 
 use super::{Problem, documents, without_place};
 
-/// Reads the only document of a text. A number or a boolean where a text belongs is taken as one, as sigs.k8s.io/yaml does it;
-/// a key that is there twice is refused, as strict readers of Kubernetes do.
+/// Reads the only document of a text. A number where a text belongs is taken as one, as sigs.k8s.io/yaml does it; a
+/// boolean is not, because it may have been written as `y`. A key that is there twice is refused, as strict readers of Kubernetes do.
 pub fn only<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let mut all = documents(text);
     let document = match all.next() {
@@ -29,7 +29,10 @@ pub fn only<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     let value: Value = serde_json::from_str(&document.json).map_err(|error| bad(error.to_string()))?;
     serde_path_to_error::deserialize(Lax(value)).map_err(|error| {
         let path = error.path().to_string();
-        let problem = without_place(&error.inner().to_string()).to_owned();
+        let mut problem = without_place(&error.inner().to_string()).to_owned();
+        if problem.contains("invalid type: boolean") && problem.ends_with("expected a string") {
+            problem += "; put words such as `yes`, `on` and `y` in quotes";
+        }
         bad(if path == "." { problem } else { format!("{path}: {problem}") })
     })
 }
@@ -41,7 +44,6 @@ impl Lax {
     fn text(self) -> Value {
         match self.0 {
             Value::Number(number) => Value::String(number.to_string()),
-            Value::Bool(value) => Value::String(value.to_string()),
             other => other,
         }
     }
@@ -94,7 +96,9 @@ impl<'de> Deserializer<'de> for Lax {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.text().deserialize_enum(name, variants, visitor)
+        // A choice may be called `off`.
+        let choice = if let Value::Bool(value) = self.0 { Value::String(value.to_string()) } else { self.text() };
+        choice.deserialize_enum(name, variants, visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {

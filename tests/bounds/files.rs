@@ -37,7 +37,11 @@ fn ten_thousand_stored_shoots_are_read_in_a_multiple_of_their_size() {
 #[test]
 fn twenty_thousand_documents_are_read_in_a_multiple_of_their_size() {
     let documents = |count| {
-        let text = |i| format!("---\napiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nmetadata: {{name: s{i}, namespace: x}}\n");
+        let text = |i| {
+            format!(
+                "---\napiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nmetadata: {{name: s{i}, namespace: x}}\n"
+            )
+        };
         (0..count).map(text).collect::<String>()
     };
     let (few, many) = (cost(&documents(2_000), 2_000), cost(&documents(20_000), 20_000));

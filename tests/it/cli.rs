@@ -205,7 +205,7 @@ fn failures_say_what_is_wrong() {
         (
             "a landscape that cannot be read in full",
             vec!["check", "--landscape", landscape.path().to_str().unwrap(), "examples/landscape/garden/shop.yaml"],
-            "bad.yaml: line 3: not read: a document: cannot be read: ",
+            "bad.yaml: line 2: not read: a document: cannot be read: ",
         ),
         ("a group without a user", vec!["check", "--as-group", "x", "y"], "--as <USER>"),
     ];

@@ -106,7 +106,11 @@ fn a_list_of_many_stored_shoots_is_judged() {
     let list: String = (0..1_000).map(stored).collect();
     let said = check(&format!("apiVersion: v1\nitems:\n{list}kind: List\nmetadata:\n  resourceVersion: \"\"\n"));
     assert!(said.starts_with("exit code 0\n"), "{}", &said[..said.len().min(2_000)]);
-    assert!(said.ends_with("\n1000 Shoots: 0 refused, 0 with warnings\n"), "{}", &said[said.len().saturating_sub(500)..]);
+    assert!(
+        said.ends_with("\n1000 Shoots: 0 refused, 0 with warnings\n"),
+        "{}",
+        &said[said.len().saturating_sub(500)..]
+    );
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn what_is_not_read_is_named_and_the_rest_is_judged() {
     let old = check(&format!("{0}---\n{1}", shoot(), shoot().replace("v1beta1", "v1alpha1").replace("web", "old")));
     assert_eq!(
         old,
-        "exit code 2\nfile.yaml: garden-shop/web: accepted\nfile.yaml: line 20: not read: Shoot garden-shop/old: Gardener does \
+        "exit code 2\nfile.yaml: garden-shop/web: accepted\nfile.yaml: line 21: not read: Shoot garden-shop/old: Gardener does \
          not serve core.gardener.cloud/v1alpha1 any more; write core.gardener.cloud/v1beta1\n1 Shoot: 0 refused, 0 with \
          warnings; 1 could not be read\n"
     );
@@ -133,9 +137,12 @@ fn what_is_not_read_is_named_and_the_rest_is_judged() {
 #[test]
 fn without_a_landscape_seeds_are_not_verified() {
     insta::assert_snapshot!("files_peers", output(&["check", "peers.yaml"]));
-    let seed = |name: &str| format!("apiVersion: core.gardener.cloud/v1beta1\nkind: Seed\nmetadata: {{name: {name}}}\n---\n");
+    let seed =
+        |name: &str| format!("apiVersion: core.gardener.cloud/v1beta1\nkind: Seed\nmetadata: {{name: {name}}}\n---\n");
     // A Seed in the files counts, and one that is in none may be there all the same.
-    for (name, outcome) in [("s1", "exit code 0\nfile.yaml: garden-shop/web: accepted\n"), ("s2", "Seed s1 was not verified")] {
+    for (name, outcome) in
+        [("s1", "exit code 0\nfile.yaml: garden-shop/web: accepted\n"), ("s2", "Seed s1 was not verified")]
+    {
         let said = check(&format!("{}{}", seed(name), fixture("peers.yaml")));
         assert!(said.starts_with("exit code 0\n") && said.contains(outcome), "{name}: {said}");
     }
@@ -161,6 +168,10 @@ fn a_landscape_is_read_as_far_as_it_can_be() {
     assert!(said.contains("of 1 Shoots overlap the Pods of their Seed; 1 could not be read\n"), "{said}");
     let said = output(&["check", "--landscape", path, "folder/shoot.yaml"]);
     assert!(said.starts_with("exit code 2\n"), "{said}");
-    assert!(said.contains("garden-shop/web: refused") && said.contains("line 8: not read: Cluster bare: it has no `spec`\n"), "{said}");
+    assert!(
+        said.contains("garden-shop/web: refused")
+            && said.contains("line 8: not read: Cluster bare: it has no `spec`\n"),
+        "{said}"
+    );
     assert!(!said.contains("values.yaml"), "{said}");
 }

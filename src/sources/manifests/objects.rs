@@ -108,7 +108,9 @@ struct Place<'a> {
 }
 
 fn remark(document: &Document, visit: &mut dyn FnMut(Found<'_>)) {
-    for (line, key) in &document.twice {
+    // Of what is skipped, that is enough to say.
+    let is_read = text_at(&document.json, &["kind"]).is_some_and(|kind| is_ours(&kind));
+    for (line, key) in document.twice.iter().filter(|_| is_read) {
         let why = "is there twice; the last one counts, as for kubectl".to_owned();
         visit(Found::Remark(Remark { line: *line, what: format!("`{key}`"), why, weight: Weight::Note }));
     }
@@ -136,7 +138,7 @@ fn one(json: &str, place: &Place<'_>, of_list: Option<(&str, &str)>, visit: &mut
         (None, None, Some((version, list))) if list != "List" => {
             (version.to_owned(), list.strip_suffix("List").unwrap_or(list).to_owned())
         }
-        (version, kind, _) => {
+        (_, kind, _) => {
             let may_be_ours = depth > 0
                 || kind.as_deref().is_some_and(is_ours)
                 || kind.is_none() && find(json, &["apiVersion"]).is_some() && has_only_members_of_manifests(json);
@@ -200,9 +202,11 @@ fn not_served(version: &str, kind: &str) -> Option<(Weight, String)> {
     // Somebody may be writing the version, or the kind.
     let is_begun = |(ours, of_ours): &(&str, &str)| {
         (*of_ours == kind && ours.starts_with(version))
-            || (*ours == version && of_ours.starts_with(kind) && !["Role", "ClusterRole"].contains(&kind))
+            || (*ours == version
+                && !["Role", "ClusterRole"].contains(&kind)
+                && (of_ours.starts_with(kind) || format!("{of_ours}List").starts_with(kind)))
     };
-    if KINDS.iter().any(is_begun) {
+    if KINDS.iter().any(is_begun) || version == "v1" && "List".starts_with(kind) {
         return Some((Weight::Broken, format!("there is no kind `{kind}` in `{version}`")));
     }
     let (ours, _) = KINDS.iter().find(|(ours, of_ours)| *of_ours == kind && group(ours) == group(version))?;
@@ -257,7 +261,8 @@ fn kinds(text: &str) -> impl Iterator<Item = &str> {
         }
         let rest = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
         let value = rest.strip_prefix(':')?.trim_start_matches([' ', '\t', '"', '\'']);
-        let end = value.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}')).unwrap_or(value.len());
+        // A word that nothing follows may be the beginning of another.
+        let end = value.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}')).unwrap_or_default();
         Some(&value[..end])
     })
 }

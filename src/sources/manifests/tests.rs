@@ -75,7 +75,8 @@ fn lists_of_others_are_not_ours_and_nesting_has_an_end() {
 #[test]
 fn items_of_a_typed_list_are_of_its_kind() {
     let mut snapshot = Snapshot::default();
-    let list = "apiVersion: core.gardener.cloud/v1beta1\nkind: ShootList\nitems:\n- metadata: {name: a, namespace: x}\n";
+    let list =
+        "apiVersion: core.gardener.cloud/v1beta1\nkind: ShootList\nitems:\n- metadata: {name: a, namespace: x}\n";
     assert_eq!(read(list, &mut snapshot), NOTHING);
     assert_eq!(snapshot.shoots.len(), 1);
     let plain = "apiVersion: v1\nkind: List\nitems:\n- metadata: {name: a, namespace: x}\n-\n";
@@ -139,21 +140,61 @@ fn the_rest_is_named_and_weighed() {
     const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: x}\n";
     for (text, want, weight) in [
         ("resources: [shoot.yaml]\n", "line 1: a document: is no manifest: it has no `apiVersion` and `kind`", Other),
-        ("apiVersion: v2\nname: x\nversion: 1\n", "line 1: a document: is no manifest: it has no `apiVersion` and `kind`", Other),
+        (
+            "apiVersion: v2\nname: x\nversion: 1\n",
+            "line 1: a document: is no manifest: it has no `apiVersion` and `kind`",
+            Other,
+        ),
         ("- a\n- b\n", "line 1: a document: is no manifest: it has no `apiVersion` and `kind`", Other),
-        ("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", "line 1: Secret s: is of a kind that is not read", Other),
-        ("apiVersion: v1\nkind: ConfigMap\ndata: [\n", "line 4: a ConfigMap: cannot be read: ", Other),
-        ("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\n", "line 1: Role r: is of a kind", Other),
-        ("apiVersion: cluster.x-k8s.io/v1\nkind: Cluster\nmetadata: {name: r}\n", "line 1: Cluster r: is of a kind", Other),
+        (
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n",
+            "line 1: Secret s: is of a kind that is not read",
+            Other,
+        ),
+        ("apiVersion: v1\nkind: ConfigMap\ndata: [\n", "line 3: a ConfigMap: cannot be read: ", Other),
+        (
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\n",
+            "line 1: Role r: is of a kind",
+            Other,
+        ),
+        (
+            "apiVersion: cluster.x-k8s.io/v1\nkind: Cluster\nmetadata: {name: r}\n",
+            "line 1: Cluster r: is of a kind",
+            Other,
+        ),
         (CLUSTER, "line 1: Cluster x: it has no `spec`", Unused),
-        (&SHOOT.replace("v1beta1", "v1alpha1"), "line 1: Shoot without a name: Gardener does not serve core.gardener.cloud/v1alpha1 any more; write core.gardener.cloud/v1beta1", Unused),
-        (&SHOOT.replace("v1beta1", "v2"), "line 1: Shoot without a name: core.gardener.cloud/v2 is not read; write core.gardener.cloud/v1beta1", Unused),
-        ("a: 1\na: 2\nb: 1\n", "line 2: `a`: is there twice; the last one counts, as for kubectl", Note),
+        (
+            &SHOOT.replace("v1beta1", "v1alpha1"),
+            "line 1: Shoot without a name: Gardener does not serve core.gardener.cloud/v1alpha1 any more; write core.gardener.cloud/v1beta1",
+            Unused,
+        ),
+        (
+            &SHOOT.replace("v1beta1", "v2"),
+            "line 1: Shoot without a name: core.gardener.cloud/v2 is not read; write core.gardener.cloud/v1beta1",
+            Unused,
+        ),
+        (
+            &format!("{SHOOT}metadata: {{name: a, namespace: x}}\nspec: 1\nspec: {{}}\n"),
+            "line 5: `spec`: is there twice; the last one counts, as for kubectl",
+            Note,
+        ),
         // Somebody is writing these.
         ("apiVersi", "line 1: a document: a manifest needs `apiVersion` and `kind`", Broken),
-        ("apiVersion: v1\nitems:\n- apiVersion: core.gardener.cloud/v1beta1\n", "line 1: a document: a manifest needs", Broken),
-        ("apiVersion: core.gardener.cloud/v1beta1\nkind: Sho\n", "line 1: Sho without a name: there is no kind `Sho`", Broken),
-        ("kind: Shoot\napiVersion: core.garden\n", "line 1: Shoot without a name: there is no kind `Shoot` in `core.garden`", Broken),
+        (
+            "apiVersion: v1\nitems:\n- apiVersion: core.gardener.cloud/v1beta1\n",
+            "line 1: a document: a manifest needs",
+            Broken,
+        ),
+        (
+            "apiVersion: core.gardener.cloud/v1beta1\nkind: Sho\n",
+            "line 1: Sho without a name: there is no kind `Sho`",
+            Broken,
+        ),
+        (
+            "kind: Shoot\napiVersion: core.garden\n",
+            "line 1: Shoot without a name: there is no kind `Shoot` in `core.garden`",
+            Broken,
+        ),
         ("apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nmetadata: {name\n", "line ", Broken),
         ("{{ if .Values.shoot }}\na: b: c\n", "line ", Broken),
     ] {
