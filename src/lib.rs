@@ -43,7 +43,7 @@
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
-//! | 0 | [`net`] | CIDRs and the mapping into Gardener's reserved ranges |
+//! | 0 | [`net`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
 
 pub mod admission;
 pub mod cli;
@@ -60,3 +60,4 @@ pub mod peering;
 pub mod server;
 pub mod sources;
 pub mod tls;
+pub mod yaml;

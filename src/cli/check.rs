@@ -1,6 +1,5 @@
 //! `network-guard check`: the rules of the garden on manifests, for a pull request or a laptop.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,18 +9,21 @@ use clap::Args;
 use serde_json::{json, value::RawValue};
 
 use super::Configuration;
-use crate::admission::{self, Answers, Handler as _, Severity, Step, UserInfo, Verdict};
+use crate::admission::{self, Answer, Answers, Handler as _, Questions, Severity, Step, UserInfo, Verdict};
 use crate::gardener::{Shoot, counted};
 use crate::handlers::ValidateShoot;
 use crate::landscape::{Access, Snapshot};
-use crate::sources::{files, live, manifests};
+use crate::sources::manifests::{self, Again, Found, Remark, Weight};
+use crate::sources::{files, live};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Files with Shoots, YAML or JSON, or folders of them: each Shoot is judged as if it were created now
+    /// Files with Shoots, YAML or JSON as kubectl reads them, or folders of them: each Shoot is judged as if it were created now.
+    /// Seeds in them count too; other kinds are skipped and named
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A folder with what else there is: Seeds, other Shoots, and role bindings for --as
+    /// A folder with what else there is: Seeds, other Shoots, and role bindings for --as. Without it, Seeds that are in no
+    /// file are accepted with a warning
     #[arg(long, value_name = "DIR", env = "NETWORK_GUARD_LANDSCAPE")]
     landscape: Option<PathBuf>,
     /// The configuration file, for what rules weigh
@@ -35,43 +37,63 @@ pub(super) struct Check {
     groups: Vec<String>,
 }
 
+/// The most documents of other kinds that are named.
+const MOST_NAMED: usize = 20;
+
+/// Why a Seed that is in no file may be there all the same.
+const NO_LANDSCAPE: &str = "no landscape was given";
+
+/// What there is to say about files, each with its path.
+type Remarks = Vec<(PathBuf, Remark)>;
+
 impl Check {
-    /// Prints what is found; the exit code says whether anything would be refused.
+    /// Prints what is found; the exit code says whether anything would be refused, or could not be judged.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let configuration = match &self.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
         };
         let vpcs = &configuration.shoots.overlay.vpcs;
-        let mut snapshot = match &self.landscape {
-            Some(folder) => files::read_with(folder, vpcs).map_err(|problems| {
-                let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
-            })?,
-            None => Snapshot::with_vpcs(Arc::clone(vpcs)),
+        let (mut snapshot, mut remarks) = match &self.landscape {
+            Some(folder) => {
+                let files::Read { snapshot, mut remarks } =
+                    files::load(folder, vpcs).map_err(|problem| anyhow!("the landscape cannot be read:\n{problem}"))?;
+                // What else is in that folder is nobody's question here.
+                remarks.retain(|(_, remark)| remark.weight > Weight::Other);
+                (snapshot, remarks)
+            }
+            None => (Snapshot::with_vpcs(Arc::clone(vpcs)), Vec::new()),
         };
+        // The Shoots of all files come together: each may list the others. So do Seeds, and whatever else is read.
         let mut shoots: Vec<(PathBuf, String)> = Vec::new();
         for path in &self.files {
-            shoots_of(path, &mut shoots)?;
+            for path in files_of(path)? {
+                add(&path, &mut snapshot, &mut shoots, &mut remarks)?;
+            }
         }
         if shoots.is_empty() {
-            bail!("there is no Shoot in {}", list(&self.files));
-        }
-        // The Shoots of all files come together: each may list the others.
-        for (path, text) in &shoots {
-            manifests::replace_shoot(text, &mut snapshot)
-                .map_err(|problem| anyhow!("{}: {problem}", path.display()))?;
+            let said = said(&remarks);
+            bail!(
+                "there is no Shoot in {}{}{}",
+                list(&self.files),
+                if said.is_empty() { "" } else { "\n" },
+                said.trim_end()
+            );
         }
         if self.user.is_none() {
             snapshot.access = Access::default();
         }
         let user = UserInfo { username: self.user.unwrap_or_default(), groups: self.groups, ..UserInfo::default() };
+        let judge = Judge {
+            handler: ValidateShoot::new(&configuration.shoots),
+            snapshot: &snapshot,
+            has_landscape: self.landscape.is_some(),
+            user: &user,
+        };
 
-        let handler = ValidateShoot::new(&configuration.shoots);
         let (mut text, mut refused, mut warned) = (String::new(), 0, 0);
         for (path, shoot) in &shoots {
-            let (name, verdict) =
-                judge(&handler, &snapshot, &user, shoot).with_context(|| path.display().to_string())?;
+            let (name, verdict) = judge.judge(shoot).with_context(|| path.display().to_string())?;
             let has = |severity| verdict.findings.iter().any(|finding| finding.severity == severity);
             let outcome = match (has(Severity::Deny), has(Severity::Warn)) {
                 (true, _) => {
@@ -95,9 +117,15 @@ impl Check {
                 );
             }
         }
-        text += &format!("{}: {refused} refused, {warned} with warnings\n", counted(shoots.len(), "Shoot"));
+        text += &said(&remarks);
+        text += &format!("{}: {refused} refused, {warned} with warnings", counted(shoots.len(), "Shoot"));
+        let lost = remarks.iter().filter(|(_, remark)| remark.is_loss()).count();
+        if lost > 0 {
+            text += &format!("; {lost} could not be read");
+        }
+        text.push('\n');
         super::print(&text);
-        Ok(ExitCode::from(u8::from(refused > 0)))
+        Ok(ExitCode::from(if lost > 0 { 2 } else { u8::from(refused > 0) }))
     }
 }
 
@@ -105,59 +133,121 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// The Shoots of a file, or of all files of a folder.
-fn shoots_of(path: &Path, shoots: &mut Vec<(PathBuf, String)>) -> anyhow::Result<()> {
-    let found =
-        if path.is_dir() { files::paths(path).map_err(|problem| anyhow!("{problem}"))? } else { vec![path.to_owned()] };
-    for path in found {
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
-        let found = manifests::shoots(&text, is_json).map_err(|problem| anyhow!("{}: {problem}", path.display()))?;
-        shoots.extend(found.into_iter().map(|shoot| (path.clone(), shoot)));
+/// A line for each remark, but not for very many documents of other kinds.
+fn said(remarks: &[(PathBuf, Remark)]) -> String {
+    let mut text = String::new();
+    let mut others = 0;
+    for (path, remark) in remarks {
+        let outcome = match remark.weight {
+            Weight::Other => {
+                others += 1;
+                if others > MOST_NAMED {
+                    continue;
+                }
+                "skipped"
+            }
+            Weight::Note => "note",
+            Weight::Unused | Weight::Broken => "not read",
+        };
+        let Remark { line, what, why, .. } = remark;
+        let said = admission::printable(&format!("{what}: {why}"));
+        text += &format!("{}: line {line}: {outcome}: {said}\n", path.display());
     }
+    if others > MOST_NAMED {
+        text += &format!("{} more documents are of kinds that are not read\n", others - MOST_NAMED);
+    }
+    text
+}
+
+/// The file, or all files of a folder.
+fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if path.is_dir() { files::paths(path).map_err(|problem| anyhow!("{problem}")) } else { Ok(vec![path.to_owned()]) }
+}
+
+/// Adds what a file says to the landscape, in the place of what was known, and its Shoots to those that are judged.
+fn add(
+    path: &Path,
+    snapshot: &mut Snapshot,
+    shoots: &mut Vec<(PathBuf, String)>,
+    remarks: &mut Remarks,
+) -> anyhow::Result<()> {
+    let text = files::text(path).map_err(|problem| anyhow!("cannot read {problem}"))?;
+    manifests::each(&text, &mut |found| match found {
+        Found::Remark(remark) => remarks.push((path.to_owned(), remark)),
+        Found::Object(object) => match manifests::put(&object, Again::Replace, snapshot) {
+            Ok(()) if object.is_shoot() => shoots.push((path.to_owned(), object.json.to_owned())),
+            Ok(()) if object.deployment().is_some() => {
+                remarks.push((path.to_owned(), object.remark(manifests::NOT_READ, Weight::Other)));
+            }
+            Ok(()) => {}
+            Err(remark) => remarks.push((path.to_owned(), remark)),
+        },
+    });
     Ok(())
 }
 
-/// The verdict on a Shoot, through the same door as that of an API server.
-fn judge(
-    handler: &ValidateShoot,
-    snapshot: &Snapshot,
-    user: &UserInfo,
-    text: &str,
-) -> anyhow::Result<(String, Verdict)> {
-    let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
-    let object: &RawValue = serde_json::from_str(text)?;
-    let body = serde_json::to_string(&Review {
-        api_version: "admission.k8s.io/v1",
-        kind: "AdmissionReview",
-        request: Request {
-            uid: "check",
-            resource: json!({"group": "core.gardener.cloud", "version": "v1beta1", "resource": "shoots"}),
-            name: &shoot.name,
-            namespace: &shoot.namespace,
-            operation: "CREATE",
-            user_info: json!({"username": user.username, "groups": user.groups}),
-            object,
-        },
-    })?;
-    let request = admission::decode(body.as_bytes())?;
-    let mut answers = Answers::default();
-    loop {
-        match handler.review(&request, snapshot, &answers) {
-            Step::Done(verdict) => return Ok((format!("{}/{}", &*shoot.namespace, &*shoot.name), verdict)),
-            Step::Ask(questions) => {
-                let questions = questions.without(&answers);
-                if questions.is_empty() {
-                    bail!("the decision asks without end");
+/// Who judges.
+struct Judge<'a> {
+    handler: ValidateShoot,
+    snapshot: &'a Snapshot,
+    /// Whether a Seed that is not in the snapshot does not exist.
+    has_landscape: bool,
+    user: &'a UserInfo,
+}
+
+impl Judge<'_> {
+    /// The verdict on a Shoot, through the same door as that of an API server.
+    fn judge(&self, text: &str) -> anyhow::Result<(String, Verdict)> {
+        let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
+        let object: &RawValue = serde_json::from_str(text)?;
+        let body = serde_json::to_string(&Review {
+            api_version: "admission.k8s.io/v1",
+            kind: "AdmissionReview",
+            request: Request {
+                uid: "check",
+                resource: json!({"group": "core.gardener.cloud", "version": "v1beta1", "resource": "shoots"}),
+                name: &shoot.name,
+                namespace: &shoot.namespace,
+                operation: "CREATE",
+                user_info: json!({"username": self.user.username, "groups": self.user.groups}),
+                object,
+            },
+        })?;
+        let request = admission::decode(body.as_bytes())?;
+        let mut answers = Answers::default();
+        loop {
+            match self.handler.review(&request, self.snapshot, &answers) {
+                Step::Done(mut verdict) => {
+                    for finding in verdict.findings.iter_mut().filter(|finding| finding.message.ends_with(NO_LANDSCAPE))
+                    {
+                        finding.help = "give its folder with --landscape".into();
+                    }
+                    return Ok((format!("{}/{}", &*shoot.namespace, &*shoot.name), verdict));
                 }
-                let given = live::from_snapshot(snapshot, user, &questions);
-                answers.add(questions, given);
-            }
-            Step::Unreadable(errors) => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                bail!("{}", errors.join("\n"));
+                Step::Ask(questions) => {
+                    let questions = questions.without(&answers);
+                    if questions.is_empty() {
+                        bail!("the decision asks without end");
+                    }
+                    let given = self.answers(&questions);
+                    answers.add(questions, given);
+                }
+                Step::Unreadable(errors) => {
+                    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                    bail!("{}", errors.join("\n"));
+                }
             }
         }
+    }
+
+    fn answers(&self, questions: &Questions) -> Answers {
+        let mut answers = live::from_snapshot(self.snapshot, self.user, questions);
+        if !self.has_landscape {
+            for answer in answers.seeds.values_mut().filter(|answer| **answer == Answer::Absent) {
+                *answer = Answer::Unanswered(NO_LANDSCAPE.to_owned());
+            }
+        }
+        answers
     }
 }
 

@@ -24,7 +24,7 @@ use crate::controllers::registration::FailurePolicy;
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
-use crate::{overlap, peering};
+use crate::{overlap, peering, yaml};
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -119,6 +119,8 @@ struct PrefixLengths {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Choice {
+    /// In YAML `off` without quotes is a boolean.
+    #[serde(alias = "false")]
     Off,
     Note,
     Warn,
@@ -180,14 +182,14 @@ struct Server {
 impl Configuration {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = yaml::decode(text).map_err(|problem| ConfigError::Malformed(problem.to_string()))?;
         Self::parse(&text)
     }
 
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut file: File = serde_saphyr::from_str(text).map_err(|error| ConfigError::Malformed(error.to_string()))?;
+        let mut file: File = yaml::only(text).map_err(|problem| ConfigError::Malformed(problem.to_string()))?;
         if file.api_version != API_VERSION || file.kind != KIND {
             return Err(ConfigError::Malformed(format!(
                 "expected apiVersion `{API_VERSION}` and kind `{KIND}`, got `{}` and `{}`",

@@ -41,7 +41,8 @@ enum Command {
     Serve(serve::Serve),
     /// Judge Shoots in files as `serve garden` would, without Kubernetes
     ///
-    /// Exit code 1 when one of them would be refused.
+    /// Exit code 1 when one of them would be refused, and 2 when a Shoot, a Seed or a Cluster in the files cannot be read: what is
+    /// skipped is named, and the others are judged.
     Check(check::Check),
     /// Look at Shoots whose networks overlap the Pods of their Seed
     #[command(subcommand)]

@@ -1,8 +1,8 @@
 //! `network-guard overlap`: which Shoots share addresses with the Pods of their Seed.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
@@ -11,12 +11,13 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::columns::{Format, columns};
+use crate::admission::printable;
 use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn, counted};
 use crate::landscape::ClusterRecord;
 use crate::nat::{self, CannotPlan, Difference};
 use crate::overlap::{Help, Survey, survey};
+use crate::sources::files;
 use crate::sources::objects::{ClusterObject, Watched as _};
-use crate::sources::{files, manifests};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Overlap {
@@ -26,7 +27,8 @@ pub(super) enum Overlap {
     /// MISSING means that the API server needs the sidecar and does not have it: the next write of another Pod template brings
     /// it, if the webhook is registered. OTHER means that the VPN of the kube-apiserver is told other networks than the
     /// Cluster has, so the two ends of the tunnel may map differently until gardenlet writes the kube-apiserver again. Exit
-    /// code 1 when there is such a Shoot, one whose networks cannot be translated, or a Cluster that cannot be used.
+    /// code 1 when there is such a Shoot, one whose networks cannot be translated, or a Cluster that cannot be used; 2 when
+    /// something in the folder cannot be read, which is named.
     #[command(after_help = "\
 Examples:
   network-guard overlap report                                  the Seed that kubectl talks to
@@ -71,6 +73,8 @@ struct Findings {
     found: Vec<(String, Found)>,
     /// How many Clusters cannot be used.
     unusable: usize,
+    /// How many objects in files cannot be read.
+    unread: usize,
     /// Why.
     problems: Vec<String>,
 }
@@ -91,28 +95,23 @@ impl Overlap {
             Format::Json => findings.json(),
         });
         let is_trouble = !findings.problems.is_empty() || findings.found.iter().any(|(_, found)| found.is_trouble());
-        Ok(if is_trouble { ExitCode::from(1) } else { ExitCode::SUCCESS })
+        Ok(ExitCode::from(if findings.unread > 0 { 2 } else { u8::from(is_trouble) }))
     }
 }
 
 // === where it comes from ===
 
 fn of_folder(folder: &Path) -> anyhow::Result<Findings> {
-    let problems = |problems: Vec<files::FileProblem>| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
-    };
-    let snapshot = files::read(folder).map_err(problems)?;
-    let mut deployments: HashMap<String, String> = HashMap::new();
-    for path in files::paths(folder).map_err(|problem| problems(vec![problem]))? {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let is_json = path.extension().is_some_and(|extension| extension == "json");
-        let found = manifests::deployments(&text, is_json).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        deployments.extend(found.into_iter().filter(|((_, name), _)| name == NAME).map(|((of, _), text)| (of, text)));
-    }
+    let unreadable = |problem: files::FileProblem| anyhow!("the landscape cannot be read:\n{problem}");
+    let files::Read { snapshot, remarks } = files::load(folder, &Arc::default()).map_err(unreadable)?;
+    let deployments = files::deployments(folder, NAME).map_err(unreadable)?;
     let mut findings = Findings::default();
     for (name, record) in snapshot.clusters() {
         findings.look_at(name, record, deployments.get(name).map(String::as_str));
+    }
+    for (path, remark) in remarks.iter().filter(|(_, remark)| remark.is_loss()) {
+        findings.unread += 1;
+        findings.problems.push(printable(&format!("{}: {remark}", path.display())));
     }
     Ok(findings)
 }
@@ -276,6 +275,9 @@ impl Findings {
         text += &format!("{overlapping} of {shoots} {overlap}");
         if self.unusable > 0 {
             text += &format!("; {} cannot be judged", self.unusable);
+        }
+        if self.unread > 0 {
+            text += &format!("; {} could not be read", self.unread);
         }
         for (is, what) in [
             ((|found| found.survey.help.is_trouble()) as fn(&Found) -> bool, "without the sidecar that they need"),

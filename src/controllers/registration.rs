@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use crate::handlers::{KUBE_APISERVER_PATH, NETWORK_PATH};
+use crate::yaml;
 
 /// The files that are in the repository, with the reason for every line.
 pub const SEED: &str = include_str!("../../webhook-config/seed.yaml");
@@ -107,15 +108,21 @@ struct Header {
 
 impl Configuration {
     /// All configurations of a file.
-    pub fn originals(file: &str) -> Result<Vec<Self>, serde_saphyr::Error> {
-        let read = |document: &str| {
-            let Header { kind } = serde_saphyr::from_str(document)?;
-            Ok(match &*kind {
-                "ValidatingWebhookConfiguration" => Self::Validating(serde_saphyr::from_str(document)?),
-                _ => Self::Mutating(serde_saphyr::from_str(document)?),
+    pub fn originals(file: &str) -> Result<Vec<Self>, yaml::Problem> {
+        yaml::documents(file)
+            .map(|document| {
+                let yaml::Document { line, json, .. } = document.map_err(|unreadable| unreadable.problem)?;
+                Self::read(&json).map_err(|error| yaml::Problem { line, problem: error.to_string() })
             })
-        };
-        file.split("\n---\n").map(read).collect()
+            .collect()
+    }
+
+    fn read(json: &str) -> Result<Self, serde_json::Error> {
+        let Header { kind } = serde_json::from_str(json)?;
+        Ok(match &*kind {
+            "ValidatingWebhookConfiguration" => Self::Validating(serde_json::from_str(json)?),
+            _ => Self::Mutating(serde_json::from_str(json)?),
+        })
     }
 
     /// Its kind, in a word, and its name.

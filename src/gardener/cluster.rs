@@ -83,7 +83,9 @@ pub struct FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.value.is_empty() {
+        if self.path.is_empty() {
+            f.write_str(&self.problem)
+        } else if self.value.is_empty() {
             write!(f, "{}: {}", self.path, self.problem)
         } else {
             write!(f, "{}: {}: {}", self.path, self.value, self.problem)

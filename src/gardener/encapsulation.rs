@@ -120,7 +120,7 @@ mod tests {
             (r#"{"overlay":5}"#, "overlay: invalid type"),
             (r#"{"backend":[]}"#, "backend: invalid type"),
             ("[]", ""),
-            ("5", ": invalid type"),
+            ("5", "invalid type"),
         ] {
             match encapsulation(Some(config), &[Family::V4]) {
                 Err(error) => assert!(error.to_string().contains(want), "{config}: {error}"),

@@ -157,7 +157,7 @@ impl<'a> Shoot<'a> {
 
     fn walk(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
         let object = |error| Problem::at("", error);
-        members.enter().map_err(object)?;
+        enter("", members)?;
         while let Some(key) = members.key().map_err(object)? {
             match &*key {
                 "metadata" if !members.is_null() => self.metadata(members)?,
@@ -171,7 +171,7 @@ impl<'a> Shoot<'a> {
 
     fn metadata(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
         let here = |error| Problem::at("metadata", error);
-        members.enter().map_err(here)?;
+        enter("metadata", members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
                 "name" => self.name = name("metadata.name", members)?.unwrap_or_default(),
@@ -179,7 +179,7 @@ impl<'a> Shoot<'a> {
                 "deletionTimestamp" => self.is_being_deleted = members.skip().map_err(here)? != "null",
                 "annotations" if !members.is_null() => {
                     let here = |error| Problem::at("metadata.annotations", error);
-                    members.enter().map_err(here)?;
+                    enter("metadata.annotations", members)?;
                     while let Some(key) = members.key().map_err(here)? {
                         let value = members.skip().map_err(here)?;
                         match &*key {
@@ -197,14 +197,14 @@ impl<'a> Shoot<'a> {
 
     fn spec(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
         let here = |error| Problem::at("spec", error);
-        members.enter().map_err(here)?;
+        enter("spec", members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
                 "seedName" => self.seed = name("spec.seedName", members)?,
                 "networking" if !members.is_null() => self.networking(members)?,
                 "kubernetes" if !members.is_null() => {
                     let here = |error| Problem::at("spec.kubernetes", error);
-                    members.enter().map_err(here)?;
+                    enter("spec.kubernetes", members)?;
                     while let Some(key) = members.key().map_err(here)? {
                         match &*key {
                             "version" => {
@@ -217,7 +217,7 @@ impl<'a> Shoot<'a> {
                 }
                 "provider" if !members.is_null() => {
                     let here = |error| Problem::at("spec.provider", error);
-                    members.enter().map_err(here)?;
+                    enter("spec.provider", members)?;
                     while let Some(key) = members.key().map_err(here)? {
                         if &*key == "type" {
                             self.provider_type = read("spec.provider.type", members)?.unwrap_or_default();
@@ -229,7 +229,7 @@ impl<'a> Shoot<'a> {
                             ("workers", Some(value)) => {
                                 let here = |error| Problem::at("spec.provider.workers", error);
                                 let mut workers = Members::of(value);
-                                workers.enter_array().map_err(here)?;
+                                enter_list("spec.provider.workers", &mut workers)?;
                                 self.has_workers = workers.element().map_err(here)?;
                                 self.workers = Some(value);
                             }
@@ -251,17 +251,17 @@ impl<'a> Shoot<'a> {
     fn networking(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
         const PATH: &str = "spec.networking";
         let here = |error| Problem::at(PATH, error);
-        members.enter().map_err(here)?;
+        enter(PATH, members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
-                "pods" => self.networking.pods = read(PATH, members)?,
-                "services" => self.networking.services = read(PATH, members)?,
-                "nodes" => self.networking.nodes = read(PATH, members)?,
+                "pods" => self.networking.pods = read("spec.networking.pods", members)?,
+                "services" => self.networking.services = read("spec.networking.services", members)?,
+                "nodes" => self.networking.nodes = read("spec.networking.nodes", members)?,
                 "ipFamilies" => {
-                    let families: Option<AtMost<_, MOST_FAMILIES>> = read(PATH, members)?;
+                    let families: Option<AtMost<_, MOST_FAMILIES>> = read("spec.networking.ipFamilies", members)?;
                     self.networking.ip_families = families.map(|families| families.0);
                 }
-                "type" => self.network_type = read(PATH, members)?.unwrap_or_default(),
+                "type" => self.network_type = read("spec.networking.type", members)?.unwrap_or_default(),
                 "providerConfig" => self.network_config = text(members).map_err(here)?,
                 _ => drop(members.skip().map_err(here)?),
             }
@@ -271,19 +271,23 @@ impl<'a> Shoot<'a> {
 
     fn extensions(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
         let here = |error| Problem::at("spec.extensions", error);
-        members.enter_array().map_err(here)?;
+        enter_list("spec.extensions", members)?;
         let mut index = 0;
         while members.element().map_err(here)? {
             let mut extension = Extension { index, is_disabled: false, provider_config: None };
             let mut is_peering = false;
-            members.enter().map_err(here)?;
+            enter("spec.extensions", members).map_err(|problem| problem.of_item(index))?;
             while let Some(key) = members.key().map_err(here)? {
                 match &*key {
                     "type" => {
-                        let name: Option<Text<'_>> = read("spec.extensions", members)?;
+                        let name: Option<Text<'_>> =
+                            read("spec.extensions", members).map_err(|problem| problem.of_item(index))?;
                         is_peering = name.as_deref() == Some(PEERING_TYPE);
                     }
-                    "disabled" => extension.is_disabled = read("spec.extensions", members)?.unwrap_or_default(),
+                    "disabled" => {
+                        let is_disabled = read("spec.extensions", members).map_err(|problem| problem.of_item(index))?;
+                        extension.is_disabled = is_disabled.unwrap_or_default();
+                    }
                     "providerConfig" => extension.provider_config = text(members).map_err(here)?,
                     _ => drop(members.skip().map_err(here)?),
                 }
@@ -298,7 +302,7 @@ impl<'a> Shoot<'a> {
 
     fn status(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
         let here = |error| Problem::at("status", error);
-        members.enter().map_err(here)?;
+        enter("status", members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
                 "seedName" => self.status_seed = name("status.seedName", members)?,
@@ -329,20 +333,57 @@ fn is_moving(last_operation: &str) -> bool {
     })
 }
 
-/// What is wrong at a fixed place.
+/// What is wrong at a fixed place, or in an item of a list there.
 struct Problem {
     path: &'static str,
+    index: Option<usize>,
     problem: String,
 }
 
 impl Problem {
+    fn new(path: &'static str, problem: String) -> Self {
+        Self { path, index: None, problem }
+    }
+
     fn at(path: &'static str, error: Malformed) -> Self {
-        Self { path, problem: error.to_string() }
+        Self::new(path, error.to_string())
+    }
+
+    fn of_item(self, index: usize) -> Self {
+        Self { index: Some(index), ..self }
     }
 
     fn into_field(self) -> FieldError {
-        FieldError { path: self.path.to_owned(), value: String::new(), problem: excerpt(&self.problem) }
+        let path = match self.index {
+            Some(index) => format!("{}[{index}]", self.path),
+            None => self.path.to_owned(),
+        };
+        FieldError { path, value: String::new(), problem: excerpt(&self.problem) }
     }
+}
+
+/// Enters a mapping, or says what there is instead of it.
+fn enter(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
+    members.enter().map_err(|error| Problem::new(path, instead("a mapping", members.rest(), error)))
+}
+
+/// Enters a list, or says what there is instead of it.
+fn enter_list(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
+    members.enter_array().map_err(|error| Problem::new(path, instead("a list", members.rest(), error)))
+}
+
+/// What there is, in the words of people who write YAML.
+fn instead(expected: &str, rest: &str, error: Malformed) -> String {
+    let found = match rest.as_bytes().first() {
+        Some(b'n') => return "is empty".to_owned(),
+        Some(b'{') => "a mapping",
+        Some(b'[') => "a list",
+        Some(b'"') => "a text",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'0'..=b'9' | b'-') => "a number",
+        _ => return error.to_string(),
+    };
+    format!("is {found}, not {expected}")
 }
 
 /// The text of the value that comes next; `None` for `null`.
@@ -355,12 +396,12 @@ fn name<'a>(path: &'static str, members: &mut Members<'a>) -> Result<Option<Text
     let name: Option<Text<'_>> = read(path, members)?;
     match name.as_ref().map_or(0, |name| name.len()) {
         ..=LONGEST_NAME => Ok(name),
-        length => Err(Problem { path, problem: format!("has {length} bytes, more than a name can have") }),
+        length => Err(Problem::new(path, format!("has {length} bytes, more than a name can have"))),
     }
 }
 
 fn read<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<Option<T>, Problem> {
-    members.read().map_err(|error| Problem { path, problem: error.to_string() })
+    members.read().map_err(|error| Problem::new(path, error.to_string()))
 }
 
 #[cfg(test)]

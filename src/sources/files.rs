@@ -1,19 +1,22 @@
 //! A landscape from a folder of manifests: for trying out, tests and demos.
 //!
-//! All `.yaml`, `.yml` and `.json` files in any depth are read, each with any number of documents. Kinds that we have
-//! no use for are skipped. When any file cannot be read or parsed, the problem is reported with its place and the
-//! last good state stays.
+//! All `.yaml`, `.yml` and `.json` files in any depth are read as kubectl reads them ([`yaml`]), each with any number of
+//! documents. What is no manifest, or of a kind that we have no use for, is skipped and named. When something of a kind that is
+//! read cannot be read, it is reported with its place and the last good state stays: perhaps somebody is writing it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Feed, manifests};
+use super::Feed;
+use super::manifests::{self, Again, Found as InFile, Remark, Weight};
 use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
+use crate::yaml;
 
 /// How often the folder is compared with what was read last.
 const POLL: Duration = Duration::from_secs(1);
@@ -49,45 +52,99 @@ pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
     Ok(find(folder)?.into_iter().map(|found| found.path).collect())
 }
 
-/// Reads a folder once.
-pub fn read(folder: &Path) -> Result<Snapshot, Vec<FileProblem>> {
-    read_with(folder, &Arc::default())
+/// The text of a file.
+pub fn text(path: &Path) -> Result<String, FileProblem> {
+    let file = fs::File::open(path).map_err(|error| problem(path, &error))?;
+    read_text(file).map_err(|problem| FileProblem { path: path.to_owned(), problem })
 }
 
-/// Reads a folder once, and looks for the VPCs of Shoots as this says.
-pub fn read_with(folder: &Path, vpcs: &Arc<Vpcs>) -> Result<Snapshot, Vec<FileProblem>> {
-    parse(&find(folder).map_err(|problem| vec![problem])?, vpcs)
+/// The text of whatever can be read: at most [`yaml::MOST_BYTES`] of it.
+pub fn read_text(from: impl io::Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    from.take(yaml::MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > yaml::MOST_BYTES {
+        return Err(format!("is larger than {} GiB, more than is read at once: split it", yaml::MOST_BYTES >> 30));
+    }
+    yaml::decode(bytes).map_err(|problem| problem.to_string())
+}
+
+/// What a folder says.
+#[derive(Debug)]
+pub struct Read {
+    /// The landscape, as far as it can be read.
+    pub snapshot: Snapshot,
+    /// What there is to say about the files, in order of their paths.
+    pub remarks: Vec<(PathBuf, Remark)>,
+}
+
+impl Read {
+    /// What of the kinds that are read cannot be read.
+    pub fn broken(&self) -> Vec<FileProblem> {
+        let broken = self.remarks.iter().filter(|(_, remark)| remark.weight == Weight::Broken);
+        broken.map(|(path, remark)| FileProblem { path: path.clone(), problem: remark.to_string() }).collect()
+    }
+}
+
+/// Reads a folder once; nothing that it says may be broken.
+pub fn read(folder: &Path) -> Result<Snapshot, Vec<FileProblem>> {
+    let read = load(folder, &Arc::default()).map_err(|problem| vec![problem])?;
+    let broken = read.broken();
+    if broken.is_empty() { Ok(read.snapshot) } else { Err(broken) }
+}
+
+/// Reads a folder once, as far as it can be read, and looks for the VPCs of Shoots as this says.
+pub fn load(folder: &Path, vpcs: &Arc<Vpcs>) -> Result<Read, FileProblem> {
+    Ok(parse(&find(folder)?, vpcs))
+}
+
+/// How many times a folder is looked at that is another one each time, until it is read nevertheless.
+const MOST_UNSETTLED: u32 = 5;
+
+/// What was seen of a folder.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    found: Option<Result<Vec<Found>, FileProblem>>,
+    /// Whether it was read since.
+    is_read: bool,
+    /// How often it was another one than before.
+    unsettled: u32,
 }
 
 /// Keeps the landscape like the folder, until the task is dropped.
+///
+/// A change is read when the folder is the same for two looks: whoever writes a file empties it first.
 pub async fn follow(folder: PathBuf, feed: Feed) {
-    let mut last: Option<Result<Vec<Found>, FileProblem>> = None;
+    let mut seen = Seen::default();
+    let mut said = Vec::new();
     let vpcs = Arc::clone(feed.landscape.snapshot().shoots.vpcs());
     loop {
         // Reading a folder blocks; it gets a thread that may.
         let looked = tokio::task::spawn_blocking({
-            let (folder, last, vpcs) = (folder.clone(), last.clone(), Arc::clone(&vpcs));
-            move || look(&folder, last.as_ref(), &vpcs)
+            let (folder, seen, vpcs) = (folder.clone(), seen.clone(), Arc::clone(&vpcs));
+            move || look(&folder, seen, &vpcs)
         });
         match looked.await {
-            Ok((found, read)) => {
+            Ok((now, read)) => {
                 feed.sign();
+                seen = now;
                 match read {
-                    Some(Ok(snapshot)) => {
-                        tracing::info!(
-                            clusters = snapshot.cluster_count(),
-                            shoots = snapshot.shoots.len(),
-                            seeds = snapshot.seed_count(),
-                            "landscape read from its folder"
-                        );
-                        feed.update(|current| *current = snapshot);
-                        feed.set_synced();
+                    Some(Ok(read)) => {
+                        let problems = broken(&read, &feed.landscape.snapshot());
+                        // Said once, not each second.
+                        let is_new = said != read.remarks;
+                        if is_new {
+                            report(&read.remarks, problems.is_empty());
+                        }
+                        said.clone_from(&read.remarks);
+                        if problems.is_empty() {
+                            take(read.snapshot, &feed);
+                        } else if is_new {
+                            complain(&problems);
+                        }
                     }
-                    // Said once, not each second.
-                    Some(Err(problems)) if last.as_ref() != Some(&found) => report(&problems),
-                    Some(Err(_)) | None => {}
+                    Some(Err(problem)) => complain(&[problem]),
+                    None => {}
                 }
-                last = Some(found);
             }
             // A panic is this task's own; anything else is the end of the process.
             Err(error) => {
@@ -100,22 +157,73 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
     }
 }
 
-type Look = (Result<Vec<Found>, FileProblem>, Option<Result<Snapshot, Vec<FileProblem>>>);
+fn take(snapshot: Snapshot, feed: &Feed) {
+    tracing::info!(
+        clusters = snapshot.cluster_count(),
+        shoots = snapshot.shoots.len(),
+        seeds = snapshot.seed_count(),
+        "landscape read from its folder"
+    );
+    feed.update(|current| *current = snapshot);
+    feed.set_synced();
+}
 
-/// Reads the folder if it may have changed since the last look.
-fn look(folder: &Path, last: Option<&Result<Vec<Found>, FileProblem>>, vpcs: &Arc<Vpcs>) -> Look {
+/// Why the last good state stays. A Cluster that has lost its `spec` is being written, one that never had it is left out.
+fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
+    let mut broken = read.broken();
+    let names: HashSet<&str> = current.clusters().map(|(name, _)| name).collect();
+    for (path, remark) in &read.remarks {
+        let cluster = remark.what.strip_prefix("Cluster ").filter(|_| remark.weight == Weight::Unused);
+        if cluster.is_some_and(|name| names.contains(name)) {
+            broken.push(FileProblem { path: path.clone(), problem: remark.to_string() });
+        }
+    }
+    broken
+}
+
+type Look = (Seen, Option<Result<Read, FileProblem>>);
+
+/// Reads the folder if it may have changed since it was read last, and does not change now.
+fn look(folder: &Path, seen: Seen, vpcs: &Arc<Vpcs>) -> Look {
     let found = find(folder);
     let now = SystemTime::now();
     let is_recent = |file: &Found| file.modified.is_none_or(|modified| modified + CLOCK_STEP > now);
-    let may_have_changed = last != Some(&found) || found.as_ref().is_ok_and(|files| files.iter().any(is_recent));
-    let read = may_have_changed
-        .then(|| found.as_ref().map_err(|problem| vec![problem.clone()]).map(|files| parse(files, vpcs)));
-    (found, read.map(|read| read.and_then(|snapshot| snapshot)))
+    let is_same = seen.found.as_ref() == Some(&found);
+    let unsettled = if is_same { 0 } else { seen.unsettled + 1 };
+    let is_settled = is_same || seen.found.is_none() || unsettled >= MOST_UNSETTLED;
+    let may_have_changed = !is_same || !seen.is_read || found.as_ref().is_ok_and(|files| files.iter().any(is_recent));
+    let is_read = is_settled && may_have_changed;
+    let read = is_read.then(|| found.as_ref().map_err(Clone::clone).map(|files| parse(files, vpcs)));
+    let unsettled = if is_read { 0 } else { unsettled };
+    (Seen { found: Some(found), is_read: is_read || is_same && seen.is_read, unsettled }, read)
 }
 
-fn report(problems: &[FileProblem]) {
+fn complain(problems: &[FileProblem]) {
     for problem in problems {
         tracing::error!(path = %problem.path.display(), problem = %problem.problem, "the last good landscape stays in use");
+    }
+}
+
+/// Names what is not read, each that matters and the others by their number.
+fn report(remarks: &[(PathBuf, Remark)], is_used: bool) {
+    let mut skipped = 0;
+    for (path, remark) in remarks {
+        match remark.weight {
+            Weight::Other => {
+                skipped += 1;
+                tracing::debug!(path = %path.display(), remark = %remark, "skipped");
+            }
+            Weight::Broken if !is_used => {}
+            Weight::Note | Weight::Unused | Weight::Broken => {
+                tracing::warn!(path = %path.display(), remark = %remark, "about a file of the landscape");
+            }
+        }
+    }
+    if skipped > 0 {
+        tracing::info!(
+            skipped,
+            "documents of the landscape that are of no kind that is read; --log-level debug names them"
+        );
     }
 }
 
@@ -160,25 +268,37 @@ fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
     Ok(())
 }
 
-/// Reads all files, in order of their paths.
-fn parse(files: &[Found], vpcs: &Arc<Vpcs>) -> Result<Snapshot, Vec<FileProblem>> {
+/// Reads all files, in order of their paths, as far as they can be read.
+fn parse(files: &[Found], vpcs: &Arc<Vpcs>) -> Read {
     let mut snapshot = Snapshot::with_vpcs(Arc::clone(vpcs));
-    let mut problems = Vec::new();
+    let mut remarks = Vec::new();
     for Found { path, .. } in files {
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                let read = if path.extension().is_some_and(|extension| extension == "json") {
-                    manifests::read_json(&text, &mut snapshot).map_err(|problem| vec![problem])
-                } else {
-                    manifests::read_yaml(&text, &mut snapshot)
-                };
-                let found = read.err().unwrap_or_default();
-                problems.extend(found.into_iter().map(|problem| FileProblem { path: path.clone(), problem }));
+        let found = match text(path) {
+            Ok(text) => manifests::read(&text, Again::Refuse, &mut snapshot),
+            Err(FileProblem { problem: why, .. }) => {
+                vec![Remark { line: 1, what: "the file".to_owned(), why, weight: Weight::Broken }]
             }
-            Err(error) => problems.push(problem(path, &error)),
-        }
+        };
+        remarks.extend(found.into_iter().map(|remark| (path.clone(), remark)));
     }
-    if problems.is_empty() { Ok(snapshot) } else { Err(problems) }
+    Read { snapshot, remarks }
+}
+
+/// The texts of all Deployments of this name below a folder, by namespace.
+pub fn deployments(folder: &Path, wanted: &str) -> Result<HashMap<String, String>, FileProblem> {
+    let mut deployments = HashMap::new();
+    for path in paths(folder)? {
+        // What cannot be read is said by who reads the folder.
+        let Ok(text) = text(&path) else { continue };
+        manifests::each(&text, &mut |found| {
+            if let InFile::Object(object) = found
+                && let Some((namespace, _)) = object.deployment().filter(|(_, name)| name == wanted)
+            {
+                deployments.insert(namespace, object.json.to_owned());
+            }
+        });
+    }
+    Ok(deployments)
 }
 
 #[cfg(test)]
@@ -246,6 +366,53 @@ mod tests {
         assert_eq!(read(folder.path()).unwrap().cluster_count(), 1);
     }
 
+    /// Whatever somebody has written so far of a manifest, it is not taken for something that does not concern us.
+    #[test]
+    fn the_beginning_of_a_manifest_is_broken() {
+        let shoot = "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nmetadata: {name: web, namespace: garden-shop}\nspec: {}\n";
+        let json = r#"{"kind": "Shoot", "apiVersion": "core.gardener.cloud/v1beta1", "metadata": {"name": "a", "namespace": "b"}}"#;
+        let list = format!("apiVersion: v1\nitems:\n- {}kind: List\n", shoot.trim_end().replace('\n', "\n  ") + "\n");
+        for (name, text) in [("Shoot", shoot), ("Cluster", CLUSTER), ("JSON", json), ("List", &list)] {
+            for end in 1..text.len() {
+                let folder = folder(&[("a.yaml", &text[..end])]);
+                let Read { snapshot, remarks } = load(folder.path(), &Arc::default()).unwrap();
+                let is_there = snapshot.cluster_count() + snapshot.shoots.len() == 1;
+                let is_lost = remarks.iter().any(|(_, remark)| remark.is_loss());
+                assert!(is_there || is_lost, "{name}: {:?}: {remarks:?}", &text[..end]);
+            }
+        }
+    }
+
+    /// A Cluster that never had a `spec` stands in nobody's way.
+    #[test]
+    fn what_cannot_be_used_is_left_out_and_named() {
+        let (head, _) = CLUSTER.split_once("spec:").unwrap();
+        let old = "apiVersion: core.gardener.cloud/v1alpha1\nkind: Seed\nmetadata: {name: s}\n";
+        let folder = folder(&[
+            ("a.yaml", CLUSTER),
+            ("b.yaml", &head.replace("shoot--a--b", "bare")),
+            ("c.yaml", old),
+            ("kustomization.yaml", "resources: [a.yaml]\n"),
+            ("secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: x, a: y}\n"),
+            ("template.yaml", "apiVersion: v1\nkind: ConfigMap\ndata: {{ .Values.data }}\n  a: b\n"),
+        ]);
+        let Read { snapshot, remarks } = load(folder.path(), &Arc::default()).unwrap();
+        assert_eq!(snapshot.cluster_count(), 1);
+        let named: Vec<String> =
+            remarks.iter().map(|(path, remark)| format!("{}: {remark}", path.file_name().unwrap().display())).collect();
+        for (named, want) in named.iter().zip([
+            "b.yaml: line 1: Cluster bare: it has no `spec`",
+            "c.yaml: line 1: Seed s: Gardener does not serve core.gardener.cloud/v1alpha1 any more",
+            "kustomization.yaml: line 1: a document: is no manifest",
+            "secret.yaml: line 1: Secret s: is of a kind that is not read",
+            "template.yaml: line 3: a ConfigMap: cannot be read: ",
+        ]) {
+            assert!(named.starts_with(want), "{named}");
+        }
+        assert_eq!(named.len(), 5, "{named:?}");
+        assert!(read(folder.path()).is_ok(), "nothing of it is broken");
+    }
+
     #[tokio::test]
     async fn follows_changes_and_keeps_the_last_good_state() {
         let folder = folder(&[("a.yaml", CLUSTER)]);
@@ -263,20 +430,23 @@ mod tests {
         count(1).await;
         fs::write(folder.path().join("b.yaml"), CLUSTER.replace("shoot--a--b", "x")).unwrap();
         count(2).await;
-        fs::write(folder.path().join("b.yaml"), "a: [").unwrap();
         fs::remove_file(folder.path().join("a.yaml")).unwrap();
         // Each look is a sign of life. The first one may have begun before.
         let last_sign = || landscape.feeds[0].last_sign.load(std::sync::atomic::Ordering::Relaxed);
-        for _ in 0..3 {
-            let last = last_sign();
-            let looked = async {
-                while last_sign() == last {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(90), looked).await.expect("it looks on");
+        let (head, _) = CLUSTER.split_once("spec:").unwrap();
+        for broken in ["a: [", "apiVersion: extensions.gard", &head.replace("shoot--a--b", "x")] {
+            fs::write(folder.path().join("b.yaml"), broken).unwrap();
+            for _ in 0..4 {
+                let last = last_sign();
+                let looked = async {
+                    while last_sign() == last {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                };
+                tokio::time::timeout(Duration::from_secs(90), looked).await.expect("it looks on");
+            }
+            assert_eq!(landscape.snapshot().cluster_count(), 2, "{broken}");
         }
-        count(2).await;
         fs::remove_file(folder.path().join("b.yaml")).unwrap();
         count(0).await;
         task.abort();

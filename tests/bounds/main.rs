@@ -3,6 +3,7 @@
 //!
 //! A program of its own, because it counts allocations.
 
+mod files;
 mod hostile;
 mod lookups;
 mod scene;

@@ -23,3 +23,4 @@ mod registration;
 mod restarts;
 mod reviews;
 mod vpn_shoot;
+mod yaml;

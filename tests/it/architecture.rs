@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("net", 0),
+    ("yaml", 0),
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),

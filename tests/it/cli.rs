@@ -202,7 +202,11 @@ fn failures_say_what_is_wrong() {
             vec!["check", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/config.yaml")],
             "there is no Shoot in",
         ),
-        ("not a manifest", vec!["check", "--landscape", landscape.path().to_str().unwrap(), "x"], "bad.yaml: "),
+        (
+            "a landscape that cannot be read in full",
+            vec!["check", "--landscape", landscape.path().to_str().unwrap(), "examples/landscape/garden/shop.yaml"],
+            "bad.yaml: line 2: not read: a document: cannot be read: ",
+        ),
         ("a group without a user", vec!["check", "--as-group", "x", "y"], "--as <USER>"),
     ];
     for (name, arguments, says) in rows {

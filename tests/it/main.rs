@@ -9,6 +9,7 @@ mod counts;
 mod descriptors;
 mod disk;
 mod documents;
+mod files;
 mod garden;
 mod http;
 mod idle;

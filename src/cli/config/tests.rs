@@ -18,13 +18,13 @@ fn every_field_is_read() {
          nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
          shootWebhook: {url: 'https://guard.example.org:8443/base'}}\n\
          overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
-         guardRollout: false, removeCalicoCondition: [gcp, cloud], fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: y, \
+         guardRollout: false, removeCalicoCondition: [gcp, cloud], fallback: gardener-internal, shootServer: 'https://{namespace}.x', leaseNamespace: 'y', \
          routeLimits: {aws: 1000, cloud: 7}, vpcs: {gcp: {paths: [], scope: project}, cloud: {paths: [vpc.uuid, vpc], \
          scope: landscape}, other: {paths: [network]}}}\n\
          peering: {maxPeers: 7, defaultNodeNetworks: [10.250.0.0/16], \
          nodePrefixLengths: {shortest: 23, longest: 28}, privateStack: true, conflicts: warn}\n\
          certificates: {namespace: x, secret: z, names: [a.example], caLifetimeSeconds: 600, \
-         leafLifetimeSeconds: 60, marginSeconds: 6, registration: {enabled: false, service: {namespace: x, name: y, \
+         leafLifetimeSeconds: 60, marginSeconds: 6, registration: {enabled: false, service: {namespace: x, name: 'y', \
          port: 8443}, disabled: [network], owner: 'a:b'}}\n\
          rules: {peering/overlap: note, peering/unknown-field: off, networks/double-nat: deny}\n\
          server: {maxBodyBytes: 1, maxBodiesInFlightBytes: 2, bodyTimeoutSeconds: 3, maxConnections: 4, \
@@ -70,6 +70,12 @@ fn says_what_is_wrong() {
         ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
         ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
         ("server: [", "the configuration is wrong"),
+        (
+            "overlay: {leaseNamespace: y}",
+            "overlay.leaseNamespace: invalid type: boolean `true`, expected a string; put words such as `yes`, `on` and `y` in quotes",
+        ),
+        ("peering: {maxPeers: 1, maxPeers: 2}", "line 3: the key \"maxPeers\" is there twice"),
+        ("nat: {mode: none}\n---\na: 1", "line 5: there is a second document"),
         ("nat: {mode: none}", "none"),
         ("nat: {mode: own}", "nat.shootWebhook: none: is needed"),
         ("nat: {mode: own, shootWebhook: {url: 'https://x'}}", "nat.image: none: is needed"),
@@ -118,7 +124,7 @@ fn says_what_is_wrong() {
             "certificates.registration: neither: say where API servers reach the webhooks",
         ),
         (
-            "certificates: {namespace: x, registration: {url: 'https://x', service: {namespace: x, name: y}}}",
+            "certificates: {namespace: x, registration: {url: 'https://x', service: {namespace: x, name: 'y'}}}",
             "certificates.registration: both: say where",
         ),
         (

@@ -1,7 +1,5 @@
 //! For which networks: from a Cluster, or from lists.
 
-use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -11,7 +9,8 @@ use crate::gardener::ClusterFacts;
 use crate::landscape::Snapshot;
 use crate::nat::{Device, End, Networks, Plan, Side, plan};
 use crate::net::{Cidr, Family};
-use crate::sources::manifests;
+use crate::sources::files;
+use crate::sources::manifests::{self, Again};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Which {
@@ -94,17 +93,16 @@ fn list(flag: &str, text: Option<&str>) -> anyhow::Result<Vec<Cidr>> {
 /// The only Cluster of a file.
 fn cluster(file: &Path) -> anyhow::Result<ClusterFacts> {
     let name = file.display();
-    let mut text = String::new();
-    if file == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+    let text = if file == Path::new("-") {
+        files::read_text(std::io::stdin()).map_err(|problem| anyhow!("cannot read standard input: {problem}"))?
     } else {
-        text = fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
-    }
+        files::text(file).map_err(|problem| anyhow!("cannot read {problem}"))?
+    };
     let mut snapshot = Snapshot::default();
-    if text.trim_start().starts_with('{') {
-        manifests::read_json(&text, &mut snapshot).map_err(|problem| anyhow!("{name}: {problem}"))?;
-    } else {
-        manifests::read_yaml(&text, &mut snapshot).map_err(|problems| anyhow!("{name}: {}", problems.join("\n")))?;
+    let remarks = manifests::read(&text, Again::Refuse, &mut snapshot);
+    let lost: Vec<String> = remarks.iter().filter(|remark| remark.is_loss()).map(ToString::to_string).collect();
+    if !lost.is_empty() {
+        bail!("{name}: {}", lost.join("\n"));
     }
     let mut clusters = snapshot.clusters();
     let Some((cluster, record)) = clusters.next() else {

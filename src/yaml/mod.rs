@@ -1,0 +1,251 @@
+//! Files of YAML or JSON as kubectl reads them: each document becomes the text of its JSON.
+//!
+//! kubectl takes a file for JSON if it begins with `{`, and otherwise splits it at `---` and hands each part to goyaml
+//! (`k8s.io/apimachinery/pkg/util/yaml`, `sigs.k8s.io/yaml`). This reads alike whatever kubectl reads, which `tests/it/yaml.rs`
+//! compares with its own code, and some files more: `--- {…}` on one line, and the directive `%YAML 1.2`.
+//!
+//! The time taken and the memory are a small multiple of the text's length, and [`MOST_ALIASED`] for each document with aliases.
+
+mod compose;
+mod scalar;
+mod settle;
+mod typed;
+
+pub use self::compose::MOST_ALIASED;
+use self::compose::{Composed, compose};
+use self::settle::{has_twice, settle};
+pub use self::typed::only;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The largest file that is read, in bytes. Ten thousand Shoots with their managed fields are a third of it.
+pub const MOST_BYTES: u64 = 1 << 30;
+
+/// One document.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Document {
+    /// The line where it begins, from 1.
+    pub line: usize,
+    /// Its text as JSON; each key is there once.
+    pub json: String,
+    /// The lines of the elements of its list `items`.
+    pub items: Vec<usize>,
+    /// Keys that were there twice, with the line of the later one, which counts: the first of them.
+    pub twice: Vec<(usize, String)>,
+    /// The line from which on something follows that kubectl does not read.
+    pub rest: Option<usize>,
+}
+
+/// Why a document cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}: {problem}")]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// A document that cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unreadable<'a> {
+    /// Why.
+    pub problem: Problem,
+    /// Its text.
+    pub text: &'a str,
+}
+
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark, as a shell of Windows writes it.
+pub fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
+    let utf16 = |read: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
+        String::from_utf16(&units)
+            .map_err(|_| Problem { line: 1, problem: "is not UTF-16, as its first bytes say".to_owned() })
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|error| {
+            let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            Problem { line: 1 + newlines(read), problem: "has a byte that is not UTF-8".to_owned() }
+        }),
+    }
+}
+
+/// The documents of a text, all but empty ones.
+pub fn documents(text: &str) -> Documents<'_> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    Documents { rest: text, line: 1, json: text.trim_start().starts_with('{').then_some(0) }
+}
+
+/// See [`documents`].
+#[derive(Clone, Debug)]
+pub struct Documents<'a> {
+    rest: &'a str,
+    /// The line where the rest begins.
+    line: usize,
+    /// How many documents were JSON, as long as the text may be.
+    json: Option<usize>,
+}
+
+impl<'a> Iterator for Documents<'a> {
+    type Item = Result<Document, Unreadable<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(count) = self.json {
+                match self.next_json(count) {
+                    Json::Document(document) => return Some(document),
+                    Json::End => return None,
+                    Json::Other => self.json = None,
+                }
+            }
+            if self.rest.is_empty() {
+                return None;
+            }
+            let (document, rest) = self.rest.split_at(end(self.rest));
+            let line = self.line;
+            self.advance(rest);
+            // kubectl ends each line, also the last one.
+            let ended = (!document.ends_with('\n')).then(|| format!("{document}\n"));
+            match compose(ended.as_deref().unwrap_or(document)) {
+                Ok(None) => {}
+                Ok(Some(Composed { json, .. })) if json == "null" => {}
+                Ok(Some(Composed { json, items, twice, rest })) => {
+                    let place = |at: usize| line - 1 + at;
+                    return Some(Ok(Document {
+                        line: line + leading(document),
+                        json,
+                        items: items.into_iter().map(place).collect(),
+                        twice: twice.into_iter().map(|(at, key)| (place(at), key)).collect(),
+                        rest: rest.filter(|at| has_content(document, *at)).map(place),
+                    }));
+                }
+                Err(Problem { line: at, problem }) => {
+                    let problem = Problem { line: line - 1 + at.max(1), problem };
+                    return Some(Err(Unreadable { problem, text: document }));
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Documents<'a> {
+    fn advance(&mut self, rest: &'a str) {
+        self.line += newlines(&self.rest.as_bytes()[..self.rest.len() - rest.len()]);
+        self.rest = rest;
+    }
+
+    fn next_json(&mut self, count: usize) -> Json<'a> {
+        let start = self.rest.trim_start();
+        self.advance(start);
+        if start.is_empty() {
+            return Json::End;
+        }
+        let line = self.line;
+        let mut values = serde_json::Deserializer::from_str(start).into_iter::<&RawValue>();
+        match values.next() {
+            Some(Ok(value)) if value.get().starts_with('{') => {
+                let document = json_document(value.get(), line);
+                self.json = Some(count + 1);
+                self.advance(&start[values.byte_offset()..]);
+                Json::Document(document.map_err(|problem| Unreadable { problem, text: value.get() }))
+            }
+            // Behind a first document, or as the first one, YAML may come.
+            Some(Err(error))
+                if count > 1 || count == 0 && start[1..].trim_start().starts_with('"') && !is_yaml(start) =>
+            {
+                let problem = without_place(&error.to_string()).to_owned();
+                self.rest = "";
+                let problem = Problem { line: line - 1 + error.line().max(1), problem };
+                Json::Document(Err(Unreadable { problem, text: start }))
+            }
+            _ => Json::Other,
+        }
+    }
+}
+
+/// What comes next in a text that may be JSON.
+enum Json<'a> {
+    Document(Result<Document, Unreadable<'a>>),
+    End,
+    /// It is no JSON.
+    Other,
+}
+
+/// Whether what begins like JSON is a YAML document.
+fn is_yaml(text: &str) -> bool {
+    compose(&text[..end(text)]).is_ok()
+}
+
+fn json_document(text: &str, line: usize) -> Result<Document, Problem> {
+    #[derive(Deserialize)]
+    struct List<'a> {
+        #[serde(borrow)]
+        items: Option<Vec<&'a RawValue>>,
+    }
+
+    let bad = |error: &str| Problem { line, problem: without_place(error).to_owned() };
+    let mut items = Vec::new();
+    let mut at = (line, 0);
+    // A list that is there twice is settled below, and has no lines.
+    if let Ok(List { items: Some(elements) }) = serde_json::from_str::<List<'_>>(text) {
+        for element in elements {
+            let start = element.get().as_ptr() as usize - text.as_ptr() as usize;
+            at = (at.0 + newlines(&text.as_bytes()[at.1..start]), start);
+            items.push(at.0);
+        }
+    }
+    // JSON has no merge keys.
+    let json = if has_twice(text) { settle(text, None).map_err(|error| bad(&error))? } else { text.to_owned() };
+    Ok(Document { line, json, items, ..Document::default() })
+}
+
+/// Where the first document of a text ends: before the next line that begins with `---`, unless there is nothing before it but
+/// comments and directives.
+fn end(text: &str) -> usize {
+    let (mut at, mut has_content) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let is_marker =
+            line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+        if is_marker && has_content {
+            return at;
+        }
+        let first = line.trim_start();
+        // With its marker, a document may be empty.
+        has_content |= is_marker || !(first.is_empty() || first.starts_with('#') || line.starts_with('%'));
+        at += line.len();
+    }
+    text.len()
+}
+
+/// Whether there is more than comments and directives from a line on.
+fn has_content(document: &str, line: usize) -> bool {
+    let is_empty = |line: &str| {
+        let start = line.trim_start();
+        start.is_empty() || start.starts_with('#') || line.starts_with('%') || line.trim_end() == "..."
+    };
+    !document.lines().skip(line.saturating_sub(1)).all(is_empty)
+}
+
+/// How many lines of a document come before what it says.
+fn leading(document: &str) -> usize {
+    let is_empty = |line: &&str| {
+        let line = line.strip_prefix("---").unwrap_or(line).trim_start();
+        line.is_empty() || line.starts_with('#') || line.starts_with('%')
+    };
+    document.lines().take_while(is_empty).count()
+}
+
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// The place in a converted document is none in the file.
+pub fn without_place(problem: &str) -> &str {
+    problem.split_once(" at line ").map_or(problem, |(problem, _)| problem)
+}
+
+#[cfg(test)]
+mod tests;

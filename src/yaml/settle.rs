@@ -1,0 +1,158 @@
+//! JSON texts of which keys are there twice.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// Whether an object of a JSON text may have a key twice. What is nested too deeply for a recursive reader is not looked at.
+pub(super) fn has_twice(json: &str) -> bool {
+    Twice(&RandomState::new()).deserialize(&mut serde_json::Deserializer::from_str(json)).unwrap_or(false)
+}
+
+#[derive(Clone, Copy)]
+struct Twice<'a>(&'a RandomState);
+
+impl<'de> DeserializeSeed<'de> for Twice<'_> {
+    type Value = bool;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Twice<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<bool, A::Error> {
+        while let Some(found) = access.next_element_seed(self)? {
+            if found {
+                while access.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<bool, A::Error> {
+        let mut keys = HashSet::new();
+        while let Some(key) = access.next_key::<String>()? {
+            if access.next_value_seed(self)? || !keys.insert(self.0.hash_one(&key)) {
+                while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Reads JSON of which keys may be there twice and be merge keys, and writes it with each key once, as goyaml does it: a later
+/// member counts, and a merge comes in its place among them.
+pub(super) fn settle(json: &str, marker: Option<&str>) -> Result<String, String> {
+    let mut values = serde_json::Deserializer::from_str(json);
+    let value = Settled(marker)
+        .deserialize(&mut values)
+        .map_err(|error| super::without_place(&error.to_string()).to_owned())?;
+    Ok(value.to_string())
+}
+
+#[derive(Clone, Copy)]
+struct Settled<'a>(Option<&'a str>);
+
+impl<'de> DeserializeSeed<'de> for Settled<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Settled<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(value) = access.next_element_seed(self)? {
+            list.push(value);
+        }
+        Ok(list.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            let value = access.next_value_seed(self)?;
+            if self.0 != Some(&*key) {
+                map.insert(key, value);
+                continue;
+            }
+            // Of several the first counts.
+            let merged = if let Value::Array(several) = value { several } else { vec![value] };
+            for value in merged.into_iter().rev() {
+                let Value::Object(members) = value else {
+                    return Err(A::Error::custom("a merge key (`<<`) needs a mapping, or a list of mappings"));
+                };
+                map.extend(members);
+            }
+        }
+        Ok(map.into())
+    }
+}

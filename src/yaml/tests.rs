@@ -1,0 +1,99 @@
+use super::*;
+
+fn read(text: &str) -> Vec<Result<String, String>> {
+    documents(text)
+        .map(|document| document.map(|document| document.json).map_err(|unreadable| unreadable.problem.to_string()))
+        .collect()
+}
+
+fn one(text: &str) -> String {
+    let [document] = read(text).try_into().unwrap_or_else(|all| panic!("{text}: {all:?}"));
+    document.unwrap_or_else(|problem| panic!("{text}: {problem}"))
+}
+
+#[test]
+fn documents_are_split_as_kubectl_does_and_as_yaml_says() {
+    for (text, want) in [
+        ("a: 1\n---\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"][..]),
+        ("--- # first\na: 1\n--- \n\n---\n# nothing\n---\nb: 2", &["{\"a\":1}", "{\"b\":2}"]),
+        ("--- {a: 1}\n--- {b: 2}\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("%YAML 1.2\n---\na: 1\n...\n%YAML 1.1\n---\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("# licence\n%YAML 1.2\n# more\n---\na: 1\n", &["{\"a\":1}"]),
+        ("\u{feff}a: 1\n", &["{\"a\":1}"]),
+        ("a: 1\r\n---\r\nb: 2\r\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("{\"a\":1}\n{\"b\":2}", &["{\"a\":1}", "{\"b\":2}"]),
+        ("{\"a\":1}\n---\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("{a: 1}", &["{\"a\":1}"]),
+        ("{\"a\": 1, b: 2}", &["{\"a\":1,\"b\":2}"]),
+        ("", &[]),
+        ("# only this\n", &[]),
+        ("a: |\n  --- x\n  ---\nb: 1\n", &["{\"a\":\"--- x\\n---\\n\",\"b\":1}"]),
+        ("---a: 1\n", &["{\"---a\":1}"]),
+    ] {
+        let got: Vec<String> = read(text).into_iter().map(|document| document.unwrap()).collect();
+        assert_eq!(got, want, "{text:?}");
+    }
+}
+
+#[test]
+fn keys_that_are_there_twice_and_merges_are_settled_as_goyaml_does() {
+    for (text, want) in [
+        ("a: {x: 1}\na: {w: 2}\n", r#"{"a":{"w":2}}"#),
+        ("{\"a\": {\"x\": 1}, \"a\": 2}", r#"{"a":2}"#),
+        ("b: &b {x: 1, w: 2}\na: {<<: *b, w: 3}\n", r#"{"a":{"w":3,"x":1},"b":{"w":2,"x":1}}"#),
+        ("b: &b {x: 1, w: 2}\na: {w: 3, <<: *b}\n", r#"{"a":{"w":2,"x":1},"b":{"w":2,"x":1}}"#),
+        (
+            "b: [&b {x: 1}, &c {x: 2, w: 2}]\na: {<<: [*b, *c, {z: 1}]}\n",
+            r#"{"a":{"w":2,"x":1,"z":1},"b":[{"x":1},{"w":2,"x":2}]}"#,
+        ),
+        ("\"<<\": 1\n", r#"{"<<":1}"#),
+        ("a: &a {x: 1}\na: 2\nc: *a\n", r#"{"a":2,"c":{"x":1}}"#),
+        ("y: 1\n", r#"{"true":1}"#),
+        ("k: &k name\n*k : 1\n", r#"{"k":"name","name":1}"#),
+    ] {
+        assert_eq!(one(text), want, "{text}");
+    }
+    let twice = documents("a: 1\nb:\n  c: 1\n  c: 2\n").next().unwrap().unwrap().twice;
+    assert_eq!(twice, [(4, "c".to_owned())]);
+}
+
+#[test]
+fn a_hundred_aliases_are_fine_and_a_billion_laughs_are_not() {
+    let list = format!("a: &a {{x: 1}}\nb: [{}]\n", vec!["*a"; 100].join(", "));
+    assert_eq!(one(&list).matches("{\"x\":1}").count(), 101);
+    let mut laughs = "a: &a [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n".to_owned();
+    for (name, before) in ('b'..='z').zip('a'..='y') {
+        laughs += &format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", "));
+    }
+    assert_eq!(
+        read(&laughs),
+        [Err("line 8: its aliases (`*name`) stand for more than 64 MiB, which is refused".to_owned())]
+    );
+    assert!(read("a: &a [*a]\n")[0].as_ref().unwrap_err().contains("what it is inside of"));
+}
+
+#[test]
+fn places_are_those_of_the_file() {
+    let text = "# one\na: 1\n---\n# two\nkind: List\nitems:\n- a: 1\n- b: 2\n---\n{\n---\nlast: 1\n... \nmore: 1\n";
+    let all: Vec<_> = documents(text).collect();
+    let document = |at: usize| all[at].clone().unwrap();
+    assert_eq!((document(0).line, document(1).line, document(1).items), (2, 5, vec![7, 8]));
+    assert_eq!(all[2].clone().unwrap_err().problem.line, 10);
+    assert_eq!((document(3).line, document(3).rest), (12, Some(14)));
+    let directive = documents("a: 1\n...\n# next\n%YAML 1.1\n---\nb: 2\n").next().unwrap().unwrap();
+    assert_eq!(directive.rest, None);
+    let json = "{\"kind\": \"List\",\n\"items\": [\n{\"a\": 1},\n\n{\"b\": 2}]}\n{\"c\": 1}\n";
+    let all: Vec<Document> = documents(json).map(Result::unwrap).collect();
+    assert_eq!((all[0].items.clone(), all[1].line), (vec![3, 5], 6));
+}
+
+#[test]
+fn other_encodings_are_read_or_named() {
+    let utf16 = |text: &str, write: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(write).collect()
+    };
+    for bytes in [utf16("a: ö", u16::to_le_bytes), utf16("a: ö", u16::to_be_bytes), "a: ö".into()] {
+        assert_eq!(decode(bytes).unwrap(), "a: ö");
+    }
+    assert_eq!(decode(b"a: 1\nb: \xff".to_vec()).unwrap_err().to_string(), "line 2: has a byte that is not UTF-8");
+}

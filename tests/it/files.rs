@@ -1,0 +1,177 @@
+//! Files as people have them: what kubectl reads is judged, and what is not read is named.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+
+/// What a call prints, its exit code first, and paths as from here.
+fn output(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_network-guard"))
+        .env_clear()
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/files"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    format!(
+        "exit code {}\n{}{}",
+        output.status.code().unwrap(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn fixture(name: &str) -> String {
+    fs::read_to_string(format!("{}/tests/fixtures/files/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// What `check` says about a file of this text.
+fn check(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.yaml");
+    fs::write(&path, text).unwrap();
+    output(&["check", path.to_str().unwrap()]).replace(&format!("{}/", folder.path().display()), "")
+}
+
+const ACCEPTED: &str = "exit code 0\nfile.yaml: garden-shop/web: accepted\n1 Shoot: 0 refused, 0 with warnings\n";
+
+fn shoot() -> String {
+    fixture("folder/shoot.yaml").replace("100.96.0.1/11", "100.96.0.0/11")
+}
+
+#[test]
+fn what_kubectl_reads_is_judged() {
+    let shoot = shoot();
+    let comments = |count| "  # an option that is not used\n".repeat(count);
+    let json = serde_json::to_string_pretty(&serde_saphyr::from_str::<serde_json::Value>(&shoot).unwrap()).unwrap();
+    let aliases = format!("  x:\n{}", "  - *l\n".repeat(100));
+    let indented = format!("  {}", shoot.trim_end().replace('\n', "\n  "));
+    for (name, text) in [
+        ("as it is", shoot.clone()),
+        ("33 comments", shoot.replace("spec:\n", &format!("spec:\n{}", comments(33)))),
+        ("1,000 comments", shoot.replace("spec:\n", &format!("spec:\n{}", comments(1_000)))),
+        ("comments before and behind", format!("{0}{shoot}{0}---\n{0}", comments(200).replace("  ", ""))),
+        ("100 aliases", format!("{}{aliases}", shoot.replace("  namespace:", "  labels: &l {a: b}\n  namespace:"))),
+        ("on one line", format!("--- {}\n", json.replace("\n", " "))),
+        ("a directive", format!("%YAML 1.2\n---\n{shoot}")),
+        ("JSON", json),
+        ("a list", format!("apiVersion: v1\nkind: List\nitems:\n- {}\n", &indented[2..])),
+        ("Windows", format!("\u{feff}{}", shoot.replace('\n', "\r\n"))),
+    ] {
+        assert_eq!(check(&text), ACCEPTED, "{name}");
+    }
+    let untidy = check(&fixture("folder/shoot.yaml").replace("spec:\n", &format!("spec:\n{}", comments(33))));
+    assert!(untidy.starts_with("exit code 1\n") && untidy.contains("(networks/not-canonical)"), "{untidy}");
+    let config = format!(
+        "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n{}",
+        comments(300)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    fs::write(&path, config).unwrap();
+    let said = output(&["check", "--config", path.to_str().unwrap(), "folder/shoot.yaml"]);
+    assert!(said.starts_with("exit code 1\n") && said.contains("(networks/not-canonical)"), "{said}");
+}
+
+/// A Shoot as `kubectl get -o yaml` prints it: some 430 nodes.
+fn stored(i: usize) -> String {
+    let conditions: String = (0..9)
+        .map(|c| {
+            format!(
+                "    - lastTransitionTime: \"2026-01-01T00:00:00Z\"\n      lastUpdateTime: \"2026-01-01T00:00:00Z\"\n      \
+                 message: m\n      reason: r\n      status: \"True\"\n      type: c{c}\n"
+            )
+        })
+        .collect();
+    let workers: String = (0..3)
+        .map(|w| {
+            format!(
+                "      - cri:\n          name: containerd\n        machine:\n          architecture: amd64\n          image:\n            \
+                 name: gardenlinux\n            version: 1.0.0\n          type: m\n        maximum: 3\n        minimum: 1\n        \
+                 name: w{w}\n        volume:\n          size: 50Gi\n          type: gp3\n        zones:\n        - a\n        - b\n"
+            )
+        })
+        .collect();
+    let labels: String = (0..40).map(|l| format!("      l{l}: v\n")).collect();
+    format!(
+        "- apiVersion: core.gardener.cloud/v1beta1\n  kind: Shoot\n  metadata:\n    labels:\n{labels}    name: s{i}\n    \
+         namespace: garden-shop\n  spec:\n    networking:\n      nodes: 10.250.0.0/16\n      pods: 100.96.0.0/11\n      \
+         providerConfig:\n        overlay:\n          enabled: true\n      services: 100.64.0.0/13\n      type: calico\n    \
+         provider:\n      type: aws\n      workers:\n{workers}  status:\n    conditions:\n{conditions}"
+    )
+}
+
+#[test]
+fn a_list_of_many_stored_shoots_is_judged() {
+    let list: String = (0..1_000).map(stored).collect();
+    let said = check(&format!("apiVersion: v1\nitems:\n{list}kind: List\nmetadata:\n  resourceVersion: \"\"\n"));
+    assert!(said.starts_with("exit code 0\n"), "{}", &said[..said.len().min(2_000)]);
+    assert!(
+        said.ends_with("\n1000 Shoots: 0 refused, 0 with warnings\n"),
+        "{}",
+        &said[said.len().saturating_sub(500)..]
+    );
+}
+
+#[test]
+fn what_is_not_read_is_named_and_the_rest_is_judged() {
+    insta::assert_snapshot!("files_folder", output(&["check", "folder"]));
+    insta::assert_snapshot!("files_no_namespace", output(&["check", "folder/shoot.yaml", "base.yaml"]));
+    insta::assert_snapshot!("files_empty_extension", output(&["check", "null-extension.yaml", "folder/shoot.yaml"]));
+    insta::assert_snapshot!("files_only_others", output(&["check", "folder/secret.yaml", "folder/values.yaml"]));
+    let old = check(&format!("{0}---\n{1}", shoot(), shoot().replace("v1beta1", "v1alpha1").replace("web", "old")));
+    assert_eq!(
+        old,
+        "exit code 2\nfile.yaml: garden-shop/web: accepted\nfile.yaml: line 21: not read: Shoot garden-shop/old: Gardener does \
+         not serve core.gardener.cloud/v1alpha1 any more; write core.gardener.cloud/v1beta1\n1 Shoot: 0 refused, 0 with \
+         warnings; 1 could not be read\n"
+    );
+    let twice = check(&shoot().replace("    type: calico\n", "    type: other\n    type: calico\n"));
+    assert_eq!(
+        twice,
+        "exit code 0\nfile.yaml: garden-shop/web: accepted\nfile.yaml: line 9: note: `type`: is there twice; the last one counts, \
+         as for kubectl\n1 Shoot: 0 refused, 0 with warnings\n"
+    );
+}
+
+#[test]
+fn without_a_landscape_seeds_are_not_verified() {
+    insta::assert_snapshot!("files_peers", output(&["check", "peers.yaml"]));
+    let seed =
+        |name: &str| format!("apiVersion: core.gardener.cloud/v1beta1\nkind: Seed\nmetadata: {{name: {name}}}\n---\n");
+    // A Seed in the files counts, and one that is in none may be there all the same.
+    for (name, outcome) in
+        [("s1", "exit code 0\nfile.yaml: garden-shop/web: accepted\n"), ("s2", "Seed s1 was not verified")]
+    {
+        let said = check(&format!("{}{}", seed(name), fixture("peers.yaml")));
+        assert!(said.starts_with("exit code 0\n") && said.contains(outcome), "{name}: {said}");
+    }
+    // A landscape says all.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("seed.yaml"), seed("s2")).unwrap();
+    let said = output(&["check", "--landscape", folder.path().to_str().unwrap(), "peers.yaml"]);
+    assert!(said.starts_with("exit code 1\n") && said.contains("there is no Seed \"s1\""), "{said}");
+}
+
+const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: shoot--a--b}\nspec:\n  seed: {spec: {networks: {pods: 10.0.0.0/8}}}\n  shoot: {spec: {networking: {nodes: 10.1.0.0/16}}}\n";
+
+#[test]
+fn a_landscape_is_read_as_far_as_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let bare = CLUSTER.split("spec:").next().unwrap().replace("shoot--a--b", "bare");
+    fs::write(folder.path().join("a.yaml"), format!("{CLUSTER}---\n{bare}")).unwrap();
+    fs::write(folder.path().join("values.yaml"), "replicas: 1\n").unwrap();
+    let said = output(&["overlap", "report", "--landscape", path]);
+    assert!(said.starts_with("exit code 2\n"), "{said}");
+    assert!(said.contains("a.yaml: line 8: Cluster bare: it has no `spec`\n"), "{said}");
+    assert!(said.contains("of 1 Shoots overlap the Pods of their Seed; 1 could not be read\n"), "{said}");
+    let said = output(&["check", "--landscape", path, "folder/shoot.yaml"]);
+    assert!(said.starts_with("exit code 2\n"), "{said}");
+    assert!(
+        said.contains("garden-shop/web: refused")
+            && said.contains("line 8: not read: Cluster bare: it has no `spec`\n"),
+        "{said}"
+    );
+    assert!(!said.contains("values.yaml"), "{said}");
+}
