@@ -94,9 +94,9 @@ pub enum VpcScope {
 impl Default for Vpcs {
     /// What is known of providers. Azure is missing because each Shoot has a route table of its own there.
     fn default() -> Self {
-        let named = PROVIDERS.iter().filter_map(|provider| Some((provider.name, provider.vpc?)));
+        let known = PROVIDERS.iter().filter_map(|provider| Some((provider.name, provider.vpc?)));
         let names = |field: VpcField| VpcNames { paths: vec![field.path.to_owned()], scope: field.scope };
-        Self(named.map(|(provider, field)| (provider.to_owned(), names(field))).collect())
+        Self(known.map(|(provider, field)| (provider.to_owned(), names(field))).collect())
     }
 }
 

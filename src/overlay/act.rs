@@ -51,7 +51,7 @@ pub enum Act {
         /// The state.
         state: &'static str,
         /// What is known; `None` where what is said stays.
-        status: Option<SwitchStatus>,
+        status: Option<Box<SwitchStatus>>,
     },
     /// Write the configuration that was asked for.
     Release(Reason),
@@ -73,7 +73,7 @@ pub fn act(
     now: Timestamp,
     settings: &SwitchSettings,
 ) -> (Act, Option<Progress>) {
-    let pending = |status: SwitchStatus| Act::Say { state: state::PENDING, status: Some(status) };
+    let pending = |status: SwitchStatus| Act::Say { state: state::PENDING, status: Some(Box::new(status)) };
     vigil.attend(network.since.as_deref().unwrap_or_default());
     let plan = plan(network, shoot, &settings.hold);
     if plan != Plan::Look {
@@ -136,5 +136,6 @@ pub fn act(
         Reason::NotListed => (state::PENDING, "nobody reports routes on this infrastructure"),
     };
     let routes = progress.as_ref().map(Routes::from);
-    (Act::Say { state, status: Some(SwitchStatus { waits_for, routes, ..SwitchStatus::waits(why) }) }, progress)
+    let status = SwitchStatus { waits_for, routes, ..SwitchStatus::waits(why) };
+    (Act::Say { state, status: Some(Box::new(status)) }, progress)
 }

@@ -156,7 +156,9 @@ impl Worker {
                 tracing::debug!(namespace = &*self.name.namespace, why, "a held switch is left alone");
                 self.access.remove().await?;
             }
-            Act::Say { state, status } => self.say(&network, shoot, state, status, progress.as_ref()).await?,
+            Act::Say { state, status } => {
+                self.say(&network, shoot, state, status.map(|status| *status), progress.as_ref()).await?;
+            }
             Act::Release(reason) => self.release(reason).await?,
             Act::Clear => self.clear(&network).await?,
             Act::Forget => self.forget(&network).await?,

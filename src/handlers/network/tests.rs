@@ -186,7 +186,7 @@ impl World {
             Act::Say { state, status } => {
                 let mut record = record(&network, remembered.as_ref());
                 record.latched = self.vigil.latched();
-                record.status = status.clone().or(record.status);
+                record.status = status.as_deref().cloned().or(record.status);
                 let message = record.message();
                 self.network["status"]["state"][STATE_MEMBER] = serde_json::to_value(record).unwrap();
                 new = self.network.clone();

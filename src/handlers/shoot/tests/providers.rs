@@ -153,7 +153,7 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 impl Case {
-    fn config(&self, state: &State) -> Value {
+    fn config(state: &State) -> Value {
         let mut config = match state.extra {
             Extra::Nothing | Extra::PodRoutes => json!({}),
             Extra::BackendNone => json!({"backend": "none"}),
@@ -185,7 +185,7 @@ impl Case {
                 "hibernation": {"enabled": self.sleeps},
                 "kubernetes": {"version": format!("1.{}.1", self.version)},
                 "networking": {
-                    "type": self.network, "providerConfig": self.config(state), "pods": "100.64.0.0/16",
+                    "type": self.network, "providerConfig": Self::config(state), "pods": "100.64.0.0/16",
                     "ipFamilies": self.families,
                 },
                 "provider": {
@@ -279,7 +279,7 @@ struct Truth {
 impl Truth {
     fn of(case: &Case, state: &State, old: Option<&State>) -> Self {
         let key = case.settled(state, old);
-        let has_config = !case.config(state).is_null();
+        let has_config = !Case::config(state).is_null();
         Self {
             key,
             tunnels: case.has_tunnels(key, state.extra),
@@ -325,7 +325,7 @@ fn verify(case: &Case, finding: &crate::admission::Finding) -> Result<(), &'stat
             true_if(new.routes || !case.is_reached_anyhow(), "no routes are needed")?;
             true_if(says("is not set") == new.key.is_none(), "it is set, or not")?;
             let had_routes = old.is_some_and(|old| old.routes);
-            true_if(says("nobody makes routes") == !new.routes, "somebody makes routes, or nobody")?;
+            true_if(says("nobody makes routes") != new.routes, "somebody makes routes, or nobody")?;
             true_if(says("until theirs are there") == (new.routes && !had_routes), "routes come, or were there")?;
             true_if(says("while there is an overlay too") == (new.routes && had_routes), "there were none, or some")
         }
@@ -375,7 +375,7 @@ fn owed(case: &Case) -> Vec<&'static str> {
     let old = case.old.as_ref().map(|old| Truth::of(case, old, Some(old)));
     let mut owed = Vec::new();
     let needs_routes = |truth: &Truth| truth.tunnels == Some(false) && truth.routes;
-    let is_as_before = case.old.as_ref().is_some_and(|old| case.config(old) == case.config(&case.new));
+    let is_as_before = case.old.as_ref().is_some_and(|old| Case::config(old) == Case::config(&case.new));
     // What a new Shoot on OpenStack gets depends on flags.
     let is_settled = case.old.is_some()
         || case.provider != "openstack"
