@@ -188,7 +188,7 @@ mod tests {
         let off = Some(r#"{"overlay":{"enabled":false}}"#);
         let (one, two) = (&[Family::V4][..], &[Family::V4, Family::V6][..]);
         let facts = |provider: &str| SwitchFacts { provider: provider.into(), ..SwitchFacts::default() };
-        let with = |provider, nodes, counts| SwitchFacts {
+        let dual = |provider, nodes, counts| SwitchFacts {
             has_two_node_networks: nodes,
             counts_one_family: counts,
             ..facts(provider)
@@ -196,14 +196,14 @@ mod tests {
         for (what, shoot, config, families, obstacle_word, hint_word) in [
             ("gcp", facts("gcp"), off, one, "", ""),
             ("gcp, both", facts("gcp"), off, two, "take the second family back", ""),
-            ("gcp, both, and the infrastructure too", with("gcp", true, false), off, two, "replace all nodes", ""),
-            ("gcp, taken back too late", with("gcp", true, false), off, one, "replace all nodes", ""),
+            ("gcp, both, and the infrastructure too", dual("gcp", true, false), off, two, "replace all nodes", ""),
+            ("gcp, taken back too late", dual("gcp", true, false), off, one, "replace all nodes", ""),
             ("gcp, by the families", facts("gcp"), None, two, "take the second family back", "write overlay"),
-            ("aws, both", with("aws", true, true), off, two, "", ""),
+            ("aws, both", dual("aws", true, true), off, two, "", ""),
             ("openstack, by the families", facts("openstack"), None, two, "", "write overlay"),
             (
                 "openstack, on the way",
-                with("openstack", true, true),
+                dual("openstack", true, true),
                 None,
                 two,
                 "DualStackNodesMigrationReady",
