@@ -179,36 +179,36 @@ mod tests {
     fn what_stands_in_the_way_of_routes() {
         let off = Some(r#"{"overlay":{"enabled":false}}"#);
         let (one, two) = (&[Family::V4][..], &[Family::V4, Family::V6][..]);
-        let of = |provider: &str| SwitchFacts { provider: provider.into(), ..SwitchFacts::default() };
-        let with = |provider, nodes, counts| SwitchFacts {
+        let facts = |provider: &str| SwitchFacts { provider: provider.into(), ..SwitchFacts::default() };
+        let dual = |provider, nodes, counts| SwitchFacts {
             has_two_node_networks: nodes,
             counts_one_family: counts,
-            ..of(provider)
+            ..facts(provider)
         };
-        for (case, shoot, config, families, obstacle_word, hint_word) in [
-            ("gcp", of("gcp"), off, one, "", ""),
-            ("gcp, both", of("gcp"), off, two, "take the second family back", ""),
-            ("gcp, both, and the infrastructure too", with("gcp", true, false), off, two, "replace all nodes", ""),
-            ("gcp, taken back too late", with("gcp", true, false), off, one, "replace all nodes", ""),
-            ("gcp, by the families", of("gcp"), None, two, "take the second family back", "write overlay"),
-            ("aws, both", with("aws", true, true), off, two, "", ""),
-            ("openstack, by the families", of("openstack"), None, two, "", "write overlay"),
+        for (what, shoot, config, families, obstacle_word, hint_word) in [
+            ("gcp", facts("gcp"), off, one, "", ""),
+            ("gcp, both", facts("gcp"), off, two, "take the second family back", ""),
+            ("gcp, both, and the infrastructure too", dual("gcp", true, false), off, two, "replace all nodes", ""),
+            ("gcp, taken back too late", dual("gcp", true, false), off, one, "replace all nodes", ""),
+            ("gcp, by the families", facts("gcp"), None, two, "take the second family back", "write overlay"),
+            ("aws, both", dual("aws", true, true), off, two, "", ""),
+            ("openstack, by the families", facts("openstack"), None, two, "", "write overlay"),
             (
                 "openstack, on the way",
-                with("openstack", true, true),
+                dual("openstack", true, true),
                 None,
                 two,
                 "DualStackNodesMigrationReady",
                 "write",
             ),
-            ("openstack, by the backend", of("openstack"), Some(r#"{"backend":"none"}"#), one, "", "write overlay"),
-            ("alicloud, by the families", of("alicloud"), None, two, "", ""),
-            ("elsewhere", of("elsewhere"), None, two, "", ""),
+            ("openstack, by the backend", facts("openstack"), Some(r#"{"backend":"none"}"#), one, "", "write overlay"),
+            ("alicloud, by the families", facts("alicloud"), None, two, "", ""),
+            ("elsewhere", facts("elsewhere"), None, two, "", ""),
         ] {
             let wish = Wish::of(config, families).unwrap();
             for (said, word) in [(obstacle(&shoot, &wish), obstacle_word), (hint(&shoot, &wish), hint_word)] {
                 let said = said.unwrap_or_default();
-                assert!(said.contains(word) && said.is_empty() == word.is_empty(), "{case}: {said:?}, not {word:?}");
+                assert!(said.contains(word) && said.is_empty() == word.is_empty(), "{what}: {said:?}, not {word:?}");
             }
         }
     }

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 #[allow(dead_code, unreachable_pub, reason = "the benchmarks use all of it")]
 #[path = "../../benches/process/stub.rs"]
-mod stub;
+mod stand_ins;
 
 /// Only a hang takes so long.
 const NEVER: Duration = Duration::from_secs(120);
 
 /// Serves Clusters alone, as the benchmark of memory does.
 fn clusters_only() -> TcpStream {
-    let port = stub::listen(|mut stream| {
-        stub::serve(&mut stream, |stream, _, listed| {
+    let port = stand_ins::listen(|mut stream| {
+        stand_ins::serve(&mut stream, |stream, _, listed| {
             if listed != Some("clusters") {
                 return Ok(false);
             }
