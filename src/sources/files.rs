@@ -121,7 +121,7 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
         // Reading a folder blocks; it gets a thread that may.
         let looked = tokio::task::spawn_blocking({
             let (folder, seen, vpcs) = (folder.clone(), seen.clone(), Arc::clone(&vpcs));
-            move || look(&folder, seen, &vpcs)
+            move || look(&folder, &seen, &vpcs)
         });
         match looked.await {
             Ok((now, read)) => {
@@ -184,7 +184,7 @@ fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
 type Look = (Seen, Option<Result<Read, FileProblem>>);
 
 /// Reads the folder if it may have changed since it was read last, and does not change now.
-fn look(folder: &Path, seen: Seen, vpcs: &Arc<Vpcs>) -> Look {
+fn look(folder: &Path, seen: &Seen, vpcs: &Arc<Vpcs>) -> Look {
     let found = find(folder);
     let now = SystemTime::now();
     let is_recent = |file: &Found| file.modified.is_none_or(|modified| modified + CLOCK_STEP > now);

@@ -31,7 +31,6 @@ impl<'a> Scalar<'a> {
         let Some(name) = tag.strip_prefix(CORE) else { return Ok(Self::Text(text)) };
         let wrong = |text: &str| format!("{:?} is not a value of the tag !!{name}", excerpt(text));
         match name {
-            "str" => Ok(Self::Text(text)),
             "binary" => {
                 let packed: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
                 let bytes = STANDARD.decode(packed).map_err(|_| wrong(&text))?;
@@ -48,7 +47,7 @@ impl<'a> Scalar<'a> {
                 _ => Err(wrong(&text)),
             },
             "timestamp" => Err(wrong(&text)),
-            // A tag that goyaml does not know makes a text.
+            // `str`, and a tag that goyaml does not know, makes a text.
             _ => Ok(Self::Text(text)),
         }
     }
