@@ -52,7 +52,7 @@ fn what_kubectl_reads_is_judged() {
         ("1,000 comments", shoot.replace("spec:\n", &format!("spec:\n{}", comments(1_000)))),
         ("comments before and behind", format!("{0}{shoot}{0}---\n{0}", comments(200).replace("  ", ""))),
         ("100 aliases", format!("{}{aliases}", shoot.replace("  namespace:", "  labels: &l {a: b}\n  namespace:"))),
-        ("on one line", format!("--- {}\n", json.replace("\n", " "))),
+        ("on one line", format!("--- {}\n", json.replace('\n', " "))),
         ("a directive", format!("%YAML 1.2\n---\n{shoot}")),
         ("JSON", json),
         ("a list", format!("apiVersion: v1\nkind: List\nitems:\n- {}\n", &indented[2..])),
