@@ -240,7 +240,7 @@ fn leading(document: &str) -> usize {
 
 #[expect(clippy::naive_bytecount, reason = "files of people are short; it is not worth another library")]
 fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
+    bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
 /// The place in a converted document is none in the file.

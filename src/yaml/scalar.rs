@@ -47,7 +47,7 @@ impl<'a> Scalar<'a> {
                 _ => Err(wrong(&text)),
             },
             "timestamp" => Err(wrong(&text)),
-            // `str`, and a tag that goyaml does not know.
+            // `str`, and a tag that goyaml does not know, makes a text.
             _ => Ok(Self::Text(text)),
         }
     }

@@ -73,7 +73,7 @@ fn download(wanted: usize) -> std::thread::Result<()> {
     let (ended, end) = mpsc::channel();
     // A thread of its own: a download that hangs is told of, too.
     std::thread::spawn(move || {
-        ended.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stub::discard(&mut client, wanted))))
+        ended.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| stand_ins::discard(&mut client, wanted))))
     });
     end.recv_timeout(NEVER).expect("it ends")
 }
