@@ -238,7 +238,6 @@ fn leading(document: &str) -> usize {
     document.lines().take_while(is_empty).count()
 }
 
-#[expect(clippy::naive_bytecount, reason = "files of people are short; it is not worth another library")]
 fn newlines(bytes: &[u8]) -> usize {
     bytes.split(|byte| *byte == b'\n').count() - 1
 }
