@@ -155,7 +155,7 @@ fn write(node: &Node, indent: usize, in_flow: bool, space: &mut impl FnMut(usize
                 *out += &format!("\n{pad}  {line}");
             }
         }
-        Node::List(list, is_flow) if *is_flow || in_flow || list.is_empty() => {
+        Node::List(list, compact) if *compact || in_flow || list.is_empty() => {
             *out += "[";
             for (i, item) in list.iter().enumerate() {
                 *out += if i > 0 { [", ", ",", " , ", ",\n    "][if in_flow { 0 } else { space(3) }] } else { "" };
@@ -163,7 +163,7 @@ fn write(node: &Node, indent: usize, in_flow: bool, space: &mut impl FnMut(usize
             }
             *out += "]";
         }
-        Node::Map(map, is_flow) if *is_flow || in_flow || map.is_empty() => {
+        Node::Map(map, compact) if *compact || in_flow || map.is_empty() => {
             *out += "{";
             for (i, (key, value)) in map.iter().enumerate() {
                 *out += if i > 0 { ", " } else { "" };
@@ -261,6 +261,7 @@ fn json() -> impl Strategy<Value = String> {
 /// Nothing that kubectl reads is read otherwise. We refuse very little of it: what goyaml leaves unread behind a document
 /// (`a: {}]`), and a block text whose first lines are blank and indented further than the others.
 #[test]
+#[expect(clippy::print_stdout, reason = "figures are for people")]
 fn files_are_read_as_kubectl_reads_them() {
     let mut problems = String::new();
     for (name, texts, least, most_refused) in [
