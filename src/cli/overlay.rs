@@ -123,7 +123,7 @@ impl Row {
     /// All there is to say, with and without the counts.
     fn says(&self) -> (String, String) {
         if self.network.state.is_none() {
-            let told = || "Calico was told; its Pods are being replaced".to_owned();
+            let told = || "the Network was told; its extension and Calico's Pods follow".to_owned();
             let text = self.failure().unwrap_or_else(told);
             return (text.clone(), text);
         }

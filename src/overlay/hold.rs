@@ -239,10 +239,10 @@ fn restored(new: &Network<'_>) -> Option<Record> {
     Record::read(new.record?).filter(|record| record.phase == Phase::Held)
 }
 
-/// The families that were held on another Seed. What an older version remembered has none: they are those that are stored,
-/// of which [`hold`] leaves as many as an overlay can have.
+/// The families that were held on another Seed. What an older version remembered has none: then it is the first of those
+/// that are stored, which are what the Shoot asks for. No overlay works with two.
 fn held_families(record: &Record, old: &Network<'_>) -> Vec<Family> {
-    record.families().unwrap_or_else(|| old.families.clone())
+    record.families().unwrap_or_else(|| old.families.iter().take(1).copied().collect())
 }
 
 /// What was in force before a switch.

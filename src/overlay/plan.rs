@@ -124,10 +124,8 @@ pub fn held(network: &SwitchingNetwork) -> Subset {
 /// what the Shoot asks for.
 fn held_text(network: &SwitchingNetwork) -> String {
     let mut members = held(network).value();
-    if !network.families.is_empty() {
-        let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
-        members["ipFamilies"] = names.into();
-    }
+    let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
+    members["ipFamilies"] = names.into();
     members.to_string()
 }
 

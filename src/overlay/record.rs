@@ -37,6 +37,8 @@ pub struct Record {
     pub since: String,
     /// When it was let through, RFC 3339; empty before.
     pub released: String,
+    /// When the network extension first said that it had carried it out, RFC 3339; empty before.
+    pub carried_out: String,
     /// The nodes whose route was seen: a digest of each UID.
     pub latched: BTreeSet<String>,
     /// What is known of it; `None` in records of the first version.
@@ -63,6 +65,7 @@ impl Default for Record {
             requested: String::new(),
             since: String::new(),
             released: String::new(),
+            carried_out: String::new(),
             latched: BTreeSet::new(),
             status: None,
         }
@@ -71,6 +74,7 @@ impl Default for Record {
 
 /// A record as it is stored. What no decision needs stops nobody when it cannot be read.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wire {
     #[serde(default = "first")]
     version: u32,
@@ -81,6 +85,8 @@ struct Wire {
     since: String,
     #[serde(default, deserialize_with = "as_far_as_possible")]
     released: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    carried_out: String,
     #[serde(default, deserialize_with = "as_far_as_possible")]
     latched: BTreeSet<String>,
     #[serde(default, deserialize_with = "as_far_as_possible")]
@@ -100,7 +106,7 @@ fn as_far_as_possible<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
 impl Record {
     /// Reads a record; one that is not ours, or cannot be read, is none.
     pub fn read(text: &str) -> Option<Self> {
-        let Wire { version, phase, held, requested, since, released, latched, status } =
+        let Wire { version, phase, held, requested, since, released, carried_out, latched, status } =
             serde_json::from_str(text).ok()?;
         let phase = match &*phase {
             "held" => Phase::Held,
@@ -109,16 +115,23 @@ impl Record {
             _ if version > VERSION => Phase::Held,
             _ => return None,
         };
-        Some(Self { version, phase, held, requested, since, released, latched, status })
+        Some(Self { version, phase, held, requested, since, released, carried_out, latched, status })
+    }
+
+    /// How many nodes the Shoot had, as far as it is known: with or without routes.
+    pub fn nodes(&self) -> usize {
+        let seen = self.status.as_ref().and_then(|status| status.routes.as_ref());
+        self.latched.len().max(seen.map_or(0, |routes| routes.nodes + routes.not_ready + routes.leaving))
     }
 
     /// Whether this says the same as the one that is stored. One of a later version says it in its own way.
     pub fn is_stored(&self, stored: &Self) -> bool {
         let version = if stored.version > VERSION { stored.version } else { self.version };
-        let Self { phase, held, requested, since, released, latched, status, .. } = self;
+        let Self { phase, held, requested, since, released, carried_out, latched, status, .. } = self;
         version == stored.version
             && (phase, held, requested, since) == (&stored.phase, &stored.held, &stored.requested, &stored.since)
-            && (released, latched, status) == (&stored.released, &stored.latched, &stored.status)
+            && (released, carried_out, latched, status)
+                == (&stored.released, &stored.carried_out, &stored.latched, &stored.status)
     }
 
     /// The merge patch that makes this of the one that is stored: members that differ. Those of others stay.
@@ -179,7 +192,7 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(
             text,
-            r#"{"version":2,"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"],"status":{"waitsFor":"gardenlet","because":"forced","routes":null,"complaint":null,"hints":[],"replacement":null}}"#
+            r#"{"version":2,"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","carriedOut":"","latched":["0123456789ab"],"status":{"waitsFor":"gardenlet","because":"forced","routes":null,"complaint":null,"hints":[],"replacement":null}}"#
         );
         assert_eq!(record.subset().value().to_string(), record.held);
         assert_eq!(Record::read(&text), Some(record));
@@ -195,7 +208,7 @@ mod tests {
         let old = Record::read(text).unwrap();
         assert_eq!(old, Record { version: 1, ..record() });
         assert!(!record().is_stored(&old), "it is brought up to date");
-        assert_eq!(Value::Object(record().patch(Some(text))), json!({"version": 2}));
+        assert_eq!(Value::Object(record().patch(Some(text))), json!({"version": 2, "carriedOut": ""}));
         let least = Record::read(r#"{"phase":"released","held":"{}","requested":"x"}"#).unwrap();
         assert_eq!((least.phase, least.status), (Phase::Released, None));
     }

@@ -191,7 +191,7 @@ impl SwitchStatus {
     /// What there is to say, for people, when the network extension fails after the switch was let through. Its feature gate
     /// `SeamlessOverlaySwitch` counts nodes that do not count here.
     pub fn failure(&self, description: &str) -> String {
-        let mut text = format!("Calico was told, but the network extension fails: {description}");
+        let mut text = format!("the Network was told, but its extension fails: {description}");
         if let Some(not_ready) = self.routes.as_ref().and_then(Routes::not_ready_words) {
             let _ = write!(
                 text,
@@ -332,8 +332,8 @@ mod tests {
         };
         assert_eq!(
             status.failure("waiting for routes"),
-            "Calico was told, but the network extension fails: waiting for routes; its feature gate SeamlessOverlaySwitch, if it is on, demands a route of every node, also of those that are not ready: d (+1); remove them, or turn the gate off"
+            "the Network was told, but its extension fails: waiting for routes; its feature gate SeamlessOverlaySwitch, if it is on, demands a route of every node, also of those that are not ready: d (+1); remove them, or turn the gate off"
         );
-        assert_eq!(SwitchStatus::default().failure("x"), "Calico was told, but the network extension fails: x");
+        assert_eq!(SwitchStatus::default().failure("x"), "the Network was told, but its extension fails: x");
     }
 }

@@ -98,6 +98,8 @@ pub(super) enum NoAnswer {
     Conflict,
     /// It does not let us in.
     Refused(u16),
+    /// It does not want what was asked for.
+    Rejected(u16),
     /// For people.
     Because(String),
 }
@@ -109,6 +111,7 @@ impl NoAnswer {
             Self::Absent => "it has nothing of that name".to_owned(),
             Self::Conflict => "somebody else wrote in between".to_owned(),
             Self::Refused(code) => format!("it answers {code} to our token; new rights take a moment to arrive"),
+            Self::Rejected(code) => format!("it answers {code}"),
             Self::Because(why) => why,
         }
     }
@@ -198,10 +201,15 @@ impl Access {
     /// Reads one answer; after a 401 or 403 once more, with whatever token is there by then.
     async fn read(&mut self, uri: &str, sink: Sink<'_>) -> Result<(), NoAnswer> {
         let request = || http::Request::get(uri).body(Body::empty()).expect("the paths are ours");
-        match self.ask(request(), sink).await {
+        let answer = match self.ask(request(), sink).await {
             Err(NoAnswer::Refused(_)) => self.ask(request(), sink).await,
             answer => answer,
+        };
+        if matches!(answer, Err(NoAnswer::Rejected(_))) {
+            // What is to be read is there, so it may be the way that is wrong.
+            self.close();
         }
+        answer
     }
 
     /// Changes an object's status by a strategic merge patch; after a 401 or 403 once more, as with [`Self::read`].
@@ -231,7 +239,7 @@ impl Access {
                 409 => return Err(NoAnswer::Conflict),
                 code @ (401 | 403) => return Err(NoAnswer::Refused(code)),
                 200..=299 => {}
-                code => return Err(NoAnswer::Because(format!("it answers {code}"))),
+                code => return Err(NoAnswer::Rejected(code)),
             }
             // Whoever answers is read, a few at a time; who does not answer takes nobody's turn, and who waits for one
             // does not lose time by it.

@@ -43,12 +43,25 @@ impl Happened {
     }
 }
 
+/// The longest note, in bytes (`noteLengthLimit` of `k8s.io/kubernetes/pkg/apis/core/validation/events.go`): an API server
+/// refuses an event with a longer one.
+const NOTE: usize = 1_024;
+
+/// The note, without what is too much of it.
+fn cut(mut note: String) -> String {
+    if note.len() > NOTE {
+        note.truncate(note.floor_char_boundary(NOTE - '…'.len_utf8()));
+        note.push('…');
+    }
+    note
+}
+
 /// Reports an event. One that cannot be reported stops nothing.
 pub(super) async fn report(recorder: &Recorder, name: &NetworkName, uid: &str, what: Happened, note: String) {
     let event = Event {
         type_: if what.is_warning() { EventType::Warning } else { EventType::Normal },
         reason: what.reason().to_owned(),
-        note: Some(note),
+        note: Some(cut(note)),
         action: "OverlaySwitch".to_owned(),
         secondary: None,
     };
@@ -69,5 +82,19 @@ pub(super) async fn report(recorder: &Recorder, name: &NetworkName, uid: &str, w
     );
     if let Err(error) = recorder.publish(&event, &network).await {
         tracing::warn!(namespace = &*name.namespace, %error, "an event cannot be reported");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_as_long_as_an_api_server_takes_them() {
+        for (letter, length) in [("x", NOTE), ("ü", NOTE / 2), ("漢", NOTE / 3)] {
+            assert_eq!(cut(letter.repeat(length)), letter.repeat(length), "it fits");
+            let note = cut(letter.repeat(length + 1));
+            assert!(note.ends_with('…') && (NOTE - 3..=NOTE).contains(&note.len()), "{letter}: {} bytes", note.len());
+        }
     }
 }

@@ -47,8 +47,12 @@ pub(super) struct Worker {
     access: Access,
     vigil: Vigil,
     relief: Relief,
+    /// How many nodes were to lose a condition so far.
+    freed: usize,
     /// How many nodes there were when Calico's Pods were last looked at.
     nodes: Option<usize>,
+    /// Whether all of Calico's Pods were seen to be new.
+    is_rolled_out: bool,
     /// What was remembered last; `None` before the first turn, and when nothing was.
     record: Option<Record>,
     is_resumed: bool,
@@ -79,7 +83,9 @@ impl Worker {
             name,
             vigil: Vigil::default(),
             relief: Relief::default(),
+            freed: 0,
             nodes: None,
+            is_rolled_out: false,
             record: None,
             is_resumed: false,
             looks: 0,
@@ -173,10 +179,15 @@ impl Worker {
         let now = self.now();
         let (first, progress) = act(network, shoot, &mut self.vigil, Nodes::Unseen, now, &settings);
         if first != Act::Look {
+            self.relief = Relief::default();
             return (first, progress);
         }
         let nodes = self.access.nodes().await;
         let now = self.now();
+        if nodes.is_err() {
+            // Looks count in a row.
+            self.relief = Relief::default();
+        }
         match &nodes {
             Err(why) => act(network, shoot, &mut self.vigil, Nodes::Failed(why), now, &settings),
             Ok(nodes) => {
@@ -395,7 +406,8 @@ impl Worker {
         self.record = None;
         self.failure = None;
         self.vigil = Vigil::default();
-        self.nodes = None;
+        self.relief = Relief::default();
+        (self.nodes, self.is_rolled_out) = (None, false);
         Ok(())
     }
 

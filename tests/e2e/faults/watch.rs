@@ -145,12 +145,18 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
         assert!(ended.elapsed() < Duration::from_secs(60), "not the truth: {names:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
-    for case in &mut cases {
-        (case.young, case.right) = (0, 0);
-    }
-    runtime.block_on(join_all(cases.iter_mut().map(|case| decide_all(case, &overlaps))));
-    for Case { name, young, right, .. } in &cases {
-        assert_eq!((*young, *right), (0, 7), "{name}");
+    // All at once: on a busy machine an answer may come too late for one of them.
+    loop {
+        for case in &mut cases {
+            (case.young, case.right) = (0, 0);
+        }
+        runtime.block_on(join_all(cases.iter_mut().map(|case| decide_all(case, &overlaps))));
+        let decided: Vec<_> = cases.iter().map(|case| (case.name, case.young, case.right)).collect();
+        assert!(decided.iter().all(|(_, young, _)| *young == 0), "{decided:?}");
+        if decided.iter().all(|(_, _, right)| *right == 7) {
+            break;
+        }
+        assert!(ended.elapsed() < Duration::from_secs(180), "{decided:?}");
     }
 }
 

@@ -9,9 +9,10 @@ use crate::gardener::excerpt;
 use crate::gardener::list::{List, ListLimits, Listed};
 
 /// The reasons of their warnings: of aws-custom-route-controller (`reportEventIfNeeded` in its
-/// `pkg/controller/node_reconciler.go`), and of cloud-controller-managers (`k8s.io/cloud-provider`,
-/// `controllers/route/route_controller.go`, v0.36).
-const REASONS: [&str; 2] = ["RoutesUpdateFailed", "FailedToCreateRoute"];
+/// `pkg/controller/node_reconciler.go`), of cloud-controller-managers (`k8s.io/cloud-provider`,
+/// `controllers/route/route_controller.go`, v0.36), and of Alibaba's (`pkg/controller/helper/event.go` of
+/// `kubernetes/cloud-provider-alibaba-cloud`).
+const REASONS: [&str; 4] = ["RoutesUpdateFailed", "FailedToCreateRoute", "CreateRouteFailed", "SyncRouteFailed"];
 
 /// What is read of events with one reason: 5,000 of them. An API server gives them by name, not by time, and keeps them for
 /// an hour; of more than these the newest is not known, and the newest of these is told. What counts is kept for a page.

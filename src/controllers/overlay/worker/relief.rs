@@ -11,7 +11,7 @@ use super::Worker;
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
-use crate::overlay::Act;
+use crate::overlay::{Act, families, wish};
 
 /// Nodes whose condition is taken away at one look, at most.
 const NODES: usize = 100;
@@ -27,7 +27,7 @@ const NAMED: usize = 3;
 pub(super) struct Freed<'n> {
     /// The nodes that have lost it.
     pub(super) nodes: Vec<&'n NodeFacts>,
-    /// A node, and why its condition could not be taken away; nobody tried with the nodes behind it.
+    /// The first node whose condition could not be taken away, and why.
     pub(super) trouble: Option<String>,
 }
 
@@ -36,10 +36,13 @@ impl Worker {
     /// is taken.
     pub(super) async fn free<'n>(&mut self, nodes: &[&'n NodeFacts]) -> Freed<'n> {
         let (mut freed, begun) = (Freed::default(), Instant::now());
-        for node in nodes.iter().take(NODES) {
+        // Each time another one is the first, so that nodes that cannot be changed are not in the way of the others.
+        let first = self.freed % nodes.len().max(1);
+        for node in nodes.iter().cycle().skip(first).take(nodes.len().min(NODES)) {
             if begun.elapsed() >= TIME {
                 break;
             }
+            self.freed = self.freed.wrapping_add(1);
             let patch = json!({
                 "metadata": {"resourceVersion": node.resource_version},
                 "status": {"conditions": [{"type": NETWORK_UNAVAILABLE, "$patch": "delete"}]},
@@ -48,6 +51,11 @@ impl Worker {
                 Ok(()) => freed.nodes.push(node),
                 // The next look shows what it says now, or that it is gone.
                 Err(NoAnswer::Conflict | NoAnswer::Absent) => {}
+                // That is about this node. What is told does not depend on the number, which may change at each look.
+                Err(NoAnswer::Rejected(code)) => {
+                    tracing::debug!(node = &*node.name, code, "a node's condition could not be removed");
+                    freed.trouble.get_or_insert_with(|| format!("{}: its API server does not permit it", node.name));
+                }
                 Err(why) => {
                     freed.trouble = Some(format!("{}: {}", node.name, why.words()));
                     break;
@@ -67,7 +75,11 @@ impl Worker {
         next: &mut Act,
     ) {
         let providers = &self.context.settings.removes_calicos_condition;
-        if !shoot.is_some_and(|shoot| providers.iter().any(|provider| **provider == *shoot.provider)) {
+        let Some(shoot) = shoot.filter(|shoot| providers.iter().any(|provider| **provider == *shoot.provider)) else {
+            return;
+        };
+        // Where nobody makes routes, Calico's word is in nobody's way.
+        if wish(shoot).is_none_or(|wish| families::hint(shoot, &wish).is_some()) {
             return;
         }
         let due: Vec<_> = self.relief.look(nodes, &self.vigil).into_iter().map(|at| &nodes[at]).collect();

@@ -30,24 +30,44 @@ impl Worker {
             self.report(network, Happened::Released, note).await;
             self.context.board.released("carried", record.since.parse().ok(), now);
         }
+        let had_failed = self.failure.is_some();
+        let outcome = self.outcome(network, &record).await;
+        let has_succeeded = outcome == Outcome::Succeeded;
+        if has_succeeded && record.carried_out.is_empty() {
+            record.carried_out = network.operated.as_deref().unwrap_or_default().to_owned();
+            // While it failed, Pods that were new were so for another reason.
+            self.is_rolled_out &= !had_failed;
+        }
+        let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
         // Of an unknown time nobody knows when it would be over.
         let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
-        // Before the nodes could be listed it is known at least how many had a route when they were waited for.
-        let nodes = self.nodes.unwrap_or(record.latched.len());
-        let is_young = now.duration_since(released) < longest_rollout(nodes);
-        let is_due = self.context.settings.guards_rollout && is_awake && is_young;
-        let is_over = !is_due || self.is_rolled_out(network, released).await;
-        match self.outcome(network, &record).await {
-            _ if !is_over => Ok(()),
-            // It is told of until the extension succeeds. Nodes need not be looked at for that.
-            Outcome::Fails(_) => self.access.remove().await,
-            Outcome::Open if is_young && is_awake => self.access.remove().await,
-            Outcome::Open | Outcome::Succeeded => self.forget(network).await,
+        // An extension that failed for hours replaces Calico's Pods after that.
+        let begun = record.carried_out.parse().unwrap_or(released).max(released).min(now);
+        // Before the nodes are listed it is known how many there were when they were waited for.
+        let nodes = self.nodes.unwrap_or_else(|| record.nodes());
+        let is_due = self.context.settings.guards_rollout && is_awake && !self.is_rolled_out;
+        let is_due = is_due && now.duration_since(begun) < longest_rollout(nodes);
+        if is_due {
+            self.is_rolled_out = self.see_rollout(network, released).await;
         }
+        let is_over = !is_due || self.is_rolled_out;
+        if has_succeeded && is_over || outcome == Outcome::Open && !is_awake {
+            return self.forget(network).await;
+        }
+        if has_succeeded {
+            if self.record.as_ref() != Some(&record) {
+                self.remember(Some(&record), network).await?;
+                self.record = Some(record);
+            }
+        } else if is_over {
+            // The extension is waited for: a failure is told of until it succeeds. Nodes need not be looked at for that.
+            self.access.remove().await?;
+        }
+        Ok(())
     }
 
-    async fn is_rolled_out(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {
+    /// Frees nodes, and says whether all Pods are new and no node is left marked.
+    async fn see_rollout(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {
         let look = async {
             let daemon_set = match self.access.get("/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node").await
             {

@@ -308,14 +308,42 @@ async fn large_shoots_are_seen_through_for_longer() {
             seed.cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
             seed.cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
             let latched: Vec<String> = (0..nodes).map(|i| format!("{i:016x}")).collect();
+            let released = seconds(Timestamp::now() - SignedDuration::from_mins(minutes));
             seed.network["status"]["state"] = json!({STATE_MEMBER: {
                 "phase": "released", "held": "{}", "requested": "x", "since": "2026-11-20T10:00:00Z",
-                "released": seconds(Timestamp::now() - SignedDuration::from_mins(minutes)), "latched": latched,
+                "released": released, "latched": latched,
             }});
+            seed.network["status"]["lastOperation"] = json!({"state": "Succeeded", "lastUpdateTime": released});
         }
         worker(&seed).turn().await.unwrap();
         let state = seed.lock().unwrap().network["status"]["state"].clone();
         assert_eq!(state.is_null(), is_forgotten, "{minutes} minutes, {nodes} nodes: {state}");
+    }
+}
+
+/// An extension that fails for hours replaces Calico's Pods after that. So the time counts from when it says that it did,
+/// and as long as it says nothing the switch is not forgotten.
+#[tokio::test]
+async fn pods_are_seen_through_when_the_extension_is_late() {
+    let hours = |hours: i64| seconds(Timestamp::now() - SignedDuration::from_hours(hours));
+    for (what, state, operated, is_forgotten) in [
+        ("succeeded just now", "Succeeded", hours(0), false),
+        ("succeeded long ago", "Succeeded", hours(2), true),
+        ("at work", "Processing", hours(0), false),
+        ("fails", "Error", hours(2), false),
+        ("nothing since", "Succeeded", hours(4), false),
+    ] {
+        let seed = released(&json!({"state": state, "description": "x"}));
+        {
+            let mut seed = seed.lock().unwrap();
+            seed.cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+            seed.cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
+            seed.network["status"]["lastOperation"]["lastUpdateTime"] = json!(operated);
+            seed.network["status"]["state"][STATE_MEMBER]["released"] = json!(hours(3));
+        }
+        worker(&seed).turn().await.unwrap();
+        let state = seed.lock().unwrap().network["status"]["state"].clone();
+        assert_eq!(state.is_null(), is_forgotten, "{what}: {state}");
     }
 }
 
