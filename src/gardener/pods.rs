@@ -21,16 +21,21 @@ impl Shoot<'_> {
         }
         let provider = Provider::of(&self.provider_type)?;
         let written = self.key();
-        let stored = stored.map(|stored| if written == Key::Absent { stored.key() } else { written });
-        let key = provider.key(written, stored)?;
+        let stored_key = stored.map(|stored| if written == Key::Absent { stored.key() } else { written });
+        let key = provider.key(written, stored_key)?;
         let way = provider.way(Facts {
             key,
             has_config: self.network_config.is_some(),
             has_v4: self.networking.has_family(Family::V4),
             has_v6: self.networking.has_family(Family::V6),
-            has_two_node_networks: self.status_networking.get(NetworkKind::Nodes).len() == 2,
+            has_two_node_networks: stored.unwrap_or(self).has_two_node_networks(),
         });
         Some(Pods { provider, key, encapsulation: self.encapsulation_by(key, Some(provider)), way })
+    }
+
+    /// Whether its status has a node network of each family: so has its infrastructure, whatever the Shoot lists by now.
+    pub fn has_two_node_networks(&self) -> bool {
+        self.status_networking.get(NetworkKind::Nodes).len() == 2
     }
 
     /// Whether its Pods are reached by routes of the infrastructure only, as far as anybody can tell. Of a provider whose

@@ -152,7 +152,10 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
         set_by.or_else(|| if old.is_none() { default_mode(&config) } else { None }),
     ]
     .into_iter()
-    .chain(families::check(new, goes_native))
+    .chain([
+        old.filter(|_| goes_native && !is_asleep).and_then(|old| families::ends_with_families(new, old)),
+        families::on_with_ipv6(new),
+    ])
     .flatten()
     .collect()
 }
