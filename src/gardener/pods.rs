@@ -48,6 +48,14 @@ impl Shoot<'_> {
         }
     }
 
+    /// Whether it has no overlay, as far as anybody can tell. `stored` as for [`Shoot::pods`].
+    pub fn is_native(&self, stored: Option<&Shoot<'_>>) -> bool {
+        match Provider::of(&self.provider_type) {
+            Some(_) => self.pods(stored).is_some_and(Pods::are_native),
+            None => self.has_workers && self.encapsulation_by(self.key(), None) == Some(Encapsulation::Native),
+        }
+    }
+
     /// The key as it is written.
     pub fn key(&self) -> Key {
         let overlay = self.network_config.and_then(|config| json::find(config, &["overlay"]));
@@ -105,9 +113,16 @@ impl Shoot<'_> {
 
     /// How many nodes it may have at a time: of each worker `maximum`, and `maxSurge` while they are replaced.
     pub fn max_nodes(&self) -> u64 {
-        let workers: Vec<Worker<'_>> =
-            self.workers.and_then(|workers| serde_json::from_str(workers).ok()).unwrap_or_default();
-        workers.iter().map(Worker::max_nodes).fold(0, u64::saturating_add)
+        self.workers().iter().map(Worker::max_nodes).fold(0, u64::saturating_add)
+    }
+
+    /// Whether some of those are there only while others are replaced.
+    pub fn has_surge(&self) -> bool {
+        self.workers().iter().any(|worker| worker.max_nodes() > u64::from(worker.maximum))
+    }
+
+    fn workers(&self) -> Vec<Worker<'_>> {
+        self.workers.and_then(|workers| serde_json::from_str(workers).ok()).unwrap_or_default()
     }
 }
 

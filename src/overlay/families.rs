@@ -215,6 +215,7 @@ mod tests {
             ("both at once where it ends", "openstack", (&on, one), (&off, two), &[switch]),
             ("both at once where it ends", "alicloud", (&on, one), (&off, two), &[switch]),
             ("nothing is known of it", "elsewhere", (&on, one), (&off, two), &[]),
+            ("Calico is the same everywhere", "onmetal", (&on, one), (&on, two), &[on_with_ipv6]),
             ("IPv6 on an overlay", "openstack", (&on, one), (&on, two), &[on_with_ipv6]),
             ("IPv6 on VXLAN", "openstack", (&vxlan, one), (&vxlan, two), &[on_with_ipv6]),
             ("the family is taken back", "openstack", (&off, two), (&off, one), &[]),
