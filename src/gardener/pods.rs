@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::providers::{Facts, Routes};
-use super::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Text, encapsulation, json};
+use super::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Text, Way, encapsulation, json};
 use crate::net::{Family, NetworkKind};
 
 /// The network type of Cilium (`spec.networking.type`).
@@ -45,6 +45,17 @@ impl Shoot<'_> {
         match Provider::of(&self.provider_type) {
             Some(provider) if provider.routes != Routes::Bgp => self.pods(stored).is_some_and(Pods::need_routes),
             provider => self.has_workers && self.encapsulation_by(self.key(), provider) == Some(Encapsulation::Native),
+        }
+    }
+
+    /// Whether the infrastructure has routes to its Pods, with an overlay or without one: as [`Shoot::may_need_routes`],
+    /// but for providers that make them in any case.
+    pub fn may_have_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
+        match Provider::of(&self.provider_type) {
+            Some(provider) if provider.routes != Routes::Bgp => {
+                self.pods(stored).is_some_and(|pods| pods.way == Way::Routes)
+            }
+            _ => self.may_need_routes(stored),
         }
     }
 

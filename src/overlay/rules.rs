@@ -125,7 +125,7 @@ impl<'a> Config<'a> {
 /// own configuration: how many nodes there may be, and where.
 pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
     let is_same_place = old.infrastructure_config == new.infrastructure_config;
-    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_need_routes(Some(old))
+    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_have_routes(Some(old))
 }
 
 /// What there is to say about Calico in a Shoot that is created or whose configuration changes. A configuration that
