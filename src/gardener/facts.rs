@@ -25,6 +25,8 @@ pub struct ShootFacts {
     pub networks: Networks,
     /// Where it may share routes with others: only for a Shoot that has some, and whose Pod network is known.
     pub vpc: Vpc,
+    /// Whether it has no overlay; `false` also where it shares routes with nobody.
+    pub is_native: bool,
     /// Whom it lists.
     pub peering: PeeringFacts,
 }
@@ -103,24 +105,27 @@ impl Networks {
 impl ShootFacts {
     /// What is kept of a Shoot that is stored.
     pub fn of(shoot: &Shoot<'_>) -> Self {
-        Self::with_vpc(shoot, Vpc::of(shoot, Some(shoot)))
+        Self::with_vpc(shoot, Some(shoot))
     }
 
     /// What would be kept of a Shoot if it were created now.
     pub fn of_new(shoot: &Shoot<'_>) -> Self {
-        Self::with_vpc(shoot, Vpc::of(shoot, None))
+        Self::with_vpc(shoot, None)
     }
 
-    fn with_vpc(shoot: &Shoot<'_>, vpc: Vpc) -> Self {
+    /// `stored` as for [`Shoot::pods`].
+    fn with_vpc(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Self {
         let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty());
         let networks = Networks::of(&shoot.networking, &shoot.status_networking);
+        let vpc = if networks.pods.is_empty() { Vpc::Absent } else { Vpc::of(shoot, stored) };
         let old_seed = shoot.status_seed.as_deref().filter(|old| !old.is_empty() && Some(*old) != seed);
         Self {
             seed: seed.map(Into::into),
             old_seed: old_seed.map(Into::into),
             is_being_deleted: shoot.is_being_deleted,
             is_workerless: !shoot.has_workers,
-            vpc: if networks.pods.is_empty() { Vpc::Absent } else { vpc },
+            is_native: vpc != Vpc::Absent && shoot.is_native(stored),
+            vpc,
             networks,
             peering: match &shoot.peering {
                 None => PeeringFacts::Absent,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::providers::{Facts, Routes};
-use super::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Text, encapsulation, json};
+use super::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Text, Way, encapsulation, json};
 use crate::net::{Family, NetworkKind};
 
 /// The network type of Cilium (`spec.networking.type`).
@@ -21,16 +21,21 @@ impl Shoot<'_> {
         }
         let provider = Provider::of(&self.provider_type)?;
         let written = self.key();
-        let stored = stored.map(|stored| if written == Key::Absent { stored.key() } else { written });
-        let key = provider.key(written, stored)?;
+        let stored_key = stored.map(|stored| if written == Key::Absent { stored.key() } else { written });
+        let key = provider.key(written, stored_key)?;
         let way = provider.way(Facts {
             key,
             has_config: self.network_config.is_some(),
             has_v4: self.networking.has_family(Family::V4),
             has_v6: self.networking.has_family(Family::V6),
-            has_two_node_networks: self.status_networking.get(NetworkKind::Nodes).len() == 2,
+            has_two_node_networks: stored.unwrap_or(self).has_two_node_networks(),
         });
         Some(Pods { provider, key, encapsulation: self.encapsulation_by(key, Some(provider)), way })
+    }
+
+    /// Whether its status has a node network of each family: so has its infrastructure, whatever the Shoot lists by now.
+    pub fn has_two_node_networks(&self) -> bool {
+        self.status_networking.get(NetworkKind::Nodes).len() == 2
     }
 
     /// Whether its Pods are reached by routes of the infrastructure only, as far as anybody can tell. Of a provider whose
@@ -40,6 +45,25 @@ impl Shoot<'_> {
         match Provider::of(&self.provider_type) {
             Some(provider) if provider.routes != Routes::Bgp => self.pods(stored).is_some_and(Pods::need_routes),
             provider => self.has_workers && self.encapsulation_by(self.key(), provider) == Some(Encapsulation::Native),
+        }
+    }
+
+    /// Whether the infrastructure has routes to its Pods, with an overlay or without one: as [`Shoot::may_need_routes`],
+    /// but for providers that make them in any case.
+    pub fn may_have_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
+        match Provider::of(&self.provider_type) {
+            Some(provider) if provider.routes != Routes::Bgp => {
+                self.pods(stored).is_some_and(|pods| pods.way == Way::Routes)
+            }
+            _ => self.may_need_routes(stored),
+        }
+    }
+
+    /// Whether it has no overlay, as far as anybody can tell. `stored` as for [`Shoot::pods`].
+    pub fn is_native(&self, stored: Option<&Shoot<'_>>) -> bool {
+        match Provider::of(&self.provider_type) {
+            Some(_) => self.pods(stored).is_some_and(Pods::are_native),
+            None => self.has_workers && self.encapsulation_by(self.key(), None) == Some(Encapsulation::Native),
         }
     }
 
@@ -100,9 +124,16 @@ impl Shoot<'_> {
 
     /// How many nodes it may have at a time: of each worker `maximum`, and `maxSurge` while they are replaced.
     pub fn max_nodes(&self) -> u64 {
-        let workers: Vec<Worker<'_>> =
-            self.workers.and_then(|workers| serde_json::from_str(workers).ok()).unwrap_or_default();
-        workers.iter().map(Worker::max_nodes).fold(0, u64::saturating_add)
+        self.workers().iter().map(Worker::max_nodes).fold(0, u64::saturating_add)
+    }
+
+    /// Whether some of those are there only while others are replaced.
+    pub fn has_surge(&self) -> bool {
+        self.workers().iter().any(|worker| worker.max_nodes() > u64::from(worker.maximum))
+    }
+
+    fn workers(&self) -> Vec<Worker<'_>> {
+        self.workers.and_then(|workers| serde_json::from_str(workers).ok()).unwrap_or_default()
     }
 }
 

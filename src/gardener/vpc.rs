@@ -57,7 +57,7 @@ impl Vpc {
     /// The VPC of a Shoot that may have routes there, as it is written. `stored` as for [`Shoot::pods`].
     pub fn of(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Self {
         match shoot.infrastructure_config {
-            Some(config) if config.len() <= LONGEST_CONFIG && shoot.may_need_routes(stored) => {
+            Some(config) if config.len() <= LONGEST_CONFIG && shoot.may_have_routes(stored) => {
                 Self::Written(Box::new(Infrastructure {
                     provider: (*shoot.provider_type).into(),
                     config: config.into(),

@@ -12,6 +12,7 @@ use super::{families, wish};
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
+use crate::net::Family;
 
 /// What the configuration says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -101,7 +102,10 @@ pub fn act(
                     waits_for: WaitsFor::Routes,
                     routes,
                     complaint: warning.map(str::to_owned),
-                    replacement: shoot.and_then(|shoot| Replacement::of(nodes, &shoot.pools, now)),
+                    replacement: shoot.and_then(|shoot| {
+                        let has_ipv6 = wish(shoot).is_some_and(|wish| wish.families.contains(&Family::V6));
+                        Replacement::of(nodes, &shoot.pools, has_ipv6, now)
+                    }),
                     hints: hint.map(str::to_owned).into_iter().collect(),
                     ..SwitchStatus::default()
                 };

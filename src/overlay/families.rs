@@ -15,7 +15,7 @@
 use super::Wish;
 use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::providers::{Addresses, Routes};
-use crate::gardener::{Encapsulation, Provider, Shoot, SwitchFacts, json};
+use crate::gardener::{Encapsulation, Key, Provider, Shoot, SwitchFacts, json};
 use crate::net::Family;
 
 /// Off together with a second family, where that ends routes.
@@ -24,7 +24,7 @@ pub static TOGETHER: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The overlay is switched off in a Shoot on GCP that has a second IP family, or gets one in the same edit. There the infrastructure extension makes no routes as soon as a Shoot has two families: nodes that are created from then on have alias ranges instead, and those that are there already get them only in exchange for routes that they have. So Pods on nodes without a route are cut off until the nodes are replaced, and a Seed that holds the switch does so until somebody forces it or takes it back. Once the infrastructure has the second family, taking it back does not bring routes.",
+    summary: "The overlay is switched off in a Shoot on GCP that has a second IP family, gets one in the same edit, or had one once, so that its infrastructure has it (two networks in `status.networking.nodes`). There the infrastructure extension makes no routes as soon as a Shoot has two families: nodes that are created from then on have alias ranges instead, and those that are there already get them only in exchange for routes that they have. So Pods on nodes without a route are cut off until the nodes are replaced, and a Seed that holds the switch does so until somebody forces it or takes it back. Once the infrastructure has the second family, taking it back does not bring routes. Nothing is said of a Shoot that is asleep: its nodes are all new ones.",
     fix: "Switch the overlay off alone; add the second family when Calico runs without an overlay.",
 };
 
@@ -48,13 +48,14 @@ fn wants_the_word(provider: &str) -> bool {
     Provider::of(provider).is_some_and(|provider| provider.routes == Routes::WhenOff)
 }
 
+/// Why no routes come, whatever the Shoot says from now on.
+const TWO_NODE_NETWORKS: &str = "gcp makes no routes once the infrastructure has a second IP family, so none will come: keep the overlay, or replace all nodes, as new ones need no route, and force the switch";
+
 /// Why a held switch cannot end by routes as things are, and what to do.
 pub fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
     if has_no_routes_with_two_families(&shoot.provider) {
         if shoot.has_two_node_networks {
-            return Some(
-                "gcp makes no routes once the infrastructure has a second IP family, so none will come: keep the overlay, or replace all nodes, as new ones need no route, and force the switch",
-            );
+            return Some(TWO_NODE_NETWORKS);
         }
         if wish.families.contains(&Family::V6) {
             return Some(
@@ -77,6 +78,8 @@ pub fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
 /// Where a Shoot lists its families.
 pub(super) const FIELD: &str = "spec.networking.ipFamilies";
 
+const CONFIG: &str = "spec.networking.providerConfig";
+
 const OVERLAY: &str = "spec.networking.providerConfig.overlay";
 
 /// Whether the families end the overlay of a Shoot without a word about it.
@@ -86,18 +89,61 @@ pub(super) fn end_the_overlay(new: &Shoot<'_>) -> bool {
     !says_so && alone == Some(Encapsulation::Overlay)
 }
 
-/// What there is to say about the overlay and the families of a Shoot. `goes_native` is whether an overlay ends.
-pub(super) fn check(new: &Shoot<'_>, goes_native: bool) -> [Option<Finding>; 2] {
-    let has_ipv6 = new.networking.has_family(Family::V6);
-    let together = goes_native && has_ipv6 && has_no_routes_with_two_families(&new.provider_type);
-    let is_on = has_ipv6 && new.encapsulation() == Some(Encapsulation::Overlay);
-    let has_vxlan = is_on && new.network_config.and_then(|it| json::find(it, &["vxlan", "enabled"])) == Some("true");
-    [together.then(say_together), is_on.then(|| say_on_with_ipv6(has_vxlan))]
+/// What there is to say where the overlay of a Shoot with nodes ends: whether a family keeps its nodes without routes.
+pub(super) fn ends_with_families(new: &Shoot<'_>, old: &Shoot<'_>) -> Option<Finding> {
+    let has_ipv6 = |shoot: &Shoot<'_>| shoot.networking.has_family(Family::V6);
+    let when = if old.has_two_node_networks() {
+        When::Before
+    } else if !has_ipv6(new) {
+        return None;
+    } else if has_ipv6(old) {
+        When::Stored
+    } else {
+        When::Now
+    };
+    has_no_routes_with_two_families(&new.provider_type).then(|| say_together(when, new.key() == Key::Absent))
 }
 
-fn say_together() -> Finding {
-    let message = "is switched off together with a second IP family, for which gcp makes no routes".to_owned();
-    TOGETHER.finding(OVERLAY, message, "first the overlay, then the families")
+/// When a Shoot whose overlay ends got its second family.
+#[derive(Clone, Copy)]
+enum When {
+    /// Long ago: its infrastructure has it, whether or not the Shoot still lists it.
+    Before,
+    /// Before this edit.
+    Stored,
+    /// In this edit.
+    Now,
+}
+
+fn say_together(when: When, is_not_set: bool) -> Finding {
+    let (path, what) = match (is_not_set, when) {
+        (false, _) => (OVERLAY, "is switched off"),
+        (true, When::Now) => (FIELD, "`overlay` is not set, and Calico gives up its overlay"),
+        (true, _) => (CONFIG, "`overlay` is not set, and Calico gives up its overlay"),
+    };
+    let (message, help) = match (when, is_not_set) {
+        (When::Before, _) => (format!("{what}: {TWO_NODE_NETWORKS}"), ""),
+        (When::Stored, _) => (
+            format!("{what} in a Shoot that has a second IP family, for which gcp makes no routes"),
+            "first take that family back, then switch the overlay off, then add it again",
+        ),
+        (When::Now, false) => (
+            format!("{what} together with a second IP family, for which gcp makes no routes"),
+            "first the overlay, then the families",
+        ),
+        (When::Now, true) => (
+            format!("{what} together with a second IP family, for which gcp makes no routes"),
+            "write `overlay: {enabled: false}` first, and add the family when that is done",
+        ),
+    };
+    TOGETHER.finding(path, message, help)
+}
+
+/// What there is to say about an overlay in a Shoot with IPv6, whoever provides the infrastructure.
+pub(super) fn on_with_ipv6(new: &Shoot<'_>) -> Option<Finding> {
+    let is_on = new.networking.has_family(Family::V6) && new.encapsulation() == Some(Encapsulation::Overlay);
+    let has_vxlan = is_on && new.network_config.and_then(|it| json::find(it, &["vxlan", "enabled"])) == Some("true");
+    is_on.then(|| say_on_with_ipv6(has_vxlan))
 }
 
 fn say_on_with_ipv6(has_vxlan: bool) -> Finding {
@@ -111,7 +157,7 @@ fn say_on_with_ipv6(has_vxlan: bool) -> Finding {
 
 /// These rules with an example of each.
 pub(super) fn documented() -> [(&'static Rule, Finding); 2] {
-    [(&TOGETHER, say_together()), (&ON_WITH_IPV6, say_on_with_ipv6(false))]
+    [(&TOGETHER, say_together(When::Now, false)), (&ON_WITH_IPV6, say_on_with_ipv6(false))]
 }
 
 #[cfg(test)]
@@ -154,7 +200,13 @@ mod tests {
             ("both at once", "gcp", (&on, one), (&off, two), &[together]),
             ("both at once, not set before", "gcp", (&null, one), (&off, two), &[together]),
             ("the families were there", "gcp", (&on, two), (&off, two), &[together]),
-            ("by the families", "gcp", (&null, one), (&null, two), &[together]),
+            (
+                "by the families",
+                "gcp",
+                (&null, one),
+                (&null, two),
+                &["overlay/with-families spec.networking.ipFamilies"],
+            ),
             ("by the families", "openstack", (&null, one), (&null, two), &[by_families]),
             ("by the families, explicitly not", "openstack", (&null, one), (&on, two), &[on_with_ipv6]),
             ("`null` is not set", "aws", (&null, one), (&json!({"overlay": null}), two), &[by_families]),
@@ -163,6 +215,7 @@ mod tests {
             ("both at once where it ends", "openstack", (&on, one), (&off, two), &[switch]),
             ("both at once where it ends", "alicloud", (&on, one), (&off, two), &[switch]),
             ("nothing is known of it", "elsewhere", (&on, one), (&off, two), &[]),
+            ("Calico is the same everywhere", "onmetal", (&on, one), (&on, two), &[on_with_ipv6]),
             ("IPv6 on an overlay", "openstack", (&on, one), (&on, two), &[on_with_ipv6]),
             ("IPv6 on VXLAN", "openstack", (&vxlan, one), (&vxlan, two), &[on_with_ipv6]),
             ("the family is taken back", "openstack", (&off, two), (&off, one), &[]),
@@ -172,6 +225,54 @@ mod tests {
                 want,
                 "{what}, {provider}"
             );
+        }
+    }
+
+    /// One row a Shoot on GCP whose overlay ends: what is said of its families.
+    #[test]
+    fn what_is_said_is_true_of_the_shoot() {
+        let (on, off) = (json!({"overlay": {"enabled": true}}), json!({"overlay": {"enabled": false}}));
+        let (none, backend) = (json!({}), json!({"backend": "none"}));
+        let (one, two) = (&["IPv4"][..], &["IPv4", "IPv6"][..]);
+        let with = |text: String, key: &str, value: Value| {
+            let mut shoot: Value = serde_json::from_str(&text).unwrap();
+            shoot[key] = value;
+            shoot
+        };
+        let nodes =
+            |text: String| with(text, "status", json!({"networking": {"nodes": ["10.250.0.0/16", "fd00::/64"]}}));
+        let plain = |text: String| serde_json::from_str::<Value>(&text).unwrap();
+        let asleep = |text: String| {
+            let mut shoot = with(text, "status", json!({"hibernated": true}));
+            shoot["spec"]["hibernation"] = json!({"enabled": true});
+            shoot
+        };
+        let gcp = |config: &Value, families: &[&str]| shoot("gcp", config, families);
+        let never = format!("is switched off: {TWO_NODE_NETWORKS}");
+        let not_set = "`overlay` is not set, and Calico gives up its overlay";
+        let by_families = format!("{not_set} together with a second IP family, for which gcp makes no routes");
+        let by_backend = format!("{not_set}: {TWO_NODE_NETWORKS}");
+        let both = "is switched off together with a second IP family, for which gcp makes no routes";
+        let stored = "is switched off in a Shoot that has a second IP family, for which gcp makes no routes";
+        for (what, old, new, want) in [
+            ("taken back, too late", nodes(gcp(&on, one)), plain(gcp(&off, one)), Some(&*never)),
+            ("taken back in this edit", nodes(gcp(&on, two)), plain(gcp(&off, one)), Some(&never)),
+            ("on the infrastructure and listed", nodes(gcp(&on, two)), plain(gcp(&off, two)), Some(&never)),
+            ("by the backend, too late", nodes(gcp(&none, one)), plain(gcp(&backend, one)), Some(&by_backend)),
+            ("what the writer says of its status", plain(gcp(&on, one)), nodes(gcp(&off, one)), None),
+            ("both at once", plain(gcp(&on, one)), plain(gcp(&off, two)), Some(both)),
+            ("there already", plain(gcp(&on, two)), plain(gcp(&off, two)), Some(stored)),
+            ("by the families", plain(gcp(&none, one)), plain(gcp(&none, two)), Some(&by_families)),
+            ("by both", plain(gcp(&none, one)), plain(gcp(&backend, two)), Some(&by_families)),
+            ("asleep", asleep(gcp(&on, one)), asleep(gcp(&off, two)), None),
+            ("asleep, by the families", asleep(gcp(&none, one)), asleep(gcp(&none, two)), None),
+            ("it stays on", nodes(gcp(&on, one)), plain(gcp(&on, one)), None),
+            ("it was off", nodes(gcp(&off, two)), plain(gcp(&off, one)), None),
+        ] {
+            let (old, new) = (old.to_string(), new.to_string());
+            let found = all(&Shoot::read(&new).unwrap(), Some(&Shoot::read(&old).unwrap()));
+            let found: Vec<&str> = found.iter().filter(|it| it.rule == TOGETHER.name).map(|it| &*it.message).collect();
+            assert_eq!(found, Vec::from_iter(want), "{what}");
         }
     }
 

@@ -15,7 +15,7 @@ pub static ROUTE_LIMIT: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Risk,
-    summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not looked at.",
+    summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more; at most a warning when routes become necessary by something else, such as a second IP family that is taken back; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not looked at.",
     fix: "Have the quota raised, lower the workers' `maximum` or `maxSurge`, or keep the overlay.",
 };
 
@@ -57,13 +57,20 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings
 fn route_limit(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Option<Finding> {
     let limit = *settings.route_limits.get(&*new.provider_type)?;
     let nodes = new.max_nodes();
-    let is_caused = old.is_none_or(|old| !old.may_need_routes(Some(old)) || old.max_nodes() < nodes);
-    (nodes > limit && is_caused).then(|| say_route_limit(nodes, limit, &new.provider_type))
+    let grows = old.is_none_or(|old| old.max_nodes() < nodes);
+    let is_caused = grows || old.is_some_and(|old| !old.may_need_routes(Some(old)));
+    // Without an overlay before, and with as many nodes: what made routes necessary is a way out of something else, such as
+    // to take a second family back.
+    let is_way_out = !grows && old.is_some_and(|old| old.is_native(Some(old)));
+    (nodes > limit && is_caused).then(|| {
+        let finding = say_route_limit(nodes, new.has_surge(), limit, &new.provider_type);
+        if is_way_out { finding.at_most(Severity::Warn) } else { finding }
+    })
 }
 
-fn say_route_limit(nodes: u64, limit: u64, provider: &str) -> Finding {
-    let message =
-        format!("may become {nodes} nodes with maxSurge, but {provider} permits {limit} routes, one for each node");
+fn say_route_limit(nodes: u64, has_surge: bool, limit: u64, provider: &str) -> Finding {
+    let surge = if has_surge { " with maxSurge" } else { "" };
+    let message = format!("may become {nodes} nodes{surge}, but {provider} permits {limit} routes, one for each node");
     ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum")
 }
 
@@ -103,7 +110,7 @@ fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
 
 /// The rules of this file with an example of each.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    vec![(&ROUTE_LIMIT, say_route_limit(601, 500, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
+    vec![(&ROUTE_LIMIT, say_route_limit(601, true, 500, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
 }
 
 #[cfg(test)]
@@ -194,7 +201,9 @@ mod tests {
         ] {
             let want: Vec<String> = want
                 .into_iter()
-                .map(|(nodes, provider, limit)| say_route_limit(nodes, limit, provider).to_string())
+                .map(|(nodes, provider, limit)| {
+                    say_route_limit(nodes, what == "with surge", limit, provider).to_string()
+                })
                 .collect();
             assert_eq!(said(old.as_ref(), &new), want, "{what}");
         }

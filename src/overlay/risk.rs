@@ -25,11 +25,14 @@ pub struct Replacement {
     pub deadline: Timestamp,
     /// How many there are.
     pub nodes: usize,
+    /// Whether the Shoot has IPv6, with which Calico has no overlay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_ipv6: bool,
 }
 
 impl Replacement {
     /// Of these nodes those that have been without a route for long; `None` when there is none that anybody replaces.
-    pub fn of(nodes: &[NodeFacts], pools: &Pools, now: Timestamp) -> Option<Self> {
+    pub fn of(nodes: &[NodeFacts], pools: &Pools, has_ipv6: bool, now: Timestamp) -> Option<Self> {
         let due = |node: &NodeFacts| {
             let route = node.route.as_ref().filter(|route| route.is_no_route_created() && !node.is_leaving)?;
             let since: Timestamp = route.transition.parse().ok()?;
@@ -41,7 +44,7 @@ impl Replacement {
             nodes.iter().filter_map(|node| due(node).map(|due| (due, node))).collect();
         all.sort_unstable_by(|(a, a_node), (b, b_node)| a.cmp(b).then_with(|| a_node.name.cmp(&b_node.name)));
         let (deadline, first) = all.first()?;
-        Some(Self { node: first.name.to_string(), deadline: *deadline, nodes: all.len() })
+        Some(Self { node: first.name.to_string(), deadline: *deadline, nodes: all.len(), has_ipv6 })
     }
 
     /// For people, with both ways out.
@@ -50,8 +53,9 @@ impl Replacement {
             0 | 1 => format!("node {} and what comes after it", self.node),
             nodes => format!("{nodes} nodes and what comes after them, {} first,", self.node),
         };
+        let and_family = if self.has_ipv6 { " and take IPv6 back" } else { "" };
         format!(
-            "without a route, machine-controller-manager replaces {whom} from {} on: raise the quota of routes, or set the overlay back",
+            "without a route, machine-controller-manager replaces {whom} from {} on: raise the quota of routes, or set the overlay back{and_family}",
             seconds(self.deadline)
         )
     }
@@ -137,15 +141,38 @@ mod tests {
             ),
         ];
         for (what, nodes, want) in table {
-            let is = Replacement::of(&nodes, &pools, at(10));
-            let want = want.map(|(node, minute, nodes)| Replacement { node: node.into(), deadline: at(minute), nodes });
+            let is = Replacement::of(&nodes, &pools, false, at(10));
+            let want = want.map(|(node, minute, nodes)| Replacement {
+                node: node.into(),
+                deadline: at(minute),
+                nodes,
+                has_ipv6: false,
+            });
             assert_eq!(is, want, "{what}");
         }
     }
 
     #[test]
+    fn the_way_back_is_told_with_ipv6_too() {
+        for (has_ipv6, want) in
+            [(false, "or set the overlay back"), (true, "or set the overlay back and take IPv6 back")]
+        {
+            let replacement = Replacement::of(&[node("a", "plain", DENIED, 0)], &Pools::default(), has_ipv6, at(10));
+            let replacement = replacement.unwrap();
+            assert!(replacement.message().ends_with(want), "{}", replacement.message());
+            let text = serde_json::to_string(&replacement).unwrap();
+            assert_eq!(serde_json::from_str::<Replacement>(&text).unwrap(), replacement);
+        }
+    }
+
+    #[test]
     fn one_wave_is_news_once() {
-        let of = |node: &str, minute: i64| Replacement { node: node.into(), deadline: at(minute), nodes: 1 };
+        let of = |node: &str, minute: i64| Replacement {
+            node: node.into(),
+            deadline: at(minute),
+            nodes: 1,
+            has_ipv6: false,
+        };
         assert!(of("a", 15).is_news(None, at(10)));
         assert!(!of("a", 15).is_news(Some(&of("a", 15)), at(16)), "the same, overdue");
         assert!(!of("b", 20).is_news(Some(&of("a", 15)), at(12)), "a got its route");

@@ -1,5 +1,6 @@
 //! The rules of this room, beside the words that they say. They look at the configuration of Calico in a Shoot, as it was
-//! and as it shall be, and at what is known of its provider. Of a provider that nobody knows nothing is said.
+//! and as it shall be, and at what is known of its provider. Of a provider that nobody knows only
+//! that is said which Calico alone decides.
 
 use super::{Encapsulation, families, limits, vpc};
 use crate::admission::{Finding, Rank, Rule, Severity};
@@ -25,7 +26,7 @@ pub static POD_ADDRESSES: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a Shoot that is asleep only what the new configuration says of addresses counts, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning.",
+    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a Shoot that is asleep only what the new configuration says of addresses counts, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning, and of a new Shoot without an overlay, where nobody is cut off yet, it is never more.",
     fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
 };
 
@@ -53,7 +54,8 @@ pub static SWITCH: Rule = Rule {
 pub static ROUTES_LEFT: Rule = Rule {
     name: "overlay/routes-left",
     severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
+    // To set the overlay back is a way out while nodes are replaced because they have no route.
+    up_to: Some(Severity::Warn),
     rank: Rank::Notice,
     summary: "The overlay is switched on where nodes had routes of the infrastructure, and whoever made them stops. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
     fix: "Remove the routes from the infrastructure's route tables afterwards.",
@@ -123,7 +125,7 @@ impl<'a> Config<'a> {
 /// own configuration: how many nodes there may be, and where.
 pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
     let is_same_place = old.infrastructure_config == new.infrastructure_config;
-    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_need_routes(Some(old))
+    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_have_routes(Some(old))
 }
 
 /// What there is to say about Calico in a Shoot that is created or whose configuration changes. A configuration that
@@ -133,33 +135,42 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
         return Vec::new();
     }
     let set_by = if old.is_none() { set_by_admission(new) } else { None };
-    let Some(config) = Config::of(new, old) else { return Vec::from_iter(set_by) };
+    // These are Calico's own, whoever provides the infrastructure.
+    let mut findings: Vec<Finding> =
+        [enabled(new), pod_routes(new, old), families::on_with_ipv6(new)].into_iter().flatten().collect();
+    let Some(config) = Config::of(new, old) else {
+        findings.extend(set_by);
+        return findings;
+    };
     let is_asleep = new.is_asleep(old);
     let old_config = old.and_then(|old| Config::of(old, Some(old)));
     let goes_native = config.pods.are_native() && old_config.is_some_and(|old| old.has_overlay());
     let is_native_anew = goes_native || (old.is_none() && config.pods.are_native());
     let overlay_comes = config.has_overlay() && old_config.is_some_and(|old| old.pods.need_routes());
-    [
-        enabled(&config),
+    let others = [
         goes_native.then(|| pod_addresses(&config, old_config.filter(|_| !is_asleep), new.is_switch_forced)).flatten(),
+        if old.is_none() { new_pod_addresses(&config) } else { None },
         is_native_anew.then(|| old_kubernetes(new)).flatten(),
         old_config
             .filter(|_| goes_native && !is_asleep)
             .and_then(|old| switch(old.pods, config.pods, families::end_the_overlay(new))),
         (overlay_comes && !is_asleep && config.pods.way != Way::Routes).then(routes_left),
         indirect(&config, new),
-        pod_routes(&config),
         set_by.or_else(|| if old.is_none() { default_mode(&config) } else { None }),
-    ]
-    .into_iter()
-    .chain(families::check(new, goes_native))
-    .flatten()
-    .collect()
+        old.filter(|_| goes_native && !is_asleep).and_then(|old| families::ends_with_families(new, old)),
+    ];
+    findings.extend(others.into_iter().flatten());
+    findings
 }
 
-fn enabled(config: &Config<'_>) -> Option<Finding> {
-    let overlay = config.member(&["overlay"])?;
-    let message = match config.member(&["overlay", "enabled"]) {
+/// The text of a member of Calico's configuration, if it is there and not `null`.
+fn member<'a>(shoot: &Shoot<'a>, path: &[&str]) -> Option<&'a str> {
+    json::find(shoot.network_config?, path).filter(|text| *text != "null")
+}
+
+fn enabled(shoot: &Shoot<'_>) -> Option<Finding> {
+    let overlay = member(shoot, &["overlay"])?;
+    let message = match member(shoot, &["overlay", "enabled"]) {
         Some("true" | "false") => return None,
         None if overlay.starts_with('{') => "is missing, which Calico reads as false",
         _ => "is not true or false, so Calico cannot read its configuration",
@@ -179,6 +190,16 @@ fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) 
             return POD_ADDRESSES.finding(&path, message, help).at_most(Severity::Warn);
         }
         POD_ADDRESSES.finding(&path, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
+    })
+}
+
+/// Of a new Shoot, which nobody is cut off in: it begins so.
+fn new_pod_addresses(config: &Config<'_>) -> Option<Finding> {
+    let is_led_by_routes = config.pods.are_native() && matches!(config.pods.way, Way::Routes | Way::Nowhere);
+    (is_led_by_routes && config.has_blocks()).then(|| {
+        let message = "Pods will have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads";
+        let help = "leave those out, or write `overlay: {enabled: true}`";
+        POD_ADDRESSES.finding(CONFIG, message.to_owned(), help).at_most(Severity::Warn)
     })
 }
 
@@ -232,8 +253,10 @@ fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
     })
 }
 
-fn pod_routes(config: &Config<'_>) -> Option<Finding> {
-    (config.has_overlay() && config.member(&["overlay", "createPodRoutes"]) == Some("true")).then(|| {
+fn pod_routes(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Option<Finding> {
+    let encapsulation = shoot.pods(stored).map_or_else(|| shoot.encapsulation(), |pods| pods.encapsulation);
+    let has_overlay = encapsulation == Some(Encapsulation::Overlay);
+    (has_overlay && member(shoot, &["overlay", "createPodRoutes"]) == Some("true")).then(|| {
         let path = format!("{CONFIG}.overlay.createPodRoutes");
         POD_ROUTES.finding(&path, "has no effect while the overlay is on".to_owned(), "remove it")
     })
@@ -247,9 +270,16 @@ fn set_by_admission(shoot: &Shoot<'_>) -> Option<Finding> {
         NewKey::Off => format!(
             "`overlay` is not set: the admission of provider-{name} makes that `enabled: false`, so Calico will run without an overlay"
         ),
-        NewKey::Flag => format!(
-            "`overlay` is not set: a flag of the admission of provider-{name} decides; unless it was changed, Calico will run with an overlay"
-        ),
+        NewKey::Flag => {
+            let mut message = format!(
+                "`overlay` is not set: a flag of the admission of provider-{name} decides; unless it was changed, Calico will run with an overlay"
+            );
+            if shoot.networking.has_family(Family::V6) {
+                message.push_str(", which does not go together with IPv6");
+                return Some(DEFAULT_MODE.finding(CONFIG, message, "write `overlay: {enabled: false}`"));
+            }
+            message
+        }
         NewKey::Untouched => return None,
     };
     Some(DEFAULT_MODE.finding(CONFIG, message, ""))
@@ -286,13 +316,13 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     let (on, off) = (of(r#"{"overlay":{"enabled":true}}"#), of(r#"{"overlay":{"enabled":false}}"#));
     let mut all = vec![
-        (&ENABLED, example(enabled(&of(r#"{"overlay":{}}"#)))),
+        (&ENABLED, example(enabled(&shoot(r#"{"overlay":{}}"#)))),
         (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
         (&OLD_KUBERNETES, example(old_kubernetes(&shoot("{}")))),
         (&SWITCH, example(switch(on.pods, off.pods, false))),
         (&ROUTES_LEFT, routes_left()),
         (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &shoot("{}")))),
-        (&POD_ROUTES, example(pod_routes(&of(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#)))),
+        (&POD_ROUTES, example(pod_routes(&shoot(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#), None))),
         (&DEFAULT_MODE, example(set_by_admission(&shoot("{}")))),
     ];
     all.extend(families::documented());

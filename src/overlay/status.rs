@@ -241,8 +241,12 @@ mod tests {
     fn sentences_are_made_from_data() {
         let routes = |missing: &[(&str, &str)]| Some(Routes::from(&progress(missing)));
         let quota = Some("RouteLimitExceeded".to_owned());
-        let replacement =
-            Some(Replacement { node: "c".into(), deadline: "2026-11-20T10:10:00Z".parse().unwrap(), nodes: 2 });
+        let replacement = Some(Replacement {
+            node: "c".into(),
+            deadline: "2026-11-20T10:10:00Z".parse().unwrap(),
+            nodes: 2,
+            has_ipv6: false,
+        });
         let table = [
             (SwitchStatus::waits("the Shoot is being deleted"), "the Shoot is being deleted"),
             (

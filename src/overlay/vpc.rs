@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use crate::admission::{Finding, Rank, Rule, Severity};
 use crate::gardener::facts::Networks;
+use crate::gardener::providers::Routes;
 use crate::gardener::shoot::StatusNetworking;
-use crate::gardener::{Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs, counted};
+use crate::gardener::{Provider, Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs, counted};
 use crate::net::Cidr;
 
 /// Two Shoots, one route.
@@ -14,8 +15,8 @@ pub static SHARED_VPC: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Said of a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Shoots that need no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; others are as good as not there, however many there are. Of the same project, and of all others, the first 64 are looked at.",
-    fix: "Choose Pod networks that do not overlap, for Shoots that are there by a new Shoot; or keep the overlay in one of the two.",
+    summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Said of a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Where the infrastructure makes routes beside an overlay too (Alibaba Cloud), it is enough that one of the two has none. Shoots that have no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; others are as good as not there, however many there are. Of the same project, and of all others, the first 64 are looked at.",
+    fix: "Choose Pod networks that do not overlap, for Shoots that are there by a new Shoot; or keep the overlay in one of the two, where it has no routes then.",
 };
 
 /// Nobody answered whether the writer may see the others.
@@ -33,6 +34,10 @@ pub static NOT_COMPARED: Rule = Rule {
 pub struct Newcomer {
     /// Where it is.
     pub vpc: VpcKey,
+    /// Whether it has no overlay.
+    is_native: bool,
+    /// Whether its provider makes routes beside an overlay too.
+    has_routes_anyway: bool,
     /// Its Pod networks that were not there before; empty as long as none is known.
     pods: Vec<Cidr>,
 }
@@ -58,14 +63,19 @@ impl Newcomer {
         let no_status = StatusNetworking::default();
         let mut pods =
             Networks::of(&new.networking, old.map_or(&no_status, |old| &old.status_networking)).pods.into_vec();
-        if let Some(old) = old.filter(|old| key(old, Some(old)).as_ref() == Some(&vpc)) {
+        let is_native = new.is_native(old);
+        let is_as_much_in_the_way = |old: &Shoot<'_>| old.is_native(Some(old)) || !is_native;
+        if let Some(old) = old.filter(|old| key(old, Some(old)).as_ref() == Some(&vpc) && is_as_much_in_the_way(old)) {
             let before = Networks::of(&old.networking, &old.status_networking).pods;
             pods.retain(|pods| !before.contains(pods));
             if pods.is_empty() {
                 return None;
             }
         }
-        Some(Self { vpc, pods })
+        let provider = Provider::of(&new.provider_type);
+        let has_routes_anyway =
+            provider.is_some_and(|provider| matches!(provider.routes, Routes::Always | Routes::UnlessOn { .. }));
+        Some(Self { vpc, is_native, has_routes_anyway, pods })
     }
 
     /// That others were not compared, and why.
@@ -84,6 +94,10 @@ impl Newcomer {
         let mut count = 0;
         for (name, facts) in neighbours {
             count += 1;
+            if !self.is_native && !facts.is_native {
+                // Tunnels lead to the Pods of both.
+                continue;
+            }
             let theirs = &facts.networks.pods;
             let pair = if self.pods.is_empty() {
                 theirs.first().map(|theirs| (*theirs, *theirs))
@@ -97,8 +111,8 @@ impl Newcomer {
             (None, _) if may_be_more => say_may_be_more(count, id),
             (None, _) => return None,
             // A default may be disjoint from all of them: nobody is refused because of it.
-            (Some(_), true) => say_unknown(&listed(&found), id).at_most(Severity::Warn),
-            (Some((_, own, _)), false) => say(*own, &listed(&found), id),
+            (Some(_), true) => say_unknown(&listed(&found), id, self.has_routes_anyway).at_most(Severity::Warn),
+            (Some((_, own, _)), false) => say(*own, &listed(&found), id, self.has_routes_anyway),
         };
         Some(Shared { finding, rests_on: found.into_iter().map(|(name, ..)| name.clone()).collect() })
     }
@@ -119,13 +133,21 @@ fn listed(found: &[(&ShootName, Cidr, Cidr)]) -> String {
 
 const PODS: &str = "spec.networking.pods";
 
-fn say(own: Cidr, listed: &str, id: &str) -> Finding {
+fn say(own: Cidr, listed: &str, id: &str, has_routes_anyway: bool) -> Finding {
+    if has_routes_anyway {
+        let message = format!("{own} overlaps Pods of {listed}, and routes to both are in the same VPC {id}");
+        return SHARED_VPC.finding(PODS, message, "choose another Pod network");
+    }
     let message = format!("{own} overlaps Pods of {listed}, without an overlay in the same VPC {id}");
     SHARED_VPC.finding(PODS, message, "choose another Pod network, or keep the overlay")
 }
 
-fn say_unknown(listed: &str, id: &str) -> Finding {
-    let message = format!("is not set, and in the same VPC {id} there are without an overlay: {listed}");
+fn say_unknown(listed: &str, id: &str, has_routes_anyway: bool) -> Finding {
+    let message = if has_routes_anyway {
+        format!("is not set, and in the same VPC {id} there are routes to Pods of {listed}")
+    } else {
+        format!("is not set, and in the same VPC {id} there are without an overlay: {listed}")
+    };
     SHARED_VPC.finding(PODS, message, "choose one that overlaps none of them")
 }
 
@@ -144,7 +166,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let own = "100.96.0.0/11".parse().expect("a constant");
     let id = "vpc-0123456789abcdef0";
     vec![
-        (&SHARED_VPC, say(own, "garden-shop/orders (100.96.0.0/16)", id)),
+        (&SHARED_VPC, say(own, "garden-shop/orders (100.96.0.0/16)", id, false)),
         (&NOT_COMPARED, not_compared(id, "no answer in time")),
     ]
 }

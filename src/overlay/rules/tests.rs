@@ -118,7 +118,14 @@ fn providers_differ() {
         ("ironcore-metal", Some(&none), &blocks, &["deny pod-addresses", "warn switch"]),
         ("ironcore-metal", Some(&off), &on, left),
         ("cloud", None, &none, &[]),
-        ("cloud", None, &json!({"overlay": {}}), &[]),
+        ("cloud", None, &json!({"overlay": {}}), &["deny enabled"]),
+        ("onmetal", None, &json!({"overlay": {"enabled": "no"}}), &["deny enabled"]),
+        ("onmetal", Some(&on), &json!({"overlay": {}}), &["deny enabled"]),
+        ("onmetal", None, &json!({"overlay": {"enabled": true, "createPodRoutes": true}}), &["warn pod-routes"]),
+        ("azure", None, &json!({"overlay": {"enabled": true, "createPodRoutes": true}}), &[]),
+        ("openstack", None, &blocks, &["warn pod-addresses"]),
+        ("metal", None, &blocks, &[]),
+        ("azure", None, &blocks, &["warn pod-addresses"]),
         ("cloud", Some(&on), &blocks, &[]),
         ("cloud", Some(&none), &backend, &[]),
     ] {
@@ -169,6 +176,42 @@ fn only_calico_with_workers_is_looked_at() {
         let mut new = new.clone();
         *new.pointer_mut(pointer).unwrap() = value;
         assert_eq!(said(None, &new), Vec::<String>::new(), "{pointer}");
+    }
+}
+
+/// A new Shoot whose Pods no route leads to is told so: nothing more, whatever operators say.
+#[test]
+fn new_pods_that_no_route_leads_to() {
+    let blocks = json!({"overlay": {"enabled": false}, "ipam": {"type": "calico-ipam"}});
+    for (provider, families, want) in [
+        ("aws", &["IPv4"][..], &["warn pod-addresses"][..]),
+        ("aws", &["IPv6"], &[]),
+        ("gcp", &["IPv4", "IPv6"], &[]),
+        ("onmetal", &["IPv4"], &[]),
+    ] {
+        let mut new = shoot(&blocks);
+        new["spec"]["provider"]["type"] = json!(provider);
+        new["spec"]["networking"]["ipFamilies"] = json!(families);
+        assert_eq!(said(None, &new), want, "{provider} {families:?}");
+        let text = new.to_string();
+        let found = check(&Shoot::read(&text).unwrap(), None);
+        assert!(found.iter().all(|finding| finding.at_most == Severity::Warn), "{found:?}");
+        assert_eq!(said(Some(&new), &new), Vec::<String>::new(), "as it was, {provider}");
+    }
+}
+
+/// What a flag decides may be what does not go together with the Shoot's families.
+#[test]
+fn a_flag_and_two_families() {
+    let mut new = shoot(&json!(null));
+    new["spec"]["provider"]["type"] = json!("openstack");
+    for (families, is_told) in [(json!(["IPv4"]), false), (json!(["IPv4", "IPv6"]), true)] {
+        new["spec"]["networking"]["ipFamilies"] = families;
+        let text = new.to_string();
+        let found = check(&Shoot::read(&text).unwrap(), None);
+        let told = "which does not go together with IPv6; write `overlay: {enabled: false}`";
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].to_string().contains(told), is_told, "{found:?}");
     }
 }
 

@@ -147,3 +147,69 @@ fn peerings_are_left_alone_by_other_edits() {
     let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/28"));
     assert!(garden.update(&stored, &grown).warned.contains(&"unknown-field"));
 }
+
+/// However much operators make of the rules about the overlay, the ways out that are told stay open.
+#[test]
+fn ways_out_stay_open() {
+    let mut garden = Garden::of(&[]);
+    for (rule, _) in crate::overlay::rules::documented() {
+        let most = if rule.name == "overlay/routes-left" { Severity::Warn } else { Severity::Deny };
+        garden.settings.policy.set(rule, Some(most));
+    }
+    assert!(!garden.settings.policy.set(&crate::overlay::rules::ROUTES_LEFT, Some(Severity::Deny)));
+    let shoot = |provider: &str, config: Value, families: &[&str], maximum: u64| {
+        json!({
+            "metadata": {"namespace": "garden-shop", "name": "web"},
+            "spec": {
+                "kubernetes": {"version": "1.36.1"},
+                "networking": {"type": "calico", "providerConfig": config, "ipFamilies": families},
+                "provider": {"type": provider, "workers": [{"name": "w", "maximum": maximum, "maxSurge": 0}]},
+            },
+        })
+    };
+    let (on, off) = (|| json!({"overlay": {"enabled": true}}), || json!({"overlay": {"enabled": false}}));
+    let vxlan = || json!({"overlay": {"enabled": true}, "vxlan": {"enabled": true}});
+    let (one, two) = (&["IPv4"][..], &["IPv4", "IPv6"][..]);
+    for (what, old, new, denied, warned) in [
+        (
+            "the overlay is set back",
+            shoot("aws", off(), one, 3),
+            shoot("aws", on(), one, 3),
+            &[][..],
+            &["overlay/routes-left"][..],
+        ),
+        ("VXLAN beside IPv6", shoot("openstack", on(), two, 3), shoot("openstack", vxlan(), two, 3), &[], &[]),
+        (
+            "IPv6 comes",
+            shoot("openstack", on(), one, 3),
+            shoot("openstack", on(), two, 3),
+            &["overlay/on-with-ipv6"],
+            &[],
+        ),
+        (
+            "a family is taken back",
+            shoot("gcp", off(), two, 350),
+            shoot("gcp", off(), one, 350),
+            &[],
+            &["overlay/route-limit"],
+        ),
+        (
+            "the same, and more nodes",
+            shoot("gcp", off(), two, 350),
+            shoot("gcp", off(), one, 351),
+            &["overlay/route-limit"],
+            &[],
+        ),
+        ("nodes grow", shoot("gcp", off(), one, 350), shoot("gcp", off(), one, 351), &["overlay/route-limit"], &[]),
+        (
+            "the overlay goes",
+            shoot("gcp", on(), one, 350),
+            shoot("gcp", off(), one, 350),
+            &["overlay/switch", "overlay/route-limit"],
+            &[],
+        ),
+    ] {
+        let said = garden.update(&old, &new);
+        assert_eq!((&*said.denied, &*said.warned), (denied, warned), "{what}: {said:#?}");
+    }
+}

@@ -94,6 +94,44 @@ fn pod_networks_of_one_vpc_must_differ() {
     );
 }
 
+/// On Alibaba Cloud there are routes beside an overlay too: one row a Shoot and its neighbour.
+#[test]
+fn routes_beside_an_overlay_count() {
+    let alicloud = |shoot: Value| with(shoot, "/spec/provider/type", json!("alicloud"));
+    let own = || alicloud(native(OWN, PODS, "vpc-1"));
+    let neighbour = || alicloud(native(NEIGHBOUR, PODS, "vpc-1"));
+    let shared = &["overlay/shared-vpc"][..];
+    for (what, old, new, other, warned) in [
+        ("off and off", None, own(), neighbour(), shared),
+        ("on and off", None, overlay(own()), neighbour(), shared),
+        ("off and on", None, own(), overlay(neighbour()), shared),
+        ("on and on", None, overlay(own()), overlay(neighbour()), &[]),
+        (
+            "the overlay goes, and the other stays",
+            Some(overlay(own())),
+            own(),
+            overlay(neighbour()),
+            &["overlay/switch", "overlay/shared-vpc"],
+        ),
+        ("the overlay comes", Some(own()), overlay(own()), neighbour(), &[]),
+        (
+            "a Pod network comes",
+            Some(overlay(alicloud(native(OWN, "10.1.0.0/16", "vpc-1")))),
+            overlay(own()),
+            neighbour(),
+            shared,
+        ),
+        ("a VPC comes", Some(overlay(alicloud(native(OWN, PODS, "vpc-2")))), overlay(own()), neighbour(), shared),
+    ] {
+        let said = Garden::of(&[other]).validate(old.as_ref(), &new);
+        assert_eq!((&*said.denied, &*said.warned), (&[][..], warned), "{what}: {said:#?}");
+    }
+    Garden::of(&[neighbour()]).create(&overlay(own())).says(
+        "spec.networking.pods: 100.64.0.0/16 overlaps Pods of garden-shop/orders (100.64.0.0/16), and routes to both are in \
+         the same VPC vpc-1; choose another Pod network",
+    );
+}
+
 /// One row a request: which rules speak, and whether anything is looked up.
 #[test]
 fn only_what_the_writer_changed_is_judged() {
