@@ -162,6 +162,11 @@ impl Policy {
         findings
     }
 
+    /// Whether a rule is off.
+    pub fn is_off(&self, rule: &Rule) -> bool {
+        self.choices.get(rule.name) == Some(&None)
+    }
+
     /// Weighs one finding anew; `false` when its rule is off.
     pub fn weigh(&self, finding: &mut Finding) -> bool {
         match self.choices.get(finding.rule) {

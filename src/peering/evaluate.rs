@@ -1,6 +1,6 @@
 //! All rules on one Shoot: first those that need nobody else, then those that do.
 
-use crate::admission::{Finding, Severity};
+use crate::admission::{Finding, Rule, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
 
@@ -17,6 +17,8 @@ pub struct Ruled {
     pub rests_on: Vec<ShootName>,
     /// Whether it rests on what the Shoot's own Seed is.
     pub rests_on_seed: bool,
+    /// The rule that could not look, where the finding says so: nobody misses one that is off.
+    pub instead_of: Option<&'static Rule>,
 }
 
 /// What an enabled extension says, judged without looking at anything else: findings, all entries, and the entries
@@ -154,12 +156,18 @@ fn stored(pair: &target::Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Ve
 impl Ruled {
     /// A finding that rests on these Shoots.
     pub(super) fn by_targets<'n>(finding: Finding, targets: impl IntoIterator<Item = &'n ShootName>) -> Self {
-        Self { finding, rests_on: targets.into_iter().cloned().collect(), rests_on_seed: false }
+        let rests_on = targets.into_iter().cloned().collect();
+        Self { finding, rests_on, rests_on_seed: false, instead_of: None }
     }
 
     /// A finding that rests on the Shoot's own Seed.
     pub(super) fn by_seed(finding: Finding) -> Self {
-        Self { finding, rests_on: Vec::new(), rests_on_seed: true }
+        Self { rests_on_seed: true, ..Self::by_targets(finding, []) }
+    }
+
+    /// A finding that says that this rule could not look.
+    pub(super) fn instead_of(rule: &'static Rule, finding: Finding) -> Self {
+        Self { instead_of: Some(rule), ..Self::by_targets(finding, []) }
     }
 }
 
@@ -174,7 +182,7 @@ pub fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: 
     let names: Vec<ShootName> =
         found.extract_if(.., |ruled| is_awaited(ruled)).flat_map(|ruled| ruled.rests_on).collect();
     let finding = target::all_awaited(subject, &names, knowledge).at_most(Severity::Warn);
-    found.push(Ruled { finding, rests_on: names, rests_on_seed: false });
+    found.push(Ruled::by_targets(finding, &names));
 }
 
 /// Of findings that say the same, as they are weighed now, only the one that says more.
@@ -186,6 +194,14 @@ pub fn prefer_precise(found: &mut Vec<Ruled>) {
         .map(|ruled| ruled.finding.path.clone())
         .collect();
     found.retain(|ruled| ruled.finding.rule != target::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
+    // One that is not there is told, not guessed at too.
+    let absent: Vec<String> = found
+        .iter()
+        .filter(|ruled| ruled.finding.rule == target::SEED_UNKNOWN.name)
+        .map(|ruled| ruled.finding.path.clone())
+        .collect();
+    let is_guess = |finding: &Finding| finding.rule == target::SEED_WRONG.name && finding.help == target::ASK_ITS_OWNER;
+    found.retain(|ruled| !is_guess(&ruled.finding) || !absent.contains(&ruled.finding.path));
     // A network that cannot be has no routes to follow.
     let is_refused =
         |ruled: &Ruled| ruled.finding.rule == networks::BREAKS_PEER.name && ruled.finding.severity == Severity::Deny;

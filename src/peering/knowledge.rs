@@ -112,9 +112,20 @@ impl<'a> Knowledge<'a> {
 
     /// What is known of a Shoot without asking for it: for those that the user did not name, and may see.
     pub fn known(&self, name: &ShootName) -> Option<&'a Arc<ShootFacts>> {
+        self.known_or_why(name).ok().flatten()
+    }
+
+    /// The same, where `None` means that there is no such Shoot.
+    ///
+    /// # Errors
+    ///
+    /// Says why nothing is known of it.
+    pub fn known_or_why(&self, name: &ShootName) -> Result<Option<&'a Arc<ShootFacts>>, &'a str> {
         match (self.answers.shoots.get(name), self.snapshot.shoots.get(name)) {
-            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Some(facts),
-            (Some(Answer::Absent | Answer::Unanswered(_)), _) | (None, None) => None,
+            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Ok(Some(facts)),
+            (Some(Answer::Unanswered(why)), _) => Err(why),
+            (None, None) if self.snapshot.is_blind() => Err("not read"),
+            (Some(Answer::Absent), _) | (None, None) => Ok(None),
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Subject<'a> {
     pub removed: Vec<ShootName>,
     /// How many entries were not read, because there are so many.
     pub unread: usize,
+    /// Whether the list says something else than before, but for its order.
+    is_list_edited: bool,
 }
 
 /// The stored Shoot.
@@ -75,6 +77,14 @@ pub enum Touch {
 
 /// Namespace and name of an entry, as they were meant.
 type Named<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// What entries say, as it is written, in one order.
+fn written<'a>(entries: Option<&'a [Entry<'_>]>) -> Vec<[&'a str; 3]> {
+    let fields = |entry: &'a Entry<'_>| [&*entry.namespace, &*entry.name, &*entry.written_seed];
+    let mut written: Vec<_> = entries.unwrap_or_default().iter().map(fields).collect();
+    written.sort_unstable();
+    written
+}
 
 impl<'a> Subject<'a> {
     /// Compares a Shoot with its stored self.
@@ -133,6 +143,7 @@ impl<'a> Subject<'a> {
             .filter(|(namespace, name)| !listed.contains(&(tidy(namespace), tidy(name))))
             .map(|(namespace, name)| ShootName::new(namespace, name))
             .collect();
+        let is_list_edited = written(config.map(|config| &*config.entries)) != written(Some(old_entries));
         let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
         let unread = config.map_or(0, |config| config.unread);
         removed.retain(|removed| unread == 0 && Some(removed) != name.as_ref());
@@ -154,6 +165,7 @@ impl<'a> Subject<'a> {
             peers,
             removed,
             unread,
+            is_list_edited,
         }
     }
 
@@ -185,9 +197,14 @@ impl<'a> Subject<'a> {
         self.peers.iter().any(|listed| listed.touch != Touch::Stored)
     }
 
-    /// Whether its writer edited the list itself: an entry came, went, or names another Seed.
+    /// Whether its writer edited the list itself: an entry came, went, or says something else, whether it names a Shoot or not.
     pub fn is_list_edited(&self) -> bool {
-        !self.removed.is_empty() || self.peers.iter().any(|listed| listed.touch >= Touch::Reseeded)
+        self.is_list_edited
+    }
+
+    /// The node networks that it had before.
+    pub fn old_nodes(&self) -> &[Cidr] {
+        self.old.as_ref().map_or(&[], |old| &old.networks.nodes)
     }
 
     /// Whether it is new.

@@ -98,6 +98,8 @@ struct Garden {
     /// What a live read shows where it is something else than the cache.
     live: Vec<(ShootName, Answer<Arc<ShootFacts>>)>,
     hidden: BTreeSet<ShootName>,
+    /// Nobody answers whether these may be seen.
+    unanswered: BTreeSet<ShootName>,
     settings: ShootSettings,
     groups: Vec<&'static str>,
     /// Nobody answers.
@@ -128,6 +130,7 @@ impl Garden {
             snapshot,
             live: Vec::new(),
             hidden: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
             settings: ShootSettings::default(),
             groups: vec!["system:authenticated"],
             is_down: false,
@@ -155,11 +158,12 @@ impl Garden {
             let live = self.live.iter().find(|(other, _)| other == name).map(|(_, answer)| answer.clone());
             live.unwrap_or_else(|| self.snapshot.shoots.get(name).cloned().map_or(Answer::Absent, Answer::Found))
         };
-        let sight = |name: &ShootName| match (self.is_down, self.hidden.contains(name)) {
-            (true, _) => Sight::Unanswered(down()),
-            (false, true) => Sight::Hidden,
-            (false, false) => Sight::Visible,
-        };
+        let sight =
+            |name: &ShootName| match (self.is_down || self.unanswered.contains(name), self.hidden.contains(name)) {
+                (true, _) => Sight::Unanswered(down()),
+                (false, true) => Sight::Hidden,
+                (false, false) => Sight::Visible,
+            };
         // Who may see all Shoots of a place can have nothing hidden there.
         let all = |place: &Grant| match (self.is_down, self.hidden.iter().any(|name| place.covers(name.namespace()))) {
             (true, _) => Sight::Unanswered(down()),

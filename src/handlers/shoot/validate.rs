@@ -116,7 +116,9 @@ impl ValidateShoot {
         if exempt == Exempt::AllButEntries {
             ruled = ruled.into_iter().map(spare_networks).collect();
         }
-        ruled.retain_mut(|ruled| policy.weigh(&mut ruled.finding));
+        ruled.retain_mut(|ruled| {
+            ruled.instead_of.is_none_or(|rule| !policy.is_off(rule)) && policy.weigh(&mut ruled.finding)
+        });
         peering::prefer_precise(&mut ruled);
         peering::gather_awaited(&mut ruled, &subject, knowledge);
         confirm(&subject, &ruled, knowledge);

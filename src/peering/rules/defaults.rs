@@ -42,9 +42,16 @@ fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<(Cidr, Cidr)> {
 
 /// The Shoot's own network, where it is a default one.
 pub(super) fn own(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
-    let (own, default) = in_default(&subject.networks.nodes, settings)?;
-    let most = if subject.fresh_nodes.contains(&own) { Severity::Deny } else { Severity::Warn };
-    Some(say_own(own, default).at_most(most))
+    let defaults = &settings.default_node_networks;
+    let pairs = || {
+        let nodes = subject.networks.nodes.iter();
+        nodes.flat_map(|own| defaults.iter().map(move |default| (*own, *default))).filter(|(a, b)| a.overlaps(*b))
+    };
+    // Growing within a stored conflict is always possible.
+    let was_in = |default: Cidr| subject.old_nodes().iter().any(|old| old.overlaps(default));
+    let is_new = |(own, default): &(Cidr, Cidr)| subject.fresh_nodes.contains(own) && !was_in(*default);
+    let say = |(own, default)| say_own(own, default);
+    pairs().find(is_new).map(say).or_else(|| pairs().next().map(say).map(|finding| finding.at_most(Severity::Warn)))
 }
 
 fn say_own(own: Cidr, default: Cidr) -> Finding {
@@ -72,29 +79,38 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     let gets_own = own.is_empty() && !pair.subject.is_workerless;
     let gets_target = target.is_some_and(|facts| facts.networks.nodes.is_empty() && !facts.is_workerless);
     let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(&pair.path(), message, help));
+    // Which of several it will be nobody knows: none refuses anything, unless all of them would.
+    let gets = if defaults.len() == 1 { "gets" } else { "may get" };
+    let weigh = |finding: Finding, all: bool| finding.at_most(if all { Severity::Deny } else { Severity::Warn });
     if gets_own && gets_target {
-        let both = format!("this Shoot and {name} set no node network, and both get");
+        let both = format!("this Shoot and {name} set no node network, and both");
         return match defaults {
-            [default] => say(format!("{both} the default {default}"), SET_IT),
-            several => say(format!("{both} one of the defaults {}", names_within(several, ROOM)), SET_IT),
+            [default] => say(format!("{both} get the default {default}"), SET_IT),
+            several => {
+                let message = format!("{both} may get the same of the defaults {}", names_within(several, ROOM));
+                let all = several.iter().all(|one| several.iter().all(|other| one.overlaps(*other)));
+                say(message, SET_IT).map(|finding| weigh(finding, all))
+            }
         };
     }
     if gets_own && let Some(clash) = clash(pair, defaults) {
         let message = match clash {
             Some((default, theirs)) if default == theirs => {
-                format!("the default {default} that this Shoot gets is identical to the node network of {name}")
+                format!("the default {default} that this Shoot {gets} is identical to the node network of {name}")
             }
             Some((default, theirs)) => {
-                format!("the default {default} that this Shoot gets overlaps {theirs} of {name}")
+                format!("the default {default} that this Shoot {gets} overlaps {theirs} of {name}")
             }
-            None => format!("the default that this Shoot gets overlaps the node network of {name}"),
+            None => format!("the default that this Shoot {gets} overlaps the node network of {name}"),
         };
-        return say(message, SET_IT);
+        let all = defaults.iter().all(|default| self::clash(pair, &[*default]).is_some());
+        return say(message, SET_IT).map(|finding| weigh(finding, all));
     }
-    if gets_target && let Some((own, default)) = conflicting(own, defaults) {
-        let overlaps = if own == default { "is identical to" } else { "overlaps" };
-        let message = format!("the default {default} that {name} gets {overlaps} {own} of this Shoot");
-        return say(message, "set a node network there");
+    if gets_target && let Some((own_one, default)) = conflicting(own, defaults) {
+        let overlaps = if own_one == default { "is identical to" } else { "overlaps" };
+        let message = format!("the default {default} that {name} {gets} {overlaps} {own_one} of this Shoot");
+        let all = defaults.iter().all(|default| own.iter().any(|own| own.overlaps(*default)));
+        return say(message, "set a node network there").map(|finding| weigh(finding, all));
     }
     let (nodes, default) = in_default(&target?.networks.nodes, pair.settings)?;
     say(format!("node network {nodes} of {name} {} the default {default}", nodes.lies(default)), ONE_WAY)
@@ -105,7 +121,14 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
 pub(super) fn prefix(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     let permitted = settings.node_prefixes.as_ref()?;
     let is_outside = |cidr: &&Cidr| cidr.family() == Family::V4 && !permitted.contains(cidr.prefix_len());
-    let fresh = subject.fresh_nodes.iter().find(is_outside).map(|cidr| say_prefix(*cidr, permitted));
+    // Growing is always possible: who was too large before, or too small, may be so still.
+    let is_too_large = |cidr: &Cidr| cidr.prefix_len() < permitted.shortest();
+    let was_so = |cidr: &Cidr| {
+        let old = subject.old_nodes().iter().filter(is_outside);
+        old.map(is_too_large).any(|was| was == is_too_large(cidr))
+    };
+    let fresh = subject.fresh_nodes.iter().filter(is_outside).find(|cidr| !was_so(cidr));
+    let fresh = fresh.map(|cidr| say_prefix(*cidr, permitted));
     let stored = || subject.networks.nodes.iter().find(is_outside).map(|cidr| say_prefix(*cidr, permitted));
     fresh.or_else(|| stored().map(|finding| finding.at_most(Severity::Warn)))
 }

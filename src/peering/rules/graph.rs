@@ -1,6 +1,7 @@
 //! Conflicts between Shoots that this one joins.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Display;
 
 use crate::admission::{Finding, Rank, Rule, Severity, Sight};
@@ -9,6 +10,7 @@ use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::{Knowledge, Listed, Ruled, Subject, Target, Touch};
 use super::networks::conflicting;
+use super::target::not_compared;
 
 /// Two peers overlap each other.
 pub static PEERS_OVERLAP: Rule = Rule {
@@ -26,7 +28,7 @@ pub static PEER_OF_PEER: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot hold two routes for one range, and one of the two loses it. Said of a new entry, and of a new node network, where the peer lists both. Said only where the writer may see both; up to 64 peers of peers are asked about by name. `peering.conflicts` of the configuration does not weigh it, for the peers are somebody else's; `rules` does.",
+    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot hold two routes for one range, and one of the two loses it. Said of a new entry, and of a new node network, where the peer lists both. Said only where the writer may see both; up to 64 peers of peers are asked about by name, one of each peer's list in turn, and `peering/not-verified` says how many were left out. `peering.conflicts` of the configuration does not weigh it, for the peers are somebody else's; `rules` does.",
     fix: "Choose another network, or agree with the owners.",
 };
 
@@ -82,12 +84,9 @@ pub(in super::super) fn peers_overlap(
         .collect()
 }
 
-/// The most peers between this Shoot and one other that are looked at.
-const BETWEEN: usize = 8;
-
 /// Peers of peers that this Shoot overlaps, where the user may see both: all networks count for a peer that is new, and the new
 /// ones for all. Who is asked about, and whose networks are compared, follows from what the user sees: neither what a hidden
-/// Shoot is nor how many there are shapes an answer, or how long it takes.
+/// Shoot is nor how many there are shapes an answer, or how long it takes. What was not compared is said.
 pub(in super::super) fn peer_of_peer(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
@@ -108,39 +107,101 @@ pub(in super::super) fn peer_of_peer(
     if between.is_empty() {
         return Vec::new();
     }
-    // Those with whom more counts first.
-    between.sort_by_key(|(peer, _)| std::cmp::Reverse(peer.touch));
+    // Those with whom more counts first, and otherwise by name: the order of the entries decides nothing.
+    between.sort_by_key(|(peer, _)| (Reverse(peer.touch), &peer.target));
     let listed: HashSet<&ShootName> = subject.peers.iter().map(|listed| &listed.target).collect();
-    // Peers of peers, and the peers between. The first in the order of names, and no more of them at any time.
-    let mut around: BTreeMap<&ShootName, Vec<&Listed<'_>>> = BTreeMap::new();
-    for (peer, facts) in &between {
-        for other in facts.peers().iter().map(|peer| &peer.target) {
-            if other != own && !listed.contains(other) {
-                let paths = around.entry(other).or_default();
-                if paths.len() < BETWEEN {
-                    paths.push(peer);
-                }
-                if around.len() > AROUND {
-                    around.pop_last();
-                }
+    let is_other = |other: &&ShootName| *other != own && !listed.contains(other);
+    let lists =
+        between.iter().map(|(_, facts)| facts.peers().iter().map(|peer| &peer.target).filter(is_other).collect());
+    let (around, left) = around(&lists.collect::<Vec<Vec<&ShootName>>>());
+
+    let mut found = Vec::new();
+    let (mut unanswered, mut reason) = (0, None);
+    for (other, paths) in around {
+        let facts = match knowledge.sight(other) {
+            None | Some(Sight::Hidden) => continue,
+            Some(Sight::Visible) => knowledge.known_or_why(other),
+            Some(Sight::Unanswered(why)) => Err(&**why),
+        };
+        match facts {
+            Ok(Some(facts)) => {
+                let theirs: HashSet<&ShootName> = facts.peers().iter().map(|peer| &peer.target).collect();
+                let mut mutual = paths.into_iter().map(|i| between[i].0).filter(|peer| theirs.contains(&peer.target));
+                // All others that list each other with it have no more networks that count than the first.
+                found.extend(
+                    mutual.next().and_then(|between| of_path(subject, counting(between), between, other, facts)),
+                );
+            }
+            Ok(None) => {}
+            Err(why) => {
+                unanswered += 1;
+                reason.get_or_insert(why);
             }
         }
     }
-    around.retain(|other, _| knowledge.sight(other) == Some(&Sight::Visible));
+    let not_compared = |count, why: &str| {
+        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(&subject.path, count, why)))
+    };
+    found.extend(not_compared(left, &format!("one request asks about {AROUND}")));
+    found.extend(not_compared(unanswered, reason.unwrap_or_default()));
+    found
+}
 
-    let old = subject.old.as_ref().map_or(&[][..], |old| &old.networks.nodes);
-    let found = around.into_iter().filter_map(|(other, paths)| {
-        let facts = knowledge.known(other)?;
-        paths.into_iter().filter(|between| facts.lists(&between.target)).find_map(|between| {
-            let (own, theirs) = conflicting(counting(between), &facts.networks.nodes)?;
-            let finding = say_peer_of_peer(&subject.peer_path(between), own, theirs, other, &between.target);
-            // With a peer that is not new, a clash that was there already is no news.
-            let was_there = between.touch != Touch::Added && old.iter().any(|old| old.overlaps(theirs));
-            let finding = if was_there { finding.at_most(Severity::Warn) } else { finding };
-            Some(Ruled::by_targets(finding, [other, &between.target]))
-        })
-    });
-    found.collect()
+/// The names that are asked about, each with the lists that it is in, and how many others there are. One is taken of each list
+/// in turn, the first in the order of names: a long list displaces nothing of another.
+fn around<'n>(lists: &[Vec<&'n ShootName>]) -> (BTreeMap<&'n ShootName, Vec<usize>>, usize) {
+    let first = |list: &Vec<&'n ShootName>| {
+        let mut first = BTreeSet::new();
+        for name in list {
+            first.insert(*name);
+            if first.len() > AROUND {
+                first.pop_last();
+            }
+        }
+        first.into_iter()
+    };
+    let mut turns: Vec<_> = lists.iter().map(first).collect();
+    let mut around: BTreeMap<&ShootName, Vec<usize>> = BTreeMap::new();
+    loop {
+        let before = around.len();
+        for turn in &mut turns {
+            if around.len() < AROUND
+                && let Some(name) = turn.find(|name| !around.contains_key(name))
+            {
+                around.insert(name, Vec::new());
+            }
+        }
+        if around.len() == before {
+            break;
+        }
+    }
+    let mut left = HashSet::new();
+    for (i, list) in lists.iter().enumerate() {
+        for name in list {
+            match around.get_mut(name) {
+                Some(paths) if paths.last() == Some(&i) => {}
+                Some(paths) => paths.push(i),
+                None => _ = left.insert(*name),
+            }
+        }
+    }
+    (around, left.len())
+}
+
+/// What this Shoot's networks are to those of a peer of this peer.
+fn of_path(
+    subject: &Subject<'_>,
+    counting: &[Cidr],
+    between: &Listed<'_>,
+    other: &ShootName,
+    facts: &ShootFacts,
+) -> Option<Ruled> {
+    let (own, theirs) = conflicting(counting, &facts.networks.nodes)?;
+    let finding = say_peer_of_peer(&subject.peer_path(between), own, theirs, other, &between.target);
+    // With a peer that is not new, a clash that was there already is no news.
+    let was_there = between.touch != Touch::Added && subject.old_nodes().iter().any(|old| old.overlaps(theirs));
+    let finding = if was_there { finding.at_most(Severity::Warn) } else { finding };
+    Some(Ruled::by_targets(finding, [other, &between.target]))
 }
 
 fn say_peer_of_peer(path: &str, own: Cidr, theirs: Cidr, other: &dyn Display, between: &dyn Display) -> Finding {

@@ -111,7 +111,7 @@ pub fn deletion_confirmed(peers: usize) -> Finding {
 /// The Shoot is deleted, and these still list it.
 pub fn deleted(peers: usize, listers: &[ShootName]) -> Finding {
     let message = if listers.is_empty() {
-        format!("this Shoot lists {}, and entries for it stay where they are", counted(peers, "peer"))
+        format!("this Shoot lists {}, and any entries for it stay where they are", counted(peers, "peer"))
     } else {
         format!("still listing this Shoot: {}", names(listers))
     };

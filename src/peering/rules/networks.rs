@@ -317,7 +317,10 @@ pub(in super::super) fn seed_nodes(
     // The Seed is a peer of every Shoot, whomever it lists.
     let own = subject.fresh_nodes.iter().find(|own| own.overlaps(seed))?;
     let message = format!("{own} overlaps the node network {seed} of Seed {name}");
-    Some(SEED_NODES.finding(NODES, message, "the Shoot is peered with its Seed too, choose another"))
+    let finding = SEED_NODES.finding(NODES, message, "the Shoot is peered with its Seed too, choose another");
+    // Growing within a stored conflict is always possible.
+    let is_stored = subject.old_nodes().iter().any(|old| old.overlaps(seed));
+    Some(if is_stored { finding.at_most(Severity::Warn) } else { finding })
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {

@@ -125,7 +125,7 @@ pub static NOT_VERIFIED: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
-    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or a Shoot is deleted or moved, and nobody answered whether the writer may see those that list it.",
+    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or peers of peers were not compared: there are more than one request asks about, or nobody answered. Or a Shoot is deleted or moved, and nobody answered whether the writer may see those that list it.",
     fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays. Of too many entries remove some.",
 };
 
@@ -284,6 +284,9 @@ pub(in super::super) fn all_awaited(
 /// The characters that names may have in one line, where there are several: the rest is for what is to be copied.
 const NAMES_ROOM: usize = 120;
 
+/// What helps where the right Seed may not be told.
+pub(in super::super) const ASK_ITS_OWNER: &str = "ask the owner of the target";
+
 fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {
     let seed = &*pair.listed.entry.seed;
     if seed.is_empty() {
@@ -301,7 +304,7 @@ fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {
         }
         Target::Consenting(consent) if consent.has_other_seed(seed) => {
             let message = format!("{} is probably not the Seed of {name}", excerpt(seed));
-            let finding = SEED_WRONG.finding(&pair.seed_path(), message, "ask the owner of the target");
+            let finding = SEED_WRONG.finding(&pair.seed_path(), message, ASK_ITS_OWNER);
             Some(finding.at_most(Severity::Warn))
         }
         _ => None,
@@ -376,6 +379,13 @@ pub(in super::super) fn not_looked_up(path: &str, beyond: usize, looked_up: usiz
     let entries = if beyond == 1 { "1 entry was".to_owned() } else { format!("{beyond} entries were") };
     let message = format!("{entries} not verified: one request looks up {looked_up}");
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
+}
+
+/// So many peers of peers were not compared, all in one.
+pub(super) fn not_compared(path: &str, count: usize, why: &str) -> Finding {
+    let peers = if count == 1 { "1 peer of a peer was".to_owned() } else { format!("{count} peers of peers were") };
+    let message = format!("{peers} not compared: {why}");
+    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "node networks of theirs may be in the way")
 }
 
 /// Who lists a Shoot that goes or moves was not looked for.

@@ -179,7 +179,7 @@ fn listers_are_named_to_those_who_see_them() {
     let told = |garden: &Garden| garden.advise(&garden.request(Some(&a), None)).texts;
     let open = Garden::of(&[a.clone(), lister.clone()]);
     assert_eq!(told(&open), ["still listing this Shoot: garden-shop/orders; have them removed"]);
-    let hidden = ["this Shoot lists 1 peer, and entries for it stay where they are; have them removed"];
+    let hidden = ["this Shoot lists 1 peer, and any entries for it stay where they are; have them removed"];
     assert_eq!(told(&Garden::of(&[a.clone(), lister]).hiding(&[B])), hidden);
     assert_eq!(told(&Garden::of(std::slice::from_ref(&a))), hidden);
 }

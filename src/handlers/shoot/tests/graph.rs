@@ -111,3 +111,65 @@ fn operators_may_refuse_who_takes_a_range() {
     let garden = strict(&[new.clone(), between(), far("10.5.0.32/27")]);
     garden.update(&new, &with(new.clone(), "/spec/networking/nodes", json!("10.5.0.0/26"))).denies(&["peer-of-peer"]);
 }
+
+fn strict(shoots: &[Value]) -> Garden {
+    let mut garden = Garden::of(shoots);
+    assert!(garden.settings.policy.set(&peering::rules::graph::PEER_OF_PEER, Some(Severity::Deny)));
+    garden
+}
+
+/// A Shoot of the writer's that lists A and others.
+fn own(i: u32, others: &[Value]) -> Value {
+    let peers = [&[peer(A, "eu1-a")], others].concat();
+    shoot(&format!("garden-sales/x{i}"), &format!("10.20.{i}.0/27"), &peers)
+}
+
+/// Long lists of other peers take nobody out of sight, wherever they stand.
+#[test]
+fn no_list_displaces_another() {
+    let invented: Vec<Value> = (0..64).map(|i| peer(&format!("garden-0/n{i}"), "eu1-a")).collect();
+    let garden = || strict(&[between(), far("10.5.0.0/27"), own(0, &invented)]);
+    let x = || peer("garden-sales/x0", "eu1-a");
+    for entries in [vec![to_b(), x()], vec![x(), to_b()]] {
+        let said = garden().create(&a(&entries));
+        assert_eq!((&*said.denied, &*said.warned), (&["peer-of-peer"][..], &["not-verified"][..]), "{said:#?}");
+        said.says(
+            "spec.extensions[0].providerConfig.shootPeerings: 1 peer of a peer was not compared: one request asks about 64; \
+             node networks of theirs may be in the way",
+        );
+    }
+    // Nobody misses a rule that is off.
+    let mut garden = garden();
+    assert!(garden.settings.policy.set(&peering::rules::graph::PEER_OF_PEER, None));
+    garden.create(&a(&[to_b(), x()])).warns(&[]);
+}
+
+/// Peers that list somebody who does not list them are between nobody.
+#[test]
+fn one_sided_paths_count_for_nothing() {
+    let to_c = || peer(C, "eu1-a");
+    let all: Vec<Value> = (0..12).map(|i| own(i, &[to_c()])).chain([between(), far("10.5.0.0/27")]).collect();
+    let own: Vec<Value> = (0..12).map(|i| peer(&format!("garden-sales/x{i}"), "eu1-a")).collect();
+    for entries in [[&[to_b()], &*own].concat(), [&*own, &[to_b()]].concat()] {
+        let said = strict(&all).create(&a(&entries));
+        assert_eq!((&*said.denied, &*said.warned), (&["peer-of-peer"][..], &[][..]), "{said:#?}");
+    }
+}
+
+#[test]
+fn peers_of_peers_that_nobody_answers_about_are_told() {
+    let other = peer("garden-bank/other", "eu1-a");
+    let b = shoot(B, "10.9.0.0/27", &[peer(A, "eu1-a"), peer(C, "eu1-a"), other]);
+    let mut garden = strict(&[b, far("10.5.0.0/27")]);
+    garden.unanswered = ["ledger", "other"].map(|name| ShootName::new("garden-bank", name)).into();
+    let said = garden.create(&a(&[to_b()]));
+    said.warns(&["not-verified"]);
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings: 2 peers of peers were not compared: no answer in time; \
+         node networks of theirs may be in the way",
+    );
+    // Nor is it silent where the live read before the refusal has no answer.
+    garden.unanswered.clear();
+    garden.live = vec![(ShootName::new("garden-bank", "ledger"), Answer::Unanswered("no answer in time".to_owned()))];
+    garden.create(&a(&[to_b()])).warns(&["not-verified"]);
+}

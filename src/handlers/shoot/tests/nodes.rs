@@ -86,7 +86,7 @@ fn the_default_that_is_to_come() {
             b("10.251.0.0/27"),
             &["10.250.0.0/27", "10.251.0.0/27"],
             Some(
-                "the default 10.251.0.0/27 that this Shoot gets is identical to the node network of garden-shop/orders; \
+                "the default 10.251.0.0/27 that this Shoot may get is identical to the node network of garden-shop/orders; \
                   set spec.networking.nodes",
             ),
             "spec.networking.nodes: is not set, so this Shoot gets one of the defaults 10.250.0.0/27, 10.251.0.0/27; \
@@ -151,4 +151,32 @@ fn prefixes_that_the_platform_does_not_permit() {
     let grown = with(a(&[to_b()]), "/spec/networking/nodes", json!("10.4.0.0/22"));
     garden.update(&shoot(A, "10.4.0.0/23", &[to_b()]), &grown).denies(&["nodes-prefix"]);
     garden.update(&wide, &shoot(A, "10.4.0.0/23", &[to_b()])).warns(&["nodes-shrink", "peers-follow"]);
+}
+
+/// Which of several defaults a Shoot gets nobody knows: only what is so with each of them refuses anything.
+#[test]
+fn one_of_several_defaults_refuses_nothing() {
+    let unset = |shoot: Value| with(shoot, "/spec/networking", json!({}));
+    let refusing = |target: &Value, new: &Value, defaults: [&str; 2]| {
+        let mut garden = Garden::of(std::slice::from_ref(target));
+        garden.settings.peering.default_node_networks = defaults.map(|cidr| cidr.parse().unwrap()).into();
+        garden.settings.policy.set(&peering::rules::defaults::DEFAULT_NODES, Some(Severity::Deny));
+        let said = garden.create(new);
+        let is_of_pair = |text: &&String| text.contains("shootPeerings") && text.contains("may get");
+        assert_eq!(said.texts.iter().filter(is_of_pair).count(), 1, "{said:#?}");
+        // That of the Shoot itself is another.
+        said.denied.len() - usize::from(new.pointer("/spec/networking/nodes").is_none())
+    };
+    let (apart, both) = (["10.250.0.0/27", "10.251.0.0/27"], ["10.250.0.0/27", "10.250.0.0/26"]);
+    let (to_get, to_b) = (unset(a(&[to_b()])), to_b());
+    for (target, new) in [
+        (b("10.250.0.0/27"), &to_get),
+        (unset(b("10.250.0.0/27")), &to_get),
+        (unset(b("10.250.0.0/27")), &shoot(A, "10.250.0.0/27", &[to_b])),
+    ] {
+        // The Shoot's own network in a default one is refused as it is.
+        let own = usize::from(new.pointer("/spec/networking/nodes").is_some());
+        assert_eq!(refusing(&target, new, apart), own, "{target}");
+        assert_eq!(refusing(&target, new, both), own + 1, "{target}");
+    }
 }

@@ -213,3 +213,52 @@ fn ways_out_stay_open() {
         assert_eq!((&*said.denied, &*said.warned), (denied, warned), "{what}: {said:#?}");
     }
 }
+
+/// A network that conflicts already may grow, whatever operators raise.
+#[test]
+fn stored_conflicts_may_grow() {
+    let on = |nodes: &str| shoot(A, nodes, &[peer(B, "eu1-a")]);
+    let mut garden = Garden::of(&[b()]);
+    let settings = &mut garden.settings;
+    settings.peering.default_node_networks = vec!["10.250.0.0/16".parse().unwrap(), "10.251.0.0/16".parse().unwrap()];
+    settings.peering.node_prefixes = peering::NodePrefixes::new(20, 27);
+    settings.peering.is_private_stack = true;
+    for (rule, _) in peering::rules::documented() {
+        settings.policy.set(rule, Some(Severity::Deny));
+    }
+    let seed = SeedFacts { nodes: "10.252.0.0/20".parse().ok(), ..SeedFacts::default() };
+    garden.snapshot.put_seed("eu1-a", seed);
+    for (old, new, rule, is_denied) in [
+        ("10.250.0.0/24", "10.250.0.0/23", "default-nodes", false),
+        ("10.249.0.0/24", "10.250.0.0/24", "default-nodes", true),
+        ("10.251.0.0/24", "10.250.0.0/24", "default-nodes", true),
+        ("10.252.0.0/24", "10.252.0.0/23", "seed-nodes", false),
+        ("10.252.16.0/24", "10.252.0.0/24", "seed-nodes", true),
+        ("10.4.0.0/19", "10.4.0.0/18", "nodes-prefix", false),
+        ("10.4.0.0/30", "10.4.0.0/29", "nodes-prefix", false),
+        ("10.4.0.0/20", "10.4.0.0/19", "nodes-prefix", true),
+        ("10.4.0.0/30", "10.4.0.0/19", "nodes-prefix", true),
+    ] {
+        let said = garden.update(&on(old), &on(new));
+        assert_eq!(said.denied.contains(&rule), is_denied, "{old} to {new}: {said:#?}");
+        assert!(is_denied || said.warned.contains(&rule), "{old} to {new}: {said:#?}");
+    }
+}
+
+/// Whoever edits an entry that names nobody edits the list all the same, and hears what is the matter with the rest of it.
+#[test]
+fn every_edit_of_the_list_is_one() {
+    let (x, y) = (|| peer("garden-shop/gone", "eu1-a"), || peer(B, "eu1-a"));
+    let garden = Garden::of(&[b()]);
+    for (what, more) in [
+        ("a duplicate", y()),
+        ("the Shoot itself", peer(A, "eu1-a")),
+        ("a name that is none", peer("garden-shop/no--name", "eu1-a")),
+    ] {
+        let stored = listing(json!([x(), y(), more]));
+        garden.update(&stored, &listing(json!([x(), y()]))).warns(&["target-missing"]);
+        // Another order is no edit.
+        let said = garden.update(&stored, &listing(json!([y(), x(), more])));
+        assert!(!said.warned.contains(&"target-missing"), "{what}: {said:#?}");
+    }
+}

@@ -104,6 +104,10 @@ fn hidden_ones_stay_hidden() {
         };
         assert_eq!(said.denied, Vec::<&str>::new(), "{what}");
         assert_eq!(said.warned.first().copied(), verdict, "{what}: {said:#?}");
+        assert!(
+            !(said.warned.contains(&"seed-unknown") && said.warned.contains(&"seed-wrong")),
+            "{what}, twice: {said:#?}"
+        );
         // Without consent it is as if it were not there.
         let told = |target: Option<Value>| {
             let shoots: Vec<Value> = target.into_iter().chain([third()]).collect();
