@@ -165,7 +165,7 @@ fn a_landscape_is_read_as_far_as_it_can_be() {
     let said = output(&["overlap", "report", "--landscape", path]);
     assert!(said.starts_with("exit code 2\n"), "{said}");
     assert!(said.contains("a.yaml: line 8: Cluster bare: it has no `spec`\n"), "{said}");
-    assert!(said.contains("of 1 Shoots overlap the Pods of their Seed; 1 could not be read\n"), "{said}");
+    assert!(said.contains("1 of 1 Shoot overlaps the Pods of its Seed; 1 could not be read\n"), "{said}");
     let said = output(&["check", "--landscape", path, "folder/shoot.yaml"]);
     assert!(said.starts_with("exit code 2\n"), "{said}");
     assert!(
