@@ -86,7 +86,7 @@ fn pod_networks_of_one_vpc_are_compared_as_far_as_they_are_seen() {
     let crm_name = ["shoot", "crm", "-n", "garden-shop"];
     silent(&alice.run(&[&["label"], &crm_name[..], &["team=crm"]].concat(), None));
     silent(&patch(&alice, CRM, &json!({"spec": {"hibernation": {"enabled": true}}})));
-    let workers = |maximum: u32| json!({"spec": {"provider": {"workers": [{"name": "pool", "minimum": 1, "maximum": maximum, "machine": {"type": "m1"}}]}}});
+    let workers = |maximum: u32| json!({"spec": {"provider": {"workers": [{"name": "pool", "minimum": 1, "maximum": maximum, "maxSurge": 0, "maxUnavailable": 1, "machine": {"type": "m1"}}]}}});
     silent(&patch(&alice, CRM, &workers(4)));
     warned(
         &patch(&alice, CRM, &workers(5)),
@@ -96,17 +96,12 @@ fn pod_networks_of_one_vpc_are_compared_as_far_as_they_are_seen() {
     silent(&patch(&alice, CRM, &workers(3)));
     let overlay =
         |enabled: bool| json!({"spec": {"networking": {"providerConfig": {"overlay": {"enabled": enabled}}}}});
-    warned(
-        &patch(&alice, CRM, &overlay(true)),
-        &["overlay: is switched on: routes of the infrastructure stay behind; \
-           remove them afterwards"],
-    );
+    // Of this provider nothing is known but what the configuration says: nobody claims anything about its routes.
+    silent(&patch(&alice, CRM, &overlay(true)));
     garden.settle();
     let output = patch(&alice, CRM, &overlay(false));
     assert!(output.ok, "{output:?}");
-    for part in [&of_orders, "1.35.4 has no MutatingAdmissionPolicy", "overlay: is switched off"] {
-        assert!(output.stderr.contains(part), "{output:?}");
-    }
+    assert!(output.stderr.contains(&of_orders), "{output:?}");
     assert!(!output.stderr.contains("ledger"), "{output:?}");
     assert!(delete(&alice, CRM).1.ok);
 }
