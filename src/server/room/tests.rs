@@ -194,6 +194,20 @@ fn one_alone_may_fill_it() {
     assert!(!bodies.waiting.contains_key(&three), "now that one has the spare");
 }
 
+/// The spare that comes back is enough for who waits, so no second body ends.
+#[test]
+fn no_more_end_than_must() {
+    let mut bodies = Bodies::new(ROOM);
+    let [with_spare, large, small] = [(); 3].map(|()| bodies.enter(peer(1)));
+    assert!(bodies.grow(with_spare, 1) && bodies.grow(large, 7) && bodies.grow(small, 4), "they fill the room");
+    assert!(bodies.grow(with_spare, 3), "there was the spare");
+    let mine = bodies.enter(peer(0));
+    assert!(!bodies.grow(mine, 2), "it holds one unit of the room, and two are missing");
+    assert_eq!(bodies.ending, HashSet::from([with_spare]));
+    bodies.end();
+    assert!(!bodies.waiting.contains_key(&mine));
+}
+
 /// Of the peer that holds most, the one that has been arriving for longest; never one that has arrived.
 #[test]
 fn who_gives_way() {
