@@ -27,7 +27,7 @@ pub use limits::GardenSettings;
 pub use outcome::{Outcome, outcome};
 pub use plan::{Plan, Reason, held, may_write, plan, record, released_config, released_families};
 pub use record::{Phase, Record};
-pub use relief::{COMPARE_STATUS_ONLY, Relief};
+pub use relief::Relief;
 pub use risk::Replacement;
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};
 pub use rules::{check, is_untouched};

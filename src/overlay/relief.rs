@@ -3,7 +3,8 @@
 //! Calico and route controllers write the same condition of a node, `NetworkUnavailable`. When calico-node starts, it writes
 //! `False`, `CalicoIsUp`. Many route controllers compare nothing but the status, so where that is `False` already they never
 //! say that the route exists, and a switch that waits for it would be held for ever. Without a condition they write theirs
-//! in their next round. So while a switch is held, Calico's word is taken away where it stays.
+//! in their next round. So while a switch is held, Calico's word is taken away where it stays, on the infrastructures of which the
+//! table of providers says so ([`Reports::UnlessFalse`](crate::gardener::providers::Reports)).
 //!
 //! What that does to a node:
 //!
@@ -26,15 +27,6 @@ use std::collections::HashMap;
 
 use super::vigil::{Vigil, digest};
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
-
-/// The infrastructures whose route controllers leave a node's condition alone when it is `False`, whoever wrote it:
-///
-/// - gcp, openstack: `updateNetworkingCondition` in `controllers/route` of `k8s.io/cloud-provider` up to 0.35. From 0.36 on
-///   it compares the reason as well, and writes its own over Calico's within seconds: then there is nothing to take away.
-/// - alicloud: `updateNetworkingCondition` in `pkg/controller/route` of `kubernetes/cloud-provider-alibaba-cloud`.
-///
-/// Not aws: `aws-custom-route-controller` compares the reason, and writes its own over Calico's.
-pub const COMPARE_STATUS_ONLY: [&str; 3] = ["gcp", "openstack", "alicloud"];
 
 /// Looks in a row in which Calico's word must have been there: a minute at the default pace. A route controller that writes
 /// over it does so in one round, by default of 10 s (`--route-reconciliation-period`), and no node is touched more often.
