@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::plan::Reason;
 use super::record::{Phase, Record};
 use super::rules::CALICO;
 use super::subset::LONGEST_CONFIG;
@@ -56,7 +57,12 @@ pub enum Decision {
     /// It passes, and the held switch stays held.
     Keep,
     /// It passes, and the switch is over: with approval, or by force.
-    Release(Released),
+    Release {
+        /// Why.
+        why: Released,
+        /// Whether nothing is remembered of it, so that a trace is needed by which the leader sees Calico's Pods through it.
+        is_unknown: bool,
+    },
     /// It passes with the old encapsulation.
     Hold(Box<Held>),
 }
@@ -70,6 +76,17 @@ pub enum Released {
     Forced,
     /// The Shoot sleeps: there is nothing to cut off.
     Asleep,
+}
+
+impl Released {
+    /// The same as the leader calls it.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Approved => Reason::Routes,
+            Self::Forced => Reason::Forced,
+            Self::Asleep => Reason::Hibernated,
+        }
+    }
 }
 
 /// A switch that is held.
@@ -153,18 +170,17 @@ pub fn decide(
     // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
     // has them.
     let switch = if new.switch.is_empty() { &old.switch } else { &new.switch };
+    let release = |why| Ok(Decision::Release { why, is_unknown: !is_remembered(old) });
     if shoot.is_some_and(|shoot| shoot.is_forced) {
-        return Ok(Decision::Release(Released::Forced));
+        return release(Released::Forced);
     }
     if shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
-        return Ok(Decision::Release(Released::Asleep));
+        return release(Released::Asleep);
     }
     let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
     match switch.state.as_deref() {
-        Some(state::FORCED) if is_for_this => return Ok(Decision::Release(Released::Forced)),
-        Some(state::APPROVED) if is_for_this && is_fresh(new, old) => {
-            return Ok(Decision::Release(Released::Approved));
-        }
+        Some(state::FORCED) if is_for_this => return release(Released::Forced),
+        Some(state::APPROVED) if is_for_this && is_fresh(new, old) => return release(Released::Approved),
         _ => {}
     }
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
@@ -190,7 +206,7 @@ fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>)
         return means(first);
     }
     // A switch that was let through a moment ago, and that the extension has still to deploy, is not held again.
-    if old.record.is_some() && old.switch.is_empty() && new.switch.is_empty() {
+    if (old.record.is_some() || old.passed.is_some()) && old.switch.is_empty() && new.switch.is_empty() {
         return true;
     }
     if !old.deployed.is_empty() {
@@ -229,6 +245,13 @@ fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>
     // In the first write that is held, gardenlet's Cluster may not have arrived here yet.
     let is_new = new.switch != old.switch;
     is_gardenlets && !is_new && shoot.and_then(wish).is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay)
+}
+
+/// Whether the leader remembers the switch that is stored, or has just let it through itself. A record that is left of a former
+/// switch does not count.
+fn is_remembered(old: &Network<'_>) -> bool {
+    let is_this = |record: &Record| !old.switch.is_empty() && Some(&*record.since) == old.switch.since.as_deref();
+    old.record.and_then(Record::read).is_some_and(|record| is_this(&record))
 }
 
 /// The record of a switch that was held on another Seed, in the writes that restore it here.

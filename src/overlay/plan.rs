@@ -43,6 +43,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The one of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Routes, Self::Hibernated, Self::Forced, Self::NotListed].into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The word used in metrics and events.
     pub const fn name(self) -> &'static str {
         match self {

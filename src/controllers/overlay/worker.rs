@@ -20,8 +20,8 @@ use super::events::{Happened, report};
 use super::{Context, TASK};
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
-    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
-    SWITCH_STATE, SwitchingNetwork, family_name,
+    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED,
+    SWITCH_SINCE, SWITCH_STATE, SwitchingNetwork, family_name,
 };
 use crate::gardener::node::RouteCondition;
 use crate::landscape::NetworkName;
@@ -399,8 +399,8 @@ impl Worker {
             version = self.remember(None, network).await?;
         }
         if network.has_annotations() {
-            let annotations: Map<String, Value> =
-                SWITCH_ANNOTATIONS.into_iter().map(|key| (key.to_owned(), Value::Null)).collect();
+            let ours = SWITCH_ANNOTATIONS.into_iter().chain([SWITCH_PASSED]);
+            let annotations: Map<String, Value> = ours.map(|key| (key.to_owned(), Value::Null)).collect();
             self.annotate(&annotations, &version).await?;
         }
         self.record = None;

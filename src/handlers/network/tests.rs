@@ -216,11 +216,15 @@ impl World {
                 assert!(self.write(new), "the controller's own writes pass");
             }
             Act::Clear | Act::Forget if network.has_annotations() => {
-                for key in SWITCH_ANNOTATIONS {
+                for key in SWITCH_ANNOTATIONS.into_iter().chain([SWITCH_PASSED]) {
                     new["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
                 }
                 assert!(self.write(new));
                 self.network["status"]["state"] = Value::Null;
+            }
+            Act::SeeThrough if network.passed.is_some() => {
+                new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_PASSED);
+                assert!(self.write(new));
             }
             Act::Clear | Act::Forget | Act::SeeThrough => self.network["status"]["state"] = Value::Null,
             Act::Look | Act::Nothing(_) => {}
