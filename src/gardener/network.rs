@@ -65,8 +65,11 @@ pub struct Network<'a> {
     pub class: Option<Text<'a>>,
     /// `spec.ipFamilies`, those that are known.
     pub families: Vec<Family>,
-    /// `status.ipFamilies`: those that the extension has deployed, as far as it said. Calico's says those of `spec` that
-    /// counted then.
+    /// `status.ipFamilies`: those that the extension has deployed, as far as it said. Calico's names those of which its
+    /// configuration has a section (`updateProviderStatus` in `pkg/controller/status.go` of networking-calico, v1.60.0-dev), be it
+    /// the Shoot's or its own for each family that counts. These are the families that counted: before it says so it renders
+    /// its chart, which fails over a section of a family that does not count (`mergeCalicoValuesWithConfig` in
+    /// `pkg/charts/utils.go`, since before there was this field).
     pub deployed: Vec<Family>,
     /// The text of `spec.providerConfig`; `None` also for `null`.
     pub provider_config: Option<&'a str>,

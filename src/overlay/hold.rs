@@ -180,7 +180,14 @@ pub fn decide(
     let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
     match switch.state.as_deref() {
         Some(state::FORCED) if is_for_this => return release(Released::Forced),
-        Some(state::APPROVED) if is_for_this && is_fresh(new, old) => return release(Released::Approved),
+        // It was for families with which routes come.
+        Some(state::APPROVED)
+            if is_for_this
+                && is_fresh(new, old)
+                && !shoot.is_some_and(|shoot| families::obstacle(shoot, &asked).is_some()) =>
+        {
+            return release(Released::Approved);
+        }
         _ => {}
     }
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
@@ -284,7 +291,7 @@ fn hold(
     shoot: Option<&SwitchFacts>,
     old: &Network<'_>,
 ) -> Decision {
-    let config = before.subset.put_into(new_config, before.config.as_ref());
+    let mut config = before.subset.put_into(new_config, before.config.as_ref());
     // Without a word there is IPv4 only.
     let stored: &[Family] = if before.families.is_empty() { &[Family::V4] } else { &before.families };
     let is_more = new.families.iter().any(|family| !stored.contains(family));
@@ -294,6 +301,11 @@ fn hold(
     let means = |families| encapsulation(text.as_deref(), families) == Ok(Encapsulation::Overlay);
     if !means(families) && means(&families[..families.len().min(1)]) {
         families = &families[..1];
+    }
+    // Calico's chart fails over a section of IPv6 without the family. One that was written so is not ours to correct.
+    let is_theirs = asked.ipv6.is_some() && !new.families.contains(&Family::V6);
+    if !families.contains(&Family::V6) && !is_theirs {
+        config = Subset::without_ipv6(config, before.config.as_ref());
     }
     let is_known = old.switch.state.as_deref() == Some(state::PENDING)
         && old.switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));

@@ -3,6 +3,8 @@
 
 mod act;
 pub mod families;
+#[cfg(test)]
+mod fixtures;
 mod hold;
 pub mod limits;
 mod outcome;
@@ -32,6 +34,7 @@ pub use risk::Replacement;
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};
 pub use rules::{check, is_untouched};
 pub use status::{MissingRoute, Routes, SwitchStatus, WaitsFor, newest_complaint};
+use subset::IPV6;
 pub use subset::Subset;
 pub use vigil::{Missing, Progress, Vigil, VigilSettings};
 pub use wish::{Wish, wish};

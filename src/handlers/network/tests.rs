@@ -155,6 +155,12 @@ impl World {
         let mut new = self.network.clone();
         if new["metadata"]["annotations"].as_object_mut().unwrap().remove(OPERATION).is_some() {
             assert!(self.write(new), "an extension is never refused");
+            let section = &self.network["spec"]["providerConfig"]["ipv6"];
+            let has_ipv6 = self.counting().contains(&Family::V6);
+            assert!(
+                section.is_null() || has_ipv6,
+                "Calico's chart fails over a section of a family that does not count"
+            );
             self.network["status"]["lastOperation"] = json!({"type": "Reconcile", "state": "Succeeded"});
             self.network["status"]["observedGeneration"] = self.network["metadata"]["generation"].clone();
             let deployed: Vec<&str> = self.counting().into_iter().map(family_name).collect();

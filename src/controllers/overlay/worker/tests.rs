@@ -480,3 +480,18 @@ async fn pods_are_seen_through_without_a_cluster() {
         assert_eq!(state.is_null(), is_forgotten, "{shoot}: {state}");
     }
 }
+
+/// What is remembered is reported at once: the next turn does not take it for news.
+#[tokio::test]
+async fn what_is_remembered_is_reported_though_the_annotations_conflict() {
+    let patch = "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o";
+    let seed = Seed::with(Some(Meanwhile(patch, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    let mut worker = worker(&seed);
+    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    for _ in 0..2 {
+        catch_up(&worker, &seed);
+        worker.turn().await.unwrap();
+    }
+    assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchHeld", "OverlaySwitchSlow"]);
+}

@@ -190,5 +190,6 @@ fn an_approval_is_withdrawn_when_nobody_answers() {
     let mut world = approved();
     world.answers = false;
     let Act::Say { state: "pending", status: Some(status) } = world.controller() else { panic!("still approved") };
-    assert_eq!(status.message(), "the Shoot's nodes cannot be listed: it does not answer");
+    let want = "1 of 1 nodes have routes; the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that";
+    assert_eq!(status.message(), want);
 }
