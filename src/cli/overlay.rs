@@ -106,9 +106,11 @@ impl Row {
         self.network.state.as_deref().unwrap_or("rolling")
     }
 
-    /// What is known, as far as this record has it: those of the first version had their message in an annotation only.
+    /// What is known, as far as this record has it: those of the first version had their message in an annotation only. A server
+    /// of that version leaves the status of a later one as it was, so one that does not say what the annotation says is old.
     fn status(&self) -> Option<&SwitchStatus> {
-        self.record.as_ref().filter(|_| self.network.state.is_some())?.status.as_ref()
+        let status = self.record.as_ref().filter(|_| self.network.state.is_some())?.status.as_ref();
+        status.filter(|status| self.network.message.as_deref() == Some(&*status.message()))
     }
 
     /// What the extension says when it fails over a switch that was let through.
@@ -246,7 +248,12 @@ mod tests {
                 .collect()
         };
         let [minutes, days, seconds] = ["2026-11-20T11:48:00Z", "2026-11-18T09:00:00Z", "2026-11-20T11:59:13Z"];
-        let pending = |since| [("state", "pending"), ("since", since), ("message", "not read")];
+        let pending = |since| [("state", "pending"), ("since", since), ("message", "not looked at")];
+        // What a server of this version writes: the annotation says what the record has.
+        let told = |namespace: &str, state: &str, since: &str, status: &Value| {
+            let message = serde_json::from_value::<SwitchStatus>(status.clone()).unwrap().message();
+            row(namespace, &[("state", state), ("since", since), ("message", &message)], &held(since, status))
+        };
         let quota = json!({
             "waitsFor": "routes", "complaint": "RouteLimitExceeded",
             "routes": {"nodes": 20, "withRoute": 17, "missing": missing(&["a", "b", "c"]), "leaving": 1},
@@ -269,17 +276,20 @@ mod tests {
         // What releases before this one stored: the counts are in the message only, and stay there.
         let old =
             json!({"state": {"networkGuard": {"phase": "held", "held": "{}", "requested": "x", "since": minutes}}});
-        let told = "17 of 20 nodes have routes; missing: a, b, c (+0); a: RouteController failed to create a route";
+        let text = "17 of 20 nodes have routes; missing: a, b, c (+0); a: RouteController failed to create a route";
+        let by_text = [("state", "pending"), ("since", minutes), ("message", text)];
         vec![
-            row("shoot--shop--orders", &pending(minutes), &held(minutes, &quota)),
-            row("shoot--shop--many", &pending(minutes), &held(minutes, &waits)),
-            row("shoot--shop--carts", &[("state", "approved"), ("since", days)], &held(days, &window)),
-            row("shoot--x--y", &pending(seconds), &held(seconds, &wakes)),
+            told("shoot--shop--orders", "pending", minutes, &quota),
+            told("shoot--shop--many", "pending", minutes, &waits),
+            told("shoot--shop--carts", "approved", days, &window),
+            told("shoot--x--y", "pending", seconds, &wakes),
             row("shoot--x--rolls", &[], &rolling),
             row("shoot--x--fails", &[], &failed),
-            row("shoot--x--old", &[("state", "pending"), ("since", minutes), ("message", told)], &old),
+            row("shoot--x--old", &by_text, &old),
+            // The same after a rollback: what the later version knew is still there.
+            row("shoot--x--back", &by_text, &held(minutes, &waits)),
             row("shoot--x--former", &pending(seconds), &held(days, &window)),
-            row("shoot--x--new", &[("state", "pending"), ("since", seconds), ("message", "not looked at")], &json!({})),
+            row("shoot--x--new", &pending(seconds), &json!({})),
         ]
     }
 

@@ -31,6 +31,11 @@ pub const SWITCH_MESSAGE: &str = "network-guard.extensions.gardener.cloud/overla
 /// When an approval was last confirmed, RFC 3339.
 pub const SWITCH_APPROVED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-approved";
 
+/// Why a switch passed of which nothing is remembered: `routes`, `forced` or `hibernated`. The webhook leaves it for the leader,
+/// which begins the record by it and takes it away. Nothing else depends on it, so writes of a Network that has it are not
+/// sent to the webhook because of it.
+pub const SWITCH_PASSED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-passed";
+
 /// All annotations of a held switch.
 pub const SWITCH_ANNOTATIONS: [&str; 5] =
     [SWITCH_STATE, SWITCH_SINCE, SWITCH_REQUESTED, SWITCH_MESSAGE, SWITCH_APPROVED];
@@ -52,14 +57,19 @@ pub struct Network<'a> {
     pub timestamp: Option<Text<'a>>,
     /// The annotations of a held switch.
     pub switch: SwitchAnnotations<'a>,
+    /// The annotation [`SWITCH_PASSED`].
+    pub passed: Option<Text<'a>>,
     /// `spec.type`, such as `calico`.
     pub network_type: Text<'a>,
     /// `spec.class`; without a word it is `shoot`.
     pub class: Option<Text<'a>>,
     /// `spec.ipFamilies`, those that are known.
     pub families: Vec<Family>,
-    /// `status.ipFamilies`: those that the extension has deployed, as far as it said. Calico's says those of `spec` that
-    /// counted then.
+    /// `status.ipFamilies`: those that the extension has deployed, as far as it said. Calico's names those of which its
+    /// configuration has a section (`updateProviderStatus` in `pkg/controller/status.go` of networking-calico, v1.60.0-dev), be it
+    /// the Shoot's or its own for each family that counts. These are the families that counted: before it says so it renders
+    /// its chart, which fails over a section of a family that does not count (`mergeCalicoValuesWithConfig` in
+    /// `pkg/charts/utils.go`, since before there was this field).
     pub deployed: Vec<Family>,
     /// The text of `spec.providerConfig`; `None` also for `null`.
     pub provider_config: Option<&'a str>,
@@ -116,6 +126,8 @@ pub struct SwitchingNetwork {
     pub message: Option<Box<str>>,
     /// The annotation [`SWITCH_APPROVED`].
     pub approved: Option<Box<str>>,
+    /// The annotation [`SWITCH_PASSED`].
+    pub passed: Option<Box<str>>,
     /// `spec.ipFamilies`.
     pub families: Box<[Family]>,
     /// The text of `spec.providerConfig`.
@@ -135,14 +147,14 @@ pub struct SwitchingNetwork {
 impl SwitchingNetwork {
     /// Whether it has an annotation of a held switch.
     pub fn has_annotations(&self) -> bool {
-        let Self { state, since, requested, message, approved, .. } = self;
-        [state, since, requested, message, approved].into_iter().any(Option::is_some)
+        let Self { state, since, requested, message, approved, passed, .. } = self;
+        [state, since, requested, message, approved, passed].into_iter().any(Option::is_some)
     }
 
     /// Reads the text of a Network; `None` when it has no switch.
     pub fn read(text: &str) -> Result<Option<Self>, FieldError> {
         let network = Network::read(text)?;
-        if network.switch.is_empty() && network.record.is_none() {
+        if network.switch.is_empty() && network.passed.is_none() && network.record.is_none() {
             return Ok(None);
         }
         let Identified { metadata, status } = typed("", text)?;
@@ -160,6 +172,7 @@ impl SwitchingNetwork {
             requested: owned(network.switch.requested),
             message: owned(network.switch.message),
             approved: owned(network.switch.approved),
+            passed: owned(network.passed),
             families: network.families.into(),
             config: network.provider_config.map(Box::from),
             has_succeeded: operation.state.as_deref() == Some("Succeeded"),
@@ -263,6 +276,8 @@ struct Annotations<'a> {
     message: Option<Text<'a>>,
     #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-approved")]
     approved: Option<Text<'a>>,
+    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-passed")]
+    passed: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -304,7 +319,7 @@ impl<'a> Network<'a> {
         let deployed: Option<FirstOf<Text<'_>, MOST_FAMILIES>> =
             status.ip_families.and_then(|text| serde_json::from_str(text.get()).ok());
         let has_annotations = wire.metadata.annotations.is_some();
-        let Annotations { operation, timestamp, state, since, requested, message, approved } =
+        let Annotations { operation, timestamp, state, since, requested, message, approved, passed } =
             wire.metadata.annotations.unwrap_or_default();
         Ok(Self {
             is_being_deleted: wire.metadata.deletion_timestamp.is_some(),
@@ -312,6 +327,7 @@ impl<'a> Network<'a> {
             operation,
             timestamp,
             switch: SwitchAnnotations { state, since, requested, message, approved },
+            passed,
             network_type: spec.network_type,
             class: spec.class,
             families: families.filter_map(|name| family(name)).collect(),

@@ -76,6 +76,11 @@ impl RouteCondition {
         &*self.status == "False" && &*self.reason == ROUTE_CREATED
     }
 
+    /// Whether calico-node says that it stopped. That is about itself, and takes no route away.
+    pub fn is_calico_down(&self) -> bool {
+        &*self.status == "True" && &*self.reason == CALICO_IS_DOWN
+    }
+
     /// Whether a route controller says that it could not make the route.
     pub fn is_no_route_created(&self) -> bool {
         &*self.status == "True" && &*self.reason == NO_ROUTE_CREATED

@@ -57,6 +57,18 @@ pub enum NewKey {
     Untouched,
 }
 
+/// Whether a route controller reports by the reason `RouteCreated` of a node's condition `NetworkUnavailable` that a route
+/// is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reports {
+    /// It does not, as far as is known.
+    No,
+    /// It does, whatever the condition says: it compares the reason, and writes its own over that of others.
+    Always,
+    /// It does, unless the condition is `False` already: it compares nothing but the status, whoever wrote it.
+    UnlessFalse,
+}
+
 /// Where a Shoot names a VPC that is there already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct VpcField {
@@ -83,9 +95,8 @@ pub struct Provider {
     pub has_calico_overlay: bool,
     /// The most routes by default; `None` where that is unknown, or an operator's choice.
     pub most_routes: Option<u64>,
-    /// Whether a route controller reports by the reason `RouteCreated` of the nodes' condition that a route is there, so
-    /// that a held switch ends.
-    pub reports_routes: bool,
+    /// Whether a route controller reports routes, so that a held switch ends.
+    pub reports: Reports,
     /// Whether the extension ships a `MutatingAdmissionPolicy` that keeps calico-node from that condition.
     pub has_policy: bool,
     /// Where a Shoot names a VPC.
@@ -123,6 +134,20 @@ pub struct Facts {
     pub has_two_node_networks: bool,
 }
 
+/// What is the same of all of which little is known.
+const PLAIN: Provider = Provider {
+    name: "",
+    routes: Routes::Bgp,
+    addresses: Addresses::Never,
+    new_key: NewKey::Untouched,
+    has_calico_overlay: true,
+    most_routes: None,
+    reports: Reports::No,
+    has_policy: false,
+    vpc: None,
+    sources: &[],
+};
+
 /// All that is known, in the order of the documentation.
 pub static PROVIDERS: [Provider; 8] = [
     Provider {
@@ -135,12 +160,13 @@ pub static PROVIDERS: [Provider; 8] = [
         has_calico_overlay: true,
         // Of each route table, since June 2025; 50 before, 1,000 at most. The table of each zone has routes to all nodes.
         most_routes: Some(500),
-        reports_routes: true,
+        reports: Reports::Always,
         has_policy: true,
         // `vpc-` and 17 hexadecimal digits, unique in all of AWS.
         vpc: Some(VpcField { path: "networks.vpc.id", scope: VpcScope::Landscape, own_table: None }),
         sources: &[
             "gardener/gardener-extension-provider-aws: pkg/admission/mutator/shoot.go, pkg/controller/controlplane/valuesprovider.go, docs/usage/usage.md (Route table entries limit), docs/usage/bring-your-own-vpc.md",
+            "gardener/aws-custom-route-controller: pkg/util/nodeutil.go, pkg/controller/reconciler.go",
             "Amazon VPC quotas",
         ],
     },
@@ -153,12 +179,14 @@ pub static PROVIDERS: [Provider; 8] = [
         has_calico_overlay: true,
         // Static routes of one VPC network: quota STATIC_ROUTES_PER_NETWORK.
         most_routes: Some(300),
-        reports_routes: true,
+        // `updateNetworkingCondition` of the cloud-controller-manager up to 0.35. From 0.36 on it compares the reason too.
+        reports: Reports::UnlessFalse,
         has_policy: true,
         // A name, unique in its Google Cloud project only.
         vpc: Some(VpcField { path: "networks.vpc.name", scope: VpcScope::Project, own_table: None }),
         sources: &[
             "gardener/gardener-extension-provider-gcp: pkg/admission/mutator/shoot.go, pkg/controller/controlplane/valuesprovider.go, docs/usage/usage.md, docs/usage/ipv6.md, issue 558",
+            "kubernetes/cloud-provider: controllers/route/route_controller.go, v0.35",
             "Google Cloud: VPC quotas and limits",
         ],
     },
@@ -171,12 +199,14 @@ pub static PROVIDERS: [Provider; 8] = [
         has_calico_overlay: true,
         // `max_routes` of neutron.conf, which every operator sets as it likes.
         most_routes: None,
-        reports_routes: true,
+        // `updateNetworkingCondition` of the cloud-controller-manager up to 0.35. From 0.36 on it compares the reason too.
+        reports: Reports::UnlessFalse,
         has_policy: true,
         // A UUID. Routes are the router's, so a network that is there already does not matter.
         vpc: Some(VpcField { path: "networks.router.id", scope: VpcScope::Landscape, own_table: None }),
         sources: &[
             "gardener/gardener-extension-provider-openstack: pkg/admission/mutator/shoot.go, cmd/gardener-extension-admission-openstack/app/app.go, pkg/controller/controlplane/valuesprovider.go",
+            "kubernetes/cloud-provider: controllers/route/route_controller.go, v0.35",
             "sapcc/helm-charts, pull request 12242",
         ],
     },
@@ -189,7 +219,8 @@ pub static PROVIDERS: [Provider; 8] = [
         has_calico_overlay: true,
         // Custom entries of one route table: quota vpc_quota_route_entrys_num.
         most_routes: Some(200),
-        reports_routes: true,
+        // `updateNetworkingCondition` of its own route controller.
+        reports: Reports::UnlessFalse,
         has_policy: false,
         // `vpc-` and more, unique in all of Alibaba Cloud.
         vpc: Some(VpcField {
@@ -207,63 +238,40 @@ pub static PROVIDERS: [Provider; 8] = [
         name: "azure",
         // The chart has `--configure-cloud-routes=true`. Calico's overlay is forbidden, and its Network gets `backend: none`.
         routes: Routes::Always,
-        addresses: Addresses::Never,
-        new_key: NewKey::Untouched,
         has_calico_overlay: false,
-        most_routes: None,
-        reports_routes: false,
-        has_policy: false,
-        vpc: None,
         sources: &[
             "gardener/gardener-extension-provider-azure: pkg/apis/azure/validation/shoot.go, pkg/webhook/network/mutate.go, charts/internal/seed-controlplane/charts/cloud-controller-manager/templates/cloud-controller-manager.yaml",
         ],
+        ..PLAIN
     },
     Provider {
         name: "metal",
         // Its admission sets `backend: none` and `ipv4.mode: Never` where there is no providerConfig. FRR on each node
         // announces what is in the node's routing table.
         routes: Routes::Bgp,
-        addresses: Addresses::Never,
-        new_key: NewKey::Untouched,
-        has_calico_overlay: true,
-        most_routes: None,
-        reports_routes: false,
-        has_policy: false,
-        vpc: None,
         sources: &[
             "metal-stack/gardener-extension-provider-metal: pkg/admission/mutator/defaulter.go, pkg/admission/mutator/config.go",
             "metal-stack/node-init: README.md",
         ],
+        ..PLAIN
     },
     Provider {
         name: "ironcore",
         // `configureCloudRoutes` is whether the key is not true; without any providerConfig it counts as true.
         routes: Routes::UnlessOn { needs_config: true },
-        addresses: Addresses::Never,
-        new_key: NewKey::Untouched,
-        has_calico_overlay: true,
-        most_routes: None,
-        reports_routes: false,
-        has_policy: false,
-        vpc: None,
         sources: &[
             "ironcore-dev/gardener-extension-provider-ironcore: pkg/controller/controlplane/valuesprovider.go, pkg/ironcore/predicate.go",
         ],
+        ..PLAIN
     },
     Provider {
         name: "ironcore-metal",
         // As above, but without any providerConfig it does not count as true.
         routes: Routes::UnlessOn { needs_config: false },
-        addresses: Addresses::Never,
-        new_key: NewKey::Untouched,
-        has_calico_overlay: true,
-        most_routes: None,
-        reports_routes: false,
-        has_policy: false,
-        vpc: None,
         sources: &[
             "ironcore-dev/gardener-extension-provider-ironcore-metal, opensovereigncloud/gardener-extension-provider-metal: pkg/controller/controlplane/valuesprovider.go, pkg/metal/predicate.go",
         ],
+        ..PLAIN
     },
 ];
 
@@ -332,5 +340,14 @@ impl Pods {
 
 /// The names of those whose route controllers report.
 pub fn reporting() -> Vec<String> {
-    PROVIDERS.iter().filter(|provider| provider.reports_routes).map(|provider| provider.name.to_owned()).collect()
+    names(|provider| provider.reports != Reports::No)
+}
+
+/// The names of those whose route controllers say nothing over a condition of somebody else that is `False`.
+pub fn silenced() -> Vec<String> {
+    names(|provider| provider.reports == Reports::UnlessFalse)
+}
+
+fn names(which: impl Fn(&Provider) -> bool) -> Vec<String> {
+    PROVIDERS.iter().filter(|provider| which(provider)).map(|provider| provider.name.to_owned()).collect()
 }

@@ -7,7 +7,8 @@ use crate::admission::{
     Verdict,
 };
 use crate::gardener::network::{
-    SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations, family_name,
+    SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
+    family_name,
 };
 use crate::gardener::{FieldError, Network, is_dns_label, json};
 use crate::landscape::{Snapshot, switch_facts};
@@ -90,10 +91,15 @@ fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
         Decision::Pass => ("not-concerned", None),
         Decision::Keep => ("kept", None),
         Decision::Clear if new.switch.is_empty() => ("none", None),
-        Decision::Clear => ("cleared", without_annotations(&new.switch)),
-        Decision::Release(Released::Approved) => ("released", without_annotations(&new.switch)),
-        Decision::Release(Released::Forced) => ("forced", without_annotations(&new.switch)),
-        Decision::Release(Released::Asleep) => ("asleep", without_annotations(&new.switch)),
+        Decision::Clear => ("cleared", without_annotations(&new.switch).finish()),
+        Decision::Release { why, is_unknown } => {
+            let word = match why {
+                Released::Approved => "released",
+                Released::Forced => "forced",
+                Released::Asleep => "asleep",
+            };
+            (word, release(*why, *is_unknown, new))
+        }
         Decision::Hold(held) => ("held", hold(held, new)),
     };
     let mut verdict = Verdict {
@@ -120,11 +126,27 @@ fn annotations_of<'n>(switch: &'n SwitchAnnotations<'_>) -> [(&'static str, Opti
     ]
 }
 
-fn without_annotations(switch: &SwitchAnnotations<'_>) -> Option<Patch> {
+fn without_annotations(switch: &SwitchAnnotations<'_>) -> PatchBuilder {
     let mut patch = PatchBuilder::default();
     for (key, value) in annotations_of(switch) {
         if value.is_some() {
             patch.remove(&Pointer::to("/metadata/annotations").field(key));
+        }
+    }
+    patch
+}
+
+/// Takes the annotations of a hold away, and leaves a trace where nothing else tells that there was a switch: then the leader
+/// begins its record by it.
+fn release(why: Released, is_unknown: bool, new: &Network<'_>) -> Option<Patch> {
+    let mut patch = without_annotations(&new.switch);
+    if is_unknown && new.passed.as_deref() != Some(why.reason().name()) {
+        let (annotations, word) = (Pointer::to("/metadata/annotations"), Value::from(why.reason().name()));
+        if new.has_annotations {
+            patch.add(&annotations.field(SWITCH_PASSED), &word.to_string());
+        } else {
+            let wanted: Value = [(SWITCH_PASSED, word)].into_iter().collect();
+            patch.add(&annotations, &wanted.to_string());
         }
     }
     patch.finish()
@@ -160,6 +182,10 @@ fn hold(held: &Held, new: &Network<'_>) -> Option<Patch> {
         (SWITCH_REQUESTED, &*held.requested),
         (SWITCH_MESSAGE, message),
     ];
+    if new.passed.is_some() {
+        // It is about a former switch.
+        patch.remove(&Pointer::to("/metadata/annotations").field(SWITCH_PASSED));
+    }
     if new.has_annotations {
         for ((key, want), (_, is)) in wanted.into_iter().zip(annotations_of(&new.switch)) {
             if is != Some(want) && !want.is_empty() {

@@ -5,13 +5,14 @@ use jiff::Timestamp;
 
 use super::hold::{HoldSettings, state};
 use super::plan::{Plan, Reason, may_write, plan};
+use super::record::Record;
 use super::risk::Replacement;
 use super::status::{Routes, SwitchStatus, WaitsFor};
 use super::vigil::{Progress, Vigil, VigilSettings};
 use super::{families, wish};
-use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
+use crate::gardener::{Hibernation, SwitchFacts};
 use crate::net::Family;
 
 /// What the configuration says.
@@ -59,9 +60,9 @@ pub enum Act {
 }
 
 impl Act {
-    /// The nodes that will be replaced, as far as they are told of.
-    pub fn replacement(&self) -> Option<&Replacement> {
-        if let Self::Say { status: Some(status), .. } = self { status.replacement.as_ref() } else { None }
+    /// What is said, where something is.
+    pub fn status(&self) -> Option<&SwitchStatus> {
+        if let Self::Say { status, .. } = self { status.as_deref() } else { None }
     }
 }
 
@@ -80,18 +81,52 @@ pub fn act(
     if plan != Plan::Look {
         vigil.start_over();
     }
+    // What was seen stays until the next good look.
+    let known = || {
+        let record = network.record.as_deref().and_then(Record::read);
+        let record = record.filter(|record| network.since.as_deref() == Some(&*record.since));
+        let status = record.and_then(|record| record.status).unwrap_or_default();
+        SwitchStatus { hints: Vec::new(), waits_for: WaitsFor::Other, because: String::new(), ..status }
+    };
+    let replacement = |nodes: &[NodeFacts]| {
+        let shoot = shoot?;
+        let has_ipv6 = wish(shoot).is_some_and(|wish| wish.families.contains(&Family::V6));
+        Replacement::of(nodes, &shoot.pools, has_ipv6, now)
+    };
     let (reason, progress) = match (plan, nodes) {
         (Plan::Clear, _) => return (Act::Clear, None),
         (Plan::Forget, _) => return (Act::Forget, None),
         (Plan::SeeThrough, _) => return (Act::SeeThrough, None),
         (Plan::Leave(why), _) => return (Act::Nothing(why), None),
-        (Plan::Wait(why), _) => return (pending(SwitchStatus::waits(why)), None),
+        (Plan::Wait(why), _) => {
+            let has_nodes = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake);
+            let known = if has_nodes { known() } else { SwitchStatus::default() };
+            return (pending(SwitchStatus { because: why.to_owned(), ..known }), None);
+        }
         (Plan::Pass(reason), _) => (reason, None),
-        (Plan::Look, Nodes::Unseen) => return (Act::Look, None),
+        (Plan::Look | Plan::Watch(_), Nodes::Unseen) => return (Act::Look, None),
+        (Plan::Watch(why), Nodes::Failed(_)) => {
+            return (pending(SwitchStatus { because: why.to_owned(), ..known() }), None);
+        }
+        (Plan::Watch(why), Nodes::Seen(nodes, warning)) => {
+            let progress = vigil.look(nodes, now, &settings.vigil);
+            // What was there meanwhile is no part of the time for which routes must stay.
+            vigil.start_over();
+            let status = SwitchStatus {
+                because: why.to_owned(),
+                routes: Some(Routes::from(&progress)),
+                complaint: warning.map(str::to_owned).filter(|_| !progress.is_complete()),
+                replacement: replacement(nodes),
+                ..SwitchStatus::default()
+            };
+            return (pending(status), Some(progress));
+        }
         (Plan::Look, Nodes::Failed(why)) => {
             vigil.start_over();
-            let why = format!("the Shoot's nodes cannot be listed: {why}");
-            return (pending(SwitchStatus::waits(why)), None);
+            let known = known();
+            let age = if known.routes.is_some() { "; what is said of them was seen before that" } else { "" };
+            let because = format!("the Shoot's nodes cannot be listed: {why}{age}");
+            return (pending(SwitchStatus { because, ..known }), None);
         }
         (Plan::Look, Nodes::Seen(nodes, warning)) => {
             let progress = vigil.look(nodes, now, &settings.vigil);
@@ -102,10 +137,7 @@ pub fn act(
                     waits_for: WaitsFor::Routes,
                     routes,
                     complaint: warning.map(str::to_owned),
-                    replacement: shoot.and_then(|shoot| {
-                        let has_ipv6 = wish(shoot).is_some_and(|wish| wish.families.contains(&Family::V6));
-                        Replacement::of(nodes, &shoot.pools, has_ipv6, now)
-                    }),
+                    replacement: replacement(nodes),
                     hints: hint.map(str::to_owned).into_iter().collect(),
                     ..SwitchStatus::default()
                 };

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::plan::Reason;
 use super::record::{Phase, Record};
 use super::rules::CALICO;
 use super::subset::LONGEST_CONFIG;
@@ -56,7 +57,12 @@ pub enum Decision {
     /// It passes, and the held switch stays held.
     Keep,
     /// It passes, and the switch is over: with approval, or by force.
-    Release(Released),
+    Release {
+        /// Why.
+        why: Released,
+        /// Whether nothing is remembered of it, so that a trace is needed by which the leader sees Calico's Pods through it.
+        is_unknown: bool,
+    },
     /// It passes with the old encapsulation.
     Hold(Box<Held>),
 }
@@ -70,6 +76,17 @@ pub enum Released {
     Forced,
     /// The Shoot sleeps: there is nothing to cut off.
     Asleep,
+}
+
+impl Released {
+    /// The same as the leader calls it.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Approved => Reason::Routes,
+            Self::Forced => Reason::Forced,
+            Self::Asleep => Reason::Hibernated,
+        }
+    }
 }
 
 /// A switch that is held.
@@ -153,17 +170,23 @@ pub fn decide(
     // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
     // has them.
     let switch = if new.switch.is_empty() { &old.switch } else { &new.switch };
+    let release = |why| Ok(Decision::Release { why, is_unknown: !is_remembered(old) });
     if shoot.is_some_and(|shoot| shoot.is_forced) {
-        return Ok(Decision::Release(Released::Forced));
+        return release(Released::Forced);
     }
     if shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
-        return Ok(Decision::Release(Released::Asleep));
+        return release(Released::Asleep);
     }
     let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
     match switch.state.as_deref() {
-        Some(state::FORCED) if is_for_this => return Ok(Decision::Release(Released::Forced)),
-        Some(state::APPROVED) if is_for_this && is_fresh(new, old) => {
-            return Ok(Decision::Release(Released::Approved));
+        Some(state::FORCED) if is_for_this => return release(Released::Forced),
+        // It was for families with which routes come.
+        Some(state::APPROVED)
+            if is_for_this
+                && is_fresh(new, old)
+                && !shoot.is_some_and(|shoot| families::obstacle(shoot, &asked).is_some()) =>
+        {
+            return release(Released::Approved);
         }
         _ => {}
     }
@@ -190,7 +213,7 @@ fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>)
         return means(first);
     }
     // A switch that was let through a moment ago, and that the extension has still to deploy, is not held again.
-    if old.record.is_some() && old.switch.is_empty() && new.switch.is_empty() {
+    if (old.record.is_some() || old.passed.is_some()) && old.switch.is_empty() && new.switch.is_empty() {
         return true;
     }
     if !old.deployed.is_empty() {
@@ -231,6 +254,13 @@ fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>
     is_gardenlets && !is_new && shoot.and_then(wish).is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay)
 }
 
+/// Whether the leader remembers the switch that is stored, or has just let it through itself. A record that is left of a former
+/// switch does not count.
+fn is_remembered(old: &Network<'_>) -> bool {
+    let is_this = |record: &Record| !old.switch.is_empty() && Some(&*record.since) == old.switch.since.as_deref();
+    old.record.and_then(Record::read).is_some_and(|record| is_this(&record))
+}
+
 /// The record of a switch that was held on another Seed, in the writes that restore it here.
 fn restored(new: &Network<'_>) -> Option<Record> {
     if new.operation.as_deref() != Some("restore") {
@@ -261,7 +291,7 @@ fn hold(
     shoot: Option<&SwitchFacts>,
     old: &Network<'_>,
 ) -> Decision {
-    let config = before.subset.put_into(new_config, before.config.as_ref());
+    let mut config = before.subset.put_into(new_config, before.config.as_ref());
     // Without a word there is IPv4 only.
     let stored: &[Family] = if before.families.is_empty() { &[Family::V4] } else { &before.families };
     let is_more = new.families.iter().any(|family| !stored.contains(family));
@@ -271,6 +301,11 @@ fn hold(
     let means = |families| encapsulation(text.as_deref(), families) == Ok(Encapsulation::Overlay);
     if !means(families) && means(&families[..families.len().min(1)]) {
         families = &families[..1];
+    }
+    // Calico's chart fails over a section of IPv6 without the family. One that was written so is not ours to correct.
+    let is_theirs = asked.ipv6.is_some() && !new.families.contains(&Family::V6);
+    if !families.contains(&Family::V6) && !is_theirs {
+        config = Subset::without_ipv6(config, before.config.as_ref());
     }
     let is_known = old.switch.state.as_deref() == Some(state::PENDING)
         && old.switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));

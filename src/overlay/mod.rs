@@ -3,6 +3,8 @@
 
 mod act;
 pub mod families;
+#[cfg(test)]
+mod fixtures;
 mod hold;
 pub mod limits;
 mod outcome;
@@ -27,11 +29,12 @@ pub use limits::GardenSettings;
 pub use outcome::{Outcome, outcome};
 pub use plan::{Plan, Reason, held, may_write, plan, record, released_config, released_families};
 pub use record::{Phase, Record};
-pub use relief::{COMPARE_STATUS_ONLY, Relief};
+pub use relief::Relief;
 pub use risk::Replacement;
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};
 pub use rules::{check, is_untouched};
 pub use status::{MissingRoute, Routes, SwitchStatus, WaitsFor, newest_complaint};
+use subset::IPV6;
 pub use subset::Subset;
 pub use vigil::{Missing, Progress, Vigil, VigilSettings};
 pub use wish::{Wish, wish};

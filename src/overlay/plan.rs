@@ -1,11 +1,11 @@
 //! What to do next about a held switch. Pure: the controller asks, does it, and asks again.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::hold::{HoldSettings, state};
 use super::record::Record;
 use super::rules::CALICO;
-use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
+use super::{Encapsulation, IPV6, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::{SwitchingNetwork, family_name};
 use crate::gardener::{Hibernation, SwitchFacts};
 use crate::net::Family;
@@ -21,8 +21,10 @@ pub enum Plan {
     SeeThrough,
     /// Wait for this, and write nothing meanwhile: the Network is somebody else's matter now.
     Leave(&'static str),
-    /// Wait for this.
+    /// Wait for this. There are no nodes to look at, or nobody knows.
     Wait(&'static str),
+    /// Wait for this, and look at the nodes meanwhile: they may be replaced for want of a route.
+    Watch(&'static str),
     /// It may pass without a look at nodes.
     Pass(Reason),
     /// Look at the nodes.
@@ -43,6 +45,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The one of this name.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Routes, Self::Hibernated, Self::Forced, Self::NotListed].into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The word used in metrics and events.
     pub const fn name(self) -> &'static str {
         match self {
@@ -84,7 +91,8 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         return Plan::Clear;
     }
     if shoot.is_failed {
-        return Plan::Wait("the Shoot's last operation failed for good; repeat it");
+        let why = "the Shoot's last operation failed for good; repeat it";
+        return if shoot.hibernation == Hibernation::Awake { Plan::Watch(why) } else { Plan::Wait(why) };
     }
     // An operator forced what was held then; the Shoot may ask for something else by now.
     if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| wish.is_named(digest))) {
@@ -99,11 +107,11 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         Hibernation::Awake => {}
     }
     if wish.subset.has_blocks() || held(network).has_blocks() {
-        return Plan::Wait(
+        return Plan::Watch(
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads: keep the overlay, or force the switch",
         );
     }
-    families::obstacle(shoot, &wish).map_or(Plan::Look, Plan::Wait)
+    families::obstacle(shoot, &wish).map_or(Plan::Look, Plan::Watch)
 }
 
 /// Nothing is held any more; what became of it?
@@ -154,7 +162,16 @@ pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record
 /// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
 pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
     let config = network.config.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    wish.subset.put_into(config, None)
+    let config = wish.subset.put_into(config, None);
+    match &wish.ipv6 {
+        // It was held back with the family.
+        Some(section) if released_families(network, wish).is_some() => {
+            let mut config = config.unwrap_or_else(|| json!({}));
+            config[IPV6] = section.clone();
+            Some(config)
+        }
+        _ => config,
+    }
 }
 
 /// The IP families by which it is let through, where they were held back; whoever writes them writes what gardenlet would.
@@ -165,8 +182,6 @@ pub fn released_families<'w>(network: &SwitchingNetwork, wish: &'w Wish) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn network() -> SwitchingNetwork {
@@ -197,7 +212,7 @@ mod tests {
     #[test]
     fn every_case_has_its_step() {
         type Change = fn(&mut SwitchingNetwork, &mut SwitchFacts);
-        let waits = |plan: &Plan, word: &str| matches!(plan, Plan::Wait(why) | Plan::Leave(why) if why.contains(word));
+        let waits = |plan: &Plan, word: &str| matches!(plan, Plan::Wait(why) | Plan::Watch(why) | Plan::Leave(why) if why.contains(word));
         let both = |s: &mut SwitchFacts| s.families = [Family::V4, Family::V6].into();
         let by_families = |s: &mut SwitchFacts| {
             s.config = None;

@@ -2,22 +2,23 @@
 
 use std::fmt::Write as _;
 
-use crate::gardener::providers::{Addresses, NewKey, PROVIDERS, Provider, Routes};
+use crate::gardener::providers::{Addresses, NewKey, PROVIDERS, Provider, Reports, Routes};
 
 /// The table as Markdown, with where it was read.
 pub fn markdown() -> String {
     let mut text = include_str!("providers.md").to_owned();
     for provider in &PROVIDERS {
-        let Provider { name, reports_routes, has_policy, .. } = provider;
+        let Provider { name, reports, has_policy, .. } = provider;
         let _ = writeln!(
             text,
-            "| `{name}` | {} | {} | {} | {} | {} | {} | {} |",
+            "| `{name}` | {} | {} | {} | {} | {} | {} | {} | {} |",
             routes(provider),
             addresses(provider.addresses),
             live(provider),
             new(provider),
             provider.most_routes.map_or_else(String::new, |most| most.to_string()),
-            if *reports_routes { "yes" } else { "" },
+            if *reports == Reports::No { "" } else { "yes" },
+            if *reports == Reports::UnlessFalse { "yes" } else { "" },
             if *has_policy { "yes" } else { "" },
         );
     }
@@ -74,7 +75,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::gardener::providers::{Facts, reporting};
+    use crate::gardener::providers::{Facts, reporting, silenced};
     use crate::gardener::{Key, Way};
 
     #[test]
@@ -88,6 +89,7 @@ mod tests {
         }
         assert!(Provider::of("onmetal").is_none());
         assert_eq!(reporting(), ["aws", "gcp", "openstack", "alicloud"]);
+        assert_eq!(silenced(), ["gcp", "openstack", "alicloud"]);
     }
 
     /// One row a Shoot: which key counts where it is not set, and how Pods are reached.

@@ -170,10 +170,12 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-    use crate::overlay::WaitsFor;
+    use crate::overlay::{MissingRoute, Replacement, Routes, WaitsFor};
 
     fn record() -> Record {
         Record {
@@ -232,6 +234,57 @@ mod tests {
         assert_eq!(Record::read(&merged.to_string()), Some(changed));
     }
 
+    proptest! {
+        /// The same of all that can be known of a switch: nothing of what was known before is left in it.
+        #[test]
+        fn the_patch_makes_any_status(from in statuses(), to in statuses()) {
+            let of = |status| Record { status, ..record() };
+            let (from, to) = (of(from), of(to));
+            let mut stored = serde_json::to_value(&from).unwrap();
+            let patch = to.patch(Some(&stored.to_string()));
+            json_patch::merge(&mut stored, &Value::Object(patch));
+            prop_assert_eq!(Record::read(&stored.to_string()), Some(to));
+        }
+    }
+
+    fn statuses() -> impl Strategy<Value = Option<SwitchStatus>> {
+        let text = || prop_oneof![Just(String::new()), Just("a".to_owned()), Just("b".to_owned())];
+        let names = || prop::collection::vec(text(), 0..3);
+        let missing = prop::collection::vec((text(), text()), 0..3);
+        let missing = missing.prop_map(|all| {
+            all.into_iter().map(|(node, reason)| MissingRoute { node, reason }).collect::<Vec<MissingRoute>>()
+        });
+        let routes = (0..3_usize, 0..3_usize, missing, 0..3_usize, names(), 0..3_usize);
+        let routes = routes.prop_map(|(nodes, with_route, missing, not_ready, not_ready_nodes, leaving)| Routes {
+            nodes,
+            with_route,
+            missing,
+            not_ready,
+            not_ready_nodes,
+            leaving,
+        });
+        let replacement = (text(), 0..3_i64, 0..3_usize, any::<bool>());
+        let replacement = replacement.prop_map(|(node, deadline, nodes, has_ipv6)| Replacement {
+            node,
+            deadline: Timestamp::from_second(deadline).unwrap(),
+            nodes,
+            has_ipv6,
+        });
+        let waits = prop_oneof![Just(WaitsFor::Routes), Just(WaitsFor::Gardenlet), Just(WaitsFor::Other)];
+        let optional = (prop::option::of(routes), prop::option::of(text()), prop::option::of(replacement));
+        let status = (waits, text(), optional, names()).prop_map(
+            |(waits_for, because, (routes, complaint, replacement), hints)| SwitchStatus {
+                waits_for,
+                because,
+                routes,
+                complaint,
+                hints,
+                replacement,
+            },
+        );
+        prop::option::of(status)
+    }
+
     /// Whatever is stored, the patch makes the record of it, and no more than is needed.
     #[test]
     fn the_patch_makes_the_record() {
@@ -246,7 +299,7 @@ mod tests {
             with(|record| record.latched = BTreeSet::new()),
             with(|record| record.status = Some(SwitchStatus::waits("x"))),
             with(|record| {
-                let routes = Some(crate::overlay::Routes { nodes: 3, ..Default::default() });
+                let routes = Some(Routes { nodes: 3, ..Default::default() });
                 record.status = Some(SwitchStatus { routes, complaint: Some("c".into()), ..SwitchStatus::default() });
             }),
         ];

@@ -3,7 +3,8 @@
 //! Calico and route controllers write the same condition of a node, `NetworkUnavailable`. When calico-node starts, it writes
 //! `False`, `CalicoIsUp`. Many route controllers compare nothing but the status, so where that is `False` already they never
 //! say that the route exists, and a switch that waits for it would be held for ever. Without a condition they write theirs
-//! in their next round. So while a switch is held, Calico's word is taken away where it stays.
+//! in their next round. So while a switch is held, Calico's word is taken away where it stays, on the infrastructures of which the
+//! table of providers says so ([`Reports::UnlessFalse`](crate::gardener::providers::Reports)).
 //!
 //! What that does to a node:
 //!
@@ -24,27 +25,37 @@
 
 use std::collections::HashMap;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::vigil::{Vigil, digest};
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
 
-/// The infrastructures whose route controllers leave a node's condition alone when it is `False`, whoever wrote it:
-///
-/// - gcp, openstack: `updateNetworkingCondition` in `controllers/route` of `k8s.io/cloud-provider` up to 0.35. From 0.36 on
-///   it compares the reason as well, and writes its own over Calico's within seconds: then there is nothing to take away.
-/// - alicloud: `updateNetworkingCondition` in `pkg/controller/route` of `kubernetes/cloud-provider-alibaba-cloud`.
-///
-/// Not aws: `aws-custom-route-controller` compares the reason, and writes its own over Calico's.
-pub const COMPARE_STATUS_ONLY: [&str; 3] = ["gcp", "openstack", "alicloud"];
+/// How long Calico's word must have been there, in every look. A route controller that writes over it does so in one round, by
+/// default of 10 s (`--route-reconciliation-period`), and calico-node writes twice within half a minute.
+const STAYS: SignedDuration = SignedDuration::from_mins(1);
 
-/// Looks in a row in which Calico's word must have been there: a minute at the default pace. A route controller that writes
-/// over it does so in one round, by default of 10 s (`--route-reconciliation-period`), and no node is touched more often.
+/// Where routes need not stay for long (`overlay.windowSeconds`), twice that time is enough, if it was so many looks.
 const LOOKS: u32 = 6;
 
 /// Where Calico's word was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Relief {
-    /// Looks in a row, by the digest of the node's UID.
-    looks: HashMap<u64, u32>,
+    /// By the digest of the node's UID, in looks in a row.
+    seen: HashMap<u64, Stay>,
+}
+
+/// How long it was seen.
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    since: Timestamp,
+    looks: u32,
+}
+
+impl Stay {
+    fn is_over(self, now: Timestamp, window: SignedDuration) -> bool {
+        let age = now.duration_since(self.since);
+        age >= STAYS || (self.looks >= LOOKS && age >= window.saturating_add(window))
+    }
 }
 
 impl Relief {
@@ -56,64 +67,62 @@ impl Relief {
         says_calico && node.has_pod_cidr && !node.is_leaving && !vigil.has_seen(node)
     }
 
-    /// The nodes from which the condition is to be taken away, by their place, after a look at all of them.
-    pub fn look(&mut self, nodes: &[NodeFacts], vigil: &Vigil) -> Vec<usize> {
+    /// The nodes from which the condition is to be taken away, by their place, after a look at all of them. `window` is how
+    /// long routes must stay.
+    pub fn look(&mut self, nodes: &[NodeFacts], vigil: &Vigil, now: Timestamp, window: SignedDuration) -> Vec<usize> {
         let mut due = Vec::new();
-        let mut looks = HashMap::new();
+        let mut seen = HashMap::new();
         for (at, node) in nodes.iter().enumerate().filter(|(_, node)| Self::is_concerned(node, vigil)) {
             let key = digest(&node.uid);
-            let count = self.looks.get(&key).copied().unwrap_or(0).saturating_add(1);
-            looks.insert(key, count);
-            if count >= LOOKS {
+            let mut stay = self.seen.get(&key).copied().unwrap_or(Stay { since: now, looks: 0 });
+            stay.looks = stay.looks.saturating_add(1);
+            if stay.is_over(now, window) {
                 due.push(at);
             }
+            seen.insert(key, stay);
         }
-        self.looks = looks;
+        self.seen = seen;
         due
     }
 
     /// It was taken away: should it come back, the node is waited for again.
     pub fn done(&mut self, node: &NodeFacts) {
-        self.looks.remove(&digest(&node.uid));
+        self.seen.remove(&digest(&node.uid));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::gardener::node::RouteCondition;
     use crate::overlay::VigilSettings;
-
-    fn node(name: &str, route: Option<(&str, &str)>) -> NodeFacts {
-        NodeFacts {
-            name: name.into(),
-            uid: format!("uid-{name}").into(),
-            has_pod_cidr: true,
-            route: route.map(|(status, reason)| RouteCondition {
-                status: status.into(),
-                reason: reason.into(),
-                ..RouteCondition::default()
-            }),
-            ..NodeFacts::default()
-        }
-    }
-
-    const CALICO: Option<(&str, &str)> = Some(("False", "CalicoIsUp"));
-    const CREATED: Option<(&str, &str)> = Some(("False", "RouteCreated"));
+    use crate::overlay::fixtures::{CALICO, CREATED, node};
 
     /// Looks at nodes as the worker does, and says how often each lost its condition.
-    #[derive(Default)]
     struct Looks {
         relief: Relief,
         vigil: Vigil,
+        now: Timestamp,
+        pace: SignedDuration,
+        window: SignedDuration,
+    }
+
+    impl Default for Looks {
+        fn default() -> Self {
+            Self::at(12, 30)
+        }
     }
 
     impl Looks {
+        /// With a look every so many seconds, where routes must stay for so many.
+        fn at(pace: i64, window: i64) -> Self {
+            let [pace, window] = [pace, window].map(SignedDuration::from_secs);
+            Self { relief: Relief::default(), vigil: Vigil::default(), now: Timestamp::UNIX_EPOCH, pace, window }
+        }
+
         fn look(&mut self, nodes: &[NodeFacts]) -> Vec<String> {
-            self.vigil.look(nodes, Timestamp::UNIX_EPOCH, &VigilSettings::default());
-            let due = self.relief.look(nodes, &self.vigil);
+            self.vigil.look(nodes, self.now, &VigilSettings::default());
+            let due = self.relief.look(nodes, &self.vigil, self.now, self.window);
+            self.now += self.pace;
             due.into_iter().map(|at| nodes[at].name.to_string()).collect()
         }
 
@@ -152,6 +161,17 @@ mod tests {
         assert_eq!(looks.first(2 * LOOKS, &[node("x", CALICO)]), Some(LOOKS));
     }
 
+    /// The first look in which something is due, by the pace of looks and the time for which routes must stay, in seconds.
+    #[test]
+    fn it_takes_a_minute_whatever_the_pace() {
+        for (pace, window, want) in
+            [(10, 30, 7), (1, 30, 61), (600, 30, 2), (60, 30, 2), (30, 30, 3), (10, 3_600, 7), (1, 1, 6), (1, 5, 11)]
+        {
+            let first = Looks::at(pace, window).first(100, &[node("x", CALICO)]);
+            assert_eq!(first, Some(want), "every {pace} s, for {window} s");
+        }
+    }
+
     #[test]
     fn nobody_is_fought_with() {
         let held = [node("x", CALICO)];
@@ -170,6 +190,6 @@ mod tests {
         // A node that joins has a time of its own, also one of an old name.
         let other = NodeFacts { uid: "another".into(), ..node("x", CALICO) };
         assert_eq!(looks.first(2 * LOOKS, &[other]), Some(LOOKS));
-        assert!(looks.look(&[]).is_empty() && looks.relief.looks.is_empty(), "what is gone is forgotten");
+        assert!(looks.look(&[]).is_empty() && looks.relief.seen.is_empty(), "what is gone is forgotten");
     }
 }

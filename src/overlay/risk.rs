@@ -25,8 +25,9 @@ pub struct Replacement {
     pub deadline: Timestamp,
     /// How many there are.
     pub nodes: usize,
-    /// Whether the Shoot has IPv6, with which Calico has no overlay.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    /// Whether the Shoot has IPv6, with which Calico has no overlay. It is always written: what is stored is changed by a merge
+    /// patch, in which a member that is left out stays as it was.
+    #[serde(default)]
     pub has_ipv6: bool,
 }
 

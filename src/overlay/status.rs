@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::plan::Reason;
 use super::risk::Replacement;
 use super::vigil::Progress;
 
@@ -14,6 +15,14 @@ const KEPT: usize = 10;
 
 /// Nodes that a message names.
 const NAMED: usize = 3;
+
+/// What the feature gate `SeamlessOverlaySwitch` of networking-calico says when it does not let a switch pass
+/// (`ensureNodesRoutesBeforeOverlaySwitch` in its `pkg/controller/actuator_reconcile.go`, v1.60.0-dev).
+const GATE: [&str; 3] = [
+    "waiting for routes to be created",
+    "cannot verify node routes before overlay switch",
+    "failed to check node route status",
+];
 
 /// What is known of a held switch.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -152,6 +161,13 @@ impl Routes {
         let first = self.not_ready_nodes.first()?;
         Some(format!("{first} (+{})", self.not_ready.saturating_sub(1)))
     }
+
+    /// Nodes that did not count, and why.
+    fn not_counted(&self) -> Vec<String> {
+        let not_ready = self.not_ready_words().map(|words| format!("not ready: {words}"));
+        let leaving = (self.leaving > 0).then(|| format!("leaving: {}", self.leaving));
+        not_ready.into_iter().chain(leaving).collect()
+    }
 }
 
 impl SwitchStatus {
@@ -192,12 +208,23 @@ impl SwitchStatus {
     /// `SeamlessOverlaySwitch` counts nodes that do not count here.
     pub fn failure(&self, description: &str) -> String {
         let mut text = format!("the Network was told, but its extension fails: {description}");
-        if let Some(not_ready) = self.routes.as_ref().and_then(Routes::not_ready_words) {
-            let _ = write!(
-                text,
-                "; its feature gate SeamlessOverlaySwitch, if it is on, demands a route of every node, also of those that are not ready: {not_ready}; remove them, or turn the gate off"
-            );
+        if !GATE.iter().any(|words| description.contains(words)) {
+            return text;
         }
+        text.push_str(
+            "; its feature gate SeamlessOverlaySwitch demands that every node has RouteCreated at that moment",
+        );
+        let not_counted = self.routes.as_ref().map(Routes::not_counted).unwrap_or_default();
+        if !not_counted.is_empty() {
+            let _ = write!(text, ", also those that did not count here ({})", not_counted.join(", "));
+        }
+        if self.because == Reason::Forced.name() {
+            text.push_str("; the switch was forced, so nodes may be without a route");
+        }
+        if self.because == Reason::Hibernated.name() {
+            text.push_str("; it was let through because the Shoot slept, when no node can be asked");
+        }
+        text.push_str("; turn the gate off, or remove those nodes");
         text
     }
 }
@@ -330,14 +357,46 @@ mod tests {
 
     #[test]
     fn a_failure_names_who_is_to_blame() {
-        let status = SwitchStatus {
-            routes: Some(Routes { not_ready: 2, not_ready_nodes: vec!["d".into(), "e".into()], ..Routes::default() }),
-            ..SwitchStatus::default()
+        let gate = "waiting for routes to be created on all nodes before disabling overlay";
+        let demands =
+            "; its feature gate SeamlessOverlaySwitch demands that every node has RouteCreated at that moment";
+        let nodes = |not_ready: usize, leaving: usize| {
+            let not_ready_nodes = ["d", "e"].into_iter().take(not_ready).map(str::to_owned).collect();
+            let routes = Some(Routes { not_ready, not_ready_nodes, leaving, ..Routes::default() });
+            SwitchStatus { routes, ..SwitchStatus::default() }
         };
-        assert_eq!(
-            status.failure("waiting for routes"),
-            "the Network was told, but its extension fails: waiting for routes; its feature gate SeamlessOverlaySwitch, if it is on, demands a route of every node, also of those that are not ready: d (+1); remove them, or turn the gate off"
-        );
-        assert_eq!(SwitchStatus::default().failure("x"), "the Network was told, but its extension fails: x");
+        for (what, status, error, want) in [
+            ("another error", nodes(2, 1), "x", String::new()),
+            ("all of them count", nodes(0, 0), gate, demands.to_owned()),
+            (
+                "not ready",
+                nodes(2, 0),
+                gate,
+                format!("{demands}, also those that did not count here (not ready: d (+1))"),
+            ),
+            ("leaving", nodes(0, 3), gate, format!("{demands}, also those that did not count here (leaving: 3)")),
+            (
+                "both",
+                nodes(1, 1),
+                gate,
+                format!("{demands}, also those that did not count here (not ready: d (+0), leaving: 1)"),
+            ),
+            (
+                "forced",
+                SwitchStatus::waits("forced"),
+                gate,
+                format!("{demands}; the switch was forced, so nodes may be without a route"),
+            ),
+            (
+                "asleep",
+                SwitchStatus::waits("hibernated"),
+                "cannot verify node routes before overlay switch: x",
+                format!("{demands}; it was let through because the Shoot slept, when no node can be asked"),
+            ),
+        ] {
+            let end = if want.is_empty() { "" } else { "; turn the gate off, or remove those nodes" };
+            let want = format!("the Network was told, but its extension fails: {error}{want}{end}");
+            assert_eq!(status.failure(error), want, "{what}");
+        }
     }
 }

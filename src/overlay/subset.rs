@@ -19,7 +19,10 @@ pub(super) const LONGEST_CONFIG: usize = 16 << 10;
 const WHOLE: [&str; 5] = ["overlay", "backend", "vxlan", "ipip", "ipam"];
 
 /// Members of which only [`POOL_MEMBERS`] count.
-const POOLS: [&str; 2] = ["ipv4", "ipv6"];
+const POOLS: [&str; 2] = ["ipv4", IPV6];
+
+/// The section of the second family.
+pub(super) const IPV6: &str = "ipv6";
 
 /// What counts in a pool.
 const POOL_MEMBERS: [&str; 2] = ["mode", "pool"];
@@ -90,6 +93,17 @@ impl Subset {
         }
         let stays = !config.is_empty() || stored.is_some_and(Value::is_object);
         stays.then_some(Value::Object(config))
+    }
+
+    /// Takes the section of IPv6 out of a configuration. One of which nothing is left goes, unless it was there before, in `stored`.
+    pub fn without_ipv6(config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
+        let mut config = config?;
+        if config.as_object_mut().and_then(|members| members.remove(IPV6)).is_none() {
+            return Some(config);
+        }
+        let stays =
+            config.as_object().is_none_or(|members| !members.is_empty()) || stored.is_some_and(Value::is_object);
+        stays.then_some(config)
     }
 
     /// Whether there is a word about the overlay.

@@ -2,7 +2,8 @@
 //!
 //! One look at a condition is no proof: Calico and route controllers write the same one, and a route controller may say
 //! "yes" for one route table and "no" for the next. So a route counts once a route controller said that it is there, for
-//! this very node, until somebody says the contrary; and all routes must count for a while without a change.
+//! this very node, until somebody says the contrary; and all routes must count for a while without a change. That calico-node
+//! stopped is not the contrary: its node counts again when it runs, or when a route controller repeats its word.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -26,6 +27,10 @@ impl Default for VigilSettings {
         Self { window: SignedDuration::from_secs(30), not_ready: SignedDuration::from_mins(10) }
     }
 }
+
+/// Nodes that are remembered beyond a restart, at most: Kubernetes is made for so many. They are 100 KB. Of a Shoot with more
+/// nodes, those that are left out must be reported once more after a restart.
+const REMEMBERED: usize = 5_000;
 
 /// Looks that must agree, however short the window.
 const SAMPLES: u32 = 2;
@@ -117,9 +122,14 @@ impl Vigil {
         self.seen.contains_key(&digest(&node.uid))
     }
 
-    /// The nodes whose route was seen, to be remembered.
+    /// The nodes whose route was seen, to be remembered: of too many always the same, as far as they are still there.
     pub fn latched(&self) -> BTreeSet<String> {
-        self.seen.keys().map(|key| format!("{key:016x}")).collect()
+        let mut keys: Vec<u64> = self.seen.keys().copied().collect();
+        if keys.len() > REMEMBERED {
+            keys.select_nth_unstable(REMEMBERED);
+            keys.truncate(REMEMBERED);
+        }
+        keys.into_iter().map(|key| format!("{key:016x}")).collect()
     }
 
     /// Looks at all nodes.
@@ -136,7 +146,7 @@ impl Vigil {
                     wavers |= self.seen.get(&key).is_some_and(|before| *before != 0 && *before != transition);
                     seen.insert(key, transition);
                 }
-                _ if state == Route::Remembered => drop(seen.insert(key, 0)),
+                _ if matches!(state, Route::Remembered | Route::Interrupted) => drop(seen.insert(key, 0)),
                 _ => {}
             }
             if node.is_leaving {
@@ -188,6 +198,8 @@ impl Vigil {
     fn route(&self, node: &NodeFacts, key: u64) -> Route {
         match &node.route {
             Some(route) if route.is_route_created() => Route::Present,
+            // The node gets no Pods meanwhile, so it does not count as ready.
+            Some(route) if route.is_calico_down() && self.seen.contains_key(&key) => Route::Interrupted,
             Some(route) if &*route.status != "False" => Route::Absent,
             // Calico said something else, or somebody took the condition away. Neither takes the route away.
             _ if self.seen.contains_key(&key) => Route::Remembered,
@@ -200,6 +212,8 @@ impl Vigil {
 enum Route {
     Present,
     Remembered,
+    /// Remembered, while calico-node is stopped.
+    Interrupted,
     Absent,
     Unreported,
 }
@@ -227,7 +241,7 @@ pub(super) fn digest(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gardener::node::RouteCondition;
+    use crate::overlay::fixtures::{CALICO, CREATED, NOT_CREATED, node};
     use crate::overlay::{Routes, SwitchStatus};
 
     fn settings() -> VigilSettings {
@@ -238,23 +252,7 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    fn node(name: &str, route: Option<(&str, &str)>) -> NodeFacts {
-        NodeFacts {
-            name: name.into(),
-            uid: format!("uid-{name}").into(),
-            has_pod_cidr: true,
-            route: route.map(|(status, reason)| RouteCondition {
-                status: status.into(),
-                reason: reason.into(),
-                ..RouteCondition::default()
-            }),
-            ..NodeFacts::default()
-        }
-    }
-
-    const CREATED: Option<(&str, &str)> = Some(("False", "RouteCreated"));
-    const NOT_CREATED: Option<(&str, &str)> = Some(("True", "NoRouteCreated"));
-    const CALICO: Option<(&str, &str)> = Some(("False", "CalicoIsUp"));
+    const DOWN: Option<(&str, &str)> = Some(("True", "CalicoIsDown"));
 
     #[test]
     fn a_route_counts_from_when_it_is_reported_until_it_is_denied() {
@@ -268,7 +266,12 @@ mod tests {
             ("taken away", &[CREATED, None], true),
             ("denied, then Calico", &[CREATED, NOT_CREATED, CALICO], false),
             ("denied, then created", &[CREATED, NOT_CREATED, CREATED], true),
-            ("Calico stopped", &[CREATED, Some(("True", "CalicoIsDown")), CALICO], false),
+            ("Calico stopped", &[CREATED, DOWN], false),
+            ("Calico stopped and started", &[CREATED, DOWN, CALICO], true),
+            ("Calico stopped and started before", &[DOWN, CALICO], false),
+            ("Calico stopped, and the condition was taken away", &[CREATED, DOWN, None], true),
+            ("Calico stopped, then denied", &[CREATED, DOWN, NOT_CREATED, CALICO], false),
+            ("stopped by somebody else", &[CREATED, Some(("True", "CiliumIsDown")), CALICO], false),
         ] {
             let mut vigil = Vigil::default();
             let mut ready = 0;
@@ -289,6 +292,24 @@ mod tests {
         let other = NodeFacts { uid: "another".into(), ..node("a", CALICO) };
         assert_eq!(vigil.look(&[other], at(1), &settings()).ready, 0);
         assert!(vigil.latched().is_empty(), "what is gone is forgotten");
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_limit_and_stays_the_same() {
+        let nodes: Vec<NodeFacts> = (0..2 * REMEMBERED).map(|i| node(&format!("n{i}"), CREATED)).collect();
+        let mut vigil = Vigil::default();
+        vigil.look(&nodes, at(0), &settings());
+        let latched = vigil.latched();
+        assert_eq!(latched.len(), REMEMBERED);
+        let all: BTreeSet<String> = nodes.iter().map(|node| format!("{:016x}", digest(&node.uid))).collect();
+        assert!(latched.iter().eq(all.iter().take(REMEMBERED)), "the first, whatever order they come in");
+        // In this process all count.
+        let calico: Vec<NodeFacts> = (0..2 * REMEMBERED).map(|i| node(&format!("n{i}"), CALICO)).collect();
+        assert!(vigil.look(&calico, at(1), &settings()).is_complete());
+        // One that joins displaces one at most.
+        let more: Vec<NodeFacts> = nodes.into_iter().chain([node("new", CREATED)]).collect();
+        vigil.look(&more, at(2), &settings());
+        assert!(vigil.latched().difference(&latched).count() <= 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Encapsulation, Subset, encapsulation};
+use super::{Encapsulation, IPV6, Subset, encapsulation};
 use crate::gardener::{FieldError, SwitchFacts};
 use crate::net::Family;
 
@@ -15,6 +15,8 @@ pub struct Wish {
     pub families: Box<[Family]>,
     /// What it means once all families count.
     pub encapsulation: Encapsulation,
+    /// The section `ipv6` as a whole: it is held back with the family, because Calico's chart fails over one without the other.
+    pub ipv6: Option<Value>,
     /// Whether it is the families that end the overlay, because the configuration does not say a word about it.
     pub is_by_families: bool,
 }
@@ -32,7 +34,8 @@ impl Wish {
         let is_by_families = means == Encapsulation::Native
             && families.contains(&Family::V6)
             && encapsulation(text, &[Family::V4])? == Encapsulation::Overlay;
-        Ok(Self { subset: Subset::of(config), families: families.into(), encapsulation: means, is_by_families })
+        let ipv6 = config.and_then(|config| config.get(IPV6)).filter(|section| !section.is_null()).cloned();
+        Ok(Self { subset: Subset::of(config), families: families.into(), encapsulation: means, ipv6, is_by_families })
     }
 
     /// The digest by which approvals and force name exactly this. The families are part of it where it is they that end the

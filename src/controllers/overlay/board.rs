@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::gardener::network::SwitchingNetwork;
 use crate::landscape::NetworkName;
-use crate::overlay::{Outcome, Progress, Record, Replacement, outcome};
+use crate::overlay::{Outcome, Record, Replacement, Routes, outcome};
 use crate::sources::Landscape;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -170,11 +170,11 @@ impl Board {
         }
     }
 
-    pub(super) fn saw(&self, name: &NetworkName, progress: &Progress, replacement: Option<&Replacement>) {
+    pub(super) fn saw(&self, name: &NetworkName, routes: &Routes, replacement: Option<&Replacement>) {
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = Seen {
-            ready: progress.ready,
-            total: progress.total,
+            ready: routes.with_route.min(routes.nodes),
+            total: routes.nodes,
             at_risk: replacement.map_or(0, |replacement| replacement.nodes),
             replacement: replacement.map(|replacement| replacement.deadline),
         };

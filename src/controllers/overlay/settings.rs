@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::overlay::{COMPARE_STATUS_ONLY, SwitchSettings};
+use crate::gardener::providers::silenced;
+use crate::overlay::SwitchSettings;
 
 /// The settings of the controller.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,7 +37,7 @@ impl Default for OverlaySettings {
             poll: Duration::from_secs(10),
             slow: SignedDuration::from_mins(30),
             guards_rollout: true,
-            removes_calicos_condition: COMPARE_STATUS_ONLY.map(str::to_owned).into(),
+            removes_calicos_condition: silenced(),
             falls_back_to_admin: false,
             shoot_server: "https://kube-apiserver.{namespace}.svc".to_owned(),
             lease_namespace: "garden".to_owned(),

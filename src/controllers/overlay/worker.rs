@@ -20,8 +20,8 @@ use super::events::{Happened, report};
 use super::{Context, TASK};
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
-    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE,
-    SWITCH_STATE, SwitchingNetwork, family_name,
+    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED,
+    SWITCH_SINCE, SWITCH_STATE, SwitchingNetwork, family_name,
 };
 use crate::gardener::node::RouteCondition;
 use crate::landscape::NetworkName;
@@ -49,6 +49,8 @@ pub(super) struct Worker {
     relief: Relief,
     /// How many nodes were to lose a condition so far.
     freed: usize,
+    /// The first node by name that could not lose it.
+    refused: Option<Box<str>>,
     /// How many nodes there were when Calico's Pods were last looked at.
     nodes: Option<usize>,
     /// Whether all of Calico's Pods were seen to be new.
@@ -84,6 +86,7 @@ impl Worker {
             vigil: Vigil::default(),
             relief: Relief::default(),
             freed: 0,
+            refused: None,
             nodes: None,
             is_rolled_out: false,
             record: None,
@@ -148,13 +151,17 @@ impl Worker {
         let shoot = landscape.switch_facts(&self.name.namespace);
         let (act, progress) = self.act(&network, shoot).await;
         self.access.rest();
-        match &progress {
-            Some(progress) => self.context.board.saw(&self.name, progress, act.replacement()),
-            None => {
-                self.context.board.forget(&self.name);
-                // Nobody looked, so nobody needs a way there for now.
-                self.access.close();
+        match (&progress, act.status()) {
+            // What is told and what is measured is the same, also where it was seen earlier.
+            (_, Some(SwitchStatus { routes: Some(routes), replacement, .. })) => {
+                self.context.board.saw(&self.name, routes, replacement.as_ref());
             }
+            (Some(progress), _) => self.context.board.saw(&self.name, &Routes::from(progress), None),
+            (None, _) => self.context.board.forget(&self.name),
+        }
+        if progress.is_none() {
+            // Nobody looked, so nobody needs a way there for now.
+            self.access.close();
         }
         match act {
             Act::Look => {}
@@ -267,13 +274,21 @@ impl Worker {
         };
         let status = remembered.status.clone().unwrap_or_default();
         self.record = Some(remembered);
+        // At once, as the next turn does not take for news what is remembered.
+        if is_new {
+            self.report(&network, Happened::Held, message.clone()).await;
+        }
+        let reported = stored.filter(|stored| Some(&*stored.since) == network.since.as_deref());
+        let reported = reported.and_then(|stored| stored.status).and_then(|status| status.replacement);
+        if let Some(replacement) = status.replacement
+            && replacement.is_news(reported.as_ref(), now)
+        {
+            self.report(&network, Happened::NodesAtRisk, replacement.message()).await;
+        }
         if !annotations.is_empty() {
             self.annotate(&annotations, &version).await?;
             let namespace = &*self.name.namespace;
             tracing::debug!(namespace, network = &*self.name.name, state = word, says = message, "a switch is held");
-        }
-        if is_new {
-            self.report(&network, Happened::Held, message.clone()).await;
         }
         match (before.as_deref(), word) {
             (Some(state::APPROVED), state::PENDING) => {
@@ -283,13 +298,6 @@ impl Worker {
                 self.report(&network, Happened::Approved, message.clone()).await;
             }
             _ => {}
-        }
-        let reported = stored.filter(|stored| Some(&*stored.since) == network.since.as_deref());
-        let reported = reported.and_then(|stored| stored.status).and_then(|status| status.replacement);
-        if let Some(replacement) = status.replacement
-            && replacement.is_news(reported.as_ref(), now)
-        {
-            self.report(&network, Happened::NodesAtRisk, replacement.message()).await;
         }
         if let Some(progress) = progress {
             let is_due = match self.reported {
@@ -322,8 +330,15 @@ impl Worker {
         // A control plane that moves right now must not be held again over there: all routes are known to exist.
         let held = record(&network, self.record.as_ref());
         let routes = progress.as_ref().map(Routes::from);
-        let said = routes.is_some().then(|| SwitchStatus { routes, ..SwitchStatus::default() });
-        let status = said.or(held.status.clone());
+        let status = match routes {
+            Some(routes) => SwitchStatus { routes: Some(routes), ..SwitchStatus::default() },
+            // What nodes looked like last, and why nobody waited for them.
+            None => {
+                let routes = held.status.as_ref().and_then(|status| status.routes.clone());
+                SwitchStatus { routes, ..SwitchStatus::waits(reason.name()) }
+            }
+        };
+        let status = Some(status);
         let released = Record { phase: Phase::Released, released: seconds(now), status, ..held.clone() };
         let version = self.remember(Some(&released), &network).await?;
         let routes = if progress.is_some() { released.message() } else { reason.name().to_owned() };
@@ -399,8 +414,8 @@ impl Worker {
             version = self.remember(None, network).await?;
         }
         if network.has_annotations() {
-            let annotations: Map<String, Value> =
-                SWITCH_ANNOTATIONS.into_iter().map(|key| (key.to_owned(), Value::Null)).collect();
+            let ours = SWITCH_ANNOTATIONS.into_iter().chain([SWITCH_PASSED]);
+            let annotations: Map<String, Value> = ours.map(|key| (key.to_owned(), Value::Null)).collect();
             self.annotate(&annotations, &version).await?;
         }
         self.record = None;

@@ -155,6 +155,12 @@ impl World {
         let mut new = self.network.clone();
         if new["metadata"]["annotations"].as_object_mut().unwrap().remove(OPERATION).is_some() {
             assert!(self.write(new), "an extension is never refused");
+            let section = &self.network["spec"]["providerConfig"]["ipv6"];
+            let has_ipv6 = self.counting().contains(&Family::V6);
+            assert!(
+                section.is_null() || has_ipv6,
+                "Calico's chart fails over a section of a family that does not count"
+            );
             self.network["status"]["lastOperation"] = json!({"type": "Reconcile", "state": "Succeeded"});
             self.network["status"]["observedGeneration"] = self.network["metadata"]["generation"].clone();
             let deployed: Vec<&str> = self.counting().into_iter().map(family_name).collect();
@@ -216,11 +222,15 @@ impl World {
                 assert!(self.write(new), "the controller's own writes pass");
             }
             Act::Clear | Act::Forget if network.has_annotations() => {
-                for key in SWITCH_ANNOTATIONS {
+                for key in SWITCH_ANNOTATIONS.into_iter().chain([SWITCH_PASSED]) {
                     new["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
                 }
                 assert!(self.write(new));
                 self.network["status"]["state"] = Value::Null;
+            }
+            Act::SeeThrough if network.passed.is_some() => {
+                new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_PASSED);
+                assert!(self.write(new));
             }
             Act::Clear | Act::Forget | Act::SeeThrough => self.network["status"]["state"] = Value::Null,
             Act::Look | Act::Nothing(_) => {}

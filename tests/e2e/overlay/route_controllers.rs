@@ -91,7 +91,7 @@ fn what_calico_wrote_is_removed_where_the_route_controller_says_nothing_over_it(
     eventually("the missing right is told", || {
         let message = shoot.held("message");
         let is_told = message.contains("0 of 2 nodes have routes")
-            && message.contains("Calico's condition cannot be removed from node a: it answers 403");
+            && message.contains("Calico's condition cannot be removed from nodes: it answers 403");
         is_told.then_some(()).ok_or(message)
     });
     is_left_alone(&switch, &["a", "b"]);

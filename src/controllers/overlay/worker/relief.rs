@@ -11,7 +11,7 @@ use super::Worker;
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
-use crate::overlay::{Act, families, wish};
+use crate::overlay::{Act, SwitchStatus, WaitsFor, families, wish};
 
 /// Nodes whose condition is taken away at one look, at most.
 const NODES: usize = 100;
@@ -27,7 +27,7 @@ const NAMED: usize = 3;
 pub(super) struct Freed<'n> {
     /// The nodes that have lost it.
     pub(super) nodes: Vec<&'n NodeFacts>,
-    /// The first node whose condition could not be taken away, and why.
+    /// Of which nodes it could not be taken away, and why. It stays the same while nothing changes, whichever node came first.
     pub(super) trouble: Option<String>,
 }
 
@@ -36,6 +36,7 @@ impl Worker {
     /// is taken.
     pub(super) async fn free<'n>(&mut self, nodes: &[&'n NodeFacts]) -> Freed<'n> {
         let (mut freed, begun) = (Freed::default(), Instant::now());
+        let mut refused = self.refused.take().filter(|name| nodes.iter().any(|node| node.name == *name));
         // Each time another one is the first, so that nodes that cannot be changed are not in the way of the others.
         let first = self.freed % nodes.len().max(1);
         for node in nodes.iter().cycle().skip(first).take(nodes.len().min(NODES)) {
@@ -48,25 +49,35 @@ impl Worker {
                 "status": {"conditions": [{"type": NETWORK_UNAVAILABLE, "$patch": "delete"}]},
             });
             match self.access.patch_status(&format!("/api/v1/nodes/{}", node.name), &patch).await {
-                Ok(()) => freed.nodes.push(node),
+                Ok(()) => {
+                    freed.nodes.push(node);
+                    refused = refused.filter(|name| *name != node.name);
+                }
                 // The next look shows what it says now, or that it is gone.
                 Err(NoAnswer::Conflict | NoAnswer::Absent) => {}
                 // That is about this node. What is told does not depend on the number, which may change at each look.
                 Err(NoAnswer::Rejected(code)) => {
                     tracing::debug!(node = &*node.name, code, "a node's condition could not be removed");
-                    freed.trouble.get_or_insert_with(|| format!("{}: its API server does not permit it", node.name));
+                    if refused.as_ref().is_none_or(|name| node.name < *name) {
+                        refused = Some(node.name.clone());
+                    }
                 }
+                // That is about all of them.
                 Err(why) => {
-                    freed.trouble = Some(format!("{}: {}", node.name, why.words()));
+                    freed.trouble = Some(format!("nodes: {}", why.words()));
                     break;
                 }
             }
         }
+        if freed.trouble.is_none() {
+            freed.trouble = refused.as_ref().map(|name| format!("node {name}: its API server does not permit it"));
+        }
+        self.refused = refused;
         freed
     }
 
     /// While a switch is held, after a look at the nodes: makes room for the route controller's word where Calico's is in
-    /// its place. What prevents that is told where people look, and hinders nothing else.
+    /// its place, unless the switch is let through next. What prevents that is told where people look, and hinders nothing else.
     pub(super) async fn relieve(
         &mut self,
         network: &SwitchingNetwork,
@@ -74,6 +85,10 @@ impl Worker {
         nodes: &[NodeFacts],
         next: &mut Act,
     ) {
+        let waits = |status: &SwitchStatus| status.waits_for == WaitsFor::Routes;
+        if !matches!(next, Act::Say { status: Some(status), .. } if waits(status)) {
+            return;
+        }
         let providers = &self.context.settings.removes_calicos_condition;
         let Some(shoot) = shoot.filter(|shoot| providers.iter().any(|provider| **provider == *shoot.provider)) else {
             return;
@@ -82,13 +97,14 @@ impl Worker {
         if wish(shoot).is_none_or(|wish| families::hint(shoot, &wish).is_some()) {
             return;
         }
-        let due: Vec<_> = self.relief.look(nodes, &self.vigil).into_iter().map(|at| &nodes[at]).collect();
+        let (now, window) = (self.now(), self.context.settings.switches.vigil.window);
+        let due: Vec<_> = self.relief.look(nodes, &self.vigil, now, window).into_iter().map(|at| &nodes[at]).collect();
         let freed = self.free(&due).await;
         for node in &freed.nodes {
             self.relief.done(node);
         }
         if let (Some(why), Act::Say { status: Some(status), .. }) = (&freed.trouble, next) {
-            status.hints.push(format!("Calico's condition cannot be removed from node {why}"));
+            status.hints.push(format!("Calico's condition cannot be removed from {why}"));
         }
         if let Some(why) = freed.trouble {
             tracing::info!(namespace = &*self.name.namespace, why, "Calico's condition could not be removed");

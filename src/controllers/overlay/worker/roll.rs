@@ -1,13 +1,14 @@
 //! After a switch: Calico's Pods are seen through it.
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::super::access::NoAnswer;
 use super::super::events::Happened;
 use super::{Worker, seconds};
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
 use crate::gardener::{Hibernation, SwitchFacts};
-use crate::overlay::{Outcome, Phase, longest_rollout, rollout};
+use crate::overlay::{Outcome, Phase, Reason, SwitchStatus, longest_rollout, record, rollout};
 
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
@@ -17,13 +18,17 @@ impl Worker {
         shoot: Option<&SwitchFacts>,
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
+        // Calico's Pods are replaced since gardenlet wrote, whenever we come to look.
+        let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        let written = seconds(written.unwrap_or(now).min(now));
+        if let Some(why) = &network.passed {
+            return self.begin(network, why, written).await;
+        }
         let Some(mut record) = self.record.clone() else { return self.forget(network).await };
         if record.phase == Phase::Held {
             // gardenlet's own write carried it.
             record.phase = Phase::Released;
-            // Calico's Pods are replaced since then, whenever we come to look.
-            let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-            record.released = seconds(written.unwrap_or(now).min(now));
+            record.released = written;
             self.remember(Some(&record), network).await?;
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
@@ -38,20 +43,21 @@ impl Worker {
             // While it failed, Pods that were new were so for another reason.
             self.is_rolled_out &= !had_failed;
         }
-        let is_awake = shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
+        // What cannot be read for a moment ends nothing.
+        let has_pods = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
         // Of an unknown time nobody knows when it would be over.
         let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
         // An extension that failed for hours replaces Calico's Pods after that.
         let begun = record.carried_out.parse().unwrap_or(released).max(released).min(now);
         // Before the nodes are listed it is known how many there were when they were waited for.
         let nodes = self.nodes.unwrap_or_else(|| record.nodes());
-        let is_due = self.context.settings.guards_rollout && is_awake && !self.is_rolled_out;
+        let is_due = self.context.settings.guards_rollout && has_pods && !self.is_rolled_out;
         let is_due = is_due && now.duration_since(begun) < longest_rollout(nodes);
         if is_due {
             self.is_rolled_out = self.see_rollout(network, released).await;
         }
         let is_over = !is_due || self.is_rolled_out;
-        if has_succeeded && is_over || outcome == Outcome::Open && !is_awake {
+        if has_succeeded && is_over {
             return self.forget(network).await;
         }
         if has_succeeded {
@@ -63,6 +69,26 @@ impl Worker {
             // The extension is waited for: a failure is told of until it succeeds. Nodes need not be looked at for that.
             self.access.remove().await?;
         }
+        Ok(())
+    }
+
+    /// Begins the record of a switch that passed with gardenlet's write before anything was remembered of it: somebody had
+    /// forced it beforehand, or the Shoot slept. The next turn goes on.
+    async fn begin(&mut self, network: &SwitchingNetwork, why: &str, written: String) -> Result<(), kube::Error> {
+        // The word was in an annotation, where anybody may write.
+        let reason = Reason::of(why).unwrap_or(Reason::Forced);
+        let mut begun = record(network, None);
+        (begun.phase, begun.released) = (Phase::Released, written.clone());
+        begun.since = written;
+        begun.status = Some(SwitchStatus::waits(reason.name()));
+        let version = self.remember(Some(&begun), network).await?;
+        self.record = Some(begun);
+        (self.nodes, self.is_rolled_out, self.failure) = (None, false, None);
+        let note = format!("Calico gives up its overlay, with gardenlet's own write: {}", reason.name());
+        let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
+        self.report(network, what, note).await;
+        self.context.board.released(reason.name(), None, Timestamp::now());
+        self.annotate(&Map::from_iter([(SWITCH_PASSED.to_owned(), Value::Null)]), &version).await?;
         Ok(())
     }
 

@@ -434,3 +434,64 @@ async fn a_release_is_watched_until_the_extension_answers() {
         assert_eq!(!record.is_null(), is_watched, "{state}: {record}");
     }
 }
+
+/// What passed at once, before anything was remembered of it, is seen through like any other switch.
+#[tokio::test]
+async fn what_passed_at_once_is_remembered_by_its_trace() {
+    for (word, event) in [("forced", "OverlaySwitchForced"), ("hibernated", "OverlaySwitchReleased")] {
+        let seed = Seed::with(None);
+        {
+            let mut seed = seed.lock().unwrap();
+            revert(&mut seed.network);
+            seed.network["metadata"]["annotations"][SWITCH_PASSED] = json!(word);
+            seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
+            seed.network["status"]["lastOperation"]["state"] = json!("Processing");
+        }
+        let mut worker = worker(&seed);
+        worker.turn().await.unwrap();
+        {
+            let seed = seed.lock().unwrap();
+            let record = &seed.network["status"]["state"][STATE_MEMBER];
+            assert_eq!((&record["phase"], &record["status"]["because"]), (&json!("released"), &json!(word)));
+            assert_eq!(seed.network["metadata"]["annotations"], json!({}), "the trace is taken away");
+            assert_eq!(seed.events, [event]);
+        }
+        // The Shoot sleeps, so there is nothing to guard; the extension is waited for all the same.
+        let now = seconds(Timestamp::now());
+        for (state, is_watched) in [("Processing", true), ("Error", true), ("Succeeded", false)] {
+            seed.lock().unwrap().network["status"]["lastOperation"] = json!({"state": state, "lastUpdateTime": now});
+            catch_up(&worker, &seed);
+            worker.turn().await.unwrap();
+            let record = seed.lock().unwrap().network["status"]["state"].clone();
+            assert_eq!(!record.is_null(), is_watched, "{word}, {state}: {record}");
+        }
+        assert_eq!(seed.lock().unwrap().events, [event, "OverlaySwitchFailed"]);
+    }
+}
+
+/// A Cluster that cannot be read for a moment ends nothing.
+#[tokio::test]
+async fn pods_are_seen_through_without_a_cluster() {
+    for (shoot, is_forgotten) in [(json!(5), false), (cluster()["spec"]["shoot"].clone(), true)] {
+        let seed = released(&json!({"state": "Succeeded"}));
+        seed.lock().unwrap().cluster["spec"]["shoot"] = shoot.clone();
+        worker(&seed).turn().await.unwrap();
+        let state = seed.lock().unwrap().network["status"]["state"].clone();
+        assert_eq!(state.is_null(), is_forgotten, "{shoot}: {state}");
+    }
+}
+
+/// What is remembered is reported at once: the next turn does not take it for news.
+#[tokio::test]
+async fn what_is_remembered_is_reported_though_the_annotations_conflict() {
+    let patch = "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o";
+    let seed = Seed::with(Some(Meanwhile(patch, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    let mut worker = worker(&seed);
+    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    for _ in 0..2 {
+        catch_up(&worker, &seed);
+        worker.turn().await.unwrap();
+    }
+    assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchHeld", "OverlaySwitchSlow"]);
+}

@@ -70,6 +70,51 @@ fn by_force() {
     assert_eq!(world.mode(), Encapsulation::Native);
 }
 
+/// What passes before anything is remembered of it leaves a trace, by which the leader sees Calico's Pods through it.
+#[test]
+fn what_passes_at_once_leaves_a_trace() {
+    let sleep = |world: &mut World| {
+        world.shoot["spec"]["hibernation"] = json!({"enabled": true});
+        world.shoot["status"]["hibernated"] = json!(true);
+    };
+    let force = |world: &mut World| world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
+    let table: [(fn(&mut World), &str); 2] = [(force, "forced"), (sleep, "hibernated")];
+    for (change, word) in table {
+        let mut world = World::with(&on());
+        world.ask(off());
+        change(&mut world);
+        assert!(world.gardenlet());
+        assert_eq!((world.mode(), world.annotation(SWITCH_PASSED)), (Encapsulation::Native, Some(word)));
+        // Nobody takes it for a held one, and nobody but the leader takes it away.
+        world.extension();
+        assert!(world.gardenlet());
+        assert_eq!((world.decision(), world.annotation(SWITCH_PASSED)), ("none", Some(word)));
+        assert_eq!(world.controller(), Act::SeeThrough);
+        assert_eq!(world.annotation(SWITCH_PASSED), None);
+
+        // The same once more before a leader came: the trace of a former switch is none of one that is held.
+        let mut world = World::with(&on());
+        world.ask(off());
+        change(&mut world);
+        assert!(world.gardenlet());
+        world.ask(on());
+        assert!(world.gardenlet());
+        world.shoot["metadata"]["annotations"] = json!({});
+        world.shoot["spec"]["hibernation"] = json!({});
+        world.shoot["status"]["hibernated"] = json!(false);
+        world.ask(off());
+        assert!(world.gardenlet());
+        assert_eq!((world.decision(), world.annotation(SWITCH_PASSED)), ("held", None));
+
+        // Where the leader remembers it, there is no need.
+        let mut world = pending();
+        world.controller();
+        change(&mut world);
+        assert!(world.gardenlet());
+        assert_eq!((world.mode(), world.annotation(SWITCH_PASSED)), (Encapsulation::Native, None), "{word}");
+    }
+}
+
 #[test]
 fn force_is_at_once_and_can_be_taken_back() {
     // Confined to the maintenance window, and gardenlet is at work: the next write passes.
@@ -145,5 +190,6 @@ fn an_approval_is_withdrawn_when_nobody_answers() {
     let mut world = approved();
     world.answers = false;
     let Act::Say { state: "pending", status: Some(status) } = world.controller() else { panic!("still approved") };
-    assert_eq!(status.message(), "the Shoot's nodes cannot be listed: it does not answer");
+    let want = "1 of 1 nodes have routes; the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that";
+    assert_eq!(status.message(), want);
 }

@@ -403,3 +403,66 @@ fn an_unknown_shoot_is_asked_for_and_held_without_an_answer() {
         assert_eq!(verdict.decision, "held");
     }
 }
+
+/// What was seen of the nodes stays until the next good look, and they are looked at whatever a switch waits for.
+#[test]
+fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
+    let mut world = pending();
+    world.extension();
+    let mut late = node("a", DENIED);
+    late.pool = Some("a".into());
+    late.route.as_mut().unwrap().transition = world.now.to_string().into();
+    world.nodes = vec![late, node("b", CREATED)];
+    world.pass(300);
+    let said = |world: &mut World| match world.controller() {
+        Act::Say { state: "pending", status: Some(status) } => *status,
+        act => panic!("{act:?}"),
+    };
+    let seen = said(&mut world);
+    let (routes, replacement) = (seen.routes.clone().unwrap(), seen.replacement.clone().unwrap());
+    assert_eq!((routes.with_route, routes.nodes, &*replacement.node), (1, 2, "a"));
+    // They cannot be listed for a while, and nobody knows the Shoot for a moment.
+    let cluster = world.shoot.clone();
+    for (answers, shoot, because) in [
+        (
+            false,
+            cluster.clone(),
+            "the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that",
+        ),
+        (false, json!(5), "there is no readable Cluster of this name"),
+        (true, cluster.clone(), ""),
+    ] {
+        (world.answers, world.shoot) = (answers, shoot);
+        let status = said(&mut world);
+        assert_eq!((&status.routes, &status.replacement), (&seen.routes, &seen.replacement), "{because}");
+        assert_eq!(status.because, because);
+        assert!(!status.replacement.unwrap().is_news(Some(&replacement), world.now), "it is told once");
+    }
+    // Asleep there are none.
+    world.shoot["spec"]["hibernation"] = json!({"enabled": true});
+    assert_eq!(said(&mut world).replacement, None);
+    // What it waits for instead of routes says nothing of them.
+    let failed = |world: &mut World| world.shoot["status"]["lastOperation"]["state"] = json!("Failed");
+    let blocks = |world: &mut World| world.ask(json!({"overlay": {"enabled": false}, "vxlan": {"enabled": true}}));
+    let table: [(fn(&mut World), &str); 2] = [(failed, "failed for good"), (blocks, "Calico's own blocks")];
+    for (change, because) in table {
+        world.shoot = cluster.clone();
+        world.shoot["metadata"]["annotations"] = json!({});
+        world.network["status"]["state"] = Value::Null;
+        change(&mut world);
+        let status = said(&mut world);
+        assert!(status.because.contains(because), "{}", status.because);
+        assert_eq!(status.replacement.as_ref(), Some(&replacement), "{because}");
+        assert!(status.message().contains("replaces node a"), "{}", status.message());
+    }
+    // All routes at last: the time counts from when nothing else was waited for.
+    world.nodes[0] = node("a", CREATED);
+    world.shoot = cluster;
+    failed(&mut world);
+    for _ in 0..3 {
+        world.pass(60);
+        said(&mut world);
+    }
+    world.shoot["status"]["lastOperation"]["state"] = json!("Succeeded");
+    assert_eq!(said(&mut world).message(), "2 of 2 nodes have routes; waiting whether they stay");
+}

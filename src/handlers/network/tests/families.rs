@@ -322,3 +322,51 @@ fn what_gardenlet_writes_for_it_is_held() {
     let Outcome::Patched(patch) = &verdict.outcome else { panic!("{:?}", verdict.outcome) };
     assert!(patch.json().contains(r#""path":"/spec/ipFamilies","value":["IPv4"]"#), "{}", patch.json());
 }
+
+/// An approval is for what routes lead to: with a second family on GCP none are made any more.
+#[test]
+fn an_approval_lets_no_second_family_pass_for_which_no_routes_come() {
+    for (provider, want) in [("gcp", "held"), ("aws", "released")] {
+        let mut world = pending();
+        world.shoot["spec"]["provider"]["type"] = json!(provider);
+        world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
+        world.extension();
+        assert!(matches!(routes_come(&mut world), Act::Say { state: "approved", .. }), "{provider}");
+        world.ask_for_both(None);
+        assert!(world.gardenlet());
+        assert_eq!(world.decision(), want, "{provider}");
+    }
+}
+
+/// Calico's chart fails over a section of IPv6 where that family does not count. So it is held back with the family, and comes
+/// with it.
+#[test]
+fn the_section_of_a_family_waits_with_it() {
+    let section = json!({"sourceNATEnabled": true, "mode": "Never"});
+    for (before, asked, held) in [
+        (Value::Null, json!({"ipv6": section}), Value::Null),
+        (json!({}), json!({"ipv6": section}), json!({})),
+        (on(), json!({"overlay": {"enabled": false}, "ipv6": section}), on()),
+        (Value::Null, json!({"typha": {}, "ipv6": section}), json!({"typha": {}})),
+        (json!({"vethMTU": "1"}), json!({"ipv6": {}}), json!({})),
+    ] {
+        let mut world = World::with(&before);
+        world.nodes = vec![node("a", CALICO_UP)];
+        world.ask(asked.clone());
+        world.ask_for_both(None);
+        for _ in 0..2 {
+            assert!(world.gardenlet());
+            let spec = &world.network["spec"];
+            assert_eq!((world.decision(), &spec["providerConfig"]), ("held", &held), "{asked}");
+            assert_eq!(spec["ipFamilies"], json!(["IPv4"]), "{asked}");
+            world.extension();
+        }
+        world.controller();
+        assert_eq!(routes_come(&mut world), Act::Release(Reason::Routes), "{asked}");
+        assert_eq!(world.network["spec"]["providerConfig"], asked);
+        world.extension();
+        let generation = world.generation();
+        assert!(world.gardenlet());
+        assert_eq!((world.decision(), world.generation()), ("none", generation), "{asked}");
+    }
+}
