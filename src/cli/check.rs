@@ -9,10 +9,11 @@ use clap::Args;
 use serde_json::{json, value::RawValue};
 
 use super::Configuration;
-use crate::admission::{self, Answer, Answers, Handler as _, Questions, Severity, Step, UserInfo, Verdict};
-use crate::gardener::{Shoot, counted};
+use crate::admission::{self, Answer, Answers, Finding, Handler as _, Questions, Severity, Step, UserInfo, Verdict};
+use crate::gardener::{Shoot, ShootFacts, counted};
 use crate::handlers::ValidateShoot;
 use crate::landscape::{Access, Snapshot};
+use crate::peering::rules::target::NOT_VERIFIED;
 use crate::sources::manifests::{self, Again, Found, Remark, Weight};
 use crate::sources::{files, live};
 
@@ -40,7 +41,7 @@ pub(super) struct Check {
 /// The most documents of other kinds that are named.
 const MOST_NAMED: usize = 20;
 
-/// Why a Seed that is in no file may be there all the same.
+/// Why it is unknown whether a Seed that is in no file exists.
 const NO_LANDSCAPE: &str = "no landscape was given";
 
 /// What there is to say about files, each with its path.
@@ -199,6 +200,7 @@ impl Judge<'_> {
     /// The verdict on a Shoot, through the same door as that of an API server.
     fn judge(&self, text: &str) -> anyhow::Result<(String, Verdict)> {
         let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
+        let lists_peers = !ShootFacts::of_new(&shoot).peers().is_empty();
         let object: &RawValue = serde_json::from_str(text)?;
         let body = serde_json::to_string(&Review {
             api_version: "admission.k8s.io/v1",
@@ -218,11 +220,7 @@ impl Judge<'_> {
         loop {
             match self.handler.review(&request, self.snapshot, &answers) {
                 Step::Done(mut verdict) => {
-                    // Whoever lists nobody asked about nobody's Seed.
-                    let lists_peers = text.contains("\"shootPeerings\"");
-                    verdict.findings.retain(|finding| lists_peers || !finding.message.ends_with(NO_LANDSCAPE));
-                    for finding in verdict.findings.iter_mut().filter(|finding| finding.message.ends_with(NO_LANDSCAPE))
-                    {
+                    for finding in verdict.findings.iter_mut().filter(|finding| is_unverified_seed(finding)) {
                         finding.help = "give its folder with --landscape".into();
                     }
                     return Ok((format!("{}/{}", &*shoot.namespace, &*shoot.name), verdict));
@@ -232,7 +230,7 @@ impl Judge<'_> {
                     if questions.is_empty() {
                         bail!("the decision asks without end");
                     }
-                    let given = self.answers(&questions);
+                    let given = self.answers(&questions, lists_peers);
                     answers.add(questions, given);
                 }
                 Step::Unreadable(errors) => {
@@ -243,15 +241,22 @@ impl Judge<'_> {
         }
     }
 
-    fn answers(&self, questions: &Questions) -> Answers {
+    fn answers(&self, questions: &Questions, lists_peers: bool) -> Answers {
         let mut answers = live::from_snapshot(self.snapshot, self.user, questions);
-        if !self.has_landscape {
+        // The author of a Shoot without peers did not ask about Seeds: with `Absent`, its own is not mentioned.
+        if !self.has_landscape && lists_peers {
             for answer in answers.seeds.values_mut().filter(|answer| **answer == Answer::Absent) {
                 *answer = Answer::Unanswered(NO_LANDSCAPE.to_owned());
             }
         }
         answers
     }
+}
+
+/// Whether a finding says that a Seed was not looked up. Here that has one reason: [`NO_LANDSCAPE`].
+fn is_unverified_seed(finding: &Finding) -> bool {
+    let is_of_seed = finding.path == "spec.seedName" || finding.path.ends_with(".seed");
+    is_of_seed && finding.rule == NOT_VERIFIED.name
 }
 
 #[derive(serde::Serialize)]

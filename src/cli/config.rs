@@ -9,7 +9,6 @@ mod overlay;
 mod quantity;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::controllers::registration::FailurePolicy;
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
+use crate::sources::files;
 use crate::{overlap, peering, yaml};
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
@@ -182,7 +182,7 @@ struct Server {
 impl Configuration {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = files::bytes(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let text = yaml::decode(text).map_err(|problem| ConfigError::Malformed(problem.to_string()))?;
         Self::parse(&text)
     }

@@ -52,20 +52,38 @@ pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
     Ok(find(folder)?.into_iter().map(|found| found.path).collect())
 }
 
-/// The text of a file.
+/// The text of a file: at most [`yaml::MOST_BYTES`].
 pub fn text(path: &Path) -> Result<String, FileProblem> {
-    let file = fs::File::open(path).map_err(|error| problem(path, &error))?;
-    read_text(file).map_err(|problem| FileProblem { path: path.to_owned(), problem })
+    let bytes = bytes(path).map_err(|error| problem(path, &error))?;
+    yaml::decode(bytes).map_err(|problem| FileProblem { path: path.to_owned(), problem: problem.to_string() })
 }
 
-/// The text of whatever can be read: at most [`yaml::MOST_BYTES`] of it.
-pub fn read_text(from: impl io::Read) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    from.take(yaml::MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > yaml::MOST_BYTES {
-        return Err(format!("is larger than {} GiB, more than is read at once: split it", yaml::MOST_BYTES >> 30));
+/// The bytes of a file: at most [`yaml::MOST_BYTES`].
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    // Of a file that is too large nothing is read. A pipe has no length; of it no more is kept than is permitted.
+    if file.metadata()?.len() > yaml::MOST_BYTES {
+        return Err(too_large(yaml::MOST_BYTES));
     }
+    up_to(yaml::MOST_BYTES, file)
+}
+
+/// The text of an input, such as a pipe: at most [`yaml::MOST_BYTES`].
+pub fn read_text(from: impl io::Read) -> Result<String, String> {
+    let bytes = up_to(yaml::MOST_BYTES, from).map_err(|error| error.to_string())?;
     yaml::decode(bytes).map_err(|problem| problem.to_string())
+}
+
+/// All bytes of an input, which may have so many.
+fn up_to(most: u64, from: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+fn too_large(most: u64) -> io::Error {
+    let why = format!("is larger than {} MiB, more than is read at once: split it", most >> 20);
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
 /// What a folder says.
@@ -318,6 +336,14 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         folder
+    }
+
+    #[test]
+    fn no_more_of_a_pipe_is_kept_than_is_permitted() {
+        let most = 3 << 20;
+        assert_eq!(up_to(most, io::repeat(b' ').take(most)).unwrap().len() as u64, most);
+        let problem = up_to(most, io::repeat(b' ')).unwrap_err();
+        assert_eq!(problem.to_string(), "is larger than 3 MiB, more than is read at once: split it");
     }
 
     #[test]
