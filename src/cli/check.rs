@@ -9,16 +9,20 @@ use clap::Args;
 use serde_json::{json, value::RawValue};
 
 use super::Configuration;
-use crate::admission::{self, Answer, Answers, Handler as _, Questions, Severity, Step, UserInfo, Verdict};
-use crate::gardener::{Shoot, counted};
-use crate::handlers::ValidateShoot;
+use crate::admission::{
+    self, Answer, Answers, Finding, Handler, Outcome, Questions, Severity, Step, UserInfo, Verdict,
+};
+use crate::gardener::{Shoot, ShootFacts, ShootName, counted};
+use crate::handlers::{MutateShoot, ValidateShoot};
 use crate::landscape::{Access, Snapshot};
+use crate::peering::rules::target::NOT_VERIFIED;
 use crate::sources::manifests::{self, Again, Found, Remark, Weight};
 use crate::sources::{files, live};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Files with Shoots, YAML or JSON as kubectl reads them, or folders of them: each Shoot is judged as if it were created now.
+    /// Files with Shoots, YAML or JSON as kubectl reads them, or folders of them, or - for standard input: each Shoot is judged as
+    /// if it were created now, after what the server fills in is filled in.
     /// Seeds in them count too; other kinds are skipped and named
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -40,8 +44,11 @@ pub(super) struct Check {
 /// The most documents of other kinds that are named.
 const MOST_NAMED: usize = 20;
 
-/// Why a Seed that is in no file may be there all the same.
+/// Why it is unknown whether a Seed that is in no file exists.
 const NO_LANDSCAPE: &str = "no landscape was given";
+
+/// The same, where a Seed is in a file that cannot be read, or may be.
+const UNREAD: &str = "not all files could be read";
 
 /// What there is to say about files, each with its path.
 type Remarks = Vec<(PathBuf, Remark)>;
@@ -68,7 +75,7 @@ impl Check {
         let mut shoots: Vec<(PathBuf, String)> = Vec::new();
         for path in &self.files {
             for path in files_of(path)? {
-                add(&path, &mut snapshot, &mut shoots, &mut remarks)?;
+                add(&path, &mut snapshot, &mut shoots, &mut remarks);
             }
         }
         if shoots.is_empty() {
@@ -84,16 +91,28 @@ impl Check {
             snapshot.access = Access::default();
         }
         let user = UserInfo { username: self.user.unwrap_or_default(), groups: self.groups, ..UserInfo::default() };
+        let has_user = !user.username.is_empty();
         let judge = Judge {
-            handler: ValidateShoot::new(&configuration.shoots),
-            snapshot: &snapshot,
-            has_landscape: self.landscape.is_some(),
-            user: &user,
+            no_seed: match &self.landscape {
+                None => Some(NO_LANDSCAPE),
+                Some(_) if remarks.iter().any(|(_, remark)| may_be_seed(remark)) => Some(UNREAD),
+                Some(_) => None,
+            },
+            user,
         };
+        // First the webhook that fills in, for all of them: each may list the others.
+        let fills = MutateShoot::new(&configuration.shoots);
+        let mut filled = Vec::new();
+        for (path, shoot) in &mut shoots {
+            filled.push(judge.fill(&fills, shoot, &mut snapshot).with_context(|| path.display().to_string())?);
+        }
 
+        let validates = ValidateShoot::new(&configuration.shoots);
         let (mut text, mut refused, mut warned) = (String::new(), 0, 0);
-        for (path, shoot) in &shoots {
-            let (name, verdict) = judge.judge(shoot).with_context(|| path.display().to_string())?;
+        for ((path, shoot), filled) in shoots.iter().zip(filled) {
+            let (name, mut verdict) =
+                judge.review(&validates, shoot, &snapshot).with_context(|| path.display().to_string())?;
+            verdict.findings.extend(filled);
             let has = |severity| verdict.findings.iter().any(|finding| finding.severity == severity);
             let outcome = match (has(Severity::Deny), has(Severity::Warn)) {
                 (true, _) => {
@@ -119,7 +138,7 @@ impl Check {
         }
         text += &said(&remarks);
         text += &format!("{}: {refused} refused, {warned} with warnings", counted(shoots.len(), "Shoot"));
-        let lost = remarks.iter().filter(|(_, remark)| remark.is_loss()).count();
+        let lost = remarks.iter().filter(|(_, remark)| is_loss(remark, has_user)).count();
         if lost > 0 {
             text += &format!("; {lost} could not be read");
         }
@@ -159,19 +178,39 @@ fn said(remarks: &[(PathBuf, Remark)]) -> String {
     text
 }
 
+/// Whether a Shoot, a Seed or a Cluster is missing because of this, or what may be one. Nothing is decided by a Deployment or a
+/// Network here, and by a role binding only in somebody's name.
+fn is_loss(remark: &Remark, has_user: bool) -> bool {
+    let kind = remark.kind.as_deref().map(|kind| kind.strip_suffix("List").unwrap_or(kind));
+    remark.is_loss()
+        && match kind {
+            Some("Deployment" | "Network") => false,
+            Some("RoleBinding" | "ClusterRoleBinding") => has_user,
+            _ => true,
+        }
+}
+
+/// Whether what is missing because of this may be a Seed.
+fn may_be_seed(remark: &Remark) -> bool {
+    remark.is_loss() && matches!(remark.kind.as_deref(), None | Some("Seed" | "SeedList" | "List"))
+}
+
 /// The file, or all files of a folder.
 fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.is_dir() { files::paths(path).map_err(|problem| anyhow!("{problem}")) } else { Ok(vec![path.to_owned()]) }
 }
 
 /// Adds what a file says to the landscape, in the place of what was known, and its Shoots to those that are judged.
-fn add(
-    path: &Path,
-    snapshot: &mut Snapshot,
-    shoots: &mut Vec<(PathBuf, String)>,
-    remarks: &mut Remarks,
-) -> anyhow::Result<()> {
-    let text = files::text(path).map_err(|problem| anyhow!("cannot read {problem}"))?;
+fn add(path: &Path, snapshot: &mut Snapshot, shoots: &mut Vec<(PathBuf, String)>, remarks: &mut Remarks) {
+    let read = if path == Path::new("-") { files::standard_input() } else { files::text(path) };
+    let text = match read {
+        Ok((text, remark)) => {
+            remarks.extend(remark.map(|remark| (path.to_owned(), remark)));
+            text
+        }
+        // The others are judged all the same.
+        Err(problem) => return remarks.push(problem.remark()),
+    };
     manifests::each(&text, &mut |found| match found {
         Found::Remark(remark) => remarks.push((path.to_owned(), remark)),
         Found::Object(object) => match manifests::put(&object, Again::Replace, snapshot) {
@@ -183,22 +222,34 @@ fn add(
             Err(remark) => remarks.push((path.to_owned(), remark)),
         },
     });
-    Ok(())
 }
 
-/// Who judges.
-struct Judge<'a> {
-    handler: ValidateShoot,
-    snapshot: &'a Snapshot,
-    /// Whether a Seed that is not in the snapshot does not exist.
-    has_landscape: bool,
-    user: &'a UserInfo,
+/// In whose name webhooks are asked, and what is known.
+struct Judge {
+    /// Why a Seed that is not in the snapshot may be there all the same; `None` where it is not there.
+    no_seed: Option<&'static str>,
+    user: UserInfo,
 }
 
-impl Judge<'_> {
-    /// The verdict on a Shoot, through the same door as that of an API server.
-    fn judge(&self, text: &str) -> anyhow::Result<(String, Verdict)> {
+impl Judge {
+    /// Fills in what the server fills in, in the text and in the landscape, and gives what there is to say about it.
+    fn fill(&self, webhook: &MutateShoot, text: &mut String, snapshot: &mut Snapshot) -> anyhow::Result<Vec<Finding>> {
+        let (_, verdict) = self.review(webhook, text, snapshot)?;
+        if let Outcome::Patched(patch) = &verdict.outcome {
+            let patch: json_patch::Patch = serde_json::from_str(patch.json())?;
+            let mut object: serde_json::Value = serde_json::from_str(text)?;
+            json_patch::patch(&mut object, &patch)?;
+            *text = object.to_string();
+            let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
+            snapshot.shoots.put(&ShootName::new(&shoot.namespace, &shoot.name), ShootFacts::of_new(&shoot));
+        }
+        Ok(verdict.findings)
+    }
+
+    /// The name of a Shoot and the verdict on it, through the same door as that of an API server.
+    fn review(&self, webhook: &impl Handler, text: &str, snapshot: &Snapshot) -> anyhow::Result<(String, Verdict)> {
         let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
+        let lists_peers = !ShootFacts::of_new(&shoot).peers().is_empty();
         let object: &RawValue = serde_json::from_str(text)?;
         let body = serde_json::to_string(&Review {
             api_version: "admission.k8s.io/v1",
@@ -216,14 +267,12 @@ impl Judge<'_> {
         let request = admission::decode(body.as_bytes())?;
         let mut answers = Answers::default();
         loop {
-            match self.handler.review(&request, self.snapshot, &answers) {
+            match webhook.review(&request, snapshot, &answers) {
                 Step::Done(mut verdict) => {
-                    // Whoever lists nobody asked about nobody's Seed.
-                    let lists_peers = text.contains("\"shootPeerings\"");
-                    verdict.findings.retain(|finding| lists_peers || !finding.message.ends_with(NO_LANDSCAPE));
-                    for finding in verdict.findings.iter_mut().filter(|finding| finding.message.ends_with(NO_LANDSCAPE))
-                    {
-                        finding.help = "give its folder with --landscape".into();
+                    for finding in verdict.findings.iter_mut().filter(|finding| is_unverified_seed(finding)) {
+                        let is_given = self.no_seed != Some(NO_LANDSCAPE);
+                        finding.help =
+                            if is_given { "correct them" } else { "give its folder with --landscape" }.into();
                     }
                     return Ok((format!("{}/{}", &*shoot.namespace, &*shoot.name), verdict));
                 }
@@ -232,7 +281,7 @@ impl Judge<'_> {
                     if questions.is_empty() {
                         bail!("the decision asks without end");
                     }
-                    let given = self.answers(&questions);
+                    let given = self.answers(&questions, snapshot, lists_peers);
                     answers.add(questions, given);
                 }
                 Step::Unreadable(errors) => {
@@ -243,15 +292,22 @@ impl Judge<'_> {
         }
     }
 
-    fn answers(&self, questions: &Questions) -> Answers {
-        let mut answers = live::from_snapshot(self.snapshot, self.user, questions);
-        if !self.has_landscape {
+    fn answers(&self, questions: &Questions, snapshot: &Snapshot, lists_peers: bool) -> Answers {
+        let mut answers = live::from_snapshot(snapshot, &self.user, questions);
+        // The author of a Shoot without peers did not ask about Seeds: with `Absent`, its own is not mentioned.
+        if let Some(why) = self.no_seed.filter(|_| lists_peers) {
             for answer in answers.seeds.values_mut().filter(|answer| **answer == Answer::Absent) {
-                *answer = Answer::Unanswered(NO_LANDSCAPE.to_owned());
+                *answer = Answer::Unanswered(why.to_owned());
             }
         }
         answers
     }
+}
+
+/// Whether a finding says that a Seed was not looked up.
+fn is_unverified_seed(finding: &Finding) -> bool {
+    let is_of_seed = finding.path == "spec.seedName" || finding.path.ends_with(".seed");
+    is_of_seed && finding.rule == NOT_VERIFIED.name
 }
 
 #[derive(serde::Serialize)]

@@ -9,7 +9,6 @@ mod overlay;
 mod quantity;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::controllers::registration::FailurePolicy;
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
+use crate::sources::files;
 use crate::{overlap, peering, yaml};
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
@@ -51,7 +51,7 @@ pub struct Configuration {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -182,14 +182,16 @@ struct Server {
 impl Configuration {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let text = yaml::decode(text).map_err(|problem| ConfigError::Malformed(problem.to_string()))?;
-        Self::parse(&text)
+        let text = files::bytes(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        match yaml::decode(text) {
+            (text, None) => Self::parse(&text),
+            (_, Some(line)) => Err(ConfigError::Malformed(format!("line {line}: {}", yaml::NOT_UTF8))),
+        }
     }
 
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let mut file: File = yaml::only(text).map_err(|problem| ConfigError::Malformed(problem.to_string()))?;
+        let mut file: File = yaml::only(text).map_err(ConfigError::Malformed)?;
         if file.api_version != API_VERSION || file.kind != KIND {
             return Err(ConfigError::Malformed(format!(
                 "expected apiVersion `{API_VERSION}` and kind `{KIND}`, got `{}` and `{}`",

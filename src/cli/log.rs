@@ -1,6 +1,6 @@
 //! The log of the server: to standard error, by a thread of its own.
 //!
-//! Whoever reads standard error may be slow, stuck, gone, or out of space. A call that waited for that would fail for no
+//! The reader of standard error may be slow, stuck, gone, or out of space. A call that waited for that would fail for no
 //! reason of its own, so lines wait in a queue of bounded length, and those that find no room in it, or cannot be written,
 //! are counted and lost.
 

@@ -41,9 +41,9 @@ Examples:
     Apply(Apply),
     /// Tell what is not as it should be: missing, extra and reordered rules, kernel settings, routes
     ///
-    /// Exit code 0 when all is well, 1 when not, 2 when nobody can tell.
+    /// Exit code 0 when all is well, 1 when not, 2 when it is unknown.
     Verify(Verify),
-    /// Take away all rules and routes of ours, whatever networks they were for
+    /// Take away all rules and routes of network-guard, whatever networks they were for
     ///
     /// Kernel settings stay: others in the same Pod rely on them.
     Remove(Remove),
@@ -75,7 +75,7 @@ enum Format {
     Table,
     /// JSON: an object for each side
     Json,
-    /// Input for `iptables-restore --noflush`, for a namespace without rules of ours; needs --side
+    /// Input for `iptables-restore --noflush`, for a namespace without rules of network-guard; needs --side
     Restore,
     /// The same for `ip6tables-restore --noflush`
     Restore6,
@@ -105,7 +105,7 @@ pub(super) struct Apply {
     #[command(flatten)]
     target: Target,
     /// Go on, and look every so many seconds whether all is well, with `--routes follow` also whenever a route changes, and
-    /// read the Cluster's file anew; SIGTERM ends it and leaves everything in place
+    /// read the Cluster's file again; SIGTERM ends it and leaves everything in place
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     every: Option<u32>,
 }
@@ -225,7 +225,7 @@ impl Target {
         };
         let applied = firewall::apply(plan, self.iptables).inspect_err(|_| kernel::set_back(&before))?;
         for problem in applied.unknown.iter().filter(|_| is_first) {
-            eprintln!("warning: nobody can tell whether old rules of ours are there too: {problem}");
+            eprintln!("warning: whether old rules of network-guard are there too is unknown: {problem}");
         }
         let routes = wrong_routes(plan, end, &self.routes)
             .and_then(|routes| routes.mend().map(|()| routes))
@@ -284,15 +284,15 @@ fn remove(choice: Choice) -> anyhow::Result<()> {
     let (removed, problems) = firewall::remove(choice)?;
     let names: Vec<&str> = removed.iter().map(|backend| backend.name()).collect();
     print(&match names.as_slice() {
-        [] => "there was no rule of ours\n".to_owned(),
+        [] => "there was no rule of network-guard\n".to_owned(),
         names => format!("removed from {}\n", names.join(" and ")),
     });
     if routes::is_installed() {
-        routes::all_of_ours().and_then(|routes| routes.mend()).context("routes of ours may be left")?;
+        routes::all_of_ours().and_then(|routes| routes.mend()).context("routes of network-guard may be left")?;
     }
     if !problems.is_empty() {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        bail!("rules of ours may be left where nobody could look\n{}", problems.join("\n"));
+        bail!("rules of network-guard may be left where it could not look\n{}", problems.join("\n"));
     }
     Ok(())
 }

@@ -132,7 +132,7 @@ async fn of_seed(kubeconfig: Option<&Path>) -> anyhow::Result<Findings> {
             .map(|(name, record)| {
                 let client = &client;
                 async move {
-                    // Also without an overlap: something of ours may be left.
+                    // Also without an overlap: something of network-guard may be left.
                     let deployment = deployment(client, &name).await?;
                     anyhow::Ok((name, record, deployment))
                 }
@@ -244,11 +244,11 @@ impl Findings {
                     }
                     Ok(networks) => {
                         for (kind, cidr, mapped) in networks {
-                            let overlap = survey.overlaps.iter().find(|pair| pair.shoot.cidr == *cidr);
+                            let overlap = survey.overlapped_by(*cidr);
                             row(
                                 format!("{} {cidr}", kind.name()),
                                 mapped.map_or_else(|| "as it is".to_owned(), |mapped| mapped.to_string()),
-                                overlap.map_or_else(|| "-".to_owned(), |pair| pair.seed_pods.to_string()),
+                                overlap.map_or_else(|| "-".to_owned(), |seed_pods| seed_pods.to_string()),
                             );
                         }
                     }
@@ -299,11 +299,10 @@ impl Findings {
             .iter()
             .map(|(name, found)| {
                 let survey = &found.survey;
-                let overlaps = |cidr| survey.overlaps.iter().any(|pair| pair.shoot.cidr == cidr);
                 let networks = survey.networks.as_ref().map(|networks| {
                     let network = |(kind, cidr, mapped): &(crate::net::NetworkKind, crate::net::Cidr, Option<_>)| {
                         let mapped = mapped.as_ref().map(ToString::to_string);
-                        json!({"kind": kind.name(), "network": cidr.to_string(), "mapped": mapped, "overlaps": overlaps(*cidr)})
+                        json!({"kind": kind.name(), "network": cidr.to_string(), "mapped": mapped, "overlaps": survey.overlapped_by(*cidr).is_some()})
                     };
                     networks.iter().map(network).collect::<Vec<_>>()
                 });

@@ -72,6 +72,11 @@ impl Survey {
     pub fn is_quiet(&self) -> bool {
         self.overlaps.is_empty() && self.help != Help::Leftover
     }
+
+    /// The Seed's Pods, where one of the Shoot's networks overlaps them. There is one such network, so nothing is searched.
+    pub fn overlapped_by(&self, network: Cidr) -> Option<Cidr> {
+        self.overlaps.first().map(|pair| pair.seed_pods).filter(|seed_pods| network.overlaps(*seed_pods))
+    }
 }
 
 /// Looks at one Shoot.

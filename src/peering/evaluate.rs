@@ -8,7 +8,7 @@ use super::config::Own;
 use super::rules::{entry, graph, lifecycle, networks, target};
 use super::{Config, Entry, Knowledge, Limits, PairState, Settings, Subject, Target, Touch, config};
 
-/// A finding, and the Shoots that it rests on: before it refuses anything they are read anew.
+/// A finding, and the Shoots that it rests on: before it refuses anything they are read again.
 #[derive(Debug)]
 pub struct Ruled {
     /// The finding.
@@ -57,7 +57,7 @@ pub fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -
 /// The most entries that went away whose counterparts are looked for: it is worth a warning each, no more.
 const REMOVED: usize = 100;
 
-/// Judges a Shoot together with those that it lists, as far as its writer touched that. Whoever calls this looks into
+/// Judges a Shoot together with those that it lists, as far as its writer touched that. The caller looks into
 /// the questions of `knowledge` first: findings count only when there are none.
 pub fn remote(
     subject: &Subject<'_>,

@@ -129,7 +129,7 @@ impl<'a> Knowledge<'a> {
         }
     }
 
-    /// Has a Shoot read anew before something is refused because of it.
+    /// Has a Shoot read again before something is refused because of it.
     pub fn confirm(&mut self, name: &ShootName) {
         if !self.is_confirmed(name) {
             self.questions.shoots.insert(name.clone());
@@ -151,19 +151,19 @@ impl<'a> Knowledge<'a> {
         }
     }
 
-    /// Has a Seed read anew before something is refused because of what it is.
+    /// Has a Seed read again before something is refused because of what it is.
     pub fn confirm_seed(&mut self, name: &str) {
         if !self.sees_all && is_dns_subdomain(name) && !self.answers.seeds.contains_key(name) {
             self.questions.seeds.insert(name.to_owned());
         }
     }
 
-    /// Whether anything was read anew already.
+    /// Whether anything was read again already.
     pub fn is_second_look(&self) -> bool {
         !self.answers.shoots.is_empty()
     }
 
-    /// Whether this Shoot was read anew already, or need not be.
+    /// Whether this Shoot was read again already, or need not be.
     pub fn is_confirmed(&self, name: &ShootName) -> bool {
         self.sees_all || self.answers.shoots.contains_key(name)
     }

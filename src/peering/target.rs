@@ -72,7 +72,7 @@ impl Target {
         }
     }
 
-    /// Its node networks, for a verdict only: whoever puts one into a message asks [`Target::visible`].
+    /// Its node networks, for a verdict only: a rule that puts one into a message asks [`Target::visible`].
     pub(super) fn nodes_for_verdicts(&self) -> &[Cidr] {
         match self {
             Self::Visible(facts) | Self::Consenting(Consent(facts)) => &facts.networks.nodes,
@@ -88,7 +88,7 @@ impl Consent {
     }
 
     /// Whether one of these networks overlaps one of its node networks that none of the old ones did.
-    pub fn overlaps_anew(&self, nodes: &[Cidr], old: &[Cidr]) -> bool {
+    pub fn newly_overlaps(&self, nodes: &[Cidr], old: &[Cidr]) -> bool {
         let overlaps = |nodes: &[Cidr], own: &Cidr| nodes.iter().any(|other| own.overlaps(*other));
         self.0.networks.nodes.iter().any(|own| overlaps(nodes, own) && !overlaps(old, own))
     }

@@ -52,20 +52,57 @@ pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
     Ok(find(folder)?.into_iter().map(|found| found.path).collect())
 }
 
-/// The text of a file.
-pub fn text(path: &Path) -> Result<String, FileProblem> {
-    let file = fs::File::open(path).map_err(|error| problem(path, &error))?;
-    read_text(file).map_err(|problem| FileProblem { path: path.to_owned(), problem })
+impl FileProblem {
+    /// The same as one of the things to say about files: what the file says is unknown.
+    pub fn remark(self) -> (PathBuf, Remark) {
+        let Self { path, problem: why } = self;
+        (path, Remark { line: 1, what: "the file".to_owned(), why, weight: Weight::Broken, kind: None })
+    }
 }
 
-/// The text of whatever can be read: at most [`yaml::MOST_BYTES`] of it.
-pub fn read_text(from: impl io::Read) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    from.take(yaml::MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > yaml::MOST_BYTES {
-        return Err(format!("is larger than {} GiB, more than is read at once: split it", yaml::MOST_BYTES >> 30));
+/// The text of a file of at most [`yaml::MOST_BYTES`], and what there is to say about its encoding.
+pub fn text(path: &Path) -> Result<(String, Option<Remark>), FileProblem> {
+    Ok(decode(bytes(path).map_err(|error| problem(path, &error))?))
+}
+
+fn decode(bytes: Vec<u8>) -> (String, Option<Remark>) {
+    let (text, replaced) = yaml::decode(bytes);
+    let remark = replaced.map(|line| Remark {
+        line,
+        what: "the file".to_owned(),
+        why: format!("{}; it is read as kubectl does, with U+FFFD in its place", yaml::NOT_UTF8),
+        weight: Weight::Note,
+        kind: None,
+    });
+    (text, remark)
+}
+
+/// The bytes of a file: at most [`yaml::MOST_BYTES`].
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    // Of a file that is too large nothing is read. A pipe has no length; of it no more is kept than is permitted.
+    if file.metadata()?.len() > yaml::MOST_BYTES {
+        return Err(too_large(yaml::MOST_BYTES));
     }
-    yaml::decode(bytes).map_err(|problem| problem.to_string())
+    up_to(yaml::MOST_BYTES, file)
+}
+
+/// The same of standard input.
+pub fn standard_input() -> Result<(String, Option<Remark>), FileProblem> {
+    let bytes = up_to(yaml::MOST_BYTES, io::stdin());
+    Ok(decode(bytes.map_err(|error| problem(Path::new("standard input"), &error))?))
+}
+
+/// All bytes of an input, which may have so many.
+fn up_to(most: u64, from: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+fn too_large(most: u64) -> io::Error {
+    let why = format!("is larger than {} MiB, more than is read at once: split it", most >> 20);
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
 /// What a folder says.
@@ -112,7 +149,7 @@ struct Seen {
 
 /// Keeps the landscape like the folder, until the task is dropped.
 ///
-/// A change is read when the folder is the same for two looks: whoever writes a file empties it first.
+/// A change is read when the folder is the same for two looks: a program that writes a file empties it first.
 pub async fn follow(folder: PathBuf, feed: Feed) {
     let mut seen = Seen::default();
     let mut said = Vec::new();
@@ -174,7 +211,8 @@ fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
     let names: HashSet<&str> = current.clusters().map(|(name, _)| name).collect();
     for (path, remark) in &read.remarks {
         let cluster = remark.what.strip_prefix("Cluster ").filter(|_| remark.weight == Weight::Unused);
-        if cluster.is_some_and(|name| names.contains(name)) {
+        // Another file may have it.
+        if cluster.is_some_and(|name| names.contains(name) && read.snapshot.cluster(name).is_none()) {
             broken.push(FileProblem { path: path.clone(), problem: remark.to_string() });
         }
     }
@@ -187,7 +225,9 @@ type Look = (Seen, Option<Result<Read, FileProblem>>);
 fn look(folder: &Path, seen: &Seen, vpcs: &Arc<Vpcs>) -> Look {
     let found = find(folder);
     let now = SystemTime::now();
-    let is_recent = |file: &Found| file.modified.is_none_or(|modified| modified + CLOCK_STEP > now);
+    // A time that lies further ahead was given by another clock, or by an archive: it is no reason to read all the time.
+    let is_recent = |modified: SystemTime| modified + CLOCK_STEP > now && modified < now + CLOCK_STEP;
+    let is_recent = |file: &Found| file.modified.is_some_and(is_recent);
     let is_same = seen.found.as_ref() == Some(&found);
     let unsettled = if is_same { 0 } else { seen.unsettled + 1 };
     let is_settled = is_same || seen.found.is_none() || unsettled >= MOST_UNSETTLED;
@@ -250,19 +290,21 @@ fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
         if path.is_dir() {
             // A link to a folder may lead back to where we are.
-            if !is_link {
-                collect(&path, found)?;
+            if !is_link && collect(&path, found).is_err() {
+                // Its path is read as that of a file, which says why it cannot be read.
+                found.push(Found { path, length: 0, modified: None });
             }
         } else if path
             .extension()
             .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
         {
-            let metadata = fs::metadata(&path).map_err(|error| problem(&path, &error))?;
-            // A pipe would be read for ever.
-            if !metadata.is_file() {
-                continue;
+            match fs::metadata(&path) {
+                // A pipe would be read for ever.
+                Ok(metadata) if !metadata.is_file() => {}
+                Ok(metadata) => found.push(Found { path, length: metadata.len(), modified: metadata.modified().ok() }),
+                // A link to nowhere, perhaps. The rest of the folder is read all the same.
+                Err(_) => found.push(Found { path, length: 0, modified: None }),
             }
-            found.push(Found { path, length: metadata.len(), modified: metadata.modified().ok() });
         }
     }
     Ok(())
@@ -274,10 +316,12 @@ fn parse(files: &[Found], vpcs: &Arc<Vpcs>) -> Read {
     let mut remarks = Vec::new();
     for Found { path, .. } in files {
         let found = match text(path) {
-            Ok(text) => manifests::read(&text, Again::Refuse, &mut snapshot),
-            Err(FileProblem { problem: why, .. }) => {
-                vec![Remark { line: 1, what: "the file".to_owned(), why, weight: Weight::Broken }]
+            Ok((text, remark)) => {
+                let mut found = manifests::read(&text, Again::Refuse, &mut snapshot);
+                found.splice(0..0, remark);
+                found
             }
+            Err(problem) => vec![problem.remark().1],
         };
         remarks.extend(found.into_iter().map(|remark| (path.clone(), remark)));
     }
@@ -289,7 +333,7 @@ pub fn deployments(folder: &Path, wanted: &str) -> Result<HashMap<String, String
     let mut deployments = HashMap::new();
     for path in paths(folder)? {
         // What cannot be read is said by who reads the folder.
-        let Ok(text) = text(&path) else { continue };
+        let Ok((text, _)) = text(&path) else { continue };
         manifests::each(&text, &mut |found| {
             if let InFile::Object(object) = found
                 && let Some((namespace, _)) = object.deployment().filter(|(_, name)| name == wanted)
@@ -318,6 +362,14 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         folder
+    }
+
+    #[test]
+    fn no_more_of_a_pipe_is_kept_than_is_permitted() {
+        let most = 3 << 20;
+        assert_eq!(up_to(most, io::repeat(b' ').take(most)).unwrap().len() as u64, most);
+        let problem = up_to(most, io::repeat(b' ')).unwrap_err();
+        assert_eq!(problem.to_string(), "is larger than 3 MiB, more than is read at once: split it");
     }
 
     #[test]
@@ -381,6 +433,45 @@ mod tests {
                 assert!(is_there || is_lost, "{name}: {:?}: {remarks:?}", &text[..end]);
             }
         }
+    }
+
+    /// What cannot be read of a folder is named, and the rest is read.
+    #[test]
+    fn a_link_to_nowhere_is_named() {
+        let folder = folder(&[("a.yaml", CLUSTER)]);
+        std::os::unix::fs::symlink("gone.yaml", folder.path().join("b.yaml")).unwrap();
+        let Read { snapshot, remarks } = load(folder.path(), &Arc::default()).unwrap();
+        assert_eq!((snapshot.cluster_count(), remarks.len()), (1, 1));
+        assert!(remarks[0].1.to_string().starts_with("line 1: the file: No such file"), "{remarks:?}");
+    }
+
+    /// A Cluster that one file has whole has not lost its `spec` because another one lacks it.
+    #[test]
+    fn a_cluster_that_is_whole_elsewhere_is_not_lost() {
+        let (head, _) = CLUSTER.split_once("spec:").unwrap();
+        let whole = folder(&[("a.yaml", CLUSTER), ("b.yaml", head)]);
+        let read = load(whole.path(), &Arc::default()).unwrap();
+        assert_eq!(broken(&read, &read.snapshot), []);
+        let lost = load(folder(&[("b.yaml", head)]).path(), &Arc::default()).unwrap();
+        assert_eq!(broken(&lost, &read.snapshot).len(), 1);
+    }
+
+    /// The time of a file may lie in the future; it is read again when it changes, and not each second.
+    #[test]
+    fn a_file_of_the_future_is_read_once() {
+        let folder = folder(&[("a.yaml", CLUSTER)]);
+        let path = folder.path().join("a.yaml");
+        let set = |time: SystemTime| fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        let hour = Duration::from_secs(3_600);
+        for time in [SystemTime::now() + hour, SystemTime::now() - hour] {
+            set(time);
+            let (seen, read) = look(folder.path(), &Seen::default(), &Arc::default());
+            assert!(read.is_some());
+            assert!(look(folder.path(), &seen, &Arc::default()).1.is_none(), "{time:?}");
+        }
+        set(SystemTime::now());
+        let (seen, _) = look(folder.path(), &Seen::default(), &Arc::default());
+        assert!(look(folder.path(), &seen, &Arc::default()).1.is_some(), "it may change again unseen");
     }
 
     /// A Cluster that never had a `spec` stands in nobody's way.

@@ -13,7 +13,7 @@ mod typed;
 
 pub use self::compose::MOST_ALIASED;
 use self::compose::{Composed, compose};
-use self::settle::{has_twice, settle};
+use self::settle::{settle, twice};
 pub use self::typed::only;
 
 use serde::Deserialize;
@@ -31,7 +31,8 @@ pub struct Document {
     pub json: String,
     /// The lines of the elements of its list `items`.
     pub items: Vec<usize>,
-    /// Keys that were there twice, with the line of the later one, which counts: the first of them.
+    /// Keys that were there twice, with the line of the later one, which counts: the first of them. Of JSON it is one, with the
+    /// line of the document.
     pub twice: Vec<(usize, String)>,
     /// The line from which on something follows that kubectl does not read.
     pub rest: Option<usize>,
@@ -56,22 +57,44 @@ pub struct Unreadable<'a> {
     pub text: &'a str,
 }
 
-/// The text of a file: UTF-8, or UTF-16 with a byte order mark, as a shell of Windows writes it.
-pub fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark, as a shell of Windows writes it. What is neither becomes U+FFFD, as
+/// for kubectl (`FileVisitor` of `k8s.io/cli-runtime`), and the line where that is first is given too, from 1.
+pub fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
     let utf16 = |read: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        String::from_utf16(&units)
-            .map_err(|_| Problem { line: 1, problem: "is not UTF-16, as its first bytes say".to_owned() })
+        let (pairs, odd) = bytes[2..].as_chunks();
+        let (mut text, mut replaced) = (String::with_capacity(bytes.len()), None);
+        for unit in char::decode_utf16(pairs.iter().map(|pair| read(*pair))) {
+            if unit.is_err() {
+                replaced.get_or_insert_with(|| 1 + newlines(text.as_bytes()));
+            }
+            text.push(unit.unwrap_or(char::REPLACEMENT_CHARACTER));
+        }
+        if !odd.is_empty() {
+            replaced.get_or_insert_with(|| 1 + newlines(text.as_bytes()));
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+        (text, replaced)
     };
     match bytes.as_slice() {
         [0xff, 0xfe, ..] => utf16(u16::from_le_bytes),
         [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
-        _ => String::from_utf8(bytes).map_err(|error| {
-            let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            Problem { line: 1 + newlines(read), problem: "has a byte that is not UTF-8".to_owned() }
-        }),
+        _ => match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => {
+                let line = 1 + newlines(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+                let mut text = String::with_capacity(error.as_bytes().len());
+                for chunk in error.as_bytes().utf8_chunks() {
+                    text.push_str(chunk.valid());
+                    text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+                }
+                (text, Some(line))
+            }
+        },
     }
 }
+
+/// What there is to say of bytes that are no text.
+pub const NOT_UTF8: &str = "has a byte that is not UTF-8";
 
 /// The documents of a text, all but empty ones.
 pub fn documents(text: &str) -> Documents<'_> {
@@ -105,8 +128,14 @@ impl<'a> Iterator for Documents<'a> {
                 return None;
             }
             let (document, rest) = self.rest.split_at(end(self.rest));
-            let line = self.line;
+            let mut line = self.line;
             self.advance(rest);
+            let mut document = document;
+            // For kubectl this is a marker, which is none of YAML; but in the first line of a file it is a text for kubectl too.
+            if line > 1 && is_joined_marker(document) {
+                document = document.split_once('\n').map_or("", |(_, document)| document);
+                line += 1;
+            }
             // kubectl ends each line, also the last one.
             let ended = (!document.ends_with('\n')).then(|| format!("{document}\n"));
             match compose(ended.as_deref().unwrap_or(document)) {
@@ -198,8 +227,9 @@ fn json_document(text: &str, line: usize) -> Result<Document, Problem> {
         }
     }
     // JSON has no merge keys.
-    let json = if has_twice(text) { settle(text, None).map_err(|error| bad(&error))? } else { text.to_owned() };
-    Ok(Document { line, json, items, ..Document::default() })
+    let twice: Vec<(usize, String)> = twice(text).map(|key| (line, key)).into_iter().collect();
+    let json = if twice.is_empty() { text.to_owned() } else { settle(text, None).map_err(|error| bad(&error))? };
+    Ok(Document { line, json, items, twice, rest: None })
 }
 
 /// Where the first document of a text ends: before the next line that begins with `---`, unless there is nothing before it but
@@ -209,7 +239,7 @@ fn end(text: &str) -> usize {
     for line in text.split_inclusive('\n') {
         let is_marker =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if is_marker && has_content {
+        if is_marker && has_content || at > 0 && is_joined_marker(line) {
             return at;
         }
         let first = line.trim_start();
@@ -218,6 +248,11 @@ fn end(text: &str) -> usize {
         at += line.len();
     }
     text.len()
+}
+
+/// Whether a line is a marker of kubectl with a comment that no blank precedes, as `---# next`.
+fn is_joined_marker(line: &str) -> bool {
+    line.starts_with("---#")
 }
 
 /// Whether there is more than comments and directives from a line on.

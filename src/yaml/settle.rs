@@ -7,72 +7,74 @@ use std::hash::{BuildHasher as _, RandomState};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Whether an object of a JSON text may have a key twice. What is nested too deeply for a recursive reader is not looked at.
-pub(super) fn has_twice(json: &str) -> bool {
-    Twice(&RandomState::new()).deserialize(&mut serde_json::Deserializer::from_str(json)).unwrap_or(false)
+/// The first key that an object of a JSON text has twice. What is nested too deeply for a recursive reader is not looked at.
+pub(super) fn twice(json: &str) -> Option<String> {
+    Twice(&RandomState::new()).deserialize(&mut serde_json::Deserializer::from_str(json)).unwrap_or(None)
 }
 
 #[derive(Clone, Copy)]
 struct Twice<'a>(&'a RandomState);
 
 impl<'de> DeserializeSeed<'de> for Twice<'_> {
-    type Value = bool;
+    type Value = Option<String>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Option<String>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Twice<'_> {
-    type Value = bool;
+    type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
+    fn visit_unit<E>(self) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
+    fn visit_bool<E>(self, _: bool) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_i64<E>(self, _: i64) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_u64<E>(self, _: u64) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_f64<E>(self, _: f64) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
+    fn visit_str<E>(self, _: &str) -> Result<Option<String>, E> {
+        Ok(None)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<bool, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Option<String>, A::Error> {
         while let Some(found) = access.next_element_seed(self)? {
-            if found {
+            if found.is_some() {
                 while access.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(true);
+                return Ok(found);
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Option<String>, A::Error> {
         let mut keys = HashSet::new();
         while let Some(key) = access.next_key::<String>()? {
-            if access.next_value_seed(self)? || !keys.insert(self.0.hash_one(&key)) {
+            let is_new = keys.insert(self.0.hash_one(&key));
+            let found = access.next_value_seed(self)?.or_else(|| (!is_new).then_some(key));
+            if found.is_some() {
                 while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                return Ok(true);
+                return Ok(found);
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

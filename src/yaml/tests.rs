@@ -29,6 +29,11 @@ fn documents_are_split_as_kubectl_does_and_as_yaml_says() {
         ("# only this\n", &[]),
         ("a: |\n  --- x\n  ---\nb: 1\n", &["{\"a\":\"--- x\\n---\\n\",\"b\":1}"]),
         ("---a: 1\n", &["{\"---a\":1}"]),
+        // kubectl takes these for markers; in the first line they are texts for it too.
+        ("a: 1\n---# b: 2\nb: 2\n---#\nc: 3\n", &["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]),
+        ("# licence\n---# next\n\n---# next\na: 1\n---# last", &["{\"a\":1}"]),
+        ("{\"a\":1}\n---# next\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("---# a: 1\nb: 2\n", &["{\"---# a\":1,\"b\":2}"]),
     ] {
         let got: Vec<String> = read(text).into_iter().map(|document| document.unwrap()).collect();
         assert_eq!(got, want, "{text:?}");
@@ -53,6 +58,9 @@ fn keys_that_are_there_twice_and_merges_are_settled_as_goyaml_does() {
     ] {
         assert_eq!(one(text), want, "{text}");
     }
+    let json = "{\"a\": 1}\n{\"b\": [{\"c\": 1, \"c\": 2}]}";
+    let twice = documents(json).nth(1).unwrap().unwrap().twice;
+    assert_eq!(twice, [(2, "c".to_owned())]);
     let twice = documents("a: 1\nb:\n  c: 1\n  c: 2\n").next().unwrap().unwrap().twice;
     assert_eq!(twice, [(4, "c".to_owned())]);
 }
@@ -93,7 +101,14 @@ fn other_encodings_are_read_or_named() {
         std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(write).collect()
     };
     for bytes in [utf16("a: ö", u16::to_le_bytes), utf16("a: ö", u16::to_be_bytes), "a: ö".into()] {
-        assert_eq!(decode(bytes).unwrap(), "a: ö");
+        assert_eq!(decode(bytes), ("a: ö".to_owned(), None));
     }
-    assert_eq!(decode(b"a: 1\nb: \xff".to_vec()).unwrap_err().to_string(), "line 2: has a byte that is not UTF-8");
+    // Each byte that is none becomes one character, and so does half a pair of UTF-16.
+    for (bytes, want, line) in [
+        (b"a: 1\nb: \xe2\x82x\xff".to_vec(), "a: 1\nb: \u{fffd}\u{fffd}x\u{fffd}", 2),
+        (b"\xff\xfea\0\n\0\0\xd8b\0".to_vec(), "a\n\u{fffd}b", 2),
+        (b"\xff\xfea\0b".to_vec(), "a\u{fffd}", 1),
+    ] {
+        assert_eq!(decode(bytes), (want.to_owned(), Some(line)));
+    }
 }

@@ -3,13 +3,33 @@
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Value};
+use serde_json::{Error, Map, Value};
 
-use super::{Problem, documents, without_place};
+use super::{Document, Problem, documents, without_place};
 
 /// Reads the only document of a text. A number where a text belongs is taken as one, as sigs.k8s.io/yaml does it; a
 /// boolean is not, because it may have been written as `y`. A key that is there twice is refused, as strict readers of Kubernetes do.
-pub fn only<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+/// A mapping or a list of which all lines are commented out is an empty one.
+///
+/// # Errors
+///
+/// Says what is wrong: with the path of a value, or with the line of what is no document.
+pub fn only<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let document = only_document(text).map_err(|problem| problem.to_string())?;
+    // A place in converted text is none in the file; the path says where it is.
+    let bad = |problem: &str| without_place(problem).to_owned();
+    let value: Value = serde_json::from_str(&document.json).map_err(|error| bad(&error.to_string()))?;
+    serde_path_to_error::deserialize(Lax(value)).map_err(|error| {
+        let path = error.path().to_string();
+        let mut problem = bad(&error.inner().to_string());
+        if problem.contains("invalid type: boolean") && problem.ends_with("expected a string") {
+            problem += "; put words such as `yes`, `on` and `y` in quotes";
+        }
+        if path == "." { problem } else { format!("{path}: {problem}") }
+    })
+}
+
+fn only_document(text: &str) -> Result<Document, Problem> {
     let mut all = documents(text);
     let document = match all.next() {
         None => return Err(Problem { line: 1, problem: "there is no document".to_owned() }),
@@ -22,19 +42,10 @@ pub fn only<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     if let Some(line) = document.rest {
         return Err(Problem { line, problem: "there is more behind the end of the document".to_owned() });
     }
-    if let Some((line, key)) = document.twice.into_iter().next() {
-        return Err(Problem { line, problem: format!("the key {key:?} is there twice") });
+    if let Some((line, key)) = document.twice.first() {
+        return Err(Problem { line: *line, problem: format!("the key {key:?} is there twice") });
     }
-    let bad = |problem: String| Problem { line: document.line, problem };
-    let value: Value = serde_json::from_str(&document.json).map_err(|error| bad(error.to_string()))?;
-    serde_path_to_error::deserialize(Lax(value)).map_err(|error| {
-        let path = error.path().to_string();
-        let mut problem = without_place(&error.inner().to_string()).to_owned();
-        if problem.contains("invalid type: boolean") && problem.ends_with("expected a string") {
-            problem += "; put words such as `yes`, `on` and `y` in quotes";
-        }
-        bad(if path == "." { problem } else { format!("{path}: {problem}") })
-    })
+    Ok(document)
 }
 
 struct Lax(Value);
@@ -86,6 +97,23 @@ impl<'de> Deserializer<'de> for Lax {
         self.text().deserialize_string(visitor)
     }
 
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        Self(if self.0.is_null() { Value::Array(Vec::new()) } else { self.0 }).deserialize_any(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        Self(if self.0.is_null() { Value::Object(Map::new()) } else { self.0 }).deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
@@ -106,7 +134,7 @@ impl<'de> Deserializer<'de> for Lax {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        ignored_any
     }
 }

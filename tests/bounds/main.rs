@@ -7,6 +7,7 @@ mod files;
 mod hostile;
 mod lookups;
 mod scene;
+mod stored;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

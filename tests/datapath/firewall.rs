@@ -152,7 +152,7 @@ fn applied_verified_and_removed_without_a_trace() {
         let output = scene.nat("remove");
         assert!(output.ok && output.stdout.contains(&format!("removed from iptables-{}", backend.name())));
         assert_eq!(scene.saved(), before);
-        assert!(scene.nat("remove").stdout.contains("there was no rule of ours"));
+        assert!(scene.nat("remove").stdout.contains("there was no rule of network-guard"));
     }
 }
 

@@ -196,7 +196,11 @@ fn failures_say_what_is_wrong() {
         ("no such device", vec!["nat", "plan", "--device", "a b"], "is not the name of a network device"),
         ("no such command", vec!["serv"], "unrecognized subcommand"),
         ("nothing to check", vec!["check"], "<FILE>..."),
-        ("no such file", vec!["check", "/nonexistent.yaml"], "cannot read /nonexistent.yaml"),
+        (
+            "no such file",
+            vec!["check", "/nonexistent.yaml"],
+            "/nonexistent.yaml: line 1: not read: the file: No such file",
+        ),
         (
             "no Shoot",
             vec!["check", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/config.yaml")],

@@ -5,6 +5,10 @@ use std::path::Path;
 
 use assert_cmd::Command;
 
+#[allow(dead_code, reason = "Clusters are for the bounds")]
+#[path = "../bounds/stored.rs"]
+mod stored;
+
 /// What a call prints, its exit code first, and paths as from here.
 fn output(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_network-guard"))
@@ -73,37 +77,9 @@ fn what_kubectl_reads_is_judged() {
     assert!(said.starts_with("exit code 1\n") && said.contains("(networks/not-canonical)"), "{said}");
 }
 
-/// A Shoot as `kubectl get -o yaml` prints it: some 430 nodes.
-fn stored(i: usize) -> String {
-    let conditions: String = (0..9)
-        .map(|c| {
-            format!(
-                "    - lastTransitionTime: \"2026-01-01T00:00:00Z\"\n      lastUpdateTime: \"2026-01-01T00:00:00Z\"\n      \
-                 message: m\n      reason: r\n      status: \"True\"\n      type: c{c}\n"
-            )
-        })
-        .collect();
-    let workers: String = (0..3)
-        .map(|w| {
-            format!(
-                "      - cri:\n          name: containerd\n        machine:\n          architecture: amd64\n          image:\n            \
-                 name: gardenlinux\n            version: 1.0.0\n          type: m\n        maximum: 3\n        minimum: 1\n        \
-                 name: w{w}\n        volume:\n          size: 50Gi\n          type: gp3\n        zones:\n        - a\n        - b\n"
-            )
-        })
-        .collect();
-    let labels: String = (0..40).map(|l| format!("      l{l}: v\n")).collect();
-    format!(
-        "- apiVersion: core.gardener.cloud/v1beta1\n  kind: Shoot\n  metadata:\n    labels:\n{labels}    name: s{i}\n    \
-         namespace: garden-shop\n  spec:\n    networking:\n      nodes: 10.250.0.0/16\n      pods: 100.96.0.0/11\n      \
-         providerConfig:\n        overlay:\n          enabled: true\n      services: 100.64.0.0/13\n      type: calico\n    \
-         provider:\n      type: aws\n      workers:\n{workers}  status:\n    conditions:\n{conditions}"
-    )
-}
-
 #[test]
 fn a_list_of_many_stored_shoots_is_judged() {
-    let list: String = (0..1_000).map(stored).collect();
+    let list: String = (0..1_000).map(stored::shoot).collect();
     let said = check(&format!("apiVersion: v1\nitems:\n{list}kind: List\nmetadata:\n  resourceVersion: \"\"\n"));
     assert!(said.starts_with("exit code 0\n"), "{}", &said[..said.len().min(2_000)]);
     assert!(
@@ -151,6 +127,148 @@ fn without_a_landscape_seeds_are_not_verified() {
     fs::write(folder.path().join("seed.yaml"), seed("s2")).unwrap();
     let said = output(&["check", "--landscape", folder.path().to_str().unwrap(), "peers.yaml"]);
     assert!(said.starts_with("exit code 1\n") && said.contains("there is no Seed \"s1\""), "{said}");
+}
+
+/// Seeds are looked up for peers only, whatever else has the name of their list.
+#[test]
+fn who_lists_nobody_hears_nothing_of_seeds() {
+    let peers = fixture("peers.yaml");
+    let (web, _) = peers.split_once("---\n").unwrap();
+    let (before, entries) = web.split_once("      shootPeerings:\n").unwrap();
+    let (_, after) = entries.split_once("    type: osc").unwrap();
+    let list = |list: &str| format!("{before}      shootPeerings: {list}\n    type: osc{after}");
+    let named = |shoot: String| shoot.replace("metadata:\n", "metadata:\n  annotations: {shootPeerings: \"[x]\"}\n");
+    for (name, text) in [
+        ("an empty list", list("[]")),
+        ("null", list("null")),
+        ("an annotation of that name", named(list("[]"))),
+        ("disabled", web.replace("  - providerConfig:", "  - disabled: true\n    providerConfig:")),
+    ] {
+        let said = check(&text);
+        assert!(said.starts_with("exit code 0\n") && !said.contains("not verified"), "{name}: {said}");
+    }
+    let said = check(&named(web.to_owned()));
+    assert_eq!(
+        said.matches("was not verified: no landscape was given; give its folder with --landscape").count(),
+        2,
+        "{said}"
+    );
+}
+
+/// A file that is larger than the bound is named, and nothing of it is read: it is a hole, which takes no room on a disk.
+#[test]
+fn a_file_that_is_too_large_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = |name: &str| {
+        let path = folder.path().join(name);
+        fs::File::create(&path).unwrap().set_len(network_guard::yaml::MOST_BYTES + 1).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let why = "is larger than 1024 MiB, more than is read at once: split it";
+    let path = large("large.yaml");
+    let said = output(&["check", &path, "folder/shoot.yaml"]);
+    assert!(said.starts_with("exit code 2\n") && said.contains("garden-shop/web: refused"), "{said}");
+    assert!(said.contains(&format!("{path}: line 1: not read: the file: {why}\n")), "{said}");
+    let said = output(&["check", "--config", &path, "folder/shoot.yaml"]);
+    assert_eq!(said, format!("exit code 2\nerror: cannot read the configuration {path}: {why}\n"));
+    // In a folder the rest is judged.
+    let landscape = folder.path().to_str().unwrap();
+    fs::write(folder.path().join("cluster.yaml"), CLUSTER).unwrap();
+    let said = output(&["overlap", "report", "--landscape", landscape]);
+    assert!(said.starts_with("exit code 2\n") && said.contains("shoot--a--b"), "{said}");
+    assert!(said.contains(&format!("{path}: line 1: the file: {why}\n")), "{said}");
+    let said = output(&["check", "--landscape", landscape, "folder/shoot.yaml"]);
+    assert!(said.starts_with("exit code 2\n") && said.contains("garden-shop/web: refused"), "{said}");
+    assert!(said.contains(&format!("{path}: line 1: not read: the file: {why}\n")), "{said}");
+}
+
+/// What stands beside Shoots in people's folders is named, and the Shoots are judged; only what may be one of them, a Seed or a
+/// Cluster, makes the exit code 2.
+#[test]
+fn the_rest_of_a_folder_is_judged_whatever_is_in_it() {
+    const RIGHTS: &str = "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: r}\n";
+    for (name, text, code, user, said) in [
+        ("latin.yaml", &b"# gr\xfc\xdfe\nreplicas: 1\n"[..], 0, false, "note: the file: has a byte that is not UTF-8; it is read as kubectl does"),
+        ("base.yaml", RIGHTS.as_bytes(), 0, false, "RoleBinding r: needs `metadata.namespace`"),
+        ("base.yaml", RIGHTS.as_bytes(), 2, true, "RoleBinding r: needs `metadata.namespace`"),
+        ("null.yaml", b"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: r}\nsubjects: null\n", 0, true, ""),
+        ("old.yaml", b"apiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: d}\n", 0, false, "apps/v1beta1 is not read"),
+        ("chart.yaml", b"apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: {{ .Release.Name }}\n  a: b\n", 0, false, "a Deployment: cannot be read"),
+        ("chart.yaml", b"kind: Seed\nmetadata:\n  name: {{ .Release.Name }}\n  a: b\n", 2, false, "a Seed: cannot be read"),
+        ("gone.yaml", b"", 2, false, "not read: the file: No such file or directory"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("shoot.yaml"), shoot()).unwrap();
+        let path = folder.path().join(name);
+        if name == "gone.yaml" {
+            std::os::unix::fs::symlink("nowhere.yaml", path).unwrap();
+        } else {
+            fs::write(path, text).unwrap();
+        }
+        let mut arguments = vec!["check", folder.path().to_str().unwrap()];
+        if user {
+            arguments.extend(["--as", "alice"]);
+        }
+        let got = output(&arguments);
+        assert!(got.starts_with(&format!("exit code {code}\n")) && got.contains(said), "{name}: {got}");
+        assert!(got.contains("garden-shop/web: accepted\n"), "{name}: {got}");
+    }
+}
+
+/// A Seed that cannot be read may be the one that is named: nobody is refused for it.
+#[test]
+fn a_seed_that_cannot_be_read_is_not_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let seed = "apiVersion: core.gardener.cloud/v1beta1\nkind: Seed\nmetadata: {name: s1}\nspec: [1]\n";
+    fs::write(folder.path().join("seed.yaml"), seed).unwrap();
+    let said = output(&["check", "--landscape", folder.path().to_str().unwrap(), "peers.yaml"]);
+    assert!(said.starts_with("exit code 2\n") && said.contains("2 Shoots: 0 refused"), "{said}");
+    assert!(said.contains("Seed s1 was not verified: not all files could be read; correct them"), "{said}");
+}
+
+/// What the server fills in is filled in before a Shoot is judged, and a guess is told.
+#[test]
+fn what_the_server_fills_in_is_filled_in() {
+    let peers = fixture("peers.yaml");
+    let bare = peers.replace("        namespace: garden-shop\n        seed: s1\n", "");
+    let seed = "apiVersion: core.gardener.cloud/v1beta1\nkind: Seed\nmetadata: {name: s1}\n---\n";
+    let said = check(&format!("{seed}{bare}"));
+    assert!(said.starts_with("exit code 0\nfile.yaml: garden-shop/web: accepted, with warnings\n"), "{said}");
+    assert_eq!(said.matches("(peering/namespace-filled-in)").count(), 2, "{said}");
+    assert!(said.ends_with("2 Shoots: 0 refused, 2 with warnings\n"), "{said}");
+    let without_seed = peers.replace("        seed: s1\n", "");
+    assert_eq!(
+        check(&format!("{seed}{without_seed}")).lines().next_back(),
+        Some("2 Shoots: 0 refused, 0 with warnings")
+    );
+}
+
+/// As `kubectl get shoots -A -o yaml | network-guard check -`.
+#[test]
+fn standard_input_is_a_file() {
+    let said =
+        Command::new(env!("CARGO_BIN_EXE_network-guard")).args(["check", "-"]).write_stdin(shoot()).assert().success();
+    let said = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    assert_eq!(said, "-: garden-shop/web: accepted\n1 Shoot: 0 refused, 0 with warnings\n");
+}
+
+/// Of JSON too, a key that is there twice is told, and refused in a configuration.
+#[test]
+fn keys_of_json_that_are_there_twice_are_told() {
+    let json = r#"{"apiVersion": "core.gardener.cloud/v1beta1", "kind": "Shoot",
+        "metadata": {"name": "a", "namespace": "x"}, "spec": {"networking": {"nodes": "10.1.0.0/27"}}, "spec": {}}"#;
+    let said = check(json);
+    assert!(said.contains("file.yaml: line 1: note: `spec`: is there twice; the last one counts"), "{said}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.json");
+    let version = "config.network-guard.extensions.gardener.cloud/v1alpha1";
+    fs::write(
+        &path,
+        format!(r#"{{"apiVersion": "{version}", "kind": "NetworkGuardConfiguration", "rules": {{}}, "rules": {{}}}}"#),
+    )
+    .unwrap();
+    let said = output(&["check", "--config", path.to_str().unwrap(), "folder/shoot.yaml"]);
+    assert!(said.starts_with("exit code 2\n") && said.contains("line 1: the key \"rules\" is there twice"), "{said}");
 }
 
 const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: shoot--a--b}\nspec:\n  seed: {spec: {networks: {pods: 10.0.0.0/8}}}\n  shoot: {spec: {networking: {nodes: 10.1.0.0/16}}}\n";

@@ -184,7 +184,7 @@ impl Report {
             match Ca::parse_bundle(&chain.0) {
                 Ok(chain) if !chain.is_empty() => {
                     self.add("leaf", &chain[0], now);
-                    self.next.push(Event { at: None, what: "whoever makes it renews it".to_owned() });
+                    self.next.push(Event { at: None, what: "its maker renews it".to_owned() });
                 }
                 _ => self.problems.push(format!("tls.crt of {} is no certificate in PEM format", self.secret)),
             }

@@ -46,7 +46,7 @@ pub(super) fn settings(
                 return Err(bad(&format!("overlay.vpcs.{provider}.paths[{i}]"), format!("{path:?}"), problem));
             }
         }
-        // Whoever does not say that an id is unique everywhere need not have thought of it.
+        // An operator who does not say that an id is unique everywhere need not have thought of it.
         let scope = match scope {
             Some(Scope::Landscape) => VpcScope::Landscape,
             Some(Scope::Project) | None => VpcScope::Project,

@@ -9,6 +9,22 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(parse("").unwrap(), Configuration::default());
 }
 
+/// Examples are edited by commenting lines out, and what is left of a section is its name.
+#[test]
+fn a_section_of_comments_is_an_empty_one() {
+    for section in ["overlap", "nat", "overlay", "peering", "rules", "server", "certificates"] {
+        assert_eq!(parse(&format!("{section}:\n  # maxPeers: 7\n")), Ok(Configuration::default()), "{section}");
+    }
+    for list in
+        ["peering:\n  defaultNodeNetworks:\n", "overlap:\n  envoy:\n", "peering:\n  nodePrefixLengths:\n  maxPeers:\n"]
+    {
+        assert_eq!(parse(list), Ok(Configuration::default()), "{list}");
+    }
+    // A path says where something is wrong; the line of the document would not.
+    let problem = parse("server:\n  maxConnection: 1\n").unwrap_err();
+    assert!(problem.starts_with("the configuration is wrong: server: unknown field"), "{problem}");
+}
+
 #[test]
 fn every_field_is_read() {
     let configuration = parse(

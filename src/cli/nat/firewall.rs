@@ -12,7 +12,7 @@ use crate::net::Family;
 /// Which iptables: what `--iptables` says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum Choice {
-    /// The one that has rules of ours; else nft if it works here; else legacy
+    /// The one that has rules of network-guard; else nft if it works here; else legacy
     Auto,
     /// iptables-nft
     Nft,
@@ -146,7 +146,7 @@ pub(super) fn apply(plan: &Plan, choice: Choice) -> anyhow::Result<Applied> {
     let before = steps.into_iter().map(|(family, found, _)| (backend, family, found));
     let mut applied = Applied { backend, repaired, unknown, before: before.collect() };
 
-    // Rules of ours in the other backend, such as those of an earlier image, would translate a second time.
+    // Rules of network-guard in the other backend, such as those of an earlier image, would translate a second time.
     let other = backend.other();
     for family in FAMILIES {
         let found = match other.read(family) {
@@ -189,7 +189,9 @@ pub(super) fn verify(plan: &Plan, choice: Choice) -> anyhow::Result<(Backend, Ve
         match other.read(family) {
             Err(Failure::NotInstalled(_)) => {}
             found => {
-                let drift = found.context("rules of ours there would translate too")?.drift(&Tables::default(), family);
+                let drift = found
+                    .context("rules of network-guard there would translate too")?
+                    .drift(&Tables::default(), family);
                 lines.extend(drift.iter().map(|drift| format!("{}: {drift}", other.name())));
             }
         }

@@ -1,4 +1,4 @@
-//! One call at a time in a network namespace: between reading a firewall and writing it, nobody else of ours may write.
+//! One call at a time in a network namespace: between reading a firewall and writing it, no other call of network-guard may write.
 
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt as _;

@@ -93,11 +93,8 @@ fn list(flag: &str, text: Option<&str>) -> anyhow::Result<Vec<Cidr>> {
 /// The only Cluster of a file.
 fn cluster(file: &Path) -> anyhow::Result<ClusterFacts> {
     let name = file.display();
-    let text = if file == Path::new("-") {
-        files::read_text(std::io::stdin()).map_err(|problem| anyhow!("cannot read standard input: {problem}"))?
-    } else {
-        files::text(file).map_err(|problem| anyhow!("cannot read {problem}"))?
-    };
+    let read = if file == Path::new("-") { files::standard_input() } else { files::text(file) };
+    let (text, _) = read.map_err(|problem| anyhow!("cannot read {problem}"))?;
     let mut snapshot = Snapshot::default();
     let remarks = manifests::read(&text, Again::Refuse, &mut snapshot);
     let lost: Vec<String> = remarks.iter().filter(|remark| remark.is_loss()).map(ToString::to_string).collect();

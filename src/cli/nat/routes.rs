@@ -99,7 +99,7 @@ pub(super) fn wrong_routes(plan: &Plan, end: &End, routes: &Routes) -> anyhow::R
     Ok(WrongRoutes { changes, existing })
 }
 
-/// All routes of ours, as changes that take them away and give back those of others.
+/// All routes of network-guard, as changes that take them away and give back those of others.
 pub(super) fn all_of_ours() -> anyhow::Result<WrongRoutes> {
     let (mut existing, aside) = (list(Family::V4, "main")?, list(Family::V4, ASIDE_TABLE)?);
     // A kernel without IPv6 has no such routes.

@@ -22,7 +22,7 @@ use crate::sources::{Landscape, files};
 impl All {
     pub(super) async fn serve(self, configuration: Configuration, metrics: Metrics) -> anyhow::Result<()> {
         let Self { common, landscape: folder } = self;
-        // The first read decides whether the folder can be used at all; later ones only whether it is used anew.
+        // The first read decides whether the folder can be used at all; later ones only whether it is used again.
         files::read(&folder).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))

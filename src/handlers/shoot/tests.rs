@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod networks;
 mod nodes;
+mod pair;
 mod peerings;
 mod providers;
 mod ratchet;

@@ -233,7 +233,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever writes what is suggested is not told to write something else.
+        /// A writer of what is suggested is not told to write something else.
         #[test]
         fn what_is_suggested_is_accepted((name, namespace, seed) in (field(), field(), field())) {
             let judge = |fields: [&str; 3]| {

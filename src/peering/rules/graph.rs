@@ -28,7 +28,7 @@ pub static PEER_OF_PEER: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot hold two routes for one range, and one of the two loses it. Said of a new entry, and of a new node network, where the peer lists both. Said only where the writer may see both; up to 64 peers of peers are asked about by name, one of each peer's list in turn, and `peering/not-verified` says how many were left out. `peering.conflicts` of the configuration does not weigh it, for the peers are somebody else's; `rules` does.",
+    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot hold two routes for one range, and one of the two loses it. Said of a new entry, and of a new node network, where the peer lists both. Said only where the writer may see both; up to 64 peers of peers, out of 20,000 entries, are asked about by name, one of each peer's list in turn, and `peering/not-verified` says how many were left out. `peering.conflicts` of the configuration does not weigh it, for the peers are somebody else's; `rules` does.",
     fix: "Choose another network, or agree with the owners.",
 };
 
@@ -37,6 +37,10 @@ const PAIRS: usize = 20;
 
 /// The most peers of peers whose visibility is asked for.
 const AROUND: usize = 64;
+
+/// The most entries of peers that are read to find their peers: more than a hundred peers have that list a hundred each, as many as
+/// are permitted by default. A thousand that list a thousand each would be a million, at each write.
+const REFERENCES: usize = 20_000;
 
 /// Pairs of peers that overlap: those with a new one, and the stored ones where the list is edited.
 pub(in super::super) fn peers_overlap(
@@ -111,8 +115,12 @@ pub(in super::super) fn peer_of_peer(
     between.sort_by_key(|(peer, _)| (Reverse(peer.touch), &peer.target));
     let listed: HashSet<&ShootName> = subject.peers.iter().map(|listed| &listed.target).collect();
     let is_other = |other: &&ShootName| *other != own && !listed.contains(other);
-    let lists =
-        between.iter().map(|(_, facts)| facts.peers().iter().map(|peer| &peer.target).filter(is_other).collect());
+    // Each list has the same share.
+    let share = (REFERENCES / between.len()).max(1);
+    let unread: usize = between.iter().map(|(_, facts)| facts.peers().len().saturating_sub(share)).sum();
+    let lists = between
+        .iter()
+        .map(|(_, facts)| facts.peers().iter().take(share).map(|peer| &peer.target).filter(is_other).collect());
     let (around, left) = around(&lists.collect::<Vec<Vec<&ShootName>>>());
 
     let mut found = Vec::new();
@@ -139,11 +147,16 @@ pub(in super::super) fn peer_of_peer(
             }
         }
     }
-    let not_compared = |count, why: &str| {
-        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(&subject.path, count, why)))
+    let not_compared = |count, is_exact, why: &str| {
+        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(&subject.path, count, is_exact, why)))
     };
-    found.extend(not_compared(left, &format!("one request asks about {AROUND}")));
-    found.extend(not_compared(unanswered, reason.unwrap_or_default()));
+    let why = match unread {
+        0 => format!("one request asks about {AROUND}"),
+        // Among those that were not read may be any of the others.
+        _ => format!("one request asks about {AROUND}, and reads {REFERENCES} entries of peers"),
+    };
+    found.extend(not_compared(left + unread, unread == 0, &why));
+    found.extend(not_compared(unanswered, true, reason.unwrap_or_default()));
     found
 }
 

@@ -172,7 +172,7 @@ pub(in super::super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
             let others: Vec<Cidr> = facts.networks.nodes.iter().copied().filter(|other| !clashed(other)).collect();
             Some(conflicting(fresh, &others)?)
         }
-        Target::Consenting(consent) => consent.overlaps_anew(fresh, old).then_some(None)?,
+        Target::Consenting(consent) => consent.newly_overlaps(fresh, old).then_some(None)?,
         Target::Missing | Target::Hidden | Target::Unverified(_) => return None,
     };
     Some(say_breaks_peer(clash, &pair.listed.target))

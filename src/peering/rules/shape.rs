@@ -61,7 +61,7 @@ pub static DUPLICATE_FIELD: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A field is there twice, and nobody can tell which one counts.",
+    summary: "A field is there twice, and which one counts is unknown.",
     fix: "Remove one of them.",
 };
 

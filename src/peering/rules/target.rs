@@ -75,7 +75,7 @@ pub static UNSCHEDULED: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
-    summary: "The target has no Seed yet, so nobody can tell whether the entry names the right one.",
+    summary: "The target has no Seed yet, so whether the entry names the right one is unknown.",
     fix: "Look again when the target is scheduled.",
 };
 
@@ -139,7 +139,7 @@ pub(in super::super) struct Pair<'a> {
     pub(in super::super) tells_stored: bool,
 }
 
-/// A rule that looks at one entry and its target. It says what is wrong as if the entry were new; whoever calls it knows
+/// A rule that looks at one entry and its target. It says what is wrong as if the entry were new; the caller knows
 /// what was stored before.
 pub(in super::super) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
 
@@ -227,16 +227,31 @@ fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     if own.is_some_and(|own| facts.lists(own) || facts.would_list(own)) {
         return None;
     }
-    Some(awaited(&pair.path(), pair.subject, &[(pair.name(), has_no_extension(facts))]))
+    Some(awaited(&pair.path(), pair.subject, &[(pair.name(), Lack::of(facts))]))
 }
 
-fn has_no_extension(facts: &ShootFacts) -> bool {
-    facts.peering == PeeringFacts::Absent
+/// What else a target lacks that does not list the Shoot.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Lack {
+    Nothing,
+    /// Its extension is disabled.
+    Enabled,
+    /// It has no extension.
+    Extension,
 }
 
-/// These do not list the Shoot: all of them in one finding, with what is to be copied to each. Beside each it says whether it
-/// has no peering extension either.
-fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, bool)]) -> Finding {
+impl Lack {
+    fn of(facts: &ShootFacts) -> Self {
+        match facts.peering {
+            PeeringFacts::Absent => Self::Extension,
+            PeeringFacts::Disabled(_) => Self::Enabled,
+            PeeringFacts::Enabled(_) => Self::Nothing,
+        }
+    }
+}
+
+/// These do not list the Shoot: all of them in one finding, with what is to be copied to each, and what else each lacks.
+fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) -> Finding {
     let message = match targets {
         [(name, _)] => format!("{name} does not list this Shoot"),
         _ => {
@@ -256,12 +271,15 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, bool)]) ->
             "- {{type: {PEERING_TYPE}, providerConfig: {{apiVersion: {API_VERSION}, kind: {KIND}, shootPeerings: [{entry}]}}}}"
         )
     };
-    let lacking = targets.iter().filter(|(_, lacks_extension)| *lacks_extension).count();
-    let help = match lacking {
+    let lacking = |lack| targets.iter().filter(|(_, other)| *other == lack).count();
+    let mut help = match lacking(Lack::Extension) {
         0 => format!("add there: - {entry}"),
-        _ if lacking == targets.len() => format!("add there, to spec.extensions: {}", extension()),
+        all if all == targets.len() => format!("add there, to spec.extensions: {}", extension()),
         _ => format!("add there, to spec.extensions, what is missing of: {}", extension()),
     };
+    if lacking(Lack::Enabled) > 0 {
+        help += if targets.len() == 1 { "; and enable the extension" } else { "; and enable it where it is disabled" };
+    }
     NOT_RECIPROCAL.finding(path, message, help)
 }
 
@@ -271,11 +289,11 @@ pub(in super::super) fn all_awaited(
     names: &[ShootName],
     knowledge: &mut Knowledge<'_>,
 ) -> Finding {
-    let targets: Vec<(&ShootName, bool)> = names
+    let targets: Vec<(&ShootName, Lack)> = names
         .iter()
         .map(|name| {
             let target = knowledge.target(name, subject.name.as_ref());
-            (name, target.as_ref().and_then(Target::visible).is_some_and(has_no_extension))
+            (name, target.as_ref().and_then(Target::visible).map_or(Lack::Nothing, Lack::of))
         })
         .collect();
     awaited(&format!("{}.shootPeerings", subject.path), subject, &targets)
@@ -381,9 +399,13 @@ pub(in super::super) fn not_looked_up(path: &str, beyond: usize, looked_up: usiz
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
 }
 
-/// So many peers of peers were not compared, all in one.
-pub(super) fn not_compared(path: &str, count: usize, why: &str) -> Finding {
-    let peers = if count == 1 { "1 peer of a peer was".to_owned() } else { format!("{count} peers of peers were") };
+/// So many peers of peers were not compared, or no more than that, all in one.
+pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) -> Finding {
+    let peers = match (count, is_exact) {
+        (1, true) => "1 peer of a peer was".to_owned(),
+        (_, true) => format!("{count} peers of peers were"),
+        (_, false) => format!("up to {count} peers of peers were"),
+    };
     let message = format!("{peers} not compared: {why}");
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "node networks of theirs may be in the way")
 }

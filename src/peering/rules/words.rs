@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whoever copies a name has that name.
+        /// A reader who copies a name has that name.
         #[test]
         fn names_are_texts(
             name in prop_oneof!["[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", "[0-9]{1,9}", "(null|true|yes|no|on|off|y|n|0x1f|1e3|0o17)"],

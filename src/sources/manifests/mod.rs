@@ -54,8 +54,7 @@ struct Seed {
 #[derive(Deserialize)]
 struct Binding {
     metadata: Metadata,
-    #[serde(default)]
-    subjects: Vec<BindingSubject>,
+    subjects: Option<Vec<BindingSubject>>,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +67,7 @@ struct BindingSubject {
 /// What to do with an object whose name is known already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Again {
-    /// Two files say something about it, and nobody can tell which is right.
+    /// Two files say something about it, and which is right is unknown.
     Refuse,
     /// The later one counts.
     Replace,
@@ -106,7 +105,8 @@ pub fn put(object: &Object<'_>, again: Again, snapshot: &mut Snapshot) -> Result
 impl Object<'_> {
     /// Something to say about it.
     pub fn remark(&self, why: &str, weight: Weight) -> Remark {
-        Remark { line: self.line, what: name(&self.kind, self.json), why: why.to_owned(), weight }
+        let what = name(&self.kind, self.json);
+        Remark { line: self.line, what, why: why.to_owned(), weight, kind: Some(self.kind.clone()) }
     }
 
     /// Whether it is a Shoot.
@@ -175,7 +175,7 @@ fn put_shoot(json: &str, again: Again, snapshot: &mut Snapshot) -> Result<(), St
     if again == Again::Refuse && snapshot.shoots.get(&name).is_some() {
         return Err("is there twice".to_owned());
     }
-    // What is applied anew is as the admission of its provider will make it.
+    // What is applied now is as the admission of its provider will make it.
     let facts = if again == Again::Replace { ShootFacts::of_new } else { ShootFacts::of };
     snapshot.shoots.put(&name, facts(&shoot));
     Ok(())
@@ -198,8 +198,10 @@ fn put_binding(kind: &str, json: &str, snapshot: &mut Snapshot) -> Result<(), St
         let namespace = metadata.namespace.ok_or_else(|| "needs `metadata.namespace`".to_owned())?;
         Grant::Namespace(namespace.into())
     };
-    for BindingSubject { kind, name, namespace } in subjects {
-        let subject = match (&*kind, namespace) {
+    // All or none: a binding that is not read grants nothing.
+    let mut granted = Vec::new();
+    for BindingSubject { kind, name, namespace } in subjects.unwrap_or_default() {
+        granted.push(match (&*kind, namespace) {
             ("User", _) => Subject::User(name.into()),
             ("Group", _) => Subject::Group(name.into()),
             ("ServiceAccount", Some(namespace)) => {
@@ -210,7 +212,9 @@ fn put_binding(kind: &str, json: &str, snapshot: &mut Snapshot) -> Result<(), St
                     "{kind} `{name}` is no subject: write User, Group, or ServiceAccount with a namespace"
                 ));
             }
-        };
+        });
+    }
+    for subject in granted {
         snapshot.access.grant(subject, grant.clone());
     }
     Ok(())

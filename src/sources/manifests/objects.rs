@@ -32,6 +32,8 @@ pub struct Remark {
     pub why: String,
     /// How much it matters.
     pub weight: Weight,
+    /// The kind of the object, where it is known.
+    pub kind: Option<String>,
 }
 
 /// How much a [`Remark`] matters.
@@ -82,6 +84,9 @@ const LISTS: [&str; 8] = [
     "DeploymentList",
 ];
 
+/// What is a Deployment, or some.
+const DEPLOYMENTS: [&str; 2] = ["Deployment", "DeploymentList"];
+
 /// Lists inside lists, at most.
 const DEPTH: usize = 4;
 
@@ -112,18 +117,20 @@ fn remark(document: &Document, visit: &mut dyn FnMut(Found<'_>)) {
     let is_read = text_at(&document.json, &["kind"]).is_some_and(|kind| is_ours(&kind));
     for (line, key) in document.twice.iter().filter(|_| is_read) {
         let why = "is there twice; the last one counts, as for kubectl".to_owned();
-        visit(Found::Remark(Remark { line: *line, what: format!("`{key}`"), why, weight: Weight::Note }));
+        let what = format!("`{key}`");
+        visit(Found::Remark(Remark { line: *line, what, why, weight: Weight::Note, kind: None }));
     }
     if let Some(line) = document.rest {
         let why = "is behind the end of its document; kubectl does not read it either".to_owned();
-        visit(Found::Remark(Remark { line, what: "what follows".to_owned(), why, weight: Weight::Unused }));
+        let what = "what follows".to_owned();
+        visit(Found::Remark(Remark { line, what, why, weight: Weight::Unused, kind: None }));
     }
 }
 
 fn one(json: &str, place: &Place<'_>, of_list: Option<(&str, &str)>, visit: &mut dyn FnMut(Found<'_>)) {
     let Place { line, lines, depth } = *place;
     let mut say = |what: &str, why: &str, weight| {
-        visit(Found::Remark(Remark { line, what: what.to_owned(), why: why.to_owned(), weight }));
+        visit(Found::Remark(Remark { line, what: what.to_owned(), why: why.to_owned(), weight, kind: None }));
     };
     if !json.starts_with('{') {
         if depth > 0 {
@@ -166,7 +173,8 @@ fn one(json: &str, place: &Place<'_>, of_list: Option<(&str, &str)>, visit: &mut
         return;
     }
     if let Some((weight, why)) = not_served(&version, &kind) {
-        return say(&name(&kind, json), &why, weight);
+        let what = name(&kind, json);
+        return visit(Found::Remark(Remark { line, what, why, weight, kind: Some(kind) }));
     }
     visit(Found::Object(Object { line, version, kind, json }));
 }
@@ -193,7 +201,7 @@ fn is_ours(kind: &str) -> bool {
     LISTS.contains(&kind) || KINDS.iter().any(|(_, ours)| *ours == kind)
 }
 
-/// What to say of an object that is named like one of ours, and whose version is not read.
+/// What to say of an object that has the kind of one that is read, and another version.
 fn not_served(version: &str, kind: &str) -> Option<(Weight, String)> {
     let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
     if KINDS.contains(&(version, kind)) {
@@ -243,13 +251,20 @@ fn has_only_members_of_manifests(json: &str) -> bool {
 fn broken(unreadable: &Unreadable<'_>) -> Remark {
     let kinds: Vec<&str> = kinds(unreadable.text).collect();
     let is_other = |kind: &&str| !is_ours(kind) && kind.chars().all(char::is_alphanumeric) && kind.len() > 2;
-    let weight = if !kinds.is_empty() && kinds.iter().all(is_other) { Weight::Other } else { Weight::Broken };
-    let what = match kinds.first() {
-        Some(kind) if is_other(kind) || is_ours(kind) => format!("a {kind}"),
-        _ => "a document".to_owned(),
+    let weight = if kinds.is_empty() {
+        Weight::Broken
+    } else if kinds.iter().all(is_other) {
+        Weight::Other
+    } else if kinds.iter().all(|kind| is_other(kind) || DEPLOYMENTS.contains(kind)) {
+        // Only who looks for Deployments misses it. Charts have many, as templates.
+        Weight::Unused
+    } else {
+        Weight::Broken
     };
+    let kind = kinds.iter().find(|kind| is_ours(kind)).or(kinds.first().filter(|kind| is_other(kind)));
+    let what = kind.map_or_else(|| "a document".to_owned(), |kind| format!("a {kind}"));
     let why = format!("cannot be read: {}", unreadable.problem.problem);
-    Remark { line: unreadable.problem.line, what, why, weight }
+    Remark { line: unreadable.problem.line, what, why, weight, kind: kind.map(|kind| (*kind).to_owned()) }
 }
 
 /// What stands behind `kind:` in a text that nobody can parse.

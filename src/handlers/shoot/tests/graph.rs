@@ -1,16 +1,9 @@
 //! Shoots that conflict over a peer that they share.
 
+use super::pair::{a, to_b};
 use super::*;
 
 const C: &str = "garden-bank/ledger";
-
-fn a(peers: &[Value]) -> Value {
-    shoot(A, "10.5.0.0/27", peers)
-}
-
-fn to_b() -> Value {
-    peer(B, "eu1-a")
-}
 
 /// B, which lists A and C.
 fn between() -> Value {
@@ -172,4 +165,30 @@ fn peers_of_peers_that_nobody_answers_about_are_told() {
     garden.unanswered.clear();
     garden.live = vec![(ShootName::new("garden-bank", "ledger"), Answer::Unanswered("no answer in time".to_owned()))];
     garden.create(&a(&[to_b()])).warns(&["not-verified"]);
+}
+
+/// The lists of many peers are read up to a bound, each to the same part, and what was not read is told.
+#[test]
+fn no_more_entries_of_peers_are_read_than_there_is_room_for() {
+    let others =
+        |i: u32, count: u32| (0..count).map(|j| peer(&format!("garden-{i}/n{j}"), "eu1-a")).collect::<Vec<_>>();
+    let entries: Vec<Value> = (0..150).map(|i| peer(&format!("garden-sales/x{i}"), "eu1-a")).collect();
+    for (count, said) in [
+        // 150 lists of 133 entries, the first of which is A.
+        (132, "19736 peers of peers were not compared: one request asks about 64; "),
+        (
+            133,
+            "up to 19886 peers of peers were not compared: one request asks about 64, and reads 20000 entries of peers; ",
+        ),
+        (
+            160,
+            "up to 23936 peers of peers were not compared: one request asks about 64, and reads 20000 entries of peers; ",
+        ),
+    ] {
+        let mut garden = Garden::of(&(0..150).map(|i| own(i, &others(i, count))).collect::<Vec<_>>());
+        garden.settings.peering.max_peers = 150;
+        let texts = garden.create(&a(&entries)).texts;
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains(&format!(": {said}")), "{texts:?}");
+    }
 }

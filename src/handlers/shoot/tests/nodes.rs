@@ -1,24 +1,7 @@
 //! What a landscape decides about node networks.
 
+use super::pair::{a, b, no_peers, to_b};
 use super::*;
-
-/// A that lists `peers`, as it would be created.
-fn a(peers: &[Value]) -> Value {
-    shoot(A, "10.5.0.0/27", peers)
-}
-
-fn to_b() -> Value {
-    peer(B, "eu1-a")
-}
-
-/// B that lists A back, on this node network.
-fn b(nodes: &str) -> Value {
-    shoot(B, nodes, &[peer(A, "eu1-a")])
-}
-
-fn no_peers() -> Value {
-    a(&[])
-}
 
 #[test]
 fn landscapes_with_default_networks_or_a_private_stack() {

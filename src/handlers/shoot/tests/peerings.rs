@@ -1,26 +1,9 @@
 //! Pairs and groups of Shoots.
 
+use super::pair::{a, b, no_peers, to_b};
 use super::*;
 
 const C: &str = "garden-bank/ledger";
-
-/// A that lists `peers`, as it would be created.
-fn a(peers: &[Value]) -> Value {
-    shoot(A, "10.5.0.0/27", peers)
-}
-
-fn to_b() -> Value {
-    peer(B, "eu1-a")
-}
-
-/// B that lists A back, on this node network.
-fn b(nodes: &str) -> Value {
-    shoot(B, nodes, &[peer(A, "eu1-a")])
-}
-
-fn no_peers() -> Value {
-    a(&[])
-}
 
 #[test]
 fn one_side_is_first_and_the_other_follows() {
@@ -42,12 +25,15 @@ fn those_that_do_not_list_back_are_one_line_and_the_last() {
     let name = |i: usize| format!("garden-shop/s{i}");
     let target = |i: usize| shoot(&name(i), &format!("10.9.{i}.0/27"), &[]);
     let without = |i: usize| with(target(i), "/spec/extensions", json!([]));
+    let disabled = |i: usize| with(target(i), "/spec/extensions/0/disabled", json!(true));
     let listing = |count: usize| a(&(0..count).map(|i| peer(&name(i), "eu1-a")).collect::<Vec<_>>());
     let entry = "{name: crm, namespace: garden-sales, seed: eu1-a}";
     let extension = format!(
         "- {{type: osc-peering-service, providerConfig: {{apiVersion: service.peering.extensions.osc.t-systems.com/v1, \
          kind: PeeringConfig, shootPeerings: [{entry}]}}}}"
     );
+    let copied =
+        |said: &str| said.rsplit_once(": - ").map_or("", |(_, yaml)| yaml).split(';').next().unwrap().to_owned();
     let path = "spec.extensions[0].providerConfig.shootPeerings";
     for (what, shoots, said) in [
         (
@@ -59,6 +45,19 @@ fn those_that_do_not_list_back_are_one_line_and_the_last() {
             "one without",
             vec![without(0)],
             format!("[0]: garden-shop/s0 does not list this Shoot; add there, to spec.extensions: {extension}"),
+        ),
+        (
+            "one that is disabled",
+            vec![disabled(0)],
+            format!("[0]: garden-shop/s0 does not list this Shoot; add there: - {entry}; and enable the extension"),
+        ),
+        (
+            "two, one of which is disabled",
+            vec![target(0), disabled(1)],
+            format!(
+                ": 2 Shoots do not list this one: garden-shop/s0, garden-shop/s1; add there: - {entry}; and enable it where it \
+                 is disabled"
+            ),
         ),
         (
             "two with it",
@@ -83,10 +82,7 @@ fn those_that_do_not_list_back_are_one_line_and_the_last() {
     ] {
         let said_now = Garden::of(&shoots).create(&listing(shoots.len()));
         assert_eq!(said_now.texts, [format!("{path}{said}")], "{what}");
-        assert!(
-            serde_saphyr::from_str::<Value>(said.rsplit_once(": - ").map_or("", |(_, yaml)| yaml)).is_ok(),
-            "{what}"
-        );
+        assert!(serde_saphyr::from_str::<Value>(&copied(&said)).is_ok(), "{what}");
     }
 
     // Thirty of them, and one that is on another Seed, after all of them.
