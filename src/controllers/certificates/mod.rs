@@ -30,7 +30,7 @@ use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 pub const LEASE: &str = "network-guard-certificates";
 
 /// What it is called where turns and panics are counted.
-const TASK: &str = "certificates";
+pub(super) const TASK: &str = "certificates";
 
 /// The pause between two looks: while nothing is on its way, unless leaves live for minutes, and while something is.
 const LOOK: Duration = Duration::from_secs(10);
@@ -111,6 +111,7 @@ pub async fn run(
     tasks: Supervisor,
     stop: CancellationToken,
 ) -> Result<(), kube::Error> {
+    tasks.expect(TASK);
     let client = parts.keeper.client(parts.home.clone())?;
     let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity, leads);
     lease.lead(stop, || supervised(&parts, &tasks)).await;

@@ -43,6 +43,9 @@ const REPORTER: &str = "network-guard";
 /// What a worker is called where turns and panics are counted.
 const TASK: &str = "overlay-switch";
 
+/// And what begins the workers.
+const WORK: &str = "overlay";
+
 /// The pause between two looks for switches that nobody looks after yet.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -103,7 +106,9 @@ pub struct Parts {
 pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<(), kube::Error> {
     let Parts { mut config, landscape, switches, settings, board, tasks, identity, runtime, vpn_shoot, certificates } =
         parts;
-    tasks.expect(TASK);
+    // Also of what only a leader does.
+    [TASK, WORK, vpn_shoot::TASK].into_iter().for_each(|task| tasks.expect(task));
+    certificates.iter().for_each(|_| tasks.expect(certificates::TASK));
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
     let name = if certificates.is_some() { certificates::LEASE } else { LEASE };
@@ -130,7 +135,7 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
     let lead = || {
         let switches = AbortOnDropHandle::new(runtime.spawn({
             let context = Arc::clone(&context);
-            async move { context.tasks.run("overlay", || work(Arc::clone(&context))).await }
+            async move { context.tasks.run(WORK, || work(Arc::clone(&context))).await }
         }));
         let webhooks = AbortOnDropHandle::new(runtime.spawn({
             let (context, parts) = (Arc::clone(&context), Arc::clone(&vpn_shoot));

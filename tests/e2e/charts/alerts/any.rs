@@ -12,7 +12,9 @@ use network_guard::landscape::Snapshot;
 use network_guard::server::{Addresses, Limits, Metrics, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
+use network_guard::sources::supervise::Supervisor;
 use network_guard::tls::Authority;
+use tokio::sync::Notify;
 
 use super::Place;
 use super::play::{Take, Walk, again, monitored, pod};
@@ -153,8 +155,9 @@ fn alerts_of_any_server_fire() {
     let unready = Plain::start(folder.path(), "unready", "", now - DAY * 2);
     walk.fires("NetworkGuardDown", &[], &healthy, &[vec![pod("a", unready.scrape())]]);
 
-    let (before, after) = panics(folder.path());
-    walk.fires("NetworkGuardPanic", &[], &before, &[after]);
+    let [before, call, task] = panics(folder.path());
+    walk.fires("NetworkGuardPanic", &[], &before, std::slice::from_ref(&call));
+    walk.fires("NetworkGuardPanic", &[], &call, &[task]);
     walk.end();
 }
 
@@ -179,15 +182,28 @@ impl Handler for Buggy {
     }
 }
 
-/// The server in this process with that handler, before and after its first call.
-fn panics(folder: &Path) -> (Take, Take) {
+/// The server in this process with that handler, and a task with a bug: before all of it, after a call, and after a turn of
+/// the task.
+fn panics(folder: &Path) -> [Take; 3] {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     certify(folder, Timestamp::now());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _there = runtime.enter();
     let landscape = Arc::new(Landscape::new(1));
     landscape.feed(0).set_synced();
-    let metrics = Arc::new(Metrics::default());
+    let tasks = Supervisor::default();
+    let metrics = Arc::new(Metrics::new(&tasks));
+    let turn = Arc::new(Notify::new());
+    runtime.spawn({
+        let (tasks, turn) = (tasks.clone(), Arc::clone(&turn));
+        async move {
+            let buggy = async || {
+                turn.notified().await;
+                panic!("a planted bug")
+            };
+            tasks.run("buggy", buggy).await
+        }
+    });
     let pair = Arc::new(PairFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") });
     let tls = TlsSources { pair, client_ca: None, clock: Arc::default() };
     let parts = Parts {
@@ -206,7 +222,15 @@ fn panics(folder: &Path) -> (Take, Take) {
     let addresses = server.addresses().unwrap();
     runtime.spawn(server.run());
     let take = || vec![pod("a", scrape(addresses.metrics.port()))];
+    let panics = |count: u32| {
+        let line = format!("network_guard_task_panics_total{{task=\"buggy\"}} {count}\n");
+        scrape(addresses.metrics.port()).is_some_and(|scraped| scraped.text.contains(&line))
+    };
+    until("the task has begun", || panics(0));
     let before = take();
     post(addresses.webhooks.port(), "/buggy", &review("shoot--local--ha"));
-    (before, take())
+    let call = take();
+    turn.notify_one();
+    until("the task has panicked", || panics(1));
+    [before, call, take()]
 }

@@ -83,6 +83,7 @@ fn alerts_of_the_garden_fire() {
     installed.settle([&garden.guard, &second]);
 
     // The virtual garden answers nothing any more. What it is asked live takes its time, and has no answer in the end.
+    let healthy = take(&garden.guard, &second);
     garden.control_plane().pause_api_server();
     let mut asker = 0;
     let slow = again(|| {

@@ -53,7 +53,7 @@ fn every_alert_has_its_page_and_leads_to_it() {
                 rest.split_once(&format!("\n{section}\n")).unwrap_or_else(|| panic!("{name}: no {section}"));
             let end =
                 SECTIONS.get(index + 1).and_then(|next| after.find(&format!("\n{next}\n"))).unwrap_or(after.len());
-            assert!(after[..end].trim().len() > 60, "{name}: {section} says too little");
+            assert!(after[..end].trim().len() > 50, "{name}: {section} says too little");
             assert!(index != 2 || after[..end].contains("```\n"), "{name}: {section} has no command");
             rest = after;
         }

@@ -73,11 +73,8 @@ impl Monitored {
 
     /// The labels that Prometheus adds, and the names that it keeps.
     fn target(&self, pod: &Pod) -> Value {
-        let (job, keep) = match pod.is_ours {
-            true => (&*self.job, &*self.keep),
-            // pkg/component/gardener/apiserver/servicemonitor.go of Gardener v1.149.0 has a list; this one is in it.
-            false => ("gardener-apiserver", "apiserver_admission_webhook_rejection_count"),
-        };
+        let of_gardener = (!pod.is_ours).then(kept_of_gardener);
+        let (job, keep) = of_gardener.as_ref().map_or((&*self.job, &*self.keep), |(job, keep)| (&**job, &**keep));
         json!({
             "labels": {
                 "namespace": self.namespace, "pod": pod.name, "job": job, "service": job, "endpoint": "metrics",
@@ -87,6 +84,24 @@ impl Monitored {
             "answer": pod.scraped,
         })
     }
+}
+
+/// Under which job gardener-operator has gardener-apiserver scraped in the garden, and what is kept of it, by its own code.
+fn kept_of_gardener() -> (String, String) {
+    let output = run(&mut Command::new(tool("garden-monitor")), None);
+    assert!(output.ok, "{}", output.stderr);
+    let found: Value = serde_json::from_str(&output.stdout).unwrap();
+    let (service, monitor) = (&found["service"], &found["monitor"]);
+    assert_eq!(monitor["metadata"]["labels"]["prometheus"], "garden");
+    let labels = service["metadata"]["labels"].as_object().unwrap();
+    let selected = monitor["spec"]["selector"]["matchLabels"].as_object().unwrap();
+    assert!(selected.iter().all(|(name, value)| labels.get(name) == Some(value)), "{found:#}");
+    let relabelings = monitor["spec"]["endpoints"][0]["metricRelabelings"].as_array().unwrap();
+    let keep = relabelings.iter().find(|relabeling| relabeling["action"] == "keep").unwrap();
+    // Without a jobLabel it is the name of the Service.
+    assert!(monitor["spec"]["jobLabel"].is_null());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&service["metadata"]["name"]), text(&keep["regex"]))
 }
 
 /// What both charts with a server ask for: that of a Seed, and that of the garden.

@@ -50,7 +50,6 @@ fn alerts_of_a_seed_fire() {
     let [seed, _] = monitored();
     let mut walk = Walk::new(Place::Seed, [seed]);
     installed.walk(&mut walk, &first, &second);
-    let healthy = take(&first, &second);
     clusters(&mut walk, &switch, &first, &second);
     webhooks_in_shoots(&mut walk, &switch, &installed, &first, &second);
     walk_switches(&mut walk, &switch, &first, &second);
@@ -59,6 +58,7 @@ fn alerts_of_a_seed_fire() {
     // Nothing comes from the API server any more. It is asked live then, and what it does not answer takes its time.
     second.start_again();
     installed.settle([&first, &second]);
+    let healthy = take(&first, &second);
     switch.seed.control_plane.pause_api_server();
     let slow = again(|| {
         ask(&first, &review("shoot--nobody--knows"));
