@@ -59,6 +59,9 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Delete, Self::Connect];
+
     /// The name as the API server writes it.
     pub const fn name(self) -> &'static str {
         match self {

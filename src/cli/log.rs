@@ -4,15 +4,17 @@
 //! reason of its own, so lines wait in a queue of bounded length, and those that find no room in it, or cannot be written,
 //! are counted and lost.
 
+mod level;
+
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use clap::ValueEnum;
 use prometheus_client::metrics::counter::Counter;
-use tracing_subscriber::EnvFilter;
+
+pub(super) use self::level::Level;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogFormat {
@@ -42,8 +44,8 @@ pub(super) struct Log {
 
 impl Log {
     /// Starts it for this process, and logs the places of panics from now on.
-    pub(super) fn start(level: &str, format: LogFormat) -> anyhow::Result<Self> {
-        let filter = filter(level)?;
+    pub(super) fn start(level: &Level, format: LogFormat) -> anyhow::Result<Self> {
+        let filter = level.filter();
         let (queue, lines) = sync_channel(QUEUE);
         let lost = Counter::default();
         std::thread::Builder::new().name("log".to_owned()).spawn({
@@ -64,13 +66,6 @@ impl Log {
     pub(super) fn lost(&self) -> &Counter {
         &self.lost
     }
-}
-
-/// What is logged. Never what kube's client says of an answer that it cannot read: it quotes all of it, and it may be a
-/// Secret.
-fn filter(level: &str) -> anyhow::Result<EnvFilter> {
-    let filter = EnvFilter::try_new(level).with_context(|| format!("--log-level {level}: is not a level"))?;
-    Ok(filter.add_directive("kube_client::client=off".parse().expect("it is a directive")))
 }
 
 impl Drop for Log {
@@ -139,18 +134,4 @@ fn write(lines: &Receiver<Message>, lost: &Counter) {
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, thread = std::thread::current().name(), "panicked");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_that_cannot_be_read_are_not_quoted() {
-        for level in ["info", "trace", "kube_client::client=trace", "kube_client=trace,info"] {
-            let text = filter(level).unwrap().to_string();
-            assert!(text.contains("kube_client::client=off"), "{text}");
-            assert!(!text.contains("kube_client::client=trace"), "{text}");
-        }
-    }
 }

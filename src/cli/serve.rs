@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Configuration;
-use super::log::{Log, LogFormat};
+use super::log::{Level, Log, LogFormat};
 use crate::admission::Handler;
 use crate::controllers::registration::FailurePolicy;
 use crate::controllers::{certificates, overlay};
@@ -103,7 +104,7 @@ struct Common {
     config: Option<PathBuf>,
     /// What is logged: error, warn, info, debug or trace, also by module, such as info,network_guard=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", env = "NETWORK_GUARD_LOG_LEVEL")]
-    log_level: String,
+    log_level: Level,
     /// How it is logged
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "NETWORK_GUARD_LOG_FORMAT")]
     log_format: LogFormat,
@@ -132,6 +133,16 @@ enum Controller {
     Seed(Box<overlay::Parts>),
     /// In the garden: certificates.
     Garden(Arc<certificates::Parts>, String),
+}
+
+impl Controller {
+    /// What takes care of certificates.
+    fn certificates(&self) -> Option<&Arc<certificates::Parts>> {
+        match self {
+            Self::Seed(parts) => parts.certificates.as_ref(),
+            Self::Garden(parts, _) => Some(parts),
+        }
+    }
 }
 
 impl Serve {
@@ -224,11 +235,11 @@ async fn serve(
     if let Some(Controller::Seed(controller)) = &controller {
         metrics = metrics.with_board(&controller.board).with_registrations(&controller.vpn_shoot.board);
     }
-    let certificates = match &controller {
-        Some(Controller::Seed(controller)) => controller.certificates.as_ref(),
-        Some(Controller::Garden(certificates, _)) => Some(certificates),
-        None => None,
-    };
+    let leads = Gauge::default();
+    if controller.is_some() {
+        metrics = metrics.with_leader(&leads);
+    }
+    let certificates = controller.as_ref().and_then(Controller::certificates);
     if let (Some(keeper), Some(certificates)) = (&keeper, certificates) {
         metrics = metrics.with_certificates(keeper, &certificates.board);
     }
@@ -263,8 +274,8 @@ async fn serve(
     let is_controlled = controller.is_some();
     let mut controller = tokio::spawn(async move {
         match controller {
-            Some(Controller::Seed(controller)) => overlay::run(*controller, token).await,
-            Some(Controller::Garden(parts, identity)) => certificates::run(parts, identity, tasks, token).await,
+            Some(Controller::Seed(controller)) => overlay::run(*controller, leads, token).await,
+            Some(Controller::Garden(parts, identity)) => certificates::run(parts, identity, leads, tasks, token).await,
             None => std::future::pending().await,
         }
     });

@@ -10,6 +10,7 @@ use k8s_openapi::api::coordination::v1::{Lease as LeaseObject, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Api;
 use kube::api::PostParams;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -30,19 +31,37 @@ enum Holder {
     Unknown,
 }
 
+/// Says that this replica leads, until it does not, however that comes about.
+struct Leads(Gauge);
+
+impl Leads {
+    fn begin(gauge: Gauge) -> Self {
+        gauge.set(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Leads {
+    fn drop(&mut self) {
+        self.0.set(0);
+    }
+}
+
 /// A Lease, and who wants it.
 pub struct Lease {
     api: Api<LeaseObject>,
     name: String,
     identity: String,
+    /// Whether this replica holds it, for metrics.
+    leads: Gauge,
     /// What the Lease said when it last changed, and when that was seen here: clocks of others do not count.
     seen: Option<(Option<String>, Option<MicroTime>, Instant)>,
 }
 
 impl Lease {
-    /// The Lease of this name, for a replica of this identity.
-    pub fn new(client: kube::Client, namespace: &str, name: &str, identity: String) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), identity, seen: None }
+    /// The Lease of this name, for a replica of this identity, which says there whether it leads.
+    pub fn new(client: kube::Client, namespace: &str, name: &str, identity: String, leads: Gauge) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: name.to_owned(), identity, leads, seen: None }
     }
 
     /// Runs the work whenever this replica leads, and drops it where it stands when it does not any more. Ends when it
@@ -58,11 +77,13 @@ impl Lease {
                 () = self.acquire() => {}
             }
             tracing::info!(lease = self.name, identity = self.identity, "leading");
+            let leads = Leads::begin(self.leads.clone());
             let lost = tokio::select! {
                 () = stop.cancelled() => false,
                 () = self.keep() => true,
                 () = work() => false,
             };
+            drop(leads);
             if !lost {
                 self.release().await;
                 return;

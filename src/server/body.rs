@@ -59,6 +59,10 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] =
+        [Self::ContentType, Self::Encoding, Self::TooLarge, Self::TooSlow, Self::Busy, Self::GivesWay, Self::Broken];
+
     /// Status, label for metrics, and words for the caller.
     pub(super) const fn answer(self) -> (StatusCode, &'static str, &'static str) {
         match self {

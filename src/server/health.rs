@@ -6,8 +6,9 @@ use axum::Router;
 use axum::extract;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
+use super::metrics::Format;
 use super::tls::Tls;
 use super::{Metrics, Stop};
 use crate::sources::Landscape;
@@ -19,9 +20,24 @@ pub(super) struct State {
     pub(super) stop: Stop,
 }
 
+impl State {
+    /// What has to hold for calls to be answered, in words, and whether it does.
+    fn conditions(&self) -> [(&'static str, bool); 3] {
+        [
+            ("landscape read", self.landscape.is_synced()),
+            ("certificate valid", self.tls.is_valid()),
+            ("not stopping", !self.stop.is_draining()),
+        ]
+    }
+
+    fn is_ready(&self) -> bool {
+        self.conditions().iter().all(|(_, holds)| *holds)
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct MetricsState {
-    pub(super) landscape: Arc<Landscape>,
+    pub(super) health: State,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -36,13 +52,9 @@ pub(super) fn metrics_routes(state: MetricsState) -> Router {
 }
 
 async fn ready(extract::State(state): extract::State<State>) -> Response {
-    let conditions = [
-        ("landscape read", state.landscape.is_synced()),
-        ("certificate valid", state.tls.is_valid()),
-        ("not stopping", !state.stop.is_draining()),
-    ];
-    let is_ready = conditions.iter().all(|(_, holds)| *holds);
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let conditions = state.conditions();
+    let status =
+        if conditions.iter().all(|(_, holds)| *holds) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let mut lines = String::new();
     for (name, holds) in conditions {
         lines += if holds { "[+] " } else { "[-] " };
@@ -53,12 +65,10 @@ async fn ready(extract::State(state): extract::State<State>) -> Response {
     (status, format!("{lines}the landscape is {age} s old\n")).into_response()
 }
 
-async fn metrics(extract::State(state): extract::State<MetricsState>) -> Response {
-    match state.metrics.render(&state.landscape) {
-        Ok(text) => {
-            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, content_type)], text).into_response()
-        }
+async fn metrics(extract::State(state): extract::State<MetricsState>, headers: HeaderMap) -> Response {
+    let format = Format::wanted(&headers);
+    match state.metrics.render(&state.health.landscape, state.health.is_ready(), format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

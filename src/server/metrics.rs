@@ -1,5 +1,8 @@
 //! Metrics, in base units and without names of Shoots.
 
+mod exposition;
+mod process;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,8 +17,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub(super) use self::exposition::Format;
 use super::ServedCertificate;
-use crate::admission::{Answers, Sight};
+use super::body::Refusal;
+use super::review::Failure;
+use crate::admission::{Answers, Operation, Sight};
 use crate::controllers::overlay::Board;
 use crate::controllers::{certificates, vpn_shoot};
 use crate::net::Family as IpFamily;
@@ -73,6 +79,8 @@ struct Port {
 /// All metrics of one server.
 pub struct Metrics {
     registry: Registry,
+    /// What every program has; its names have no prefix of ours.
+    common: Registry,
     tasks: Supervisor,
     reviews: Family<Review, Counter>,
     durations: Family<Handled, Histogram, fn() -> Histogram>,
@@ -87,6 +95,7 @@ pub struct Metrics {
     certificate_reloads: Family<Why, Counter>,
     certificate_not_before: Gauge,
     certificate_not_after: Gauge,
+    ready: Gauge,
     cache_age: Gauge<f64, AtomicU64>,
     cache_synced: Gauge,
     clusters: Gauge,
@@ -103,9 +112,17 @@ pub struct Metrics {
 const REFUSED: [&str; 6] =
     ["too-many", "evicted-handshake", "evicted-idle", "evicted-busy", "handshake-failed", "handshake-timeout"];
 
-/// From 50 µs, which a small review takes, to the API server's largest timeout. In seconds.
-const BUCKETS: [f64; 14] =
-    [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 30.0];
+/// What came of certificate files.
+const RELOADS: [&str; 2] = ["replaced", "refused"];
+
+/// From 50 µs, which a small review takes, to 4.5 s, at which live reads end, and 5 s, at which API servers do not wait any
+/// longer (`timeoutSeconds` in `webhook-config/`). In seconds.
+const BUCKETS: [f64; 15] =
+    [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.0, 4.5, 5.0];
+
+/// The words for what a live read of an object can come to, and for an access review.
+const FOUND: [&str; 3] = ["found", "absent", "unanswered"];
+const SEEN: [&str; 3] = ["visible", "hidden", "unanswered"];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -150,10 +167,6 @@ impl Metrics {
             "connections_refused",
             "Connections that were refused, or closed to make room"
         );
-        for reason in REFUSED {
-            // An alert sees a rise only from what is there before.
-            drop(connections_refused.get_or_create(&Why { reason }));
-        }
         let connections =
             registered!(Family::default(), "connections", "Open connections that have sent a request, by port");
         let handshakes =
@@ -163,14 +176,15 @@ impl Metrics {
             registered!(Family::default(), "certificate_reloads", "Changed certificate files, replaced or refused");
         let certificate_not_before = registered!(
             Gauge::default(),
-            "certificate_not_before_seconds",
+            "certificate_not_before_timestamp_seconds",
             "When the served certificate begins, in seconds since 1970"
         );
         let certificate_not_after = registered!(
             Gauge::default(),
-            "certificate_not_after_seconds",
+            "certificate_not_after_timestamp_seconds",
             "When the served certificate ends, in seconds since 1970"
         );
+        let ready = registered!(Gauge::default(), "ready", "Whether this replica is ready, as /readyz says");
         let cache_age = registered!(
             Gauge::default(),
             "cache_age_seconds",
@@ -192,8 +206,21 @@ impl Metrics {
             "peering_entries",
             "Entries of enabled peering configurations: each is reciprocal or one_sided, and may be overlapping, peers_overlapping or stale_seed besides"
         );
+        // An alert sees a rise only from what is there before: whatever it looks at is shown from the start.
+        let refused = |family: &Family<Why, Counter>, reason| drop(family.get_or_create(&Why { reason }));
+        REFUSED.into_iter().for_each(|reason| refused(&connections_refused, reason));
+        Refusal::ALL.into_iter().for_each(|refusal| refused(&bodies_refused, refusal.answer().1));
+        RELOADS.into_iter().for_each(|reason| refused(&certificate_reloads, reason));
+        let lookups_of = |what, results: [&'static str; 3]| {
+            results.into_iter().for_each(|result| drop(lookups.get_or_create(&Looked { what, result })));
+        };
+        lookups_of("access", SEEN);
+        ["shoot", "seed", "cluster"].into_iter().for_each(|what| lookups_of(what, FOUND));
+        let mut common = Registry::default();
+        process::register(&mut common);
         Self {
             registry,
+            common,
             tasks: tasks.clone(),
             reviews,
             durations,
@@ -208,6 +235,7 @@ impl Metrics {
             certificate_reloads,
             certificate_not_before,
             certificate_not_after,
+            ready,
             cache_age,
             cache_synced,
             clusters,
@@ -241,6 +269,13 @@ impl Metrics {
         self
     }
 
+    /// Metrics that say whether this replica leads, where one of all does.
+    #[must_use]
+    pub fn with_leader(mut self, leads: &Gauge) -> Self {
+        self.registry.register("leader", "Whether this replica leads, by its Lease", leads.clone());
+        self
+    }
+
     /// Metrics with those of held switches.
     #[must_use]
     pub fn with_board(mut self, board: &Arc<Board>) -> Self {
@@ -270,6 +305,22 @@ impl Metrics {
         keeper.register(&mut self.registry);
         board.register(&mut self.registry);
         self
+    }
+
+    /// Shows everything that these handlers may count and an alert looks at, before there is anything to count.
+    pub(super) fn expect(&self, handlers: impl Iterator<Item = &'static str>) {
+        for handler in handlers {
+            drop(self.durations.get_or_create(&Handled { handler }));
+            for failure in Failure::ALL {
+                for operation in Operation::ALL.map(Operation::name).into_iter().chain([""]) {
+                    // What cannot be read says no operation, and everything else does.
+                    if (failure == Failure::BadReview) == operation.is_empty() {
+                        let review = Review { handler, operation, result: failure.name() };
+                        drop(self.reviews.get_or_create(&review));
+                    }
+                }
+            }
+        }
     }
 
     pub(super) fn reviewed(
@@ -337,7 +388,7 @@ impl Metrics {
     }
 
     /// The text of all metrics. What is a property of the landscape is counted here, when somebody asks.
-    pub(super) fn render(&self, landscape: &Landscape) -> Result<String, fmt::Error> {
+    pub(super) fn render(&self, landscape: &Landscape, is_ready: bool, format: Format) -> Result<String, fmt::Error> {
         let snapshot = landscape.snapshot();
         let (mut unreadable, mut overlapping) = (0, 0);
         for (_, record) in snapshot.clusters() {
@@ -349,6 +400,7 @@ impl Metrics {
                 }
             }
         }
+        self.ready.set(is_ready.into());
         self.cache_age.set(landscape.age().as_secs_f64());
         self.cache_synced.set(landscape.is_synced().into());
         self.clusters.set(i64::try_from(snapshot.cluster_count()).unwrap_or(i64::MAX));
@@ -374,7 +426,8 @@ impl Metrics {
             told.refresh();
         }
         let mut out = String::new();
-        text::encode(&mut out, &self.registry)?;
-        Ok(out)
+        text::encode_registry(&mut out, &self.registry)?;
+        text::encode(&mut out, &self.common)?;
+        Ok(format.of(out))
     }
 }

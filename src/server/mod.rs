@@ -186,6 +186,8 @@ impl Server {
     /// Takes the ports, and as many file descriptors as the process may have.
     pub async fn bind(addresses: Addresses, parts: Parts) -> std::io::Result<Self> {
         descriptors::raise(&parts.limits, addresses.shoots.is_some());
+        let for_shoots = parts.shoot_handlers.iter().filter(|_| addresses.shoots.is_some());
+        parts.metrics.expect(parts.handlers.iter().chain(for_shoots).map(|handler| handler.name()));
         let bind = async |address: SocketAddr| {
             TcpListener::bind(address)
                 .await
@@ -219,11 +221,11 @@ impl Server {
         let Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics: registry, stop } = parts;
         let health_state =
             health::State { landscape: Arc::clone(&landscape), tls: Arc::clone(&tls), stop: stop.clone() };
-        let health_routes = health::health_routes(health_state);
         let metrics_routes = health::metrics_routes(health::MetricsState {
-            landscape: Arc::clone(&landscape),
+            health: health_state.clone(),
             metrics: Arc::clone(&registry),
         });
+        let health_routes = health::health_routes(health_state);
         let routes = routes::routes(handlers, &landscape, &live, &limits, &registry, &stop);
         let shoot_limits = limits.for_shoots();
         let shoot_routes = routes::routes(shoot_handlers, &landscape, &live, &shoot_limits, &registry, &stop);

@@ -46,6 +46,38 @@ const MOST_LOGGED: usize = 50;
 /// limits of their own, which follow from what the writer wrote; this is the last look.
 const MOST_QUESTIONS: usize = 4 * peering::MOST_PEERS + 1_000;
 
+/// How a call ends that is not answered as it should be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Failure {
+    /// The body is no AdmissionReview.
+    BadReview,
+    /// The resource is another handler's: the registration is wrong.
+    WrongResource,
+    /// The landscape was not read yet.
+    NotSynced,
+    /// The object cannot be read as what it claims to be.
+    Unreadable,
+    /// A mistake of ours.
+    Error,
+}
+
+impl Failure {
+    /// All of them.
+    pub(super) const ALL: [Self; 5] =
+        [Self::BadReview, Self::WrongResource, Self::NotSynced, Self::Unreadable, Self::Error];
+
+    /// The word for metrics, where a verdict has its own.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::BadReview => "bad-review",
+            Self::WrongResource => "wrong-resource",
+            Self::NotSynced => "not-synced",
+            Self::Unreadable => "unreadable",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// How a call ended, for metrics and log.
 struct Ended {
     operation: &'static str,
@@ -73,7 +105,7 @@ pub(super) async fn review(State(edge): State<Edge>, request: HttpRequest) -> Re
 
 impl Edge {
     async fn answer(&self, body: &[u8], tail: &str, deadline: Duration, started: Instant) -> (Response, Ended) {
-        let ended = |operation, result| Ended { operation, result };
+        let ended = |operation, failure: Failure| Ended { operation, result: failure.name() };
         let request = match admission::decode(body) {
             Ok(mut request) => {
                 request.tail = tail.strip_prefix('/').unwrap_or_default();
@@ -81,7 +113,7 @@ impl Edge {
             }
             Err(error) => {
                 tracing::warn!(handler = self.handler.name(), error = ?error.to_string(), "bad review");
-                return (text(StatusCode::BAD_REQUEST, format!("{error}\n")), ended("", "bad-review"));
+                return (text(StatusCode::BAD_REQUEST, format!("{error}\n")), ended("", Failure::BadReview));
             }
         };
         let operation = request.operation.name();
@@ -95,27 +127,29 @@ impl Edge {
                 request.resource,
                 request.group
             );
-            return (failure(&request, 400, "BadRequest", &message), ended(operation, "wrong-resource"));
+            return (failure_answer(&request, 400, "BadRequest", &message), ended(operation, Failure::WrongResource));
         }
         if !self.landscape.is_synced() {
             // A call failure: the webhook's failurePolicy decides, and never a guess of ours.
             let message = "the landscape has not been read yet\n".to_owned();
-            return (text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, "not-synced"));
+            return (text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, Failure::NotSynced));
         }
 
         let step = match self.decide(&request, started + deadline).await {
             Ok(step) => step,
-            Err(error) => return (failure(&request, 400, "BadRequest", &error), ended(operation, "unreadable")),
+            Err(error) => {
+                return (failure_answer(&request, 400, "BadRequest", &error), ended(operation, Failure::Unreadable));
+            }
         };
         match step {
             Step::Done(verdict) if !admission::fits(&request, &verdict) => {
                 tracing::error!(handler = self.handler.name(), uid = &*request.uid, "the patch is too large");
                 let message = "the patch would be far larger than the object: please report this";
-                (failure(&request, 500, "InternalError", message), ended(operation, "error"))
+                (failure_answer(&request, 500, "InternalError", message), ended(operation, Failure::Error))
             }
             Step::Done(verdict) => {
                 self.log(&request, &verdict, started);
-                (json(admission::encode(&request, &verdict)), ended(operation, verdict.outcome.name()))
+                (json(admission::encode(&request, &verdict)), Ended { operation, result: verdict.outcome.name() })
             }
             Step::Unreadable(errors) => {
                 let errors = errors.iter().take(MOST_ERRORS);
@@ -126,12 +160,12 @@ impl Edge {
                     error = errors.join("; "),
                     "unreadable object"
                 );
-                (failure(&request, 400, "BadRequest", &errors.join("\n")), ended(operation, "unreadable"))
+                (failure_answer(&request, 400, "BadRequest", &errors.join("\n")), ended(operation, Failure::Unreadable))
             }
             Step::Ask(questions) => {
                 tracing::error!(handler = self.handler.name(), ?questions, "asked too often");
                 let message = "the decision asks without end";
-                (failure(&request, 500, "InternalError", message), ended(operation, "error"))
+                (failure_answer(&request, 500, "InternalError", message), ended(operation, Failure::Error))
             }
         }
     }
@@ -222,7 +256,7 @@ fn json(body: Vec<u8>) -> Response {
     response
 }
 
-fn failure(request: &Request<'_>, code: u16, reason: &str, message: &str) -> Response {
+fn failure_answer(request: &Request<'_>, code: u16, reason: &str, message: &str) -> Response {
     json(admission::encode_failure(&request.uid, code, reason, message))
 }
 

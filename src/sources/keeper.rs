@@ -74,7 +74,7 @@ impl Keeper {
             "Looks at the Secret of the CA that came to nothing, and steps of the leader that could not be taken";
         registry.register("certificate_failures", help, self.failures.clone());
         let help = "When the CA that signs ends, in seconds since 1970";
-        registry.register("certificate_authority_not_after_seconds", help, self.ca_not_after.clone());
+        registry.register("certificate_authority_not_after_timestamp_seconds", help, self.ca_not_after.clone());
         let help = "How far this machine's clock is ahead of the API server's";
         registry.register("clock_difference_seconds", help, self.clock_difference.clone());
     }

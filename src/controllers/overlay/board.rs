@@ -64,7 +64,6 @@ pub struct Board {
     releases: Family<Why, Counter>,
     waits: Histogram,
     failures: Counter,
-    leading: Gauge,
 }
 
 impl Board {
@@ -82,7 +81,6 @@ impl Board {
             releases: Family::default(),
             waits: Histogram::new(WAITS),
             failures: Counter::default(),
-            leading: Gauge::default(),
         }
     }
 
@@ -100,7 +98,7 @@ impl Board {
             self.at_risk.clone(),
         );
         registry.register(
-            "overlay_switch_replacement_seconds",
+            "overlay_switch_replacement_timestamp_seconds",
             "When the first of them will be replaced, as Unix time; 0 while none will be",
             self.replacement.clone(),
         );
@@ -125,7 +123,6 @@ impl Board {
             self.waits.clone(),
         );
         registry.register("overlay_switch_failures", "Turns of the controller that failed", self.failures.clone());
-        registry.register("overlay_leader", "Whether this replica looks after switches", self.leading.clone());
     }
 
     /// Counts what the landscape shows now.
@@ -196,10 +193,8 @@ impl Board {
         self.failures.inc();
     }
 
-    pub(super) fn leads(&self, leads: bool) {
-        self.leading.set(leads.into());
-        if !leads {
-            self.progress.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
+    /// Forgets what only a leader sees.
+    pub(super) fn forget_all(&self) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::events::{Recorder, Reporter};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,9 @@ const REPORTER: &str = "network-guard";
 
 /// What a worker is called where turns and panics are counted.
 const TASK: &str = "overlay-switch";
+
+/// And what begins the workers.
+const WORK: &str = "overlay";
 
 /// The pause between two looks for switches that nobody looks after yet.
 const LOOK: Duration = Duration::from_secs(1);
@@ -98,14 +102,18 @@ pub struct Parts {
     pub certificates: Option<Arc<certificates::Parts>>,
 }
 
-/// Looks after all switches of the landscape whenever this replica leads, until it is told to stop.
-pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Error> {
+/// Looks after all switches of the landscape whenever this replica leads, which it says there, until it is told to stop.
+pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<(), kube::Error> {
     let Parts { mut config, landscape, switches, settings, board, tasks, identity, runtime, vpn_shoot, certificates } =
         parts;
+    // Also of what only a leader does.
+    [TASK, WORK, vpn_shoot::TASK].into_iter().for_each(|task| tasks.expect(task));
+    certificates.iter().for_each(|_| tasks.expect(certificates::TASK));
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
     let name = if certificates.is_some() { certificates::LEASE } else { LEASE };
-    let lease = Lease::new(kube::Client::try_from(config.clone())?, &settings.lease_namespace, name, identity.clone());
+    let client = kube::Client::try_from(config.clone())?;
+    let lease = Lease::new(client, &settings.lease_namespace, name, identity.clone(), leads);
     let client = {
         // Its connections live where the work is done.
         let _there = runtime.enter();
@@ -127,7 +135,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), kube::Erro
     let lead = || {
         let switches = AbortOnDropHandle::new(runtime.spawn({
             let context = Arc::clone(&context);
-            async move { context.tasks.run("overlay", || work(Arc::clone(&context))).await }
+            async move { context.tasks.run(WORK, || work(Arc::clone(&context))).await }
         }));
         let webhooks = AbortOnDropHandle::new(runtime.spawn({
             let (context, parts) = (Arc::clone(&context), Arc::clone(&vpn_shoot));
@@ -165,14 +173,13 @@ struct Leading(Arc<Context>);
 
 impl Drop for Leading {
     fn drop(&mut self) {
-        self.0.board.leads(false);
+        self.0.board.forget_all();
     }
 }
 
 /// One worker for each switch; they end with this future, and by themselves when their switch is over. They share one
 /// thread, which is not one of the webhooks'; one that waits for an answer costs the others nothing.
 async fn work(context: Arc<Context>) {
-    context.board.leads(true);
     let _leading = Leading(Arc::clone(&context));
     let mut running: JoinSet<()> = JoinSet::new();
     let mut workers: HashMap<NetworkName, AbortHandle> = HashMap::new();

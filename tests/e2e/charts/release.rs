@@ -217,7 +217,7 @@ fn certificates_change_hands_without_a_failed_write() {
     old.wait_until_ready();
     until("it is called", || is_called(&seed, &old));
     let bundle = seed.bundle();
-    until("it leads", || old.metric("network_guard_overlay_leader") > 0.0);
+    until("it leads", || old.metric("network_guard_leader") > 0.0);
 
     seed.ok(&format!("kubectl annotate {} {} helm.sh/resource-policy=keep", CONFIGURATION[0], CONFIGURATION[1]));
     let output = Chart::SEED.helm(&["upgrade", "network-guard"], &flags, &values);

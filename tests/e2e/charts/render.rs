@@ -266,6 +266,7 @@ fn wrong_values_are_refused() {
         (json!({"image": {"repository": ""}}), "/image/repository"),
         (json!({"image": {"digest": "latest"}}), "/image/digest"),
         (json!({"logFormat": "xml"}), "/logFormat"),
+        (json!({"logLevel": "banana"}), "/logLevel"),
         (json!({"replicaCount": "2"}), "/replicaCount"),
         (json!({"vpa": {"updatePolicy": {"updateMode": "Sometimes"}}}), "/vpa/updatePolicy/updateMode"),
         (json!({"podLabels": {"a": 1}}), "/podLabels/a"),

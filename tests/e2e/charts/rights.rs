@@ -4,8 +4,8 @@
 #![allow(clippy::print_stdout, reason = "people may want to see what is missed")]
 
 mod certificates;
-mod garden;
-mod seed;
+pub mod garden;
+pub mod seed;
 
 use std::path::PathBuf;
 use std::rc::Rc;

@@ -153,7 +153,7 @@ fn a_leader_that_is_lost_soak() {
     for guard in guards {
         guard.wait_until_ready();
     }
-    let leaders = || guards.map(|guard| guard.metric("network_guard_overlay_leader") > 0.5);
+    let leaders = || guards.map(|guard| guard.metric("network_guard_leader") > 0.5);
     until("one leads", || leaders() != [false, false]);
 
     let calls = Arc::<AtomicBool>::default();

@@ -272,6 +272,11 @@ impl ControlPlane {
         self.wait_until_ready();
     }
 
+    /// Holds the API server where it stands: it takes connections, and answers nothing.
+    pub fn pause_api_server(&self) {
+        self.api_server.signal("STOP");
+    }
+
     /// What the API server has logged.
     pub fn log(&self) -> String {
         self.api_server.output()

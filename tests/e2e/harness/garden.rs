@@ -9,7 +9,7 @@ use network_guard::gardener::shoot::PEERING_TYPE;
 use network_guard::peering;
 use serde_json::{Value, json};
 
-use super::{ControlPlane, Guard, Kubectl, Output, Process, eventually, free_port, tool, until};
+use super::{ControlPlane, Guard, Kubectl, Output, Process, Scraped, eventually, free_port, tool, until};
 
 /// A garden in which `alice` is a member of the project `shop` and `bob` of `billing`.
 pub struct Garden {
@@ -142,6 +142,17 @@ impl Garden {
         let arguments = std::mem::take(&mut self.gardener.arguments);
         self.gardener = run_gardener(&self.control_plane, arguments);
         until("gardener-apiserver is back", || self.admin().run(&["get", "shoots", "-A"], None).ok);
+    }
+
+    /// What Prometheus gets of gardener-apiserver.
+    pub fn scrape_gardener(&self) -> Scraped {
+        let secure = self.gardener.arguments.iter().find_map(|argument| argument.strip_prefix("--secure-port="));
+        let server = format!("https://127.0.0.1:{}", secure.expect("it has a port"));
+        let text = self.admin().ok(
+            &["--server", &server, "--tls-server-name=gardener-apiserver.kube-system.svc", "get", "--raw", "/metrics"],
+            None,
+        );
+        Scraped { content_type: "text/plain; version=0.0.4; charset=utf-8".to_owned(), text }
     }
 
     /// Waits until our server knows everything that was written so far. Shoots reach it in the order in which they are

@@ -75,10 +75,14 @@ impl Guard {
     /// A further replica: the same certificate and configuration, and ports of its own.
     pub fn replica(&self, name: &str) -> Self {
         let ports = [free_port(), free_port(), free_port(), free_port()];
+        // As a value of its own, or behind the name of the flag.
         let arguments = self.arguments.iter().map(|argument| {
             let of = |port: u16| format!("127.0.0.1:{port}");
-            let moved = self.ports.iter().position(|port| *argument == of(*port));
-            moved.map_or_else(|| argument.clone(), |index| of(ports[index]))
+            let moved = self.ports.iter().enumerate().find_map(|(index, port)| {
+                let before = argument.strip_suffix(&of(*port))?;
+                Some(format!("{before}{}", of(ports[index])))
+            });
+            moved.unwrap_or_else(|| argument.clone())
         });
         Self::spawn(self.role, name, &self.folder, Arc::clone(&self.ca), arguments.collect(), ports)
     }
@@ -389,10 +393,44 @@ impl Guard {
         answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, text)| text.to_owned())
     }
 
+    /// What Prometheus gets of it.
+    pub fn scrape(&self) -> Option<Scraped> {
+        scrape(self.ports[2])
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         self.process.output()
     }
+}
+
+/// What a metrics port answers.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scraped {
+    /// The header of that name.
+    pub content_type: String,
+    /// The body.
+    pub text: String,
+}
+
+/// As Prometheus 3 asks.
+pub const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+    application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+    text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+
+/// What Prometheus gets of a port; none while nobody answers.
+pub fn scrape(port: u16) -> Option<Scraped> {
+    scrape_as(port, Some(ACCEPT))
+}
+
+/// The same with another `Accept`, or none.
+pub fn scrape_as(port: u16, accept: Option<&str>) -> Option<Scraped> {
+    let accept = accept.map_or_else(String::new, |accept| format!("Accept: {accept}\r\n"));
+    let answer = http_get_with(port, "/metrics", &accept);
+    let (head, text) = answer.split_once("\r\n\r\n").filter(|(head, _)| head.starts_with("HTTP/1.1 200"))?;
+    let content_type = head.lines().find_map(|line| line.strip_prefix("content-type: "))?;
+    Some(Scraped { content_type: content_type.to_owned(), text: text.to_owned() })
 }
 
 /// The file that says how far the clock is off.
@@ -422,9 +460,13 @@ fn replace_certificate(folder: &Path, ca: &Authority) {
 
 /// The raw answer of a server on this machine, empty while nobody answers.
 pub fn http_get(port: u16, path: &str) -> String {
+    http_get_with(port, path, "")
+}
+
+fn http_get_with(port: u16, path: &str, headers: &str) -> String {
     let mut answer = String::new();
     if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n");
         let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer).map(drop));
     }
     answer

@@ -22,7 +22,7 @@ pub use caller::{Caller, CallerReport};
 pub use control_plane::{ControlPlane, Kubectl, Output, run, seed_rights};
 pub use faults::{Fault, Faults};
 pub use garden::{Garden, bind, manifests};
-pub use guard::{Guard, http_get};
+pub use guard::{Guard, Scraped, http_get, scrape, scrape_as};
 pub use helm::{Chart, charts, documents, only};
 pub use overlay::{PREFIX, RouteController, Service, Shoot, Switch};
 pub use ports::free_port;

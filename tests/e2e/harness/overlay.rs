@@ -192,6 +192,11 @@ impl Seed {
         self.guard.as_ref().expect("it was started with our server")
     }
 
+    /// The same for a test that looks after it by itself.
+    pub fn take_guard(&mut self) -> Guard {
+        self.guard.take().expect("it was started with our server")
+    }
+
     /// Ends our server without a warning.
     pub fn kill_guard(&mut self) {
         self.guard.as_mut().expect("it was started with our server").kill();

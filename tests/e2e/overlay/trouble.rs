@@ -164,7 +164,7 @@ fn nodes_that_will_be_replaced_are_told_of() {
     until("so does the message", || shoot.held("message").contains(&words));
     let status = switch.overlay_status();
     assert!(status.contains("1 to be replaced") && status.contains(&words), "{status}");
-    let name = "network_guard_overlay_switch_replacement_seconds";
+    let name = "network_guard_overlay_switch_replacement_timestamp_seconds";
     #[allow(clippy::cast_precision_loss, reason = "seconds")]
     let want = deadline.as_second() as f64;
     until("so does the metric", || (metric(&switch, name) - want).abs() < 0.5);

@@ -131,7 +131,7 @@ impl Mounted {
     fn wait_until_served(&self) {
         until("the leaf is served", || {
             self.replicas.running().all(|guard| {
-                let served = guard.metric("network_guard_certificate_not_after_seconds");
+                let served = guard.metric("network_guard_certificate_not_after_timestamp_seconds");
                 served.to_string() == self.not_after.to_string() || guard.health("/healthz").is_empty()
             })
         });

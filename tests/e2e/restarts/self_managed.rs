@@ -70,7 +70,7 @@ impl SelfManaged {
     pub fn leader(&self) -> usize {
         let mut leader = None;
         until("one leads", || {
-            let leads = |guard: &Guard| guard.metric("network_guard_overlay_leader") > 0.0;
+            let leads = |guard: &Guard| guard.metric("network_guard_leader") > 0.0;
             leader = self.replicas.serving.iter().position(leads);
             leader.is_some()
         });
@@ -89,7 +89,7 @@ impl SelfManaged {
     /// Nobody serves a leaf that has run out, also nobody who is on the way out.
     pub fn assert_fresh(&self) {
         for guard in self.replicas.running() {
-            let not_after = guard.metric("network_guard_certificate_not_after_seconds");
+            let not_after = guard.metric("network_guard_certificate_not_after_timestamp_seconds");
             let now = Timestamp::now().as_duration().as_secs_f64();
             // One that has just gone says nothing.
             let is_gone = guard.health("/healthz").is_empty();

@@ -8,15 +8,15 @@ use super::{Audit, install, replace_rules, unused, without};
 use crate::garden::{apply, peer, place, shoot};
 use crate::harness::{Chart, ControlPlane, Garden, Guard, eventually, free_port, only, until};
 
-const NAMESPACE: &str = "kube-system";
-const NAME: &str = "extension-admission-network-guard";
+pub const NAMESPACE: &str = "kube-system";
+pub const NAME: &str = "extension-admission-network-guard";
 
 /// The account of the server in the cluster that it runs in.
-const AT_HOME: &str = "gardener-extension-admission-network-guard";
+pub const AT_HOME: &str = "gardener-extension-admission-network-guard";
 
 /// Both charts of the garden, with the server of one and the rights of both. One API server is both clusters: what the
 /// server does in each it does with another account. Gives the objects of the chart application, and of runtime.
-fn install_charts(virtual_garden: &ControlPlane) -> (Guard, [Vec<Value>; 2]) {
+pub fn install_charts(virtual_garden: &ControlPlane) -> (Guard, [Vec<Value>; 2]) {
     let port = free_port();
     let values = json!({
         "webhooks": {"url": format!("https://127.0.0.1:{port}")},

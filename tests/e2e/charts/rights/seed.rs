@@ -7,7 +7,7 @@ use super::certificates::{Place, register};
 use super::{Asked, Audit, covers, install, refused, replace_rules, unused, without};
 use crate::harness::{Chart, ControlPlane, Guard, Switch, eventually, fixture, free_port, only, until};
 
-const NAME: &str = "gardener-extension-network-guard";
+pub const NAME: &str = "gardener-extension-network-guard";
 
 /// A Seed on which the chart is installed, with a Shoot that has one node.
 struct Scene {
@@ -57,7 +57,7 @@ impl Scene {
 }
 
 /// Installs the chart and starts our server as its Deployment says.
-fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (Guard, Vec<Value>) {
+pub fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (Guard, Vec<Value>) {
     let [port, shoots_port] = [free_port(), free_port()];
     let mut values = json!({
         // There is no network of Services: the Service leads to this machine, so its port is that of the server.
@@ -199,7 +199,7 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             refused(&what, &scene.audit, position, 1, is_meant);
             // Only the comparison is missing.
             until("it is ready all the same", || scene.guard().health("/readyz").starts_with("HTTP/1.1 200"));
-            until("it leads all the same", || scene.guard().metric("network_guard_overlay_leader") > 0.0);
+            until("it leads all the same", || scene.guard().metric("network_guard_leader") > 0.0);
             replace(&scene, &role, true);
             println!("missed when it is taken away: {what}");
         } else if from_the_start {
@@ -214,11 +214,11 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
                 assert!(!is_ready(), "{what}");
             } else {
                 until("it is ready all the same", is_ready);
-                assert!(scene.guard().metric("network_guard_overlay_leader") < 1.0, "{what}");
+                assert!(scene.guard().metric("network_guard_leader") < 1.0, "{what}");
             }
             replace(&scene, &role, true);
             until("it is ready again", || scene.guard().health("/readyz").starts_with("HTTP/1.1 200"));
-            until("it leads again", || scene.guard().metric("network_guard_overlay_leader") > 0.0);
+            until("it leads again", || scene.guard().metric("network_guard_leader") > 0.0);
             println!("missed when it is taken away: {what}");
         } else {
             let shoot = &scene.switch.shoot;
