@@ -5,9 +5,12 @@ mod conventions;
 mod failure_policy;
 mod install;
 mod monitoring;
+mod policy;
 mod release;
 mod render;
 mod rights;
+mod second;
+mod values;
 
 use serde_json::{Value, json};
 
