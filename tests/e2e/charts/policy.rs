@@ -36,16 +36,22 @@ impl Write {
         )
     }
 
+    /// A change of the status, which the server may write without reading it.
+    fn apply_status(what: &str, object: Value) -> Self {
+        let mut write = Self::apply(what, object);
+        write.arguments.insert(1, "--subresource=status".to_owned());
+        write
+    }
+
     /// A creation of what must not be there.
     fn create(what: &str, object: Value) -> Self {
         Self::new(what, &["create", "-f", "-"], object)
     }
 
     /// A patch of what is there, in the namespace of the Shoot.
-    fn patch(what: &str, object: &str, further: &[&str], patch: Value) -> Self {
+    fn patch(what: &str, object: &str, patch: Value) -> Self {
         let text = patch.to_string();
-        let arguments = [&["patch", object, "-n", SHOOT, "--type=merge", "-p", &text], further].concat();
-        Self::new(what, &arguments, Value::Null)
+        Self::new(what, &["patch", object, "-n", SHOOT, "--type=merge", "-p", &text], Value::Null)
     }
 
     fn new(what: &str, arguments: &[&str], object: Value) -> Self {

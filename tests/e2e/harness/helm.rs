@@ -73,7 +73,8 @@ impl Chart {
     /// The same without any values.
     pub fn template_without_values(self, namespace: &str) -> Output {
         let mut helm = Command::new(tool("helm"));
-        helm.args(["template", "network-guard", "--namespace", namespace]).arg(self.folder());
+        helm.args(["template", "network-guard", "--kube-version", "1.36.0", "--namespace", namespace])
+            .arg(self.folder());
         control_plane::run(&mut helm, None)
     }
 

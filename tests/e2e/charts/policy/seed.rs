@@ -66,6 +66,14 @@ fn a_token_of_a_seed_is_worth_little() {
         super::super::merge(&mut object, &change);
         object
     };
+    let network = |change: Value| {
+        let mut object = json!({
+            "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network",
+            "metadata": {"name": "b", "namespace": SHOOT},
+        });
+        super::super::merge(&mut object, &change);
+        object
+    };
     let reconcile = vpn(json!({"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}}));
     let event = |controller: &str| {
         json!({
@@ -87,16 +95,10 @@ fn a_token_of_a_seed_is_worth_little() {
         Write::create("the Lease", lease("network-guard-certificates", SEED)),
         Write::create("an event", event("network-guard")),
         Write::apply("a new write of the VPN", reconcile),
-        Write::patch(
-            "the state of a switch",
-            "network/b",
-            &["--subresource=status"],
-            json!({"status": {"state": {"networkGuard": {}}}}),
-        ),
+        Write::apply_status("the state of a switch", network(json!({"status": {"state": {"networkGuard": {}}}}))),
         Write::patch(
             "a release",
             "network/b",
-            &[],
             json!({
                 "metadata": {"annotations": {
                     "gardener.cloud/operation": "reconcile", "network-guard.extensions.gardener.cloud/overlay-switch-state": "approved",
@@ -256,27 +258,16 @@ fn a_token_of_a_seed_is_worth_little() {
             "a registration with another owner",
             with(configuration, &[("/metadata/ownerReferences", owners())]),
         ),
-        Write::patch(
-            "other Pods' addresses in a Network",
-            "network/b",
-            &[],
-            json!({"spec": {"podCIDR": "10.2.0.0/16"}}),
-        ),
-        Write::patch("a Network of another class", "network/b", &[], json!({"spec": {"class": "seed"}})),
+        Write::patch("other Pods' addresses in a Network", "network/b", json!({"spec": {"podCIDR": "10.2.0.0/16"}})),
+        Write::patch("a Network of another class", "network/b", json!({"spec": {"class": "seed"}})),
         Write::patch(
             "a migration of a Network",
             "network/b",
-            &[],
             json!({"metadata": {"annotations": {"gardener.cloud/operation": "migrate"}}}),
         ),
-        Write::patch("a Network without its finalizer", "network/b", &[], json!({"metadata": {"finalizers": null}})),
-        Write::patch("a Network with other labels", "network/b", &[], json!({"metadata": {"labels": {"a": null}}})),
-        Write::patch(
-            "the status of a Network",
-            "network/b",
-            &["--subresource=status"],
-            json!({"status": {"observedGeneration": 7}}),
-        ),
+        Write::patch("a Network without its finalizer", "network/b", json!({"metadata": {"finalizers": null}})),
+        Write::patch("a Network with other labels", "network/b", json!({"metadata": {"labels": {"a": null}}})),
+        Write::apply_status("the status of a Network", network(json!({"status": {"observedGeneration": 7}}))),
         Write::create("a foreign Lease", lease("kube-scheduler", SEED)),
         Write::create("an event in the name of others", event("kubelet")),
     ];
