@@ -7,6 +7,8 @@ mod garden;
 mod nat;
 mod overlay;
 mod quantity;
+#[cfg(test)]
+mod schema;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,6 +80,7 @@ const KIND: &str = "NetworkGuardConfiguration";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct File {
     api_version: String,
     kind: String,
@@ -91,6 +94,8 @@ struct File {
     peering: Peering,
     #[serde(default)]
     rules: BTreeMap<String, Choice>,
+    // The chart writes it.
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     certificates: Option<certificates::Certificates>,
     #[serde(default)]
     server: Server,
@@ -98,6 +103,7 @@ struct File {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Peering {
     max_peers: Option<usize>,
     #[serde(default)]
@@ -110,6 +116,7 @@ struct Peering {
 /// Of IPv4 networks.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PrefixLengths {
     shortest: Option<u8>,
     longest: Option<u8>,
@@ -140,6 +147,7 @@ impl Choice {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Overlap {
     #[serde(default)]
     sidecar: overlap::Sidecar,
@@ -150,6 +158,7 @@ struct Overlap {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Envoy {
     image: Option<String>,
     concurrency: Option<u8>,
@@ -166,6 +175,7 @@ struct Envoy {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Server {
     max_body_bytes: Option<usize>,
     max_bodies_in_flight_bytes: Option<usize>,

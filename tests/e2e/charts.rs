@@ -7,9 +7,12 @@ mod failure_policy;
 mod install;
 mod log_level;
 mod monitoring;
+mod policy;
 mod release;
 mod render;
 mod rights;
+mod second;
+mod values;
 
 use serde_json::{Value, json};
 

@@ -128,6 +128,7 @@ fn links_lead_somewhere() {
         "README.md",
         "certs/README.md",
         "docs/operations.md",
+        "docs/operations/security.md",
         "charts/gardener-extension-network-guard/README.md",
         "charts/gardener-extension-admission-network-guard/README.md",
     ] {

@@ -4,7 +4,7 @@ gardener-extension-network-guard
 
 {{- define "selector" -}}
 app.kubernetes.io/name: {{ include "name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "labels" -}}
@@ -13,6 +13,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end -}}
 
 {{- define "image" -}}
+{{- $_ := required "image.repository is required: where the image was pushed to" .Values.image.repository -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}
@@ -23,6 +24,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{/* What somebody else's object of the whole cluster cannot be called by accident. */}}
 {{- define "globalname" -}}
 extensions.gardener.cloud:extension-network-guard:network-guard
+{{- end -}}
+
+{{/* One for each namespace: a second installation must not take the policy and the rights of the first one away, so that both can
+     notice each other. */}}
+{{- define "policyname" -}}
+{{ include "name" . }}.{{ .Release.Namespace }}
 {{- end -}}
 
 {{/* Not empty where the webhook of the VPN is registered in Shoots. */}}
@@ -118,4 +125,107 @@ why: {{ printf "gardenlet brings no proxy of its own before v1.124, and this is 
 {{- $_ := set $config "certificates" (include "certificates" . | fromYaml) -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end -}}
+
+{{/* What is registered: files/webhooks.yaml, which is webhook-config/seed.yaml of the project. Only where the webhooks are, and what
+     becomes of writes while no replica answers, is filled in. */}}
+{{- define "configurations" -}}
+{{- $root := . -}}
+{{- $overlay := .Values.config.overlay | default dict -}}
+{{- $failure := include "failurepolicy" . | fromYaml -}}
+{{- $configurations := list -}}
+{{- range $document := splitList "\n---\n" (.Files.Get "files/webhooks.yaml") -}}
+{{- $configuration := fromYaml $document -}}
+{{- if hasKey $configuration "Error" -}}
+{{- fail (printf "files/webhooks.yaml: %s" $configuration.Error) -}}
+{{- end -}}
+{{- $webhooks := list -}}
+{{- range $webhook := $configuration.webhooks -}}
+{{- $is := dict "wanted" (not (has (splitList "." $webhook.name | first) $root.Values.webhooks.disabled)) -}}
+{{- $_ := set $webhook.clientConfig.service "namespace" $root.Release.Namespace -}}
+{{- $_ := set $webhook.clientConfig.service "name" (include "name" $root) -}}
+{{- $_ := set $webhook.clientConfig.service "port" $root.Values.webhookConfig.servicePort -}}
+{{- with $root.Values.tls.caBundle -}}
+{{- $_ := set $webhook.clientConfig "caBundle" (b64enc .) -}}
+{{- end -}}
+{{- if eq $webhook.clientConfig.service.path "/webhooks/mutate/kube-apiserver" -}}
+{{- $_ := set $webhook "failurePolicy" $failure.policy -}}
+{{- end -}}
+{{- /* Which infrastructures are held is in the configuration too. */ -}}
+{{- if and (eq $webhook.clientConfig.service.path "/webhooks/mutate/network") (hasKey $overlay "providers") -}}
+{{- if not $overlay.providers -}}
+{{- $_ := set $is "wanted" false -}}
+{{- end -}}
+{{- range $expression := $webhook.namespaceSelector.matchExpressions -}}
+{{- if eq $expression.key "shoot.gardener.cloud/provider" -}}
+{{- $_ := set $expression "values" $overlay.providers -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $is.wanted -}}
+{{- $webhooks = append $webhooks $webhook -}}
+{{- end -}}
+{{- end -}}
+{{- if $webhooks -}}
+{{- $_ := set $configuration "webhooks" $webhooks -}}
+{{- $configurations = append $configurations $configuration -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (dict "configurations" $configurations) -}}
+{{- end -}}
+
+{{/* What the server would refuse when it starts is refused here, by the rules of src/cli/config/certificates.rs and src/server/stop.rs:
+     a Pod that does not come up says it later, and to fewer people. */}}
+{{- define "check" -}}
+{{- $server := .Values.config.server | default dict -}}
+{{- $stop := add (dig "stopPropagationSeconds" 15 $server | int) (dig "stopIdleSeconds" 105 $server | int) (dig "stopDrainSeconds" 30 $server | int) -}}
+{{- if le (.Values.terminationGracePeriodSeconds | int) ($stop | int) -}}
+{{- fail (printf "terminationGracePeriodSeconds: %d is too short: a stop takes %d s (config.server: stopPropagationSeconds, stopIdleSeconds and stopDrainSeconds together), and the end of the period ends the server with calls in flight" (.Values.terminationGracePeriodSeconds | int) ($stop | int)) -}}
+{{- end -}}
+{{- $ports := dict "webhookConfig.serverPort" .Values.webhookConfig.serverPort "healthPort" .Values.healthPort "metricsPort" .Values.metricsPort -}}
+{{- if include "shoots" . -}}
+{{- $_ := set $ports "webhookConfig.shootsPort" .Values.webhookConfig.shootsPort -}}
+{{- end -}}
+{{- range $name, $port := $ports -}}
+{{- range $other, $same := $ports -}}
+{{- if and (lt $name $other) (eq (int $port) (int $same)) -}}
+{{- fail (printf "%s and %s are both %d: each needs a port of its own" $name $other (int $port)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (int .Values.webhookConfig.servicePort) (int .Values.metricsPort) -}}
+{{- fail (printf "webhookConfig.servicePort and metricsPort are both %d: the Service has both" (int .Values.metricsPort)) -}}
+{{- end -}}
+{{- if include "selfmanaged" . -}}
+{{- $ca := int64 .Values.tls.selfManaged.caLifetimeSeconds -}}
+{{- $leaf := int64 .Values.tls.selfManaged.leafLifetimeSeconds -}}
+{{- $margin := int64 .Values.tls.selfManaged.marginSeconds -}}
+{{- if or (lt $ca 6) (gt $ca 315360000) -}}
+{{- fail (printf "tls.selfManaged.caLifetimeSeconds: %d: must be from 6 s to 10 years" $ca) -}}
+{{- end -}}
+{{- if or (lt $leaf 5) (gt $leaf $ca) -}}
+{{- fail (printf "tls.selfManaged.leafLifetimeSeconds: %d: must be at least 5, and at most that of the CA, %d" $leaf $ca) -}}
+{{- end -}}
+{{- if gt (mul $margin 6) $ca -}}
+{{- fail (printf "tls.selfManaged.marginSeconds: %d: must be at most a sixth of the CA's lifetime, %d" $margin $ca) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty where a cluster has a kind, as "group/version/Kind". gardenlet and gardener-operator render without a list of kinds; there
+     it is, because Gardener brings it. */}}
+{{- define "has" -}}
+{{- $apis := .root.Capabilities.APIVersions -}}
+{{- if or (not $apis) ($apis.Has .kind) ($apis.Has (dir .kind)) }}true{{ end -}}
+{{- end -}}
+
+{{/* Zones of the Seed, which gardenlet knows: with one, or none that is told, nothing can be spread over zones, or kept in one. */}}
+{{- define "zones" -}}
+{{- with dig "seed" "spec" "provider" "zones" list .Values.gardener }}{{ gt (len .) 1 | ternary "true" "" }}{{ end -}}
+{{- end -}}
+
+{{/* Whether traffic stays in its zone: where that is said here, and otherwise where the Seed says so and has several zones. */}}
+{{- define "topology" -}}
+{{- $seed := and (include "zones" .) (dig "seed" "spec" "settings" "topologyAwareRouting" "enabled" false .Values.gardener) -}}
+{{- if or .Values.service.topologyAwareRouting.enabled $seed }}true{{ end -}}
 {{- end -}}

@@ -153,6 +153,16 @@ impl Inspect {
                 trusts: published.bundle.iter().map(|ca| ca.fingerprint.to_string()).collect(),
             });
         }
+        // What the configuration says of where API servers are to call.
+        if let Some(names) = settings.as_ref().map(|settings| settings.to.names()) {
+            let elsewhere = called.iter().flatten().find(|called| !names.contains(called));
+            if let Some(elsewhere) = elsewhere {
+                report.problems.push(format!(
+                    "API servers call {elsewhere}, and not {}: another installation is registered",
+                    names.first().map(String::as_str).unwrap_or_default()
+                ));
+            }
+        }
         for original in &originals {
             let (kind, name) = original.identity();
             if !published.iter().any(|published| published.name.starts_with(kind)) {

@@ -13,6 +13,7 @@ use crate::overlay::GardenSettings;
 /// Where a provider names a VPC.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Vpc {
     paths: Vec<String>,
     scope: Option<Scope>,
@@ -20,6 +21,7 @@ pub(super) struct Vpc {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Scope {
     Landscape,
     Project,

@@ -11,6 +11,7 @@ use crate::nat::{Mode, Own, Settings, ShootWebhook};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Nat {
     #[serde(default)]
     mode: Who,
@@ -23,6 +24,7 @@ pub(super) struct Nat {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Who {
     #[default]
     VpnClient,
@@ -31,6 +33,7 @@ enum Who {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Webhook {
     url: String,
     ca_file: Option<PathBuf>,

@@ -13,6 +13,7 @@ use crate::overlay::{GardenSettings, HoldSettings, SwitchSettings, VigilSettings
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Overlay {
     providers: Option<Vec<String>>,
     poll_seconds: Option<u32>,
@@ -33,6 +34,7 @@ pub(super) struct Overlay {
 /// The way to a Shoot's API server when our own token does not come.
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Fallback {
     None,
     GardenerInternal,

@@ -3,10 +3,12 @@
 //!
 //! Nothing is remembered here but the last good CAs, so that a Secret that somebody deletes comes back as it was.
 
+mod neighbour;
 mod registrar;
 mod secret;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -26,8 +28,11 @@ use crate::sources::keeper::{Keeper, Settings};
 use crate::sources::supervise::Supervisor;
 use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 
-/// The name of the Lease. On a Seed its holder leads in everything.
+/// The name of the Lease on a Seed, whose holder leads in everything there.
 pub const LEASE: &str = "network-guard-certificates";
+
+/// The name of the Lease of the garden: both may run in one namespace.
+pub const GARDEN_LEASE: &str = "network-guard-garden-certificates";
 
 /// What it is called where turns and panics are counted.
 pub(super) const TASK: &str = "certificates";
@@ -75,7 +80,10 @@ pub struct Parts {
 pub struct Board {
     unpublished: Gauge,
     missing: Gauge,
+    contested: Gauge,
     steps: Counter,
+    /// Whether another installation is registered instead of this one.
+    is_displaced: AtomicBool,
 }
 
 impl Board {
@@ -85,11 +93,27 @@ impl Board {
         registry.register("certificate_unpublished", help, self.unpublished.clone());
         let help = "Webhooks that should be registered and are not, as the leader sees it";
         registry.register("registrations_missing", help, self.missing.clone());
+        let help = "Webhook configurations that another installation has, or asked for in the last 15 minutes, as the leader sees it";
+        registry.register("registration_contested", help, self.contested.clone());
         registry.register(
             "certificate_steps",
             "Steps in the lifecycle of the CA that the leader took",
             self.steps.clone(),
         );
+    }
+}
+
+impl Board {
+    /// Whether another installation is registered instead of this one, as the leader last saw it: then that one does the work.
+    pub fn is_displaced(&self) -> bool {
+        self.is_displaced.load(Ordering::Relaxed)
+    }
+
+    fn sees(&self, seen: &registrar::Seen, was_asked: bool) {
+        let others = seen.of_others();
+        self.is_displaced.store(others > 0, Ordering::Relaxed);
+        let contested = if others == 0 && was_asked { 1 } else { others };
+        self.contested.set(i64::try_from(contested).unwrap_or(i64::MAX));
     }
 }
 
@@ -100,10 +124,12 @@ impl Drop for Leading<'_> {
     fn drop(&mut self) {
         self.0.unpublished.set(0);
         self.0.missing.set(0);
+        self.0.contested.set(0);
+        self.0.is_displaced.store(false, Ordering::Relaxed);
     }
 }
 
-/// Has one replica of all look after the CA, where there is no other leader. Ends when it is told to.
+/// Has one replica of all look after the CA in the garden, where there is no other leader. Ends when it is told to.
 pub async fn run(
     parts: Arc<Parts>,
     identity: String,
@@ -113,7 +139,7 @@ pub async fn run(
 ) -> Result<(), kube::Error> {
     tasks.expect(TASK);
     let client = parts.keeper.client(parts.home.clone())?;
-    let lease = Lease::new(client, &parts.settings.namespace, LEASE, identity, leads);
+    let lease = Lease::new(client, &parts.settings.namespace, GARDEN_LEASE, identity, leads);
     lease.lead(stop, || supervised(&parts, &tasks)).await;
     Ok(())
 }
@@ -196,14 +222,17 @@ impl Controller<'_> {
             return Ok(SOON);
         }
 
-        let seen = self.registrar.look().await.map_err(|error| error.to_string())?;
+        let seen = self.registrar.look(material.or(remembered.as_deref())).await.map_err(|error| error.to_string())?;
         self.parts.board.missing.set(i64::try_from(self.registrar.missing(&seen)).unwrap_or(i64::MAX));
+        self.parts.board.sees(&seen, self.registrar.was_asked());
         let mut published = seen.published.clone();
         let now = whole_seconds(self.parts.keeper.clock.now());
         let lifetimes = &self.parts.settings.lifetimes;
         // Where Shoots are told nothing, they have no say in who is trusted; nor when nothing is served that they could go on
         // trusting.
-        let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some());
+        // Nor while another installation does that work.
+        let is_displaced = self.parts.board.is_displaced();
+        let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some() && !is_displaced);
         let serves = |material: &&Material| material.vouched_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
         if let (Some(shoots), Some(material)) = (shoots, material.filter(serves)) {
             published.push(shoots_published(shoots, material, now, lifetimes.ca));

@@ -1,6 +1,8 @@
 //! Writes the webhook configurations, with the CAs that API servers are to trust.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Instant;
 
 use k8s_openapi::ClusterResourceScope;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
@@ -12,7 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::registration::{Configuration, Where, called, point};
-use crate::tls::{Ca, Published};
+use super::neighbour::{self, ASKED, Memory, Move};
+use crate::tls::{Ca, Material, Published};
 
 /// By this label we know configurations of ours.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "network-guard");
@@ -71,33 +74,107 @@ pub(super) struct Seen {
 struct Present {
     kind: &'static str,
     name: String,
-    /// Whether we made it.
+    /// Whether a server made it.
     is_ours: bool,
     /// What a write has to name, so that nothing is overwritten that was not seen.
     version: Option<String>,
+    /// The names by which its webhooks are called, as far as there are some.
+    called: Vec<String>,
+    /// Who asks whether it is looked after.
+    asked: Option<String>,
+    /// What is to be done about it.
+    next: Move,
+    /// All of it.
+    found: Configuration,
 }
 
 pub(super) struct Registrar {
     client: kube::Client,
     registration: Registration,
+    /// What is remembered of each kind of configuration.
+    neighbours: BTreeMap<&'static str, Memory>,
+    /// When another installation asked last.
+    asked_at: Option<Instant>,
 }
 
 impl Registrar {
     pub(super) fn new(client: kube::Client, registration: Registration) -> Self {
-        Self { client, registration }
+        Self { client, registration, neighbours: BTreeMap::new(), asked_at: None }
     }
 
     /// Reads what is registered. Where nothing is to be, it does not matter whether it can be read.
-    pub(super) async fn look(&self) -> Result<Seen, PublishError> {
+    pub(super) async fn look(&mut self, material: Option<&Material>) -> Result<Seen, PublishError> {
         let configurations = &self.registration.configurations;
-        match look(&self.client, configurations).await {
+        let mut seen = match look(&self.client, configurations).await {
             Err(PublishError::Api { source: kube::Error::Api(status), .. })
                 if status.code == 403 && configurations.iter().all(|wanted| !wanted.is_wanted) =>
             {
-                Ok(Seen::default())
+                Seen::default()
             }
-            seen => seen,
+            seen => seen?,
+        };
+        self.judge(&mut seen, material);
+        Ok(seen)
+    }
+
+    /// Finds out whose each configuration is. What another installation registered says nothing about whom API servers trust
+    /// when they call this one.
+    fn judge(&mut self, seen: &mut Seen, material: Option<&Material>) {
+        let names = self.registration.to.names();
+        let us = names.first().map(String::as_str).unwrap_or_default();
+        let now = Instant::now();
+        for present in &mut seen.present {
+            let of_kind = || seen.published.iter().filter(|published| published.name.starts_with(present.kind));
+            let is_trusted = of_kind()
+                .flat_map(|published| &published.bundle)
+                .any(|ca| material.is_some_and(|material| material.knows(ca.fingerprint)));
+            let is_elsewhere = !present.called.is_empty()
+                && !is_trusted
+                && !present.called.iter().any(|called| names.contains(called));
+            let told = neighbour::Seen { is_elsewhere, is_managed: present.is_ours, asked: present.asked.as_deref() };
+            let memory = self.neighbours.entry(present.kind).or_default();
+            present.next = memory.decide(told, us, now);
+            match present.next {
+                Move::LookAfter if present.asked.is_some() => {
+                    tracing::warn!(
+                        kind = present.kind,
+                        name = present.name,
+                        asked = present.asked,
+                        "another installation asks for the webhook configuration of this one; it stays with this one. \
+                         Uninstall one of the two"
+                    );
+                    self.asked_at = Some(now);
+                }
+                Move::Ask => tracing::warn!(
+                    kind = present.kind,
+                    name = present.name,
+                    registered = present.called.first(),
+                    "another installation is registered under this name; it is left alone, and asked whether it still \
+                     exists. Uninstall one of the two"
+                ),
+                Move::TakeOver => tracing::warn!(
+                    kind = present.kind,
+                    name = present.name,
+                    registered = present.called.first(),
+                    "the other installation does not answer any more; this one registers itself"
+                ),
+                Move::LookAfter | Move::StandBack => {}
+            }
         }
+        let others: Vec<&str> =
+            seen.present.iter().filter(|present| present.next != Move::LookAfter).map(|present| present.kind).collect();
+        let is_own = |published: &Published| !others.iter().any(|kind| published.name.starts_with(kind));
+        seen.called = std::mem::take(&mut seen.called)
+            .into_iter()
+            .zip(&seen.published)
+            .filter_map(|(called, published)| is_own(published).then_some(called))
+            .collect();
+        seen.published.retain(is_own);
+    }
+
+    /// Whether another installation asked for what is registered here, not long ago.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked_at.is_some_and(|at| at.elapsed() < neighbour::REMEMBERED)
     }
 
     /// How many webhooks are to be registered, and are not.
@@ -119,6 +196,16 @@ impl Registrar {
         for Wanted { configuration, is_wanted } in &self.registration.configurations {
             let (kind, name) = configuration.identity();
             let present = seen.present.iter().find(|present| (present.kind, &*present.name) == (kind, name));
+            match present.map(|present| (present, present.next)) {
+                Some((_, Move::StandBack)) => continue,
+                Some((present, Move::Ask)) if *is_wanted && is_ready => {
+                    self.ask(present).await?;
+                    continue;
+                }
+                Some((_, Move::Ask)) => continue,
+                Some((_, Move::TakeOver)) if !is_wanted || !is_ready => continue,
+                Some((_, Move::TakeOver | Move::LookAfter)) | None => {}
+            }
             if !is_wanted {
                 if present.is_some_and(|present| present.is_ours) {
                     self.remove(configuration, name).await?;
@@ -131,8 +218,8 @@ impl Registrar {
                 continue;
             }
             let webhooks = configuration.clone().webhooks().len();
-            let is_as_wanted =
-                present.is_some_and(|present| present.is_ours) && seen.has_exactly(kind, webhooks, bundle);
+            let is_as_wanted = present.is_some_and(|present| present.is_ours && present.asked.is_none())
+                && seen.has_exactly(kind, webhooks, bundle);
             if is_as_wanted && !is_due {
                 continue;
             }
@@ -143,6 +230,18 @@ impl Registrar {
             has_written = true;
         }
         Ok(has_written)
+    }
+
+    /// Asks the other installation whether it still exists.
+    async fn ask(&self, present: &Present) -> Result<(), PublishError> {
+        let us = self.registration.to.names().into_iter().next().unwrap_or_default();
+        let mut question = present.found.clone();
+        question.metadata().annotations.get_or_insert_default().insert(ASKED.to_owned(), us);
+        let written = match &question {
+            Configuration::Mutating(question) => self.put(&present.name, question, true).await,
+            Configuration::Validating(question) => self.put(&present.name, question, true).await,
+        };
+        written.map_err(|source| PublishError::Api { name: present.name.clone(), what: "asked about", source })
     }
 
     /// Writes all of it, so that nothing of others is left in it, and only instead of what was seen.
@@ -213,6 +312,11 @@ impl Registrar {
 }
 
 impl Seen {
+    /// Configurations of other installations.
+    pub(super) fn of_others(&self) -> usize {
+        self.present.iter().filter(|present| present.next != Move::LookAfter).count()
+    }
+
     /// Whether this kind of configuration has so many webhooks, each with these certificates and no others.
     fn has_exactly(&self, kind: &str, webhooks: usize, bundle: &[&Ca]) -> bool {
         let of_kind = || self.published.iter().filter(|published| published.name.starts_with(kind));
@@ -254,7 +358,18 @@ async fn look(client: &kube::Client, configurations: &[Wanted]) -> Result<Seen, 
         let metadata = found.metadata();
         let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0)).map(String::as_str);
         let (is_ours, version) = (label == Some(MANAGED_BY.1), metadata.resource_version.clone());
-        seen.present.push(Present { kind, name: name.to_owned(), is_ours, version });
+        let asked = metadata.annotations.as_ref().and_then(|annotations| annotations.get(ASKED)).cloned();
+        let places = found.webhooks().into_iter().filter_map(|(_, client)| called(client)).collect();
+        seen.present.push(Present {
+            kind,
+            name: name.to_owned(),
+            is_ours,
+            version,
+            called: places,
+            asked,
+            next: Move::LookAfter,
+            found: found.clone(),
+        });
         // Webhooks that are not to be there say nothing about whom API servers trust when they call ours.
         let mut configuration = configuration.clone();
         let wanted: Vec<String> = configuration.webhooks().iter().map(|(name, _)| (*name).to_owned()).collect();

@@ -134,15 +134,25 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
     });
     let lead = || {
         let switches = AbortOnDropHandle::new(runtime.spawn({
-            let context = Arc::clone(&context);
-            async move { context.tasks.run(WORK, || work(Arc::clone(&context))).await }
+            let (context, certificates) = (Arc::clone(&context), certificates.clone());
+            async move {
+                let work = || unless_displaced(certificates.as_deref(), || work(Arc::clone(&context)));
+                context.tasks.run(WORK, work).await;
+            }
         }));
         let webhooks = AbortOnDropHandle::new(runtime.spawn({
             let (context, parts) = (Arc::clone(&context), Arc::clone(&vpn_shoot));
             let tasks = tasks.clone();
             let turns = tasks.clone();
-            let work = move || vpn_shoot::work(Arc::clone(&parts), context.client.clone(), turns.clone());
-            async move { tasks.run(vpn_shoot::TASK, work).await }
+            let certificates = certificates.clone();
+            async move {
+                let work = || {
+                    unless_displaced(certificates.as_deref(), || {
+                        vpn_shoot::work(Arc::clone(&parts), context.client.clone(), turns.clone())
+                    })
+                };
+                tasks.run(vpn_shoot::TASK, work).await;
+            }
         }));
         let certificates = certificates.clone().map(|parts| {
             let tasks = tasks.clone();
@@ -166,6 +176,23 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
     };
     lease.lead(stop, lead).await;
     Ok(())
+}
+
+/// Works while no other installation is registered instead of this one: two would undo each other's work. Never ends.
+async fn unless_displaced<F: Future<Output = ()>>(certificates: Option<&certificates::Parts>, work: impl Fn() -> F) {
+    let is_displaced = || certificates.is_some_and(|parts| parts.board.is_displaced());
+    let until = async |wanted: bool| {
+        while is_displaced() != wanted {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    loop {
+        until(false).await;
+        tokio::select! {
+            () = work() => {}
+            () = until(true) => tracing::warn!("another installation is registered, and does the work of this one"),
+        }
+    }
 }
 
 /// Says that this replica does not lead any more, however that came about.

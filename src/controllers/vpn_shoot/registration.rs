@@ -49,6 +49,45 @@ impl Registration<'_> {
 mod tests {
     use super::*;
 
+    /// What the policy of the chart permits to be registered in Shoots is this, to the byte.
+    #[test]
+    fn the_chart_permits_it() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/charts/gardener-extension-network-guard/files/shoot-webhook/vpn.json"
+        );
+        let permitted = std::fs::read_to_string(path).unwrap();
+        let uid = ShootUid::parse("5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55").unwrap();
+        for ca_bundle in [None, Some(&b"PEM"[..])] {
+            for (must_answer, policy) in [(false, "Ignore"), (true, "Fail")] {
+                let registration = Registration {
+                    url: "https://guard.example",
+                    ca_bundle,
+                    namespace: "shoot--a--b",
+                    uid: &uid,
+                    must_answer,
+                };
+                let mut object = registration.object();
+                let containers = if must_answer {
+                    let annotations = object.metadata.annotations.get_or_insert_default();
+                    annotations.insert(super::super::CONTAINERS.to_owned(), "0".repeat(64));
+                    format!(r#""annotations":{{"{}":"{}"}},"#, super::super::CONTAINERS, "0".repeat(64))
+                } else {
+                    String::new()
+                };
+                let wanted = permitted
+                    .trim()
+                    .replace("@CONTAINERS@", &containers)
+                    .replace("@BUNDLE@", if ca_bundle.is_some() { r#""caBundle":"UEVN","# } else { "" })
+                    .replace("@URL@", "https://guard.example")
+                    .replace("@NAMESPACE@", "shoot--a--b")
+                    .replace("@UID@", &format!("/{}\"", uid.reveal()))
+                    .replace("@FAILURE_POLICY@", policy);
+                assert_eq!(serde_json::to_string(&object).unwrap(), wanted, "{path} has another text");
+            }
+        }
+    }
+
     #[test]
     fn differs_from_the_original_in_what_is_the_shoots_own() {
         let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";

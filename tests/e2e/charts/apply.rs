@@ -96,6 +96,8 @@ fn api_servers_take_every_object() {
         "Service",
         "ServiceAccount",
         "ServiceMonitor",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
         "VerticalPodAutoscaler",
     ];

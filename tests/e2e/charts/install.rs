@@ -22,8 +22,9 @@ fn rendered_by_gardener(chart: Chart, namespace: &str, values: &Value, further: 
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let archive = chart.package(folder.path());
     let output = Command::new(tool("chart-render"))
-        .args(["-name", "network-guard", "-namespace", namespace, "-values", &values.to_string(), "-archive"])
+        .args(["-name", "network-guard", "-namespace", namespace, "-archive"])
         .arg(archive)
+        .args(["-values", &merged(chart.least(), values).to_string()])
         .args(further)
         .output()
         .unwrap();
@@ -75,9 +76,8 @@ fn helm_installs_upgrades_and_uninstalls() {
     admin.ok(&["create", "namespace", SEED], None);
     let kubeconfig = control_plane.kubeconfig("admin", "system:masters").display().to_string();
     let flags = ["--namespace", SEED, "--kubeconfig", &kubeconfig];
-    let plain = json!({"vpa": {"enabled": false}, "priorityClassName": "", "metrics": {
-        "serviceMonitor": {"enabled": false}, "prometheusRule": {"enabled": false}, "dashboard": {"enabled": false},
-    }});
+    // Nothing has to be switched off: a cluster without the kinds of monitoring and scaling gets no objects of them.
+    let plain = json!({"priorityClassName": ""});
     let registrations = || admin.ok(&["get", "mutatingwebhookconfigurations", "-o", "name"], None);
     let ours = || {
         let kinds = "all,cm,sa,pdb,role,rolebinding,secret";
@@ -88,6 +88,11 @@ fn helm_installs_upgrades_and_uninstalls() {
     let server = merged(plain.clone(), &json!({"webhooks": {"enabled": false}}));
     let output = Chart::SEED.helm(&["install", "network-guard"], &flags, &server);
     assert!(output.ok, "{output:?}");
+    // What it prints in the end names what is there, and what to do next.
+    let notes = output.stdout.split_once("NOTES:").expect("it has notes").1;
+    assert!(
+        notes.contains("kubectl rollout status deployment/gardener-extension-network-guard -n extension-network-guard")
+    );
     assert!(ours().contains("deployment.apps/gardener-extension-network-guard"), "{}", ours());
     assert_eq!(registrations(), "");
 

@@ -213,9 +213,13 @@ fn the_server_is_told_what_to_register() {
                 json!(format!("https://{}.garden", name.as_str().unwrap())),
             )
         };
-        let field = if is_seed { "service" } else { "url" };
+        let (field, secret) = if is_seed {
+            ("service", "network-guard-certificates")
+        } else {
+            ("url", "network-guard-garden-certificates")
+        };
         let want = json!({
-            "namespace": namespace, "secret": "network-guard-certificates", "caLifetimeSeconds": 2_592_000,
+            "namespace": namespace, "secret": secret, "caLifetimeSeconds": 2_592_000,
             "leafLifetimeSeconds": 604_800, "marginSeconds": 60,
             "registration": {"enabled": true, "disabled": [], "owner": owner, field: registered},
         });

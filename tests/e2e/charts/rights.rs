@@ -147,7 +147,7 @@ fn replace_rules(admin: &Kubectl, audit: &Audit, role: &Value, probe: &Value, na
 }
 
 /// Applies some of the rendered objects.
-fn install<'a>(admin: &Kubectl, objects: impl Iterator<Item = &'a Value>) {
+pub(super) fn install<'a>(admin: &Kubectl, objects: impl Iterator<Item = &'a Value>) {
     let items: Vec<&Value> = objects.collect();
     admin.apply(&json!({"apiVersion": "v1", "kind": "List", "items": items}));
 }

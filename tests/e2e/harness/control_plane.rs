@@ -196,6 +196,11 @@ impl ControlPlane {
         path
     }
 
+    /// kubectl with a token of a ServiceAccount.
+    pub fn as_service_account(&self, namespace: &str, name: &str) -> Kubectl {
+        Kubectl { kubeconfig: self.service_account(namespace, name) }
+    }
+
     fn write_kubeconfig(&self, path: &Path, user: &str, credentials: &Value) {
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",

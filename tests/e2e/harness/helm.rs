@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Output, control_plane, tool};
 
@@ -43,8 +43,14 @@ impl Chart {
 
     /// `helm template` of a release with the name of the component; what Helm says when it refuses.
     pub fn template(self, namespace: &str, values: &Value) -> Result<String, String> {
-        let output =
-            self.helm(&["template", "network-guard"], &["--namespace", namespace, "--kube-version", "1.36.0"], values);
+        self.template_for(&["monitoring.coreos.com/v1", "autoscaling.k8s.io/v1"], namespace, values)
+    }
+
+    /// The same for a cluster that has these kinds besides those of Kubernetes.
+    pub fn template_for(self, apis: &[&str], namespace: &str, values: &Value) -> Result<String, String> {
+        let mut flags = vec!["--namespace", namespace, "--kube-version", "1.36.0"];
+        flags.extend(apis.iter().flat_map(|api| ["--api-versions", api]));
+        let output = self.helm(&["template", "network-guard"], &flags, values);
         if output.ok { Ok(output.stdout) } else { Err(output.stderr) }
     }
 
@@ -64,13 +70,30 @@ impl Chart {
         PathBuf::from(output.stdout.trim().rsplit(": ").next().unwrap())
     }
 
-    /// Any command of Helm that takes a chart and values.
+    /// The same without any values.
+    pub fn template_without_values(self, namespace: &str) -> Output {
+        let mut helm = Command::new(tool("helm"));
+        helm.args(["template", "network-guard", "--kube-version", "1.36.0", "--namespace", namespace])
+            .arg(self.folder());
+        control_plane::run(&mut helm, None)
+    }
+
+    /// What nobody can leave out: where the image is.
+    pub fn least(self) -> Value {
+        let image = json!({"image": {"repository": "registry.example.com/network-guard"}});
+        if self == Self::ADMISSION { json!({"runtime": image}) } else { image }
+    }
+
+    /// Any command of Helm that takes a chart and values, beside those that nobody can leave out.
     pub fn helm(self, command: &[&str], flags: &[&str], values: &Value) -> Output {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let file = folder.path().join("values.yaml");
-        std::fs::write(&file, values.to_string()).unwrap();
         let mut helm = Command::new(tool("helm"));
-        helm.args(command).arg(self.folder()).args(flags).arg("--values").arg(&file);
+        helm.args(command).arg(self.folder()).args(flags);
+        for (name, values) in [("least", &self.least()), ("values", values)] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, values.to_string()).unwrap();
+            helm.arg("--values").arg(&file);
+        }
         // Nothing of whoever runs the tests counts, and nothing is left with them.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HELM_")) {
             helm.env_remove(name);

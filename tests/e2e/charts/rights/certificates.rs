@@ -7,9 +7,6 @@ use serde_json::{Value, json};
 use super::{Audit, refused, replace_rules, without};
 use crate::harness::{Guard, Kubectl, until};
 
-/// The Secret of the CA.
-const SECRET: &str = "network-guard-certificates";
-
 const FAILURES: &str = "network_guard_certificate_failures_total";
 
 /// Where they are, in one cluster here.
@@ -21,14 +18,16 @@ pub struct Place<'a> {
     pub kinds: &'a str,
     /// Their name.
     pub name: &'a str,
+    /// The Secret of the CA.
+    pub secret: &'a str,
 }
 
 impl Place<'_> {
     /// Whether a rule is for them alone.
-    pub fn is_concerned(rule: &Value) -> bool {
+    pub fn is_concerned(&self, rule: &Value) -> bool {
         let text = rule.to_string();
         let is_lease = rule["resources"][0] == "leases";
-        !is_lease && ["webhookconfigurations", "clusterroles", SECRET].iter().any(|word| text.contains(word))
+        !is_lease && ["webhookconfigurations", "clusterroles", self.secret].iter().any(|word| text.contains(word))
     }
 
     /// Whether all webhook configurations are there.
@@ -38,15 +37,17 @@ impl Place<'_> {
     }
 
     fn has_secret(&self) -> bool {
-        self.admin.run(&["get", "secret", SECRET, "-n", self.namespace], None).ok
+        self.admin.run(&["get", "secret", self.secret, "-n", self.namespace], None).ok
     }
 
     /// Makes the leader write what is there already: what it remembers comes back.
     pub fn empty_secret(&self) {
-        let stored = || self.admin.get(&["secret", SECRET, "-n", self.namespace])["data"].clone();
+        let stored = || self.admin.get(&["secret", self.secret, "-n", self.namespace])["data"].clone();
         let good = stored();
-        self.admin
-            .ok(&["patch", "secret", SECRET, "-n", self.namespace, "--type=merge", "-p", r#"{"data": null}"#], None);
+        self.admin.ok(
+            &["patch", "secret", self.secret, "-n", self.namespace, "--type=merge", "-p", r#"{"data": null}"#],
+            None,
+        );
         until("the Secret is as it was", || stored() == good);
     }
 
@@ -76,7 +77,7 @@ impl Place<'_> {
         replace_rules(&self.admin, audit, &without(held, index), rule, self.namespace, false);
         let (position, failures) = (audit.position(), guard.metric(FAILURES));
         if is_secret {
-            self.admin.ok(&["delete", "secret", SECRET, "-n", self.namespace], None);
+            self.admin.ok(&["delete", "secret", self.secret, "-n", self.namespace], None);
         } else {
             self.admin.ok(&["delete", self.kinds, self.name], None);
         }

@@ -14,6 +14,9 @@ pub const NAME: &str = "extension-admission-network-guard";
 /// The account of the server in the cluster that it runs in.
 pub const AT_HOME: &str = "gardener-extension-admission-network-guard";
 
+/// The Secret of its CA, and the Lease.
+const SECRET: &str = "network-guard-garden-certificates";
+
 /// Both charts of the garden, with the server of one and the rights of both. One API server is both clusters: what the
 /// server does in each it does with another account. Gives the objects of the chart application, and of runtime.
 pub fn install_charts(virtual_garden: &ControlPlane) -> (Guard, [Vec<Value>; 2]) {
@@ -28,7 +31,7 @@ pub fn install_charts(virtual_garden: &ControlPlane) -> (Guard, [Vec<Value>; 2])
     let objects = Chart::RUNTIME.render(RUNTIME, &values);
     let is_right = |object: &&Value| {
         let kind = object["kind"].as_str().unwrap();
-        kind.contains("Role") || kind == "ServiceAccount"
+        kind.contains("Role") || kind == "ServiceAccount" || kind.contains("AdmissionPolicy")
     };
     admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RUNTIME}}));
     install(&admin, registered.iter().chain(&objects).filter(is_right));
@@ -55,7 +58,7 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
     let [objects, objects_at_home] = rendered;
     let admin = garden.admin();
     let kinds = "mutatingwebhookconfigurations,validatingwebhookconfigurations";
-    let certificates = Place { admin: admin.clone(), namespace: RUNTIME, kinds, name: AT_HOME };
+    let certificates = Place { admin: admin.clone(), namespace: RUNTIME, kinds, name: AT_HOME, secret: SECRET };
     garden.guard.wait_until_ready();
     until("it has registered itself", || certificates.is_registered());
     garden.wait_until_called();
@@ -91,7 +94,7 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
     // Without one of them.
     for (index, rule) in rules.iter().enumerate() {
         let resource = rule["resources"][0].as_str().unwrap();
-        if Place::is_concerned(rule) {
+        if certificates.is_concerned(rule) {
             certificates.miss(&audit, &garden.guard, &role, index);
             continue;
         }
@@ -126,7 +129,7 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
         // Nobody leads, so nothing that is lost comes back.
         garden.guard.kill();
         replace_rules(&admin, &audit_at_home, &without(&role_at_home, index), rule, RUNTIME, false);
-        admin.run(&["delete", "lease", "network-guard-certificates", "-n", RUNTIME], None);
+        admin.run(&["delete", "lease", SECRET, "-n", RUNTIME], None);
         admin.ok(&["delete", kinds, AT_HOME], None);
         let position = audit_at_home.position();
         garden.guard.restart();
@@ -142,7 +145,7 @@ fn the_garden_charts_give_what_is_needed_and_nothing_else() {
 
     garden.guard.kill();
     register(garden.control_plane().folder(), false);
-    admin.ok(&["delete", "lease", "network-guard-certificates", "-n", RUNTIME], None);
+    admin.ok(&["delete", "lease", SECRET, "-n", RUNTIME], None);
     garden.guard.start_again();
     until("it is registered no more", || {
         let found = admin.ok(&["get", kinds, "-o", "name"], None);

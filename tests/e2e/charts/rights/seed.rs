@@ -45,7 +45,13 @@ impl Scene {
 
     fn place(&self) -> Place<'static> {
         let admin = self.switch.seed.control_plane.admin();
-        Place { admin, namespace: SEED, kinds: "mutatingwebhookconfigurations", name: NAME }
+        Place {
+            admin,
+            namespace: SEED,
+            kinds: "mutatingwebhookconfigurations",
+            name: NAME,
+            secret: "network-guard-certificates",
+        }
     }
 
     /// Every role of the chart, with the index of each of its rules.
@@ -75,7 +81,7 @@ pub fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (
     admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SEED}}));
     let is_here = |object: &&Value| {
         let kind = object["kind"].as_str().unwrap();
-        kind.contains("Role") || kind == "ServiceAccount"
+        kind.contains("Role") || kind == "ServiceAccount" || kind.contains("AdmissionPolicy")
     };
     install(&admin, objects.iter().filter(is_here));
     admin.apply(&json!({
@@ -189,7 +195,7 @@ fn the_seed_server_misses_every_rule_that_is_taken_away() {
             replace_rules(&admin, &scene.audit, role, &rule, SEED, can);
         };
         let from_the_start = ["clusters", "leases"].contains(&&*resource);
-        if Place::is_concerned(&rule) {
+        if scene.place().is_concerned(&rule) {
             scene.place().miss(&scene.audit, scene.guard(), &role, index);
         } else if resource == "deployments" {
             scene.switch.seed.kill_guard();

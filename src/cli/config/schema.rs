@@ -1,0 +1,110 @@
+//! The schema of the configuration in the charts, made from the types that read it. A test writes it where it is told to.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::{Choice, File};
+
+/// By its name, or `off`, which without quotes is a boolean in YAML.
+impl JsonSchema for Choice {
+    fn schema_name() -> Cow<'static, str> {
+        "Choice".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"enum": ["off", "note", "warn", "deny", false]})
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// What may be written into `config` of a chart.
+fn schema() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
+    strip(&mut schema);
+    // These two are the chart's, and it says itself what is wrong with the third.
+    let fields = schema["properties"].as_object_mut().unwrap();
+    fields.retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
+    fields.insert("certificates".to_owned(), json!({"description": "Written by the chart; not to be written here."}));
+    // The chart knows where it is.
+    fields["nat"]["properties"]["shootWebhook"].as_object_mut().unwrap().remove("required");
+    let mut whole = json!({
+        "type": "object",
+        "description": "The NetworkGuardConfiguration, without apiVersion and kind. Made from the types that read it.",
+    });
+    let members = schema.as_object_mut().unwrap();
+    members.remove("required");
+    for name in ["properties", "additionalProperties"] {
+        whole[name] = members.remove(name).unwrap();
+    }
+    assert!(members.keys().all(|key| ["type", "description"].contains(&key.as_str())), "{members:?}");
+    whole
+}
+
+/// Takes away what says nothing to people who write values.
+fn strip(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|name, _| !["format", "title", "$schema", "default"].contains(&name.as_str()));
+            members.values_mut().for_each(strip);
+            // One list of values: what Helm says of it names them all.
+            if let Some(values) = members.get("oneOf").and_then(constants) {
+                members.remove("oneOf");
+                members.insert("enum".to_owned(), json!(values));
+            }
+            if let Some([Value::Object(only), null]) =
+                members.get("anyOf").and_then(|any| any.as_array().map(Vec::as_slice))
+                && null == &json!({"type": "null"})
+                && let Some(Value::Array(values)) = only.get("enum")
+            {
+                let (values, only) = ([values.as_slice(), &[Value::Null]].concat(), only.clone());
+                members.remove("anyOf");
+                members.extend(only);
+                members.insert("enum".to_owned(), json!(values));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+/// The values of alternatives of which each is one value.
+fn constants(alternatives: &Value) -> Option<Vec<Value>> {
+    alternatives.as_array()?.iter().map(|alternative| alternative.get("const").cloned()).collect()
+}
+
+const CHARTS: [&str; 3] = [
+    "gardener-extension-network-guard",
+    "gardener-extension-admission-network-guard/charts/runtime",
+    "gardener-extension-admission-network-guard/charts/application",
+];
+
+/// With `NETWORK_GUARD_WRITE_SCHEMAS` set it writes the files, and otherwise it compares.
+#[test]
+fn the_charts_have_it() {
+    let schema = schema();
+    for chart in CHARTS {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts").join(chart).join("values.schema.json");
+        let mut file: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        if std::env::var_os("NETWORK_GUARD_WRITE_SCHEMAS").is_some() {
+            file["properties"]["config"] = schema.clone();
+            std::fs::write(&path, serde_json::to_string_pretty(&file).unwrap() + "\n").unwrap();
+        }
+        assert_eq!(
+            serde_json::to_string_pretty(&file["properties"]["config"]).unwrap(),
+            serde_json::to_string_pretty(&schema).unwrap(),
+            "{}: run `NETWORK_GUARD_WRITE_SCHEMAS=1 cargo test --lib config::schema`",
+            path.display()
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! A second installation in another namespace of a Seed: both notice, and nobody fights.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Chart, ControlPlane, Guard, free_port, run, until};
+
+const NAME: &str = "gardener-extension-network-guard";
+const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", NAME];
+const CONTESTED: &str = "network_guard_registration_contested";
+
+/// Installs the chart in a namespace, with all that restricts its account, and starts its server.
+fn install(control_plane: &ControlPlane, namespace: &str) -> Guard {
+    let port = free_port();
+    let values = json!({
+        "webhookConfig": {"servicePort": port}, "config": {"server": {"stopPropagationSeconds": 1}},
+    });
+    let objects = Chart::SEED.render(namespace, &values);
+    let admin = control_plane.admin();
+    admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+    let is_here = |object: &&Value| {
+        let kind = object["kind"].as_str().unwrap();
+        kind.contains("Role") || kind.contains("AdmissionPolicy") || kind == "ServiceAccount"
+    };
+    super::rights::install(&admin, objects.iter().filter(is_here));
+    // There is no network of Services: this one leads to this machine.
+    admin.apply(&json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME, "namespace": namespace},
+        "spec": {"type": "ExternalName", "externalName": "127.0.0.1"},
+    }));
+    let kubeconfig = control_plane.service_account(namespace, NAME);
+    let folder = control_plane.folder().join(namespace);
+    Guard::start_rendered(&folder, &objects, [Some(&kubeconfig), None], None, [port, free_port()])
+}
+
+#[test]
+fn a_second_installation_is_noticed_and_nobody_fights() {
+    let control_plane = ControlPlane::start();
+    let admin = control_plane.admin();
+    let registered = || {
+        let output = admin.run(&[&["get", "-o", "json"][..], &CONFIGURATION].concat(), None);
+        let found: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+        let namespace = &found["webhooks"][0]["clientConfig"]["service"]["namespace"];
+        (namespace.as_str().unwrap_or_default().to_owned(), found["metadata"].clone())
+    };
+    let is_of = |namespace: &str| registered().0 == namespace;
+
+    let mut first = install(&control_plane, "first");
+    first.wait_until_ready();
+    until("the first one is registered", || is_of("first"));
+    assert!(first.metric(CONTESTED) < 1.0);
+    let generation = registered().1["generation"].clone();
+
+    let mut second = install(&control_plane, "second");
+    second.wait_until_ready();
+    until("the second one says so", || second.metric(CONTESTED) > 0.0);
+    until("the first one was asked, and says so", || first.metric(CONTESTED) > 0.0);
+    until("it has answered", || registered().1["annotations"].is_null());
+    second.after_turns("certificates", 3, || assert!(is_of("first")));
+    assert_eq!(registered().1["generation"], generation, "nothing that API servers go by was written");
+    assert!(second.log().contains("another installation is registered under this name"), "{}", second.log());
+    assert!(first.log().contains("another installation asks for the webhook configuration"), "{}", first.log());
+    until("the second one looks after no switches", || second.metric("network_guard_overlay_leader") < 1.0);
+    assert!(first.metric("network_guard_overlay_leader") > 0.0);
+
+    let config = control_plane.folder().join("second/mounted/etc/network-guard/config/config.yaml");
+    let mut inspect = Command::new(env!("CARGO_BIN_EXE_network-guard"));
+    let kubeconfig = control_plane.kubeconfig("admin", "system:masters");
+    inspect.args(["certs", "inspect", "--config"]).arg(config).arg("--kubeconfig").arg(kubeconfig);
+    let output = run(&mut inspect, None);
+    assert!(!output.ok && output.stdout.contains("another installation is registered"), "{output:?}");
+
+    // The first one is gone, without a word, and what it registered stays. Another leader asks at once.
+    first.kill();
+    second.kill();
+    admin.run(&["delete", "lease", "network-guard-certificates", "-n", "second"], None);
+    second.start_again();
+    until("it asks", || !registered().1["annotations"].is_null());
+    until("nobody answers, and it is registered", || is_of("second"));
+    until("all is well", || second.metric(CONTESTED) < 1.0 && second.metric("network_guard_overlay_leader") > 0.0);
+
+    // The first one comes back, and stands back.
+    admin.run(&["delete", "lease", "network-guard-certificates", "-n", "first"], None);
+    first.start_again();
+    until("the first one says so", || first.metric(CONTESTED) > 0.0);
+    until("it was answered", || second.metric(CONTESTED) > 0.0 && registered().1["annotations"].is_null());
+    first.after_turns("certificates", 2, || assert!(is_of("second")));
+}
