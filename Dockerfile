@@ -1,7 +1,10 @@
 # The image of network-guard: one static program, its licences and its SBOM, nothing else.
-#   docker build --tag REGISTRY/network-guard:VERSION .
+#   docker build --tag REGISTRY/network-guard:VERSION --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=URL .
 
-FROM rust:1.95-bookworm AS build
+# By its digest, the one of the index of all architectures: a tag may be moved, and the libc of this image is linked in.
+# No registry was asked for it when it was written here; dozens of public repositories pin this tag to it.
+#   docker buildx imagetools inspect docker.io/library/rust:1.95.0-bookworm
+FROM docker.io/library/rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 # cargo-cyclonedx, which takes minutes, is built anew only when its version changes.
 RUN apt-get update && apt-get install --yes --no-install-recommends python3
 WORKDIR /src
@@ -10,10 +13,19 @@ RUN tests/tools/cargo.sh cargo-cyclonedx 0.5.9
 COPY . .
 RUN make image-root
 
+# Nothing: no file, and so no digest.
 FROM scratch
+# Of Cargo.toml.
+ARG VERSION=0.1.0
+# Who builds says from where: the commit, and the address of the repository.
+ARG REVISION=unknown
+ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="network-guard" \
       org.opencontainers.image.description="Network admission webhook for Gardener landscapes" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="$SOURCE"
 COPY --from=build /src/.cache/image-root/ /
 # By number, so that `runAsNonRoot` can see that it is not root; the charts say the same.
 USER 65532:65532

@@ -10,6 +10,7 @@
 //! for as data, and is called again with the answers, until it needs nothing more. A question that found no answer is an
 //! answer too.
 
+mod doctor;
 mod finding;
 mod handler;
 mod patch;
@@ -17,9 +18,10 @@ mod piece;
 mod review;
 mod verdict;
 
+pub use doctor::{DOCTOR_ANNOTATION, Sign, doctor_asks};
 pub use finding::{Finding, Policy, Rank, Rule, Severity, in_order};
 pub use handler::{Answer, Answers, Handler, Questions, ROUNDS, Resource, Sight, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
 pub use piece::{Moves, Piece};
 pub use review::{BadReview, Operation, Request, UserInfo, decode};
-pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, fits, line, printable};
+pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, encode_with, fits, line, printable};

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Finding, Patch, Request, Severity, in_order};
+use super::{Finding, Patch, Request, Severity, Sign, in_order};
 
 /// A handler's decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -113,6 +113,11 @@ pub fn fits(request: &Request<'_>, verdict: &Verdict) -> bool {
 
 /// Writes the answer to a request.
 pub fn encode(request: &Request<'_>, verdict: &Verdict) -> Vec<u8> {
+    encode_with(request, verdict, None)
+}
+
+/// The same, with a sign for the doctor that asked.
+pub fn encode_with(request: &Request<'_>, verdict: &Verdict, sign: Option<&Sign>) -> Vec<u8> {
     let mut out = head(&request.uid, !matches!(verdict.outcome, Outcome::Denied));
     match &verdict.outcome {
         Outcome::Allowed => {}
@@ -123,7 +128,9 @@ pub fn encode(request: &Request<'_>, verdict: &Verdict) -> Vec<u8> {
         }
         Outcome::Denied => push(&mut out, format_args!(r#","status":{}"#, denial(request, verdict))),
     }
-    let warnings = warnings(&verdict.findings);
+    let mut warnings = warnings(&verdict.findings);
+    // First, and short: however many there are, it comes through whole.
+    warnings.splice(0..0, sign.map(Sign::warning));
     if !warnings.is_empty() {
         push(&mut out, format_args!(r#","warnings":{}"#, json!(warnings)));
     }

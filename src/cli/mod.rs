@@ -4,11 +4,13 @@ mod certs;
 mod check;
 mod columns;
 mod config;
+mod doctor;
 mod log;
 mod nat;
 mod overlap;
 mod overlay;
 mod serve;
+mod served;
 mod webhooks;
 
 use std::path::Path;
@@ -56,6 +58,9 @@ enum Command {
     /// Make certificates for development, and look at those that are used
     #[command(subcommand)]
     Certs(certs::Certs),
+    /// Ask whether an installed network-guard works, and what to do where it does not
+    #[command(subcommand)]
+    Doctor(doctor::Doctor),
     /// Print the webhook configurations, ready for `kubectl apply`
     #[command(subcommand)]
     Webhooks(webhooks::Webhooks),
@@ -68,6 +73,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Check(check) => return check.run(),
+            Command::Doctor(doctor) => return doctor.run(),
             Command::Nat(nat) => return nat.run(),
             Command::Serve(serve) => serve.run()?,
             Command::Overlap(overlap) => return overlap.run(),

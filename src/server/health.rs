@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 
+use super::alive::Pulse;
 use super::metrics::Format;
 use super::tls::Tls;
 use super::{Metrics, Stop};
@@ -18,6 +19,7 @@ pub(super) struct State {
     pub(super) landscape: Arc<Landscape>,
     pub(super) tls: Arc<Tls>,
     pub(super) stop: Stop,
+    pub(super) pulse: Arc<Pulse>,
 }
 
 impl State {
@@ -41,14 +43,22 @@ pub(super) struct MetricsState {
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// `/healthz` is true as long as the process answers; `/readyz` lists its conditions.
+/// `/healthz` is true unless the runtime that answers calls hangs; `/readyz` lists its conditions.
 pub(super) fn health_routes(state: State) -> Router {
-    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready)).with_state(state)
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(state)
 }
 
 /// `/metrics`.
 pub(super) fn metrics_routes(state: MetricsState) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(state)
+}
+
+async fn alive(extract::State(state): extract::State<State>) -> (StatusCode, &'static str) {
+    if state.pulse.is_felt() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::INTERNAL_SERVER_ERROR, "the runtime has not moved for minutes\n")
+    }
 }
 
 async fn ready(extract::State(state): extract::State<State>) -> Response {

@@ -8,9 +8,10 @@
 //! `pool.rs` decides which connection has to go when there is no room for another one, `connections.rs` closes it;
 //! `room.rs` decides the same of bodies in flight, `body.rs` ends them.
 //! Only this floor and those above know sockets, deadlines and signals. `stop.rs` has the phases of a graceful stop,
-//! `health.rs` and `metrics.rs` what is served on the two plain ports.
+//! `health.rs` and `metrics.rs` what is served on the two plain ports. That of probes has a thread of its own (`alive.rs`).
 
 mod accept;
+mod alive;
 mod body;
 mod connections;
 mod descriptors;
@@ -219,8 +220,13 @@ impl Server {
     pub async fn run(self) {
         let Self { webhooks, shoots, health, metrics, parts } = self;
         let Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics: registry, stop } = parts;
-        let health_state =
-            health::State { landscape: Arc::clone(&landscape), tls: Arc::clone(&tls), stop: stop.clone() };
+        let pulse = Arc::new(alive::Pulse::default());
+        let health_state = health::State {
+            landscape: Arc::clone(&landscape),
+            tls: Arc::clone(&tls),
+            stop: stop.clone(),
+            pulse: Arc::clone(&pulse),
+        };
         let metrics_routes = health::metrics_routes(health::MetricsState {
             health: health_state.clone(),
             metrics: Arc::clone(&registry),
@@ -246,14 +252,29 @@ impl Server {
         };
 
         let background = TaskTracker::new();
-        for (port, routes) in [(("health", health), health_routes), (("metrics", metrics), metrics_routes)] {
+        let all = (Arc::clone(&ports), Arc::clone(&registry));
+        match alive::serve(health, health_routes, limits.for_probes(), all, stop.clone(), Arc::clone(&pulse)) {
+            Ok(ended) => drop(background.spawn(ended)),
+            // Nobody would call it ready.
+            Err(error) => tracing::error!(%error, "the port of probes is not served"),
+        }
+        background.spawn({
+            let stop = stop.clone();
+            async move {
+                tokio::select! {
+                    () = pulse.beat() => {}
+                    () = stop.finished() => {}
+                }
+            }
+        });
+        background.spawn({
             let (limits, registry, stop) = (limits.for_probes(), Arc::clone(&registry), stop.clone());
             let ports = Arc::clone(&ports);
-            background.spawn(async move {
-                let phases = (stop.finished(), stop.finished());
-                accept::serve(port, &accept::Plain, routes, &limits, (&ports, &registry), phases).await;
-            });
-        }
+            async move {
+                let (port, phases) = (("metrics", metrics), (stop.finished(), stop.finished()));
+                accept::serve(port, &accept::Plain, metrics_routes, &limits, (&ports, &registry), phases).await;
+            }
+        });
         background.spawn({
             let (tls, registry, stop) = (Arc::clone(&tls), Arc::clone(&registry), stop.clone());
             async move {

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use super::body::{self, Refusal};
 use super::connections::Caller;
 use super::{Limits, Metrics};
-use crate::admission::{self, Answers, Handler, Request, Severity, Step, Verdict, in_order};
+use crate::admission::{self, Answers, Handler, Request, Severity, Sign, Step, Verdict, in_order};
 use crate::gardener::excerpt;
 use crate::landscape::Snapshot;
 use crate::peering;
@@ -149,7 +149,13 @@ impl Edge {
             }
             Step::Done(verdict) => {
                 self.log(&request, &verdict, started);
-                (json(admission::encode(&request, &verdict)), Ended { operation, result: verdict.outcome.name() })
+                let sign = admission::doctor_asks(&request).map(|id| Sign {
+                    id: id.to_string(),
+                    release: env!("CARGO_PKG_VERSION").to_owned(),
+                    stale: self.landscape.is_stale(),
+                });
+                let answer = admission::encode_with(&request, &verdict, sign.as_ref());
+                (json(answer), Ended { operation, result: verdict.outcome.name() })
             }
             Step::Unreadable(errors) => {
                 let errors = errors.iter().take(MOST_ERRORS);

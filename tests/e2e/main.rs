@@ -7,7 +7,9 @@
 
 mod certificates;
 mod charts;
+mod commands;
 mod configurations;
+mod doctor;
 mod drift;
 mod envoy;
 mod faults;

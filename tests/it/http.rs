@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use network_guard::admission::{DOCTOR_ANNOTATION, Sign};
 use network_guard::handlers::VPN_SHOOT_PATH;
 use network_guard::server::Limits;
 use network_guard::tls::Authority;
@@ -54,6 +55,24 @@ async fn a_dry_run_is_answered_like_any_call() {
     dry["request"]["dryRun"] = json!(true);
     let real = client.post(PATH, &overlapping().to_string()).await;
     assert_eq!(client.post(PATH, &dry.to_string()).await.body, real.body);
+}
+
+/// Whoever asks as the doctor does is told who answers, and nothing else changes.
+#[tokio::test]
+async fn a_doctor_gets_a_sign() {
+    for (stale_after, stale) in [(DAY, false), (Duration::ZERO, true)] {
+        let server = TestServer::with(Setup { stale_after, ..Setup::default() }).await;
+        let mut client = server.connect().await;
+        let mut asked = overlapping();
+        asked["request"]["object"]["metadata"]["annotations"][DOCTOR_ANNOTATION] = json!("c0ffee");
+        let real = client.post(PATH, &asked.to_string()).await.json();
+        asked["request"]["dryRun"] = json!(true);
+        let mut answer = client.post(PATH, &asked.to_string()).await.json();
+        let sign = answer["response"]["warnings"].as_array_mut().unwrap().remove(0);
+        let want = Sign { id: "c0ffee".to_owned(), release: env!("CARGO_PKG_VERSION").to_owned(), stale };
+        assert_eq!(Sign::read(sign.as_str().unwrap()), Some(want));
+        assert_eq!(answer, real);
+    }
 }
 
 /// A name, the request, the status, and what the answer says.

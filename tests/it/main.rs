@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 
+mod alive;
 mod architecture;
 mod cli;
 mod counts;
@@ -18,6 +19,7 @@ mod overload;
 #[path = "../e2e/harness/ports.rs"]
 mod ports;
 mod process;
+mod sbom;
 mod silent;
 mod stop;
 mod stub;

@@ -61,13 +61,15 @@ pub struct Setup {
     pub limits: Limits,
     pub synced: bool,
     pub client_ca: Option<String>,
+    /// The age from which on the landscape is not trusted any more.
+    pub stale_after: Duration,
     /// When this is set, the next look at the certificate's files panics.
     pub bug: Arc<AtomicBool>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { limits: Limits::default(), synced: true, client_ca: None, bug: Arc::default() }
+        Self { limits: Limits::default(), synced: true, client_ca: None, stale_after: DAY, bug: Arc::default() }
     }
 }
 
@@ -116,7 +118,7 @@ impl TestServer {
             std::fs::write(folder.path().join("client-ca.crt"), pem).unwrap();
         }
 
-        let landscape = Arc::new(Landscape::new(1));
+        let landscape = Arc::new(Landscape::new(1).stale_after(setup.stale_after));
         let cluster = fixture("ha-overlap", "cluster");
         let record = ClusterFacts::parse(&cluster["spec"].to_string());
         let garden = files::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/landscape/garden")).unwrap();

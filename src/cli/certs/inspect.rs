@@ -1,9 +1,8 @@
 //! `network-guard certs inspect`: the Secret, the bundles and the served leaf, and what comes next.
 
-mod served;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
@@ -12,8 +11,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde::Serialize;
 
-use self::served::{Served, served};
 use super::super::columns::{Format, columns};
+use super::super::served::{Served, served};
 use super::super::{Configuration, client_config};
 use crate::controllers::certificates::read_published;
 use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
@@ -91,6 +90,9 @@ struct Event {
     at: Option<Timestamp>,
     what: String,
 }
+
+/// How long a server may take to show its certificate.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Inspect {
     pub(in crate::cli) fn run(self) -> anyhow::Result<ExitCode> {
@@ -170,7 +172,7 @@ impl Inspect {
             }
         }
         for server in &self.servers {
-            let (served, problems) = served(server, &published, &called, now).await;
+            let (served, problems) = served(server, &published, &called, now, PATIENCE).await;
             report.served.extend(served);
             report.problems.extend(problems);
         }

@@ -274,6 +274,11 @@ impl Guard {
         self.ports[1]
     }
 
+    /// The port of its metrics.
+    pub fn metrics_port(&self) -> u16 {
+        self.ports[2]
+    }
+
     /// The port of its webhooks.
     pub fn port(&self) -> u16 {
         self.ports[0]

@@ -38,7 +38,12 @@ fn the_build_is_make_image_root() {
     assert!(script.lines().any(|line| line == runs[1]), "{} is what image/root.sh installs", runs[1]);
     let rust =
         file("Cargo.toml").lines().find_map(|line| line.strip_prefix("rust-version = ").map(str::to_owned)).unwrap();
-    assert_eq!(of(build, "FROM"), [format!("rust:{}-bookworm AS build", rust.trim_matches('"'))]);
+    // By digest, of the very version that is used here: what is linked in of it does not change unseen.
+    let [from] = <[String; 1]>::try_from(of(build, "FROM")).unwrap();
+    let (name, rest) = from.split_once("@sha256:").expect("a digest");
+    assert_eq!(name, format!("docker.io/library/rust:{}.0-bookworm", rust.trim_matches('"')));
+    let digest = rest.strip_suffix(" AS build").unwrap();
+    assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
     assert_eq!(of(build, "WORKDIR"), ["/src"]);
 
     // All of that folder, and nothing else.
@@ -50,6 +55,23 @@ fn the_build_is_make_image_root() {
     let program = image().join(PROGRAM.trim_start_matches('/'));
     assert_eq!(program.metadata().unwrap().permissions().mode() & 0o111, 0o111);
     assert!(of(ship, "CMD").is_empty(), "the charts say what is run");
+}
+
+/// Who has the image finds the sources of it.
+#[test]
+fn labels_say_what_it_is() {
+    let all = instructions();
+    let last = all.iter().rposition(|(word, _)| word == "FROM").unwrap();
+    let of = |word: &str| all[last..].iter().filter(|(found, _)| found == word).map(|(_, rest)| rest.clone());
+    let labels: Vec<String> = of("LABEL").collect();
+    let label = |name: &str| {
+        let (_, rest) = labels[0].split_once(&format!("org.opencontainers.image.{name}=\"")).expect(name);
+        rest.split('"').next().unwrap()
+    };
+    assert_eq!([label("version"), label("revision"), label("source")], ["$VERSION", "$REVISION", "$SOURCE"]);
+    assert_eq!((label("title"), label("licenses")), ("network-guard", "Apache-2.0"));
+    let arguments: Vec<String> = of("ARG").collect();
+    assert_eq!(arguments, [concat!("VERSION=", env!("CARGO_PKG_VERSION")), "REVISION=unknown", "SOURCE=unknown"]);
 }
 
 /// User, arguments and ports are those of the charts.

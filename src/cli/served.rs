@@ -31,17 +31,15 @@ pub(super) struct Served {
     pub(super) until: Timestamp,
 }
 
-/// How long a server may take to show its certificate.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Connects, and says what is wrong.
 pub(super) async fn served(
     server: &str,
     published: &[Published],
     called: &[Option<String>],
     now: Timestamp,
+    patience: Duration,
 ) -> (Option<Served>, Vec<String>) {
-    let chain = match timeout(PATIENCE, chain(server)).await.context("it took too long").and_then(|chain| chain) {
+    let chain = match timeout(patience, chain(server)).await.context("it took too long").and_then(|chain| chain) {
         Ok(chain) => chain,
         Err(error) => return (None, vec![format!("{server} shows no certificate: {error:#}")]),
     };

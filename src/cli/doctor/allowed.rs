@@ -1,0 +1,350 @@
+//! Is it allowed: the rights that the server needs, by access reviews.
+
+use futures::StreamExt as _;
+use futures::stream;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec, SubjectAccessReviewStatus,
+};
+use kube::Api;
+use kube::api::PostParams;
+use serde::Deserialize;
+
+use super::ask::{Server, Trouble};
+use super::report::Check;
+use super::{Place, Role};
+use crate::cli::Configuration;
+use crate::gardener::counted;
+use crate::yaml;
+
+/// All rights, with the reason for each.
+const RIGHTS: &str = include_str!("rights.yaml");
+
+/// Reviews that are on their way at the same time.
+const CONCURRENCY: usize = 8;
+
+#[derive(Deserialize)]
+struct Rights {
+    seed: Vec<Right>,
+    garden: Vec<Right>,
+}
+
+/// Some verbs on a resource.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Right {
+    #[serde(rename = "in")]
+    place: In,
+    #[serde(default)]
+    when: When,
+    group: String,
+    resource: String,
+    #[serde(default)]
+    names: Vec<String>,
+    verbs: Vec<String>,
+    why: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+enum In {
+    Registered,
+    Home,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+enum When {
+    #[default]
+    Always,
+    SelfManaged,
+    Mounted,
+    ShootWebhook,
+    GardenerInternal,
+}
+
+/// One verb on one thing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Question {
+    is_home: bool,
+    group: String,
+    resource: String,
+    name: Option<String>,
+    verb: String,
+    why: String,
+}
+
+impl Question {
+    /// As people write it, such as `patch networks/status.extensions.gardener.cloud`.
+    fn text(&self) -> String {
+        let Self { group, resource, name, verb, .. } = self;
+        let group = if group.is_empty() { String::new() } else { format!(".{group}") };
+        let name = name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+        format!("{verb} {resource}{group}{name}")
+    }
+}
+
+/// What is known of rights.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// Who was asked about, where.
+    pub(super) users: Vec<String>,
+    pub(super) answers: Vec<(Question, Result<bool, Trouble>)>,
+    /// What could not be asked at all, and what to do about it.
+    pub(super) unasked: Vec<(String, String)>,
+}
+
+/// What decides which rights are needed.
+pub(super) struct Needs<'a> {
+    pub(super) role: Role,
+    pub(super) configuration: Option<&'a Configuration>,
+    pub(super) is_self_managed: Option<bool>,
+    /// The user of the server at the API server where webhooks are registered, if somebody said.
+    pub(super) user: Option<&'a str>,
+}
+
+impl Needs<'_> {
+    /// What is to be asked.
+    fn questions(&self) -> Vec<Question> {
+        let Rights { seed, garden } = yaml::only(RIGHTS).expect("a test reads it");
+        let mut questions = Vec::new();
+        for right in if self.role == Role::Seed { seed } else { garden } {
+            let Right { place, group, resource, names, verbs, why, .. } = &right;
+            if !self.is_needed(right.when) {
+                continue;
+            }
+            let certificates = self.configuration.and_then(|configuration| configuration.certificates.as_ref());
+            let named = |name: &String| match &**name {
+                "SECRET" => Some(
+                    certificates.map_or_else(|| "network-guard-certificates".to_owned(), |known| known.secret.clone()),
+                ),
+                "OWNER" => certificates.and_then(|known| known.owner.clone()),
+                name => Some(name.to_owned()),
+            };
+            let chosen: Vec<Option<String>> =
+                if names.is_empty() { vec![None] } else { names.iter().filter_map(named).map(Some).collect() };
+            for name in chosen {
+                questions.extend(verbs.iter().map(|verb| Question {
+                    is_home: *place == In::Home,
+                    group: group.clone(),
+                    resource: resource.clone(),
+                    name: name.clone(),
+                    verb: verb.clone(),
+                    why: why.clone(),
+                }));
+            }
+        }
+        questions
+    }
+
+    fn is_needed(&self, when: When) -> bool {
+        let configured = |is: fn(&Configuration) -> bool| self.configuration.is_some_and(is);
+        match when {
+            When::Always => true,
+            When::SelfManaged => self.is_self_managed == Some(true),
+            When::Mounted => self.is_self_managed == Some(false),
+            When::ShootWebhook => configured(|configuration| configuration.nat.shoot_webhook.is_some()),
+            When::GardenerInternal => configured(|configuration| configuration.overlay.falls_back_to_admin),
+        }
+    }
+}
+
+/// Who asks, as the API server knows them.
+pub(super) async fn whoami(server: &Server) -> Result<String, Trouble> {
+    let api = Api::<SelfSubjectReview>::all(server.client.clone());
+    let review = server.ask(api.create(&PostParams::default(), &SelfSubjectReview::default())).await?;
+    Ok(review.status.and_then(|status| status.user_info).and_then(|user| user.username).unwrap_or_default())
+}
+
+/// Asks for all of them, about the server's own user: by its own access reviews where it is who asks, else by those that
+/// somebody else may make about it.
+pub(super) async fn look(needs: &Needs<'_>, server: &Server, home: Option<&Server>, place: &Place) -> Facts {
+    let mut facts = Facts::default();
+    let questions = needs.questions();
+    for is_home in [false, true] {
+        let questions: Vec<Question> =
+            questions.iter().filter(|question| question.is_home == is_home).cloned().collect();
+        if questions.is_empty() {
+            continue;
+        }
+        let Some(asked) = (if is_home { home } else { Some(server) }) else {
+            let (what, advice) = ("rights in the cluster that network-guard runs in", "give --runtime-kubeconfig");
+            facts.unasked.push((what.to_owned(), advice.to_owned()));
+            continue;
+        };
+        let Some(user) = user(needs, place, is_home) else {
+            let what = if is_home { "rights in its namespace" } else { "rights of network-guard" };
+            facts.unasked.push((what.to_owned(), "give --namespace".to_owned()));
+            continue;
+        };
+        let namespace = if is_home { place.namespace.as_deref() } else { None };
+        let is_own = whoami(asked).await.is_ok_and(|name| name == user);
+        if !facts.users.contains(&user) {
+            facts.users.push(user.clone());
+        }
+        let answers = stream::iter(questions).map(|question| {
+            let user = user.clone();
+            async move {
+                let answer = if is_own {
+                    own(asked, &question, namespace).await
+                } else {
+                    of(asked, &question, namespace, &user).await
+                };
+                (question, answer)
+            }
+        });
+        let mut answers = answers.buffered(CONCURRENCY);
+        while let Some((question, answer)) = answers.next().await {
+            // Whoever may not ask one, or hears nothing, gets no answer to all others.
+            let is_over = matches!(answer, Err(Trouble::Forbidden(_) | Trouble::Silent(_)));
+            facts.answers.push((question, answer));
+            if is_over {
+                break;
+            }
+        }
+    }
+    facts
+}
+
+/// The user that the server is, by the charts.
+fn user(needs: &Needs<'_>, place: &Place, is_home: bool) -> Option<String> {
+    match (needs.role, is_home, needs.user) {
+        (Role::Seed, _, Some(user)) | (Role::Garden, false, Some(user)) => Some(user.to_owned()),
+        // gardener-operator names it so, and the chart `application` too.
+        (Role::Garden, false, None) => {
+            Some("system:serviceaccount:kube-system:extension-admission-network-guard".to_owned())
+        }
+        _ => {
+            let namespace = place.namespace.as_deref()?;
+            Some(format!("system:serviceaccount:{namespace}:{}", needs.role.component()))
+        }
+    }
+}
+
+fn attributes(question: &Question, namespace: Option<&str>) -> ResourceAttributes {
+    let (resource, subresource) = match question.resource.split_once('/') {
+        Some((resource, subresource)) => (resource.to_owned(), Some(subresource.to_owned())),
+        None => (question.resource.clone(), None),
+    };
+    ResourceAttributes {
+        group: Some(question.group.clone()),
+        resource: Some(resource),
+        subresource,
+        name: question.name.clone(),
+        verb: Some(question.verb.clone()),
+        namespace: namespace.map(str::to_owned),
+        ..ResourceAttributes::default()
+    }
+}
+
+async fn own(server: &Server, question: &Question, namespace: Option<&str>) -> Result<bool, Trouble> {
+    let spec = SelfSubjectAccessReviewSpec {
+        resource_attributes: Some(attributes(question, namespace)),
+        ..SelfSubjectAccessReviewSpec::default()
+    };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let api = Api::<SelfSubjectAccessReview>::all(server.client.clone());
+    server.ask(api.create(&PostParams::default(), &review)).await.map(|review| is_allowed(review.status))
+}
+
+async fn of(server: &Server, question: &Question, namespace: Option<&str>, user: &str) -> Result<bool, Trouble> {
+    // The groups that every ServiceAccount is in; of other users nobody but their API server knows.
+    let mut groups = vec!["system:authenticated".to_owned()];
+    if let Some((namespace, _)) = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
+        groups.extend(["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")]);
+    }
+    let spec = SubjectAccessReviewSpec {
+        resource_attributes: Some(attributes(question, namespace)),
+        user: Some(user.to_owned()),
+        groups: Some(groups),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+    let api = Api::<SubjectAccessReview>::all(server.client.clone());
+    server.ask(api.create(&PostParams::default(), &review)).await.map(|review| is_allowed(review.status))
+}
+
+fn is_allowed(status: Option<SubjectAccessReviewStatus>) -> bool {
+    status.is_some_and(|status| status.allowed)
+}
+
+/// Says which rights are missing.
+pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
+    let mut check = Check::new("allowed");
+    let has = facts.answers.iter().filter(|(_, answer)| *answer == Ok(true)).count();
+    if has > 0 {
+        check.fine(format!(
+            "{} has {has} of {} that it needs",
+            facts.users.join(", "),
+            counted(facts.answers.len(), "right")
+        ));
+    }
+    let namespace = place.namespace.as_deref().unwrap_or_default();
+    for (question, answer) in &facts.answers {
+        let place = if question.is_home { format!(" in {namespace}") } else { String::new() };
+        match answer {
+            Ok(true) => {}
+            Ok(false) => check.problem(
+                format!("{} may not {}{place}: {}", facts.users.join(", "), question.text(), question.why),
+                "install the roles of the chart again (`helm upgrade`; in the garden the chart `application`), or give the right as \
+                 the tables under Rights in docs/operations.md have it",
+            ),
+            Err(Trouble::Forbidden(why)) => check.unknown(
+                why.clone(),
+                "missing right: create subjectaccessreviews.authorization.k8s.io; or ask as network-guard itself, in one of its Pods; \
+                 where it is another user, say which with --user",
+            ),
+            Err(trouble) => check.unknown(format!("{}: {trouble}", question.text()), "ask again when the API server answers"),
+        }
+    }
+    for (what, advice) in &facts.unasked {
+        check.unknown(format!("{what} were not asked for"), advice.clone());
+    }
+    check
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// All that is needed, and there.
+    pub(in crate::cli::doctor) fn answers(role: Role) -> Vec<(Question, Result<bool, Trouble>)> {
+        needs(role, None, Some(true)).questions().into_iter().map(|question| (question, Ok(true))).collect()
+    }
+
+    fn needs<'a>(role: Role, configuration: Option<&'a Configuration>, is_self_managed: Option<bool>) -> Needs<'a> {
+        Needs { role, configuration, is_self_managed, user: None }
+    }
+
+    #[test]
+    fn what_is_needed_follows_from_the_configuration() {
+        let header =
+            "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
+        let full = format!(
+            "{header}overlay: {{fallback: gardener-internal}}\nnat: {{shootWebhook: {{url: 'https://x'}}}}\n\
+             certificates: {{namespace: home, secret: mine, registration: {{url: 'https://x', owner: theirs}}}}\n"
+        );
+        let full = Configuration::parse(&full).unwrap();
+        let texts = |needs: &Needs<'_>| needs.questions().iter().map(Question::text).collect::<Vec<_>>();
+        let all = texts(&needs(Role::Seed, Some(&full), Some(true)));
+        for want in [
+            "list deployments.apps kube-apiserver",
+            "patch networks/status.extensions.gardener.cloud",
+            "get secrets mine",
+            "get clusterroles.rbac.authorization.k8s.io theirs",
+            "get secrets gardener-internal",
+            "patch managedresources.resources.gardener.cloud shoot-core-vpn-shoot",
+            "update leases.coordination.k8s.io network-guard-certificates",
+        ] {
+            assert!(all.iter().any(|text| text == want), "{want}: {all:#?}");
+        }
+        let few = texts(&needs(Role::Seed, None, Some(false)));
+        assert!(few.iter().any(|text| text == "update leases.coordination.k8s.io network-guard-overlay"), "{few:#?}");
+        assert!(
+            !few.iter().any(|text| text.contains("webhookconfigurations") || text.contains("clusterroles")),
+            "{few:#?}"
+        );
+        assert_eq!(texts(&needs(Role::Garden, None, Some(false))).len(), 7);
+    }
+}

@@ -1,0 +1,132 @@
+//! Is it fresh: does the server hear of changes. Its answer to the dry run says so, and, in a Pod, its metrics.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use super::Role;
+use super::reachable::{Asked, Tries};
+use super::report::Check;
+use crate::admission::Sign;
+use crate::gardener::excerpt;
+use crate::sources::STALE;
+
+/// The most bytes of metrics that are read.
+const LONGEST: u64 = 8 << 20;
+
+/// What the metrics of one replica say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Metrics {
+    /// Whether all was read once.
+    pub(super) is_synced: bool,
+    /// Each watch, and for how many seconds it has been silent.
+    pub(super) ages: Vec<(&'static str, f64)>,
+}
+
+/// The gauges of watches. On a Seed the second one is that of Networks.
+const AGES: [(&str, &str); 2] = [
+    ("network_guard_cache_age_seconds", "what webhooks decide by"),
+    ("network_guard_overlay_cache_age_seconds", "Networks with a switch"),
+];
+
+/// Reads the metrics of a replica.
+pub(super) async fn look(address: &str, patience: Duration) -> Result<Metrics, String> {
+    let owned = address.to_owned();
+    let text = tokio::task::spawn_blocking(move || get(&owned, patience)).await.map_err(|error| error.to_string())?;
+    let text = text.map_err(|error| format!("{address}: {error}"))?;
+    parse(&text).ok_or_else(|| format!("{address}: these are not the metrics of network-guard: {}", excerpt(&text)))
+}
+
+/// Waits for each step as long as it may take.
+fn get(address: &str, patience: Duration) -> std::io::Result<String> {
+    let resolved = address.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("no such address"))?;
+    let mut stream = TcpStream::connect_timeout(&resolved, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    let mut text = Vec::new();
+    stream.take(LONGEST).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn parse(text: &str) -> Option<Metrics> {
+    let value = |name: &str| -> Option<f64> {
+        let line =
+            text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])))?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    Some(Metrics {
+        is_synced: value("network_guard_cache_synced")? > 0.0,
+        ages: AGES.iter().filter_map(|(metric, what)| Some((*what, value(metric)?))).collect(),
+    })
+}
+
+/// Says whether it hears of changes.
+pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, String>>) -> Check {
+    let mut check = Check::new("fresh");
+    let limit = STALE.as_secs();
+    let rights = match role {
+        Role::Seed => "`clusters` and `networks`",
+        Role::Garden => "`shoots` and `seeds`",
+    };
+    let advice = format!(
+        "it reads live what matters, or answers nothing: see whether the API server answers it, `allowed` for the rights to watch \
+         {rights}, and its log"
+    );
+    let mut is_seen = false;
+    if let Some(Asked::Answered(Sign { stale, .. })) = tries.asked() {
+        is_seen = true;
+        if *stale {
+            check.problem(
+                format!("who answered the dry run has heard of no change for more than {limit} s"),
+                advice.clone(),
+            );
+        } else {
+            check.fine("who answered the dry run hears of changes");
+        }
+    }
+    match metrics {
+        Some(Ok(Metrics { is_synced: false, .. })) => {
+            check.problem("the replica here has not read the landscape yet: it answers no call", advice);
+        }
+        Some(Ok(Metrics { ages, .. })) => {
+            for (what, age) in ages {
+                #[expect(clippy::cast_precision_loss, reason = "a limit of minutes")]
+                if *age > limit as f64 {
+                    check.problem(format!("the replica here has heard nothing of {what} for {age:.0} s"), advice.clone());
+                } else {
+                    check.fine(format!("the replica here heard of {what} {age:.0} s ago"));
+                }
+            }
+        }
+        Some(Err(why)) if !is_seen => check.unknown(
+            why.clone(),
+            "run the doctor in a Pod of network-guard, or give --metrics HOST:PORT, such as that of `kubectl port-forward`",
+        ),
+        Some(Err(why)) => check.fine(format!("metrics were not read ({why})")),
+        None if is_seen => {}
+        None => check.unknown(
+            "nobody said how old what it knows is",
+            "see `reachable`; or run the doctor in a Pod of network-guard, or give --metrics HOST:PORT",
+        ),
+    }
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_are_read() {
+        let text = "HTTP/1.0 200 OK\r\n\r\n# HELP x\nnetwork_guard_cache_synced 1\nnetwork_guard_cache_age_seconds 3.25\n\
+                    network_guard_overlay_cache_age_seconds{a=\"b\"} 200\n";
+        let want = Metrics {
+            is_synced: true,
+            ages: vec![("what webhooks decide by", 3.25), ("Networks with a switch", 200.0)],
+        };
+        assert_eq!(parse(text), Some(want));
+        assert_eq!(parse(&text.replace("synced 1", "synced 0")).map(|metrics| metrics.is_synced), Some(false));
+        assert_eq!(parse("HTTP/1.0 404 Not Found\r\n\r\n"), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! Is it led: the Lease by which one replica does what only one may do.
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+
+use super::ask::{Server, Trouble};
+use super::report::Check;
+use super::{Place, Role};
+use crate::gardener::excerpt;
+
+/// What a Lease says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Held {
+    /// Empty: it was given away.
+    pub(super) holder: String,
+    pub(super) renewed: Option<Timestamp>,
+    /// In seconds.
+    pub(super) duration: i32,
+}
+
+/// What is known of leaders.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Facts {
+    /// There is nothing to lead.
+    Nothing,
+    Lease {
+        name: String,
+        there: Result<Held, Trouble>,
+    },
+    /// Nobody knows where to look.
+    Unknown(&'static str),
+}
+
+/// With self-managed certificates, and on a Seed with those of somebody else.
+const LEASES: [&str; 2] = ["network-guard-certificates", "network-guard-overlay"];
+
+/// client-go's default, which ours is too, in seconds: for a Lease that does not say.
+const DURATION: i32 = 15;
+
+/// Reads the Lease.
+pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_self_managed: Option<bool>) -> Facts {
+    let names: &[&str] = match (role, is_self_managed) {
+        (_, Some(true)) | (Role::Garden, None) => &LEASES[..1],
+        (Role::Seed, Some(false)) => &LEASES[1..],
+        (Role::Seed, None) => &LEASES,
+        (Role::Garden, Some(false)) => return Facts::Nothing,
+    };
+    let Some(home) = home else {
+        return Facts::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
+    };
+    let Some(namespace) = &place.lease_namespace else {
+        return Facts::Unknown("the namespace of network-guard: give --namespace");
+    };
+    let api = Api::<Lease>::namespaced(home.client.clone(), namespace);
+    let mut facts = Facts::Nothing;
+    for name in names {
+        let there = home.ask(api.get(name)).await.map(|lease| {
+            let spec = lease.spec.unwrap_or_default();
+            Held {
+                holder: excerpt(&spec.holder_identity.unwrap_or_default()),
+                renewed: spec.renew_time.map(|time| time.0),
+                duration: spec.lease_duration_seconds.unwrap_or(DURATION),
+            }
+        });
+        let is_there = there.is_ok();
+        facts = Facts::Lease { name: format!("{namespace}/{name}"), there };
+        if is_there {
+            break;
+        }
+    }
+    facts
+}
+
+/// Says who leads.
+pub(super) fn judge(role: Role, facts: &Facts, place: &Place, now: Timestamp) -> Check {
+    let mut check = Check::new("led");
+    let namespace = place.namespace.as_deref().unwrap_or("NAMESPACE");
+    let look = format!(
+        "a replica leads when it may write the Lease: see `allowed`, and `kubectl logs -n {namespace} -l \
+         app.kubernetes.io/name={}`",
+        role.component()
+    );
+    match facts {
+        Facts::Nothing => check.fine("with certificates of somebody else there is nothing to lead in the garden"),
+        Facts::Unknown(what) => check.unknown("nobody looked for the Lease", format!("unknown is {what}")),
+        Facts::Lease { name, there: Ok(Held { holder, .. }) } if holder.is_empty() => {
+            check.problem(format!("nobody holds the Lease {name}: the last holder gave it away"), look);
+        }
+        Facts::Lease { name, there: Ok(Held { holder, renewed, duration }) } => {
+            let age = renewed.map(|renewed| now.duration_since(renewed).as_secs());
+            match age {
+                Some(age) if age <= i64::from(*duration) => {
+                    check.fine(format!("{holder} holds the Lease {name}, and renewed it {} s ago", age.max(0)));
+                }
+                Some(age) => {
+                    check.problem(format!("{holder} holds the Lease {name}, and has not renewed it for {age} s"), look)
+                }
+                None => check.problem(format!("{holder} holds the Lease {name}, and never renewed it"), look),
+            }
+        }
+        Facts::Lease { name, there: Err(Trouble::Absent) } => {
+            check.problem(format!("there is no Lease {name}: nobody has led there yet"), look);
+        }
+        Facts::Lease { name, there: Err(Trouble::Forbidden(why)) } => {
+            let (namespace, name) = name.split_once('/').unwrap_or_default();
+            check.unknown(why.clone(), format!("missing right: get leases.coordination.k8s.io/{name} in {namespace}"));
+        }
+        Facts::Lease { name, there: Err(trouble) } => {
+            check.unknown(format!("{name}: {trouble}"), "ask again when the API server answers");
+        }
+    }
+    check
+}

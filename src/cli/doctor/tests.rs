@@ -1,0 +1,302 @@
+//! What the doctor says to what can be seen, word for word.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+
+use super::allowed::Facts as Rights;
+use super::ask::Trouble;
+use super::fresh::Metrics;
+use super::led::{Facts as Lease, Held};
+use super::reachable::{Asked, Tries, Try};
+use super::registered::{Behind, Expected, Found};
+use super::report::{Check, Report, State};
+use super::trusted::Facts as Certificates;
+use super::*;
+use crate::admission::Sign;
+use crate::cli::served::Served;
+use crate::controllers::registration::{Where, point};
+use crate::tls::Published;
+
+const NOW: &str = "2026-11-20T12:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+/// All that can be seen of one installation; a healthy one, until a test changes something.
+struct Scene {
+    role: Role,
+    found: Vec<Found>,
+    behind: Behind,
+    tries: Tries,
+    certificates: Certificates,
+    lease: Lease,
+    metrics: Option<Result<Metrics, String>>,
+    rights: Rights,
+    is_configured: bool,
+    is_self_managed: Option<bool>,
+}
+
+impl Scene {
+    fn new(role: Role) -> Self {
+        let to = match role {
+            Role::Seed => Where::Service {
+                namespace: "extension-network-guard-x7k2p".to_owned(),
+                name: role.component().to_owned(),
+                port: None,
+            },
+            Role::Garden => Where::Url(format!("https://{}.garden", role.component())),
+        };
+        let originals = Registered::originals(if role == Role::Seed { SEED } else { GARDEN }).unwrap();
+        let found: Vec<Found> = originals
+            .into_iter()
+            .map(|original| {
+                let mut there = original.clone();
+                for (_, client) in there.webhooks() {
+                    point(client, Some(&to), Some(b"PEM"));
+                }
+                Found { original, there: Ok(there) }
+            })
+            .collect();
+        let webhooks = if role == Role::Seed { 2 } else { 4 };
+        let signed = crate::tls::CaPair::issue(now(), Duration::from_secs(30 * 86_400)).unwrap().ca;
+        let day = SignedDuration::from_hours(24);
+        Self {
+            role,
+            behind: Behind::Pods(2),
+            tries: asked(
+                role,
+                Asked::Answered(Sign { id: "c0ffee".to_owned(), release: "0.1.0".to_owned(), stale: false }),
+            ),
+            certificates: Certificates {
+                published: (0..webhooks)
+                    .map(|i| Published { name: format!("mutating/{i}"), bundle: vec![signed.clone()], is_told: true })
+                    .collect(),
+                served: vec![Served {
+                    server: "guard.svc:443".to_owned(),
+                    trusted_by: webhooks,
+                    of: webhooks,
+                    from: now() - day,
+                    until: now() + day * 6,
+                }],
+                ..Certificates::default()
+            },
+            lease: Lease::Lease {
+                name: "extension-network-guard-x7k2p/network-guard-certificates".to_owned(),
+                there: Ok(held("guard-0", 2)),
+            },
+            metrics: Some(Ok(Metrics { is_synced: true, ages: vec![("what webhooks decide by", 0.4)] })),
+            rights: Rights {
+                users: vec!["system:serviceaccount:extension-network-guard-x7k2p:guard".to_owned()],
+                answers: allowed::tests::answers(role),
+                unasked: Vec::new(),
+            },
+            is_configured: true,
+            is_self_managed: Some(true),
+            found,
+        }
+    }
+
+    fn report(&self) -> Report {
+        let namespace = Some("extension-network-guard-x7k2p".to_owned());
+        let place = Place {
+            lease_namespace: namespace.clone(),
+            namespace: namespace.clone(),
+            service: self.role.component().to_owned(),
+            elsewhere: None,
+        };
+        let expected = Expected {
+            is_configured: self.is_configured,
+            is_self_managed: self.is_self_managed,
+            answers: self.tries.is_answered() || !self.certificates.served.is_empty(),
+        };
+        let checks: Vec<Check> = vec![
+            registered::judge(self.role, &self.found, &self.behind, &place, &expected),
+            reachable::judge(self.role, &self.tries, &place),
+            trusted::judge(&self.certificates, self.tries.is_answered(), self.is_self_managed, now()),
+            led::judge(self.role, &self.lease, &place, now()),
+            fresh::judge(self.role, &self.tries, self.metrics.as_ref()),
+            allowed::judge(&self.rights, &place),
+        ];
+        Report {
+            role: self.role.name(),
+            server: "https://api.seed.example.com".to_owned(),
+            user: Some("operator".to_owned()),
+            namespace,
+            state: checks.iter().map(|check| check.state).max().unwrap(),
+            checks,
+        }
+    }
+
+    /// Which checks say so.
+    fn named(&self, state: State) -> Vec<&'static str> {
+        self.report().checks.iter().filter(|check| check.state == state).map(|check| check.name).collect()
+    }
+}
+
+fn asked(role: Role, asked: Asked) -> Tries {
+    let what =
+        if role == Role::Seed { "Deployment shoot--shop--orders/kube-apiserver" } else { "Shoot garden-shop/orders" };
+    let right =
+        if role == Role::Seed { "patch deployments.apps/kube-apiserver" } else { "patch shoots.core.gardener.cloud" };
+    let (what, right) = (what.to_owned(), right.to_owned());
+    Tries { tries: vec![Try { what, right, asked, milliseconds: 12 }], unseen: Vec::new() }
+}
+
+fn held(holder: &str, seconds: i64) -> Held {
+    Held { holder: holder.to_owned(), renewed: Some(now() - SignedDuration::from_secs(seconds)), duration: 15 }
+}
+
+fn forbidden() -> Trouble {
+    Trouble::Forbidden("x is forbidden: User \"operator\" cannot get resource \"x\"".to_owned())
+}
+
+#[test]
+fn a_healthy_one() {
+    let seed = Scene::new(Role::Seed).report();
+    assert_eq!((seed.state, seed.exit_code()), (State::Ok, 0));
+    insta::assert_snapshot!("healthy", seed.text(false));
+    insta::assert_snapshot!("healthy_json", seed.json());
+    let garden = Scene::new(Role::Garden).report();
+    insta::assert_snapshot!("healthy_garden", garden.text(false));
+    // The same words, and colours around the first of each check.
+    let coloured = seed.text(true);
+    assert_eq!(coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""), seed.text(false));
+    assert!(coloured.contains("\x1b[32mok     \x1b[0m  led"), "{coloured:?}");
+}
+
+#[test]
+fn not_registered() {
+    let mut scene = Scene::new(Role::Seed);
+    scene.found[0].there = Err(Trouble::Absent);
+    scene.behind = Behind::Pods(0);
+    scene.tries = asked(Role::Seed, Asked::Unanswered);
+    scene.certificates = Certificates::default();
+    assert_eq!(scene.named(State::Problem), ["registered", "reachable"]);
+    insta::assert_snapshot!("not_registered", scene.report().text(false));
+}
+
+#[test]
+fn registered_otherwise() {
+    let mut scene = Scene::new(Role::Garden);
+    scene.is_self_managed = Some(false);
+    scene.lease = Lease::Nothing;
+    for found in &mut scene.found {
+        let Ok(there) = &mut found.there else { panic!("it is there") };
+        for (name, client) in there.webhooks() {
+            if name.starts_with("mutator") {
+                client.ca_bundle = Some(ByteString(Vec::new()));
+            }
+        }
+        if let Registered::Validating(there) = there {
+            for webhook in there.webhooks.iter_mut().flatten() {
+                if webhook.name.starts_with("validator") {
+                    webhook.failure_policy = Some("Ignore".to_owned());
+                    webhook.match_conditions = None;
+                    // Somebody keeps it away from some namespaces.
+                    let labels = std::iter::once(("a".to_owned(), "b".to_owned())).collect();
+                    webhook.namespace_selector.get_or_insert_default().match_labels = Some(labels);
+                }
+            }
+            there
+                .webhooks
+                .iter_mut()
+                .for_each(|webhooks| webhooks.retain(|webhook| !webhook.name.starts_with("advisor")));
+        }
+    }
+    assert_eq!(scene.named(State::Problem), ["registered"]);
+    insta::assert_snapshot!("registered_otherwise", scene.report().text(false));
+    // Without the configuration of the server nobody knows whether one is left out.
+    scene.is_configured = false;
+    let report = scene.report();
+    assert!(report.checks[0].saw.iter().any(|line| line.contains("advisor is not among them; perhaps")));
+}
+
+#[test]
+fn the_server_is_gone() {
+    let mut scene = Scene::new(Role::Seed);
+    let failed = |why: &str| {
+        let name = "kube-apiserver.network-guard.extensions.gardener.cloud";
+        Asked::Failed(format!(
+            "Internal error occurred: failed calling webhook \"{name}\": failed to call webhook: Post \"https://guard\": {why}"
+        ))
+    };
+    scene.tries = asked(Role::Seed, failed("dial tcp 10.0.0.7:443: connect: connection refused"));
+    scene.certificates.served.clear();
+    scene.certificates.silent = vec!["guard.svc:443 shows no certificate: connection refused".to_owned()];
+    let Lease::Lease { there, .. } = &mut scene.lease else { panic!("there is one") };
+    *there = Ok(held("guard-0", 95));
+    scene.metrics = Some(Err("127.0.0.1:8080: connection refused".to_owned()));
+    scene.behind = Behind::Pods(0);
+    assert_eq!(scene.named(State::Problem), ["registered", "reachable", "led"]);
+    assert_eq!(scene.named(State::Unknown), ["trusted", "fresh"]);
+    assert_eq!(scene.report().exit_code(), 1);
+    insta::assert_snapshot!("gone", scene.report().text(false));
+    for (why, want) in [
+        ("context deadline exceeded", "calls do not arrive"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "see `trusted`"),
+    ] {
+        scene.tries = asked(Role::Seed, failed(why));
+        assert!(scene.report().checks[1].advice[0].contains(want), "{why}");
+    }
+}
+
+#[test]
+fn distrusted_and_due() {
+    let mut scene = Scene::new(Role::Seed);
+    scene.is_self_managed = Some(false);
+    let old =
+        crate::tls::CaPair::issue(now() - SignedDuration::from_hours(48), Duration::from_secs(86_400)).unwrap().ca;
+    scene.certificates.published[1].bundle = vec![old];
+    scene.certificates.distrusted =
+        vec!["guard.svc:443 is not trusted for mutating/0: invalid peer certificate: UnknownIssuer".to_owned()];
+    scene.certificates.served[0].trusted_by = 0;
+    scene.certificates.served[0].until = now() + SignedDuration::from_hours(5);
+    assert_eq!(scene.named(State::Problem), ["trusted"]);
+    insta::assert_snapshot!("distrusted", scene.report().text(false));
+}
+
+#[test]
+fn stale_and_without_rights() {
+    let mut scene = Scene::new(Role::Seed);
+    scene.tries =
+        asked(Role::Seed, Asked::Answered(Sign { id: "x".to_owned(), release: "0.1.0".to_owned(), stale: true }));
+    scene.metrics = Some(Ok(Metrics {
+        is_synced: true,
+        ages: vec![("what webhooks decide by", 3.0), ("Networks with a switch", 180.0)],
+    }));
+    scene.rights.answers[0].1 = Ok(false);
+    let Lease::Lease { there, .. } = &mut scene.lease else { panic!("there is one") };
+    *there = Ok(held("", 300));
+    assert_eq!(scene.named(State::Problem), ["led", "fresh", "allowed"]);
+    insta::assert_snapshot!("stale", scene.report().text(false));
+    scene.metrics = Some(Ok(Metrics::default()));
+    assert_eq!(scene.named(State::Problem), ["led", "fresh", "allowed"]);
+}
+
+#[test]
+fn who_may_see_nothing_is_told_what_is_missing() {
+    let mut scene = Scene::new(Role::Garden);
+    for found in &mut scene.found {
+        found.there = Err(forbidden());
+    }
+    scene.behind = Behind::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
+    scene.tries = asked(Role::Garden, Asked::Forbidden);
+    scene.certificates = Certificates::default();
+    scene.lease = Lease::Lease { name: "garden/network-guard-certificates".to_owned(), there: Err(forbidden()) };
+    scene.metrics = None;
+    scene.rights.answers.truncate(1);
+    scene.rights.answers[0].1 = Err(forbidden());
+    scene.is_configured = false;
+    let report = scene.report();
+    assert_eq!((report.state, report.exit_code()), (State::Unknown, 2));
+    assert_eq!(scene.named(State::Unknown).len(), 6);
+    insta::assert_snapshot!("forbidden", report.text(false));
+    scene.tries = Tries {
+        tries: Vec::new(),
+        unseen: vec![(forbidden(), "list shoots.core.gardener.cloud in all namespaces, or give --shoot")],
+    };
+    assert!(scene.report().checks[1].advice[0].contains("or give --shoot"));
+    scene.tries = Tries::default();
+    assert!(scene.report().checks[1].saw[0].contains("there is no Shoot"));
+}

@@ -1,0 +1,271 @@
+//! The command blocks of docs/operations.md, run as people run them, on real API servers. Nobody starts Pods here but we.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use network_guard::tls::CaPair;
+use serde_json::{Value, json};
+
+use crate::harness::{Chart, ControlPlane, Guard, Output, charts, fixture, run, tool, until};
+
+const NAME: &str = "gardener-extension-network-guard";
+/// As gardenlet names it.
+const NAMESPACE: &str = "extension-network-guard-x7k2p";
+const SECRET: &str = "network-guard-certificates";
+
+/// All blocks below a heading, without the indentation of a list.
+fn blocks(heading: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, section) = text.split_once(&format!("\n{heading}\n")).expect(heading);
+    let level = heading.split(' ').next().unwrap();
+    let end =
+        section.lines().position(|line| line.starts_with('#') && line.split(' ').next().unwrap().len() <= level.len());
+    let mut lines: Vec<&str> = section.lines().collect();
+    lines.truncate(end.unwrap_or(lines.len()));
+    let mut blocks = Vec::new();
+    let mut block: Option<(usize, String)> = None;
+    for line in lines {
+        match (&mut block, line.trim_start() == "```") {
+            (None, true) => block = Some((line.len() - 3, String::new())),
+            (None, false) => {}
+            (Some(_), true) => blocks.extend(block.take().map(|(_, text)| text)),
+            (Some((indent, text)), false) => {
+                text.push_str(line.get(*indent..).unwrap_or_default());
+                text.push('\n');
+            }
+        }
+    }
+    blocks
+}
+
+/// The block below a heading that has these words.
+#[track_caller]
+fn block(heading: &str, words: &str) -> String {
+    let mut found: Vec<String> = blocks(heading).into_iter().filter(|block| block.contains(words)).collect();
+    assert_eq!(found.len(), 1, "{heading}: {words}");
+    found.remove(0)
+}
+
+/// A shell in the folder of the project, with these variables.
+fn shell(kubeconfig: &Path, script: &str, variables: &[(&str, &str)]) -> Output {
+    let path = format!("{}:{}", tool("kubectl").parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.args(["-e", "-u", "-c", script]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.env("PATH", path).env("KUBECONFIG", kubeconfig).envs(variables.iter().copied());
+    let folder = kubeconfig.parent().unwrap();
+    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        command.env(name, folder);
+    }
+    run(&mut command, None)
+}
+
+#[track_caller]
+fn ok(kubeconfig: &Path, script: &str, variables: &[(&str, &str)]) -> String {
+    let output = shell(kubeconfig, script, variables);
+    assert!(output.ok, "{script}\n{output:?}");
+    output.stdout
+}
+
+/// Folders that a recipe would have left in memory.
+fn left_in_memory() -> Vec<PathBuf> {
+    let is_ours =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("network-guard."));
+    std::fs::read_dir("/dev/shm").unwrap().flatten().map(|entry| entry.path()).filter(is_ours).collect()
+}
+
+/// A Seed on which the server looks after itself, in the namespace of gardenlet's choice. Its Deployment is there for the commands;
+/// its only Pod is the one that the test starts.
+struct Seed {
+    control_plane: ControlPlane,
+    guard: Guard,
+    kubeconfig: PathBuf,
+}
+
+impl Seed {
+    fn start() -> Self {
+        let control_plane = ControlPlane::start();
+        control_plane.apply_cluster(&fixture("ha", "cluster"));
+        let admin = control_plane.admin();
+        admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}));
+        let mut rights = crate::harness::seed_rights();
+        for item in rights["items"].as_array_mut().unwrap() {
+            if item["metadata"]["namespace"] == "garden" {
+                item["metadata"]["namespace"] = NAMESPACE.into();
+            }
+        }
+        admin.apply(&rights);
+        let labels = json!({"app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": "network-guard"});
+        admin.apply(&json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": labels},
+            "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "b"}]},
+            }},
+        }));
+        let lines = format!(
+            "certificates: {{namespace: {NAMESPACE}, marginSeconds: 0, registration: {{url: OWN_URL, owner: network-guard}}}}\n\
+             overlay: {{leaseNamespace: {NAMESPACE}}}\n"
+        );
+        let guard = Guard::start_configured(&control_plane, &lines);
+        guard.wait_until_ready();
+        guard.wait_until_called(&control_plane);
+        let kubeconfig = control_plane.kubeconfig("admin", "system:masters");
+        Self { control_plane, guard, kubeconfig }
+    }
+
+    fn ok(&self, script: &str) -> String {
+        ok(&self.kubeconfig, &format!("{}\n{script}", block("## Find it", "NAMESPACE=")), &[])
+    }
+
+    fn secret(&self) -> Value {
+        self.control_plane.admin().get(&["secret", SECRET, "-n", NAMESPACE])
+    }
+
+    fn registered(&self) -> Value {
+        self.control_plane.admin().get(&["mutatingwebhookconfiguration", NAME])
+    }
+
+    /// The certificates that API servers are told to trust, as text.
+    fn trusted(&self) -> String {
+        let bundle =
+            self.registered()["webhooks"][0]["clientConfig"]["caBundle"].as_str().unwrap_or_default().to_owned();
+        String::from_utf8(STANDARD.decode(bundle).unwrap()).unwrap()
+    }
+
+    fn ca(&self) -> String {
+        let text = self.secret()["data"]["ca.crt"].as_str().unwrap_or_default().to_owned();
+        String::from_utf8(STANDARD.decode(text).unwrap()).unwrap().trim().to_owned()
+    }
+}
+
+/// The namespace is found; the CA is rotated, replaced by one that somebody made, and distrusted at once.
+#[test]
+fn commands_for_certificates_on_a_seed() {
+    let mut seed = Seed::start();
+    assert_eq!(seed.ok("echo found: $NAMESPACE").lines().last(), Some(&*format!("found: {NAMESPACE}")));
+
+    let first = seed.ca();
+    seed.ok(&block("### Rotate now", "annotate secret"));
+    until("another CA signs", || seed.ca() != first);
+
+    let before = left_in_memory();
+    seed.ok(&block("### Rotate now", "openssl"));
+    assert_eq!(left_in_memory(), before, "a key was left behind");
+    let made = seed.secret();
+    let text = |key: &str| String::from_utf8(STANDARD.decode(made["data"][key].as_str().unwrap()).unwrap()).unwrap();
+    CaPair::parse(&text("ca.crt"), &text("ca.key")).unwrap();
+    let own = text("ca.crt").trim().to_owned();
+    until("it is published", || seed.trusted().contains(&own));
+
+    // Somebody has its key.
+    let commands = block("### Distrust this CA now", "--replicas=0");
+    // Its Pods go when they are told, and nobody but we tells them.
+    seed.guard.kill();
+    seed.ok(&commands);
+    let deployment = || seed.control_plane.admin().get(&["deployment", NAME, "-n", NAMESPACE]);
+    assert_eq!(deployment()["spec"]["replicas"], 0);
+    assert_eq!(seed.trusted(), "");
+    seed.ok(&block("### Distrust this CA now", "--replicas=2"));
+    assert_eq!(deployment()["spec"]["replicas"], 2);
+    assert!(deployment()["metadata"]["annotations"]["resources.gardener.cloud/ignore"].is_null());
+    seed.guard.restart();
+    until("a new CA is published", || !seed.trusted().is_empty());
+    assert!(!seed.trusted().contains(&own), "the old one is trusted again");
+    seed.guard.wait_until_called(&seed.control_plane);
+
+    // At night: the switch is the chart's, and what is left goes by hand.
+    seed.guard.kill();
+    seed.ok(&block("## Stop it", "kubectl delete mutatingwebhookconfiguration gardener-extension-network-guard"));
+    assert!(!seed.control_plane.admin().run(&["get", "mutatingwebhookconfiguration", NAME], None).ok);
+}
+
+/// The lasting switch of both charts, and a way back.
+#[test]
+fn commands_for_releases() {
+    let control_plane = ControlPlane::start_bare(&[]);
+    let admin = control_plane.admin();
+    let kubeconfig = control_plane.kubeconfig("admin", "system:masters");
+    for namespace in [NAMESPACE, "garden"] {
+        admin.ok(&["create", "namespace", namespace], None);
+    }
+    let plain = json!({"image": {"repository": "registry.example.com/network-guard"}, "vpa": {"enabled": false}, "priorityClassName": "", "metrics": {
+        "serviceMonitor": {"enabled": false}, "prometheusRule": {"enabled": false}, "dashboard": {"enabled": false},
+    }});
+    let install = |chart: Chart, namespace: &str, values: &Value| {
+        let flags = ["--namespace", namespace, "--kubeconfig", &kubeconfig.display().to_string()];
+        let output = chart.helm(&["install", "network-guard"], &flags, values);
+        assert!(output.ok, "{output:?}");
+    };
+    install(Chart::SEED, NAMESPACE, &plain);
+    install(Chart::RUNTIME, "garden", &plain);
+    install(Chart::APPLICATION, "kube-system", &json!({}));
+    let path = kubeconfig.display().to_string();
+    let clusters = [("VIRTUAL", &*path), ("RUNTIME", &*path)];
+    let find = block("## Find it", "NAMESPACE=");
+    let config = |namespace: &str, name: &str| {
+        let map = admin.get(&["configmap", &format!("{name}-config"), "-n", namespace]);
+        serde_saphyr::from_str::<Value>(map["data"]["config.yaml"].as_str().unwrap()).unwrap()
+    };
+    let is_registered =
+        |namespace: &str, name: &str| config(namespace, name)["certificates"]["registration"]["enabled"].clone();
+    let garden = "gardener-extension-admission-network-guard";
+    assert_eq!((is_registered(NAMESPACE, NAME), is_registered("garden", garden)), (json!(true), json!(true)));
+
+    ok(&kubeconfig, &format!("{find}{}", block("## Stop it", "charts/gardener-extension-network-guard ")), &clusters);
+    ok(&kubeconfig, &block("## Stop it", "charts/runtime"), &clusters);
+    ok(&kubeconfig, &block("## Stop it", "mutatingwebhookconfiguration,validating"), &clusters);
+    assert_eq!((is_registered(NAMESPACE, NAME), is_registered("garden", garden)), (json!(false), json!(false)));
+
+    // The configuration goes back with the release.
+    let commands = block("### Back to an older release", "helm rollback");
+    let (rollback, _) = commands.split_once("kubectl rollout").expect("nobody rolls Pods out here");
+    ok(&kubeconfig, &format!("{find}{rollback}"), &clusters);
+    assert_eq!(is_registered(NAMESPACE, NAME), json!(true));
+
+    // With gardener-operator it is a value of both sides.
+    let crd = tool("further-crds").join("10-crd-operator.gardener.cloud_extensions.yaml");
+    admin.ok(&["apply", "--server-side", "-f", &crd.display().to_string()], None);
+    admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"], None);
+    admin.ok(&["apply", "-f", &charts().join("examples/extension.yaml").display().to_string()], None);
+    ok(&kubeconfig, &block("## Stop it", "extensions.operator.gardener.cloud"), &[]);
+    let extension = admin.get(&["extensions.operator.gardener.cloud", "network-guard"]);
+    for side in ["extension", "admission"] {
+        let values = &extension["spec"]["deployment"][side]["values"];
+        assert_eq!(values["webhooks"]["enabled"], false, "{side}");
+        assert_eq!(values["image"]["repository"], "registry.example.com/network-guard", "{side}: other values stay");
+    }
+}
+
+/// The kubeconfig of the garden is made, and it is that of the ServiceAccount.
+#[test]
+fn commands_for_the_kubeconfig_of_the_garden() {
+    let control_plane = ControlPlane::start_bare(&[]);
+    let admin = control_plane.admin();
+    admin.ok(&["create", "namespace", "garden"], None);
+    let kubeconfig = control_plane.kubeconfig("admin", "system:masters");
+    let (path, url) = (kubeconfig.display().to_string(), control_plane.url());
+    let variables = [("VIRTUAL", &*path), ("RUNTIME", &*path), ("SERVER", &*url)];
+    let heading = "### With Helm";
+    let account = block(heading, "create serviceaccount");
+    // The token is filled in by kube-controller-manager, which nobody starts here: this stands in for it.
+    let (make, wait) = account.rsplit_once("kubectl --kubeconfig \"$VIRTUAL\" wait").unwrap();
+    ok(&kubeconfig, make, &variables);
+    let name = "extension-admission-network-guard";
+    let token = admin.ok(&["create", "token", name, "-n", "kube-system", "--duration=2h"], None);
+    let filled = json!({"data": {"token": STANDARD.encode(token.trim())}}).to_string();
+    admin.ok(&["patch", "secret", name, "-n", "kube-system", "--type=merge", "-p", &filled], None);
+    ok(&kubeconfig, &format!("kubectl --kubeconfig \"$VIRTUAL\" wait{wait}"), &variables);
+
+    let before = left_in_memory();
+    ok(&kubeconfig, &block(heading, "kind: Config"), &variables);
+    assert_eq!(left_in_memory(), before, "a token was left behind");
+    let secret = admin.get(&["secret", "network-guard-garden", "-n", "garden"]);
+    let text = STANDARD.decode(secret["data"]["kubeconfig"].as_str().unwrap()).unwrap();
+    let made = control_plane.folder().join("garden-kubeconfig");
+    std::fs::write(&made, text).unwrap();
+    let who = ok(&made, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}'", &[]);
+    assert_eq!(who, format!("system:serviceaccount:kube-system:{name}"));
+}

@@ -1,0 +1,50 @@
+//! In the garden, behind the real gardener-apiserver.
+
+use std::path::PathBuf;
+
+use super::{Said, doctor};
+use crate::garden::{place, shoot};
+use crate::harness::{Garden, eventually};
+
+const ORDERS: &str = "garden-shop/orders";
+
+fn ask(garden: &Garden, kubeconfig: &PathBuf, further: &[&str]) -> Said {
+    let config = garden.guard.certificates().join("config.yaml").display().to_string();
+    let home = garden.control_plane().kubeconfig("admin", "system:masters").display().to_string();
+    let all = ["--config", &config, "--user", "network-guard", "--namespace", "garden", "--runtime-kubeconfig", &home];
+    doctor("garden", kubeconfig, &[&all[..], further].concat())
+}
+
+/// All well, asked by an operator; by a member of a project who may write one Shoot; and when nobody answers, which lets that
+/// write pass.
+#[test]
+fn a_garden_is_asked_by_a_shoot() {
+    let mut garden = Garden::start();
+    place(&garden, "eu1-a", &shoot(ORDERS, "10.5.0.0/24", &[]));
+    let admin = garden.control_plane().kubeconfig("admin", "system:masters");
+    let stored = garden.admin().get(&["shoot", "orders", "-n", "garden-shop"]);
+
+    let said = ask(&garden, &admin, &[]);
+    assert_eq!((said.code, said.named("ok").len()), (Some(0), 6), "{}", said.text);
+    assert!(said.check("reachable").1.starts_with(&format!("dry run of Shoot {ORDERS}: release ")), "{}", said.text);
+    println!("{}", said.text);
+
+    let alice = garden.control_plane().kubeconfig("alice", "people");
+    let said = ask(&garden, &alice, &["--shoot", ORDERS]);
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    let (state, text) = said.check("reachable");
+    assert!(state == "ok" && text.contains("release"), "{}", said.text);
+    assert!(said.check("registered").1.contains("missing right: get validatingwebhookconfigurations"), "{}", said.text);
+    // In a project that is another's.
+    let said = ask(&garden, &garden.control_plane().kubeconfig("bob", "people"), &["--shoot", ORDERS]);
+    assert!(said.check("reachable").1.contains("missing right: patch shoots.core.gardener.cloud"), "{}", said.text);
+    assert_eq!(garden.admin().get(&["shoot", "orders", "-n", "garden-shop"]), stored, "nothing was stored");
+
+    garden.guard.kill();
+    let said = eventually("nobody answers", || {
+        let said = ask(&garden, &admin, &[]);
+        if said.named("problem") == ["reachable"] { Ok(said) } else { Err(said.text) }
+    });
+    assert_eq!(said.code, Some(1));
+    assert!(said.check("reachable").1.contains("failurePolicy is Ignore"), "{}", said.text);
+}
