@@ -306,8 +306,8 @@ impl Judge {
 
 /// Whether a finding says that a Seed was not looked up.
 fn is_unverified_seed(finding: &Finding) -> bool {
-    let is_of_seed = finding.path == "spec.seedName" || finding.path.ends_with(".seed");
-    is_of_seed && finding.rule == NOT_VERIFIED.name
+    let field = finding.path.rsplit('.').next();
+    finding.rule == NOT_VERIFIED.name && matches!(field, Some("seed" | "seedName"))
 }
 
 #[derive(serde::Serialize)]
