@@ -188,6 +188,17 @@ mod tests {
         }
     }
 
+    /// Which of the Shoot's networks overlap follows from each alone: nothing is searched for it, however many there are.
+    #[test]
+    fn overlaps_are_those_of_the_networks() {
+        for seed_pods in ["10.0.0.0/8", "10.248.0.0/16", "fd00::/48", "10.64.0.0/11"] {
+            let survey = survey(&facts(seed_pods, ExpectedVpn::HighlyAvailable), None);
+            let networks = survey.networks.as_ref().unwrap().iter().map(|(_, cidr, _)| *cidr);
+            let found: Vec<Cidr> = networks.filter(|cidr| survey.overlapped_by(*cidr).is_some()).collect();
+            assert_eq!(found, survey.overlaps.iter().map(|pair| pair.shoot.cidr).collect::<Vec<_>>(), "{seed_pods}");
+        }
+    }
+
     #[test]
     fn where_networks_appear() {
         let survey = survey(&facts("10.0.0.0/8", ExpectedVpn::HighlyAvailable), None);

@@ -91,6 +91,16 @@ fn the_words_for_a_stranger() {
     );
 }
 
+/// Which Seed would be right is not told, and a guess is worded as one.
+#[test]
+fn the_words_for_another_seed() {
+    let target = with(shoot(B, "10.6.0.0/27", &[peer(A, "eu1-a")]), "/spec/seedName", json!("eu1-b"));
+    garden(Some(target)).create(&shoot(A, "10.5.0.0/27", &[peer(B, "eu1-a")])).says(
+        "spec.extensions[0].providerConfig.shootPeerings[0].seed: eu1-a is probably not the Seed of garden-shop/orders; \
+         ask the owner of the target",
+    );
+}
+
 /// A hidden Shoot that lists A: verdicts are known, fields are not.
 #[test]
 fn consent_opens_verdicts_only() {
