@@ -14,7 +14,7 @@ const CILIUM: &str = "cilium";
 impl Shoot<'_> {
     /// How its Pods reach each other, as far as the table of providers tells. `stored` is the Shoot that an update
     /// replaces, the Shoot itself for one that is stored, and `None` for a new one: on it depends what counts where
-    /// `overlay` is not set. `None` without workers, and where nobody can tell.
+    /// `overlay` is not set. `None` without workers, and where that is unknown.
     pub fn pods(&self, stored: Option<&Shoot<'_>>) -> Option<Pods> {
         if !self.has_workers {
             return None;
@@ -38,7 +38,7 @@ impl Shoot<'_> {
         self.status_networking.get(NetworkKind::Nodes).len() == 2
     }
 
-    /// Whether its Pods are reached by routes of the infrastructure only, as far as anybody can tell. Of a provider whose
+    /// Whether its Pods are reached by routes of the infrastructure only, as far as it is known. Of a provider whose
     /// infrastructure makes none, or of which nothing is known, that is all Shoots without an overlay: there it counts
     /// only where the configuration names the provider. `stored` as for [`Shoot::pods`].
     pub fn may_need_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
@@ -59,7 +59,7 @@ impl Shoot<'_> {
         }
     }
 
-    /// Whether it has no overlay, as far as anybody can tell. `stored` as for [`Shoot::pods`].
+    /// Whether it has no overlay, as far as it is known. `stored` as for [`Shoot::pods`].
     pub fn is_native(&self, stored: Option<&Shoot<'_>>) -> bool {
         match Provider::of(&self.provider_type) {
             Some(_) => self.pods(stored).is_some_and(Pods::are_native),

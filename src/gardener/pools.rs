@@ -29,7 +29,11 @@ const DURATION: usize = 64;
 
 /// How long nodes of each pool may be unhealthy. Only pools that differ from the default are kept.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Pools(Box<[Pool]>);
+pub struct Pools {
+    kept: Box<[Pool]>,
+    /// Whether some were left out: then nothing is claimed of a pool that is not known.
+    are_cut: bool,
+}
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Pool {
@@ -63,14 +67,21 @@ impl Pools {
         let Ok(workers) = serde_json::from_str::<FirstOf<&RawValue, LOOKED_AT>>(workers) else {
             return Self::default();
         };
+        // As many as are looked at may be more.
+        let mut are_cut = workers.0.len() >= LOOKED_AT;
         let pools = workers.0.into_iter().filter_map(|worker| Pool::read(worker.get()));
-        Self(pools.filter(|pool| pool.timeout != Some(HEALTH_TIMEOUT)).take(KEPT).collect())
+        let mut kept: Vec<Pool> =
+            pools.filter(|pool| pool.timeout != Some(HEALTH_TIMEOUT)).take(KEPT.saturating_add(1)).collect();
+        are_cut |= kept.len() > KEPT;
+        kept.truncate(KEPT);
+        Self { kept: kept.into(), are_cut }
     }
 
-    /// After which time a node of this pool is replaced for want of a route; `None` for never. A pool that is not known has
-    /// the default.
+    /// After which time a node of this pool is replaced for want of a route; `None` for never, and where that is
+    /// unknown. A pool that is not known has the default, unless some were left out.
     pub fn health_timeout(&self, pool: &str) -> Option<SignedDuration> {
-        self.0.iter().find(|known| &*known.name == pool).map_or(Some(HEALTH_TIMEOUT), |known| known.timeout)
+        let default = (!self.are_cut).then_some(HEALTH_TIMEOUT);
+        self.kept.iter().find(|known| &*known.name == pool).map_or(default, |known| known.timeout)
     }
 }
 
@@ -118,7 +129,7 @@ mod tests {
             let pools = Pools::read(&workers);
             assert_eq!(pools.health_timeout("a"), want, "{workers}");
             assert_eq!(pools.health_timeout("other"), minutes(10));
-            assert_eq!(pools.0.len(), usize::from(want != minutes(10)), "what is as everywhere is not kept");
+            assert_eq!(pools.kept.len(), usize::from(want != minutes(10)), "what is as everywhere is not kept");
         }
         for wrong in ["", "5", "{}", "[5]", "[null]", r#"[{"name":5}]"#] {
             assert_eq!(Pools::read(wrong), Pools::default(), "{wrong}");
@@ -129,7 +140,28 @@ mod tests {
     fn what_is_kept_has_a_limit() {
         let pool = |name: String| json!({"name": name, "machineControllerManager": {"machineHealthTimeout": "5m"}});
         let many: Vec<Value> = (0..5_000).map(|i| pool(format!("p{i}"))).collect();
-        assert_eq!(Pools::read(&json!(many).to_string()).0.len(), KEPT);
-        assert_eq!(Pools::read(&json!([pool("x".repeat(64))]).to_string()).0.len(), 0);
+        assert_eq!(Pools::read(&json!(many).to_string()).kept.len(), KEPT);
+        assert_eq!(Pools::read(&json!([pool("x".repeat(64))]).to_string()).kept.len(), 0);
+    }
+
+    /// Where some are left out, no time is claimed of those that are not known.
+    #[test]
+    fn nothing_is_claimed_of_what_was_left_out() {
+        let minutes = |minutes| Some(SignedDuration::from_mins(minutes));
+        let slow = json!({"machineHealthTimeout": "1h"});
+        let pools = |slow_ones: usize, plain: usize| {
+            let slow_ones = (0..slow_ones).map(|i| json!({"name": format!("s{i}"), "machineControllerManager": slow}));
+            let all: Vec<Value> = slow_ones.chain((0..plain).map(|i| json!({"name": format!("p{i}")}))).collect();
+            Pools::read(&json!(all).to_string())
+        };
+        for (what, pools, unknown) in [
+            ("as many as are kept", pools(KEPT, 1), minutes(10)),
+            ("one more", pools(KEPT + 1, 1), None),
+            ("many like the default", pools(1, LOOKED_AT - 2), minutes(10)),
+            ("as many as are looked at", pools(1, LOOKED_AT - 1), None),
+        ] {
+            assert_eq!((pools.health_timeout("s0"), pools.health_timeout("p0")), (minutes(60), unknown), "{what}");
+            assert_eq!(pools.health_timeout(&format!("s{KEPT}")), unknown, "{what}");
+        }
     }
 }

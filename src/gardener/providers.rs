@@ -65,7 +65,7 @@ pub enum Reports {
     No,
     /// It does, whatever the condition says: it compares the reason, and writes its own over that of others.
     Always,
-    /// It does, unless the condition is `False` already: it compares nothing but the status, whoever wrote it.
+    /// It does, unless the condition is `False` already: it compares nothing but the status, not the writer.
     UnlessFalse,
 }
 

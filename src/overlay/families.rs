@@ -59,7 +59,7 @@ pub fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
         }
         if wish.families.contains(&Family::V6) {
             return Some(
-                "gcp makes no routes for a Shoot with two IP families, so none will come: take the second family back, and add it when the overlay is off",
+                "gcp makes no routes for a Shoot with two IP families, so none will come: keep the overlay, or replace all nodes, as new ones need no route, and force the switch; only while status.networking.nodes of the Shoot has one network, the second family can be taken back instead, and added when the overlay is off",
             );
         }
     }
@@ -125,7 +125,7 @@ fn say_together(when: When, is_not_set: bool) -> Finding {
         (When::Before, _) => (format!("{what}: {TWO_NODE_NETWORKS}"), ""),
         (When::Stored, _) => (
             format!("{what} in a Shoot that has a second IP family, for which gcp makes no routes"),
-            "first take that family back, then switch the overlay off, then add it again",
+            "keep the overlay, or replace all nodes, as new ones need no route; only while `status.networking.nodes` has one network, that family can be taken back instead, and added when the overlay is off",
         ),
         (When::Now, false) => (
             format!("{what} together with a second IP family, for which gcp makes no routes"),
@@ -139,7 +139,7 @@ fn say_together(when: When, is_not_set: bool) -> Finding {
     TOGETHER.finding(path, message, help)
 }
 
-/// What there is to say about an overlay in a Shoot with IPv6, whoever provides the infrastructure.
+/// What there is to say about an overlay in a Shoot with IPv6, on every infrastructure.
 pub(super) fn on_with_ipv6(new: &Shoot<'_>) -> Option<Finding> {
     let is_on = new.networking.has_family(Family::V6) && new.encapsulation() == Some(Encapsulation::Overlay);
     let has_vxlan = is_on && new.network_config.and_then(|it| json::find(it, &["vxlan", "enabled"])) == Some("true");
@@ -288,10 +288,10 @@ mod tests {
         };
         for (what, shoot, config, families, obstacle_word, hint_word) in [
             ("gcp", facts("gcp"), off, one, "", ""),
-            ("gcp, both", facts("gcp"), off, two, "take the second family back", ""),
+            ("gcp, both", facts("gcp"), off, two, "can be taken back instead", ""),
             ("gcp, both, and the infrastructure too", dual("gcp", true, false), off, two, "replace all nodes", ""),
             ("gcp, taken back too late", dual("gcp", true, false), off, one, "replace all nodes", ""),
-            ("gcp, by the families", facts("gcp"), None, two, "take the second family back", "write overlay"),
+            ("gcp, by the families", facts("gcp"), None, two, "can be taken back instead", "write overlay"),
             ("aws, both", dual("aws", true, true), off, two, "", ""),
             ("openstack, by the families", facts("openstack"), None, two, "", "write overlay"),
             (

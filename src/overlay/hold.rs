@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::plan::Reason;
 use super::record::{Phase, Record};
 use super::rules::CALICO;
-use super::subset::LONGEST_CONFIG;
+use super::subset::{LONGEST_CONFIG, too_long};
 use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::Network;
 use crate::gardener::{FieldError, Hibernation, SwitchFacts, Text};
@@ -163,7 +163,7 @@ pub fn decide(
         return Ok(if is_given_up(new, old, shoot) { Decision::Clear } else { Decision::Keep });
     };
     let is_as_stored = asked.subset == stored && *asked.families == *old.families;
-    if !is_listed || (is_as_stored && !counts_anew(new, old)) {
+    if !is_listed || (is_as_stored && !starts_to_count(new, old)) {
         // Nobody would report routes; or nothing that ends the overlay changes.
         return Ok(Decision::Clear);
     }
@@ -197,7 +197,7 @@ pub fn decide(
 
 /// Whether a stored family may count from now on, though nobody changes anything: gardenlet has the extension deploy again what
 /// it has not deployed with this family so far.
-fn counts_anew(new: &Network<'_>, old: &Network<'_>) -> bool {
+fn starts_to_count(new: &Network<'_>, old: &Network<'_>) -> bool {
     new.timestamp != old.timestamp && !old.deployed.is_empty() && !old.deployed.contains(&Family::V6)
 }
 
@@ -321,16 +321,12 @@ fn hold(
 
 fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {
     let Some(text) = network.provider_config else { return Ok(None) };
-    let problem = if text.len() > LONGEST_CONFIG {
-        format!(
-            "has {} bytes, far more than any configuration of Calico; at most {LONGEST_CONFIG} are read",
-            text.len()
-        )
-    } else {
-        match serde_json::from_str(text) {
-            Ok(config) => return Ok(config),
-            Err(error) => crate::gardener::excerpt(&error.to_string()),
-        }
-    };
-    Err(FieldError { path: "spec.providerConfig".to_owned(), value: String::new(), problem })
+    let path = "spec.providerConfig".to_owned();
+    if text.len() > LONGEST_CONFIG {
+        return Err(FieldError { path, ..too_long(text.len()) });
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let problem = crate::gardener::excerpt(&error.to_string());
+        FieldError { path, value: String::new(), problem }
+    })
 }

@@ -33,7 +33,7 @@ pub use relief::Relief;
 pub use risk::Replacement;
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};
 pub use rules::{check, is_untouched};
-pub use status::{MissingRoute, Routes, SwitchStatus, WaitsFor, newest_complaint};
+pub use status::{MissingRoute, Routes, SwitchStatus, WaitsFor, is_the_gates, newest_complaint};
 use subset::IPV6;
 pub use subset::Subset;
 pub use vigil::{Missing, Progress, Vigil, VigilSettings};

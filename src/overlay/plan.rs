@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::hold::{HoldSettings, state};
 use super::record::Record;
 use super::rules::CALICO;
+use super::subset::tree;
 use super::{Encapsulation, IPV6, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::{SwitchingNetwork, family_name};
 use crate::gardener::{Hibernation, SwitchFacts};
@@ -125,7 +126,7 @@ fn afterwards(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> Plan {
 
 /// The members that are held, as the Network has them.
 pub fn held(network: &SwitchingNetwork) -> Subset {
-    Subset::of(network.config.as_deref().and_then(|text| serde_json::from_str(text).ok()).as_ref())
+    Subset::of(tree(network.config.as_deref()).as_ref())
 }
 
 /// The same as text, to be remembered, with the families that are held beside them: over on another Seed the Network has
@@ -161,8 +162,7 @@ pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record
 
 /// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
 pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
-    let config = network.config.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let config = wish.subset.put_into(config, None);
+    let config = wish.subset.put_into(tree(network.config.as_deref()), None);
     match &wish.ipv6 {
         // It was held back with the family.
         Some(section) if released_families(network, wish).is_some() => {
@@ -174,7 +174,7 @@ pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value>
     }
 }
 
-/// The IP families by which it is let through, where they were held back; whoever writes them writes what gardenlet would.
+/// The IP families by which it is let through, where they were held back: the same that gardenlet would write.
 pub fn released_families<'w>(network: &SwitchingNetwork, wish: &'w Wish) -> Option<&'w [Family]> {
     let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
     wish.families.iter().any(|family| !held.contains(family)).then_some(&wish.families)

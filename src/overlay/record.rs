@@ -1,4 +1,4 @@
-//! What is remembered of a held switch in `status.state` of its Network: it survives restarts of ours, and Gardener takes
+//! What is remembered of a held switch in `status.state` of its Network: it survives restarts, and Gardener takes
 //! it along when the control plane moves to another Seed.
 //!
 //! Other versions of this program read and write it too. A record without a version is from before there was one. One of a
@@ -111,7 +111,7 @@ impl Record {
         let phase = match &*phase {
             "held" => Phase::Held,
             "released" => Phase::Released,
-            // Who holds on waits for routes. Whoever takes it for let through may cut Pods off.
+            // A switch that is held waits for routes. One that is taken for let through may cut Pods off.
             _ if version > VERSION => Phase::Held,
             _ => return None,
         };
@@ -154,8 +154,8 @@ impl Record {
         Subset::of(held.and_then(|held| serde_json::from_str::<Value>(held).ok()).as_ref())
     }
 
-    /// The IP families that are held, where they were remembered: a member `ipFamilies` beside the others, which whoever
-    /// does not know it leaves alone.
+    /// The IP families that are held, where they were remembered: a member `ipFamilies` beside the others, which a
+    /// version that does not know it leaves alone.
     pub fn families(&self) -> Option<Vec<Family>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

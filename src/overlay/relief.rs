@@ -12,13 +12,14 @@
 //!   (`nodeConditionToTaintKeyStatusMap`), the scheduler looks at taints, machine-controller-manager counts a condition that
 //!   is there and not `False` (`isHealthy`), and gardenlet's health check passes over one that is not there (`CheckNode`). It
 //!   may stay so for ever: the node merely counts as one without a route, and the switch stays held.
-//! - Where the route cannot be made, the route controller writes `True`, `NoRouteCreated`. That it does over Calico's `False`
-//!   as well: nothing becomes of a node that would not have become of it anyway.
+//! - Where the route cannot be made, the upstream route controller writes `True`, `NoRouteCreated`. That it does over Calico's
+//!   `False` as well: nothing becomes of a node that would not have become of it anyway. Alibaba's writes nothing then
+//!   (`batchAddRoutes` in its `pkg/controller/route`, v2.14.0): the node stays without the condition.
 //! - calico-node writes again when it starts, and half a minute later (networking-calico's container
 //!   `network-unavailable-condition-ensurer`), and then never. The condition is taken away again only when it stayed again,
 //!   so nobody fights.
 //! - provider-gcp and provider-openstack take it away too: once, when a Shoot gives up its overlay. Nodes that join later, or
-//!   whose calico-node starts anew, have it again, where no policy keeps calico-node from writing it (Kubernetes before
+//!   whose calico-node restarts, have it again, where no policy keeps calico-node from writing it (Kubernetes before
 //!   1.36). Those policies are about calico-node's own writes. provider-gcp's webhook for `nodes/status` undoes "Node created
 //!   without a route" only. Alibaba's node controller writes just that where there is no condition, but only on a node that
 //!   it has not initialized yet: that happens to a new node anyway, unless calico-node was faster.
@@ -28,6 +29,8 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::vigil::{Vigil, digest};
+use super::{families, wish};
+use crate::gardener::SwitchFacts;
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
 
 /// How long Calico's word must have been there, in every look. A route controller that writes over it does so in one round, by
@@ -65,6 +68,13 @@ impl Relief {
             node.route.as_ref().is_some_and(|route| &*route.status == "False" && &*route.reason == CALICO_IS_UP);
         // Without a Pod network there is nothing that a route controller could say.
         says_calico && node.has_pod_cidr && !node.is_leaving && !vigil.has_seen(node)
+    }
+
+    /// Whether the route controller of this Shoot may need help: on one of these infrastructures, and where it makes routes at
+    /// all. Elsewhere Calico's word is in nobody's way.
+    pub fn is_wanted(shoot: &SwitchFacts, providers: &[String]) -> bool {
+        let is_listed = providers.iter().any(|provider| **provider == *shoot.provider);
+        is_listed && wish(shoot).is_some_and(|wish| families::hint(shoot, &wish).is_none())
     }
 
     /// The nodes from which the condition is to be taken away, by their place, after a look at all of them. `window` is how
@@ -159,6 +169,27 @@ mod tests {
         // ... until somebody denied it.
         assert!(looks.look(&[node("x", Some(("True", "NoRouteCreated")))]).is_empty());
         assert_eq!(looks.first(2 * LOOKS, &[node("x", CALICO)]), Some(LOOKS));
+    }
+
+    #[test]
+    fn only_a_route_controller_that_makes_routes_needs_help() {
+        let off = r#"{"overlay":{"enabled":false}}"#;
+        let none = r#"{"backend":"none"}"#;
+        for (provider, config, want) in [
+            ("gcp", Some(off), true),
+            ("gcp", Some(none), false),
+            ("openstack", Some(none), false),
+            ("openstack", None, false),
+            ("alicloud", Some(none), true),
+            ("aws", Some(off), false),
+            ("gcp", Some(r#"{"overlay":5}"#), false),
+        ] {
+            let config = config.map(Box::from);
+            let shoot = SwitchFacts { provider: provider.into(), config, ..SwitchFacts::default() };
+            let is_wanted = Relief::is_wanted(&shoot, &crate::gardener::providers::silenced());
+            assert_eq!(is_wanted, want, "{provider} {:?}", shoot.config);
+            assert!(!Relief::is_wanted(&shoot, &[]), "switched off");
+        }
     }
 
     /// The first look in which something is due, by the pace of looks and the time for which routes must stay, in seconds.

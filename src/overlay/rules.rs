@@ -57,7 +57,7 @@ pub static ROUTES_LEFT: Rule = Rule {
     // To set the overlay back is a way out while nodes are replaced because they have no route.
     up_to: Some(Severity::Warn),
     rank: Rank::Notice,
-    summary: "The overlay is switched on where nodes had routes of the infrastructure, and whoever made them stops. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
+    summary: "The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making them. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
     fix: "Remove the routes from the infrastructure's route tables afterwards.",
 };
 
@@ -135,7 +135,7 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
         return Vec::new();
     }
     let set_by = if old.is_none() { set_by_admission(new) } else { None };
-    // These are Calico's own, whoever provides the infrastructure.
+    // These are Calico's own, on every infrastructure.
     let mut findings: Vec<Finding> =
         [enabled(new), pod_routes(new, old), families::on_with_ipv6(new)].into_iter().flatten().collect();
     let Some(config) = Config::of(new, old) else {
@@ -145,12 +145,12 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     let is_asleep = new.is_asleep(old);
     let old_config = old.and_then(|old| Config::of(old, Some(old)));
     let goes_native = config.pods.are_native() && old_config.is_some_and(|old| old.has_overlay());
-    let is_native_anew = goes_native || (old.is_none() && config.pods.are_native());
+    let becomes_native = goes_native || (old.is_none() && config.pods.are_native());
     let overlay_comes = config.has_overlay() && old_config.is_some_and(|old| old.pods.need_routes());
     let others = [
         goes_native.then(|| pod_addresses(&config, old_config.filter(|_| !is_asleep), new.is_switch_forced)).flatten(),
         if old.is_none() { new_pod_addresses(&config) } else { None },
-        is_native_anew.then(|| old_kubernetes(new)).flatten(),
+        becomes_native.then(|| old_kubernetes(new)).flatten(),
         old_config
             .filter(|_| goes_native && !is_asleep)
             .and_then(|old| switch(old.pods, config.pods, families::end_the_overlay(new))),

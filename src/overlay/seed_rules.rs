@@ -19,7 +19,7 @@ pub static UNREADABLE: Rule = Rule {
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
-    summary: "A part of Calico's configuration on which the overlay depends has a wrong type, so nobody can tell whether it is switched off.",
+    summary: "A part of Calico's configuration on which the overlay depends has a wrong type, so it is unknown whether it is switched off.",
     fix: "Correct the named field in the Shoot; gardenlet copies it.",
 };
 

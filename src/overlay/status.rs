@@ -24,6 +24,11 @@ const GATE: [&str; 3] = [
     "failed to check node route status",
 ];
 
+/// Whether this is what the gate says.
+pub fn is_the_gates(description: &str) -> bool {
+    GATE.iter().any(|words| description.contains(words))
+}
+
 /// What is known of a held switch.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -208,7 +213,7 @@ impl SwitchStatus {
     /// `SeamlessOverlaySwitch` counts nodes that do not count here.
     pub fn failure(&self, description: &str) -> String {
         let mut text = format!("the Network was told, but its extension fails: {description}");
-        if !GATE.iter().any(|words| description.contains(words)) {
+        if !is_the_gates(description) {
             return text;
         }
         text.push_str(
@@ -230,7 +235,7 @@ impl SwitchStatus {
 }
 
 /// The complaint to show, from the one that was shown and the newest. One that differs in numbers only, such as the time a
-/// call took or the number of a request, is the same: else it would be written anew at each look.
+/// call took or the number of a request, is the same: else it would be written again at each look.
 pub fn newest_complaint(shown: Option<String>, newest: Option<String>) -> Option<String> {
     match (shown, newest) {
         (Some(shown), Some(newest)) if words(&shown).eq(words(&newest)) => Some(shown),
@@ -344,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_complaint_is_not_written_anew() {
+    fn the_same_complaint_is_not_written_again() {
         let aws = |id: &str| Some(format!("EC2: CreateRoute, StatusCode: 400, RequestID: {id}, RouteLimitExceeded"));
         assert_eq!(newest_complaint(aws("5a0e"), aws("77b1")), aws("5a0e"));
         let after = |time: &str| Some(format!("Could not create route x for node a after {time}: quota"));

@@ -8,12 +8,25 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
+use crate::gardener::FieldError;
 use crate::gardener::network::family_name;
 use crate::net::Family;
 
 /// The longest configuration that is looked at, in bytes; a real one has less than one KiB. A tree of it takes a hundred times as
 /// much.
 pub(super) const LONGEST_CONFIG: usize = 16 << 10;
+
+/// What is said of one that is longer.
+pub(super) fn too_long(length: usize) -> FieldError {
+    let problem =
+        format!("has {length} bytes, far more than any configuration of Calico; at most {LONGEST_CONFIG} are read");
+    FieldError { path: String::new(), value: String::new(), problem }
+}
+
+/// The tree of a configuration; of one that is too long there is none.
+pub(super) fn tree(text: Option<&str>) -> Option<Value> {
+    text.filter(|text| text.len() <= LONGEST_CONFIG).and_then(|text| serde_json::from_str(text).ok())
+}
 
 /// Members that count as a whole.
 const WHOLE: [&str; 5] = ["overlay", "backend", "vxlan", "ipip", "ipam"];

@@ -44,8 +44,8 @@ pub struct Vigil {
     seen: Seen,
     ready_since: Option<Timestamp>,
     samples: u32,
-    /// Whether a whole window was watched, or something happened in it: before that, nobody here knows better than
-    /// whoever watched before.
+    /// Whether a whole window was watched, or something happened in it: before that, this process knows no
+    /// better than the one that watched before.
     is_settled: bool,
 }
 
@@ -96,7 +96,7 @@ pub struct Missing {
 }
 
 impl Progress {
-    /// Whether every node that counts has its route. Where there are nodes and none of them counts, nobody can tell.
+    /// Whether every node that counts has its route. Where there are nodes and none of them counts, that is not known.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && (self.total > 0 || (self.given_up.is_empty() && self.leaving == 0))
     }
@@ -110,7 +110,7 @@ impl Vigil {
         Self { since: since.into(), seen, ..Self::default() }
     }
 
-    /// Begins anew when the switch is another one than before.
+    /// Starts again when the switch is another one than before.
     pub fn attend(&mut self, since: &str) {
         if *self.since != *since {
             *self = Self::resume(since, &BTreeSet::new());
@@ -218,7 +218,7 @@ enum Route {
     Unreported,
 }
 
-/// Why a node has no route, in the words of whoever wrote its condition.
+/// Why a node has no route, in the words of the writer of its condition.
 fn why(node: &NodeFacts) -> String {
     if !node.has_pod_cidr {
         return "it has no Pod network (spec.podCIDR)".to_owned();

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::subset::{LONGEST_CONFIG, too_long};
 use super::{Encapsulation, IPV6, Subset, encapsulation};
 use crate::gardener::{FieldError, SwitchFacts};
 use crate::net::Family;
@@ -22,8 +23,12 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// Reads a `providerConfig` beside these families.
+    /// Reads a `providerConfig` beside these families; one that is too long for any is not read.
     pub fn of(text: Option<&str>, families: &[Family]) -> Result<Self, FieldError> {
+        let length = text.map_or(0, str::len);
+        if length > LONGEST_CONFIG {
+            return Err(too_long(length));
+        }
         let config: Option<Value> = text.and_then(|text| serde_json::from_str(text).ok());
         Self::read(text, config.as_ref(), families)
     }
@@ -81,5 +86,9 @@ mod tests {
         let on = of(Some(r#"{"overlay":{"enabled":true}}"#), &[V4, V6]);
         assert!(!on.is_by_families && on.encapsulation == Encapsulation::Overlay);
         assert!(Wish::of(Some(r#"{"overlay":5}"#), &[V4]).is_err());
+        // A tree of it would take a hundred times as much.
+        let padded = |length: usize| format!(r#"{{"overlay":{{}}{}}}"#, " ".repeat(length - r#"{"overlay":{}}"#.len()));
+        assert!(Wish::of(Some(&padded(LONGEST_CONFIG)), &[V4]).is_ok());
+        assert!(Wish::of(Some(&padded(LONGEST_CONFIG + 1)), &[V4]).is_err());
     }
 }

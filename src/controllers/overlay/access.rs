@@ -80,7 +80,7 @@ pub(super) struct Access {
     asked: Option<Instant>,
     /// When our own token was refused, so that for a while the fallback is better.
     refused: Option<Instant>,
-    /// Whether nothing of ours is in the namespace, as far as we know.
+    /// Whether nothing that network-guard made is in the namespace, as far as we know.
     is_clean: bool,
 }
 
@@ -351,7 +351,7 @@ impl Access {
     async fn request(&mut self) -> Result<(), String> {
         self.is_clean = false;
         let secrets = self.secrets();
-        // They go with the Network, whoever is there then to see to it.
+        // They go with the Network, also where no server runs any more.
         let network = self.context.switches.snapshot().switch(&self.name).cloned().unwrap_or_default();
         let owners = json!([{
             "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network", "name": &*self.name.name,

@@ -90,7 +90,7 @@ pub struct Parts {
     pub settings: OverlaySettings,
     /// Where it says what it does.
     pub board: Arc<Board>,
-    /// What begins anew what panics.
+    /// What restarts tasks that panic.
     pub tasks: Supervisor,
     /// Who this replica is.
     pub identity: String,

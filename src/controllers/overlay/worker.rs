@@ -185,7 +185,7 @@ impl Worker {
         let settings = self.context.settings.switches.clone();
         let now = self.now();
         let (first, progress) = act(network, shoot, &mut self.vigil, Nodes::Unseen, now, &settings);
-        if first != Act::Look {
+        if !matches!(first, Act::Look | Act::SeeThrough) {
             self.relief = Relief::default();
             return (first, progress);
         }

@@ -154,7 +154,7 @@ fn asleep_nothing_is_cut_off() {
 }
 
 #[test]
-fn whoever_forces_it_is_warned_only() {
+fn a_writer_who_forces_it_is_warned_only() {
     let mut old = shoot(&json!({"overlay": {"enabled": true}, "ipam": {"type": "calico-ipam"}}));
     for (value, want) in [("force", "warn pod-addresses"), ("yes", "deny pod-addresses")] {
         let mut new = shoot(&json!({"overlay": {"enabled": false}}));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{apply, apply_dry, delete, patch, peer, place, shoot, silent, warned};
+use super::{apply, apply_dry, delete, patch, peer, place, refused, shoot, silent, warned};
 use crate::harness::{Garden, eventually, until};
 
 const LEDGER: &str = "garden-billing/ledger";
@@ -103,5 +103,29 @@ fn pod_networks_of_one_vpc_are_compared_as_far_as_they_are_seen() {
     assert!(output.ok, "{output:?}");
     assert!(output.stderr.contains(&of_orders), "{output:?}");
     assert!(!output.stderr.contains("ledger"), "{output:?}");
+    assert!(delete(&alice, CRM).1.ok);
+}
+
+/// Raised to `deny`, a Shoot that may have more nodes than routes is refused, and the way back stays open.
+#[test]
+fn a_route_limit_that_denies_refuses() {
+    let garden = Garden::start_with(
+        "overlay: {vpcs: {metal: {paths: [network.id], scope: landscape}}, routeLimits: {metal: 4}}\nrules: {overlay/route-limit: deny}",
+    );
+    let alice = garden.alice();
+    let workers = |maximum: u32| json!({"name": "pool", "minimum": 1, "maximum": maximum, "maxSurge": 0, "maxUnavailable": 1, "machine": {"type": "m1"}});
+    let with = |maximum: u32| {
+        let mut shoot = native(CRM, "100.112.0.0/16", "10.5.0.0/27");
+        shoot["spec"]["provider"]["workers"] = json!([workers(maximum)]);
+        shoot
+    };
+    let words = "spec.provider.workers: may become 5 nodes, but metal permits 4 routes, one for each node";
+    let output = apply(&alice, &with(5));
+    assert!(refused(&output).contains(words), "{output:?}");
+    silent(&apply(&alice, &with(4)));
+    garden.settle();
+    let output = patch(&alice, CRM, &json!({"spec": {"provider": {"workers": [workers(5)]}}}));
+    assert!(refused(&output).contains(words), "{output:?}");
+    silent(&patch(&alice, CRM, &json!({"spec": {"provider": {"workers": [workers(3)]}}})));
     assert!(delete(&alice, CRM).1.ok);
 }

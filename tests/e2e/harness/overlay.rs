@@ -1,9 +1,12 @@
 //! A Seed and a Shoot, each with an API server of its own, and Gardener around them: gardenlet's component for Networks,
 //! a network extension by Gardener's library, and gardener-resource-manager, which lets our server into the Shoot.
 
+mod nodes;
+mod resource_manager;
 mod routes;
 mod service;
 mod shoot;
+mod warnings;
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;

@@ -103,7 +103,7 @@ fn both_at_once_on_gcp_wait_with_the_reason_until_the_edit_is_split() {
     held(shoot);
     says(shoot, "gcp makes no routes for a Shoot with two IP families");
     let status = switch.overlay_status();
-    assert!(status.contains("take the second family back, and add it when the overlay is off"), "{status}");
+    assert!(status.contains("can be taken back instead, and added when the overlay is off"), "{status}");
     // A condition from before says nothing any more.
     shoot.route_created("a");
     switch.after_looks(super::LOOKS, || held(shoot));

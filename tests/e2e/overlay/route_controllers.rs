@@ -12,6 +12,36 @@ const PATIENCE: u32 = 6 + LOOKS;
 /// The name of the ClusterRole by which we may write conditions of nodes.
 const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/network-guard-overlay";
 
+const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicy";
+const FROZEN: &str = "frozen";
+
+/// From now on the Shoot's API server refuses what we change of this node.
+fn nobody_may_change(shoot: &Shoot, node: &str) {
+    shoot.api.create(
+        &POLICIES.replace("policy", "policies"),
+        &json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": FROZEN},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {"resourceRules": [{
+                    "apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["nodes/status"],
+                }]},
+                "validations": [{"expression": format!(
+                    "object.metadata.name != '{node}' || request.userInfo.username != 'system:serviceaccount:kube-system:network-guard'"
+                )}],
+            },
+        }),
+    );
+    shoot.api.create(
+        &format!("{POLICIES}bindings"),
+        &json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": FROZEN}, "spec": {"policyName": FROZEN, "validationActions": ["Deny"]},
+        }),
+    );
+}
+
 /// Brings a Shoot of another infrastructure into the place of the harness's.
 fn is_on(shoot: &Shoot, provider: &str) {
     shoot.label_namespace(provider, "calico");
@@ -95,6 +125,23 @@ fn what_calico_wrote_is_removed_where_the_route_controller_says_nothing_over_it(
         is_told.then_some(()).ok_or(message)
     });
     is_left_alone(&switch, &["a", "b"]);
+    // The nodes come in turns, and what is told stays the same.
+    let version = || switch.shoot.network()["metadata"]["resourceVersion"].clone();
+    let before = version();
+    switch.after_looks(3, || assert_eq!(version(), before, "{:#}", switch.shoot.network()));
+
+    // A node that its API server lets nobody change is passed over.
+    nobody_may_change(&switch.shoot, "a");
+    switch.shoot.api.patch(ROLE, Patch::Merge, &rules(&|_| true));
+    has_route(&switch.shoot, "b");
+    eventually("it is told which one it is", || {
+        let message = switch.shoot.held("message");
+        let is_told = message.contains("1 of 2 nodes have routes")
+            && message.contains("Calico's condition cannot be removed from node a: its API server does not permit it");
+        is_told.then_some(()).ok_or(message)
+    });
+    assert!(says(&switch.shoot, "a", "False", "CalicoIsUp"));
+    switch.shoot.api.delete(&format!("{POLICIES}bindings/{FROZEN}"));
 
     // With it the route controller has its say.
     switch.shoot.api.patch(ROLE, Patch::Merge, &rules(&|_| true));

@@ -11,7 +11,7 @@ use super::Worker;
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
-use crate::overlay::{Act, SwitchStatus, WaitsFor, families, wish};
+use crate::overlay::{Act, Relief, SwitchStatus, Vigil, WaitsFor};
 
 /// Nodes whose condition is taken away at one look, at most.
 const NODES: usize = 100;
@@ -89,24 +89,36 @@ impl Worker {
         if !matches!(next, Act::Say { status: Some(status), .. } if waits(status)) {
             return;
         }
-        let providers = &self.context.settings.removes_calicos_condition;
-        let Some(shoot) = shoot.filter(|shoot| providers.iter().any(|provider| **provider == *shoot.provider)) else {
-            return;
-        };
-        // Where nobody makes routes, Calico's word is in nobody's way.
-        if wish(shoot).is_none_or(|wish| families::hint(shoot, &wish).is_some()) {
+        if !self.may_relieve(shoot) {
             return;
         }
+        let vigil = std::mem::take(&mut self.vigil);
+        let trouble = self.make_room(network, nodes, &vigil).await;
+        self.vigil = vigil;
+        if let (Some(why), Act::Say { status: Some(status), .. }) = (trouble, next) {
+            status.hints.push(format!("Calico's condition cannot be removed from {why}"));
+        }
+    }
+
+    /// Whether the Shoot's route controller may need help.
+    pub(super) fn may_relieve(&self, shoot: Option<&SwitchFacts>) -> bool {
+        shoot.is_some_and(|shoot| Relief::is_wanted(shoot, &self.context.settings.removes_calicos_condition))
+    }
+
+    /// Takes Calico's condition from nodes where it stays, and whose route `vigil` has not seen; gives what prevents that.
+    pub(super) async fn make_room(
+        &mut self,
+        network: &SwitchingNetwork,
+        nodes: &[NodeFacts],
+        vigil: &Vigil,
+    ) -> Option<String> {
         let (now, window) = (self.now(), self.context.settings.switches.vigil.window);
-        let due: Vec<_> = self.relief.look(nodes, &self.vigil, now, window).into_iter().map(|at| &nodes[at]).collect();
+        let due: Vec<_> = self.relief.look(nodes, vigil, now, window).into_iter().map(|at| &nodes[at]).collect();
         let freed = self.free(&due).await;
         for node in &freed.nodes {
             self.relief.done(node);
         }
-        if let (Some(why), Act::Say { status: Some(status), .. }) = (&freed.trouble, next) {
-            status.hints.push(format!("Calico's condition cannot be removed from {why}"));
-        }
-        if let Some(why) = freed.trouble {
+        if let Some(why) = &freed.trouble {
             tracing::info!(namespace = &*self.name.namespace, why, "Calico's condition could not be removed");
         }
         if !freed.nodes.is_empty() {
@@ -120,5 +132,6 @@ impl Worker {
             );
             self.report(network, Happened::ConditionRemoved, note).await;
         }
+        freed.trouble
     }
 }

@@ -8,7 +8,7 @@ use super::super::events::Happened;
 use super::{Worker, seconds};
 use crate::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
 use crate::gardener::{Hibernation, SwitchFacts};
-use crate::overlay::{Outcome, Phase, Reason, SwitchStatus, longest_rollout, record, rollout};
+use crate::overlay::{Outcome, Phase, Reason, SwitchStatus, Vigil, is_the_gates, longest_rollout, record, rollout};
 
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
@@ -57,6 +57,12 @@ impl Worker {
             self.is_rolled_out = self.see_rollout(network, released).await;
         }
         let is_over = !is_due || self.is_rolled_out;
+        // The gate of the network extension looks at what the condition says now, and demands the route controller's word.
+        let needs_room =
+            matches!(&outcome, Outcome::Fails(why) if is_the_gates(why)) && self.may_relieve(shoot) && has_pods;
+        if needs_room && let Ok(nodes) = self.access.nodes().await {
+            self.make_room(network, &nodes, &Vigil::default()).await;
+        }
         if has_succeeded && is_over {
             return self.forget(network).await;
         }
@@ -65,7 +71,7 @@ impl Worker {
                 self.remember(Some(&record), network).await?;
                 self.record = Some(record);
             }
-        } else if is_over {
+        } else if is_over && !needs_room {
             // The extension is waited for: a failure is told of until it succeeds. Nodes need not be looked at for that.
             self.access.remove().await?;
         }

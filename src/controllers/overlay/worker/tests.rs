@@ -197,7 +197,7 @@ async fn a_release_is_written_and_remembered() {
     assert_eq!(seed.network["status"]["state"][STATE_MEMBER]["phase"], "released");
 }
 
-/// Whoever writes between any two requests of ours wins.
+/// A writer between any two requests of the leader wins.
 #[tokio::test]
 async fn a_release_never_overwrites_a_revert() {
     let gaps = [

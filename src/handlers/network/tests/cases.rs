@@ -136,7 +136,7 @@ fn it_passes_when_all_routes_have_been_there_for_a_while() {
 }
 
 #[test]
-fn a_flap_starts_the_wait_anew() {
+fn a_flap_restarts_the_wait() {
     let mut world = pending();
     world.extension();
     world.nodes = vec![node("a", CREATED), node("b", CREATED)];
@@ -169,7 +169,7 @@ fn what_nobody_saw_is_no_part_of_the_wait() {
         assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}");
         set(&mut world, true);
         world.pass(10);
-        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}: the wait begins anew");
+        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}: the wait starts again");
         world.pass(30);
         assert!(matches!(world.controller(), Act::Release(_)), "{what}");
     }
@@ -239,7 +239,7 @@ fn annotations_without_a_state_are_cleaned_up() {
     assert_eq!(world.controller(), Act::Forget);
     assert!(SwitchingNetwork::read(&world.network.to_string()).unwrap().is_none(), "{}", world.network["metadata"]);
     assert!(world.gardenlet());
-    assert_eq!(world.decision(), "held", "while the Shoot still asks for it, it is held anew");
+    assert_eq!(world.decision(), "held", "while the Shoot still asks for it, it is held again");
 }
 
 #[test]

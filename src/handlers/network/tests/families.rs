@@ -230,18 +230,22 @@ fn what_an_older_version_held_is_known_again() {
 
 #[test]
 fn it_is_held_again_on_another_seed() {
-    for is_older in [false, true] {
-        let mut world = by_families("aws", None);
+    for (is_older, says_so) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut world = if says_so { pending() } else { by_families("aws", None) };
+        let (before, asked) = if says_so { (on(), off()) } else { (Value::Null, Value::Null) };
+        world.ask_for_both(None);
+        assert!(world.gardenlet());
         world.extension();
         world.controller();
         let mut state = world.network["status"]["state"].clone();
         if is_older {
-            state[STATE_MEMBER]["held"] = json!("{}");
+            let held = if says_so { before.to_string() } else { "{}".to_owned() };
+            state[STATE_MEMBER]["held"] = json!(held);
         }
         let record = Record::read(&state[STATE_MEMBER].to_string()).unwrap();
         assert_eq!(record.phase, Phase::Held);
         // The other Seed stores what gardenlet writes, before the state is there.
-        let mut other = World::before(&Value::Null);
+        let mut other = World::before(&asked);
         other.nodes = vec![node("a", CALICO_UP)];
         other.ask_for_both(None);
         assert!(other.gardenlet());
@@ -250,7 +254,7 @@ fn it_is_held_again_on_another_seed() {
         let mut restore = other.network.clone();
         restore["metadata"]["annotations"][OPERATION] = json!("restore");
         assert!(other.write(restore));
-        assert_eq!((other.decision(), families(&other)), ("held", &json!(["IPv4"])), "older: {is_older}");
+        assert_eq!((other.decision(), families(&other)), ("held", &json!(["IPv4"])), "older: {is_older}, {asked}");
         assert_eq!(other.mode(), Encapsulation::Overlay);
         other.extension();
         other.restart();
@@ -270,14 +274,14 @@ fn on_gcp_both_at_once_wait_with_the_reason_until_the_edit_is_split() {
     assert!(world.gardenlet(), "it is never refused");
     assert_eq!((world.decision(), world.mode(), families(&world)), ("held", Encapsulation::Overlay, &json!(["IPv4"])));
     let finding = &world.verdict.as_ref().unwrap().findings[0];
-    assert!(finding.message.contains("take the second family back"), "{finding:?}");
+    assert!(finding.message.contains("can be taken back instead"), "{finding:?}");
     world.extension();
     // Whatever routes there are, they are not made any more.
     world.nodes = vec![node("a", CREATED)];
     for _ in 0..3 {
         world.pass(60);
         assert!(says(&mut world).contains("gcp makes no routes for a Shoot with two IP families"));
-        assert!(world.annotation(SWITCH_MESSAGE).unwrap().contains("take the second family back"));
+        assert!(world.annotation(SWITCH_MESSAGE).unwrap().contains("can be taken back instead"));
     }
     // The owner splits it: first the overlay …
     let since = world.annotation(SWITCH_SINCE).unwrap().to_owned();

@@ -71,6 +71,33 @@ enum Extra {
     NoTunnel,
 }
 
+/// `maxSurge` as somebody writes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Surge {
+    Absent,
+    Machines(u64),
+    Percent(u64),
+}
+
+impl Surge {
+    fn written(self) -> Value {
+        match self {
+            Self::Absent => Value::Null,
+            Self::Machines(machines) => json!(machines),
+            Self::Percent(percent) => json!(format!("{percent}%")),
+        }
+    }
+
+    /// How many machines that are, of so many; a part of one is one.
+    fn machines(self, maximum: u64) -> u64 {
+        match self {
+            Self::Absent => 1,
+            Self::Machines(machines) => machines,
+            Self::Percent(percent) => maximum * percent / 100 + u64::from(!(maximum * percent).is_multiple_of(100)),
+        }
+    }
+}
+
 /// One state of a Shoot.
 #[derive(Clone, Debug)]
 struct State {
@@ -79,7 +106,9 @@ struct State {
     /// No `providerConfig` at all, if nothing else is written.
     is_bare: bool,
     maximum: u64,
-    surge: Option<u64>,
+    surge: Surge,
+    /// Its routes are in a table of its own, where the provider has such.
+    has_own_table: bool,
     families: &'static [&'static str],
     /// Its status has a node network of each family.
     has_two_networks: bool,
@@ -89,8 +118,9 @@ struct State {
 impl State {
     /// Without anything special.
     fn plain(overlay: Written, families: &'static [&'static str]) -> Self {
-        let (extra, is_bare, surge) = (Extra::Nothing, false, None);
-        Self { overlay, extra, is_bare, maximum: 3, surge, families, has_two_networks: false, sleeps: false }
+        let (extra, is_bare, surge) = (Extra::Nothing, false, Surge::Absent);
+        let (has_own_table, has_two_networks, sleeps) = (false, false, false);
+        Self { overlay, extra, is_bare, maximum: 3, surge, has_own_table, families, has_two_networks, sleeps }
     }
 
     fn has(&self, family: &str) -> bool {
@@ -104,10 +134,14 @@ struct Case {
     provider: &'static str,
     network: &'static str,
     version: u32,
+    /// Which of both halves of the opt-in to MutatingAdmissionPolicy it has.
+    opts_in: (bool, bool),
+    /// What the operator says of the provider's routes.
+    limit: Option<u64>,
     old: Option<State>,
     new: State,
-    /// A neighbour in its VPC.
-    other: (&'static str, Written),
+    /// A neighbour in its VPC, and whether that has a route table of its own.
+    other: (&'static str, Written, bool),
 }
 
 fn state() -> impl Strategy<Value = State> {
@@ -136,14 +170,21 @@ fn state() -> impl Strategy<Value = State> {
     let maximum = prop::sample::select(vec![3u64, 199, 200, 299, 300, 499, 500, 2_000]);
     let families: Vec<&'static [&'static str]> =
         vec![&[], &["IPv4"], &["IPv4"], &["IPv4", "IPv6"], &["IPv4", "IPv6"], &["IPv6"]];
-    let places = (prop::sample::select(families), prop::bool::weighted(0.3), prop::bool::weighted(0.3));
-    (overlay, extra, any::<bool>(), maximum, prop::option::of(0u64..3), places).prop_map(
-        |(overlay, extra, is_bare, maximum, surge, (families, has_two_networks, sleeps))| State {
+    let surge = prop_oneof![
+        Just(Surge::Absent),
+        (0u64..3).prop_map(Surge::Machines),
+        prop::sample::select(vec![0u64, 1, 33, 100]).prop_map(Surge::Percent),
+    ];
+    let sometimes = || prop::bool::weighted(0.3);
+    let places = (prop::sample::select(families), sometimes(), sometimes(), sometimes());
+    (overlay, extra, any::<bool>(), maximum, surge, places).prop_map(
+        |(overlay, extra, is_bare, maximum, surge, (families, has_two_networks, sleeps, has_own_table))| State {
             overlay,
             extra,
             is_bare,
             maximum,
             surge,
+            has_own_table,
             families,
             has_two_networks,
             sleeps,
@@ -157,15 +198,27 @@ fn case() -> impl Strategy<Value = Case> {
     let other = (
         prop::sample::select(vec!["calico", "cilium", "other"]),
         prop::sample::select(vec![Written::Absent, Written::Off, Written::On]),
+        prop::bool::weighted(0.3),
     );
     let shoot = (
         prop::sample::select(providers.to_vec()),
         prop::sample::select(vec!["calico", "calico", "calico", "cilium", "other"]),
-        prop::sample::select(vec![21, 34, 36]),
+        prop::sample::select(vec![21, 33, 34, 35, 36]),
+        (prop::bool::weighted(0.7), prop::bool::weighted(0.7)),
+        prop::option::weighted(0.3, prop::sample::select(vec![3u64, 250, 1_000])),
     );
-    (shoot, prop::option::of(state()), state(), other).prop_map(|((provider, network, version), old, new, other)| {
-        Case { provider, network, version, old, new, other }
-    })
+    (shoot, prop::option::of(state()), state(), other).prop_map(
+        |((provider, network, version, opts_in, limit), old, new, other)| Case {
+            provider,
+            network,
+            version,
+            opts_in,
+            limit,
+            old,
+            new,
+            other,
+        },
+    )
 }
 
 impl Case {
@@ -200,15 +253,20 @@ impl Case {
             "spec": {
                 "seedName": "eu1-a",
                 "hibernation": {"enabled": state.sleeps},
-                "kubernetes": {"version": format!("1.{}.1", self.version)},
+                "kubernetes": {"version": format!("1.{}.1", self.version), "kubeAPIServer": {
+                    "featureGates": {"MutatingAdmissionPolicy": self.opts_in.0},
+                    "runtimeConfig": {"admissionregistration.k8s.io/v1beta1": self.opts_in.1},
+                }},
                 "networking": {
                     "type": self.network, "providerConfig": Self::config(state), "pods": "100.64.0.0/16",
                     "ipFamilies": state.families,
                 },
                 "provider": {
                     "type": self.provider,
-                    "workers": [{"name": "w", "maximum": state.maximum, "maxSurge": state.surge}],
-                    "infrastructureConfig": {"networks": {"vpc": {"id": "v", "name": "v"}, "router": {"id": "v"}}},
+                    "workers": [{"name": "w", "maximum": state.maximum, "maxSurge": state.surge.written()}],
+                    "infrastructureConfig": {"networks": {
+                        "vpc": {"id": "v", "name": "v", "useCustomRouteTable": state.has_own_table}, "router": {"id": "v"},
+                    }},
                 },
             },
             "status": {"hibernated": state.sleeps, "networking": {"nodes": nodes}},
@@ -216,8 +274,8 @@ impl Case {
     }
 
     fn neighbour(&self) -> Value {
-        let (network, overlay) = self.other;
-        let state = State::plain(overlay, self.new.families);
+        let (network, overlay, has_own_table) = self.other;
+        let state = State { has_own_table, ..State::plain(overlay, self.new.families) };
         let other = Case { network, ..self.clone() };
         with(other.shoot(&state), "/metadata/name", json!("orders"))
     }
@@ -269,7 +327,7 @@ impl Case {
         }
     }
 
-    /// Whether there are tunnels; `None` where nobody can tell.
+    /// Whether there are tunnels; `None` where that is unknown.
     fn has_tunnels(&self, key: Option<bool>, state: &State) -> Option<bool> {
         let extra = state.extra;
         match (self.network, key) {
@@ -307,19 +365,19 @@ impl Truth {
             reached: case.is_reached_anyhow(state, stored.has_two_networks),
             sleeps: state.sleeps && stored.sleeps,
             blocks: matches!(state.extra, Extra::Vxlan | Extra::CalicoIpam),
-            nodes: state.maximum + state.surge.unwrap_or(1),
+            nodes: state.maximum + state.surge.machines(state.maximum),
         }
     }
 }
 
-/// The nodes that may have a route; `None` where nobody can tell.
-fn limit(provider: &str) -> Option<u64> {
-    match provider {
+/// The nodes that may have a route; `None` where that is unknown.
+fn limit(case: &Case) -> Option<u64> {
+    case.limit.or(match case.provider {
         "aws" => Some(500),
         "gcp" => Some(300),
         "alicloud" => Some(200),
         _ => None,
-    }
+    })
 }
 
 /// Why a sentence is not true; `Ok` if it is.
@@ -332,7 +390,9 @@ fn verify(case: &Case, finding: &crate::admission::Finding) -> Result<(), &'stat
     let true_if = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
     // What Calico alone decides is true of every provider.
     let is_calicos = ["overlay/enabled", "overlay/pod-routes", "overlay/on-with-ipv6"].contains(&finding.rule);
-    true_if(is_calicos || case.is_known(), "nothing is known of the provider")?;
+    // So is what its operator says.
+    let is_configured = finding.rule == "overlay/route-limit" && case.limit.is_some();
+    true_if(is_calicos || is_configured || case.is_known(), "nothing is known of the provider")?;
     match finding.rule {
         "overlay/enabled" => true_if(is_calico && case.new.overlay == Written::Empty, "there is a boolean"),
         "overlay/pod-addresses" => {
@@ -375,16 +435,21 @@ fn verify(case: &Case, finding: &crate::admission::Finding) -> Result<(), &'stat
         "overlay/admission-policy" => {
             true_if(is_calico && gives_up && !new.sleeps && new.routes, "nothing waits for routes")?;
             let has_one = ["aws", "gcp", "openstack"].contains(&case.provider);
-            true_if(has_one && case.version < 36, "it is there, or never")
+            // Beta, and off by default, in these.
+            let is_there = case.version >= 36 || matches!(case.version, 34 | 35) && case.opts_in == (true, true);
+            true_if(has_one && !is_there, "it is there, or never")
         }
         "overlay/route-limit" => {
-            true_if(new.tunnels == Some(false) && new.routes, "no routes are needed")?;
-            true_if(limit(case.provider).is_some_and(|limit| new.nodes > limit), "there are enough")?;
-            true_if(says("with maxSurge") == (case.new.surge != Some(0)), "there is some surge, or none")?;
+            let needs_none = new.tunnels != Some(false) || (case.is_known() && !new.routes && case.provider != "metal");
+            true_if(!needs_none, "no routes are needed")?;
+            true_if(limit(case).is_some_and(|limit| new.nodes > limit), "there are enough")?;
+            true_if(says("with maxSurge") == (new.nodes > case.new.maximum), "there is some surge, or none")?;
             true_if(says(&format!("may become {} nodes", new.nodes)), "it counts others")
         }
         "overlay/shared-vpc" => {
-            let (network, overlay) = case.other;
+            let (network, overlay, has_own_table) = case.other;
+            let is_apart = case.provider == "alicloud" && (case.new.has_own_table || has_own_table);
+            true_if(!is_apart, "one of them has a table of its own")?;
             let other = Case { network, ..case.clone() };
             let state = State::plain(overlay, case.new.families);
             let other = Truth::of(&other, &state, Some(&state));
@@ -434,7 +499,7 @@ fn owed(case: &Case) -> Vec<&'static str> {
         || case.provider != "openstack"
         || !matches!(case.new.overlay, Written::Absent | Written::Null);
     let grows = old.as_ref().is_none_or(|old| !needs_routes(old) || old.nodes < new.nodes);
-    if needs_routes(&new) && is_settled && grows && limit(case.provider).is_some_and(|limit| new.nodes > limit) {
+    if needs_routes(&new) && is_settled && grows && limit(case).is_some_and(|limit| new.nodes > limit) {
         owed.push("overlay/route-limit");
     }
     let loses_overlay = old.is_some_and(|old| old.tunnels == Some(true)) && new.tunnels == Some(false);
@@ -458,7 +523,10 @@ proptest! {
 
     #[test]
     fn every_sentence_is_true(case in case()) {
-        let garden = Garden::of(&[case.neighbour()]);
+        let mut garden = Garden::of(&[case.neighbour()]);
+        if let Some(limit) = case.limit {
+            garden.settings.overlay.route_limits.insert(case.provider.to_owned(), limit);
+        }
         let old = case.old.as_ref().map(|old| case.shoot(old));
         let request = garden.request(old.as_ref(), Some(&case.shoot(&case.new)));
         let (verdict, _) = garden.call(&ValidateShoot::new(&garden.settings), &request);

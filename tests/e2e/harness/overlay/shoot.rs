@@ -7,13 +7,12 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::guard::http_get;
-use super::{Api, ControlPlane, PREFIX, Process, Seed, free_port, tool, until};
-use crate::harness::api::Patch;
+use super::resource_manager::start_resource_manager;
+use super::{Api, ControlPlane, PREFIX, Process, Seed, tool, until};
 use crate::harness::fixture;
 
 /// The file on the Seed's side to which the extension writes what it renders.
@@ -32,7 +31,7 @@ pub struct Shoot {
     seed_folder: PathBuf,
     gardenlet: PathBuf,
     cluster: RefCell<Value>,
-    nodes: Cell<u8>,
+    pub(super) nodes: Cell<u8>,
     resource_manager: Process,
     control_plane: ControlPlane,
 }
@@ -302,171 +301,7 @@ impl Shoot {
         events.iter().map(|event| event["reason"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
-    // === inside the Shoot ===
-
-    /// A node that is ready, with a network for its Pods and no route yet.
-    pub fn add_node(&self, name: &str) {
-        self.nodes.set(self.nodes.get() + 1);
-        let pods = format!("100.96.{}.0/24", self.nodes.get());
-        self.api.create(
-            "/api/v1/nodes",
-            &json!({
-                "apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
-                "spec": {"podCIDR": pods, "podCIDRs": [pods], "providerID": format!("aws:///eu-west-1a/i-{name}")},
-            }),
-        );
-        self.node_ready(name, true);
-    }
-
-    /// The condition `NetworkUnavailable`, written as route controllers and calico-node do it.
-    pub fn node_condition(&self, name: &str, status: &str, reason: &str) {
-        self.write_condition(name, "NetworkUnavailable", status, reason, Timestamp::now());
-    }
-
-    /// The same, since some minutes.
-    pub fn node_condition_since(&self, name: &str, status: &str, reason: &str, minutes: i64) {
-        let since = Timestamp::now() - SignedDuration::from_mins(minutes);
-        self.write_condition(name, "NetworkUnavailable", status, reason, since);
-    }
-
-    /// Labels a node as one of this worker pool.
-    pub fn node_pool(&self, name: &str, pool: &str) {
-        let labels = json!({"metadata": {"labels": {"worker.gardener.cloud/pool": pool}}});
-        self.api.patch(&format!("/api/v1/nodes/{name}"), Patch::Merge, &labels);
-    }
-
-    /// Both of what a route controller writes when a route is there.
-    pub fn route_created(&self, name: &str) {
-        self.node_condition(name, "False", "RouteCreated");
-    }
-
-    /// The condition `Ready`, since now.
-    pub fn node_ready(&self, name: &str, ready: bool) {
-        self.node_ready_since(name, ready, 0);
-    }
-
-    /// The condition `Ready`, since some minutes.
-    pub fn node_ready_since(&self, name: &str, ready: bool, minutes: i64) {
-        let (status, reason) = if ready { ("True", "KubeletReady") } else { ("Unknown", "NodeStatusUnknown") };
-        let since = Timestamp::now() - SignedDuration::from_mins(minutes);
-        self.write_condition(name, "Ready", status, reason, since);
-    }
-
-    fn write_condition(&self, name: &str, kind: &str, status: &str, reason: &str, since: Timestamp) {
-        let condition = json!({
-            "type": kind, "status": status, "reason": reason, "message": reason, "lastTransitionTime": since.round(jiff::Unit::Second).unwrap(),
-        });
-        let path = format!("/api/v1/nodes/{name}/status");
-        self.api.patch(&path, Patch::Strategic, &json!({"status": {"conditions": [condition]}}));
-    }
-
-    /// The condition `NetworkUnavailable` of a node as it is stored: status and reason.
-    pub fn condition(&self, name: &str) -> Option<(String, String)> {
-        let node = self.api.get(&format!("/api/v1/nodes/{name}"))?;
-        let conditions = node["status"]["conditions"].as_array()?;
-        let condition = conditions.iter().find(|condition| condition["type"] == "NetworkUnavailable")?;
-        let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
-        Some((text("status"), text("reason")))
-    }
-
-    /// Deletes a node that a finalizer keeps, as machine-controller-manager does while it drains.
-    pub fn mark_for_deletion(&self, name: &str) {
-        let path = format!("/api/v1/nodes/{name}");
-        let finalizers = json!({"metadata": {"finalizers": ["node.machine.sapcloud.io/machine-controller"]}});
-        self.api.patch(&path, Patch::Merge, &finalizers);
-        self.api.delete(&path);
-    }
-
-    /// The DaemonSet calico-node with a Pod on each of these nodes.
-    pub fn calico_node(&self, nodes: &[&str]) {
-        let daemon_sets = "/apis/apps/v1/namespaces/kube-system/daemonsets";
-        let labels = json!({"k8s-app": "calico-node"});
-        self.api.create(
-            daemon_sets,
-            &json!({
-                "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "calico-node"},
-                "spec": {
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": {"containers": calico_containers()}},
-                },
-            }),
-        );
-        let count = nodes.len();
-        let status = json!({"status": {
-            "observedGeneration": 1, "desiredNumberScheduled": count, "currentNumberScheduled": count,
-            "numberMisscheduled": 0, "numberReady": count, "updatedNumberScheduled": count,
-        }});
-        self.api.patch(&format!("{daemon_sets}/calico-node/status"), Patch::Merge, &status);
-        for node in nodes {
-            self.calico_node_rolls(node);
-        }
-    }
-
-    /// A new Pod of calico-node on this node.
-    pub fn calico_node_rolls(&self, node: &str) {
-        let pods = "/api/v1/namespaces/kube-system/pods";
-        let name = format!("calico-node-{node}");
-        self.api.delete(&format!("{pods}/{name}?gracePeriodSeconds=0"));
-        self.api.create(
-            pods,
-            &json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": name, "labels": {"k8s-app": "calico-node"}},
-                "spec": {"nodeName": node, "containers": calico_containers()},
-            }),
-        );
-        let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
-        self.api.patch(&format!("{pods}/{name}/status"), Patch::Strategic, &ready);
-    }
-
-    /// A Warning of the route controller about all of its routes.
-    pub fn route_controller_warns(&self, message: &str) {
-        let now = Timestamp::now().round(jiff::Unit::Second).unwrap();
-        self.warns(&json!({"generateName": "aws-custom-route-controller."}), message, now);
-    }
-
-    /// The same with an event of this name, which came in this moment.
-    pub fn route_controller_warned(&self, name: &str, message: &str, at: Timestamp) {
-        self.warns(&json!({"name": name}), message, at.round(jiff::Unit::Second).unwrap());
-    }
-
-    /// A warning by the newer API of events, which came again and again until now.
-    pub fn route_controller_repeats(&self, name: &str, message: &str) {
-        let now = Timestamp::now();
-        let micros = |time: Timestamp| time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        self.api.create(
-            "/apis/events.k8s.io/v1/namespaces/kube-system/events",
-            &json!({
-                "apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "RoutesUpdateFailed",
-                "note": message, "action": "Reconciling", "metadata": {"name": name, "namespace": "kube-system"},
-                "regarding": {
-                    "apiVersion": "v1", "kind": "ServiceAccount",
-                    "namespace": "kube-system", "name": "aws-custom-route-controller",
-                },
-                "reportingController": "aws-custom-route-controller", "reportingInstance": "aws-custom-route-controller-0",
-                "eventTime": micros(now - SignedDuration::from_mins(5)),
-                "series": {"count": 2, "lastObservedTime": micros(now)},
-            }),
-        );
-    }
-
-    fn warns(&self, metadata: &Value, message: &str, at: Timestamp) {
-        let mut metadata = metadata.clone();
-        metadata["namespace"] = json!("kube-system");
-        self.api.create(
-            "/api/v1/namespaces/kube-system/events",
-            &json!({
-                "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "RoutesUpdateFailed", "message": message,
-                "metadata": metadata,
-                "involvedObject": {
-                    "apiVersion": "v1", "kind": "ServiceAccount",
-                    "namespace": "kube-system", "name": "aws-custom-route-controller",
-                },
-                "source": {"component": "aws-custom-route-controller"},
-                "firstTimestamp": at, "lastTimestamp": at, "count": 1,
-            }),
-        );
-    }
+    // === its API server ===
 
     /// Stops its API server, as hibernation does, or a failure.
     pub fn stop_api_server(&mut self) {
@@ -514,10 +349,6 @@ impl Shoot {
     }
 }
 
-fn calico_containers() -> Value {
-    json!([{"name": "calico-node", "image": "calico/node:v3.31.6"}])
-}
-
 /// The Cluster of a Shoot that runs Calico on AWS.
 fn cluster(namespace: &str, name: &str) -> Value {
     let mut cluster = fixture("ha", "cluster");
@@ -528,43 +359,4 @@ fn cluster(namespace: &str, name: &str) -> Value {
     shoot["spec"]["networking"]["type"] = json!("calico");
     shoot["status"]["technicalID"] = json!(namespace);
     cluster
-}
-
-/// Starts gardener-resource-manager for one Shoot, configured as gardenlet does it, with the controllers that we need.
-fn start_resource_manager(seed: &Seed, namespace: &str, shoot: &ControlPlane) -> Process {
-    let folder = shoot.folder();
-    let (certificate, key) = shoot.server_certificate("resource-manager", &["127.0.0.1".to_owned()]);
-    let certificates = folder.join("resource-manager");
-    fs::create_dir_all(&certificates).unwrap();
-    fs::copy(certificate, certificates.join("tls.crt")).unwrap();
-    fs::copy(key, certificates.join("tls.key")).unwrap();
-    let health = free_port();
-    let at = |port: u16| json!({"bindAddress": "127.0.0.1", "port": port});
-    let mut webhooks = at(free_port());
-    webhooks["tls"] = json!({"serverCertDir": certificates});
-    let configuration = json!({
-        "apiVersion": "resourcemanager.config.gardener.cloud/v1alpha1",
-        "kind": "ResourceManagerConfiguration",
-        "sourceClientConnection": {
-            "kubeconfig": seed.control_plane.kubeconfig("resource-manager", "system:masters"), "namespaces": [namespace],
-        },
-        "targetClientConnection": {
-            "kubeconfig": shoot.kubeconfig("resource-manager", "system:masters"), "namespaces": ["kube-system"],
-        },
-        "leaderElection": {"leaderElect": false},
-        "server": {"webhooks": webhooks, "healthProbes": at(health), "metrics": at(free_port())},
-        "controllers": {
-            "clusterID": "seed", "tokenRequestor": {"enabled": true},
-            "managedResource": {"alwaysUpdate": true, "syncPeriod": "1h"},
-        },
-    });
-    let file = folder.join("resource-manager.json");
-    fs::write(&file, configuration.to_string()).unwrap();
-    let argument = format!("--config={}", file.display());
-    let mut process = Process::start(folder, "resource-manager", &tool("gardener-resource-manager"), &[argument]);
-    until("gardener-resource-manager is ready", || {
-        assert!(process.is_running(), "gardener-resource-manager ended. {}", process.last_words());
-        http_get(health, "/readyz").starts_with("HTTP/1.1 200")
-    });
-    process
 }
