@@ -174,11 +174,11 @@ impl Serve {
                 Self::Seed(seed) => {
                     let handle = controllers.as_ref().map(|runtime| runtime.handle().clone());
                     let shoots = configuration.nat.shoot_webhook.is_some().then_some(seed.shoots_bind_address);
-                    seed.remote.serve(configuration, metrics, Role::Seed, shoots, handle, None).await
+                    Box::pin(seed.remote.serve(configuration, metrics, Role::Seed, shoots, handle, None)).await
                 }
                 Self::Garden(garden) => {
                     let runtime = garden.runtime_kubeconfig.as_deref();
-                    garden.remote.serve(configuration, metrics, Role::Garden, None, None, runtime).await
+                    Box::pin(garden.remote.serve(configuration, metrics, Role::Garden, None, None, runtime)).await
                 }
                 Self::All(all) => all.serve(configuration, metrics).await,
             }

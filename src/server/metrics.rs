@@ -207,15 +207,21 @@ impl Metrics {
             "Entries of enabled peering configurations: each is reciprocal or one_sided, and may be overlapping, peers_overlapping or stale_seed besides"
         );
         // An alert sees a rise only from what is there before: whatever it looks at is shown from the start.
-        let refused = |family: &Family<Why, Counter>, reason| drop(family.get_or_create(&Why { reason }));
-        REFUSED.into_iter().for_each(|reason| refused(&connections_refused, reason));
-        Refusal::ALL.into_iter().for_each(|refusal| refused(&bodies_refused, refusal.answer().1));
-        RELOADS.into_iter().for_each(|reason| refused(&certificate_reloads, reason));
-        let lookups_of = |what, results: [&'static str; 3]| {
-            results.into_iter().for_each(|result| drop(lookups.get_or_create(&Looked { what, result })));
-        };
-        lookups_of("access", SEEN);
-        ["shoot", "seed", "cluster"].into_iter().for_each(|what| lookups_of(what, FOUND));
+        let why = |family: &Family<Why, Counter>, reason| drop(family.get_or_create(&Why { reason }));
+        for reason in REFUSED {
+            why(&connections_refused, reason);
+        }
+        for refusal in Refusal::ALL {
+            why(&bodies_refused, refusal.answer().1);
+        }
+        for reason in RELOADS {
+            why(&certificate_reloads, reason);
+        }
+        for (what, results) in [("access", SEEN), ("shoot", FOUND), ("seed", FOUND), ("cluster", FOUND)] {
+            for result in results {
+                drop(lookups.get_or_create(&Looked { what, result }));
+            }
+        }
         let mut common = Registry::default();
         process::register(&mut common);
         Self {

@@ -26,6 +26,7 @@ use network_guard::sources::Landscape;
 use network_guard::sources::objects::{NetworkObject, Watched as _};
 use network_guard::sources::supervise::Supervisor;
 use network_guard::tls::Authority;
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -252,7 +253,7 @@ fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
                 }
             };
             tokio::select! {
-                ended = overlay::run(parts, CancellationToken::new()) => panic!("it ended: {ended:?}"),
+                ended = overlay::run(parts, Gauge::default(), CancellationToken::new()) => panic!("it ended: {ended:?}"),
                 seen = tokio::time::timeout(Duration::from_secs(900), seen) => {
                     assert!(seen.is_ok(), "never; the last word: {}", message(&at_seed.network.lock().unwrap()));
                 }

@@ -107,8 +107,12 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
     let Parts { mut config, landscape, switches, settings, board, tasks, identity, runtime, vpn_shoot, certificates } =
         parts;
     // Also of what only a leader does.
-    [TASK, WORK, vpn_shoot::TASK].into_iter().for_each(|task| tasks.expect(task));
-    certificates.iter().for_each(|_| tasks.expect(certificates::TASK));
+    for task in [TASK, WORK, vpn_shoot::TASK] {
+        tasks.expect(task);
+    }
+    if certificates.is_some() {
+        tasks.expect(certificates::TASK);
+    }
     // Nothing here lasts long; what is never answered must not be waited for.
     config.read_timeout = Some(ANSWER);
     let name = if certificates.is_some() { certificates::LEASE } else { LEASE };

@@ -134,8 +134,8 @@ fn alerts_of_any_server_fire() {
 
     // A tenth of its life is left.
     certify(&third.folder, now - HOUR * 22);
-    let end = (now + HOUR * 2).as_second();
-    let is_near = |value: f64| (value - end as f64).abs() < 600.0;
+    let end = (now + HOUR * 2).as_duration().as_secs_f64();
+    let is_near = |value: f64| (value - end).abs() < 600.0;
     until("it is served", || is_near(third.value("network_guard_certificate_not_after_timestamp_seconds")));
     walk.fires("NetworkGuardCertificateExpires", &[], &before, &[vec![pod("a", third.scrape())]]);
 

@@ -1,5 +1,7 @@
 //! Recordings, and what becomes of alerts on them.
 
+#![allow(clippy::print_stdout, reason = "people may want to see when each alert fires")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, Instant};

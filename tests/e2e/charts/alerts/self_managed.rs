@@ -27,7 +27,9 @@ pub fn take(first: &Guard, second: &Guard) -> Take {
 impl Installed {
     /// Waits until all is well.
     pub fn settle(&self, guards: [&Guard; 2]) {
-        guards.iter().for_each(|guard| guard.wait_until_ready());
+        for guard in guards {
+            guard.wait_until_ready();
+        }
         until("one leads", || guards.iter().any(|guard| guard.metric("network_guard_leader") > 0.0));
         until("all is registered", || self.is_registered());
     }
