@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::SEED;
 use super::{
-    OVERLAY, RIGHTS, SHOOT, VPN, Write, account_token, encoded, in_shoot, install, judge, managed_resource, owners,
-    policies, requestor, secret, with,
+    OVERLAY, RIGHTS, SHOOT, VPN, Write, account_token, encoded, filled_in, in_shoot, install, judge, managed_resource,
+    owners, policies, requestor, secret, with,
 };
 use crate::harness::{Chart, ControlPlane, documents, until};
 
@@ -272,6 +272,26 @@ fn a_token_of_a_seed_is_worth_little() {
         Write::create("an event in the name of others", event("kubelet")),
     ];
     judge(&control_plane, &thief, &policies(&objects), &own, &thefts);
+
+    // With containers of our own the webhook has to answer, and says by a digest which containers it adds.
+    let nat = json!({"mode": "own", "image": "registry.example.com/network-guard:v1", "shootWebhook": {}});
+    let by_ours = Chart::SEED.render(SEED, &json!({"config": {"nat": nat}}));
+    admin.apply(&policies(&by_ours));
+    let ours = |key: &str, policy: &str| {
+        let digest = "0".repeat(64);
+        let containers = format!(r#""annotations":{{"network-guard.extensions.gardener.cloud/{key}":"{digest}"}},"#);
+        let parts = [
+            ("CONTAINERS", &*containers),
+            ("BUNDLE", ""),
+            ("URL", &url),
+            ("NAMESPACE", SHOOT),
+            ("FAILURE_POLICY", policy),
+        ];
+        Write::apply("a webhook with containers of our own", filled_in(&parts)).by(&thief)
+    };
+    until("the policy is in force", || ours("containers", "Fail").is_ok());
+    ours("containers", "Ignore").unwrap_err();
+    ours("other", "Fail").unwrap_err();
 
     // Where webhooks in Shoots are not configured, they are not permitted either.
     let plain = Chart::SEED.render(SEED, &json!({}));
