@@ -201,15 +201,16 @@ impl Registrar {
         for Wanted { configuration, is_wanted } in &self.registration.configurations {
             let (kind, name) = configuration.identity();
             let present = seen.present.iter().find(|present| (present.kind, &*present.name) == (kind, name));
+            // Nothing is asked for that is not to be there, and nobody is told to call who would not be answered.
+            let may_take = *is_wanted && is_ready;
             match present.map(|present| (present, present.next)) {
-                Some((_, Move::StandBack)) => continue,
-                Some((present, Move::Ask)) if *is_wanted && is_ready => {
+                Some((present, Move::Ask)) if may_take => {
                     self.ask(present).await?;
                     continue;
                 }
-                Some((_, Move::Ask)) => continue,
-                Some((_, Move::TakeOver)) if !is_wanted || !is_ready => continue,
-                Some((_, Move::TakeOver | Move::LookAfter)) | None => {}
+                Some((_, Move::TakeOver)) if may_take => {}
+                Some((_, Move::StandBack | Move::Ask | Move::TakeOver)) => continue,
+                Some((_, Move::LookAfter)) | None => {}
             }
             if !is_wanted {
                 if present.is_some_and(|present| present.is_ours) {

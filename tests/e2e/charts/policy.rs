@@ -51,7 +51,7 @@ impl Write {
     }
 
     /// A patch of what is there, in the namespace of the Shoot.
-    fn patch(what: &str, object: &str, patch: Value) -> Self {
+    fn patch(what: &str, object: &str, patch: &Value) -> Self {
         let text = patch.to_string();
         Self::new(what, &["patch", object, "-n", SHOOT, "--type=merge", "-p", &text], Value::Null)
     }

@@ -9,6 +9,8 @@ use super::{
 };
 use crate::harness::{Chart, ControlPlane, documents, until};
 
+const ACCOUNT: &str = "/metadata/annotations/serviceaccount.resources.gardener.cloud~1";
+
 #[test]
 fn a_token_of_a_seed_is_worth_little() {
     const NAME: &str = "gardener-extension-network-guard";
@@ -99,7 +101,7 @@ fn a_token_of_a_seed_is_worth_little() {
         Write::patch(
             "a release",
             "network/b",
-            json!({
+            &json!({
                 "metadata": {"annotations": {
                     "gardener.cloud/operation": "reconcile", "network-guard.extensions.gardener.cloud/overlay-switch-state": "approved",
                 }},
@@ -113,7 +115,6 @@ fn a_token_of_a_seed_is_worth_little() {
         own.push(Write::apply(&format!("the webhook in a Shoot, with a CA of {length} bytes"), object));
     }
 
-    const ACCOUNT: &str = "/metadata/annotations/serviceaccount.resources.gardener.cloud~1";
     let evil = |text: &str| encoded(&format!("{RIGHTS}{text}"));
     let service = "/webhooks/0/clientConfig";
     let thefts = [
@@ -258,15 +259,15 @@ fn a_token_of_a_seed_is_worth_little() {
             "a registration with another owner",
             with(configuration, &[("/metadata/ownerReferences", owners())]),
         ),
-        Write::patch("other Pods' addresses in a Network", "network/b", json!({"spec": {"podCIDR": "10.2.0.0/16"}})),
-        Write::patch("a Network of another class", "network/b", json!({"spec": {"class": "seed"}})),
+        Write::patch("other Pods' addresses in a Network", "network/b", &json!({"spec": {"podCIDR": "10.2.0.0/16"}})),
+        Write::patch("a Network of another class", "network/b", &json!({"spec": {"class": "seed"}})),
         Write::patch(
             "a migration of a Network",
             "network/b",
-            json!({"metadata": {"annotations": {"gardener.cloud/operation": "migrate"}}}),
+            &json!({"metadata": {"annotations": {"gardener.cloud/operation": "migrate"}}}),
         ),
-        Write::patch("a Network without its finalizer", "network/b", json!({"metadata": {"finalizers": null}})),
-        Write::patch("a Network with other labels", "network/b", json!({"metadata": {"labels": {"a": null}}})),
+        Write::patch("a Network without its finalizer", "network/b", &json!({"metadata": {"finalizers": null}})),
+        Write::patch("a Network with other labels", "network/b", &json!({"metadata": {"labels": {"a": null}}})),
         Write::apply_status("the status of a Network", network(json!({"status": {"observedGeneration": 7}}))),
         Write::create("a foreign Lease", lease("kube-scheduler", SEED)),
         Write::create("an event in the name of others", event("kubelet")),
