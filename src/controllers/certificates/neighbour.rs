@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 /// With this annotation an installation asks whether another one still looks after the configuration. Its value says who asks.
 pub(super) const ASKED: &str = "network-guard.extensions.gardener.cloud/asked";
 
+/// What is read of a question, in characters: the name of a Service with its namespace is shorter.
+pub(super) const LONGEST: usize = 253;
+
 /// How long an answer may take: a leader looks every ten seconds, and one that died has a successor after some 17
 /// ([`super::super::lease`]).
 const ANSWER: Duration = Duration::from_secs(45);

@@ -1,6 +1,6 @@
 //! Writes the webhook configurations, with the CAs that API servers are to trust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Instant;
 
@@ -95,11 +95,13 @@ pub(super) struct Registrar {
     neighbours: BTreeMap<&'static str, Memory>,
     /// When another installation asked last.
     asked_at: Option<Instant>,
+    /// The kinds of which it was said that a person has to decide.
+    said: BTreeSet<&'static str>,
 }
 
 impl Registrar {
     pub(super) fn new(client: kube::Client, registration: Registration) -> Self {
-        Self { client, registration, neighbours: BTreeMap::new(), asked_at: None }
+        Self { client, registration, neighbours: BTreeMap::new(), asked_at: None, said: BTreeSet::new() }
     }
 
     /// Reads what is registered. Where nothing is to be, it does not matter whether it can be read.
@@ -158,7 +160,17 @@ impl Registrar {
                     registered = present.called.first(),
                     "the other installation does not answer any more; this one registers itself"
                 ),
+                Move::StandBack if !present.is_ours && self.said.insert(present.kind) => tracing::warn!(
+                    kind = present.kind,
+                    name = present.name,
+                    registered = present.called.first(),
+                    "somebody else registered webhooks under this name, not a server; they are left alone. Delete the webhook \
+                     configuration, and this installation registers itself"
+                ),
                 Move::LookAfter | Move::StandBack => {}
+            }
+            if present.next == Move::LookAfter {
+                self.said.remove(present.kind);
             }
         }
         let others: Vec<&str> =
@@ -196,15 +208,16 @@ impl Registrar {
         for Wanted { configuration, is_wanted } in &self.registration.configurations {
             let (kind, name) = configuration.identity();
             let present = seen.present.iter().find(|present| (present.kind, &*present.name) == (kind, name));
+            // Nothing is asked for that is not to be there, and nobody is told to call who would not be answered.
+            let may_take = *is_wanted && is_ready;
             match present.map(|present| (present, present.next)) {
-                Some((_, Move::StandBack)) => continue,
-                Some((present, Move::Ask)) if *is_wanted && is_ready => {
+                Some((present, Move::Ask)) if may_take => {
                     self.ask(present).await?;
                     continue;
                 }
-                Some((_, Move::Ask)) => continue,
-                Some((_, Move::TakeOver)) if !is_wanted || !is_ready => continue,
-                Some((_, Move::TakeOver | Move::LookAfter)) | None => {}
+                Some((_, Move::TakeOver)) if may_take => {}
+                Some((_, Move::StandBack | Move::Ask | Move::TakeOver)) => continue,
+                Some((_, Move::LookAfter)) | None => {}
             }
             if !is_wanted {
                 if present.is_some_and(|present| present.is_ours) {
@@ -358,7 +371,8 @@ async fn look(client: &kube::Client, configurations: &[Wanted]) -> Result<Seen, 
         let metadata = found.metadata();
         let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0)).map(String::as_str);
         let (is_ours, version) = (label == Some(MANAGED_BY.1), metadata.resource_version.clone());
-        let asked = metadata.annotations.as_ref().and_then(|annotations| annotations.get(ASKED)).cloned();
+        let asked = metadata.annotations.as_ref().and_then(|annotations| annotations.get(ASKED));
+        let asked = asked.map(|asked| asked.chars().take(neighbour::LONGEST).collect());
         let places = found.webhooks().into_iter().filter_map(|(_, client)| called(client)).collect();
         seen.present.push(Present {
             kind,

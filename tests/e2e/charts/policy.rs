@@ -6,12 +6,14 @@
 mod garden;
 mod seed;
 
+use std::process::Command;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{RUNTIME, SEED, VIRTUAL};
-use crate::harness::{Chart, ControlPlane, Kubectl, only, until};
+use crate::harness::{Chart, ControlPlane, Kubectl, documents, only, run, tool, until};
 
 const SHOOT: &str = "shoot--a--b";
 const RIGHTS: &str = include_str!("../../../src/controllers/overlay/rights.yaml");
@@ -49,7 +51,7 @@ impl Write {
     }
 
     /// A patch of what is there, in the namespace of the Shoot.
-    fn patch(what: &str, object: &str, patch: Value) -> Self {
+    fn patch(what: &str, object: &str, patch: &Value) -> Self {
         let text = patch.to_string();
         Self::new(what, &["patch", object, "-n", SHOOT, "--type=merge", "-p", &text], Value::Null)
     }
@@ -124,16 +126,22 @@ fn managed_resource(name: &str) -> Value {
 
 /// What the server registers in a Shoot, with parts that differ.
 fn in_shoot(bundle: usize, url: &str, namespace: &str, policy: &str) -> Value {
-    let text = Chart::SEED.file("files/shoot-webhook/vpn.json");
     let bundle = if bundle == 0 { String::new() } else { format!(r#""caBundle":"{}","#, encoded(&"x".repeat(bundle))) };
-    let text = text
-        .trim()
-        .replace("@CONTAINERS@", "")
-        .replace("@BUNDLE@", &bundle)
-        .replace("@URL@", url)
-        .replace("@NAMESPACE@", namespace)
-        .replace("@UID@", "/5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55\"")
-        .replace("@FAILURE_POLICY@", policy);
+    filled_in(&[
+        ("CONTAINERS", ""),
+        ("BUNDLE", &bundle),
+        ("URL", url),
+        ("NAMESPACE", namespace),
+        ("FAILURE_POLICY", policy),
+    ])
+}
+
+/// The same with all parts.
+fn filled_in(parts: &[(&str, &str)]) -> Value {
+    let text = Chart::SEED.file("files/shoot-webhook/vpn.json");
+    let text = text.trim().replace("@UID@", "/5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55\"");
+    let fill = |text: String, (name, part): &(&str, &str)| text.replace(&format!("@{name}@"), part);
+    let text = parts.iter().fold(text, fill);
     let mut object = secret(VPN, &json!({"webhook.json": encoded(&text)}));
     object["metadata"]["annotations"] = json!({"network-guard.extensions.gardener.cloud/digest": "a"});
     object
@@ -186,6 +194,37 @@ fn judge(control_plane: &ControlPlane, thief: &Kubectl, policies: &Value, own: &
         write.by(&admin).unwrap_or_else(|error| panic!("others may do {}: {error}", write.what));
     }
     println!("figure: {} thefts refused, {} own writes pass", thefts.len(), own.len());
+}
+
+/// While a roll-out lasts, the server of an older release works under the newer policy: what it writes is permitted for as long
+/// as the chart keeps it.
+#[test]
+fn what_older_releases_write_may_be_kept() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let chart = folder.path().join("chart");
+    let copied = Command::new("cp").arg("-r").arg(Chart::SEED.folder()).arg(&chart).status().unwrap();
+    assert!(copied.success());
+    let webhook = Chart::SEED.file("files/shoot-webhook/vpn.json");
+    let older = webhook.replace(r#""timeoutSeconds":5"#, r#""timeoutSeconds":3"#);
+    assert_ne!(older, webhook);
+    std::fs::write(chart.join("files/shoot-webhook/vpn-0.1.0.json"), older).unwrap();
+    std::fs::write(chart.join("files/rights/overlay-0.1.0.yaml"), "older").unwrap();
+    let mut helm = Command::new(tool("helm"));
+    helm.args(["template", "network-guard", "--kube-version", "1.36.0", "--set", "image.repository=x"]);
+    helm.args(["--set-json", r#"config={"nat":{"shootWebhook":{}}}"#, "-s", "templates/admissionpolicy.yaml"])
+        .arg(&chart);
+    let output = run(&mut helm, None);
+    assert!(output.ok, "{output:?}");
+    let policy = documents(&output.stdout).remove(0);
+    let expression = |message: &str| {
+        let validations = policy["spec"]["validations"].as_array().unwrap();
+        let validation = validations.iter().find(|validation| validation["message"] == message).unwrap();
+        validation["expression"].as_str().unwrap().to_owned()
+    };
+    let rights = expression("network-guard asks for no other rights in a Shoot");
+    assert!(rights.contains(&encoded(RIGHTS)) && rights.contains(&encoded("older")), "{rights}");
+    let webhooks = expression("network-guard registers nothing else in a Shoot");
+    assert!(webhooks.contains(r#"\"timeoutSeconds\":5"#) && webhooks.contains(r#"\"timeoutSeconds\":3"#), "{webhooks}");
 }
 
 /// Nobody but the account of the server is asked, and only about what it may write at all.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Chart, ControlPlane, Guard, free_port, run, until};
+use crate::harness::{Chart, ControlPlane, Guard, free_port, only, run, until};
 
 const NAME: &str = "gardener-extension-network-guard";
 const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", NAME];
@@ -46,10 +46,17 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     };
     let is_of = |namespace: &str| registered().0 == namespace;
 
+    // What Helm registered for a third one is never taken: a person has to decide.
+    let by_helm = Chart::SEED.render("helm", &super::by_secret());
+    admin.apply(only(&by_helm, "MutatingWebhookConfiguration"));
     let mut first = install(&control_plane, "first");
     first.wait_until_ready();
+    until("it says so", || first.metric(CONTESTED) > 0.0);
+    first.after_turns("certificates", 2, || assert!(is_of("helm")));
+    assert!(first.log().contains("somebody else registered webhooks under this name"), "{}", first.log());
+    admin.ok(&[&["delete"][..], &CONFIGURATION].concat(), None);
     until("the first one is registered", || is_of("first"));
-    assert!(first.metric(CONTESTED) < 1.0);
+    until("all is well", || first.metric(CONTESTED) < 1.0);
     let generation = registered().1["generation"].clone();
 
     let mut second = install(&control_plane, "second");

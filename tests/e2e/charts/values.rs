@@ -83,6 +83,8 @@ fn what_cannot_work_is_refused() {
     Chart::SEED.render(SEED, &json!({"webhookConfig": {"shootsPort": 8081}}));
 }
 
+const NAME: &str = "https://gardener-extension-admission-network-guard";
+
 /// The address in the garden follows the namespace, on both sides.
 #[test]
 fn the_address_in_the_garden_follows_the_namespace() {
@@ -97,7 +99,6 @@ fn the_address_in_the_garden_follows_the_namespace() {
         let webhook = &only(&objects, "MutatingWebhookConfiguration")["webhooks"][0];
         webhook["clientConfig"]["url"].as_str().unwrap().to_owned()
     };
-    const NAME: &str = "https://gardener-extension-admission-network-guard";
     assert_eq!(registered(RUNTIME, &json!({})), format!("{NAME}.garden"));
     assert_eq!(registered("elsewhere", &json!({})), format!("{NAME}.elsewhere"));
     assert_eq!(called(&json!({})), format!("{NAME}.garden/webhooks/mutate/shoot"));

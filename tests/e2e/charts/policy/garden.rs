@@ -6,6 +6,8 @@ use super::super::{RUNTIME, VIRTUAL};
 use super::{Write, account_token, encoded, install, judge, policies, requestor, secret, with};
 use crate::harness::{Chart, ControlPlane, documents};
 
+const SECRET: &str = "network-guard-garden-certificates";
+
 #[test]
 fn tokens_of_the_garden_are_worth_little() {
     const NAME: &str = "gardener-extension-admission-network-guard";
@@ -65,7 +67,6 @@ fn tokens_of_the_garden_are_worth_little() {
         object["metadata"].as_object_mut().unwrap().remove("ownerReferences");
         object
     };
-    const SECRET: &str = "network-guard-garden-certificates";
     let lease = |name: &str| json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": RUNTIME}});
     let ca = at_home(secret("x", &json!({"ca.key": encoded("key")})), SECRET);
     let own = [Write::create("the CA", ca), Write::create("the Lease", lease(SECRET))];

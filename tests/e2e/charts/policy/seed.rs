@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 
 use super::super::SEED;
 use super::{
-    OVERLAY, RIGHTS, SHOOT, VPN, Write, account_token, encoded, in_shoot, install, judge, managed_resource, owners,
-    policies, requestor, secret, with,
+    OVERLAY, RIGHTS, SHOOT, VPN, Write, account_token, encoded, filled_in, in_shoot, install, judge, managed_resource,
+    owners, policies, requestor, secret, with,
 };
 use crate::harness::{Chart, ControlPlane, documents, until};
+
+const ACCOUNT: &str = "/metadata/annotations/serviceaccount.resources.gardener.cloud~1";
 
 #[test]
 fn a_token_of_a_seed_is_worth_little() {
@@ -99,7 +101,7 @@ fn a_token_of_a_seed_is_worth_little() {
         Write::patch(
             "a release",
             "network/b",
-            json!({
+            &json!({
                 "metadata": {"annotations": {
                     "gardener.cloud/operation": "reconcile", "network-guard.extensions.gardener.cloud/overlay-switch-state": "approved",
                 }},
@@ -113,7 +115,6 @@ fn a_token_of_a_seed_is_worth_little() {
         own.push(Write::apply(&format!("the webhook in a Shoot, with a CA of {length} bytes"), object));
     }
 
-    const ACCOUNT: &str = "/metadata/annotations/serviceaccount.resources.gardener.cloud~1";
     let evil = |text: &str| encoded(&format!("{RIGHTS}{text}"));
     let service = "/webhooks/0/clientConfig";
     let thefts = [
@@ -258,20 +259,40 @@ fn a_token_of_a_seed_is_worth_little() {
             "a registration with another owner",
             with(configuration, &[("/metadata/ownerReferences", owners())]),
         ),
-        Write::patch("other Pods' addresses in a Network", "network/b", json!({"spec": {"podCIDR": "10.2.0.0/16"}})),
-        Write::patch("a Network of another class", "network/b", json!({"spec": {"class": "seed"}})),
+        Write::patch("other Pods' addresses in a Network", "network/b", &json!({"spec": {"podCIDR": "10.2.0.0/16"}})),
+        Write::patch("a Network of another class", "network/b", &json!({"spec": {"class": "seed"}})),
         Write::patch(
             "a migration of a Network",
             "network/b",
-            json!({"metadata": {"annotations": {"gardener.cloud/operation": "migrate"}}}),
+            &json!({"metadata": {"annotations": {"gardener.cloud/operation": "migrate"}}}),
         ),
-        Write::patch("a Network without its finalizer", "network/b", json!({"metadata": {"finalizers": null}})),
-        Write::patch("a Network with other labels", "network/b", json!({"metadata": {"labels": {"a": null}}})),
+        Write::patch("a Network without its finalizer", "network/b", &json!({"metadata": {"finalizers": null}})),
+        Write::patch("a Network with other labels", "network/b", &json!({"metadata": {"labels": {"a": null}}})),
         Write::apply_status("the status of a Network", network(json!({"status": {"observedGeneration": 7}}))),
         Write::create("a foreign Lease", lease("kube-scheduler", SEED)),
         Write::create("an event in the name of others", event("kubelet")),
     ];
     judge(&control_plane, &thief, &policies(&objects), &own, &thefts);
+
+    // With containers of our own the webhook has to answer, and says by a digest which containers it adds.
+    let nat = json!({"mode": "own", "image": "registry.example.com/network-guard:v1", "shootWebhook": {}});
+    let by_ours = Chart::SEED.render(SEED, &json!({"config": {"nat": nat}}));
+    admin.apply(&policies(&by_ours));
+    let ours = |key: &str, policy: &str| {
+        let digest = "0".repeat(64);
+        let containers = format!(r#""annotations":{{"network-guard.extensions.gardener.cloud/{key}":"{digest}"}},"#);
+        let parts = [
+            ("CONTAINERS", &*containers),
+            ("BUNDLE", ""),
+            ("URL", &url),
+            ("NAMESPACE", SHOOT),
+            ("FAILURE_POLICY", policy),
+        ];
+        Write::apply("a webhook with containers of our own", filled_in(&parts)).by(&thief)
+    };
+    until("the policy is in force", || ours("containers", "Fail").is_ok());
+    ours("containers", "Ignore").unwrap_err();
+    ours("other", "Fail").unwrap_err();
 
     // Where webhooks in Shoots are not configured, they are not permitted either.
     let plain = Chart::SEED.render(SEED, &json!({}));
