@@ -32,6 +32,10 @@ impl Installed {
         }
         until("one leads", || guards.iter().any(|guard| guard.metric("network_guard_leader") > 0.0));
         until("all is registered", || self.is_registered());
+        // The leader looks again a moment after it has written.
+        for missing in ["network_guard_registrations_missing", "network_guard_certificate_unpublished"] {
+            until(missing, || guards.iter().all(|guard| guard.metric(missing) < 0.5));
+        }
     }
 
     fn is_registered(&self) -> bool {
@@ -111,7 +115,6 @@ impl Installed {
         walk.fires("NetworkGuardRegistrationGone", &[], &healthy, &[take()]);
         self.give_back(1, &question);
         self.settle([first, second]);
-        until("nothing is missing", || sum("network_guard_registrations_missing") < 0.5);
     }
 
     /// A clock that is two minutes ahead, and a CA that nobody can replace. The second replica is gone after that, and the
