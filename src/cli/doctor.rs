@@ -152,6 +152,8 @@ struct Place {
     lease_namespace: Option<String>,
     /// The name of the Service.
     service: String,
+    /// The registration was read, so that is what is called.
+    is_registered: bool,
     /// What API servers call, where that is no Service.
     elsewhere: Option<String>,
 }
@@ -285,6 +287,7 @@ async fn place(
     for found in found {
         let Ok(there) = &mut found.there else { continue };
         for (_, client) in there.webhooks() {
+            place.is_registered = true;
             if let Some(service) = &client.service {
                 registered = Some(service.namespace.clone());
                 place.service.clone_from(&service.name);

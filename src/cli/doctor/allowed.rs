@@ -269,6 +269,19 @@ fn is_allowed(status: Option<SubjectAccessReviewStatus>) -> bool {
     status.is_some_and(|status| status.allowed)
 }
 
+/// What is refused, all verbs on one thing together.
+fn missing(answers: &[(Question, Result<bool, Trouble>)]) -> Vec<(&Question, Vec<&str>)> {
+    let mut missing: Vec<(&Question, Vec<&str>)> = Vec::new();
+    for (question, _) in answers.iter().filter(|(_, answer)| *answer == Ok(false)) {
+        let is_same = |last: &Question| Question { verb: question.verb.clone(), ..last.clone() } == *question;
+        match missing.last_mut().filter(|(last, _)| is_same(last)) {
+            Some((_, verbs)) => verbs.push(&question.verb),
+            None => missing.push((question, vec![&question.verb])),
+        }
+    }
+    missing
+}
+
 /// Says which rights are missing.
 pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
     let mut check = Check::new("allowed");
@@ -281,15 +294,18 @@ pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
         ));
     }
     let namespace = place.namespace.as_deref().unwrap_or_default();
-    for (question, answer) in &facts.answers {
+    for (question, verbs) in missing(&facts.answers) {
         let place = if question.is_home { format!(" in {namespace}") } else { String::new() };
+        let what = Question { verb: verbs.join(", "), ..question.clone() };
+        check.problem(
+            format!("{} may not {}{place}: {}", facts.users.join(", "), what.text(), question.why),
+            "install the roles of the chart again (`helm upgrade`; in the garden the chart `application`), or give the right as the \
+             tables under Rights in docs/operations.md have it",
+        );
+    }
+    for (question, answer) in &facts.answers {
         match answer {
-            Ok(true) => {}
-            Ok(false) => check.problem(
-                format!("{} may not {}{place}: {}", facts.users.join(", "), question.text(), question.why),
-                "install the roles of the chart again (`helm upgrade`; in the garden the chart `application`), or give the right as \
-                 the tables under Rights in docs/operations.md have it",
-            ),
+            Ok(_) => {}
             Err(Trouble::Forbidden(why)) => check.unknown(
                 why.clone(),
                 "missing right: create subjectaccessreviews.authorization.k8s.io; or ask as network-guard itself, in one of its Pods; \
@@ -313,7 +329,7 @@ pub(super) mod tests {
         needs(role, None, Some(true)).questions().into_iter().map(|question| (question, Ok(true))).collect()
     }
 
-    fn needs<'a>(role: Role, configuration: Option<&'a Configuration>, is_self_managed: Option<bool>) -> Needs<'a> {
+    fn needs(role: Role, configuration: Option<&Configuration>, is_self_managed: Option<bool>) -> Needs<'_> {
         Needs { role, configuration, is_self_managed, user: None }
     }
 

@@ -84,18 +84,18 @@ impl Server {
     }
 
     /// A dry run of a merge patch: nothing is stored.
-    pub(super) async fn dry_run(&self, path: &str, patch: &Value) -> Result<Reply, Trouble> {
+    pub(super) async fn dry_run(&self, path: &str, change: &Value) -> Result<Reply, Trouble> {
         let request = http::Request::patch(format!("{path}?dryRun=All&fieldManager=network-guard-doctor"))
             .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
             .header(http::header::ACCEPT, "application/json")
-            .body(Body::from(patch.to_string().into_bytes()))
+            .body(Body::from(change.to_string().into_bytes()))
             .map_err(|error| Trouble::Other(error.to_string()))?;
         let begun = Instant::now();
         self.ask(async {
             let response = self.client.send(request).await?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, LONGEST).collect().await.map(http_body_util::Collected::to_bytes);
-            let body = body.map_err(|error| kube::Error::Service(error))?;
+            let body = body.map_err(kube::Error::Service)?;
             Ok(Reply {
                 status: parts.status.as_u16(),
                 body: serde_json::from_slice(&body).unwrap_or_default(),

@@ -94,7 +94,7 @@ pub(super) fn judge(role: Role, facts: &Facts, place: &Place, now: Timestamp) ->
                     check.fine(format!("{holder} holds the Lease {name}, and renewed it {} s ago", age.max(0)));
                 }
                 Some(age) => {
-                    check.problem(format!("{holder} holds the Lease {name}, and has not renewed it for {age} s"), look)
+                    check.problem(format!("{holder} holds the Lease {name}, and has not renewed it for {age} s"), look);
                 }
                 None => check.problem(format!("{holder} holds the Lease {name}, and never renewed it"), look),
             }

@@ -182,7 +182,7 @@ async fn seed_targets(
         }
         (Err(_), Some(namespace)) => targets.push(deployment_target(namespace, id)),
         (Err(trouble), None) => {
-            unseen.push((trouble, "list deployments.apps in all namespaces, or give --control-plane"))
+            unseen.push((trouble, "list deployments.apps in all namespaces, or give --control-plane"));
         }
     }
     // One is as good as any other.
@@ -304,7 +304,20 @@ pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
     let look = format!("`kubectl logs -n {namespace} -l app.kubernetes.io/name={}`", role.component());
     let Some(Try { what, right, asked, milliseconds }) = tries.tries.last() else {
         for (trouble, right) in &tries.unseen {
-            check.unknown(trouble.to_string(), format!("missing right: {right}"));
+            match trouble {
+                Trouble::Absent => {
+                    let (what, whose) = match role {
+                        Role::Seed => ("networks.extensions.gardener.cloud", "a Seed"),
+                        Role::Garden => ("shoots.core.gardener.cloud", "the virtual garden"),
+                    };
+                    check.unknown(
+                        format!("this API server does not know {what}"),
+                        format!("see whether the kubeconfig is that of {whose}"),
+                    );
+                }
+                Trouble::Forbidden(why) => check.unknown(why.clone(), format!("missing right: {right}")),
+                trouble => check.unknown(trouble.to_string(), "ask again when the API server answers"),
+            }
         }
         if tries.unseen.is_empty() {
             let (what, flag) = match role {

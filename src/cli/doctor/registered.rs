@@ -154,6 +154,14 @@ fn judge_behind(check: &mut Check, behind: &Behind, place: &Place, answers: bool
         Behind::Unseen(Trouble::Forbidden(_)) | Behind::Unknown(_) if answers => {
             check.fine("how many Pods are behind the Service was not looked at, but somebody answers there");
         }
+        // Without the registration nobody knows whether that is what is called.
+        Behind::Unseen(Trouble::Absent) if !place.is_registered && answers => {
+            check.fine(format!("there is no Service {namespace}/{service}, but somebody answers"));
+        }
+        Behind::Unseen(Trouble::Absent) if !place.is_registered => check.unknown(
+            format!("there is no Service {namespace}/{service}"),
+            "see whether network-guard is installed there, or give --namespace",
+        ),
         Behind::Unseen(Trouble::Forbidden(why)) => check.unknown(
             why.clone(),
             format!("missing right: list endpointslices.discovery.k8s.io in {namespace}; ask with another kubeconfig"),

@@ -104,6 +104,7 @@ impl Scene {
             namespace: namespace.clone(),
             service: self.role.component().to_owned(),
             elsewhere: None,
+            is_registered: self.found.iter().any(|found| found.there.is_ok()),
         };
         let expected = Expected {
             is_configured: self.is_configured,
@@ -266,6 +267,7 @@ fn stale_and_without_rights() {
         ages: vec![("what webhooks decide by", 3.0), ("Networks with a switch", 180.0)],
     }));
     scene.rights.answers[0].1 = Ok(false);
+    scene.rights.answers[2].1 = Ok(false);
     let Lease::Lease { there, .. } = &mut scene.lease else { panic!("there is one") };
     *there = Ok(held("", 300));
     assert_eq!(scene.named(State::Problem), ["led", "fresh", "allowed"]);
@@ -297,6 +299,12 @@ fn who_may_see_nothing_is_told_what_is_missing() {
         unseen: vec![(forbidden(), "list shoots.core.gardener.cloud in all namespaces, or give --shoot")],
     };
     assert!(scene.report().checks[1].advice[0].contains("or give --shoot"));
+    scene.tries.unseen[0].0 = Trouble::Absent;
+    assert!(scene.report().checks[1].advice[0].contains("that of the virtual garden"));
     scene.tries = Tries::default();
     assert!(scene.report().checks[1].saw[0].contains("there is no Shoot"));
+    // Whether that Service is called is not known.
+    scene.behind = Behind::Unseen(Trouble::Absent);
+    assert!(scene.report().checks[0].advice.iter().any(|advice| advice.contains("give --namespace")));
+    assert_eq!(scene.report().state, State::Unknown);
 }

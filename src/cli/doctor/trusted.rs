@@ -87,7 +87,7 @@ pub(super) fn judge(facts: &Facts, is_answered: bool, is_self_managed: Option<bo
         match bundle.iter().filter(|ca| ca.is_valid_at(now)).map(|ca| ca.not_after).max() {
             Some(end) => ends.push(end),
             None if bundle.is_empty() && *is_told => {
-                check.problem(format!("{name}: its caBundle cannot be read"), renew)
+                check.problem(format!("{name}: its caBundle cannot be read"), renew);
             }
             None if bundle.is_empty() => {}
             None => check.problem(format!("{name}: no CA of its caBundle is valid now"), renew),

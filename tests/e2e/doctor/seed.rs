@@ -195,3 +195,46 @@ fn good_again(good: &Value) -> String {
     good["metadata"]["resourceVersion"] = Value::Null;
     good.to_string()
 }
+
+/// Where the registration calls a Service, its ready Pods are counted; where it is gone, the label of the Service tells where to look.
+#[test]
+fn pods_behind_the_service_are_counted() {
+    let control_plane = ControlPlane::start_bare(&[]);
+    let (admin, kubeconfig) = (control_plane.admin(), control_plane.kubeconfig("admin", "system:masters"));
+    let (name, namespace) = (CONFIGURATION[1], "extension-network-guard-x7k2p");
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_network-guard"))
+        .args(["webhooks", "seed", "--service", &format!("{namespace}/{name}")])
+        .output()
+        .unwrap();
+    admin.ok(&["apply", "-f", "-"], Some(&String::from_utf8(printed.stdout).unwrap()));
+    admin.ok(&["create", "namespace", namespace], None);
+    let ask = || doctor("seed", &kubeconfig, &[]);
+    assert!(ask().check("registered").1.contains(&format!("there is no Service {namespace}/{name}")));
+
+    admin.apply(&json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/name": name}},
+        "spec": {"ports": [{"port": 443}]},
+    }));
+    assert!(ask().check("registered").1.contains(&format!("no ready Pod is behind the Service {namespace}/{name}")));
+    let endpoint = |address: &str, ready: bool| json!({"addresses": [address], "conditions": {"ready": ready}});
+    admin.apply(&json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": "a", "namespace": namespace, "labels": {"kubernetes.io/service-name": name}},
+        "endpoints": [endpoint("10.9.0.1", true), endpoint("10.9.0.2", true), endpoint("10.9.0.3", false)],
+    }));
+    let said = ask();
+    assert!(
+        said.check("registered").1.contains(&format!("2 ready Pods are behind the Service {namespace}/{name}")),
+        "{}",
+        said.text
+    );
+    assert!(said.check("registered").1.contains("kube-apiserver has no caBundle"), "{}", said.text);
+    // This is no Seed.
+    assert!(said.check("reachable").1.contains("does not know networks.extensions.gardener.cloud"), "{}", said.text);
+
+    admin.ok(&[&["delete"][..], &CONFIGURATION].concat(), None);
+    let said = ask();
+    assert_eq!(said.report["namespace"], namespace, "{}", said.text);
+    assert!(said.check("led").1.contains(&format!("there is no Lease {namespace}/")), "{}", said.text);
+}

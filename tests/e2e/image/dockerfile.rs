@@ -62,16 +62,17 @@ fn the_build_is_make_image_root() {
 fn labels_say_what_it_is() {
     let all = instructions();
     let last = all.iter().rposition(|(word, _)| word == "FROM").unwrap();
-    let of = |word: &str| all[last..].iter().filter(|(found, _)| found == word).map(|(_, rest)| rest.clone());
-    let labels: Vec<String> = of("LABEL").collect();
+    let of = |word: &str| -> Vec<String> {
+        all[last..].iter().filter(|(found, _)| found == word).map(|(_, rest)| rest.clone()).collect()
+    };
+    let labels = of("LABEL");
     let label = |name: &str| {
         let (_, rest) = labels[0].split_once(&format!("org.opencontainers.image.{name}=\"")).expect(name);
         rest.split('"').next().unwrap()
     };
     assert_eq!([label("version"), label("revision"), label("source")], ["$VERSION", "$REVISION", "$SOURCE"]);
     assert_eq!((label("title"), label("licenses")), ("network-guard", "Apache-2.0"));
-    let arguments: Vec<String> = of("ARG").collect();
-    assert_eq!(arguments, [concat!("VERSION=", env!("CARGO_PKG_VERSION")), "REVISION=unknown", "SOURCE=unknown"]);
+    assert_eq!(of("ARG"), [concat!("VERSION=", env!("CARGO_PKG_VERSION")), "REVISION=unknown", "SOURCE=unknown"]);
 }
 
 /// User, arguments and ports are those of the charts.
