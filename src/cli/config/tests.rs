@@ -22,7 +22,7 @@ fn a_section_of_comments_is_an_empty_one() {
     }
     // A path says where something is wrong; the line of the document would not.
     let problem = parse("server:\n  maxConnection: 1\n").unwrap_err();
-    assert!(problem.starts_with("the configuration is wrong: server: unknown field"), "{problem}");
+    assert!(problem.starts_with("the configuration is wrong: server.maxConnection: unknown field"), "{problem}");
 }
 
 #[test]
