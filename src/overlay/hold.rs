@@ -184,7 +184,7 @@ pub fn decide(
         Some(state::APPROVED)
             if is_for_this
                 && is_fresh(new, old)
-                && !shoot.is_some_and(|shoot| families::obstacle(shoot, &asked).is_some()) =>
+                && shoot.is_none_or(|shoot| families::obstacle(shoot, &asked).is_none()) =>
         {
             return release(Released::Approved);
         }

@@ -99,6 +99,7 @@ impl Surge {
 }
 
 /// One state of a Shoot.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 struct State {
     overlay: Written,
