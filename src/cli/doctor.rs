@@ -35,10 +35,14 @@ use crate::gardener::is_dns_label;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Doctor {
-    /// On a Seed
+    /// Ask whether network-guard works on a Seed
+    ///
+    /// Nothing is written: the one write is a dry run.
     #[command(after_help = HELP)]
     Seed(SeedArgs),
-    /// In the garden
+    /// Ask whether network-guard works in the garden
+    ///
+    /// Nothing is written: the one write is a dry run.
     #[command(after_help = HELP)]
     Garden(GardenArgs),
 }

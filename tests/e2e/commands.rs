@@ -264,8 +264,8 @@ fn commands_for_the_kubeconfig_of_the_garden() {
     assert_eq!(left_in_memory(), before, "a token was left behind");
     let secret = admin.get(&["secret", "network-guard-garden", "-n", "garden"]);
     let text = STANDARD.decode(secret["data"]["kubeconfig"].as_str().unwrap()).unwrap();
-    let made = control_plane.folder().join("garden-kubeconfig");
-    std::fs::write(&made, text).unwrap();
-    let who = ok(&made, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}'", &[]);
+    let result = control_plane.folder().join("garden-kubeconfig");
+    std::fs::write(&result, text).unwrap();
+    let who = ok(&result, "kubectl auth whoami -o jsonpath='{.status.userInfo.username}'", &[]);
     assert_eq!(who, format!("system:serviceaccount:kube-system:{name}"));
 }

@@ -1,6 +1,6 @@
 //! Is it fresh: does the server hear of changes. Its answer to the dry run says so, and, in a Pod, its metrics.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
@@ -33,7 +33,11 @@ const AGES: [(&str, &str); 2] = [
 pub(super) async fn look(address: &str, patience: Duration) -> Result<Metrics, String> {
     let owned = address.to_owned();
     let text = tokio::task::spawn_blocking(move || get(&owned, patience)).await.map_err(|error| error.to_string())?;
-    let text = text.map_err(|error| format!("{address}: {error}"))?;
+    let text = text.map_err(|error| match error.kind() {
+        // A limit of a socket ends with either.
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("{address}: no answer in {} s", patience.as_secs()),
+        _ => format!("{address}: {error}"),
+    })?;
     parse(&text).ok_or_else(|| format!("{address}: these are not the metrics of network-guard: {}", excerpt(&text)))
 }
 

@@ -46,6 +46,8 @@ pub(super) enum Asked {
     Unanswered,
     /// The user may not write that.
     Forbidden,
+    /// The API server said nothing in time.
+    Silent(String),
     /// Something else.
     Other(String),
 }
@@ -101,6 +103,7 @@ pub(super) async fn look(role: Role, server: &Server, on: Option<&str>, provider
             // It went away meanwhile.
             Ok(reply) if reply.status == 404 => continue,
             Ok(reply) => (read(role, &reply, &target, id), reply.took.as_millis()),
+            Err(Trouble::Silent(why)) => (Asked::Silent(why), 0),
             Err(trouble) => (Asked::Other(trouble.to_string()), 0),
         };
         let is_forbidden = matches!(asked, Asked::Forbidden);
@@ -369,6 +372,10 @@ pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
                 check.unknown(format!("{what} may not be written"), format!("missing right: {right} (for a dry run, nothing is stored)"));
             }
         }
+        Asked::Silent(why) => check.unknown(
+            format!("dry run of {what}: {why}"),
+            "give a longer --timeout: an API server waits for each webhook as long as its timeoutSeconds, which are 5 for network-guard",
+        ),
         Asked::Other(message) => check.unknown(
             format!("dry run of {what}: {message}"),
             format!("somebody else refused before network-guard was asked; name another object, or try `{right}` by hand"),

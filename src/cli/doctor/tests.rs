@@ -240,6 +240,10 @@ fn the_server_is_gone() {
         scene.tries = asked(Role::Seed, failed(why));
         assert!(scene.report().checks[1].advice[0].contains(want), "{why}");
     }
+    // One that hangs for longer than anybody waits here.
+    scene.tries = asked(Role::Seed, Asked::Silent("no answer in 3 s".to_owned()));
+    assert_eq!(scene.named(State::Unknown), ["reachable", "trusted", "fresh"]);
+    assert!(scene.report().checks[1].advice[0].contains("--timeout"));
 }
 
 #[test]

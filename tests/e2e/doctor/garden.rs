@@ -1,6 +1,6 @@
 //! In the garden, behind the real gardener-apiserver.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{Said, doctor};
 use crate::garden::{place, shoot};
@@ -8,7 +8,7 @@ use crate::harness::{Garden, eventually};
 
 const ORDERS: &str = "garden-shop/orders";
 
-fn ask(garden: &Garden, kubeconfig: &PathBuf, further: &[&str]) -> Said {
+fn ask(garden: &Garden, kubeconfig: &Path, further: &[&str]) -> Said {
     let config = garden.guard.certificates().join("config.yaml").display().to_string();
     let home = garden.control_plane().kubeconfig("admin", "system:masters").display().to_string();
     let all = ["--config", &config, "--user", "network-guard", "--namespace", "garden", "--runtime-kubeconfig", &home];

@@ -40,9 +40,9 @@ fn the_build_is_make_image_root() {
         file("Cargo.toml").lines().find_map(|line| line.strip_prefix("rust-version = ").map(str::to_owned)).unwrap();
     // By digest, of the very version that is used here: what is linked in of it does not change unseen.
     let [from] = <[String; 1]>::try_from(of(build, "FROM")).unwrap();
-    let (name, rest) = from.split_once("@sha256:").expect("a digest");
+    let (name, pin) = from.split_once("@sha256:").expect("a digest");
     assert_eq!(name, format!("docker.io/library/rust:{}.0-bookworm", rust.trim_matches('"')));
-    let digest = rest.strip_suffix(" AS build").unwrap();
+    let digest = pin.strip_suffix(" AS build").unwrap();
     assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
     assert_eq!(of(build, "WORKDIR"), ["/src"]);
 
