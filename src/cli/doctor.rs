@@ -153,7 +153,8 @@ impl Role {
 #[derive(Clone, Debug, Default)]
 struct Place {
     namespace: Option<String>,
-    lease_namespace: Option<String>,
+    /// Where the Lease may be: the server has a flag for that, which is not seen here.
+    lease_namespaces: Vec<String>,
     /// The name of the Service.
     service: String,
     /// The registration was read, so that is what is called.
@@ -326,11 +327,12 @@ async fn place(
 }
 
 impl Place {
-    /// The Lease is in the namespace of the release, unless the configuration of a server without a chart says otherwise.
+    /// The Lease is in the namespace of the release, or, without the charts, where the configuration says.
     fn configured(mut self, role: Role, configuration: Option<&Configuration>) -> Self {
-        let other = configuration.filter(|configuration| role == Role::Seed && configuration.certificates.is_none());
-        let other = other.map(|configuration| configuration.overlay.lease_namespace.clone());
-        self.lease_namespace = self.namespace.clone().or(other);
+        let configured =
+            configuration.filter(|_| role == Role::Seed).map(|known| known.overlay.lease_namespace.clone());
+        self.lease_namespaces = self.namespace.iter().cloned().chain(configured).collect();
+        self.lease_namespaces.dedup();
         self
     }
 }
