@@ -50,18 +50,19 @@ pub(super) enum Doctor {
 /// What each answer means, below the flags.
 const HELP: &str = "\
 What is asked, each with an answer of ok, problem or unknown, what was seen, and what to do:
-  registered  the webhook configurations are there, trust somebody, and are those of this release; Pods are ready behind
-              the Service that they call
-  reachable   one write as a dry run, through the API server, is answered by network-guard; nothing is stored
-  trusted     the CA that API servers are told to trust has signed what is served, and both are valid for a while
+  registered  the webhook configurations are there, trust somebody, and are of this release;
+              Pods are ready behind the Service that they call
+  reachable   network-guard answers one write through the API server, a dry run
+  trusted     the CA that API servers trust has signed what is served; both last a while
   led         one replica holds the Lease and renews it
   fresh       the server hears of changes
   allowed     it has the rights that it needs
 
-Exit codes: 0 all is well, 1 there is a problem, 2 no problem was seen, but something could not be looked at.
+Exit codes: 0 all is well, 1 there is a problem, 2 something could not be looked at.
 
 In a Pod of network-guard, where its own configuration and rights are:
-  kubectl exec -n NAMESPACE deploy/gardener-extension-network-guard -- /usr/bin/network-guard doctor seed \\
+  kubectl exec -n NAMESPACE deploy/gardener-extension-network-guard -- \\
+    /usr/bin/network-guard doctor seed \\
     --config /etc/network-guard/config/config.yaml
 From a laptop, with the rights of an operator:
   network-guard doctor seed --kubeconfig SEED
