@@ -99,7 +99,7 @@ pub const NOT_UTF8: &str = "has a byte that is not UTF-8";
 /// The documents of a text, all but empty ones.
 pub fn documents(text: &str) -> Documents<'_> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Documents { rest: text, line: 1, json: text.trim_start().starts_with('{').then_some(0) }
+    Documents { rest: text, line: 1, json: text.trim_start().starts_with('{').then_some(0), has_lines: false }
 }
 
 /// See [`documents`].
@@ -110,6 +110,8 @@ pub struct Documents<'a> {
     line: usize,
     /// How many documents were JSON, as long as the text may be.
     json: Option<usize>,
+    /// Whether kubectl has lines for its next document already: it takes `---# next` for a marker only behind some.
+    has_lines: bool,
 }
 
 impl<'a> Iterator for Documents<'a> {
@@ -127,12 +129,12 @@ impl<'a> Iterator for Documents<'a> {
             if self.rest.is_empty() {
                 return None;
             }
-            let (document, rest) = self.rest.split_at(end(self.rest));
+            let follows_lines = self.has_lines;
+            let (mut document, rest) = self.rest.split_at(end(self.rest, &mut self.has_lines));
             let mut line = self.line;
             self.advance(rest);
-            let mut document = document;
-            // For kubectl this is a marker, which is none of YAML; but in the first line of a file it is a text for kubectl too.
-            if line > 1 && is_joined_marker(document) {
+            // For kubectl this is a marker, which is none of YAML.
+            if follows_lines && is_joined_marker(document) {
                 document = document.split_once('\n').map_or("", |(_, document)| document);
                 line += 1;
             }
@@ -168,6 +170,8 @@ impl<'a> Documents<'a> {
 
     fn next_json(&mut self, count: usize) -> Json<'a> {
         let start = self.rest.trim_start();
+        // kubectl leaves out blanks behind JSON up to the end of that line. Further empty lines are lines of the next document.
+        self.has_lines = count > 0 && newlines(&self.rest.as_bytes()[..self.rest.len() - start.len()]) > 1;
         self.advance(start);
         if start.is_empty() {
             return Json::End;
@@ -205,7 +209,7 @@ enum Json<'a> {
 
 /// Whether what begins like JSON is a YAML document.
 fn is_yaml(text: &str) -> bool {
-    compose(&text[..end(text)]).is_ok()
+    compose(&text[..end(text, &mut false)]).is_ok()
 }
 
 fn json_document(text: &str, line: usize) -> Result<Document, Problem> {
@@ -233,15 +237,17 @@ fn json_document(text: &str, line: usize) -> Result<Document, Problem> {
 }
 
 /// Where the first document of a text ends: before the next line that begins with `---`, unless there is nothing before it but
-/// comments and directives.
-fn end(text: &str) -> usize {
+/// comments and directives. `has_lines` is what [`Documents`] has: kubectl drops a marker that ends its lines, and otherwise keeps
+/// it as a line (`YAMLReader::Read` of `k8s.io/apimachinery/pkg/util/yaml`).
+fn end(text: &str, has_lines: &mut bool) -> usize {
     let (mut at, mut has_content) = (0, false);
     for line in text.split_inclusive('\n') {
         let is_marker =
             line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
-        if is_marker && has_content || at > 0 && is_joined_marker(line) {
+        if is_marker && has_content || at > 0 && *has_lines && is_joined_marker(line) {
             return at;
         }
+        *has_lines = !(*has_lines && line.starts_with("---"));
         let first = line.trim_start();
         // With its marker, a document may be empty.
         has_content |= is_marker || !(first.is_empty() || first.starts_with('#') || line.starts_with('%'));

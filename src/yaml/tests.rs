@@ -32,7 +32,10 @@ fn documents_are_split_as_kubectl_does_and_as_yaml_says() {
         // kubectl takes these for markers; in the first line they are texts for it too.
         ("a: 1\n---# b: 2\nb: 2\n---#\nc: 3\n", &["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]),
         ("# licence\n---# next\n\n---# next\na: 1\n---# last", &["{\"a\":1}"]),
-        ("{\"a\":1}\n---# next\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("{\"a\":1}\n\n---# next\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
+        ("{\"a\":1}\n---# b: 2\n", &["{\"a\":1}", "{\"---# b\":2}"]),
+        ("a: 1\n---\n---# b: 2\n", &["{\"a\":1}", "{\"---# b\":2}"]),
+        ("a: 1\n---\n---\n---# c\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
         ("---# a: 1\nb: 2\n", &["{\"---# a\":1,\"b\":2}"]),
     ] {
         let got: Vec<String> = read(text).into_iter().map(|document| document.unwrap()).collect();
