@@ -131,7 +131,9 @@ impl<'a> Iterator for Documents<'a> {
             let mut line = self.line;
             self.advance(rest);
             let mut document = document;
-            // For kubectl this is a marker, which is none of YAML; but in the first line of a file it is a text for kubectl too.
+            // For kubectl this is a marker, which is none of YAML. Only in the first line of a file it is a text for us; for kubectl
+            // also where nothing precedes it that it has kept: right behind JSON, or behind another marker, where it refuses the
+            // file. What it would refuse is judged all the same.
             if line > 1 && is_joined_marker(document) {
                 document = document.split_once('\n').map_or("", |(_, document)| document);
                 line += 1;
