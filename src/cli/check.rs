@@ -80,9 +80,11 @@ impl Check {
         }
         if shoots.is_empty() {
             let said = said(&remarks);
+            let is_folder = self.files.iter().any(|path| path.is_dir());
             bail!(
-                "there is no Shoot in {}{}{}",
+                "there is no Shoot in {}{}{}{}",
                 list(&self.files),
+                if is_folder { "; hidden files, and links to folders, are not read" } else { "" },
                 if said.is_empty() { "" } else { "\n" },
                 said.trim_end()
             );

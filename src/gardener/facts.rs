@@ -12,6 +12,7 @@ use crate::net::{Cidr, NetworkKind};
 /// What the landscape keeps of a Shoot. Whatever cannot be read is left out: another Shoot's mistake is not reported to
 /// whoever looks at it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ShootFacts {
     /// `spec.seedName`.
     pub seed: Option<Arc<str>>,
@@ -29,6 +30,8 @@ pub struct ShootFacts {
     pub is_native: bool,
     /// Whom it lists.
     pub peering: PeeringFacts,
+    /// Whether there is a list of peers, which may be empty, in the configuration of its peering extension.
+    pub has_peer_list: bool,
 }
 
 /// A Shoot's networks from spec and status, by kind, without duplicates, that in `spec` first.
@@ -127,6 +130,10 @@ impl ShootFacts {
             is_native: vpc != Vpc::Absent && shoot.is_native(stored),
             vpc,
             networks,
+            has_peer_list: shoot
+                .peering
+                .as_ref()
+                .is_some_and(|extension| peer_list(extension.provider_config).is_some()),
             peering: match &shoot.peering {
                 None => PeeringFacts::Absent,
                 Some(extension) => {
@@ -156,6 +163,11 @@ impl ShootFacts {
     }
 }
 
+/// The text of the list of peers in a `providerConfig`.
+fn peer_list(config: Option<&str>) -> Option<&str> {
+    json::find(config?, &["shootPeerings"]).filter(|list| list.starts_with('['))
+}
+
 /// The most entries of one Shoot that count: far more than a configuration permits, and few enough that one Shoot costs
 /// nobody else any memory.
 const PEERS: usize = 1_000;
@@ -172,7 +184,7 @@ pub fn peers(provider_config: Option<&str>) -> Box<[Peer]> {
 }
 
 fn read_peers(text: &str, peers: &mut Vec<Peer>) -> Result<(), Malformed> {
-    let Some(list) = json::find(text, &["shootPeerings"]).filter(|list| list.starts_with('[')) else { return Ok(()) };
+    let Some(list) = peer_list(Some(text)) else { return Ok(()) };
     let mut entries = Members::of(list);
     entries.enter_array()?;
     for _ in 0..PEERS {

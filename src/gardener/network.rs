@@ -31,9 +31,9 @@ pub const SWITCH_MESSAGE: &str = "network-guard.extensions.gardener.cloud/overla
 /// When an approval was last confirmed, RFC 3339.
 pub const SWITCH_APPROVED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-approved";
 
-/// Why a switch passed of which nothing is remembered: `routes`, `forced` or `hibernated`. The webhook leaves it for the leader,
-/// which begins the record by it and takes it away. Nothing else depends on it, so writes of a Network that has it are not
-/// sent to the webhook because of it.
+/// Why a switch passed of which nothing is remembered, `routes`, `forced` or `hibernated`, and with which write of gardenlet:
+/// `forced 2026-11-20T10:00:00Z`. The webhook leaves it for the leader, which begins the record by it and takes it away. Nothing
+/// else depends on it, so writes of a Network that has it are not sent to the webhook because of it.
 pub const SWITCH_PASSED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-passed";
 
 /// All annotations of a held switch.

@@ -12,7 +12,7 @@ use crate::gardener::network::{
 };
 use crate::gardener::{FieldError, Network, is_dns_label, json};
 use crate::landscape::{Snapshot, switch_facts};
-use crate::overlay::{Decision, Held, HoldSettings, Released, decide, seed_rules, state};
+use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, seed_rules, state};
 
 /// The path of this webhook.
 pub const NETWORK_PATH: &str = "/webhooks/mutate/network";
@@ -140,8 +140,10 @@ fn without_annotations(switch: &SwitchAnnotations<'_>) -> PatchBuilder {
 /// begins its record by it.
 fn release(why: Released, is_unknown: bool, new: &Network<'_>) -> Option<Patch> {
     let mut patch = without_annotations(&new.switch);
-    if is_unknown && new.passed.as_deref() != Some(why.reason().name()) {
-        let (annotations, word) = (Pointer::to("/metadata/annotations"), Value::from(why.reason().name()));
+    let written = new.timestamp.as_deref().and_then(|text| text.parse().ok());
+    let trace = Passed { reason: why.reason(), written }.to_string();
+    if is_unknown && new.passed.as_deref() != Some(&*trace) {
+        let (annotations, word) = (Pointer::to("/metadata/annotations"), Value::from(trace));
         if new.has_annotations {
             patch.add(&annotations.field(SWITCH_PASSED), &word.to_string());
         } else {

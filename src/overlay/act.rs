@@ -13,7 +13,6 @@ use super::{families, wish};
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Hibernation, SwitchFacts};
-use crate::net::Family;
 
 /// What the configuration says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -86,13 +85,16 @@ pub fn act(
         let record = network.record.as_deref().and_then(Record::read);
         let record = record.filter(|record| network.since.as_deref() == Some(&*record.since));
         let status = record.and_then(|record| record.status).unwrap_or_default();
-        SwitchStatus { hints: Vec::new(), waits_for: WaitsFor::Other, because: String::new(), ..status }
+        // What was due long ago has happened, or has not; nobody can tell.
+        let replacement = status.replacement.filter(|replacement| !replacement.is_past(now));
+        let known = SwitchStatus { routes: status.routes, complaint: status.complaint, ..SwitchStatus::default() };
+        SwitchStatus { replacement, ..known }
     };
-    let replacement = |nodes: &[NodeFacts]| {
-        let shoot = shoot?;
-        let has_ipv6 = wish(shoot).is_some_and(|wish| wish.families.contains(&Family::V6));
-        Replacement::of(nodes, &shoot.pools, has_ipv6, now)
+    let cannot_be_listed = |why: &str, known: &SwitchStatus| {
+        let age = if known.routes.is_some() { "; what is said of them was seen before that" } else { "" };
+        format!("the Shoot's nodes cannot be listed: {why}{age}")
     };
+    let replacement = |nodes: &[NodeFacts]| Replacement::of(nodes, shoot?, now);
     let (reason, progress) = match (plan, nodes) {
         (Plan::Clear, _) => return (Act::Clear, None),
         (Plan::Forget, _) => return (Act::Forget, None),
@@ -101,12 +103,16 @@ pub fn act(
         (Plan::Wait(why), _) => {
             let has_nodes = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake);
             let known = if has_nodes { known() } else { SwitchStatus::default() };
-            return (pending(SwitchStatus { because: why.to_owned(), ..known }), None);
+            let age = "; nodes are not looked at, and what is said of them was seen before that";
+            let because = format!("{why}{}", if known.routes.is_some() { age } else { "" });
+            return (pending(SwitchStatus { because, ..known }), None);
         }
         (Plan::Pass(reason), _) => (reason, None),
         (Plan::Look | Plan::Watch(_), Nodes::Unseen) => return (Act::Look, None),
-        (Plan::Watch(why), Nodes::Failed(_)) => {
-            return (pending(SwitchStatus { because: why.to_owned(), ..known() }), None);
+        (Plan::Watch(why), Nodes::Failed(error)) => {
+            let known = known();
+            let because = format!("{why}; {}", cannot_be_listed(error, &known));
+            return (pending(SwitchStatus { because, ..known }), None);
         }
         (Plan::Watch(why), Nodes::Seen(nodes, warning)) => {
             let progress = vigil.look(nodes, now, &settings.vigil);
@@ -124,8 +130,7 @@ pub fn act(
         (Plan::Look, Nodes::Failed(why)) => {
             vigil.start_over();
             let known = known();
-            let age = if known.routes.is_some() { "; what is said of them was seen before that" } else { "" };
-            let because = format!("the Shoot's nodes cannot be listed: {why}{age}");
+            let because = cannot_be_listed(why, &known);
             return (pending(SwitchStatus { because, ..known }), None);
         }
         (Plan::Look, Nodes::Seen(nodes, warning)) => {
@@ -164,14 +169,12 @@ pub fn act(
         WaitsFor::Gardenlet
     };
     // Of these only routes need an approval. The others the webhook sees by itself, and sees too when they are over.
-    let (state, why) = match reason {
-        Reason::Routes => (state::APPROVED, ""),
-        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => (state::FORCED, "forced"),
-        Reason::Forced => (state::PENDING, "forced"),
-        Reason::Hibernated => (state::PENDING, "the Shoot sleeps"),
-        Reason::NotListed => (state::PENDING, "nobody reports routes on this infrastructure"),
+    let state = match reason {
+        Reason::Routes => state::APPROVED,
+        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => state::FORCED,
+        Reason::Forced | Reason::Hibernated | Reason::NotListed => state::PENDING,
     };
     let routes = progress.as_ref().map(Routes::from);
-    let status = SwitchStatus { waits_for, routes, ..SwitchStatus::waits(why) };
+    let status = SwitchStatus { waits_for, routes, ..SwitchStatus::waits(reason.words()) };
     (Act::Say { state, status: Some(Box::new(status)) }, progress)
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::hold::{HoldSettings, state};
 use super::record::Record;
 use super::rules::CALICO;
+use super::status::SwitchStatus;
 use super::subset::tree;
 use super::{Encapsulation, IPV6, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::{SwitchingNetwork, family_name};
@@ -58,6 +59,30 @@ impl Reason {
             Self::Hibernated => "hibernated",
             Self::Forced => "forced",
             Self::NotListed => "not-listed",
+        }
+    }
+
+    /// What is said of a switch that may pass for this reason, as long as it does not.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Routes => "",
+            Self::Hibernated => "the Shoot sleeps",
+            Self::Forced => "forced",
+            Self::NotListed => "nobody reports routes on this infrastructure",
+        }
+    }
+
+    /// Why a switch passed with gardenlet's own write, by what was said of it last and what is known of its Shoot.
+    pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Self {
+        let is = |reason: Self| said.is_some_and(|status| status.because == reason.words());
+        if is(Self::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
+            Self::Forced
+        } else if is(Self::Hibernated) || shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
+            Self::Hibernated
+        } else if is(Self::NotListed) {
+            Self::NotListed
+        } else {
+            Self::Routes
         }
     }
 }
@@ -158,6 +183,15 @@ pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record
         status: remembered.and_then(|record| record.status.clone()),
         ..Record::default()
     }
+}
+
+/// The state that the leader writes before it lets the switch through. An operator's force stays what it is: it counts where an
+/// approval does not, because no routes come.
+pub fn release_word(network: &SwitchingNetwork, wish: &Wish, reason: Reason) -> &'static str {
+    let is_forced = network.state.as_deref() == Some(state::FORCED);
+    let is_for_this = network.requested.as_deref().is_some_and(|digest| wish.is_named(digest));
+    // A force for something else is none for this, also when the Shoot forces it: its own word is looked at there.
+    if reason == Reason::Forced && is_forced && is_for_this { state::FORCED } else { state::APPROVED }
 }
 
 /// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.

@@ -263,12 +263,13 @@ mod tests {
             not_ready_nodes,
             leaving,
         });
-        let replacement = (text(), 0..3_i64, 0..3_usize, any::<bool>());
-        let replacement = replacement.prop_map(|(node, deadline, nodes, has_ipv6)| Replacement {
+        let replacement = (text(), 0..3_i64, 0..3_usize, any::<(bool, bool)>());
+        let replacement = replacement.prop_map(|(node, deadline, nodes, (has_ipv6, routes_stay))| Replacement {
             node,
             deadline: Timestamp::from_second(deadline).unwrap(),
             nodes,
             has_ipv6,
+            routes_stay,
         });
         let waits = prop_oneof![Just(WaitsFor::Routes), Just(WaitsFor::Gardenlet), Just(WaitsFor::Other)];
         let optional = (prop::option::of(routes), prop::option::of(text()), prop::option::of(replacement));

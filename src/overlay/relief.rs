@@ -29,7 +29,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::vigil::{Vigil, digest};
-use super::{families, wish};
+use super::{Wish, families, wish};
 use crate::gardener::SwitchFacts;
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
 
@@ -74,7 +74,9 @@ impl Relief {
     /// all. Elsewhere Calico's word is in nobody's way.
     pub fn is_wanted(shoot: &SwitchFacts, providers: &[String]) -> bool {
         let is_listed = providers.iter().any(|provider| **provider == *shoot.provider);
-        is_listed && wish(shoot).is_some_and(|wish| families::hint(shoot, &wish).is_none())
+        let makes_routes =
+            |wish: Wish| families::hint(shoot, &wish).is_none() && families::obstacle(shoot, &wish).is_none();
+        is_listed && wish(shoot).is_some_and(makes_routes)
     }
 
     /// The nodes from which the condition is to be taken away, by their place, after a look at all of them. `window` is how
@@ -104,6 +106,7 @@ impl Relief {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Family;
     use crate::overlay::VigilSettings;
     use crate::overlay::fixtures::{CALICO, CREATED, node};
 
@@ -189,6 +192,15 @@ mod tests {
             let is_wanted = Relief::is_wanted(&shoot, &crate::gardener::providers::silenced());
             assert_eq!(is_wanted, want, "{provider} {:?}", shoot.config);
             assert!(!Relief::is_wanted(&shoot, &[]), "switched off");
+        }
+        // Forced, where no routes come.
+        let gcp = SwitchFacts { provider: "gcp".into(), config: Some(off.into()), ..SwitchFacts::default() };
+        let both: Box<[Family]> = [Family::V4, Family::V6].into();
+        for (what, shoot) in [
+            ("two families", SwitchFacts { families: both, ..gcp.clone() }),
+            ("two networks of nodes", SwitchFacts { has_two_node_networks: true, ..gcp }),
+        ] {
+            assert!(!Relief::is_wanted(&shoot, &crate::gardener::providers::silenced()), "{what}");
         }
     }
 

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::status::seconds;
 use crate::gardener::node::NodeFacts;
-use crate::gardener::pools::Pools;
+use crate::gardener::providers::Routes;
+use crate::gardener::{Provider, SwitchFacts};
+use crate::net::Family;
 
 /// How long a route controller must have said that there is no route before it is worth a word: most get one at its next try.
 const ALARM: SignedDuration = SignedDuration::from_mins(2);
@@ -29,36 +31,54 @@ pub struct Replacement {
     /// patch, in which a member that is left out stays as it was.
     #[serde(default)]
     pub has_ipv6: bool,
+    /// Whether the infrastructure makes routes with an overlay too, so that setting it back helps nobody. Always written as well.
+    #[serde(default)]
+    pub routes_stay: bool,
 }
 
 impl Replacement {
     /// Of these nodes those that have been without a route for long; `None` when there is none that anybody replaces.
-    pub fn of(nodes: &[NodeFacts], pools: &Pools, has_ipv6: bool, now: Timestamp) -> Option<Self> {
+    pub fn of(nodes: &[NodeFacts], shoot: &SwitchFacts, now: Timestamp) -> Option<Self> {
         let due = |node: &NodeFacts| {
             let route = node.route.as_ref().filter(|route| route.is_no_route_created() && !node.is_leaving)?;
             let since: Timestamp = route.transition.parse().ok()?;
             // A node that no pool has was not made by machine-controller-manager.
-            let timeout = pools.health_timeout(node.pool.as_deref()?)?;
+            let timeout = shoot.pools.health_timeout(node.pool.as_deref()?)?;
             (now.duration_since(since) >= ALARM).then(|| since.saturating_add(timeout)).and_then(Result::ok)
         };
         let mut all: Vec<(Timestamp, &NodeFacts)> =
             nodes.iter().filter_map(|node| due(node).map(|due| (due, node))).collect();
         all.sort_unstable_by(|(a, a_node), (b, b_node)| a.cmp(b).then_with(|| a_node.name.cmp(&b_node.name)));
         let (deadline, first) = all.first()?;
-        Some(Self { node: first.name.to_string(), deadline: *deadline, nodes: all.len(), has_ipv6 })
+        Some(Self {
+            node: first.name.to_string(),
+            deadline: *deadline,
+            nodes: all.len(),
+            has_ipv6: shoot.families.contains(&Family::V6),
+            routes_stay: Provider::of(&shoot.provider).is_some_and(|provider| provider.routes == Routes::Always),
+        })
     }
 
-    /// For people, with both ways out.
+    /// For people, with the ways out.
     pub fn message(&self) -> String {
         let whom = match self.nodes {
             0 | 1 => format!("node {} and what comes after it", self.node),
             nodes => format!("{nodes} nodes and what comes after them, {} first,", self.node),
         };
-        let and_family = if self.has_ipv6 { " and take IPv6 back" } else { "" };
+        let or = match (self.routes_stay, self.has_ipv6) {
+            (true, _) => "",
+            (false, true) => ", or set the overlay back and take IPv6 back",
+            (false, false) => ", or set the overlay back",
+        };
         format!(
-            "without a route, machine-controller-manager replaces {whom} from {} on: raise the quota of routes, or set the overlay back{and_family}",
+            "without a route, machine-controller-manager replaces {whom} from {} on: raise the quota of routes{or}",
             seconds(self.deadline)
         )
+    }
+
+    /// Whether it was due so long ago that nobody can tell what became of it without a look.
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        now.duration_since(self.deadline) >= ALARM
     }
 
     /// Whether this is another wave of replacements than the one that was reported: there was none, or its node is gone by
@@ -95,11 +115,12 @@ mod tests {
 
     #[test]
     fn which_node_and_when() {
-        let pools = Pools::read(
+        let pools = crate::gardener::pools::Pools::read(
             r#"[{"name":"plain"},{"name":"slow","machineControllerManager":{"machineHealthTimeout":"1h30m"}},
                 {"name":"never","machineControllerManager":{"disableHealthTimeout":true}},
                 {"name":"blind","machineControllerManager":{"nodeConditions":["DiskPressure"]}}]"#,
         );
+        let shoot = SwitchFacts { pools, ..SwitchFacts::default() };
         let changed = |node: NodeFacts, change: fn(&mut NodeFacts)| {
             let mut node = node;
             change(&mut node);
@@ -142,24 +163,29 @@ mod tests {
             ),
         ];
         for (what, nodes, want) in table {
-            let is = Replacement::of(&nodes, &pools, false, at(10));
+            let is = Replacement::of(&nodes, &shoot, at(10));
             let want = want.map(|(node, minute, nodes)| Replacement {
                 node: node.into(),
                 deadline: at(minute),
                 nodes,
                 has_ipv6: false,
+                routes_stay: false,
             });
             assert_eq!(is, want, "{what}");
         }
     }
 
     #[test]
-    fn the_way_back_is_told_with_ipv6_too() {
-        for (has_ipv6, want) in
-            [(false, "or set the overlay back"), (true, "or set the overlay back and take IPv6 back")]
-        {
-            let replacement = Replacement::of(&[node("a", "plain", DENIED, 0)], &Pools::default(), has_ipv6, at(10));
-            let replacement = replacement.unwrap();
+    fn the_way_back_is_told_where_there_is_one() {
+        for (provider, families, want) in [
+            ("aws", &[Family::V4][..], "raise the quota of routes, or set the overlay back"),
+            ("gcp", &[Family::V4, Family::V6], "raise the quota of routes, or set the overlay back and take IPv6 back"),
+            ("alicloud", &[Family::V4], " on: raise the quota of routes"),
+            ("alicloud", &[Family::V4, Family::V6], " on: raise the quota of routes"),
+        ] {
+            let (provider, families) = (provider.into(), families.into());
+            let shoot = SwitchFacts { provider, families, ..SwitchFacts::default() };
+            let replacement = Replacement::of(&[node("a", "plain", DENIED, 0)], &shoot, at(10)).unwrap();
             assert!(replacement.message().ends_with(want), "{}", replacement.message());
             let text = serde_json::to_string(&replacement).unwrap();
             assert_eq!(serde_json::from_str::<Replacement>(&text).unwrap(), replacement);
@@ -173,10 +199,12 @@ mod tests {
             deadline: at(minute),
             nodes: 1,
             has_ipv6: false,
+            routes_stay: false,
         };
         assert!(of("a", 15).is_news(None, at(10)));
         assert!(!of("a", 15).is_news(Some(&of("a", 15)), at(16)), "the same, overdue");
         assert!(!of("b", 20).is_news(Some(&of("a", 15)), at(12)), "a got its route");
         assert!(of("b", 30).is_news(Some(&of("a", 15)), at(22)), "a was replaced");
+        assert!(!of("a", 15).is_past(at(16)) && of("a", 15).is_past(at(17)));
     }
 }

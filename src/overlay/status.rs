@@ -219,17 +219,26 @@ impl SwitchStatus {
         text.push_str(
             "; its feature gate SeamlessOverlaySwitch demands that every node has RouteCreated at that moment",
         );
-        let not_counted = self.routes.as_ref().map(Routes::not_counted).unwrap_or_default();
+        let is = |reason: Reason| self.because == reason.name();
+        // What nodes looked like before a Shoot slept says nothing of those that it has when it wakes up.
+        let routes = self.routes.as_ref().filter(|_| !is(Reason::Hibernated));
+        let not_counted = routes.map(Routes::not_counted).unwrap_or_default();
         if !not_counted.is_empty() {
             let _ = write!(text, ", also those that did not count here ({})", not_counted.join(", "));
         }
-        if self.because == Reason::Forced.name() {
+        if is(Reason::Forced) {
             text.push_str("; the switch was forced, so nodes may be without a route");
         }
-        if self.because == Reason::Hibernated.name() {
+        if is(Reason::Hibernated) {
             text.push_str("; it was let through because the Shoot slept, when no node can be asked");
         }
-        text.push_str("; turn the gate off, or remove those nodes");
+        text.push_str("; turn the gate off");
+        if !not_counted.is_empty() {
+            text.push_str(", or remove those nodes");
+        }
+        for hint in &self.hints {
+            let _ = write!(text, "; {hint}");
+        }
         text
     }
 }
@@ -278,6 +287,7 @@ mod tests {
             deadline: "2026-11-20T10:10:00Z".parse().unwrap(),
             nodes: 2,
             has_ipv6: false,
+            routes_stay: false,
         });
         let table = [
             (SwitchStatus::waits("the Shoot is being deleted"), "the Shoot is being deleted"),
@@ -398,10 +408,23 @@ mod tests {
                 "cannot verify node routes before overlay switch: x",
                 format!("{demands}; it was let through because the Shoot slept, when no node can be asked"),
             ),
+            (
+                "asleep, and what was seen before",
+                SwitchStatus { because: "hibernated".into(), ..nodes(1, 1) },
+                gate,
+                format!("{demands}; it was let through because the Shoot slept, when no node can be asked"),
+            ),
         ] {
-            let end = if want.is_empty() { "" } else { "; turn the gate off, or remove those nodes" };
+            let end = match &*want {
+                "" => "",
+                want if want.contains("count here") => "; turn the gate off, or remove those nodes",
+                _ => "; turn the gate off",
+            };
             let want = format!("the Network was told, but its extension fails: {error}{want}{end}");
             assert_eq!(status.failure(error), want, "{what}");
         }
+        let hints = vec!["Calico's condition cannot be removed from nodes: x".to_owned()];
+        let told = SwitchStatus { hints: hints.clone(), ..SwitchStatus::default() }.failure(gate);
+        assert!(told.ends_with(&format!("; turn the gate off; {}", hints[0])), "{told}");
     }
 }

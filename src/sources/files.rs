@@ -41,6 +41,7 @@ impl fmt::Display for FileProblem {
 struct Found {
     path: PathBuf,
     length: u64,
+    /// `None` where the file cannot be looked at. Linux has a time for each file, also on file systems that store none.
     modified: Option<SystemTime>,
 }
 

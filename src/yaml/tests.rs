@@ -29,7 +29,8 @@ fn documents_are_split_as_kubectl_does_and_as_yaml_says() {
         ("# only this\n", &[]),
         ("a: |\n  --- x\n  ---\nb: 1\n", &["{\"a\":\"--- x\\n---\\n\",\"b\":1}"]),
         ("---a: 1\n", &["{\"---a\":1}"]),
-        // kubectl takes these for markers; in the first line they are texts for it too.
+        // kubectl takes these for markers; in the first line they are texts for it too. Behind JSON, and behind another marker, it
+        // refuses the file (`YAMLReader.Read`, v0.36), and we judge what is in it.
         ("a: 1\n---# b: 2\nb: 2\n---#\nc: 3\n", &["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]),
         ("# licence\n---# next\n\n---# next\na: 1\n---# last", &["{\"a\":1}"]),
         ("{\"a\":1}\n\n---# next\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),

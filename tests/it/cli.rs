@@ -144,6 +144,9 @@ fn failures_say_what_is_wrong() {
     let landscape = tempfile::tempdir().unwrap();
     let empty = tempfile::tempdir().unwrap();
     fs::write(landscape.path().join("bad.yaml"), "apiVersion: v1\nkind: [\n").unwrap();
+    let linked = tempfile::tempdir().unwrap();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/landscape");
+    std::os::unix::fs::symlink(examples, linked.path().join("link")).unwrap();
     let certificates = empty.path().display().to_string();
     let rows: Vec<(&str, Vec<&str>, &str)> = vec![
         ("no certificate folder", vec!["serve", "seed"], "--cert-dir is missing"),
@@ -215,6 +218,11 @@ fn failures_say_what_is_wrong() {
             "no Shoot",
             vec!["check", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/config.yaml")],
             "there is no Shoot in",
+        ),
+        (
+            "no Shoot in a folder",
+            vec!["check", linked.path().to_str().unwrap()],
+            "; hidden files, and links to folders, are not read",
         ),
         (
             "a landscape that cannot be read in full",

@@ -27,7 +27,7 @@ use crate::gardener::node::RouteCondition;
 use crate::landscape::NetworkName;
 use crate::overlay::{
     Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Routes, SwitchStatus, Vigil, Wish, act,
-    newest_complaint, record, released_config, released_families, state, wish,
+    newest_complaint, record, release_word, released_config, released_families, state, wish,
 };
 use crate::sources::objects::{ClusterObject, NetworkObject};
 
@@ -185,8 +185,10 @@ impl Worker {
         let settings = self.context.settings.switches.clone();
         let now = self.now();
         let (first, progress) = act(network, shoot, &mut self.vigil, Nodes::Unseen, now, &settings);
-        if !matches!(first, Act::Look | Act::SeeThrough) {
-            self.relief = Relief::default();
+        if first != Act::Look {
+            if first != Act::SeeThrough {
+                self.relief = Relief::default();
+            }
             return (first, progress);
         }
         let nodes = self.access.nodes().await;
@@ -343,7 +345,7 @@ impl Worker {
         let version = self.remember(Some(&released), &network).await?;
         let routes = if progress.is_some() { released.message() } else { reason.name().to_owned() };
         self.record = Some(released);
-        let written = self.write_release(&network, &wish, version).await;
+        let written = self.write_release(&network, &wish, reason, version).await;
         if !matches!(written, Ok(true)) {
             // It did not happen. What is remembered is put right by the next turn.
             self.record = Some(held);
@@ -362,9 +364,11 @@ impl Worker {
         &self,
         network: &SwitchingNetwork,
         wish: &Wish,
+        reason: Reason,
         version: String,
     ) -> Result<bool, kube::Error> {
-        let approval = json!({SWITCH_STATE: state::APPROVED, SWITCH_REQUESTED: wish.digest()});
+        let word = release_word(network, wish, reason);
+        let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: wish.digest()});
         let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
         let config = match released_config(network, wish) {
             Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),

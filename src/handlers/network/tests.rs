@@ -15,8 +15,8 @@ use crate::gardener::network::{OPERATION, STATE_MEMBER, SWITCH_APPROVED, Switchi
 use crate::gardener::node::NodeFacts;
 use crate::net::Family;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Record, SwitchSettings, Vigil, act, encapsulation, record, released_config,
-    released_families, wish,
+    Act, Encapsulation, Nodes, Record, SwitchSettings, Vigil, act, encapsulation, record, release_word,
+    released_config, released_families, wish,
 };
 
 const NAMESPACE: &str = "shoot--garden--orders";
@@ -203,9 +203,9 @@ impl World {
                 new["metadata"]["annotations"][SWITCH_MESSAGE] = json!(message);
                 assert!(self.write(new), "the controller's own writes pass");
             }
-            Act::Release(_) => {
+            Act::Release(reason) => {
                 let wish = wish(shoot.unwrap()).unwrap();
-                new["metadata"]["annotations"][SWITCH_STATE] = json!(state::APPROVED);
+                new["metadata"]["annotations"][SWITCH_STATE] = json!(release_word(&network, &wish, *reason));
                 new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(wish.digest());
                 assert!(self.write(new), "the controller's own writes pass");
                 new = self.network.clone();

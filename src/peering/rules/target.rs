@@ -46,7 +46,7 @@ pub static NOT_RECIPROCAL: Rule = Rule {
     up_to: Some(Severity::Deny),
     rank: Rank::Awaited,
     summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are told in one warning, the last one.",
-    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, the message shows the whole of it.",
+    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows what belongs around the entry.",
 };
 
 /// Another Seed than the target's.
@@ -234,19 +234,33 @@ fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Lack {
     Nothing,
+    /// Its extension has no list.
+    List,
     /// Its extension is disabled.
     Enabled,
+    /// It is disabled, and has no list.
+    EnabledList,
     /// It has no extension.
     Extension,
 }
 
 impl Lack {
     fn of(facts: &ShootFacts) -> Self {
-        match facts.peering {
-            PeeringFacts::Absent => Self::Extension,
-            PeeringFacts::Disabled(_) => Self::Enabled,
-            PeeringFacts::Enabled(_) => Self::Nothing,
+        match (&facts.peering, facts.has_peer_list) {
+            (PeeringFacts::Absent, _) => Self::Extension,
+            (PeeringFacts::Disabled(_), false) => Self::EnabledList,
+            (PeeringFacts::Disabled(_), true) => Self::Enabled,
+            (PeeringFacts::Enabled(_), false) => Self::List,
+            (PeeringFacts::Enabled(_), true) => Self::Nothing,
         }
+    }
+
+    const fn is_disabled(self) -> bool {
+        matches!(self, Self::Enabled | Self::EnabledList)
+    }
+
+    const fn has_no_list(self) -> bool {
+        matches!(self, Self::List | Self::EnabledList)
     }
 }
 
@@ -266,18 +280,17 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) ->
     // Without a Seed of its own yet: what is missing will be filled in.
     let seed = subject.seed.map(|seed| format!(", seed: {}", scalar(seed))).unwrap_or_default();
     let entry = format!("{{name: {}, namespace: {}{seed}}}", scalar(own.name()), scalar(own.namespace()));
-    let extension = || {
-        format!(
-            "- {{type: {PEERING_TYPE}, providerConfig: {{apiVersion: {API_VERSION}, kind: {KIND}, shootPeerings: [{entry}]}}}}"
-        )
-    };
-    let lacking = |lack| targets.iter().filter(|(_, other)| *other == lack).count();
-    let mut help = match lacking(Lack::Extension) {
-        0 => format!("add there: - {entry}"),
-        all if all == targets.len() => format!("add there, to spec.extensions: {}", extension()),
+    let config = || format!("providerConfig: {{apiVersion: {API_VERSION}, kind: {KIND}, shootPeerings: [{entry}]}}");
+    let extension = || format!("- {{type: {PEERING_TYPE}, {}}}", config());
+    let lacking = |lacks: fn(Lack) -> bool| targets.iter().filter(|(_, lack)| lacks(*lack)).count();
+    let mut help = match (lacking(|lack| lack == Lack::Extension), lacking(Lack::has_no_list)) {
+        (0, 0) => format!("add there: - {entry}"),
+        // An entry alone would have no place there.
+        (0, _) => format!("add there, to the extension, what is missing of: {}", config()),
+        (all, _) if all == targets.len() => format!("add there, to spec.extensions: {}", extension()),
         _ => format!("add there, to spec.extensions, what is missing of: {}", extension()),
     };
-    if lacking(Lack::Enabled) > 0 {
+    if lacking(Lack::is_disabled) > 0 {
         help += if targets.len() == 1 { "; and enable the extension" } else { "; and enable it where it is disabled" };
     }
     NOT_RECIPROCAL.finding(path, message, help)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{held, native, overlay, released, reported};
-use crate::harness::{Shoot, Switch, eventually, until};
+use crate::harness::{Patch, Shoot, Switch, eventually, until};
 
 const DUAL: [&str; 6] = [
     "-ip-families",
@@ -87,9 +87,8 @@ fn a_family_that_ends_the_overlay_is_held_and_let_through() {
     assert_eq!(shoot.held("state"), "");
 }
 
-/// The overlay off and IPv6 in one edit, on GCP.
-#[test]
-fn both_at_once_on_gcp_wait_with_the_reason_until_the_edit_is_split() {
+/// A Shoot on GCP that gives up its overlay and asks for IPv6 in one edit, which is held.
+fn both_at_once() -> Switch {
     let switch = Switch::start_with(&json!({"providers": ["gcp"]}));
     let shoot = &switch.shoot;
     shoot.label_namespace("gcp", "calico");
@@ -102,6 +101,29 @@ fn both_at_once_on_gcp_wait_with_the_reason_until_the_edit_is_split() {
     assert_eq!(shoot.reconcile_with(&native(), &DUAL).ok().grew(), 0, "it is not refused, and changes nothing");
     held(shoot);
     says(shoot, "gcp makes no routes for a Shoot with two IP families");
+    switch
+}
+
+/// Where no routes will ever come, an operator's word on the Network is the way out.
+#[test]
+fn an_operator_forces_what_no_routes_come_for() {
+    let switch = both_at_once();
+    let shoot = &switch.shoot;
+    let word = json!({"metadata": {"annotations": {
+        "network-guard.extensions.gardener.cloud/overlay-switch-state": "forced",
+    }}});
+    shoot.seed.patch(&shoot.network_path(), Patch::Merge, &word);
+    released(shoot);
+    assert_eq!(families(shoot), ["IPv4", "IPv6"]);
+    reported(shoot, "OverlaySwitchForced");
+    assert_eq!(shoot.reconcile_with(&native(), &DUAL).ok().grew(), 0, "what gardenlet writes is what is there");
+}
+
+/// The overlay off and IPv6 in one edit, on GCP.
+#[test]
+fn both_at_once_on_gcp_wait_with_the_reason_until_the_edit_is_split() {
+    let switch = both_at_once();
+    let shoot = &switch.shoot;
     let status = switch.overlay_status();
     assert!(status.contains("can be taken back instead, and added when the overlay is off"), "{status}");
     // A condition from before says nothing any more.

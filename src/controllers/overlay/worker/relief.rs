@@ -31,6 +31,11 @@ pub(super) struct Freed<'n> {
     pub(super) trouble: Option<String>,
 }
 
+/// What is told where Calico's condition stays.
+pub(super) fn not_removed(why: &str) -> String {
+    format!("Calico's condition cannot be removed from {why}")
+}
+
 impl Worker {
     /// Takes the condition [`NETWORK_UNAVAILABLE`] from nodes as they were read: from one that was written since, nothing
     /// is taken.
@@ -96,7 +101,7 @@ impl Worker {
         let trouble = self.make_room(network, nodes, &vigil).await;
         self.vigil = vigil;
         if let (Some(why), Act::Say { status: Some(status), .. }) = (trouble, next) {
-            status.hints.push(format!("Calico's condition cannot be removed from {why}"));
+            status.hints.push(not_removed(&why));
         }
     }
 

@@ -5,10 +5,13 @@ use serde_json::{Map, Value};
 
 use super::super::access::NoAnswer;
 use super::super::events::Happened;
+use super::relief::not_removed;
 use super::{Worker, seconds};
 use crate::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
 use crate::gardener::{Hibernation, SwitchFacts};
-use crate::overlay::{Outcome, Phase, Reason, SwitchStatus, Vigil, is_the_gates, longest_rollout, record, rollout};
+use crate::overlay::{
+    Outcome, Passed, Phase, Reason, Record, Relief, SwitchStatus, Vigil, is_the_gates, longest_rollout, record, rollout,
+};
 
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
@@ -19,16 +22,20 @@ impl Worker {
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
         // Calico's Pods are replaced since gardenlet wrote, whenever we come to look.
-        let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-        let written = seconds(written.unwrap_or(now).min(now));
-        if let Some(why) = &network.passed {
-            return self.begin(network, why, written).await;
+        let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok()).unwrap_or(now);
+        if let Some(trace) = &network.passed {
+            return self.begin(network, Passed::read(trace), written).await;
         }
         let Some(mut record) = self.record.clone() else { return self.forget(network).await };
         if record.phase == Phase::Held {
             // gardenlet's own write carried it.
             record.phase = Phase::Released;
-            record.released = written;
+            record.released = seconds(written.min(now));
+            // What it waited for is over.
+            let reason = Reason::carried(record.status.as_ref(), shoot);
+            let routes = record.status.take().and_then(|status| status.routes);
+            let because = if reason == Reason::Routes { "" } else { reason.name() };
+            record.status = Some(SwitchStatus { routes, ..SwitchStatus::waits(because) });
             self.remember(Some(&record), network).await?;
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
@@ -58,42 +65,72 @@ impl Worker {
         }
         let is_over = !is_due || self.is_rolled_out;
         // The gate of the network extension looks at what the condition says now, and demands the route controller's word.
-        let needs_room =
-            matches!(&outcome, Outcome::Fails(why) if is_the_gates(why)) && self.may_relieve(shoot) && has_pods;
-        if needs_room && let Ok(nodes) = self.access.nodes().await {
-            self.make_room(network, &nodes, &Vigil::default()).await;
-        }
+        // Between two tries it is at work, and has still failed.
+        let is_gates = self.failure.as_deref().is_some_and(is_the_gates);
+        let needs_room = is_gates && has_pods && self.may_relieve(shoot);
+        let trouble = if needs_room {
+            self.make_room_for_gate(network).await
+        } else {
+            // Looks count in a row.
+            self.relief = Relief::default();
+            None
+        };
         if has_succeeded && is_over {
             return self.forget(network).await;
         }
-        if has_succeeded {
-            if self.record.as_ref() != Some(&record) {
-                self.remember(Some(&record), network).await?;
-                self.record = Some(record);
-            }
-        } else if is_over && !needs_room {
+        if !has_succeeded && is_over && !needs_room {
             // The extension is waited for: a failure is told of until it succeeds. Nodes need not be looked at for that.
             self.access.remove().await?;
+        }
+        let hints: Vec<String> = trouble.iter().map(|why| not_removed(why)).collect();
+        if record.status.as_ref().map_or(&[][..], |status| &status.hints) != hints {
+            record.status.get_or_insert_default().hints = hints;
+        }
+        if self.record.as_ref() != Some(&record) {
+            self.remember(Some(&record), network).await?;
+            self.record = Some(record);
         }
         Ok(())
     }
 
+    /// The same as while a switch is held, from all nodes: what was seen of them earlier does not count for the gate.
+    async fn make_room_for_gate(&mut self, network: &SwitchingNetwork) -> Option<String> {
+        match self.access.nodes().await {
+            Ok(nodes) => self.make_room(network, &nodes, &Vigil::default()).await,
+            Err(why) => {
+                self.relief = Relief::default();
+                Some(format!("nodes, which cannot be listed: {why}"))
+            }
+        }
+    }
+
     /// Begins the record of a switch that passed with gardenlet's write before anything was remembered of it: somebody had
-    /// forced it beforehand, or the Shoot slept. The next turn goes on.
-    async fn begin(&mut self, network: &SwitchingNetwork, why: &str, written: String) -> Result<(), kube::Error> {
-        // The word was in an annotation, where anybody may write.
-        let reason = Reason::of(why).unwrap_or(Reason::Forced);
-        let mut begun = record(network, None);
-        (begun.phase, begun.released) = (Phase::Released, written.clone());
-        begun.since = written;
-        begun.status = Some(SwitchStatus::waits(reason.name()));
-        let version = self.remember(Some(&begun), network).await?;
-        self.record = Some(begun);
-        (self.nodes, self.is_rolled_out, self.failure) = (None, false, None);
-        let note = format!("Calico gives up its overlay, with gardenlet's own write: {}", reason.name());
-        let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
-        self.report(network, what, note).await;
-        self.context.board.released(reason.name(), None, Timestamp::now());
+    /// forced it beforehand, or the Shoot slept. The next turn goes on. Who finds it begun only takes the trace away: another write
+    /// came in between, or another leader ended there.
+    async fn begin(
+        &mut self,
+        network: &SwitchingNetwork,
+        passed: Passed,
+        written: Timestamp,
+    ) -> Result<(), kube::Error> {
+        let stored = network.record.as_deref().and_then(Record::read).filter(|stored| passed.has_begun(stored));
+        let version = if let Some(stored) = stored {
+            self.record = Some(stored);
+            network.resource_version.to_string()
+        } else {
+            let now = Timestamp::now();
+            let begun = passed.begin(record(network, None), written, now);
+            let version = self.remember(Some(&begun), network).await?;
+            self.record = Some(begun);
+            (self.nodes, self.is_rolled_out, self.failure) = (None, false, None);
+            self.relief = Relief::default();
+            let word = passed.reason.name();
+            let note = format!("Calico gives up its overlay, with gardenlet's own write: {word}");
+            let what = if passed.reason == Reason::Forced { Happened::Forced } else { Happened::Released };
+            self.report(network, what, note).await;
+            self.context.board.released(word, None, now);
+            version
+        };
         self.annotate(&Map::from_iter([(SWITCH_PASSED.to_owned(), Value::Null)]), &version).await?;
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! What a worker writes while others write too. The API server is a service in this process that keeps one Network and
 //! its versions as a real one does; end-to-end tests have real ones, but cannot stop between two requests.
 
+mod after;
+
 use std::sync::Mutex;
 
 use http_body_util::BodyExt as _;
@@ -197,6 +199,27 @@ async fn a_release_is_written_and_remembered() {
     assert_eq!(seed.network["status"]["state"][STATE_MEMBER]["phase"], "released");
 }
 
+/// An operator's force stays one until the switch has passed: a webhook lets it through where routes will never come.
+#[tokio::test]
+async fn an_operators_force_is_written_as_one() {
+    let seed = Seed::with(Some(Meanwhile(JSON_PATCH, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
+    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
+    seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
+    let mut worker = worker(&seed);
+    let digest = worker.context.landscape.snapshot().switch_facts("n").and_then(wish).unwrap().digest();
+    {
+        let mut seed = seed.lock().unwrap();
+        let annotations = &mut seed.network["metadata"]["annotations"];
+        (annotations[SWITCH_STATE], annotations[SWITCH_REQUESTED]) = (json!("forced"), json!(digest));
+    }
+    catch_up(&worker, &seed);
+    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    assert_eq!(seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_STATE], "forced");
+    catch_up(&worker, &seed);
+    worker.turn().await.unwrap();
+    assert_eq!(overlay(&seed), json!(false));
+}
+
 /// A writer between any two requests of the leader wins.
 #[tokio::test]
 async fn a_release_never_overwrites_a_revert() {
@@ -295,58 +318,6 @@ async fn a_revert_leaves_nothing() {
     assert_eq!(deleted, 3, "{:?}", seed.requests);
 }
 
-/// How long Calico's Pods are seen through a switch depends on how many nodes there are, also where these cannot be listed
-/// any more; and it ends.
-#[tokio::test]
-async fn large_shoots_are_seen_through_for_longer() {
-    for (minutes, nodes, is_forgotten) in [(59, 0, false), (61, 0, true), (61, 31, false), (63, 31, true)] {
-        let seed = Seed::with(None);
-        {
-            let mut seed = seed.lock().unwrap();
-            revert(&mut seed.network);
-            seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
-            seed.cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
-            seed.cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
-            let latched: Vec<String> = (0..nodes).map(|i| format!("{i:016x}")).collect();
-            let released = seconds(Timestamp::now() - SignedDuration::from_mins(minutes));
-            seed.network["status"]["state"] = json!({STATE_MEMBER: {
-                "phase": "released", "held": "{}", "requested": "x", "since": "2026-11-20T10:00:00Z",
-                "released": released, "latched": latched,
-            }});
-            seed.network["status"]["lastOperation"] = json!({"state": "Succeeded", "lastUpdateTime": released});
-        }
-        worker(&seed).turn().await.unwrap();
-        let state = seed.lock().unwrap().network["status"]["state"].clone();
-        assert_eq!(state.is_null(), is_forgotten, "{minutes} minutes, {nodes} nodes: {state}");
-    }
-}
-
-/// An extension that fails for hours replaces Calico's Pods after that. So the time counts from when it says that it did,
-/// and as long as it says nothing the switch is not forgotten.
-#[tokio::test]
-async fn pods_are_seen_through_when_the_extension_is_late() {
-    let hours = |hours: i64| seconds(Timestamp::now() - SignedDuration::from_hours(hours));
-    for (what, state, operated, is_forgotten) in [
-        ("succeeded just now", "Succeeded", hours(0), false),
-        ("succeeded long ago", "Succeeded", hours(2), true),
-        ("at work", "Processing", hours(0), false),
-        ("fails", "Error", hours(2), false),
-        ("nothing since", "Succeeded", hours(4), false),
-    ] {
-        let seed = released(&json!({"state": state, "description": "x"}));
-        {
-            let mut seed = seed.lock().unwrap();
-            seed.cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
-            seed.cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
-            seed.network["status"]["lastOperation"]["lastUpdateTime"] = json!(operated);
-            seed.network["status"]["state"][STATE_MEMBER]["released"] = json!(hours(3));
-        }
-        worker(&seed).turn().await.unwrap();
-        let state = seed.lock().unwrap().network["status"]["state"].clone();
-        assert_eq!(state.is_null(), is_forgotten, "{what}: {state}");
-    }
-}
-
 /// What is known already is not written again, neither by this replica nor by the next.
 #[tokio::test]
 async fn nothing_is_written_while_nothing_happens() {
@@ -382,103 +353,6 @@ async fn a_later_record_is_not_destroyed() {
     let record = seed.lock().unwrap().network["status"]["state"][STATE_MEMBER].clone();
     assert_eq!((&record["tables"], &record["latched"]), (&json!([1]), &json!(["00000000000000aa"])));
     assert_eq!((&record["version"], &record["status"]["waitsFor"]), (&json!(2), &json!("other")));
-}
-
-/// A Network whose switch was let through in the moment in which the extension says this.
-fn released(operation: &Value) -> Arc<Mutex<Seed>> {
-    let seed = Seed::with(None);
-    {
-        let mut seed = seed.lock().unwrap();
-        let written = Timestamp::now();
-        revert(&mut seed.network);
-        seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
-        seed.network["status"] = json!({"lastOperation": operation, "state": {STATE_MEMBER: {
-            "version": 2, "phase": "released", "held": "{}", "requested": "x", "since": "2026-11-20T10:00:00Z",
-            "released": seconds(written), "latched": [], "status": {"routes": {"notReady": 1, "notReadyNodes": ["d"]}},
-        }}});
-        seed.network["status"]["lastOperation"]["lastUpdateTime"] = json!(seconds(written));
-    }
-    seed
-}
-
-/// An extension that fails is told of once, and remembered until it succeeds.
-#[tokio::test]
-async fn a_failure_after_a_release_is_reported_until_it_is_over() {
-    let seed = released(&json!({"state": "Error", "description": "waiting for routes"}));
-    let mut worker = worker(&seed);
-    for _ in 0..3 {
-        worker.turn().await.unwrap();
-        catch_up(&worker, &seed);
-    }
-    assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchFailed"]);
-    assert_eq!(seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["phase"], "released");
-    seed.lock().unwrap().network["status"]["lastOperation"]["state"] = json!("Succeeded");
-    catch_up(&worker, &seed);
-    worker.turn().await.unwrap();
-    assert_eq!(seed.lock().unwrap().network["status"]["state"], Value::Null);
-}
-
-/// Where nothing else is to be watched, the answer of the extension is waited for.
-#[tokio::test]
-async fn a_release_is_watched_until_the_extension_answers() {
-    let seed = released(&json!({"state": "Processing"}));
-    seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
-    seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
-    let settings = OverlaySettings { guards_rollout: false, ..OverlaySettings::default() };
-    let mut worker = worker_with(&seed, settings);
-    for (state, is_watched) in [("Processing", true), ("Error", true), ("Processing", true), ("Succeeded", false)] {
-        seed.lock().unwrap().network["status"]["lastOperation"]["state"] = json!(state);
-        catch_up(&worker, &seed);
-        worker.turn().await.unwrap();
-        let record = seed.lock().unwrap().network["status"]["state"].clone();
-        assert_eq!(!record.is_null(), is_watched, "{state}: {record}");
-    }
-}
-
-/// What passed at once, before anything was remembered of it, is seen through like any other switch.
-#[tokio::test]
-async fn what_passed_at_once_is_remembered_by_its_trace() {
-    for (word, event) in [("forced", "OverlaySwitchForced"), ("hibernated", "OverlaySwitchReleased")] {
-        let seed = Seed::with(None);
-        {
-            let mut seed = seed.lock().unwrap();
-            revert(&mut seed.network);
-            seed.network["metadata"]["annotations"][SWITCH_PASSED] = json!(word);
-            seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
-            seed.network["status"]["lastOperation"]["state"] = json!("Processing");
-        }
-        let mut worker = worker(&seed);
-        worker.turn().await.unwrap();
-        {
-            let seed = seed.lock().unwrap();
-            let record = &seed.network["status"]["state"][STATE_MEMBER];
-            assert_eq!((&record["phase"], &record["status"]["because"]), (&json!("released"), &json!(word)));
-            assert_eq!(seed.network["metadata"]["annotations"], json!({}), "the trace is taken away");
-            assert_eq!(seed.events, [event]);
-        }
-        // The Shoot sleeps, so there is nothing to guard; the extension is waited for all the same.
-        let now = seconds(Timestamp::now());
-        for (state, is_watched) in [("Processing", true), ("Error", true), ("Succeeded", false)] {
-            seed.lock().unwrap().network["status"]["lastOperation"] = json!({"state": state, "lastUpdateTime": now});
-            catch_up(&worker, &seed);
-            worker.turn().await.unwrap();
-            let record = seed.lock().unwrap().network["status"]["state"].clone();
-            assert_eq!(!record.is_null(), is_watched, "{word}, {state}: {record}");
-        }
-        assert_eq!(seed.lock().unwrap().events, [event, "OverlaySwitchFailed"]);
-    }
-}
-
-/// A Cluster that cannot be read for a moment ends nothing.
-#[tokio::test]
-async fn pods_are_seen_through_without_a_cluster() {
-    for (shoot, is_forgotten) in [(json!(5), false), (cluster()["spec"]["shoot"].clone(), true)] {
-        let seed = released(&json!({"state": "Succeeded"}));
-        seed.lock().unwrap().cluster["spec"]["shoot"] = shoot.clone();
-        worker(&seed).turn().await.unwrap();
-        let state = seed.lock().unwrap().network["status"]["state"].clone();
-        assert_eq!(state.is_null(), is_forgotten, "{shoot}: {state}");
-    }
 }
 
 /// What is remembered is reported at once: the next turn does not take it for news.

@@ -84,11 +84,12 @@ fn what_passes_at_once_leaves_a_trace() {
         world.ask(off());
         change(&mut world);
         assert!(world.gardenlet());
-        assert_eq!((world.mode(), world.annotation(SWITCH_PASSED)), (Encapsulation::Native, Some(word)));
+        let trace = format!("{word} {}", world.annotation(TIMESTAMP).unwrap());
+        assert_eq!((world.mode(), world.annotation(SWITCH_PASSED)), (Encapsulation::Native, Some(&*trace)));
         // Nobody takes it for a held one, and nobody but the leader takes it away.
         world.extension();
         assert!(world.gardenlet());
-        assert_eq!((world.decision(), world.annotation(SWITCH_PASSED)), ("none", Some(word)));
+        assert_eq!((world.decision(), world.annotation(SWITCH_PASSED)), ("none", Some(&*trace)));
         assert_eq!(world.controller(), Act::SeeThrough);
         assert_eq!(world.annotation(SWITCH_PASSED), None);
 

@@ -429,7 +429,11 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
             cluster.clone(),
             "the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that",
         ),
-        (false, json!(5), "there is no readable Cluster of this name"),
+        (
+            false,
+            json!(5),
+            "there is no readable Cluster of this name; nodes are not looked at, and what is said of them was seen before that",
+        ),
         (true, cluster.clone(), ""),
     ] {
         (world.answers, world.shoot) = (answers, shoot);
@@ -455,6 +459,17 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
         assert_eq!(status.replacement.as_ref(), Some(&replacement), "{because}");
         assert!(status.message().contains("replaces node a"), "{}", status.message());
     }
+    // Nor are nodes seen any more, for days: what was due meanwhile is not told on.
+    for (minutes, is_told) in [(0, true), (7 * 24 * 60, false)] {
+        world.pass(60 * minutes);
+        world.answers = false;
+        let status = said(&mut world);
+        let want = "Calico's own blocks";
+        let age = "; the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that";
+        assert!(status.because.contains(want) && status.because.ends_with(age), "{}", status.because);
+        assert_eq!((status.routes.as_ref(), status.replacement.is_some()), (seen.routes.as_ref(), is_told));
+    }
+    world.answers = true;
     // All routes at last: the time counts from when nothing else was waited for.
     world.nodes[0] = node("a", CREATED);
     world.shoot = cluster;

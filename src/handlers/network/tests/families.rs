@@ -193,6 +193,46 @@ fn it_can_be_taken_back_forced_and_slept_through() {
     assert_eq!((world.decision(), families(&world)), ("asleep", &json!(["IPv4", "IPv6"])));
 }
 
+/// Routes never come there, so an operator's word is the way out that the obstacle itself names.
+#[test]
+fn an_operator_forces_what_no_routes_come_for() {
+    let two_networks = || {
+        let mut world = pending();
+        world.shoot["spec"]["provider"]["type"] = json!("gcp");
+        world.shoot["status"]["networking"] = json!({"nodes": ["10.250.0.0/16", "2001:db8::/64"]});
+        world
+    };
+    let both = || {
+        let mut world = pending();
+        world.shoot["spec"]["provider"]["type"] = json!("gcp");
+        world.ask_for_both(None);
+        assert!(world.gardenlet());
+        world
+    };
+    let table: [(&str, &dyn Fn() -> World, &str); 4] = [
+        ("by families", &|| by_families("gcp", None), "gcp makes no routes"),
+        ("by families that do not count yet", &|| by_families("alicloud", Some(false)), "DualStackNodesMigrationReady"),
+        ("both at once", &both, "gcp makes no routes"),
+        ("two networks of nodes", &two_networks, "gcp makes no routes"),
+    ];
+    for (what, make, obstacle) in table {
+        let mut world = make();
+        world.extension();
+        assert!(says(&mut world).contains(obstacle), "{what}");
+        let mut new = world.network.clone();
+        new["metadata"]["annotations"][SWITCH_STATE] = json!("forced");
+        assert!(world.write(new));
+        let asked = wish(world.snapshot().switch_facts(NAMESPACE).unwrap()).unwrap();
+        assert_eq!(world.controller(), Act::Release(Reason::Forced), "{what}");
+        assert_eq!(world.decision(), "forced", "{what}");
+        let config = &world.network["spec"]["providerConfig"];
+        let text = config.to_string();
+        let stored = encapsulation(Some(&*text).filter(|_| !config.is_null()), &asked.families);
+        assert_eq!(stored, Ok(Encapsulation::Native), "{what}");
+        assert!(SWITCH_ANNOTATIONS.iter().all(|key| world.annotation(key).is_none()), "{what}");
+    }
+}
+
 #[test]
 fn what_an_older_version_held_is_known_again() {
     // It named the configuration alone, which was held because the families made it native.

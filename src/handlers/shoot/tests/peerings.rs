@@ -24,6 +24,7 @@ fn one_side_is_first_and_the_other_follows() {
 fn those_that_do_not_list_back_are_one_line_and_the_last() {
     let name = |i: usize| format!("garden-shop/s{i}");
     let target = |i: usize| shoot(&name(i), &format!("10.9.{i}.0/27"), &[]);
+    let none = |i: usize| with(target(i), "/spec/extensions", json!([{"type": PEERING_TYPE}]));
     let without = |i: usize| with(target(i), "/spec/extensions", json!([]));
     let disabled = |i: usize| with(target(i), "/spec/extensions/0/disabled", json!(true));
     let listing = |count: usize| a(&(0..count).map(|i| peer(&name(i), "eu1-a")).collect::<Vec<_>>());
@@ -31,6 +32,10 @@ fn those_that_do_not_list_back_are_one_line_and_the_last() {
     let extension = format!(
         "- {{type: osc-peering-service, providerConfig: {{apiVersion: service.peering.extensions.osc.t-systems.com/v1, \
          kind: PeeringConfig, shootPeerings: [{entry}]}}}}"
+    );
+    let list = format!(
+        "add there, to the extension, what is missing of: providerConfig: {{apiVersion: \
+         service.peering.extensions.osc.t-systems.com/v1, kind: PeeringConfig, shootPeerings: [{entry}]}}"
     );
     let copied =
         |said: &str| said.rsplit_once(": - ").map_or("", |(_, yaml)| yaml).split(';').next().unwrap().to_owned();
@@ -50,6 +55,17 @@ fn those_that_do_not_list_back_are_one_line_and_the_last() {
             "one that is disabled",
             vec![disabled(0)],
             format!("[0]: garden-shop/s0 does not list this Shoot; add there: - {entry}; and enable the extension"),
+        ),
+        ("one without a list", vec![none(0)], format!("[0]: garden-shop/s0 does not list this Shoot; {list}")),
+        (
+            "one that is disabled, without a list",
+            vec![with(none(0), "/spec/extensions/0/disabled", json!(true))],
+            format!("[0]: garden-shop/s0 does not list this Shoot; {list}; and enable the extension"),
+        ),
+        (
+            "two, one of which has no list",
+            vec![target(0), none(1)],
+            format!(": 2 Shoots do not list this one: garden-shop/s0, garden-shop/s1; {list}"),
         ),
         (
             "two, one of which is disabled",
