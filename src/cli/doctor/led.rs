@@ -7,6 +7,7 @@ use kube::Api;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
+use crate::controllers::{certificates, overlay};
 use crate::gardener::excerpt;
 
 /// What a Lease says.
@@ -32,8 +33,11 @@ pub(super) enum Facts {
     Unknown(&'static str),
 }
 
-/// With self-managed certificates, and on a Seed with those of somebody else.
-const LEASES: [&str; 2] = ["network-guard-certificates", "network-guard-overlay"];
+/// On a Seed with self-managed certificates, and with those of somebody else.
+const LEASES: [&str; 2] = [certificates::LEASE, overlay::LEASE];
+
+/// In the garden with self-managed certificates.
+const GARDEN_LEASES: [&str; 1] = [certificates::GARDEN_LEASE];
 
 /// client-go's default, which ours is too, in seconds: for a Lease that does not say.
 const DURATION: i32 = 15;
@@ -41,9 +45,10 @@ const DURATION: i32 = 15;
 /// Reads the Lease.
 pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_self_managed: Option<bool>) -> Facts {
     let names: &[&str] = match (role, is_self_managed) {
-        (_, Some(true)) | (Role::Garden, None) => &LEASES[..1],
+        (Role::Seed, Some(true)) => &LEASES[..1],
         (Role::Seed, Some(false)) => &LEASES[1..],
         (Role::Seed, None) => &LEASES,
+        (Role::Garden, Some(true) | None) => &GARDEN_LEASES,
         (Role::Garden, Some(false)) => return Facts::Nothing,
     };
     let Some(home) = home else {

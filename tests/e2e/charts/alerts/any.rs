@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use network_guard::admission::{Answers, Handler, Request, Resource, Step};
 use network_guard::landscape::Snapshot;
-use network_guard::server::{Addresses, Limits, Metrics, PairFiles, Parts, Server, Stop, TlsSources};
+use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::supervise::Supervisor;
@@ -215,6 +215,7 @@ fn panics(folder: &Path) -> [Take; 3] {
         limits: Limits::default(),
         metrics,
         stop: Stop::default(),
+        pace: Pace::default(),
     };
     let any = "127.0.0.1:0".parse().unwrap();
     let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };

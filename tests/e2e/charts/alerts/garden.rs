@@ -32,6 +32,7 @@ fn alerts_of_the_garden_fire() {
     let installed = Installed {
         admin: garden.admin(),
         namespace: RUNTIME,
+        ca: "network-guard-garden-certificates",
         accounts: [format!("{RUNTIME}:{AT_HOME}"), format!("{NAMESPACE}:{NAME}")],
         roles: [only(&at_home, "Role").clone(), only(&registered, "ClusterRole").clone()],
         registration: (kinds, AT_HOME),

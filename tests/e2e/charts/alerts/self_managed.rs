@@ -12,6 +12,8 @@ pub struct Installed {
     pub admin: Kubectl,
     /// The namespace of the Secret and the Lease.
     pub namespace: &'static str,
+    /// The name of both.
+    pub ca: &'static str,
     /// The ServiceAccount for these, and the one for the registration.
     pub accounts: [String; 2],
     /// The role for these, and the one for the registration, each with kind and namespace.
@@ -73,7 +75,7 @@ impl Installed {
         let healthy = take();
         walk.is_silent(&healthy);
 
-        let question = ["get", "secrets/network-guard-certificates"];
+        let question = ["get", &format!("secrets/{}", self.ca)];
         self.restrict(0, |rule| (rule["resources"][0] != "secrets").then(|| rule.clone()), &question);
         let failures = again(|| {
             let count = first.metric("network_guard_certificate_failures_total");
@@ -83,7 +85,7 @@ impl Installed {
         walk.fires("NetworkGuardCertificatesFail", &[("pod", "a")], &healthy, &failures);
         self.give_back(0, &question);
 
-        let question = ["update", "leases/network-guard-certificates"];
+        let question = ["update", &format!("leases/{}", self.ca)];
         self.restrict(0, |rule| (rule["resources"][0] != "leases").then(|| rule.clone()), &question);
         until("nobody leads", || sum("network_guard_leader") < 0.5);
         walk.fires("NetworkGuardNoLeader", &[], &healthy, &[take()]);
@@ -134,18 +136,18 @@ impl Installed {
         let short = json!({"caLifetimeSeconds": 30, "leafLifetimeSeconds": 6, "marginSeconds": 1});
         let mut usual = configure(folder, &short);
         usual["marginSeconds"] = json!(1);
-        let secret = ["delete", "secret", "network-guard-certificates", "-n", self.namespace];
+        let secret = ["delete", "secret", self.ca, "-n", self.namespace];
         let begin = |first: &mut Guard| {
             first.kill();
             self.admin.ok(&secret, None);
-            self.admin.run(&["delete", "lease", "network-guard-certificates", "-n", self.namespace], None);
+            self.admin.run(&["delete", "lease", self.ca, "-n", self.namespace], None);
             first.start_again();
             first.wait_until_ready();
             until("it leads", || first.metric("network_guard_leader") > 0.5);
         };
         begin(first);
         let before = alone(first);
-        let question = ["get", "secrets/network-guard-certificates"];
+        let question = ["get", &format!("secrets/{}", self.ca)];
         self.restrict(0, |rule| (rule["resources"][0] != "secrets").then(|| rule.clone()), &question);
         until("it is late", || {
             let end = first.metric("network_guard_certificate_authority_not_after_timestamp_seconds");
