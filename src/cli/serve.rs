@@ -249,7 +249,17 @@ async fn serve(
     let stop = Stop::default();
     let shoot_handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(VpnShoot::new(&configuration.nat.mode))];
     let limits = configuration.limits;
-    let parts = Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics, stop: stop.clone(), pace: Pace::default() };
+    let parts = Parts {
+        handlers,
+        shoot_handlers,
+        landscape,
+        live,
+        tls,
+        limits,
+        metrics,
+        stop: stop.clone(),
+        pace: Pace::default(),
+    };
     let addresses = Addresses {
         webhooks: common.bind_address,
         shoots,

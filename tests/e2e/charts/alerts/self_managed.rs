@@ -35,8 +35,9 @@ impl Installed {
         until("one leads", || guards.iter().any(|guard| guard.metric("network_guard_leader") > 0.0));
         until("all is registered", || self.is_registered());
         // The leader looks again a moment after it has written.
-        for missing in ["network_guard_registrations_missing", "network_guard_certificate_unpublished"] {
-            until(missing, || guards.iter().all(|guard| guard.metric(missing) < 0.5));
+        for wrong in ["registrations_missing", "registration_contested", "certificate_unpublished"] {
+            let wrong = format!("network_guard_{wrong}");
+            until(&wrong, || guards.iter().all(|guard| guard.metric(&wrong) < 0.5));
         }
     }
 
@@ -92,9 +93,32 @@ impl Installed {
         self.give_back(0, &question);
         self.settle([first, second]);
 
-        // It may look, and not write.
+        // Webhooks that lead somewhere else, which no server wrote.
         let (kinds, name) = self.registration;
         let kind = kinds.split(',').next().unwrap();
+        let mut elsewhere = self.admin.get(&[kind, name]);
+        let metadata = json!({"name": name});
+        elsewhere["metadata"] = metadata;
+        for webhook in elsewhere["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"] = json!({"url": "https://elsewhere.example/webhook"});
+        }
+        self.admin.ok(&["replace", "-f", "-"], Some(&elsewhere.to_string()));
+        until("the leader sees it", || sum("network_guard_registration_contested") > 0.5);
+        let contested = take();
+        walk.fires("NetworkGuardRegistrationContested", &[], &healthy, std::slice::from_ref(&contested));
+        walk.fires_not("NetworkGuardRegistrationGone", &healthy, &[contested]);
+        self.admin.ok(&["delete", kind, name], None);
+        self.settle([first, second]);
+
+        // It may not even look, as where the role is gone that owns the registration.
+        let question = ["get", &format!("{kind}/{name}")];
+        self.restrict(1, |rule| (!rule.to_string().contains("webhookconfigurations")).then(|| rule.clone()), &question);
+        until("the leader sees nothing", || sum("network_guard_registrations_missing") > 0.5);
+        walk.fires("NetworkGuardRegistrationGone", &[], &healthy, &[take()]);
+        self.give_back(1, &question);
+        self.settle([first, second]);
+
+        // It may look, and not write.
         let question = ["create", kind];
         let only_looks = |rule: &Value| {
             if !rule.to_string().contains("webhookconfigurations") {
@@ -114,7 +138,6 @@ impl Installed {
         walk.fires("NetworkGuardCertificateUnpublished", &[], &healthy, &[take()]);
         self.admin.ok(&["delete", kinds, name], None);
         until("the leader misses it", || sum("network_guard_registrations_missing") > 0.5);
-        walk.fires("NetworkGuardRegistrationGone", &[], &healthy, &[take()]);
         self.give_back(1, &question);
         self.settle([first, second]);
     }
