@@ -50,18 +50,19 @@ pub(super) enum Doctor {
 /// What each answer means, below the flags.
 const HELP: &str = "\
 What is asked, each with an answer of ok, problem or unknown, what was seen, and what to do:
-  registered  the webhook configurations are there, trust somebody, and are those of this release; Pods are ready behind
-              the Service that they call
-  reachable   one write as a dry run, through the API server, is answered by network-guard; nothing is stored
-  trusted     the CA that API servers are told to trust has signed what is served, and both are valid for a while
+  registered  the webhook configurations are there, trust somebody, and are of this release;
+              Pods are ready behind the Service that they call
+  reachable   network-guard answers one write through the API server, a dry run
+  trusted     the CA that API servers trust has signed what is served; both last a while
   led         one replica holds the Lease and renews it
   fresh       the server hears of changes
   allowed     it has the rights that it needs
 
-Exit codes: 0 all is well, 1 there is a problem, 2 no problem was seen, but something could not be looked at.
+Exit codes: 0 all is well, 1 there is a problem, 2 something could not be looked at.
 
 In a Pod of network-guard, where its own configuration and rights are:
-  kubectl exec -n NAMESPACE deploy/gardener-extension-network-guard -- /usr/bin/network-guard doctor seed \\
+  kubectl exec -n NAMESPACE deploy/gardener-extension-network-guard -- \\
+    /usr/bin/network-guard doctor seed \\
     --config /etc/network-guard/config/config.yaml
 From a laptop, with the rights of an operator:
   network-guard doctor seed --kubeconfig SEED
@@ -153,7 +154,8 @@ impl Role {
 #[derive(Clone, Debug, Default)]
 struct Place {
     namespace: Option<String>,
-    lease_namespace: Option<String>,
+    /// Where the Lease may be: the server has a flag for that, which is not seen here.
+    lease_namespaces: Vec<String>,
     /// The name of the Service.
     service: String,
     /// The registration was read, so that is what is called.
@@ -326,11 +328,12 @@ async fn place(
 }
 
 impl Place {
-    /// The Lease is in the namespace of the release, unless the configuration of a server without a chart says otherwise.
+    /// The Lease is in the namespace of the release, or, without the charts, where the configuration says.
     fn configured(mut self, role: Role, configuration: Option<&Configuration>) -> Self {
-        let other = configuration.filter(|configuration| role == Role::Seed && configuration.certificates.is_none());
-        let other = other.map(|configuration| configuration.overlay.lease_namespace.clone());
-        self.lease_namespace = self.namespace.clone().or(other);
+        let configured =
+            configuration.filter(|_| role == Role::Seed).map(|known| known.overlay.lease_namespace.clone());
+        self.lease_namespaces = self.namespace.iter().cloned().chain(configured).collect();
+        self.lease_namespaces.dedup();
         self
     }
 }

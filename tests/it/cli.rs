@@ -27,6 +27,7 @@ fn help_teaches() {
     insta::assert_snapshot!("help", output(&["--help"]));
     insta::assert_snapshot!("help_serve_seed", output(&["serve", "seed", "--help"]));
     insta::assert_snapshot!("help_serve_garden", output(&["serve", "garden", "--help"]));
+    insta::assert_snapshot!("help_doctor_garden", output(&["doctor", "garden", "--help"]));
     insta::assert_snapshot!("help_check", output(&["check", "--help"]));
     insta::assert_snapshot!("help_nat_apply", output(&["nat", "apply", "--help"]));
     insta::assert_snapshot!("help_overlap_report", output(&["overlap", "report", "--help"]));

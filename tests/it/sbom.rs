@@ -15,8 +15,8 @@ fn parts_that_are_no_crates_have_names_that_scanners_match() {
     let purls: Vec<&str> = libraries.iter().map(|library| library["purl"].as_str().unwrap()).collect();
     let [libc, unwinder, rust] = <[&str; 3]>::try_from(purls).unwrap();
     for (purl, name, source) in [(libc, "libc6-dev", "glibc"), (unwinder, "libgcc-", "gcc-")] {
-        let rest = purl.strip_prefix("pkg:deb/debian/").expect(purl);
-        let (package, qualifiers) = rest.split_once('?').expect(purl);
+        let after = purl.strip_prefix("pkg:deb/debian/").expect(purl);
+        let (package, qualifiers) = after.split_once('?').expect(purl);
         let (package, version) = package.split_once('@').expect(purl);
         assert!(package.starts_with(name) && version.starts_with(|c: char| c.is_ascii_digit()), "{purl}");
         assert!(!version.contains(['+', '~', ':']), "{purl}: written as URLs are");

@@ -62,12 +62,10 @@ pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_se
     let Some(home) = home else {
         return Facts::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
     };
-    let Some(namespace) = &place.lease_namespace else {
-        return Facts::Unknown("the namespace of network-guard: give --namespace");
-    };
-    let api = Api::<Lease>::namespaced(home.client.clone(), namespace);
-    let mut facts = Facts::Nothing;
-    for name in names {
+    let mut first = Facts::Unknown("the namespace of network-guard: give --namespace");
+    for (namespace, name) in place.lease_namespaces.iter().flat_map(|place| names.iter().map(move |name| (place, name)))
+    {
+        let api = Api::<Lease>::namespaced(home.client.clone(), namespace);
         let there = home.ask(api.get(name)).await.map(|lease| {
             let spec = lease.spec.unwrap_or_default();
             Held {
@@ -77,12 +75,15 @@ pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_se
             }
         });
         let is_there = there.is_ok();
-        facts = Facts::Lease { name: format!("{namespace}/{name}"), there };
+        let facts = Facts::Lease { name: format!("{namespace}/{name}"), there };
         if is_there {
-            break;
+            return facts;
+        }
+        if matches!(first, Facts::Unknown(_)) {
+            first = facts;
         }
     }
-    facts
+    first
 }
 
 /// Says who leads.

@@ -100,7 +100,7 @@ impl Scene {
     fn report(&self) -> Report {
         let namespace = Some("extension-network-guard-x7k2p".to_owned());
         let place = Place {
-            lease_namespace: namespace.clone(),
+            lease_namespaces: namespace.iter().cloned().collect(),
             namespace: namespace.clone(),
             service: self.role.component().to_owned(),
             elsewhere: None,
