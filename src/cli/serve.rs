@@ -22,7 +22,7 @@ use crate::admission::Handler;
 use crate::controllers::registration::FailurePolicy;
 use crate::controllers::{certificates, overlay};
 use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
-use crate::server::{Addresses, Metrics, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
+use crate::server::{Addresses, Metrics, Pace, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::live::LiveReads;
@@ -249,7 +249,17 @@ async fn serve(
     let stop = Stop::default();
     let shoot_handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(VpnShoot::new(&configuration.nat.mode))];
     let limits = configuration.limits;
-    let parts = Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics, stop: stop.clone() };
+    let parts = Parts {
+        handlers,
+        shoot_handlers,
+        landscape,
+        live,
+        tls,
+        limits,
+        metrics,
+        stop: stop.clone(),
+        pace: Pace::default(),
+    };
     let addresses = Addresses {
         webhooks: common.bind_address,
         shoots,

@@ -20,33 +20,59 @@ use tokio::time::sleep;
 use super::connections::Ports;
 use super::{Limits, Metrics, Stop, accept};
 
-/// The pause between two beats, and between two turns that look for one.
-const PAUSE: Duration = Duration::from_secs(1);
+/// When a runtime that makes no step is believed to have stopped, in turns of the thread that looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pace {
+    /// The pause between two beats, and between two turns that look for one.
+    pub pause: Duration,
+    /// Turns without a beat after which the replica is not ready: calls have other replicas to go to.
+    pub stuck: u64,
+    /// Turns without a beat after which it is not alive, so that kubelet restarts it.
+    pub hangs: u64,
+}
 
-/// Turns without a beat after which the runtime counts as hanging: two minutes of a thread that has CPU, and many more than
-/// any task keeps a worker.
-const HANGS: u64 = 120;
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            pause: Duration::from_secs(1),
+            // Twice the 5 s that an API server waits for an answer.
+            stuck: 10,
+            // Two minutes of a thread that has CPU, and many more than any task keeps a worker.
+            hangs: 120,
+        }
+    }
+}
 
 /// The beat of the runtime that answers calls.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
+    pace: Pace,
     beats: AtomicU64,
     /// Turns since a beat was seen.
     missed: AtomicU64,
 }
 
 impl Pulse {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
     /// Beats as long as the runtime that this runs on does.
     pub(super) async fn beat(&self) {
         loop {
             self.beats.fetch_add(1, Ordering::Relaxed);
-            sleep(PAUSE).await;
+            sleep(self.pace.pause).await;
         }
     }
 
-    /// Whether the other runtime makes its turns.
+    /// Whether the other runtime makes its turns, so that calls may be sent here.
+    pub(super) fn is_steady(&self) -> bool {
+        self.missed.load(Ordering::Relaxed) < self.pace.stuck
+    }
+
+    /// Whether the other runtime has made one not too long ago, so that a restart would help nothing.
     pub(super) fn is_felt(&self) -> bool {
-        self.missed.load(Ordering::Relaxed) < HANGS
+        self.missed.load(Ordering::Relaxed) < self.pace.hangs
     }
 
     /// One turn: looks for a beat since the last one.
@@ -62,7 +88,7 @@ impl Pulse {
     async fn watch(&self) {
         let mut seen = 0;
         loop {
-            sleep(PAUSE).await;
+            sleep(self.pace.pause).await;
             self.turn(&mut seen);
         }
     }
@@ -105,17 +131,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_hangs_after_many_turns_without_a_beat() {
+    fn a_runtime_is_stuck_after_some_turns_without_a_beat_and_hangs_after_many() {
         let (pulse, mut seen) = (Pulse::default(), 0);
-        for _ in 1..HANGS {
+        for missed in 1..=120 {
             pulse.turn(&mut seen);
+            assert_eq!((pulse.is_steady(), pulse.is_felt()), (missed < 10, missed < 120), "{missed}");
         }
-        assert!(pulse.is_felt());
-        pulse.turn(&mut seen);
-        assert!(!pulse.is_felt());
         // However late it comes, a beat is a beat.
         pulse.beats.fetch_add(1, Ordering::Relaxed);
         pulse.turn(&mut seen);
-        assert!(pulse.is_felt());
+        assert!(pulse.is_steady() && pulse.is_felt());
     }
 }

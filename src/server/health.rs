@@ -24,11 +24,12 @@ pub(super) struct State {
 
 impl State {
     /// What has to hold for calls to be answered, in words, and whether it does.
-    fn conditions(&self) -> [(&'static str, bool); 3] {
+    fn conditions(&self) -> [(&'static str, bool); 4] {
         [
             ("landscape read", self.landscape.is_synced()),
             ("certificate valid", self.tls.is_valid()),
             ("not stopping", !self.stop.is_draining()),
+            ("runtime moves", self.pulse.is_steady()),
         ]
     }
 

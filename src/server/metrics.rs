@@ -93,6 +93,7 @@ pub struct Metrics {
     handshakes: Family<Port, Gauge>,
     panics: Counter,
     certificate_reloads: Family<Why, Counter>,
+    certificate_refused: Gauge,
     certificate_not_before: Gauge,
     certificate_not_after: Gauge,
     ready: Gauge,
@@ -174,6 +175,11 @@ impl Metrics {
         let panics = registered!(Counter::default(), "panics", "Handlers that panicked");
         let certificate_reloads =
             registered!(Family::default(), "certificate_reloads", "Changed certificate files, replaced or refused");
+        let certificate_refused = registered!(
+            Gauge::default(),
+            "certificate_refused",
+            "Whether the certificate that lies there cannot be used"
+        );
         let certificate_not_before = registered!(
             Gauge::default(),
             "certificate_not_before_timestamp_seconds",
@@ -239,6 +245,7 @@ impl Metrics {
             handshakes,
             panics,
             certificate_reloads,
+            certificate_refused,
             certificate_not_before,
             certificate_not_after,
             ready,
@@ -386,6 +393,11 @@ impl Metrics {
 
     pub(super) fn certificate_reloaded(&self, reason: &'static str) {
         self.certificate_reloads.get_or_create(&Why { reason }).inc();
+    }
+
+    /// Whether what lies there now cannot be used.
+    pub(super) fn certificate_refused(&self, is_refused: bool) {
+        self.certificate_refused.set(i64::from(is_refused));
     }
 
     pub(super) fn certificate_served(&self, served: &ServedCertificate) {

@@ -33,6 +33,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+pub use alive::Pace;
 pub use metrics::Metrics;
 pub use stop::Stop;
 pub use tls::{Pair, PairFiles, PairSource, ServedCertificate, TlsError, TlsSources};
@@ -165,6 +166,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The stop.
     pub stop: Stop,
+    /// When it counts as stuck, and as hanging.
+    pub pace: Pace,
 }
 
 /// A server that has its ports.
@@ -219,8 +222,8 @@ impl Server {
     /// Serves until the stop has run its course. Health and metrics are served to the very end.
     pub async fn run(self) {
         let Self { webhooks, shoots, health, metrics, parts } = self;
-        let Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics: registry, stop } = parts;
-        let pulse = Arc::new(alive::Pulse::default());
+        let Parts { handlers, shoot_handlers, landscape, live, tls, limits, metrics: registry, stop, pace } = parts;
+        let pulse = Arc::new(alive::Pulse::new(pace));
         let health_state = health::State {
             landscape: Arc::clone(&landscape),
             tls: Arc::clone(&tls),

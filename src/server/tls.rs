@@ -188,6 +188,7 @@ impl Tls {
             Err(error @ TlsError::NotValid { .. }) => {
                 tracing::error!(%error, "no certificate is served until that changes");
                 metrics.certificate_reloaded("refused");
+                metrics.certificate_refused(true);
                 None
             }
             Err(error) => return Err(error),
@@ -226,6 +227,13 @@ impl Tls {
             Err(TlsError::NotYet) => return Refreshed::AsItWas,
             attempt => attempt.map_err(|error| error.to_string()),
         };
+        let refreshed = self.replace(metrics, attempt, refused);
+        // As long as it lies there, and not only when it was put there.
+        metrics.certificate_refused(!matches!(refreshed, Refreshed::Good));
+        refreshed
+    }
+
+    fn replace(&self, metrics: &Metrics, attempt: Attempt, refused: Option<&Attempt>) -> Refreshed {
         let current = self.current.load();
         if attempt.as_ref().is_ok_and(|contents| current.as_ref().is_some_and(|current| *contents == current.contents))
         {

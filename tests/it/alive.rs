@@ -10,7 +10,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::TestServer;
+use network_guard::server::Pace;
+
+use crate::support::{Setup, TestServer};
 
 /// The answer of the port of probes, as kubelet asks; none within that time.
 fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Option<String> {
@@ -25,38 +27,85 @@ fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Option<String> {
 /// Only a hang takes this long.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// As many workers as the runtime has are stuck in code that never gives them back, so no task makes a step: probes are
-/// answered all the same.
+/// Keeps every worker of the runtime that it is called on in code that never gives it back, so no task makes a step.
+struct Stuck(Arc<(Mutex<(usize, bool)>, Condvar)>);
+
+impl Stuck {
+    fn with(workers: usize) -> Self {
+        let gate = Arc::new((Mutex::new((0, false)), Condvar::new()));
+        for _ in 0..workers {
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move {
+                let (state, changed) = &*gate;
+                let mut state = state.lock().unwrap();
+                state.0 += 1;
+                changed.notify_all();
+                while !state.1 {
+                    state = changed.wait(state).unwrap();
+                }
+            });
+        }
+        let (state, changed) = &*gate;
+        // All workers are in there, and this thread waits as any thread does.
+        let mut held = state.lock().unwrap();
+        while held.0 < workers {
+            held = changed.wait(held).unwrap();
+        }
+        drop(held);
+        Self(gate)
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        let (state, changed) = &*self.0;
+        state.lock().unwrap().1 = true;
+        changed.notify_all();
+    }
+}
+
+fn is(status: &str, answer: Option<&str>) -> bool {
+    answer.is_some_and(|answer| answer.starts_with(&format!("HTTP/1.1 {status}")))
+}
+
+/// Waits for an answer, on this thread alone.
+#[track_caller]
+fn wait_for(status: &str, address: SocketAddr, path: &str) -> String {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let answer = probe(address, path, LIMIT);
+        if is(status, answer.as_deref()) {
+            return answer.unwrap_or_default();
+        }
+        assert!(Instant::now() < deadline, "{path} is not {status}, but: {answer:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Probes are answered all the same, and nobody is restarted or called no more for a moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_are_answered_while_no_task_makes_a_step() {
     let server = TestServer::start().await;
     let address = server.addresses.health;
-    let gate = Arc::new((Mutex::new((0, false)), Condvar::new()));
-    for _ in 0..2 {
-        let gate = Arc::clone(&gate);
-        tokio::spawn(async move {
-            let (state, changed) = &*gate;
-            let mut state = state.lock().unwrap();
-            state.0 += 1;
-            changed.notify_all();
-            while !state.1 {
-                state = changed.wait(state).unwrap();
-            }
-        });
-    }
-    let (state, changed) = &*gate;
-    // Both workers are in there, and this thread waits as any thread does.
-    let mut held = state.lock().unwrap();
-    while held.0 < 2 {
-        held = changed.wait(held).unwrap();
-    }
-    drop(held);
+    let stuck = Stuck::with(2);
     let answers = ["/healthz", "/readyz"].map(|path| probe(address, path, LIMIT));
-    state.lock().unwrap().1 = true;
-    changed.notify_all();
-    for answer in answers {
-        assert!(answer.as_deref().is_some_and(|answer| answer.starts_with("HTTP/1.1 200")), "{answer:?}");
-    }
+    drop(stuck);
+    assert!(answers.iter().all(|answer| is("200", answer.as_deref())), "{answers:?}");
+}
+
+/// If it goes on, the replica is not called first, and restarted if that does not help; both are over with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_hangs_is_not_ready_and_restarted_later() {
+    let pace = Pace { pause: Duration::from_millis(10), ..Pace::default() };
+    let server = TestServer::with(Setup { pace, ..Setup::default() }).await;
+    let address = server.addresses.health;
+    let stuck = Stuck::with(2);
+    let answer = wait_for("503", address, "/readyz");
+    assert!(answer.contains("[-] runtime moves\n"), "{answer}");
+    wait_for("500", address, "/healthz");
+    drop(stuck);
+    wait_for("200", address, "/healthz");
+    wait_for("200", address, "/readyz");
 }
 
 /// A child that ends with the test.
@@ -90,6 +139,10 @@ fn a_busy_core_restarts_nobody() {
         assert_eq!(setting(chart, other), setting(garden, other), "{other}");
     }
     assert!(timeout * threshold >= 60, "what is no hang is over in a minute");
+    // A runtime that hangs does not see that it is told to stop.
+    for chart in [chart, "gardener-extension-admission-network-guard/charts/runtime"] {
+        assert!(setting(chart, "terminationGracePeriodSeconds") <= 10, "{chart}");
+    }
 
     // Any core that this process may use.
     let status = fs::read_to_string("/proc/self/status").unwrap();

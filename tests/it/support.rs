@@ -14,7 +14,7 @@ use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
 use network_guard::server::{
-    Addresses, Limits, Metrics, Pair, PairFiles, PairSource, Parts, Server, Stop, TlsError, TlsSources,
+    Addresses, Limits, Metrics, Pace, Pair, PairFiles, PairSource, Parts, Server, Stop, TlsError, TlsSources,
 };
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
@@ -65,11 +65,19 @@ pub struct Setup {
     pub stale_after: Duration,
     /// When this is set, the next look at the certificate's files panics.
     pub bug: Arc<AtomicBool>,
+    pub pace: Pace,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { limits: Limits::default(), synced: true, client_ca: None, stale_after: DAY, bug: Arc::default() }
+        Self {
+            limits: Limits::default(),
+            synced: true,
+            client_ca: None,
+            stale_after: DAY,
+            bug: Arc::default(),
+            pace: Pace::default(),
+        }
     }
 }
 
@@ -146,6 +154,7 @@ impl TestServer {
             limits: setup.limits,
             metrics,
             stop: stop.clone(),
+            pace: setup.pace,
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let addresses = Addresses { webhooks: any, shoots: Some(any), health: any, metrics: any };

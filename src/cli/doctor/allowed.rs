@@ -116,9 +116,7 @@ impl Needs<'_> {
             }
             let certificates = self.configuration.and_then(|configuration| configuration.certificates.as_ref());
             let named = |name: &String| match &**name {
-                "SECRET" => Some(
-                    certificates.map_or_else(|| "network-guard-certificates".to_owned(), |known| known.secret.clone()),
-                ),
+                "SECRET" => Some(certificates.map_or_else(|| self.secret().to_owned(), |known| known.secret.clone())),
                 "OWNER" => certificates.and_then(|known| known.owner.clone()),
                 name => Some(name.to_owned()),
             };
@@ -136,6 +134,14 @@ impl Needs<'_> {
             }
         }
         questions
+    }
+
+    /// What the charts call the Secret of the CA.
+    fn secret(&self) -> &'static str {
+        match self.role {
+            Role::Seed => "network-guard-certificates",
+            Role::Garden => "network-guard-garden-certificates",
+        }
     }
 
     fn is_needed(&self, when: When) -> bool {

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
 
-/// How much is logged, most important first. `off` is for a target that says too much; all of it is never switched off.
+/// How much is logged, most important first. `off` is for a target that says too much; all of it is never switched off, nor is
+/// it where nothing but such targets is named.
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 const OFF: &str = "off";
 
@@ -20,6 +21,10 @@ const MODULES: [&str; 4] = ["cli", "controllers", "server", "sources"];
 const LIBRARIES: [&str; 7] =
     ["hyper_rustls", "hyper_util", "kube_client", "kube_runtime", "rustls", "tower", "tower_http"];
 
+/// Of this one all or nothing is logged. What its module `client` says is never: it quotes all of an answer that it cannot read,
+/// and that may be a Secret.
+const WHOLE: &str = "kube_client";
+
 /// Checked words such as `info,network_guard=debug`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::cli) struct Level(String);
@@ -29,7 +34,7 @@ impl FromStr for Level {
 
     /// Each part between commas is a level, of which there is one at most, or a target and a level.
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut general = None;
+        let (mut general, mut is_any_on) = (None, false);
         for (index, part) in text.split(',').enumerate() {
             let at = if text.contains(',') { format!("part {}, ", index + 1) } else { String::new() };
             let wrong = |problem: String| Err(format!("{at}{part:?}: {problem}"));
@@ -41,12 +46,16 @@ impl FromStr for Level {
                 }
                 None => return wrong(not_a_level(part, is_target(part))),
                 Some((target, _)) if !is_target(target) => return wrong(not_a_target(target)),
-                Some((_, level)) if LEVELS.contains(&level) || level == OFF => {}
+                Some((_, level)) if LEVELS.contains(&level) => is_any_on = true,
+                Some((_, level)) if level == OFF => {}
                 Some((_, level)) => {
                     let similar = similar(level, LEVELS.into_iter().chain([OFF]));
                     return wrong(format!("{level:?} is none of {}, {OFF}; is {similar:?} meant?", LEVELS.join(", ")));
                 }
             }
+        }
+        if general.is_none() && !is_any_on {
+            return Err(format!("{text:?}: logs nothing at all; is {:?} meant?", format!("info,{text}")));
         }
         Ok(Self(text.to_owned()))
     }
@@ -59,8 +68,7 @@ impl fmt::Display for Level {
 }
 
 impl Level {
-    /// The filter of the log. Never what kube's client says of an answer that it cannot read: it quotes all of it, and it
-    /// may be a Secret.
+    /// The filter of the log: never with what [`WHOLE`] says of answers.
     pub(super) fn filter(&self) -> EnvFilter {
         let filter = EnvFilter::try_new(&self.0).expect("each part was checked");
         filter.add_directive("kube_client::client=off".parse().expect("it is a directive"))
@@ -77,6 +85,7 @@ fn is_target(text: &str) -> bool {
     };
     let is_known = match modules.first() {
         Some(module) if name == OWN => MODULES.contains(module),
+        Some(_) if name == WHOLE => false,
         _ => name == OWN || LIBRARIES.contains(&name),
     };
     is_known && modules.iter().all(can_be_module)
@@ -97,6 +106,9 @@ fn not_a_level(part: &str, is_target: bool) -> String {
 }
 
 fn not_a_target(target: &str) -> String {
+    if target.split("::").next() == Some(WHOLE) {
+        return format!("of {WHOLE} all or nothing is logged, but never what it quotes; is {WHOLE:?} meant?");
+    }
     let own = MODULES.iter().map(|module| format!("{OWN}::{module}"));
     let all: Vec<String> = [OWN].into_iter().chain(LIBRARIES).map(str::to_owned).chain(own).collect();
     let similar = similar(target, all.iter().map(String::as_str));
@@ -117,7 +129,7 @@ mod tests {
     use super::*;
 
     /// What is right, and of what is wrong what is said.
-    const TABLE: [(&str, &str); 24] = [
+    const TABLE: [(&str, &str); 29] = [
         ("info", ""),
         ("trace", ""),
         ("info,network_guard=debug", ""),
@@ -142,6 +154,11 @@ mod tests {
         ("a=b=c", "nothing logs as \"a\""),
         ("info,debug", "part 2, \"debug\": is a second level for everything, besides \"info\"; leave one out"),
         ("off", "is for single targets"),
+        ("kube_client=trace", ""),
+        ("kube_runtime=off", "\"kube_runtime=off\": logs nothing at all; is \"info,kube_runtime=off\" meant?"),
+        ("network_guard=off,tower=off", "logs nothing at all"),
+        ("info,kube_client::client=trace", "of kube_client all or nothing is logged, but never what it quotes"),
+        ("info,kube_client::client=off", "is \"kube_client\" meant?"),
     ];
 
     #[test]
@@ -170,19 +187,21 @@ mod tests {
 
     #[test]
     fn answers_that_cannot_be_read_are_not_quoted() {
-        for level in ["info", "trace", "kube_client::client=trace", "kube_client=trace,info"] {
+        for level in ["info", "trace", "kube_client=trace", "kube_client=trace,info"] {
             let text = level.parse::<Level>().unwrap().filter().to_string();
             assert!(text.contains("kube_client::client=off"), "{text}");
-            assert!(!text.contains("kube_client::client=trace"), "{text}");
         }
     }
 
     /// The same rule as a regular expression, for the schemas of the charts.
     fn pattern() -> String {
-        let (levels, modules, libraries) = (LEVELS.join("|"), MODULES.join("|"), LIBRARIES.join("|"));
+        let (levels, modules) = (LEVELS.join("|"), MODULES.join("|"));
+        let libraries: Vec<&str> = LIBRARIES.into_iter().filter(|library| *library != WHOLE).collect();
         let path = "(::[a-z0-9_]+)*";
-        let part = format!("({OWN}(::({modules}){path})?|({libraries}){path})=({levels}|{OFF})");
-        format!("^({part},)*({levels}|{part})(,{part})*$")
+        let target = format!("({OWN}(::({modules}){path})?|{WHOLE}|({}){path})", libraries.join("|"));
+        let part = format!("{target}=({levels}|{OFF})");
+        // One of them says that something is logged.
+        format!("^({part},)*({levels}|{target}=({levels}))(,{part})*$")
     }
 
     /// What Helm makes of it, a test of the charts compares.

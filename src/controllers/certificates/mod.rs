@@ -91,7 +91,8 @@ impl Board {
     pub fn register(&self, registry: &mut Registry) {
         let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
         registry.register("certificate_unpublished", help, self.unpublished.clone());
-        let help = "Webhooks that should be registered and are not, as the leader sees it";
+        let help =
+            "Webhooks that should be registered and are not, as the leader sees it; all of them where it may not look";
         registry.register("registrations_missing", help, self.missing.clone());
         let help = "Webhook configurations that another installation has, or asked for in the last 15 minutes, as the leader sees it";
         registry.register("registration_contested", help, self.contested.clone());
@@ -222,8 +223,11 @@ impl Controller<'_> {
             return Ok(SOON);
         }
 
-        let seen = self.registrar.look(material.or(remembered.as_deref())).await.map_err(|error| error.to_string())?;
-        self.parts.board.missing.set(i64::try_from(self.registrar.missing(&seen)).unwrap_or(i64::MAX));
+        let seen = self.registrar.look(material.or(remembered.as_deref())).await;
+        if let Some(missing) = self.registrar.missing(seen.as_ref()) {
+            self.parts.board.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+        }
+        let seen = seen.map_err(|error| error.to_string())?;
         self.parts.board.sees(&seen, self.registrar.was_asked());
         let mut published = seen.published.clone();
         let now = whole_seconds(self.parts.keeper.clock.now());

@@ -58,6 +58,13 @@ pub enum PublishError {
     NoOwner(String),
 }
 
+impl PublishError {
+    /// Whether the API server refuses it to us.
+    fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.code == 403)
+    }
+}
+
 /// What is registered at present.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
@@ -108,9 +115,7 @@ impl Registrar {
     pub(super) async fn look(&mut self, material: Option<&Material>) -> Result<Seen, PublishError> {
         let configurations = &self.registration.configurations;
         let mut seen = match look(&self.client, configurations).await {
-            Err(PublishError::Api { source: kube::Error::Api(status), .. })
-                if status.code == 403 && configurations.iter().all(|wanted| !wanted.is_wanted) =>
-            {
+            Err(error) if error.is_forbidden() && configurations.iter().all(|wanted| !wanted.is_wanted) => {
                 Seen::default()
             }
             seen => seen?,
@@ -189,11 +194,25 @@ impl Registrar {
         self.asked_at.is_some_and(|at| at.elapsed() < neighbour::REMEMBERED)
     }
 
-    /// How many webhooks are to be registered, and are not.
-    pub(super) fn missing(&self, seen: &Seen) -> usize {
+    /// How many webhooks are to be registered, and are not; `None` if nobody knows. Those that another installation has
+    /// registered are: that one does the work. Where the API server refuses the look, nothing is: the role that gives the right
+    /// to it owns the configurations, so they go with it.
+    pub(super) fn missing(&self, seen: Result<&Seen, &PublishError>) -> Option<usize> {
+        let nothing = Seen::default();
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) if error.is_forbidden() => &nothing,
+            Err(_) => return None,
+        };
         let wanted = self.registration.configurations.iter().filter(|wanted| wanted.is_wanted);
-        let webhooks: usize = wanted.map(|wanted| wanted.configuration.clone().webhooks().len()).sum();
-        webhooks.saturating_sub(seen.published.len())
+        let missing = wanted.map(|Wanted { configuration, .. }| {
+            let (kind, _) = configuration.identity();
+            if seen.is_of_others(kind) {
+                return 0;
+            }
+            configuration.clone().webhooks().len().saturating_sub(seen.of_kind(kind).count())
+        });
+        Some(missing.sum())
     }
 
     /// Writes what is to be registered, if it is not, or if it is due anyway. Whether something was written.
@@ -330,11 +349,19 @@ impl Seen {
         self.present.iter().filter(|present| present.next != Move::LookAfter).count()
     }
 
+    fn is_of_others(&self, kind: &str) -> bool {
+        self.present.iter().any(|present| present.kind == kind && present.next != Move::LookAfter)
+    }
+
+    /// The webhooks of one kind of configuration.
+    fn of_kind<'s>(&'s self, kind: &str) -> impl Iterator<Item = &'s Published> {
+        self.published.iter().filter(move |published| published.name.starts_with(kind))
+    }
+
     /// Whether this kind of configuration has so many webhooks, each with these certificates and no others.
     fn has_exactly(&self, kind: &str, webhooks: usize, bundle: &[&Ca]) -> bool {
-        let of_kind = || self.published.iter().filter(|published| published.name.starts_with(kind));
-        of_kind().count() == webhooks
-            && of_kind().all(|published| {
+        self.of_kind(kind).count() == webhooks
+            && self.of_kind(kind).all(|published| {
                 published.bundle.len() == bundle.len() && bundle.iter().all(|ca| published.bundle.contains(ca))
             })
     }

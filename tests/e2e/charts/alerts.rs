@@ -30,7 +30,7 @@ enum Place {
 }
 
 /// All of them. There is none whose fault cannot be made here.
-const ALERTS: [(&str, Place); 28] = [
+const ALERTS: [(&str, Place); 29] = [
     ("NetworkGuardCallsFail", Place::Garden),
     ("NetworkGuardCertificateAuthorityExpires", Place::Both),
     ("NetworkGuardCertificateExpires", Place::Any),
@@ -54,6 +54,7 @@ const ALERTS: [(&str, Place); 28] = [
     ("NetworkGuardPanic", Place::Any),
     ("NetworkGuardPeeringsOverlap", Place::Garden),
     ("NetworkGuardPeersOfOneShootOverlap", Place::Garden),
+    ("NetworkGuardRegistrationContested", Place::Both),
     ("NetworkGuardRegistrationGone", Place::Both),
     ("NetworkGuardShootWebhooksFail", Place::Seed),
     ("NetworkGuardSlow", Place::Both),

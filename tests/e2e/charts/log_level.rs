@@ -8,16 +8,19 @@ use super::{RUNTIME, SEED, VIRTUAL};
 use crate::harness::Chart;
 
 /// Words, and whether they are right.
-const WORDS: [(&str, bool); 16] = [
+const WORDS: [(&str, bool); 19] = [
     ("info", true),
     ("error", true),
     ("info,network_guard=debug", true),
     ("network_guard=debug,info", true),
-    ("warn,network_guard::server::tls=trace,kube_client::client=off", true),
+    ("warn,network_guard::server::tls=trace,kube_client=off", true),
     ("banana", false),
     ("", false),
     ("INFO", false),
     ("off", false),
+    ("kube_runtime=off", false),
+    ("network_guard=off,tower=off", false),
+    ("info,kube_client::client=trace", false),
     ("info,debug", false),
     ("info,", false),
     ("info, network_guard=debug", false),

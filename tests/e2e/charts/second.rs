@@ -9,6 +9,7 @@ use crate::harness::{Chart, ControlPlane, Guard, free_port, only, run, until};
 const NAME: &str = "gardener-extension-network-guard";
 const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", NAME];
 const CONTESTED: &str = "network_guard_registration_contested";
+const MISSING: &str = "network_guard_registrations_missing";
 
 /// Installs the chart in a namespace, with all that restricts its account, and starts its server.
 fn install(control_plane: &ControlPlane, namespace: &str) -> Guard {
@@ -52,7 +53,7 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     let mut first = install(&control_plane, "first");
     first.wait_until_ready();
     until("it says so", || first.metric(CONTESTED) > 0.0);
-    first.after_turns("certificates", 2, || assert!(is_of("helm")));
+    first.after_turns("certificates", 2, || assert!(is_of("helm") && first.metric(MISSING) < 0.5));
     assert!(first.log().contains("somebody else registered webhooks under this name"), "{}", first.log());
     admin.ok(&[&["delete"][..], &CONFIGURATION].concat(), None);
     until("the first one is registered", || is_of("first"));
@@ -65,6 +66,7 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     until("the first one was asked, and says so", || first.metric(CONTESTED) > 0.0);
     until("it has answered", || registered().1["annotations"].is_null());
     second.after_turns("certificates", 3, || assert!(is_of("first")));
+    assert!(second.metric(MISSING) < 0.5, "what the first one registered is there");
     assert_eq!(registered().1["generation"], generation, "nothing that API servers go by was written");
     assert!(second.log().contains("another installation is registered under this name"), "{}", second.log());
     assert!(first.log().contains("another installation asks for the webhook configuration"), "{}", first.log());

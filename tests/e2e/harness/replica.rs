@@ -12,7 +12,7 @@ use network_guard::handlers::{KUBE_APISERVER_PATH, KubeApiserver};
 use network_guard::landscape::ClusterRecord;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
-use network_guard::server::{Addresses, Limits, Metrics, PairFiles, Parts, Server, Stop, TlsSources};
+use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::live::{LiveReads, Reader};
 use network_guard::sources::objects::ClusterObject;
 use network_guard::sources::{Landscape, watch};
@@ -76,6 +76,7 @@ impl Replica {
             limits: Limits::default(),
             metrics,
             stop: stop.clone(),
+            pace: Pace::default(),
         };
         let any = "127.0.0.1:0".parse().unwrap();
         let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };

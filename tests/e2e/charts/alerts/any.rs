@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use network_guard::admission::{Answers, Handler, Request, Resource, Step};
 use network_guard::landscape::Snapshot;
-use network_guard::server::{Addresses, Limits, Metrics, PairFiles, Parts, Server, Stop, TlsSources};
+use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::supervise::Supervisor;
@@ -139,12 +139,14 @@ fn alerts_of_any_server_fire() {
     until("it is served", || is_near(third.value("network_guard_certificate_not_after_timestamp_seconds")));
     walk.fires("NetworkGuardCertificateExpires", &[], &before, &[vec![pod("a", third.scrape())]]);
 
-    // A key that is not the certificate's. Once is enough.
+    // A key that is not the certificate's. Once is enough, and it goes on as long as that lies there.
     let other = Authority::new("other", now, DAY).unwrap().server(&["x".to_owned()], now, DAY).unwrap();
     std::fs::write(second.folder.join("tls.key"), other.key).unwrap();
-    let refused = "network_guard_certificate_reloads_total{reason=\"refused\"}";
+    let refused = "network_guard_certificate_refused";
     until("it is refused", || second.value(refused) > 0.0);
-    walk.fires("NetworkGuardCertificateRefused", &[], &healthy, &[take(&first, &second)]);
+    let lies_there = take(&first, &second);
+    walk.fires("NetworkGuardCertificateRefused", &[("pod", "b")], &healthy, std::slice::from_ref(&lies_there));
+    walk.goes_on("NetworkGuardCertificateRefused", &lies_there);
 
     second.process.kill();
     let one = take(&first, &second);
@@ -153,7 +155,11 @@ fn alerts_of_any_server_fire() {
     walk.fires("NetworkGuardDown", &[], &healthy, &[take(&first, &second)]);
     // The same where all answer, and none is ready: here because its certificate has run out.
     let unready = Plain::start(folder.path(), "unready", "", now - DAY * 2);
-    walk.fires("NetworkGuardDown", &[], &healthy, &[vec![pod("a", unready.scrape())]]);
+    let never = vec![pod("a", unready.scrape())];
+    walk.fires("NetworkGuardDown", &[], &healthy, std::slice::from_ref(&never));
+    // It never had one that could end.
+    walk.goes_on("NetworkGuardCertificateRefused", &never);
+    walk.fires_not("NetworkGuardCertificateExpires", &healthy, &[never]);
 
     let [before, call, task] = panics(folder.path());
     walk.fires("NetworkGuardPanic", &[], &before, std::slice::from_ref(&call));
@@ -215,6 +221,7 @@ fn panics(folder: &Path) -> [Take; 3] {
         limits: Limits::default(),
         metrics,
         stop: Stop::default(),
+        pace: Pace::default(),
     };
     let any = "127.0.0.1:0".parse().unwrap();
     let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };

@@ -73,6 +73,14 @@ impl Monitored {
         self.rules.iter().map(|rule| rule["alert"].as_str().unwrap())
     }
 
+    /// The rule of an alert.
+    #[track_caller]
+    fn rules_of(&self, alert: &str) -> Vec<&Value> {
+        let rules: Vec<&Value> = self.rules.iter().filter(|rule| rule["alert"] == alert).collect();
+        assert_eq!(rules.len(), 1, "{alert} of {}", self.name);
+        rules
+    }
+
     /// The labels that Prometheus adds, and the names that it keeps.
     fn target(&self, pod: &Pod) -> Value {
         let of_gardener = (!pod.is_ours).then(kept_of_gardener);
@@ -194,8 +202,7 @@ impl Walk {
     pub fn fires(&mut self, alert: &'static str, labels: &[(&str, &str)], before: &Take, after: &[Take]) {
         assert!(made_in(self.place).contains(alert), "{alert} is walked elsewhere");
         for chart in &self.charts {
-            let rules: Vec<&Value> = chart.rules.iter().filter(|rule| rule["alert"] == alert).collect();
-            assert_eq!(rules.len(), 1, "{alert} of {}", chart.name);
+            let rules = chart.rules_of(alert);
             let mut takes = vec![(0.0, before)];
             let mut at = BEFORE;
             for take in after {
@@ -223,6 +230,31 @@ impl Walk {
             println!("{} {alert}: fires {} s after the fault", chart.name, fired - BEFORE);
         }
         assert!(self.walked.insert(alert) || self.place == Place::Any, "{alert} is walked twice");
+    }
+
+    /// What is shown here for an hour and longer keeps the alert going.
+    #[track_caller]
+    pub fn goes_on(&self, alert: &str, take: &Take) {
+        for chart in &self.charts {
+            let alerts = play(chart, &chart.rules_of(alert), &[(0.0, take)], BEFORE);
+            assert!(alerts.iter().any(|found| found.fired.is_some()), "{alert} of {} ends: {alerts:#?}", chart.name);
+        }
+    }
+
+    /// What is no reason to wake anybody does not fire, however long one looks.
+    #[track_caller]
+    pub fn fires_not(&self, alert: &str, before: &Take, after: &[Take]) {
+        for chart in &self.charts {
+            let mut takes = vec![(0.0, before)];
+            let mut at = BEFORE;
+            for take in after {
+                takes.push((at, take));
+                at += STEP;
+            }
+            let alerts = play(chart, &chart.rules_of(alert), &takes, 2.0 * BEFORE);
+            let fired = alerts.iter().find(|found| found.fired.is_some());
+            assert!(fired.is_none(), "{alert} of {}: {fired:#?}", chart.name);
+        }
     }
 
     /// All of them are walked.

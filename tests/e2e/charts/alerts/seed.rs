@@ -43,6 +43,7 @@ fn alerts_of_a_seed_fire() {
     let installed = Installed {
         admin: switch.seed.control_plane.admin(),
         namespace: SEED,
+        ca: "network-guard-certificates",
         accounts: [account.clone(), account],
         roles: ["Role", "ClusterRole"].map(|kind| only(&objects, kind).clone()),
         registration: ("mutatingwebhookconfigurations", NAME),

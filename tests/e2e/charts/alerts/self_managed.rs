@@ -12,6 +12,8 @@ pub struct Installed {
     pub admin: Kubectl,
     /// The namespace of the Secret and the Lease.
     pub namespace: &'static str,
+    /// The name of both.
+    pub ca: &'static str,
     /// The ServiceAccount for these, and the one for the registration.
     pub accounts: [String; 2],
     /// The role for these, and the one for the registration, each with kind and namespace.
@@ -33,8 +35,9 @@ impl Installed {
         until("one leads", || guards.iter().any(|guard| guard.metric("network_guard_leader") > 0.0));
         until("all is registered", || self.is_registered());
         // The leader looks again a moment after it has written.
-        for missing in ["network_guard_registrations_missing", "network_guard_certificate_unpublished"] {
-            until(missing, || guards.iter().all(|guard| guard.metric(missing) < 0.5));
+        for wrong in ["registrations_missing", "registration_contested", "certificate_unpublished"] {
+            let wrong = format!("network_guard_{wrong}");
+            until(&wrong, || guards.iter().all(|guard| guard.metric(&wrong) < 0.5));
         }
     }
 
@@ -73,7 +76,7 @@ impl Installed {
         let healthy = take();
         walk.is_silent(&healthy);
 
-        let question = ["get", "secrets/network-guard-certificates"];
+        let question = ["get", &format!("secrets/{}", self.ca)];
         self.restrict(0, |rule| (rule["resources"][0] != "secrets").then(|| rule.clone()), &question);
         let failures = again(|| {
             let count = first.metric("network_guard_certificate_failures_total");
@@ -83,16 +86,39 @@ impl Installed {
         walk.fires("NetworkGuardCertificatesFail", &[("pod", "a")], &healthy, &failures);
         self.give_back(0, &question);
 
-        let question = ["update", "leases/network-guard-certificates"];
+        let question = ["update", &format!("leases/{}", self.ca)];
         self.restrict(0, |rule| (rule["resources"][0] != "leases").then(|| rule.clone()), &question);
         until("nobody leads", || sum("network_guard_leader") < 0.5);
         walk.fires("NetworkGuardNoLeader", &[], &healthy, &[take()]);
         self.give_back(0, &question);
         self.settle([first, second]);
 
-        // It may look, and not write.
+        // Webhooks that lead somewhere else, which no server wrote.
         let (kinds, name) = self.registration;
         let kind = kinds.split(',').next().unwrap();
+        let mut elsewhere = self.admin.get(&[kind, name]);
+        let metadata = json!({"name": name});
+        elsewhere["metadata"] = metadata;
+        for webhook in elsewhere["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"] = json!({"url": "https://elsewhere.example/webhook"});
+        }
+        self.admin.ok(&["replace", "-f", "-"], Some(&elsewhere.to_string()));
+        until("the leader sees it", || sum("network_guard_registration_contested") > 0.5);
+        let contested = take();
+        walk.fires("NetworkGuardRegistrationContested", &[], &healthy, std::slice::from_ref(&contested));
+        walk.fires_not("NetworkGuardRegistrationGone", &healthy, &[contested]);
+        self.admin.ok(&["delete", kind, name], None);
+        self.settle([first, second]);
+
+        // It may not even look, as where the role is gone that owns the registration.
+        let question = ["get", &format!("{kind}/{name}")];
+        self.restrict(1, |rule| (!rule.to_string().contains("webhookconfigurations")).then(|| rule.clone()), &question);
+        until("the leader sees nothing", || sum("network_guard_registrations_missing") > 0.5);
+        walk.fires("NetworkGuardRegistrationGone", &[], &healthy, &[take()]);
+        self.give_back(1, &question);
+        self.settle([first, second]);
+
+        // It may look, and not write.
         let question = ["create", kind];
         let only_looks = |rule: &Value| {
             if !rule.to_string().contains("webhookconfigurations") {
@@ -112,7 +138,6 @@ impl Installed {
         walk.fires("NetworkGuardCertificateUnpublished", &[], &healthy, &[take()]);
         self.admin.ok(&["delete", kinds, name], None);
         until("the leader misses it", || sum("network_guard_registrations_missing") > 0.5);
-        walk.fires("NetworkGuardRegistrationGone", &[], &healthy, &[take()]);
         self.give_back(1, &question);
         self.settle([first, second]);
     }
@@ -134,18 +159,18 @@ impl Installed {
         let short = json!({"caLifetimeSeconds": 30, "leafLifetimeSeconds": 6, "marginSeconds": 1});
         let mut usual = configure(folder, &short);
         usual["marginSeconds"] = json!(1);
-        let secret = ["delete", "secret", "network-guard-certificates", "-n", self.namespace];
+        let secret = ["delete", "secret", self.ca, "-n", self.namespace];
         let begin = |first: &mut Guard| {
             first.kill();
             self.admin.ok(&secret, None);
-            self.admin.run(&["delete", "lease", "network-guard-certificates", "-n", self.namespace], None);
+            self.admin.run(&["delete", "lease", self.ca, "-n", self.namespace], None);
             first.start_again();
             first.wait_until_ready();
             until("it leads", || first.metric("network_guard_leader") > 0.5);
         };
         begin(first);
         let before = alone(first);
-        let question = ["get", "secrets/network-guard-certificates"];
+        let question = ["get", &format!("secrets/{}", self.ca)];
         self.restrict(0, |rule| (rule["resources"][0] != "secrets").then(|| rule.clone()), &question);
         until("it is late", || {
             let end = first.metric("network_guard_certificate_authority_not_after_timestamp_seconds");

@@ -108,3 +108,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- $seed := and (include "zones" .) (dig "seed" "spec" "settings" "topologyAwareRouting" "enabled" false .Values.gardener) -}}
 {{- if or .Values.service.topologyAwareRouting.enabled $seed }}true{{ end -}}
 {{- end -}}
+
+{{/* The folder with a page for each alert. As long as nobody says where the project is published, it is that in the repository, and no
+     link. */}}
+{{- define "runbooks" -}}
+{{- $published := contains "://example.com/" .Chart.Home | ternary "" (printf "%s/blob/v%s/" .Chart.Home .Chart.AppVersion) -}}
+{{- .Values.metrics.prometheusRule.runbookUrl | default (printf "%sdocs/operations/alerts" $published) | trimSuffix "/" -}}
+{{- end -}}
