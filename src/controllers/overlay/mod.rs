@@ -193,11 +193,16 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
 async fn unless_displaced<F: Future<Output = ()>>(board: Option<&certificates::Board>, work: impl Fn() -> F) {
     let is_displaced = || board.map_or(Some(false), certificates::Board::is_displaced);
     let until_free = async || {
-        let mut unknown_since = Instant::now();
+        let (mut unknown_since, mut is_said) = (Instant::now(), false);
         loop {
             match is_displaced() {
                 Some(false) => return,
-                Some(true) => unknown_since = Instant::now(),
+                Some(true) => {
+                    unknown_since = Instant::now();
+                    if !std::mem::replace(&mut is_said, true) {
+                        tracing::warn!("another installation is registered, and does the work of this one");
+                    }
+                }
                 None if unknown_since.elapsed() >= FIRST_LOOK => return,
                 None => {}
             }
@@ -213,7 +218,7 @@ async fn unless_displaced<F: Future<Output = ()>>(board: Option<&certificates::B
         until_free().await;
         tokio::select! {
             () = work() => {}
-            () = until_displaced() => tracing::warn!("another installation is registered, and does the work of this one"),
+            () = until_displaced() => {}
         }
     }
 }
