@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use network_guard::tls::CaPair;
 use serde_json::{Value, json};
 
-use crate::harness::{Chart, ControlPlane, Guard, Output, charts, fixture, run, tool, until};
+use crate::harness::{Chart, ControlPlane, Guard, Output, charts, documents, fixture, run, tool, until};
 
 const NAME: &str = "gardener-extension-network-guard";
 /// As gardenlet names it.
@@ -161,16 +161,31 @@ fn commands_for_certificates_on_a_seed() {
     until("it is published", || seed.trusted().contains(&own));
 
     // Somebody has its key.
-    let commands = block("### Distrust this CA now", "--replicas=0");
+    let heading = "### Distrust this CA now";
+    // gardenlet makes it. gardener-resource-manager, which heeds the annotation, does not run here.
+    let of_gardenlet = NAMESPACE.strip_prefix("extension-").unwrap();
+    seed.control_plane.admin().apply(&json!({
+        "apiVersion": "resources.gardener.cloud/v1alpha1", "kind": "ManagedResource",
+        "metadata": {"name": of_gardenlet, "namespace": "garden"}, "spec": {"class": "seed", "secretRefs": [{"name": "x"}]},
+    }));
+    let is_ignored = || {
+        let resource = seed.control_plane.admin().get(&["managedresource", of_gardenlet, "-n", "garden"]);
+        resource["metadata"]["annotations"]["resources.gardener.cloud/ignore"] == "true"
+    };
+    seed.ok(&block(heading, "ignore=true"));
+    assert!(is_ignored());
+    let commands = block(heading, "kubectl delete secret");
     // Its Pods go when they are told, and nobody but we tells them.
     seed.guard.kill();
     seed.ok(&commands);
     let deployment = || seed.control_plane.admin().get(&["deployment", NAME, "-n", NAMESPACE]);
     assert_eq!(deployment()["spec"]["replicas"], 0);
     assert_eq!(seed.trusted(), "");
-    seed.ok(&block("### Distrust this CA now", "--replicas=2"));
+    assert!(seed.registered()["webhooks"][1]["clientConfig"]["caBundle"].is_null(), "of all webhooks");
+    seed.ok(&block(heading, "kubectl scale deployment gardener-extension-network-guard "));
     assert_eq!(deployment()["spec"]["replicas"], 2);
-    assert!(deployment()["metadata"]["annotations"]["resources.gardener.cloud/ignore"].is_null());
+    seed.ok(&block(heading, "ignore-"));
+    assert!(!is_ignored());
     seed.guard.restart();
     until("a new CA is published", || !seed.trusted().is_empty());
     assert!(!seed.trusted().contains(&own), "the old one is trusted again");
@@ -213,6 +228,23 @@ fn commands_for_releases() {
         |namespace: &str, name: &str| config(namespace, name)["certificates"]["registration"]["enabled"].clone();
     let garden = "gardener-extension-admission-network-guard";
     assert_eq!((is_registered(NAMESPACE, NAME), is_registered("garden", garden)), (json!(true), json!(true)));
+
+    // Somebody has the key of the garden's CA. Nobody starts Pods here.
+    admin.ok(&["create", "secret", "generic", "network-guard-garden-certificates", "-n", "garden"], None);
+    for mut configuration in documents(&Chart::APPLICATION.file("files/webhooks.yaml")) {
+        for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+            webhook["clientConfig"]["caBundle"] = json!(STANDARD.encode("the old one"));
+        }
+        admin.apply(&configuration);
+    }
+    ok(&kubeconfig, &block("### Distrust this CA now", "validatingwebhookconfiguration"), &clusters);
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        for webhook in admin.get(&[kind, garden])["webhooks"].as_array().unwrap() {
+            assert!(webhook["clientConfig"]["caBundle"].is_null(), "{webhook}");
+        }
+    }
+    assert!(!admin.run(&["get", "secret", "network-guard-garden-certificates", "-n", "garden"], None).ok);
+    assert_eq!(admin.get(&["deployment", garden, "-n", "garden"])["spec"]["replicas"], 2);
 
     ok(&kubeconfig, &format!("{find}{}", block("## Stop it", "charts/gardener-extension-network-guard ")), &clusters);
     ok(&kubeconfig, &block("## Stop it", "charts/runtime"), &clusters);

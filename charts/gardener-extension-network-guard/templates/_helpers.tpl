@@ -151,8 +151,9 @@ why: {{ printf "gardenlet brings no proxy of its own before v1.124, and this is 
 {{- if eq $webhook.clientConfig.service.path "/webhooks/mutate/kube-apiserver" -}}
 {{- $_ := set $webhook "failurePolicy" $failure.policy -}}
 {{- end -}}
-{{- /* Which infrastructures are held is in the configuration too. */ -}}
-{{- if and (eq $webhook.clientConfig.service.path "/webhooks/mutate/network") (hasKey $overlay "providers") -}}
+{{- /* Which infrastructures are held is in the configuration too. A list of comments is null, and means the defaults, as for the
+       server. */ -}}
+{{- if and (eq $webhook.clientConfig.service.path "/webhooks/mutate/network") (kindIs "slice" $overlay.providers) -}}
 {{- if not $overlay.providers -}}
 {{- $_ := set $is "wanted" false -}}
 {{- end -}}
@@ -178,7 +179,11 @@ why: {{ printf "gardenlet brings no proxy of its own before v1.124, and this is 
      a Pod that does not come up says it later, and to fewer people. */}}
 {{- define "check" -}}
 {{- $server := .Values.config.server | default dict -}}
-{{- $stop := add (dig "stopPropagationSeconds" 15 $server | int) (dig "stopIdleSeconds" 105 $server | int) (dig "stopDrainSeconds" 30 $server | int) -}}
+{{- $stop := 0 -}}
+{{- range $phase, $seconds := dict "stopPropagationSeconds" 15 "stopIdleSeconds" 105 "stopDrainSeconds" 30 -}}
+{{- $said := index $server $phase -}}
+{{- $stop = add $stop (kindIs "invalid" $said | ternary $seconds $said | int) -}}
+{{- end -}}
 {{- if le (.Values.terminationGracePeriodSeconds | int) ($stop | int) -}}
 {{- fail (printf "terminationGracePeriodSeconds: %d is too short: a stop takes %d s (config.server: stopPropagationSeconds, stopIdleSeconds and stopDrainSeconds together), and the end of the period ends the server with calls in flight" (.Values.terminationGracePeriodSeconds | int) ($stop | int)) -}}
 {{- end -}}

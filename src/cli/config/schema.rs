@@ -32,6 +32,7 @@ fn schema() -> Value {
     });
     let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
     strip(&mut schema);
+    nullable(&mut schema);
     // These two are the chart's, and it says itself what is wrong with the third.
     let fields = schema["properties"].as_object_mut().unwrap();
     fields.retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
@@ -78,9 +79,57 @@ fn strip(schema: &mut Value) {
     }
 }
 
+/// A section or list of comments is an empty one: in YAML it is null.
+fn nullable(schema: &mut Value) {
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, field) in fields {
+        if let Some(Value::String(kind)) = field.get("type")
+            && ["object", "array"].contains(&kind.as_str())
+            && !required.contains(&json!(name))
+        {
+            field["type"] = json!([kind, "null"]);
+        }
+        nullable(field);
+    }
+}
+
 /// The values of alternatives of which each is one value.
 fn constants(alternatives: &Value) -> Option<Vec<Value>> {
     alternatives.as_array()?.iter().map(|alternative| alternative.get("const").cloned()).collect()
+}
+
+/// Whether the server takes null for a field is what the schema says of it.
+#[test]
+fn what_is_left_empty_is_as_the_server_takes_it() {
+    fn judge(schema: &Value, path: &[&str], count: &mut usize) {
+        let is_null = |value: &Value| value == "null" || value.is_null();
+        let takes = match (&schema["type"], &schema["enum"]) {
+            (_, Value::Array(values)) => values.iter().any(is_null),
+            (Value::Array(kinds), _) => kinds.iter().any(is_null),
+            (kind, _) => is_null(kind),
+        };
+        if !path.is_empty() {
+            let mut document = Value::Null;
+            for name in path.iter().rev() {
+                document = json!({*name: document});
+            }
+            document["apiVersion"] = json!(super::API_VERSION);
+            document["kind"] = json!(super::KIND);
+            let read = super::Configuration::parse(&document.to_string());
+            assert_eq!(read.is_ok(), takes, "{path:?}: {read:?}");
+            *count += 1;
+        }
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            // The chart writes the one, and completes the other.
+            if !["certificates", "shootWebhook"].contains(&name.as_str()) {
+                judge(field, &[path, &[name]].concat(), count);
+            }
+        }
+    }
+    let mut count = 0;
+    judge(&schema(), &[], &mut count);
+    assert!(count > 40, "{count} fields");
 }
 
 const CHARTS: [&str; 3] = [

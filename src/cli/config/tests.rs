@@ -15,9 +15,12 @@ fn a_section_of_comments_is_an_empty_one() {
     for section in ["overlap", "nat", "overlay", "peering", "rules", "server", "certificates"] {
         assert_eq!(parse(&format!("{section}:\n  # maxPeers: 7\n")), Ok(Configuration::default()), "{section}");
     }
-    for list in
-        ["peering:\n  defaultNodeNetworks:\n", "overlap:\n  envoy:\n", "peering:\n  nodePrefixLengths:\n  maxPeers:\n"]
-    {
+    for list in [
+        "peering:\n  defaultNodeNetworks:\n",
+        "overlap:\n  envoy:\n",
+        "peering:\n  nodePrefixLengths:\n  maxPeers:\n",
+        "overlay:\n  providers:\n  # - aws\n  routeLimits:\n  vpcs:\n",
+    ] {
         assert_eq!(parse(list), Ok(Configuration::default()), "{list}");
     }
     // A path says where something is wrong; the line of the document would not.

@@ -8,7 +8,7 @@ mod registrar;
 mod secret;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -82,9 +82,16 @@ pub struct Board {
     missing: Gauge,
     contested: Gauge,
     steps: Counter,
-    /// Whether another installation is registered instead of this one.
-    is_displaced: AtomicBool,
+    /// Whether another installation is registered instead of this one: [`UNKNOWN`], [`FREE`] or [`DISPLACED`].
+    place: AtomicU8,
 }
+
+/// No leader has looked yet.
+const UNKNOWN: u8 = 0;
+/// No other installation is registered.
+const FREE: u8 = 1;
+/// Another one is.
+const DISPLACED: u8 = 2;
 
 impl Board {
     /// Puts the metrics where they are asked for.
@@ -106,13 +113,22 @@ impl Board {
 
 impl Board {
     /// Whether another installation is registered instead of this one, as the leader last saw it: then that one does the work.
-    pub fn is_displaced(&self) -> bool {
-        self.is_displaced.load(Ordering::Relaxed)
+    /// `None`: this leader has not seen it yet.
+    pub fn is_displaced(&self) -> Option<bool> {
+        match self.place.load(Ordering::Relaxed) {
+            UNKNOWN => None,
+            place => Some(place == DISPLACED),
+        }
+    }
+
+    /// Says so.
+    pub(super) fn set_displaced(&self, is_displaced: bool) {
+        self.place.store(if is_displaced { DISPLACED } else { FREE }, Ordering::Relaxed);
     }
 
     fn sees(&self, seen: &registrar::Seen, was_asked: bool) {
         let others = seen.of_others();
-        self.is_displaced.store(others > 0, Ordering::Relaxed);
+        self.set_displaced(others > 0);
         let contested = if others == 0 && was_asked { 1 } else { others };
         self.contested.set(i64::try_from(contested).unwrap_or(i64::MAX));
     }
@@ -126,7 +142,7 @@ impl Drop for Leading<'_> {
         self.0.unpublished.set(0);
         self.0.missing.set(0);
         self.0.contested.set(0);
-        self.0.is_displaced.store(false, Ordering::Relaxed);
+        self.0.place.store(UNKNOWN, Ordering::Relaxed);
     }
 }
 
@@ -235,7 +251,7 @@ impl Controller<'_> {
         // Where Shoots are told nothing, they have no say in who is trusted; nor when nothing is served that they could go on
         // trusting.
         // Nor while another installation does that work.
-        let is_displaced = self.parts.board.is_displaced();
+        let is_displaced = self.parts.board.is_displaced() == Some(true);
         let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some() && !is_displaced);
         let serves = |material: &&Material| material.vouched_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
         if let (Some(shoots), Some(material)) = (shoots, material.filter(serves)) {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::registration::{Configuration, Where, called, point};
-use super::neighbour::{self, ASKED, Memory, Move};
+use super::neighbour::{self, ASKED, Memory, Move, Place};
 use crate::tls::{Ca, Material, Published};
 
 /// By this label we know configurations of ours.
@@ -135,10 +135,14 @@ impl Registrar {
             let is_trusted = of_kind()
                 .flat_map(|published| &published.bundle)
                 .any(|ca| material.is_some_and(|material| material.knows(ca.fingerprint)));
-            let is_elsewhere = !present.called.is_empty()
-                && !is_trusted
-                && !present.called.iter().any(|called| names.contains(called));
-            let told = neighbour::Seen { is_elsewhere, is_managed: present.is_ours, asked: present.asked.as_deref() };
+            let place = if present.called.is_empty() {
+                Place::Nowhere
+            } else if present.called.iter().any(|called| names.contains(called)) {
+                Place::Here
+            } else {
+                Place::Elsewhere { is_trusted }
+            };
+            let told = neighbour::Seen { place, is_managed: present.is_ours, asked: present.asked.as_deref() };
             let memory = self.neighbours.entry(present.kind).or_default();
             present.next = memory.decide(told, us, now);
             match present.next {
@@ -152,13 +156,6 @@ impl Registrar {
                     );
                     self.asked_at = Some(now);
                 }
-                Move::Ask => tracing::warn!(
-                    kind = present.kind,
-                    name = present.name,
-                    registered = present.called.first(),
-                    "another installation is registered under this name; it is left alone, and asked whether it still \
-                     exists. Uninstall one of the two"
-                ),
                 Move::TakeOver => tracing::warn!(
                     kind = present.kind,
                     name = present.name,
@@ -172,7 +169,8 @@ impl Registrar {
                     "somebody else registered webhooks under this name, not a server; they are left alone. Delete the webhook \
                      configuration, and this installation registers itself"
                 ),
-                Move::LookAfter | Move::StandBack => {}
+                // Said when it is done.
+                Move::LookAfter | Move::StandBack | Move::Ask => {}
             }
             if present.next == Move::LookAfter {
                 self.said.remove(present.kind);
@@ -217,14 +215,15 @@ impl Registrar {
 
     /// Writes what is to be registered, if it is not, or if it is due anyway. Whether something was written.
     pub(super) async fn ensure(
-        &self,
+        &mut self,
         seen: &Seen,
         bundle: &[&Ca],
         is_ready: bool,
         is_due: bool,
     ) -> Result<bool, PublishError> {
         let mut has_written = false;
-        for Wanted { configuration, is_wanted } in &self.registration.configurations {
+        let configurations = self.registration.configurations.clone();
+        for Wanted { configuration, is_wanted } in &configurations {
             let (kind, name) = configuration.identity();
             let present = seen.present.iter().find(|present| (present.kind, &*present.name) == (kind, name));
             // Nothing is asked for that is not to be there, and nobody is told to call who would not be answered.
@@ -232,6 +231,23 @@ impl Registrar {
             match present.map(|present| (present, present.next)) {
                 Some((present, Move::Ask)) if may_take => {
                     self.ask(present).await?;
+                    tracing::warn!(
+                        kind,
+                        name,
+                        registered = present.called.first(),
+                        "another installation is registered under this name; it is left alone, and asked whether it \
+                         still exists. Uninstall one of the two"
+                    );
+                    continue;
+                }
+                Some((present, Move::Ask)) if self.said.insert(kind) => {
+                    tracing::warn!(
+                        kind,
+                        name,
+                        registered = present.called.first(),
+                        "another installation is registered under this name; it is left alone. It is not asked whether \
+                         it still exists, because this one registers nothing, or is not ready"
+                    );
                     continue;
                 }
                 Some((_, Move::TakeOver)) if may_take => {}
@@ -256,6 +272,7 @@ impl Registrar {
                 continue;
             }
             self.write(configuration.clone(), name, present, bundle).await?;
+            self.neighbours.entry(kind).or_default().wrote();
             if !is_as_wanted {
                 tracing::info!(kind, name, cas = bundle.len(), "wrote the webhook configuration");
             }

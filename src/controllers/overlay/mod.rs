@@ -19,6 +19,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -48,6 +49,10 @@ const WORK: &str = "overlay";
 
 /// The pause between two looks for switches that nobody looks after yet.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long the work waits until the leader has seen whether another installation is registered. Longer than that nothing waits:
+/// what keeps the leader from looking must not keep switches held.
+const FIRST_LOOK: Duration = Duration::from_secs(60);
 
 /// How long one answer of the Seed may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -140,7 +145,9 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
         let switches = AbortOnDropHandle::new(runtime.spawn({
             let (context, certificates) = (Arc::clone(&context), certificates.clone());
             async move {
-                let work = || unless_displaced(certificates.as_deref(), || work(Arc::clone(&context)));
+                let work = || {
+                    unless_displaced(certificates.as_deref().map(|parts| &*parts.board), || work(Arc::clone(&context)))
+                };
                 context.tasks.run(WORK, work).await;
             }
         }));
@@ -151,7 +158,7 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
             let certificates = certificates.clone();
             async move {
                 let work = || {
-                    unless_displaced(certificates.as_deref(), || {
+                    unless_displaced(certificates.as_deref().map(|parts| &*parts.board), || {
                         vpn_shoot::work(Arc::clone(&parts), context.client.clone(), turns.clone())
                     })
                 };
@@ -183,18 +190,35 @@ pub async fn run(parts: Parts, leads: Gauge, stop: CancellationToken) -> Result<
 }
 
 /// Works while no other installation is registered instead of this one: two would undo each other's work. Never ends.
-async fn unless_displaced<F: Future<Output = ()>>(certificates: Option<&certificates::Parts>, work: impl Fn() -> F) {
-    let is_displaced = || certificates.is_some_and(|parts| parts.board.is_displaced());
-    let until = async |wanted: bool| {
-        while is_displaced() != wanted {
-            tokio::time::sleep(LOOK).await;
+async fn unless_displaced<F: Future<Output = ()>>(board: Option<&certificates::Board>, work: impl Fn() -> F) {
+    let is_displaced = || board.map_or(Some(false), certificates::Board::is_displaced);
+    let until_free = async || {
+        let (mut unknown_since, mut is_said) = (Instant::now(), false);
+        loop {
+            match is_displaced() {
+                Some(false) => return,
+                Some(true) => {
+                    unknown_since = Instant::now();
+                    if !std::mem::replace(&mut is_said, true) {
+                        tracing::warn!("another installation is registered, and does the work of this one");
+                    }
+                }
+                None if unknown_since.elapsed() >= FIRST_LOOK => return,
+                None => {}
+            }
+            sleep(LOOK).await;
+        }
+    };
+    let until_displaced = async || {
+        while is_displaced() != Some(true) {
+            sleep(LOOK).await;
         }
     };
     loop {
-        until(false).await;
+        until_free().await;
         tokio::select! {
             () = work() => {}
-            () = until(true) => tracing::warn!("another installation is registered, and does the work of this one"),
+            () = until_displaced() => {}
         }
     }
 }
@@ -237,6 +261,35 @@ async fn work(context: Arc<Context>) {
                 workers.insert(name, running.spawn(worker.run(first)));
             }
         }
-        tokio::time::sleep(LOOK).await;
+        sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// What is polled once has begun its work, or waits.
+    async fn begins(board: Option<&certificates::Board>) -> bool {
+        let has_begun = Cell::new(false);
+        let work = || {
+            has_begun.set(true);
+            std::future::pending()
+        };
+        drop(tokio::time::timeout(Duration::ZERO, unless_displaced(board, work)).await);
+        has_begun.get()
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_before_it_is_known_whose_the_registration_is() {
+        let board = certificates::Board::default();
+        assert!(!begins(Some(&board)).await, "no leader has looked yet");
+        board.set_displaced(true);
+        assert!(!begins(Some(&board)).await);
+        board.set_displaced(false);
+        assert!(begins(Some(&board)).await);
+        assert!(begins(None).await, "nothing is registered by the server");
     }
 }

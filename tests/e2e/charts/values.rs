@@ -83,6 +83,53 @@ fn what_cannot_work_is_refused() {
     Chart::SEED.render(SEED, &json!({"webhookConfig": {"shootsPort": 8081}}));
 }
 
+/// A section, or a list, of which every line is a comment is an empty one, for the chart as for the server.
+#[test]
+fn what_is_left_empty_is_the_default() {
+    let is_policy = |object: &&Value| {
+        let kind = object["kind"].as_str().unwrap();
+        kind.contains("AdmissionPolicy") || kind.contains("Webhook") || kind.contains("Role")
+    };
+    for (chart, namespace, values, _) in servers() {
+        let meant = |config: &Value| -> Vec<Value> {
+            let mut values = values.clone();
+            values["config"] = config.clone();
+            let objects = chart.render(namespace, &values);
+            objects.iter().filter(is_policy).cloned().collect()
+        };
+        let plain = meant(&json!({}));
+        for section in ["overlap", "nat", "overlay", "peering", "rules", "server"] {
+            assert_eq!(meant(&json!({section: null})), plain, "{chart:?}: {section}");
+        }
+        for config in [
+            json!({"overlap": {"envoy": null}}),
+            json!({"peering": {"defaultNodeNetworks": null, "nodePrefixLengths": null}}),
+            json!({"overlay": {"providers": null, "routeLimits": null, "vpcs": null}}),
+            json!({"nat": {"shootWebhook": null}}),
+            // The defaults of these count in the grace period of Pods.
+            json!({"server": {"stopPropagationSeconds": null, "stopIdleSeconds": null, "stopDrainSeconds": null}}),
+        ] {
+            assert_eq!(meant(&config), plain, "{chart:?}: {config}");
+        }
+        let drain = json!({"config": {"server": {"stopIdleSeconds": null, "stopDrainSeconds": 40}}});
+        let error = chart.template(namespace, &merged(values.clone(), &drain)).unwrap_err();
+        assert!(error.contains("a stop takes 160 s"), "{chart:?}: {error}");
+    }
+    // What is registered, and permitted, is what the server holds: all that it knows, none, or those that are named.
+    let networks = |providers: &Value| {
+        let mut values = by_secret();
+        values["config"] = json!({"overlay": {"providers": providers}});
+        let objects = Chart::SEED.render(SEED, &values);
+        let webhooks = only(&objects, "MutatingWebhookConfiguration")["webhooks"].as_array().unwrap().clone();
+        let webhook =
+            webhooks.iter().find(|webhook| webhook["clientConfig"]["service"]["path"] == "/webhooks/mutate/network");
+        webhook.map(|webhook| webhook["namespaceSelector"].to_string())
+    };
+    assert_eq!(networks(&json!([])), None);
+    assert!(networks(&json!(["cloud"])).unwrap().contains("\"cloud\""));
+    assert!(networks(&Value::Null).unwrap().contains("\"aws\""));
+}
+
 const NAME: &str = "https://gardener-extension-admission-network-guard";
 
 /// The address in the garden follows the namespace, on both sides.

@@ -1,5 +1,7 @@
 //! On a Seed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::super::SEED;
@@ -109,12 +111,27 @@ fn a_token_of_a_seed_is_worth_little() {
             }),
         ),
     ];
-    // Base64 has three endings. The last one is longer than four CAs are.
-    for length in [600, 601, 602, 8_000] {
+    // Base64 has three endings. The last one is what docs/operations/security.md promises: six CAs.
+    for length in [600, 601, 602, 12_000] {
         let object = in_shoot(length, &url, SHOOT, "Ignore");
         own.push(Write::apply(&format!("the webhook in a Shoot, with a CA of {length} bytes"), object));
     }
 
+    // Within the names of fields, where it means a webhook that fails, and is called for everything.
+    let hidden = |what: &str, letters: &[u8]| {
+        let mut object = in_shoot(600, &url, SHOOT, "Ignore");
+        let text = STANDARD.decode(object["data"]["webhook.json"].as_str().unwrap()).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let mut bytes = Vec::new();
+        for (index, part) in text.split("Policy\":\"Ignore").enumerate() {
+            if index > 0 {
+                bytes.extend([b"Pol", letters, b"icy\":\"Ignore"].concat());
+            }
+            bytes.extend(part.as_bytes());
+        }
+        object["data"]["webhook.json"] = json!(STANDARD.encode(bytes));
+        Write::apply(what, object)
+    };
     let evil = |text: &str| encoded(&format!("{RIGHTS}{text}"));
     let service = "/webhooks/0/clientConfig";
     let thefts = [
@@ -217,6 +234,11 @@ fn a_token_of_a_seed_is_worth_little() {
             "something else in a Shoot",
             with(in_shoot(0, &url, SHOOT, "Ignore"), &[("/data/webhook.json", json!(encoded("x: ÿ")))]),
         ),
+        // Letters that a decoder might leave out make other fields of them, which an API server drops.
+        hidden("a webhook in a Shoot with fields that only look like ours", b"\x7f"),
+        hidden("a webhook in a Shoot with fields that are no text", b"\x80"),
+        hidden("a webhook in a Shoot with fields in other letters", "\u{7f}\u{80}".as_bytes()),
+        hidden("a webhook in a Shoot with control characters", b"\x1f"),
         Write::apply("a webhook in a Shoot that costs too much", in_shoot(200_000, &url, SHOOT, "Ignore")),
         Write::create(
             "a foreign webhook configuration",
@@ -270,7 +292,23 @@ fn a_token_of_a_seed_is_worth_little() {
         Write::patch("a Network with other labels", "network/b", &json!({"metadata": {"labels": {"a": null}}})),
         Write::apply_status("the status of a Network", network(json!({"status": {"observedGeneration": 7}}))),
         Write::create("a foreign Lease", lease("kube-scheduler", SEED)),
+        Write::create(
+            "a Lease that somebody goes by",
+            with(lease("network-guard-certificates", SEED), &[("/metadata/labels", json!({"a": "b"}))]),
+        ),
+        Write::create(
+            "a Lease that holds up the end of another object",
+            with(lease("network-guard-certificates", SEED), &[("/metadata/ownerReferences", owners())]),
+        ),
         Write::create("an event in the name of others", event("kubelet")),
+        Write::create(
+            "an event with annotations of others",
+            with(event("network-guard"), &[("/metadata/annotations", json!({"a": "b"}))]),
+        ),
+        Write::create(
+            "an event that holds up the end of another object",
+            with(event("network-guard"), &[("/metadata/ownerReferences", owners())]),
+        ),
     ];
     judge(&control_plane, &thief, &policies(&objects), &own, &thefts);
 

@@ -60,7 +60,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
      a Pod that does not come up says it later, and to fewer people. */}}
 {{- define "check" -}}
 {{- $server := .Values.config.server | default dict -}}
-{{- $stop := add (dig "stopPropagationSeconds" 15 $server | int) (dig "stopIdleSeconds" 105 $server | int) (dig "stopDrainSeconds" 30 $server | int) -}}
+{{- $stop := 0 -}}
+{{- range $phase, $seconds := dict "stopPropagationSeconds" 15 "stopIdleSeconds" 105 "stopDrainSeconds" 30 -}}
+{{- $said := index $server $phase -}}
+{{- $stop = add $stop (kindIs "invalid" $said | ternary $seconds $said | int) -}}
+{{- end -}}
 {{- if le (.Values.terminationGracePeriodSeconds | int) ($stop | int) -}}
 {{- fail (printf "terminationGracePeriodSeconds: %d is too short: a stop takes %d s (config.server: stopPropagationSeconds, stopIdleSeconds and stopDrainSeconds together), and the end of the period ends the server with calls in flight" (.Values.terminationGracePeriodSeconds | int) ($stop | int)) -}}
 {{- end -}}
