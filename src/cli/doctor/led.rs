@@ -7,6 +7,7 @@ use kube::Api;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
+use crate::controllers::{certificates, overlay};
 use crate::gardener::excerpt;
 
 /// What a Lease says.
@@ -32,20 +33,32 @@ pub(super) enum Facts {
     Unknown(&'static str),
 }
 
-/// With self-managed certificates, and on a Seed with those of somebody else.
-const LEASES: [&str; 2] = ["network-guard-certificates", "network-guard-overlay"];
+/// On a Seed with self-managed certificates, and with those of somebody else.
+const LEASES: [&str; 2] = [certificates::LEASE, overlay::LEASE];
+
+/// In the garden with self-managed certificates.
+const GARDEN_LEASES: [&str; 1] = [certificates::GARDEN_LEASE];
 
 /// client-go's default, which ours is too, in seconds: for a Lease that does not say.
 const DURATION: i32 = 15;
 
-/// Reads the Lease.
-pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_self_managed: Option<bool>) -> Facts {
-    let names: &[&str] = match (role, is_self_managed) {
-        (_, Some(true)) | (Role::Garden, None) => &LEASES[..1],
+/// The names that the Lease may have; none where there is nothing to lead.
+fn leases(role: Role, is_self_managed: Option<bool>) -> &'static [&'static str] {
+    match (role, is_self_managed) {
+        (Role::Seed, Some(true)) => &LEASES[..1],
         (Role::Seed, Some(false)) => &LEASES[1..],
         (Role::Seed, None) => &LEASES,
-        (Role::Garden, Some(false)) => return Facts::Nothing,
-    };
+        (Role::Garden, Some(true) | None) => &GARDEN_LEASES,
+        (Role::Garden, Some(false)) => &[],
+    }
+}
+
+/// Reads the Lease.
+pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_self_managed: Option<bool>) -> Facts {
+    let names = leases(role, is_self_managed);
+    if names.is_empty() {
+        return Facts::Nothing;
+    }
     let Some(home) = home else {
         return Facts::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
     };
@@ -112,4 +125,21 @@ pub(super) fn judge(role: Role, facts: &Facts, place: &Place, now: Timestamp) ->
         }
     }
     check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both charts may be in one namespace, so the Lease of the other one says nothing.
+    #[test]
+    fn each_role_has_its_own_lease() {
+        let seed = |is_self_managed| leases(Role::Seed, is_self_managed).to_vec();
+        let garden = |is_self_managed| leases(Role::Garden, is_self_managed).to_vec();
+        assert_eq!(seed(Some(true)), ["network-guard-certificates"]);
+        assert_eq!(seed(Some(false)), ["network-guard-overlay"]);
+        assert_eq!(garden(Some(true)), ["network-guard-garden-certificates"]);
+        assert!(garden(Some(false)).is_empty());
+        assert!(garden(None).iter().all(|name| !seed(None).contains(name)));
+    }
 }

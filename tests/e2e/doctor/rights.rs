@@ -38,6 +38,7 @@ fn texts_of(rules: &Value) -> Vec<&Value> {
 fn asked(role: &str, place: &str, modes: &[&str], owner: &str) -> Rights {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/doctor/rights.yaml");
     let all: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let secret = if role == "seed" { "network-guard-certificates" } else { "network-guard-garden-certificates" };
     let mut rights = Rights::new();
     for right in all[role].as_array().unwrap() {
         let is_needed = right["when"].as_str().is_none_or(|when| modes.contains(&when));
@@ -46,7 +47,7 @@ fn asked(role: &str, place: &str, modes: &[&str], owner: &str) -> Rights {
         }
         let names = texts(&right["names"]);
         for name in if names.is_empty() { vec![""] } else { names } {
-            let name = name.replace("OWNER", owner).replace("SECRET", "network-guard-certificates");
+            let name = name.replace("OWNER", owner).replace("SECRET", secret);
             for verb in texts(&right["verbs"]) {
                 rights.insert(format!(
                     "{verb} {}.{} {name}",
