@@ -184,15 +184,15 @@ pub(super) async fn look(needs: &Needs<'_>, server: &Server, home: Option<&Serve
             facts.unasked.push((what.to_owned(), advice.to_owned()));
             continue;
         };
-        let asker = whoami(asked).await.ok();
+        let who_asks = whoami(asked).await.ok();
         let bound = if is_home || needs.user.is_some() { Vec::new() } else { bound(needs.role, asked).await };
-        let Some((user, is_known)) = user(needs, place, is_home, asker.as_deref(), &bound) else {
+        let Some((user, is_known)) = user(needs, place, is_home, who_asks.as_deref(), &bound) else {
             let what = if is_home { "rights in its namespace" } else { "rights of network-guard" };
             facts.unasked.push((what.to_owned(), "give --namespace".to_owned()));
             continue;
         };
         let namespace = if is_home { place.namespace.as_deref() } else { None };
-        let is_own = asker.as_ref() == Some(&user);
+        let is_own = who_asks.as_ref() == Some(&user);
         let answers = stream::iter(questions).map(|question| {
             let user = &user;
             async move {
