@@ -2,7 +2,7 @@
 #   docker build --tag REGISTRY/network-guard:VERSION --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=URL .
 
 # By its digest, the one of the index of all architectures: a tag may be moved, and the libc of this image is linked in.
-# No registry was asked for it when it was written here; dozens of public repositories pin this tag to it.
+# No registry was asked for it when it was written here: about ten public repositories were seen that pin this tag to it.
 #   docker buildx imagetools inspect docker.io/library/rust:1.95.0-bookworm
 FROM docker.io/library/rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 # cargo-cyclonedx, which takes minutes, is built anew only when its version changes.

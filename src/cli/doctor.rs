@@ -5,11 +5,13 @@
 
 mod allowed;
 mod ask;
+mod called;
 mod fresh;
 mod led;
 mod reachable;
 mod registered;
 mod report;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod trusted;
@@ -29,8 +31,8 @@ use self::ask::{Server, Trouble};
 use self::registered::Found;
 use self::report::{Report, State};
 use super::columns::Format;
-use super::{Configuration, client_config};
-use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED, host};
+use super::{Configuration, SelfManaged, client_config};
+use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED, Where, host};
 use crate::gardener::is_dns_label;
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +118,13 @@ struct Common {
     /// How it is printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
+}
+
+impl Common {
+    /// Whether the Pod that this may run in is one of network-guard: somebody gave the configuration, and no kubeconfig.
+    fn is_of_the_pod(&self) -> bool {
+        self.config.is_some() && self.kubeconfig.is_none()
+    }
 }
 
 /// Whose webhooks.
@@ -252,14 +261,21 @@ async fn examine(
         (None, Some(_)) => Some(fresh::look(METRICS, patience).await),
         (None, None) => None,
     };
-    let needs =
-        allowed::Needs { role, configuration: configuration.as_ref(), is_self_managed, user: common.user.as_deref() };
+    let needs = allowed::Needs {
+        role,
+        configuration: configuration.as_ref(),
+        is_self_managed,
+        user: common.user.as_deref(),
+        is_server: pod.is_some() && common.is_of_the_pod() && runtime_kubeconfig.is_none(),
+    };
     let rights = allowed::look(&needs, &server, home.as_ref(), &place).await;
 
     let expected = registered::Expected {
         is_configured: configuration.is_some(),
         is_self_managed,
         answers: tries.is_answered() || !certificates.served.is_empty(),
+        to: configuration.as_ref().and_then(|configuration| configuration.certificates.as_ref()).and_then(registers_at),
+        namespace: common.namespace.clone().or_else(|| pod.filter(|_| common.is_of_the_pod())),
     };
     let checks = vec![
         registered::judge(role, &found, &behind, &place, &expected),
@@ -271,6 +287,11 @@ async fn examine(
     ];
     let state = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
     Ok(Report { role: role.name(), server: server.url, user, namespace: place.namespace, state, checks })
+}
+
+/// Where the server registers itself, if it does.
+fn registers_at(certificates: &SelfManaged) -> Option<Where> {
+    certificates.is_registered.then(|| certificates.to.clone())
 }
 
 /// What the answer has to repeat, so that it is of this question.
@@ -294,19 +315,11 @@ async fn place(
         let Ok(there) = &mut found.there else { continue };
         for (_, client) in there.webhooks() {
             place.is_registered = true;
-            if let Some(service) = &client.service {
-                registered = Some(service.namespace.clone());
-                place.service.clone_from(&service.name);
+            if let Some((namespace, name)) = called::service(client) {
+                registered = Some(namespace);
+                place.service = name;
             } else if let Some(url) = &client.url {
-                // In the garden, by convention, the name and the namespace of the Service.
-                let host = host(url).unwrap_or_default();
-                match host.split('.').collect::<Vec<_>>()[..] {
-                    [name, namespace] | [name, namespace, "svc"] if is_dns_label(name) && is_dns_label(namespace) => {
-                        registered = Some(namespace.to_owned());
-                        name.clone_into(&mut place.service);
-                    }
-                    _ => place.elsewhere = Some(host),
-                }
+                place.elsewhere = Some(host(url).unwrap_or_default());
             }
         }
     }

@@ -226,7 +226,7 @@ pub fn point(client: &mut WebhookClientConfig, to: Option<&Where>, bundle: Optio
 }
 
 /// The path that a client configuration calls, however it says where.
-fn path(client: &WebhookClientConfig) -> String {
+pub fn path(client: &WebhookClientConfig) -> String {
     let by_service = client.service.as_ref().and_then(|service| service.path.clone());
     let by_url = || {
         let (_, rest) = client.url.as_deref()?.split_once("://")?;

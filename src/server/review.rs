@@ -149,7 +149,9 @@ impl Edge {
             }
             Step::Done(verdict) => {
                 self.log(&request, &verdict, started);
-                let sign = admission::doctor_asks(&request).map(|id| Sign {
+                // Where Shoots call, the doctor never asks, and whoever has one is told nothing of the server.
+                let id = admission::doctor_asks(&request).filter(|_| !self.handler.has_tail());
+                let sign = id.map(|id| Sign {
                     id: id.to_string(),
                     release: env!("CARGO_PKG_VERSION").to_owned(),
                     stale: self.landscape.is_stale(),

@@ -466,6 +466,16 @@ async fn only_a_shoot_itself_is_told_of_its_vpn() {
     assert_eq!(serde_json::from_str::<Value>(&answers[0].2).unwrap(), want);
     assert_eq!(client.post(VPN_SHOOT_PATH, &body).await.status, 404, "nobody calls");
 
+    // The doctor never asks here, so nobody else learns of the server what the doctor does.
+    let mut asked = review(&object);
+    asked["request"]["resource"]["resource"] = json!("statefulsets");
+    asked["request"]["dryRun"] = json!(true);
+    asked["request"]["object"]["metadata"]["annotations"] = json!({DOCTOR_ANNOTATION: "c0ffee"});
+    for tail in [format!("shoot--local--ha/{uid}"), format!("shoot--local--other/{uid}")] {
+        let answer = client.post(&format!("{VPN_SHOOT_PATH}/{tail}"), &asked.to_string()).await;
+        assert_eq!((answer.status, answer.body.contains("doctor")), (200, false), "{}", answer.body);
+    }
+
     // Whoever has a Shoot can make its API server send what they like where they like. That leads to nothing else.
     let answer = client.post(PATH, &overlapping().to_string()).await;
     assert_eq!((answer.status, answer.body.contains("10.250")), (404, false), "{}", answer.body);

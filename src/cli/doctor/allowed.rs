@@ -7,8 +7,9 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
     SubjectAccessReviewSpec, SubjectAccessReviewStatus,
 };
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use serde::Deserialize;
 
 use super::ask::{Server, Trouble};
@@ -91,6 +92,8 @@ pub(super) struct Facts {
     /// Who was asked about, where.
     pub(super) users: Vec<String>,
     pub(super) answers: Vec<(Question, Result<bool, Trouble>)>,
+    /// Accounts that nobody named, and that may do nothing of what is needed: the server may be another one.
+    pub(super) doubtful: Vec<String>,
     /// What could not be asked at all, and what to do about it.
     pub(super) unasked: Vec<(String, String)>,
 }
@@ -102,6 +105,8 @@ pub(super) struct Needs<'a> {
     pub(super) is_self_managed: Option<bool>,
     /// The user of the server at the API server where webhooks are registered, if somebody said.
     pub(super) user: Option<&'a str>,
+    /// This runs in a Pod of network-guard with the server's own credentials.
+    pub(super) is_server: bool,
 }
 
 impl Needs<'_> {
@@ -179,53 +184,105 @@ pub(super) async fn look(needs: &Needs<'_>, server: &Server, home: Option<&Serve
             facts.unasked.push((what.to_owned(), advice.to_owned()));
             continue;
         };
-        let Some(user) = user(needs, place, is_home) else {
+        let who_asks = whoami(asked).await.ok();
+        let bound = if is_home || needs.user.is_some() { Vec::new() } else { bound(needs.role, asked).await };
+        let Some((user, is_known)) = user(needs, place, is_home, who_asks.as_deref(), &bound) else {
             let what = if is_home { "rights in its namespace" } else { "rights of network-guard" };
             facts.unasked.push((what.to_owned(), "give --namespace".to_owned()));
             continue;
         };
         let namespace = if is_home { place.namespace.as_deref() } else { None };
-        let is_own = whoami(asked).await.is_ok_and(|name| name == user);
-        if !facts.users.contains(&user) {
-            facts.users.push(user.clone());
-        }
+        let is_own = who_asks.as_ref() == Some(&user);
         let answers = stream::iter(questions).map(|question| {
-            let user = user.clone();
+            let user = &user;
             async move {
                 let answer = if is_own {
                     own(asked, &question, namespace).await
                 } else {
-                    of(asked, &question, namespace, &user).await
+                    of(asked, &question, namespace, user).await
                 };
                 (question, answer)
             }
         });
         let mut answers = answers.buffered(CONCURRENCY);
+        let mut all = Vec::new();
         while let Some((question, answer)) = answers.next().await {
             // Whoever may not ask one, or hears nothing, gets no answer to all others.
             let is_over = matches!(answer, Err(Trouble::Forbidden(_) | Trouble::Silent(_)));
-            facts.answers.push((question, answer));
+            all.push((question, answer));
             if is_over {
                 break;
             }
         }
+        drop(answers);
+        facts.add(user, is_known || is_own, all);
     }
     facts
 }
 
-/// The user that the server is, by the charts.
-fn user(needs: &Needs<'_>, place: &Place, is_home: bool) -> Option<String> {
-    match (needs.role, is_home, needs.user) {
-        (Role::Seed, _, Some(user)) | (Role::Garden, false, Some(user)) => Some(user.to_owned()),
-        // gardener-operator names it so, and the chart `application` too.
-        (Role::Garden, false, None) => {
-            Some("system:serviceaccount:kube-system:extension-admission-network-guard".to_owned())
-        }
-        _ => {
-            let namespace = place.namespace.as_deref()?;
-            Some(format!("system:serviceaccount:{namespace}:{}", needs.role.component()))
+impl Facts {
+    fn add(&mut self, user: String, is_known: bool, answers: Vec<(Question, Result<bool, Trouble>)>) {
+        let users = if !is_known && answers.iter().all(|(_, answer)| *answer == Ok(false)) {
+            &mut self.doubtful
+        } else {
+            self.answers.extend(answers);
+            &mut self.users
+        };
+        if !users.contains(&user) {
+            users.push(user);
         }
     }
+}
+
+/// The most bindings that are looked through: there is one for each installation.
+const MOST_BINDINGS: u32 = 50;
+
+/// The accounts that the chart gave the rights where webhooks are registered, if bindings may be read.
+async fn bound(role: Role, server: &Server) -> Vec<String> {
+    let api = Api::<ClusterRoleBinding>::all(server.client.clone());
+    let params = ListParams::default().labels(&format!("app.kubernetes.io/name={}", role.component()));
+    let Ok(list) = server.ask(api.list(&params.limit(MOST_BINDINGS))).await else { return Vec::new() };
+    let mut users: Vec<String> = list
+        .into_iter()
+        .flat_map(|binding| binding.subjects.unwrap_or_default())
+        .filter(|subject| subject.kind == "ServiceAccount")
+        .filter_map(|subject| Some(account(&subject.namespace?, &subject.name)))
+        .collect();
+    users.sort();
+    users.dedup();
+    users
+}
+
+/// The name of a ServiceAccount as a user.
+fn account(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
+}
+
+/// The user that the server is, and whether that is more than a guess: somebody named it, it is who asks, or it is the one that
+/// the chart gave the rights. Else it is the one that the charts name.
+fn user(
+    needs: &Needs<'_>,
+    place: &Place,
+    is_home: bool,
+    asker: Option<&str>,
+    bound: &[String],
+) -> Option<(String, bool)> {
+    if let (Some(user), false) = (needs.user, is_home && needs.role == Role::Garden) {
+        return Some((user.to_owned(), true));
+    }
+    if let Some(asker) = asker.filter(|_| needs.is_server) {
+        return Some((asker.to_owned(), true));
+    }
+    let usual = match (needs.role, is_home) {
+        // gardener-operator names it so for an Extension of that name, and the chart `application` too.
+        (Role::Garden, false) => account("kube-system", "extension-admission-network-guard"),
+        _ => account(place.namespace.as_deref()?, needs.role.component()),
+    };
+    Some(match bound {
+        bound if bound.contains(&usual) => (usual, true),
+        [only] => (only.clone(), true),
+        _ => (usual, false),
+    })
 }
 
 fn attributes(question: &Question, namespace: Option<&str>) -> ResourceAttributes {
@@ -320,6 +377,13 @@ pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
             Err(trouble) => check.unknown(format!("{}: {trouble}", question.text()), "ask again when the API server answers"),
         }
     }
+    for user in &facts.doubtful {
+        check.unknown(
+            format!("{user} may do nothing of what network-guard needs"),
+            "either its roles are gone: install the chart again; or the server talks to the API server as somebody else: say as whom \
+             with --user, or ask in one of its Pods with --config",
+        );
+    }
     for (what, advice) in &facts.unasked {
         check.unknown(format!("{what} were not asked for"), advice.clone());
     }
@@ -328,6 +392,7 @@ pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::report::State;
     use super::*;
 
     /// All that is needed, and there.
@@ -336,7 +401,54 @@ pub(super) mod tests {
     }
 
     fn needs(role: Role, configuration: Option<&Configuration>, is_self_managed: Option<bool>) -> Needs<'_> {
-        Needs { role, configuration, is_self_managed, user: None }
+        Needs { role, configuration, is_self_managed, user: None, is_server: false }
+    }
+
+    #[test]
+    fn who_the_server_is() {
+        let place = Place { namespace: Some("home".to_owned()), ..Place::default() };
+        let usual = "system:serviceaccount:kube-system:extension-admission-network-guard";
+        let seed = "system:serviceaccount:home:gardener-extension-network-guard";
+        let garden = "system:serviceaccount:home:gardener-extension-admission-network-guard";
+        let (ours, theirs) =
+            ("system:serviceaccount:kube-system:extension-admission-ours", "system:serviceaccount:a:b");
+        for (role, is_home, named, is_server, bound, want) in [
+            (Role::Garden, false, None, false, &[][..], (usual, false)),
+            (Role::Garden, false, None, false, &[usual, ours], (usual, true)),
+            (Role::Garden, false, None, false, &[ours], (ours, true)),
+            (Role::Garden, false, None, false, &[ours, theirs], (usual, false)),
+            (Role::Garden, false, Some("me"), false, &[], ("me", true)),
+            (Role::Garden, true, Some("me"), false, &[], (garden, false)),
+            (Role::Garden, false, None, true, &[], ("asker", true)),
+            (Role::Garden, true, Some("me"), true, &[], ("asker", true)),
+            (Role::Seed, false, None, false, &[seed], (seed, true)),
+            (Role::Seed, true, None, false, &[], (seed, false)),
+            (Role::Seed, true, Some("me"), false, &[], ("me", true)),
+        ] {
+            let needs = Needs { user: named, is_server, ..needs(role, None, None) };
+            let bound: Vec<String> = bound.iter().map(|user| (*user).to_owned()).collect();
+            let (user, is_known) = user(&needs, &place, is_home, Some("asker"), &bound).unwrap();
+            assert_eq!((&*user, is_known), want, "{is_home} {named:?} {is_server} {bound:?}");
+        }
+    }
+
+    /// A guess that has no right at all is no more than that.
+    #[test]
+    fn a_guess_without_rights_is_no_problem() {
+        let refused =
+            || answers(Role::Garden).into_iter().map(|(question, _)| (question, Ok(false))).collect::<Vec<_>>();
+        for (is_known, want) in [(true, State::Problem), (false, State::Unknown)] {
+            let mut facts = Facts::default();
+            facts.add("guess".to_owned(), is_known, refused());
+            let check = judge(&facts, &Place::default());
+            assert_eq!(check.state, want, "{check:?}");
+            assert_eq!(check.advice.iter().any(|advice| advice.contains("--user")), !is_known, "{check:?}");
+        }
+        let mut facts = Facts::default();
+        let mut one = refused();
+        one[0].1 = Ok(true);
+        facts.add("guess".to_owned(), false, one);
+        assert_eq!(judge(&facts, &Place::default()).state, State::Problem);
     }
 
     #[test]
@@ -368,5 +480,13 @@ pub(super) mod tests {
             "{few:#?}"
         );
         assert_eq!(texts(&needs(Role::Garden, None, Some(false))).len(), 7);
+        for (role, secret) in
+            [(Role::Seed, "network-guard-certificates"), (Role::Garden, "network-guard-garden-certificates")]
+        {
+            let all = texts(&needs(role, None, Some(true)));
+            for want in [format!("get secrets {secret}"), format!("update leases.coordination.k8s.io {secret}")] {
+                assert!(all.contains(&want), "{want}: {all:#?}");
+            }
+        }
     }
 }

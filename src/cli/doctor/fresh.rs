@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::Role;
 use super::reachable::{Asked, Tries};
 use super::report::Check;
@@ -29,13 +31,16 @@ const AGES: [(&str, &str); 2] = [
     ("network_guard_overlay_cache_age_seconds", "Networks with a switch"),
 ];
 
-/// Reads the metrics of a replica.
+/// Reads the metrics of a replica, and waits for all of it as long as one question may take.
 pub(super) async fn look(address: &str, patience: Duration) -> Result<Metrics, String> {
+    let silent = || format!("{address}: no answer in {} s", patience.as_secs());
     let owned = address.to_owned();
-    let text = tokio::task::spawn_blocking(move || get(&owned, patience)).await.map_err(|error| error.to_string())?;
+    // Whoever resolves the name, or sends a byte now and then, may take longer; nobody waits for that thread.
+    let text = timeout(patience, tokio::task::spawn_blocking(move || get(&owned, patience))).await;
+    let text = text.map_err(|_| silent())?.map_err(|error| error.to_string())?;
     let text = text.map_err(|error| match error.kind() {
         // A limit of a socket ends with either.
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("{address}: no answer in {} s", patience.as_secs()),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
         _ => format!("{address}: {error}"),
     })?;
     parse(&text).ok_or_else(|| format!("{address}: these are not the metrics of network-guard: {}", excerpt(&text)))
@@ -78,7 +83,7 @@ pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, 
          {rights}, and its log"
     );
     let mut is_seen = false;
-    if let Some(Asked::Answered(Sign { stale, .. })) = tries.asked() {
+    if let Some(Asked::Answered(Sign { stale, .. }, _)) = tries.asked() {
         is_seen = true;
         if *stale {
             check.problem(
@@ -120,6 +125,28 @@ pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who sends a byte now and then is not waited for until the last one.
+    #[test]
+    fn slow_metrics_are_not_waited_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let sender = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut sent = 0;
+            // Until the reader is gone, or a minute and a half, which only one that waits for all of it takes.
+            while sent < 900 && stream.write_all(b"#").is_ok() {
+                sent += 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            sent
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(look(&address, Duration::from_secs(1)));
+        assert_eq!(answer, Err(format!("{address}: no answer in 1 s")));
+        assert!(!sender.is_finished(), "it was still sending");
+        runtime.shutdown_background();
+    }
 
     #[test]
     fn metrics_are_read() {

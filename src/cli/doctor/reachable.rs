@@ -4,42 +4,41 @@
 //! `Network`; in the garden an annotation on a Shoot. Nothing is stored: `dryRun=All`, and every webhook that has side
 //! effects is left out by the API server itself.
 
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
-use kube::api::{ApiResource, DynamicObject, ListParams};
-use serde_json::{Value, json};
-
 use super::ask::{Reply, Server, Trouble};
 use super::report::Check;
+use super::targets::{Target, garden_targets, seed_targets};
 use super::{Place, Role};
-use crate::admission::{DOCTOR_ANNOTATION, Sign};
+use crate::admission::Sign;
 use crate::gardener::excerpt;
-use crate::gardener::network::SWITCH_MESSAGE;
-use crate::overlap::OVERLAPS_ANNOTATION;
 
-/// A write that network-guard is asked about.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    /// What is written, for people.
-    pub(super) what: String,
-    pub(super) path: String,
-    pub(super) patch: Value,
-    /// The right that it takes.
-    pub(super) right: String,
-    /// An annotation that the server takes away or replaces, whatever its release.
-    pub(super) mark: Option<&'static str>,
+/// A write that was refused after network-guard was asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    /// The status of HTTP.
+    pub(super) code: u16,
+    /// What the API server said.
+    pub(super) message: String,
+    /// network-guard refused, and nobody else.
+    pub(super) is_ours: bool,
+}
+
+impl Refusal {
+    /// Whether it is a decision. In the garden Shoots are refused; on a Seed nothing is, and what cannot be reviewed has
+    /// another status everywhere.
+    fn is_decision(&self, role: Role) -> bool {
+        !self.is_ours || (role == Role::Garden && self.code == 403)
+    }
 }
 
 /// What came of it.
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    /// network-guard answered.
-    Answered(Sign),
+    /// network-guard answered; and the write may have been refused, by it or by somebody else.
+    Answered(Sign, Option<Refusal>),
     /// An older release did, which gives no sign but changed the object.
     AnsweredByOlder,
-    /// It answered, and refused.
-    Refused(String),
+    /// It answered without a sign, and refused: an older release, or any one that could not review the write.
+    Refused(Refusal),
     /// The API server could not call it.
     Failed(String),
     /// The write would pass, and nobody said anything.
@@ -69,11 +68,8 @@ pub(super) struct Tries {
     pub(super) unseen: Vec<(Trouble, &'static str)>,
 }
 
-/// The most objects of a kind that are looked through.
-const MOST_LISTED: u32 = 50;
-
 /// The most writes that are tried: all but the last were not sent to anybody.
-const MOST_TRIED: usize = 4;
+pub(super) const MOST_TRIED: usize = 4;
 
 impl Tries {
     /// The last try is the one that counts.
@@ -83,7 +79,7 @@ impl Tries {
 
     /// Whether somebody answered.
     pub(super) fn is_answered(&self) -> bool {
-        matches!(self.asked(), Some(Asked::Answered(_) | Asked::AnsweredByOlder | Asked::Refused(_)))
+        matches!(self.asked(), Some(Asked::Answered(..) | Asked::AnsweredByOlder | Asked::Refused(_)))
     }
 }
 
@@ -118,21 +114,24 @@ pub(super) async fn look(role: Role, server: &Server, on: Option<&str>, provider
 
 /// What a reply says.
 fn read(role: Role, reply: &Reply, target: &Target, id: &str) -> Asked {
-    let sign = reply.warnings.iter().find_map(|warning| Sign::read(warning)).filter(|sign| sign.id == id);
-    if let Some(sign) = sign {
-        return Asked::Answered(Sign { release: excerpt(&sign.release), ..sign });
-    }
     let message = reply.message();
     let is_about = |what: &str| {
         let (_, rest) = message.split_once(what)?;
         let (name, _) = rest.split_once('"')?;
         Some(name.ends_with(role.suffix()))
     };
+    let refused_by = is_about("admission webhook \"");
+    let refusal = || Refusal { code: reply.status, message: excerpt(message), is_ours: refused_by == Some(true) };
+    let sign = reply.warnings.iter().find_map(|warning| Sign::read(warning)).filter(|sign| sign.id == id);
+    if let Some(sign) = sign {
+        let refusal = Some(reply.status).filter(|status| !(200..300).contains(status)).map(|_| refusal());
+        return Asked::Answered(Sign { release: excerpt(&sign.release), ..sign }, refusal);
+    }
     if is_about("failed calling webhook \"") == Some(true) {
         return Asked::Failed(excerpt(message));
     }
-    match (reply.status, is_about("admission webhook \"")) {
-        (_, Some(true)) => Asked::Refused(excerpt(message)),
+    match (reply.status, refused_by) {
+        (_, Some(true)) => Asked::Refused(refusal()),
         // As authorizers say it, and not some other plugin.
         (403, None) if message.contains("cannot patch resource") => Asked::Forbidden,
         (200..300, _) => {
@@ -146,157 +145,6 @@ fn read(role: Role, reply: &Reply, target: &Target, id: &str) -> Asked {
             }
         }
         _ => Asked::Other(format!("{} {}", reply.status, excerpt(message))),
-    }
-}
-
-/// Of a Seed: any kube-apiserver of a Shoot, then any Network of Calico whose switches are held.
-async fn seed_targets(
-    server: &Server,
-    on: Option<&str>,
-    providers: &[String],
-    id: &str,
-    unseen: &mut Vec<(Trouble, &'static str)>,
-) -> Vec<Target> {
-    let mut targets = Vec::new();
-    let params = ListParams::default().limit(MOST_LISTED);
-    let is_meant = |namespace: &str| on.is_none_or(|on| on == namespace);
-    // Where labels of namespaces may be read, they tell what the API server goes by.
-    let role = Api::<Namespace>::all(server.client.clone());
-    let role = server.ask(role.list_metadata(&ListParams::default().labels("gardener.cloud/role=shoot"))).await;
-    let shoots: Option<Vec<String>> =
-        role.ok().map(|list| list.into_iter().filter_map(|one| one.metadata.name).collect());
-    let is_shoot = |namespace: &str| shoots.as_ref().is_none_or(|shoots| shoots.iter().any(|shoot| shoot == namespace));
-
-    let deployments = Api::<Deployment>::all(server.client.clone());
-    let by_name = params.clone().fields("metadata.name=kube-apiserver");
-    match (server.ask(deployments.list_metadata(&by_name)).await, on) {
-        (Ok(list), _) => {
-            for deployment in list {
-                let metadata = deployment.metadata;
-                let label =
-                    |name: &str| metadata.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
-                let is_selected = (label("app"), label("role")) == (Some("kubernetes"), Some("apiserver"));
-                let namespace = metadata.namespace.unwrap_or_default();
-                if is_selected && metadata.deletion_timestamp.is_none() && is_meant(&namespace) && is_shoot(&namespace)
-                {
-                    targets.push(deployment_target(&namespace, id));
-                }
-            }
-        }
-        (Err(_), Some(namespace)) => targets.push(deployment_target(namespace, id)),
-        (Err(trouble), None) => {
-            unseen.push((trouble, "list deployments.apps in all namespaces, or give --control-plane"));
-        }
-    }
-    // One is as good as any other.
-    targets.truncate(1);
-
-    let resource = extensions("Network", "networks");
-    let networks = match on {
-        Some(namespace) => Api::<DynamicObject>::namespaced_with(server.client.clone(), namespace, &resource),
-        None => Api::<DynamicObject>::all_with(server.client.clone(), &resource),
-    };
-    match server.ask(networks.list(&params)).await {
-        Ok(list) => {
-            let is_calico = |network: &&DynamicObject| {
-                network.data["spec"]["type"] == "calico" && network.metadata.deletion_timestamp.is_none()
-            };
-            for network in list.iter().filter(is_calico).take(MOST_TRIED) {
-                let (namespace, name) = (network.metadata.namespace.as_deref(), network.metadata.name.as_deref());
-                let (Some(namespace), Some(name)) = (namespace, name) else { continue };
-                if is_held_on(server, namespace, providers).await {
-                    targets.push(network_target(namespace, name, &server.clock.now().to_string(), id));
-                    break;
-                }
-            }
-        }
-        Err(trouble) => unseen.push((trouble, "list networks.extensions.gardener.cloud")),
-    }
-    targets
-}
-
-/// Whether the switches of this Shoot are held: only then its Network is sent.
-async fn is_held_on(server: &Server, namespace: &str, providers: &[String]) -> bool {
-    let clusters = Api::<DynamicObject>::all_with(server.client.clone(), &extensions("Cluster", "clusters"));
-    let Ok(cluster) = server.ask(clusters.get(namespace)).await else { return false };
-    let provider = cluster.data["spec"]["shoot"]["spec"]["provider"]["type"].as_str().unwrap_or_default();
-    providers.iter().any(|one| one == provider)
-}
-
-/// In the garden: any Shoot.
-async fn garden_targets(
-    server: &Server,
-    on: Option<&str>,
-    id: &str,
-    unseen: &mut Vec<(Trouble, &'static str)>,
-) -> Vec<Target> {
-    if let Some((namespace, name)) = on.and_then(|on| on.split_once('/')) {
-        return vec![shoot_target(namespace, name, id)];
-    }
-    let resource = dynamic("core.gardener.cloud", "v1beta1", "Shoot", "shoots");
-    let shoots = Api::<DynamicObject>::all_with(server.client.clone(), &resource);
-    match server.ask(shoots.list_metadata(&ListParams::default().limit(MOST_LISTED))).await {
-        Ok(list) => {
-            let mut metadata = list.into_iter().map(|shoot| shoot.metadata);
-            let is_there = metadata.find(|metadata| metadata.deletion_timestamp.is_none());
-            let name = is_there.and_then(|metadata| Some((metadata.namespace?, metadata.name?)));
-            name.map(|(namespace, name)| shoot_target(&namespace, &name, id)).into_iter().collect()
-        }
-        Err(trouble) => {
-            unseen.push((trouble, "list shoots.core.gardener.cloud in all namespaces, or give --shoot"));
-            Vec::new()
-        }
-    }
-}
-
-fn dynamic(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        api_version: format!("{group}/{version}"),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-    }
-}
-
-fn extensions(kind: &str, plural: &str) -> ApiResource {
-    dynamic("extensions.gardener.cloud", "v1alpha1", kind, plural)
-}
-
-/// Our annotation changes, so the webhook is asked; it writes there what should be there.
-fn deployment_target(namespace: &str, id: &str) -> Target {
-    Target {
-        what: format!("Deployment {namespace}/kube-apiserver"),
-        path: format!("/apis/apps/v1/namespaces/{namespace}/deployments/kube-apiserver"),
-        patch: json!({"metadata": {"annotations": {
-            (OVERLAPS_ANNOTATION): format!("doctor {id}"), (DOCTOR_ANNOTATION): id,
-        }}}),
-        right: "patch deployments.apps/kube-apiserver".to_owned(),
-        mark: Some(OVERLAPS_ANNOTATION),
-    }
-}
-
-/// An annotation of a switch appears in a write that looks like one of gardenlet's, so the webhook is asked; where no switch
-/// is held it takes it away, and where one is, it stays held.
-fn network_target(namespace: &str, name: &str, now: &str, id: &str) -> Target {
-    Target {
-        what: format!("Network {namespace}/{name}"),
-        path: format!("/apis/extensions.gardener.cloud/v1alpha1/namespaces/{namespace}/networks/{name}"),
-        patch: json!({"metadata": {"annotations": {
-            (SWITCH_MESSAGE): format!("doctor {id}"), (DOCTOR_ANNOTATION): id, "gardener.cloud/timestamp": now,
-        }}}),
-        right: "patch networks.extensions.gardener.cloud".to_owned(),
-        mark: Some(SWITCH_MESSAGE),
-    }
-}
-
-fn shoot_target(namespace: &str, name: &str, id: &str) -> Target {
-    Target {
-        what: format!("Shoot {namespace}/{name}"),
-        path: format!("/apis/core.gardener.cloud/v1beta1/namespaces/{namespace}/shoots/{name}"),
-        patch: json!({"metadata": {"annotations": {(DOCTOR_ANNOTATION): id}}}),
-        right: "patch shoots.core.gardener.cloud".to_owned(),
-        mark: None,
     }
 }
 
@@ -338,14 +186,18 @@ pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
         return check;
     };
     match asked {
-        Asked::Answered(Sign { release, .. }) => {
+        Asked::Answered(Sign { release, .. }, refusal) => {
             check.fine(format!("dry run of {what}: release {release} answered in {milliseconds} ms; nothing was stored"));
+            if let Some(refusal) = refusal {
+                judge_refusal(&mut check, role, refusal, what, &look);
+            }
         }
         Asked::AnsweredByOlder => {
             check.fine(format!("dry run of {what}: an older release answered in {milliseconds} ms; nothing was stored"));
         }
-        Asked::Refused(message) => {
-            check.fine(format!("dry run of {what}: it answered in {milliseconds} ms, and refused: {message}"));
+        Asked::Refused(refusal) => {
+            check.fine(format!("dry run of {what}: it answered in {milliseconds} ms"));
+            judge_refusal(&mut check, role, refusal, what, &look);
         }
         Asked::Failed(message) => {
             let advice = if message.contains("x509:") || message.contains("certificate") {
@@ -384,18 +236,45 @@ pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
     check
 }
 
+/// Says why the write was refused, and whether it should have been.
+fn judge_refusal(check: &mut Check, role: Role, refusal: &Refusal, what: &str, look: &str) {
+    let Refusal { code, message, is_ours } = refusal;
+    let whom = if *is_ours { "it" } else { "somebody" };
+    let saw = format!("{whom} refused with {code}: {message}");
+    if refusal.is_decision(role) {
+        check.fine(saw);
+    } else {
+        check.problem(
+            saw,
+            format!(
+                "whatever is written to {what} is refused: where the message names a mistake in the object, or in the registration (see \
+                 `registered`), put that right; else report it. {look} says the same"
+            ),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::{Value, json};
 
-    fn asked(role: Role, status: u16, body: Value, warnings: &[&str]) -> String {
+    use super::super::report::State;
+    use super::super::targets::{deployment_target, shoot_target};
+    use super::*;
+    use crate::overlap::OVERLAPS_ANNOTATION;
+
+    fn word(asked: &Asked) -> String {
+        format!("{asked:?}").split(['(', ' ']).next().unwrap().to_owned()
+    }
+
+    fn asked(role: Role, status: u16, body: Value, warnings: &[&str]) -> Asked {
         let target = match role {
             Role::Seed => deployment_target("shoot--a--b", "c0ffee"),
             Role::Garden => shoot_target("garden-a", "b", "c0ffee"),
         };
         let warnings = warnings.iter().map(|warning| (*warning).to_owned()).collect();
         let reply = Reply { status, body, warnings, ..Reply::default() };
-        format!("{:?}", read(role, &reply, &target, "c0ffee")).split(['(', ' ']).next().unwrap().to_owned()
+        read(role, &reply, &target, "c0ffee")
     }
 
     #[test]
@@ -406,6 +285,8 @@ mod tests {
         let ours =
             r#"admission webhook "kube-apiserver.network-guard.extensions.gardener.cloud" denied the request: no"#;
         let theirs = r#"admission webhook "x.other.extensions.gardener.cloud" denied the request: no"#;
+        let ours_in_garden =
+            r#"admission webhook "validator.admission-network-guard.extensions.gardener.cloud" denied the request: no"#;
         let failed = |name: &str| {
             format!("Internal error occurred: failed calling webhook \"{name}\": dial tcp: connection refused")
         };
@@ -434,7 +315,31 @@ mod tests {
             (Role::Garden, 200, json!({}), vec![], "Unanswered"),
         ] {
             let warnings: Vec<&str> = warnings.iter().map(String::as_str).collect();
-            assert_eq!(asked(role, status, body.clone(), &warnings), want, "{status} {body} {warnings:?}");
+            assert_eq!(word(&asked(role, status, body.clone(), &warnings)), want, "{status} {body} {warnings:?}");
+        }
+
+        // Only what is decided is as it should be: who cannot write at all is told so.
+        let gives_sign = || vec![sign("c0ffee")];
+        for (role, status, body, warnings, want) in [
+            (Role::Garden, 403, message(ours_in_garden), vec![], State::Ok),
+            (Role::Garden, 403, message(ours_in_garden), gives_sign(), State::Ok),
+            (Role::Garden, 400, message(ours_in_garden), vec![], State::Problem),
+            (Role::Garden, 500, message(ours_in_garden), gives_sign(), State::Problem),
+            (Role::Seed, 403, message(ours), vec![], State::Problem),
+            (Role::Seed, 400, message(ours), vec![], State::Problem),
+            (Role::Seed, 500, message(ours), vec![], State::Problem),
+            (Role::Seed, 403, message(ours), gives_sign(), State::Problem),
+            (Role::Seed, 403, message(theirs), gives_sign(), State::Ok),
+            (Role::Seed, 200, json!({}), gives_sign(), State::Ok),
+        ] {
+            let warnings: Vec<&str> = warnings.iter().map(String::as_str).collect();
+            let asked = asked(role, status, body.clone(), &warnings);
+            let (what, right) = ("Shoot a/b".to_owned(), String::new());
+            let tries = Tries { tries: vec![Try { what, right, asked, milliseconds: 3 }], ..Tries::default() };
+            let check = judge(role, &tries, &Place::default());
+            assert_eq!(check.state, want, "{status} {body} {warnings:?}: {check:?}");
+            let says = |text: &str| check.saw.iter().any(|line| line.contains(text));
+            assert_eq!(says(&format!("refused with {status}: ")), status != 200, "{check:?}");
         }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::ask::{Server, Trouble};
 use super::report::Check;
-use super::{Place, Role};
-use crate::controllers::registration::Configuration;
+use super::{Place, Role, called};
+use crate::controllers::registration::{Configuration, Where};
 use crate::gardener::counted;
 
 /// One configuration that this release registers, and what is there.
@@ -100,6 +100,10 @@ pub(super) struct Expected {
     pub(super) is_self_managed: Option<bool>,
     /// Somebody shows a certificate at the address that is called.
     pub(super) answers: bool,
+    /// Where the server registers itself, by its configuration.
+    pub(super) to: Option<Where>,
+    /// The namespace of this installation, where somebody said it or it is that of the Pod here.
+    pub(super) namespace: Option<String>,
 }
 
 /// Says what is registered.
@@ -132,6 +136,7 @@ pub(super) fn judge(role: Role, found: &[Found], behind: &Behind, place: &Place,
             Err(trouble) => check.unknown(format!("{name}: {trouble}"), "ask again when the API server answers"),
         }
     }
+    called::judge(&mut check, role, found, expected);
     judge_behind(&mut check, behind, place, expected.answers);
     check
 }
@@ -193,8 +198,7 @@ fn compare(check: &mut Check, role: Role, original: &Configuration, there: &Conf
         }
     };
     let (wanted, there) = (webhooks(original), webhooks(there));
-    let first =
-        |webhook: &Value| webhook["name"].as_str().unwrap_or_default().split('.').next().unwrap_or_default().to_owned();
+    let first = |webhook: &Value| word(webhook["name"].as_str().unwrap_or_default());
     let known: Vec<String> = there
         .iter()
         .map(|webhook| format!("{} ({})", first(webhook), webhook["failurePolicy"].as_str().unwrap_or("Fail")))
@@ -238,8 +242,13 @@ fn compare(check: &mut Check, role: Role, original: &Configuration, there: &Conf
     }
 }
 
+/// The first word of the name of a webhook, by which people know it.
+pub(super) fn word(name: &str) -> String {
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
 /// How it is registered again.
-fn again(role: Role, expected: &Expected) -> String {
+pub(super) fn again(role: Role, expected: &Expected) -> String {
     match expected.is_self_managed {
         Some(true) => "the leader writes the registration again within a minute: see `led`, and its log. Where releases differ, use the \
                        doctor of the server's release"

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 
 use super::allowed::Facts as Rights;
 use super::ask::Trouble;
@@ -14,7 +15,8 @@ use super::trusted::Facts as Certificates;
 use super::*;
 use crate::admission::Sign;
 use crate::cli::served::Served;
-use crate::controllers::registration::{Where, point};
+use crate::controllers::certificates;
+use crate::controllers::registration::point;
 use crate::tls::Published;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
@@ -33,6 +35,8 @@ struct Scene {
     lease: Lease,
     metrics: Option<Result<Metrics, String>>,
     rights: Rights,
+    to: Option<Where>,
+    namespace: Option<String>,
     is_configured: bool,
     is_self_managed: Option<bool>,
 }
@@ -66,7 +70,7 @@ impl Scene {
             behind: Behind::Pods(2),
             tries: asked(
                 role,
-                Asked::Answered(Sign { id: "c0ffee".to_owned(), release: "0.1.0".to_owned(), stale: false }),
+                Asked::Answered(Sign { id: "c0ffee".to_owned(), release: "0.1.0".to_owned(), stale: false }, None),
             ),
             certificates: Certificates {
                 published: (0..webhooks)
@@ -82,15 +86,20 @@ impl Scene {
                 ..Certificates::default()
             },
             lease: Lease::Lease {
-                name: "extension-network-guard-x7k2p/network-guard-certificates".to_owned(),
+                name: format!(
+                    "extension-network-guard-x7k2p/{}",
+                    if role == Role::Seed { certificates::LEASE } else { certificates::GARDEN_LEASE }
+                ),
                 there: Ok(held("guard-0", 2)),
             },
             metrics: Some(Ok(Metrics { is_synced: true, ages: vec![("what webhooks decide by", 0.4)] })),
             rights: Rights {
                 users: vec!["system:serviceaccount:extension-network-guard-x7k2p:guard".to_owned()],
                 answers: allowed::tests::answers(role),
-                unasked: Vec::new(),
+                ..Rights::default()
             },
+            to: Some(to),
+            namespace: None,
             is_configured: true,
             is_self_managed: Some(true),
             found,
@@ -110,6 +119,8 @@ impl Scene {
             is_configured: self.is_configured,
             is_self_managed: self.is_self_managed,
             answers: self.tries.is_answered() || !self.certificates.served.is_empty(),
+            to: self.to.clone(),
+            namespace: self.namespace.clone(),
         };
         let checks: Vec<Check> = vec![
             registered::judge(self.role, &self.found, &self.behind, &place, &expected),
@@ -213,6 +224,88 @@ fn registered_otherwise() {
     assert!(report.checks[0].saw.iter().any(|line| line.contains("advisor is not among them; perhaps")));
 }
 
+/// Changes where webhooks lead.
+fn lead(scene: &mut Scene, change: impl Fn(&str, &mut WebhookClientConfig)) {
+    for there in scene.found.iter_mut().filter_map(|found| found.there.as_mut().ok()) {
+        for (name, client) in there.webhooks() {
+            change(name, client);
+        }
+    }
+}
+
+/// Webhooks that lead elsewhere: all of them, to another installation; or one.
+#[test]
+fn registered_elsewhere() {
+    let service = |namespace: &str| Where::Service {
+        namespace: namespace.to_owned(),
+        name: Role::Seed.component().to_owned(),
+        port: None,
+    };
+    // By its configuration, by its namespace, and by nothing.
+    for (to, namespace, want) in [
+        (
+            Some(service("second")),
+            None,
+            Some("this installation is the Service second/gardener-extension-network-guard:443"),
+        ),
+        (None, Some("second"), Some("this installation is in second")),
+        (None, Some("extension-network-guard-x7k2p"), None),
+        (None, None, None),
+    ] {
+        let scene = Scene { to, namespace: namespace.map(str::to_owned), ..Scene::new(Role::Seed) };
+        let report = scene.report();
+        assert_eq!(scene.named(State::Problem), if want.is_some() { vec!["registered"] } else { vec![] });
+        let told = |line: &String| {
+            line.starts_with("kube-apiserver calls the Service extension-network-guard-x7k2p/")
+                && line.contains(want.unwrap())
+        };
+        assert!(want.is_none() || report.checks[0].saw.iter().any(told), "{}", report.text(false));
+    }
+    let scene = Scene { to: Some(service("second")), ..Scene::new(Role::Seed) };
+    insta::assert_snapshot!("registered_elsewhere", scene.report().text(false));
+    // In the garden the name of the host tells, if it is ours.
+    let other = || Some("second".to_owned());
+    let mut scene = Scene { to: None, namespace: other(), ..Scene::new(Role::Garden) };
+    assert_eq!(scene.named(State::Problem), ["registered"]);
+    let proxy = Where::Url("https://proxy.example/garden/".to_owned());
+    lead(&mut scene, |_, client| point(client, Some(&proxy), None));
+    assert!(scene.named(State::Problem).is_empty(), "{}", scene.report().text(false));
+    scene.to = Some(proxy);
+    assert!(scene.named(State::Problem).is_empty(), "{}", scene.report().text(false));
+
+    // One of them by hand, though the one that is tried is right.
+    let own = "https://gardener-extension-admission-network-guard.garden";
+    for (url, want) in [
+        (
+            format!("{own}/webhooks/validate/other"),
+            "validator calls the path \"/webhooks/validate/other\", and should call",
+        ),
+        (own.to_owned(), "validator calls the path \"\", and should call"),
+        ("https://old.garden/webhooks/validate/shoot".to_owned(), "validator calls https://old.garden, and"),
+        (format!("{own}:8443/webhooks/validate/shoot"), "validator calls https://gardener-"),
+    ] {
+        for knows in [true, false] {
+            let mut scene = Scene::new(Role::Garden);
+            lead(&mut scene, |name, client| {
+                if name.starts_with("validator") {
+                    client.url = Some(url.clone());
+                }
+            });
+            scene.to = scene.to.filter(|_| knows);
+            assert_eq!(scene.named(State::Problem), ["registered"], "{url}");
+            let report = scene.report();
+            assert!(report.checks[0].saw.iter().any(|line| line.starts_with(want)), "{}", report.text(false));
+        }
+    }
+    let mut scene = Scene::new(Role::Seed);
+    lead(&mut scene, |name, client| {
+        if name.starts_with("network.") {
+            client.service.as_mut().unwrap().path = Some("/webhooks/mutate/kube-apiserver".to_owned());
+        }
+    });
+    assert_eq!(scene.named(State::Problem), ["registered"]);
+}
+
 #[test]
 fn the_server_is_gone() {
     let mut scene = Scene::new(Role::Seed);
@@ -265,7 +358,7 @@ fn distrusted_and_due() {
 fn stale_and_without_rights() {
     let mut scene = Scene::new(Role::Seed);
     scene.tries =
-        asked(Role::Seed, Asked::Answered(Sign { id: "x".to_owned(), release: "0.1.0".to_owned(), stale: true }));
+        asked(Role::Seed, Asked::Answered(Sign { id: "x".to_owned(), release: "0.1.0".to_owned(), stale: true }, None));
     scene.metrics = Some(Ok(Metrics {
         is_synced: true,
         ages: vec![("what webhooks decide by", 3.0), ("Networks with a switch", 180.0)],
@@ -289,7 +382,7 @@ fn who_may_see_nothing_is_told_what_is_missing() {
     scene.behind = Behind::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
     scene.tries = asked(Role::Garden, Asked::Forbidden);
     scene.certificates = Certificates::default();
-    scene.lease = Lease::Lease { name: "garden/network-guard-certificates".to_owned(), there: Err(forbidden()) };
+    scene.lease = Lease::Lease { name: format!("garden/{}", certificates::GARDEN_LEASE), there: Err(forbidden()) };
     scene.metrics = None;
     scene.rights.answers.truncate(1);
     scene.rights.answers[0].1 = Err(forbidden());

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::{Said, doctor};
 use crate::garden::{place, shoot};
 use crate::harness::{Garden, eventually};
@@ -28,6 +30,27 @@ fn a_garden_is_asked_by_a_shoot() {
     assert_eq!((said.code, said.named("ok").len()), (Some(0), 6), "{}", said.text);
     assert!(said.check("reachable").1.starts_with(&format!("dry run of Shoot {ORDERS}: release ")), "{}", said.text);
     println!("{}", said.text);
+
+    // Nobody says as whom the server talks to the virtual garden: the usual name has no right, which proves nothing; then
+    // the binding of the chart tells.
+    let config = garden.guard.certificates().join("config.yaml").display().to_string();
+    let ask_without_user = || doctor("garden", &admin, &["--config", &config, "--namespace", "garden"]);
+    let said = ask_without_user();
+    let (state, text) = said.check("allowed");
+    assert!(state == "unknown" && text.contains("may do nothing of what") && text.contains("--user"), "{}", said.text);
+    let name = "gardener-extension-admission-network-guard";
+    garden.admin().apply(&json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": name}},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "kube-system", "name": "extension-admission-ours"}],
+    }));
+    eventually("the account of the binding has its rights", || {
+        let said = ask_without_user();
+        let (state, text) = said.check("allowed");
+        let is_ours = text.contains("system:serviceaccount:kube-system:extension-admission-ours has ");
+        if state == "ok" && is_ours { Ok(()) } else { Err(said.text.clone()) }
+    });
 
     let alice = garden.control_plane().kubeconfig("alice", "people");
     let said = ask(&garden, &alice, &["--shoot", ORDERS]);

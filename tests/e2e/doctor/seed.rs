@@ -230,6 +230,13 @@ fn pods_behind_the_service_are_counted() {
         said.text
     );
     assert!(said.check("registered").1.contains("kube-apiserver has no caBundle"), "{}", said.text);
+    // Asked about another installation, which is called by nobody.
+    let displaced = doctor("seed", &kubeconfig, &["--namespace", "second"]);
+    for word in ["kube-apiserver", "network"] {
+        let want = format!("{word} calls the Service {namespace}/{name}:443, and this installation is in second");
+        assert!(displaced.check("registered").1.contains(&want), "{}", displaced.text);
+    }
+    assert!(!said.check("registered").1.contains("this installation"), "{}", said.text);
     // This is no Seed.
     assert!(said.check("reachable").1.contains("does not know networks.extensions.gardener.cloud"), "{}", said.text);
 
