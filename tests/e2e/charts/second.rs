@@ -9,6 +9,7 @@ use crate::harness::{Chart, ControlPlane, Guard, Kubectl, free_port, only, run, 
 const NAME: &str = "gardener-extension-network-guard";
 const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", NAME];
 const CONTESTED: &str = "network_guard_registration_contested";
+const IDLE: &str = "another installation is registered, and does the work of this one";
 const MISSING: &str = "network_guard_registrations_missing";
 const IDLE: &str = "another installation is registered, and does the work of this one";
 
