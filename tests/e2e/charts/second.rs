@@ -11,7 +11,6 @@ const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", NAME];
 const CONTESTED: &str = "network_guard_registration_contested";
 const IDLE: &str = "another installation is registered, and does the work of this one";
 const MISSING: &str = "network_guard_registrations_missing";
-const IDLE: &str = "another installation is registered, and does the work of this one";
 
 /// Installs the chart in a namespace, with all that restricts its account, and starts its server.
 fn install(control_plane: &ControlPlane, namespace: &str) -> Guard {
