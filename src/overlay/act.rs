@@ -85,7 +85,7 @@ pub fn act(
         let record = network.record.as_deref().and_then(Record::read);
         let record = record.filter(|record| network.since.as_deref() == Some(&*record.since));
         let status = record.and_then(|record| record.status).unwrap_or_default();
-        // What was due long ago has happened, or has not; nobody can tell.
+        // What was due long ago has happened, or has not; it is not known.
         let replacement = status.replacement.filter(|replacement| !replacement.is_past(now));
         let known = SwitchStatus { routes: status.routes, complaint: status.complaint, ..SwitchStatus::default() };
         SwitchStatus { replacement, ..known }

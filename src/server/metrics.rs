@@ -79,7 +79,7 @@ struct Port {
 /// All metrics of one server.
 pub struct Metrics {
     registry: Registry,
-    /// What every program has; its names have no prefix of ours.
+    /// What every program has; its names have no prefix of network-guard.
     common: Registry,
     tasks: Supervisor,
     reviews: Family<Review, Counter>,

@@ -57,7 +57,7 @@ pub(super) enum Failure {
     NotSynced,
     /// The object cannot be read as what it claims to be.
     Unreadable,
-    /// A mistake of ours.
+    /// A mistake of network-guard.
     Error,
 }
 
@@ -149,7 +149,7 @@ impl Edge {
             }
             Step::Done(verdict) => {
                 self.log(&request, &verdict, started);
-                // Where Shoots call, the doctor never asks, and whoever has one is told nothing of the server.
+                // Where Shoots call, the doctor never asks, and an account that has one is told nothing of the server.
                 let id = admission::doctor_asks(&request).filter(|_| !self.handler.has_tail());
                 let sign = id.map(|id| Sign {
                     id: id.to_string(),

@@ -57,7 +57,7 @@ async fn a_dry_run_is_answered_like_any_call() {
     assert_eq!(client.post(PATH, &dry.to_string()).await.body, real.body);
 }
 
-/// Whoever asks as the doctor does is told who answers, and nothing else changes.
+/// A caller that asks as the doctor does is told who answers, and nothing else changes.
 #[tokio::test]
 async fn a_doctor_gets_a_sign() {
     for (stale_after, stale) in [(DAY, false), (Duration::ZERO, true)] {

@@ -207,7 +207,7 @@ pub(super) async fn look(needs: &Needs<'_>, server: &Server, home: Option<&Serve
         let mut answers = answers.buffered(CONCURRENCY);
         let mut all = Vec::new();
         while let Some((question, answer)) = answers.next().await {
-            // Whoever may not ask one, or hears nothing, gets no answer to all others.
+            // An account that may not ask one, or hears nothing, gets no answer to all others.
             let is_over = matches!(answer, Err(Trouble::Forbidden(_) | Trouble::Silent(_)));
             all.push((question, answer));
             if is_over {

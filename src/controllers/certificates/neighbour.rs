@@ -15,7 +15,7 @@ pub(super) const ASKED: &str = "network-guard.extensions.gardener.cloud/asked";
 pub(super) const LONGEST: usize = 253;
 
 /// How long an answer may take: a leader looks every ten seconds, and one that died has a successor after some 17
-/// ([`super::super::lease`]). A server that does not know the question answers too, when it writes anew
+/// ([`super::super::lease`]). A server that does not know the question answers too, when it writes again
 /// ([`super::WRITE_ANEW`]), at the next look after.
 const ANSWER: Duration = Duration::from_secs(75);
 
@@ -77,7 +77,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// It was written by this leader: whoever writes it after that is another installation.
+    /// It was written by this leader: a writer after that is another installation.
     pub(super) fn wrote(&mut self) {
         self.was_here = true;
     }

@@ -115,7 +115,7 @@ fn alerts_of_any_server_fire() {
     let labels = [("handler", "kube-apiserver"), ("result", "bad-review")];
     walk.fires("NetworkGuardErrors", &labels, &healthy, &errors);
 
-    // Whoever opens more connections and says nothing on them loses the oldest.
+    // A peer that opens more connections and says nothing on them loses the oldest.
     let crowded = "server: {maxHandshakes: 2, maxHandshakesPerAddress: 2}";
     let third = Plain::start(folder.path(), "third", crowded, now).ready();
     let before = vec![pod("a", third.scrape())];
