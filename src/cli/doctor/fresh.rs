@@ -35,7 +35,7 @@ const AGES: [(&str, &str); 2] = [
 pub(super) async fn look(address: &str, patience: Duration) -> Result<Metrics, String> {
     let silent = || format!("{address}: no answer in {} s", patience.as_secs());
     let owned = address.to_owned();
-    // Resolving the name, or sends a byte now and then, may take longer; nobody waits for that thread.
+    // Resolving the name, or a peer that sends a byte now and then, may take longer; nobody waits for that thread.
     let text = timeout(patience, tokio::task::spawn_blocking(move || get(&owned, patience))).await;
     let text = text.map_err(|_| silent())?.map_err(|error| error.to_string())?;
     let text = text.map_err(|error| match error.kind() {
