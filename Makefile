@@ -31,7 +31,11 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 counts: tools ## write benches/counts.txt again: the allocations and instructions of one call of each webhook, which `make test` compares
 	cargo bench --quiet --profile counts --bench counts -- --write
 
+soak: export PROPTEST_RNG_SEED = $(shell date +%s)
 soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
+	@echo "The seed of the property tests is PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED)."
+	cargo test --quiet --lib
+	cargo test --test e2e -- --nocapture yaml::
 	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
 
 flaky: tools image-root ## look for tests whose result depends on who is faster, on an idle machine, one core, and a busy one: hours

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
 use super::Problem;
 use super::scalar::{Scalar, excerpt};
@@ -41,10 +41,14 @@ pub(super) fn compose(text: &str) -> Result<Option<Composed>, Problem> {
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut composer = Composer::default();
     let mut has_document = false;
-    while let Some((event, line)) = next(&mut parser)? {
+    while let Some((event, span)) = next(&mut parser)? {
+        let line = span.start.line();
         match event {
             Event::DocumentStart(..) => has_document = true,
             Event::DocumentEnd | Event::StreamEnd => break,
+            Event::Scalar(_, ScalarStyle::Plain, ..) if let Some(next) = joined_colon(&text[end_of(&span)..]) => {
+                return Err(Problem { line, problem: format!("write a blank between `:` and `{next}`") });
+            }
             event => composer.take(event, line).map_err(|problem| Problem { line, problem })?,
         }
     }
@@ -53,17 +57,25 @@ pub(super) fn compose(text: &str) -> Result<Option<Composed>, Problem> {
     }
     let rest = match next(&mut parser) {
         Ok(Some((Event::StreamEnd, _)) | None) => None,
-        Ok(Some((_, line))) | Err(Problem { line, .. }) => Some(line),
+        Ok(Some((_, span))) => Some(span.start.line()),
+        Err(Problem { line, .. }) => Some(line),
     };
     composer.finish(rest).map(Some).map_err(|problem| Problem { line: 1, problem })
 }
 
-fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>) -> Result<Option<(Event<'a>, usize)>, Problem> {
-    match parser.next_event() {
-        None => Ok(None),
-        Some(Ok((event, span))) => Ok(Some((event, span.start.line()))),
-        Some(Err(error)) => Err(Problem { line: error.marker().line(), problem: error.info() }),
-    }
+fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>) -> Result<Option<(Event<'a>, Span)>, Problem> {
+    let event = parser.next_event().transpose();
+    event.map_err(|error| Problem { line: error.marker().line(), problem: error.info() })
+}
+
+fn end_of(span: &Span) -> usize {
+    span.end.byte_offset().unwrap_or_default()
+}
+
+/// The bracket or comma behind a colon that ends a key without quotes, as in `{a:}`. The colon belongs to the key for goyaml (YAML
+/// 1.1), and is none of it for YAML 1.2: nobody means to write that, so it is refused. `rest` is what follows the key.
+fn joined_colon(rest: &str) -> Option<char> {
+    rest.trim_start().strip_prefix(':')?.chars().next().filter(|next| ",[]{}".contains(*next))
 }
 
 /// A mapping or sequence that is open.

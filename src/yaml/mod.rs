@@ -1,7 +1,7 @@
 //! Files of YAML or JSON as kubectl reads them: each document becomes the text of its JSON.
 //!
 //! kubectl takes a file for JSON if it begins with `{`, and otherwise splits it at `---` and hands each part to goyaml
-//! (`k8s.io/apimachinery/pkg/util/yaml`, `sigs.k8s.io/yaml`). This reads alike whatever kubectl reads, which `tests/it/yaml.rs`
+//! (`k8s.io/apimachinery/pkg/util/yaml`, `sigs.k8s.io/yaml`). This reads alike whatever kubectl reads, which `tests/e2e/yaml.rs`
 //! compares with its own code, and some files more: `--- {…}` on one line, and the directive `%YAML 1.2`.
 //!
 //! The time taken and the memory are a small multiple of the text's length, and [`MOST_ALIASED`] for each document with aliases.

@@ -69,6 +69,19 @@ fn keys_that_are_there_twice_and_merges_are_settled_as_goyaml_does() {
     assert_eq!(twice, [(4, "c".to_owned())]);
 }
 
+/// goyaml takes the colon for a part of the key, YAML 1.2 does not.
+#[test]
+fn a_colon_that_a_bracket_or_a_comma_follows_is_refused() {
+    for text in
+        ["a: {b:}", "a: {b :}", "a: {b:,c}", "a: [b:]", "a: {b c\n d:}", "a: {x\n 'y:}", "a: {~a#\t :}", "a: {b\n  :,}"]
+    {
+        let [Err(problem)] = &read(text)[..] else { panic!("{text:?} is read") };
+        assert!(problem.contains("write a blank between `:` and `"), "{text:?}: {problem}");
+    }
+    assert_eq!(one("a: {b: , c: {}, \"d\":[]}"), r#"{"a":{"b":null,"c":{},"d":[]}}"#);
+    assert_eq!(one("a:}: b\n"), r#"{"a:}":"b"}"#);
+}
+
 #[test]
 fn a_hundred_aliases_are_fine_and_a_billion_laughs_are_not() {
     let list = format!("a: &a {{x: 1}}\nb: [{}]\n", vec!["*a"; 100].join(", "));

@@ -270,7 +270,7 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 /// Nothing that kubectl reads is read otherwise. We refuse very little of it: what goyaml leaves unread behind a document
-/// (`a: {}]`), and a block text whose first lines are blank and indented further than the others.
+/// (`a: {}]`), a key that ends in a colon (`{a:}`), and a block text whose first lines are blank and indented further than the others.
 #[test]
 #[expect(clippy::print_stdout, reason = "figures are for people")]
 fn files_are_read_as_kubectl_reads_them() {
