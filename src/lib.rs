@@ -15,7 +15,7 @@
 //!
 //! **Certificates.** API servers believe what webhook configurations tell them, so a server that makes its own certificates
 //! also registers itself: each replica issues its leaf from a CA that all share in a Secret, and one of them rotates that CA
-//! without a call that fails ([`tls`], [`controllers::certificates`], [`sources::keeper`]).
+//! without a call that fails ([`certificates`], [`controllers::certificates`]).
 //!
 //! # The life of a review
 //!
@@ -37,16 +37,20 @@
 //!
 //! | floor | modules | |
 //! |---|---|---|
-//! | 6 | [`cli`], `main` | arguments, logging, exit codes |
-//! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
-//! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
+//! | 8 | [`cli`], `main` | arguments, logging, exit codes |
+//! | 7 | [`config`] | the configuration file |
+//! | 6 | [`server`] | HTTPS, limits, health, metrics, drain |
+//! | 5 | [`controllers`] | loops that write (leader only); keys and certificates |
+//! | 4 | [`sources`], [`runtime`] | what feeds the landscape, live reads; Leases and loops |
 //! | 3 | [`handlers`] | one file a webhook |
-//! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
+//! | 2 | [`certificates`], [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
 //! | 0 | [`net`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
 
 pub mod admission;
+pub mod certificates;
 pub mod cli;
+pub mod config;
 pub mod controllers;
 pub mod gardener;
 pub mod handlers;
@@ -57,7 +61,7 @@ pub mod networks;
 pub mod overlap;
 pub mod overlay;
 pub mod peering;
+pub mod runtime;
 pub mod server;
 pub mod sources;
-pub mod tls;
 pub mod yaml;

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use crate::tls::Authority;
+use crate::controllers::certificates::Authority;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Certs {

@@ -8,10 +8,10 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::{json, value::RawValue};
 
-use super::Configuration;
 use crate::admission::{
     self, Answer, Answers, Finding, Handler, Outcome, Questions, Severity, Step, UserInfo, Verdict,
 };
+use crate::config::Configuration;
 use crate::gardener::{Shoot, ShootFacts, ShootName, counted};
 use crate::handlers::{MutateShoot, ValidateShoot};
 use crate::landscape::{Access, Snapshot};

@@ -3,7 +3,6 @@
 mod certs;
 mod check;
 mod columns;
-mod config;
 mod doctor;
 mod log;
 mod nat;
@@ -18,8 +17,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-
-pub use config::{ConfigError, Configuration, SelfManaged};
 
 /// Network admission webhook for Gardener landscapes.
 ///

@@ -16,15 +16,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Configuration;
 use super::log::{Level, Log, LogFormat};
 use crate::admission::Handler;
+use crate::config::Configuration;
+use crate::controllers::certificates::keeper::Keeper;
 use crate::controllers::registration::FailurePolicy;
 use crate::controllers::{certificates, overlay};
 use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use crate::server::{Addresses, Metrics, Pace, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
 use crate::sources::Landscape;
-use crate::sources::keeper::Keeper;
 use crate::sources::live::LiveReads;
 use crate::sources::supervise::Supervisor;
 

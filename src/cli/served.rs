@@ -16,7 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::tls::{Ca, Published};
+use crate::certificates::Published;
+use crate::controllers::certificates::pem;
 
 /// The leaf of one server.
 #[derive(Debug, Serialize)]
@@ -43,7 +44,7 @@ pub(super) async fn served(
         Ok(chain) => chain,
         Err(error) => return (None, vec![format!("{server} shows no certificate: {error:#}")]),
     };
-    let Some(leaf) = chain.first().and_then(|leaf| Ca::read(leaf).ok()) else {
+    let Some(leaf) = chain.first().and_then(|leaf| pem::certificate(leaf).ok()) else {
         return (None, vec![format!("{server} shows nothing that can be read")]);
     };
     let mut problems = Vec::new();
@@ -61,7 +62,7 @@ pub(super) async fn served(
 fn judge(chain: &[CertificateDer<'_>], published: &Published, called: &str, now: Timestamp) -> anyhow::Result<()> {
     let mut roots = RootCertStore::empty();
     for ca in &published.bundle {
-        roots.add(CertificateDer::from_pem_slice(ca.pem().as_bytes())?)?;
+        roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes())?)?;
     }
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(aws_lc_rs::default_provider()))

@@ -7,11 +7,11 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::config::is_webhook_url;
+use crate::config::is_webhook_url;
+use crate::controllers::certificates::pem::is_ca_bundle;
 use crate::controllers::registration::{Configuration, FailurePolicy, GARDEN, SEED, Where, point};
 use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
 use crate::gardener::{ShootUid, is_dns_label};
-use crate::tls::is_ca_bundle;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Webhooks {
@@ -219,7 +219,8 @@ mod tests {
     fn fills_in_where_the_webhooks_are() {
         let ca = tempfile::NamedTempFile::new().unwrap();
         let day = std::time::Duration::from_secs(24 * 60 * 60);
-        let authority = crate::tls::Authority::new("test CA", jiff::Timestamp::now(), day).unwrap();
+        let authority =
+            crate::controllers::certificates::Authority::new("test CA", jiff::Timestamp::now(), day).unwrap();
         let bundle = authority.certificate();
         fs::write(ca.path(), bundle).unwrap();
         let client = Client {

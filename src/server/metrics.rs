@@ -22,12 +22,12 @@ use super::ServedCertificate;
 use super::body::Refusal;
 use super::review::Failure;
 use crate::admission::{Answers, Operation, Sight};
+use crate::controllers::certificates::keeper::Keeper;
 use crate::controllers::overlay::Board;
 use crate::controllers::{certificates, vpn_shoot};
 use crate::net::Family as IpFamily;
 use crate::overlap;
 use crate::sources::Landscape;
-use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
 use crate::sources::vpn_networks::ToldBoard;
 

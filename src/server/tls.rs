@@ -23,8 +23,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Metrics;
 use super::accept::Acceptor;
+use crate::controllers::certificates::keeper::Keeper;
 use crate::sources::clock::Clock;
-use crate::sources::keeper::Keeper;
 
 /// What keeps it fresh is called so where turns and panics are counted.
 pub(super) const TASK: &str = "certificate";

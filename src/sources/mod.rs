@@ -1,9 +1,7 @@
-//! What feeds the landscape: watches on an API server, or a folder of manifests; the live reads of one request; and the
-//! replica's own certificate.
+//! What feeds the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
 
 pub mod clock;
 pub mod files;
-pub mod keeper;
 pub mod live;
 pub mod manifests;
 pub mod objects;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::tls::Ca;
+use network_guard::controllers::certificates::pem;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Guard, Kubectl, Output, eventually, fixture, run, until};
@@ -89,7 +89,7 @@ impl Seed {
 /// The fingerprints of a bundle in base64.
 fn bundle(text: &str) -> BTreeSet<String> {
     let pem = STANDARD.decode(text).unwrap();
-    Ca::parse_bundle(&pem).unwrap().iter().map(|ca| ca.fingerprint.to_string()).collect()
+    pem::bundle(&pem).unwrap().iter().map(|ca| ca.fingerprint.to_string()).collect()
 }
 
 #[test]
@@ -113,8 +113,11 @@ fn looks_after_itself() {
 
     // Whatever becomes of the Secret: what was good comes back, and no write fails meanwhile.
     let good = seed.secret();
-    let other =
-        network_guard::tls::CaPair::issue(jiff::Timestamp::now(), std::time::Duration::from_secs(3_600)).unwrap();
+    let other = network_guard::controllers::certificates::issue_ca(
+        jiff::Timestamp::now(),
+        std::time::Duration::from_secs(3_600),
+    )
+    .unwrap();
     let replaced = |certificate: &str, key: &str| {
         json!({"data": {"ca.crt": STANDARD.encode(certificate), "ca.key": STANDARD.encode(key)}}).to_string()
     };
@@ -147,7 +150,7 @@ fn looks_after_itself() {
     // A valid Secret of somebody else, such as that of a backup: what API servers trust stays trusted until no leaf of it
     // can be left, and the other CA signs only after it was published.
     let before = seed.guard.log().len();
-    admin.ok(&patch(replaced(other.ca.pem(), other.key())).iter().map(String::as_str).collect::<Vec<_>>(), None);
+    admin.ok(&patch(replaced(&other.ca.pem, other.key())).iter().map(String::as_str).collect::<Vec<_>>(), None);
     until("both are trusted", || {
         let output = seed.write();
         assert!(output.ok, "{output:?}");
@@ -207,8 +210,9 @@ fn rotates_when_asked_and_tells_what_is_wrong() {
 
     // Somebody else's bundle in one webhook, a server that nobody can reach, a Secret that cannot be used.
     let foreign =
-        network_guard::tls::CaPair::issue(jiff::Timestamp::now(), std::time::Duration::from_secs(600)).unwrap();
-    let foreign = STANDARD.encode(foreign.ca.pem());
+        network_guard::controllers::certificates::issue_ca(jiff::Timestamp::now(), std::time::Duration::from_secs(600))
+            .unwrap();
+    let foreign = STANDARD.encode(&foreign.ca.pem);
     let mut configuration = admin.get(&CONFIGURATION);
     configuration["webhooks"][0]["clientConfig"]["caBundle"] = json!(foreign);
     // With the server stopped, nobody puts that right.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::tls::CaPair;
+use network_guard::controllers::certificates::pem::ca_pair;
 use serde_json::{Value, json};
 
 use crate::harness::{Chart, ControlPlane, Guard, Output, charts, documents, fixture, run, tool, until};
@@ -156,7 +156,7 @@ fn commands_for_certificates_on_a_seed() {
     assert_eq!(left_in_memory(), before, "a key was left behind");
     let made = seed.secret();
     let text = |key: &str| String::from_utf8(STANDARD.decode(made["data"][key].as_str().unwrap()).unwrap()).unwrap();
-    CaPair::parse(&text("ca.crt"), &text("ca.key")).unwrap();
+    ca_pair(&text("ca.crt"), &text("ca.key")).unwrap();
     let own = text("ca.crt").trim().to_owned();
     until("it is published", || seed.trusted().contains(&own));
 

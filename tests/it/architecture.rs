@@ -5,23 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 18] = [
     ("net", 0),
     ("yaml", 0),
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),
+    ("certificates", 2),
     ("nat", 2),
     ("networks", 2),
     ("overlap", 2),
     ("overlay", 2),
     ("peering", 2),
-    ("tls", 2),
     ("handlers", 3),
-    ("controllers", 4),
+    ("runtime", 4),
     ("sources", 4),
-    ("server", 5),
-    ("cli", 6),
+    ("controllers", 5),
+    ("server", 6),
+    ("config", 7),
+    ("cli", 8),
 ];
 
 /// Rooms that must not know each other stand on this floor.

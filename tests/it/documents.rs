@@ -23,8 +23,8 @@ fn rules_are_documented() {
 #[test]
 fn the_configuration_example_is_read_and_complete() {
     let text = file("examples/config.yaml");
-    let configuration = network_guard::cli::Configuration::parse(&text).unwrap();
-    assert_eq!(configuration, network_guard::cli::Configuration::default(), "the example shows the defaults");
+    let configuration = network_guard::config::Configuration::parse(&text).unwrap();
+    assert_eq!(configuration, network_guard::config::Configuration::default(), "the example shows the defaults");
 }
 
 /// The examples are Gardener's own Deployments in other namespaces, with the networks of the Clusters there.
@@ -151,8 +151,8 @@ fn the_ca_that_is_made_by_hand_is_one() {
     let output = Command::new("sh").args(["-c", command]).env("dir", folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-    let pair = network_guard::tls::CaPair::parse(&read("ca.crt"), &read("ca.key")).unwrap();
+    let pair = network_guard::controllers::certificates::pem::ca_pair(&read("ca.crt"), &read("ca.key")).unwrap();
     let days = pair.ca.not_after.duration_since(pair.ca.not_before).as_hours() / 24;
     assert_eq!(days, 30);
-    network_guard::tls::Authority::from_pair(&pair).unwrap();
+    network_guard::controllers::certificates::Authority::from_pair(&pair).unwrap();
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use network_guard::admission::{Answers, Handler, Questions, Request, Resource, Step, Verdict};
+use network_guard::controllers::certificates::{Authority, Issued};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::landscape::Snapshot;
@@ -18,7 +19,6 @@ use network_guard::server::{
 };
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
-use network_guard::tls::{Authority, Issued};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};

@@ -11,13 +11,15 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde::Serialize;
 
+use super::super::client_config;
 use super::super::columns::{Format, columns};
 use super::super::served::{Served, served};
-use super::super::{Configuration, client_config};
+use crate::certificates::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
+use crate::config::Configuration;
+use crate::controllers::certificates::keeper::material;
+use crate::controllers::certificates::pem;
 use crate::controllers::certificates::read_published;
 use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
-use crate::sources::keeper::material;
-use crate::tls::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
@@ -193,7 +195,7 @@ impl Report {
         };
         // As cert-manager or somebody's own hands make it.
         if let Some(chain) = secret.data.as_ref().and_then(|data| data.get("tls.crt")) {
-            match Ca::parse_bundle(&chain.0) {
+            match pem::bundle(&chain.0) {
                 Ok(chain) if !chain.is_empty() => {
                     self.add("leaf", &chain[0], now);
                     self.next.push(Event { at: None, what: "its maker renews it".to_owned() });

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
-use crate::cli::Configuration;
+use crate::config::Configuration;
 use crate::gardener::counted;
 use crate::yaml;
 

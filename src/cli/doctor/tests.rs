@@ -14,10 +14,10 @@ use super::report::{Check, Report, State};
 use super::trusted::Facts as Certificates;
 use super::*;
 use crate::admission::Sign;
+use crate::certificates::Published;
 use crate::cli::served::Served;
 use crate::controllers::certificates;
 use crate::controllers::registration::point;
-use crate::tls::Published;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 
@@ -63,7 +63,7 @@ impl Scene {
             })
             .collect();
         let webhooks = if role == Role::Seed { 2 } else { 4 };
-        let signed = crate::tls::CaPair::issue(now(), Duration::from_secs(30 * 86_400)).unwrap().ca;
+        let signed = certificates::issue_ca(now(), Duration::from_secs(30 * 86_400)).unwrap().ca;
         let day = SignedDuration::from_hours(24);
         Self {
             role,
@@ -343,8 +343,7 @@ fn the_server_is_gone() {
 fn distrusted_and_due() {
     let mut scene = Scene::new(Role::Seed);
     scene.is_self_managed = Some(false);
-    let old =
-        crate::tls::CaPair::issue(now() - SignedDuration::from_hours(48), Duration::from_secs(86_400)).unwrap().ca;
+    let old = certificates::issue_ca(now() - SignedDuration::from_hours(48), Duration::from_secs(86_400)).unwrap().ca;
     scene.certificates.published[1].bundle = vec![old];
     scene.certificates.distrusted =
         vec!["guard.svc:443 is not trusted for mutating/0: invalid peer certificate: UnknownIssuer".to_owned()];

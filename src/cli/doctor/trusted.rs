@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use super::super::served::{Served, served};
 use super::registered::Found;
 use super::report::Check;
+use crate::certificates::Published;
+use crate::controllers::certificates::pem;
 use crate::controllers::registration::called;
 use crate::gardener::counted;
-use crate::tls::{Ca, Published};
 
 /// What is known of certificates.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ pub(super) async fn look(found: &[Found], servers: &[String], now: Timestamp, pa
         for (webhook, client) in there.webhooks() {
             let bundle = client.ca_bundle.as_ref().map(|bundle| &*bundle.0).unwrap_or_default();
             let name = format!("{kind}/{webhook}");
-            facts.published.push(Published { name, bundle: Ca::readable(bundle), is_told: !bundle.is_empty() });
+            facts.published.push(Published { name, bundle: pem::readable(bundle), is_told: !bundle.is_empty() });
             names.push(called(client));
             addresses.extend(address(client).filter(|address| !addresses.contains(address)));
         }

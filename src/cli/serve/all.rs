@@ -10,7 +10,8 @@ use anyhow::{Context as _, anyhow};
 use tokio::task::JoinSet;
 
 use super::{All, Ready, Role, pair_files, serve};
-use crate::cli::{Configuration, certs};
+use crate::cli::certs;
+use crate::config::Configuration;
 use crate::handlers::{
     ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
     VpnShoot,

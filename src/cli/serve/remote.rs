@@ -9,12 +9,13 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use super::{Controller, Ready, Remote, Role, identity, pair_files, serve};
-use crate::cli::{Configuration, SelfManaged as Settings, client_config};
+use crate::cli::client_config;
+use crate::config::{Configuration, SelfManaged as Settings};
+use crate::controllers::certificates::keeper::{self, Keeper};
 use crate::controllers::overlay::{self, Board};
 use crate::controllers::registration::{self, GARDEN, SEED};
 use crate::controllers::{certificates, vpn_shoot};
 use crate::server::{Metrics, PairSource, TlsSources};
-use crate::sources::keeper::{self, Keeper};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
 use crate::sources::supervise::Supervisor;

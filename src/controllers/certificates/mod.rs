@@ -1,11 +1,15 @@
 //! Looks after the CA of self-managed certificates: the leader writes the Secret and the webhook configurations, one step
-//! at a time, as [`crate::tls`] decides. Each replica issues its own leaf ([`crate::sources::keeper`]).
+//! at a time, as [`crate::certificates`] decides. Each replica issues its own leaf ([`keeper`]).
 //!
 //! Nothing is remembered here but the last good CAs, so that a Secret that somebody deletes comes back as it was.
 
+mod issue;
+pub mod keeper;
 mod neighbour;
+pub mod pem;
 mod registrar;
 mod secret;
+mod store;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,16 +21,17 @@ use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use issue::{Authority, IssueError, Issued, is_name, issue_ca};
 pub use registrar::{PublishError, Registration, Wanted, read_published};
 
+use self::keeper::{Keeper, Settings};
 use self::registrar::Registrar;
-use self::secret::Store;
-use super::lease::Lease;
+use self::store::Store;
 use super::vpn_shoot;
+use crate::certificates::{Material, Published, Step, Waiting, carried_out, next_step};
+use crate::runtime::lease::Lease;
 use crate::sources::Landscape;
-use crate::sources::keeper::{Keeper, Settings};
 use crate::sources::supervise::Supervisor;
-use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 
 /// The name of the Lease on a Seed, whose holder leads in everything there.
 pub const LEASE: &str = "network-guard-certificates";
@@ -258,7 +263,9 @@ impl Controller<'_> {
             published.push(shoots_published(shoots, material, now, lifetimes.ca));
         }
         let step = next_step(material, &published, now, lifetimes);
-        if let Some(next) = carried_out(step.clone(), material, now, lifetimes).map_err(|error| error.to_string())? {
+        if let Some(next) =
+            carried_out(step.clone(), material, now, lifetimes, issue_ca).map_err(|error| error.to_string())?
+        {
             self.store.write(&stored, &next).await?;
             said(&step);
             self.parts.board.steps.inc();

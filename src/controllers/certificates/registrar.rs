@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 
 use super::super::registration::{Configuration, Where, called, point};
 use super::neighbour::{self, ASKED, Memory, Move, Place};
-use crate::tls::{Ca, Material, Published};
+use super::pem;
+use crate::certificates::{Ca, Material, Published};
 
 /// By this label we know configurations of ours.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "network-guard");
@@ -301,7 +302,7 @@ impl Registrar {
         present: Option<&Present>,
         bundle: &[&Ca],
     ) -> Result<(), PublishError> {
-        let pem: String = bundle.iter().map(|ca| ca.pem()).collect();
+        let pem: String = bundle.iter().map(|ca| &*ca.pem).collect();
         for (_, client) in wanted.webhooks() {
             point(client, Some(&self.registration.to), Some(pem.as_bytes()));
         }
@@ -435,7 +436,7 @@ async fn look(client: &kube::Client, configurations: &[Wanted]) -> Result<Seen, 
         for (webhook, client) in webhooks {
             let bundle = client.ca_bundle.as_ref().map(|bundle| &*bundle.0).unwrap_or_default();
             let name = format!("{kind}/{webhook}");
-            seen.published.push(Published { name, bundle: Ca::readable(bundle), is_told: !bundle.is_empty() });
+            seen.published.push(Published { name, bundle: pem::readable(bundle), is_told: !bundle.is_empty() });
             seen.called.push(called(client));
         }
     }

@@ -27,9 +27,9 @@ pub use board::Board;
 pub use settings::OverlaySettings;
 
 use self::worker::Worker;
-use super::lease::Lease;
 use super::{certificates, vpn_shoot};
 use crate::landscape::NetworkName;
+use crate::runtime::lease::Lease;
 use crate::sources::Landscape;
 use crate::sources::supervise::Supervisor;
 

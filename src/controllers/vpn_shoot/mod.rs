@@ -23,15 +23,15 @@ use tokio::time::{Instant, sleep};
 pub use registration::{ORIGINAL, Registration};
 
 use self::objects::{NotDone, Objects};
+use super::certificates::keeper::Keeper;
+use super::certificates::pem::is_ca_bundle;
 use crate::gardener::{ClusterFacts, ExpectedVpn};
 use crate::landscape::Snapshot;
 use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
 use crate::sources::Landscape;
-use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
-use crate::tls::is_ca_bundle;
 
 /// What it is called where turns and panics are counted.
 pub(super) const TASK: &str = "vpn-shoot";

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use network_guard::certificates::Lifetimes;
 use network_guard::server::StopSettings;
-use network_guard::tls::Lifetimes;
 use serde_json::{Value, json};
 
 use super::render::config_map;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::tls::Authority;
+use network_guard::controllers::certificates::Authority;
 use serde_json::Value;
 
 use super::{ControlPlane, Process, free_port, only, until};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Request;
 use jiff::Timestamp;
 use network_guard::admission::Handler;
+use network_guard::controllers::certificates::Authority;
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::{KUBE_APISERVER_PATH, KubeApiserver};
 use network_guard::landscape::ClusterRecord;
@@ -16,7 +17,6 @@ use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, 
 use network_guard::sources::live::{LiveReads, Reader};
 use network_guard::sources::objects::ClusterObject;
 use network_guard::sources::{Landscape, watch};
-use network_guard::tls::Authority;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};

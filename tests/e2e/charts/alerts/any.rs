@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use network_guard::admission::{Answers, Handler, Request, Resource, Step};
+use network_guard::controllers::certificates::Authority;
 use network_guard::landscape::Snapshot;
 use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::supervise::Supervisor;
-use network_guard::tls::Authority;
 use tokio::sync::Notify;
 
 use super::Place;

@@ -10,7 +10,8 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::CaPair;
+use super::pem;
+use crate::certificates::{BACKDATED, CaPair};
 use crate::gardener::LONGEST_NAME;
 
 /// A certificate and its private key, both PEM.
@@ -46,11 +47,15 @@ pub enum IssueError {
     Dates,
 }
 
-/// How far before `now` a certificate becomes valid, so that a peer whose clock is behind accepts it.
-pub(super) const BACKDATED: Duration = Duration::from_secs(5 * 60);
-
 /// The longest common name that a certificate may carry (`ub-common-name` of RFC 5280).
 const LONGEST_COMMON_NAME: usize = 64;
+
+/// A new CA for a server that makes its own certificates. Its name says when it was made, so that people can tell two of them
+/// apart.
+pub fn issue_ca(now: Timestamp, lifetime: Duration) -> Result<CaPair, IssueError> {
+    let authority = Authority::new(&format!("network-guard CA {now:.0}"), now, lifetime)?;
+    Ok(pem::ca_pair(authority.certificate(), &authority.key()).expect("it was just issued"))
+}
 
 impl Authority {
     /// A new self-signed CA that signs leaves only.
@@ -66,8 +71,8 @@ impl Authority {
 
     /// A CA that was issued before.
     pub fn from_pair(pair: &CaPair) -> Result<Self, IssueError> {
-        let issuer = Issuer::from_ca_cert_pem(pair.ca.pem(), KeyPair::from_pem(pair.key())?)?;
-        Ok(Self { certificate: pair.ca.pem().to_owned(), issuer, not_after: pair.ca.not_after })
+        let issuer = Issuer::from_ca_cert_pem(&pair.ca.pem, KeyPair::from_pem(pair.key())?)?;
+        Ok(Self { certificate: pair.ca.pem.clone(), issuer, not_after: pair.ca.not_after })
     }
 
     /// Its private key, PEM.
@@ -141,4 +146,27 @@ fn subject(name: &str) -> Result<SanType, IssueError> {
         return Err(malformed());
     }
     Ok(SanType::DnsName(name.to_owned().try_into().map_err(|_| malformed())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_leaf_is_valid_for_longer_than_its_ca() {
+        let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+        let at = |hour: i64| Timestamp::from_second(1_800_000_000 + hour * 60 * 60).unwrap();
+        let signing = issue_ca(at(0), hours(30)).unwrap();
+        let names = ["guard.example".to_owned()];
+        let leaf = |hour: i64| {
+            let issued = Authority::from_pair(&signing).unwrap().server(&names, at(hour), hours(7)).unwrap();
+            pem::leaf(&issued.certificate, signing.ca.fingerprint, &names).unwrap()
+        };
+        for (hour, until) in [(0, at(7)), (22, at(29)), (27, signing.ca.not_after)] {
+            let leaf = leaf(hour);
+            assert_eq!(leaf.not_before, at(hour).checked_sub(BACKDATED).unwrap());
+            assert_eq!(leaf.not_after, until, "issued in hour {hour}");
+        }
+        assert_eq!(signing.ca.not_after, at(30));
+    }
 }

@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::issue::BACKDATED;
-use super::{Ca, CaPair, IssueError, Leaf, Material, Next};
+use super::ca::{later, two_thirds};
+use super::{Ca, CaPair, Leaf, Material, Next};
 
 /// How long certificates are valid, and how long API servers get to hear of a new CA.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -217,14 +217,15 @@ fn without_next(material: &Material, signing: &CaPair, published: &[Published], 
     }
 }
 
-/// What is to be stored after a step; `None` if nothing changes.
-pub fn carried_out(
+/// What is to be stored after a step; `None` if nothing changes. `issue` makes a CA that is valid from now on for so long.
+pub fn carried_out<E>(
     step: Step,
     material: Option<&Material>,
     now: Timestamp,
     lifetimes: &Lifetimes,
-) -> Result<Option<Material>, IssueError> {
-    let issue = || CaPair::issue(now, lifetimes.ca);
+    issue: impl FnOnce(Timestamp, Duration) -> Result<CaPair, E>,
+) -> Result<Option<Material>, E> {
+    let issue = || issue(now, lifetimes.ca);
     let next = |pair| Some(Next { pair, published_at: None });
     let Some(mut material) = material.cloned() else {
         return match step {
@@ -294,24 +295,6 @@ pub fn is_leaf_due(
 
 /// How long a replica keeps its leaf when the Secret does not know who signed it: some looks of a leader.
 const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(60);
-
-impl Ca {
-    /// When it is renewed.
-    pub fn renewal_at(&self) -> Timestamp {
-        two_thirds(self.not_before, self.not_after)
-    }
-}
-
-/// The moment at two thirds of a life, which began after the backdating.
-fn two_thirds(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
-    let issued = later(not_before, BACKDATED);
-    let seconds = not_after.as_second().saturating_sub(issued.as_second()).max(0);
-    Timestamp::from_second(issued.as_second() + seconds / 3 * 2 + seconds % 3 * 2 / 3).unwrap_or(not_after)
-}
-
-fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}
 
 #[cfg(test)]
 mod tests;

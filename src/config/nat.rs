@@ -105,7 +105,7 @@ impl Nat {
 const LONGEST_PAUSE: u32 = 3_600;
 
 /// Whether an API server takes this as the beginning of a webhook's URL.
-pub(in crate::cli) fn is_webhook_url(url: &str) -> bool {
+pub fn is_webhook_url(url: &str) -> bool {
     url.starts_with("https://")
         && !url.contains(['?', '#', '@'])
         && url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))

@@ -14,9 +14,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::clock::{Clock, Listening};
-use super::supervise::Supervisor;
-use crate::tls::{Authority, Issued, Leaf, Lifetimes, Material, is_leaf_due, read};
+use super::secret::{BadSecret, read};
+use super::{Authority, Issued, pem};
+use crate::certificates::{Leaf, Lifetimes, Material, is_leaf_due};
+use crate::sources::clock::{Clock, Listening};
+use crate::sources::supervise::Supervisor;
 
 /// The Secret of a self-managed CA, and what is issued by it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -161,7 +163,7 @@ impl Keeper {
             .and_then(|authority| authority.server(&settings.names, now, settings.lifetimes.leaf))
             .map_err(|error| error.to_string())?;
         let ca = signing.ca.fingerprint;
-        let read = Leaf::read(&issued.certificate, ca, &settings.names).map_err(|error| error.to_string())?;
+        let read = pem::leaf(&issued.certificate, ca, &settings.names).map_err(|error| error.to_string())?;
         tracing::info!(%ca, not_after = %read.not_after, "issued a leaf");
         *leaf = Some(read);
         self.pair.store(Some(Arc::new(issued)));
@@ -170,6 +172,6 @@ impl Keeper {
 }
 
 /// What is in a Secret.
-pub fn material(secret: &Secret) -> Result<Material, crate::tls::BadSecret> {
+pub fn material(secret: &Secret) -> Result<Material, BadSecret> {
     read(&secret.data.clone().unwrap_or_default(), &secret.metadata.annotations.clone().unwrap_or_default())
 }

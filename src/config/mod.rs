@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use self::certificates::SelfManaged;
-pub(super) use self::nat::is_webhook_url;
+pub use self::nat::is_webhook_url;
 use self::quantity::{canonical_cpu, canonical_memory, memory_bytes};
 use crate::admission::{Policy, Rule, Severity};
 use crate::controllers::overlay::OverlaySettings;

@@ -54,7 +54,7 @@ impl Material {
 
     /// The same as text.
     pub fn bundle_pem(&self, now: Timestamp) -> String {
-        self.bundle(now).into_iter().map(Ca::pem).collect()
+        self.bundle(now).into_iter().map(|ca| &*ca.pem).collect()
     }
 
     /// Whether it knows this certificate in any role.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ConfigError, bad, is_webhook_url};
+use crate::certificates::Lifetimes;
+use crate::controllers::certificates::is_name;
 use crate::controllers::registration::{Where, host};
 use crate::gardener::is_dns_label;
-use crate::tls::{Lifetimes, is_name};
 
 /// What the section says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -124,7 +125,7 @@ impl Certificates {
 
 impl SelfManaged {
     /// All names of the certificate, each once.
-    pub(in crate::cli) fn all_names(&self, shoot_url: Option<&str>) -> Vec<String> {
+    pub fn all_names(&self, shoot_url: Option<&str>) -> Vec<String> {
         let mut names = self.to.names();
         for name in shoot_url.and_then(host).into_iter().chain(self.names.iter().cloned()) {
             if !names.contains(&name) {

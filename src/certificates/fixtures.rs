@@ -1,0 +1,38 @@
+//! Certificates with the dates of real ones, and nothing else of them: what is decided here depends on nothing more.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::ca::later;
+use super::{BACKDATED, Ca, CaPair, Fingerprint, Leaf};
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A CA that differs from all others.
+pub(super) fn issue(now: Timestamp, lifetime: Duration) -> Result<CaPair, Infallible> {
+    let number = COUNT.replace(COUNT.get() + 1);
+    let mut fingerprint = [0; 32];
+    fingerprint[..8].copy_from_slice(&number.to_be_bytes());
+    let ca = Ca {
+        pem: format!("certificate {number}\n"),
+        fingerprint: Fingerprint(fingerprint),
+        not_before: now.checked_sub(BACKDATED).unwrap(),
+        not_after: later(now, lifetime),
+    };
+    Ok(CaPair::new(ca, format!("key {number}\n")))
+}
+
+/// A leaf of this CA, which ends with it at the latest.
+pub(super) fn leaf(signing: &CaPair, names: &[String], now: Timestamp, lifetime: Duration) -> Leaf {
+    Leaf {
+        issuer: signing.ca.fingerprint,
+        names: names.to_vec(),
+        not_before: now.checked_sub(BACKDATED).unwrap(),
+        not_after: later(now, lifetime).min(signing.ca.not_after),
+    }
+}
