@@ -37,7 +37,8 @@
 //!
 //! | floor | modules | |
 //! |---|---|---|
-//! | 8 | [`cli`], `main` | arguments, logging, exit codes |
+//! | 9 | [`cli`], `main` | arguments, logging, exit codes |
+//! | 8 | [`wiring`] | what makes up a server: sources, webhooks, controllers, Leases |
 //! | 7 | [`config`] | the configuration file |
 //! | 6 | [`server`] | HTTPS, limits, health, metrics, drain |
 //! | 5 | [`controllers`] | loops that write (leader only); keys and certificates |
@@ -64,4 +65,5 @@ pub mod peering;
 pub mod runtime;
 pub mod server;
 pub mod sources;
+pub mod wiring;
 pub mod yaml;

@@ -30,11 +30,11 @@ use kube::api::ListParams;
 use self::ask::{Server, Trouble};
 use self::registered::Found;
 use self::report::{Report, State};
-use super::client_config;
 use super::columns::Format;
 use crate::config::{Configuration, SelfManaged};
 use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED, Where, host};
 use crate::gardener::is_dns_label;
+use crate::wiring::client_config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Doctor {

@@ -12,10 +12,8 @@ mod serve;
 mod served;
 mod webhooks;
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 /// Network admission webhook for Gardener landscapes.
@@ -81,18 +79,6 @@ impl Args {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// How to talk to an API server: as a kubeconfig says, or as is usual where this runs.
-async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
-    let Some(path) = kubeconfig else {
-        return kube::Config::infer().await.context("no way to an API server; give one with --kubeconfig");
-    };
-    let kubeconfig = kube::config::Kubeconfig::read_from(path)
-        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))?;
-    kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("cannot use the kubeconfig {}", path.display()))
 }
 
 /// Writes to standard output. A reader that went away, such as `head`, is no failure.

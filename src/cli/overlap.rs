@@ -18,6 +18,7 @@ use crate::nat::{self, CannotPlan, Difference};
 use crate::overlap::{Help, Survey, survey};
 use crate::sources::files;
 use crate::sources::objects::{ClusterObject, Watched as _};
+use crate::wiring::client_config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Overlap {
@@ -120,7 +121,7 @@ fn of_folder(folder: &Path) -> anyhow::Result<Findings> {
 const NAME: &str = "kube-apiserver";
 
 async fn of_seed(kubeconfig: Option<&Path>) -> anyhow::Result<Findings> {
-    let client = kube::Client::try_from(super::client_config(kubeconfig).await?)?;
+    let client = kube::Client::try_from(client_config(kubeconfig).await?)?;
     let clusters: Api<ClusterObject> = Api::all(client.clone());
     let mut findings = Findings::default();
     let mut parameters = ListParams::default().limit(PAGE);

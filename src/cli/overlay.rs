@@ -13,6 +13,7 @@ use super::columns::{Format, columns};
 use crate::gardener::network::SwitchingNetwork;
 use crate::overlay::{Outcome, Record, Routes, SwitchStatus, outcome};
 use crate::sources::objects::NetworkObject;
+use crate::wiring::client_config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Overlay {
@@ -67,7 +68,7 @@ impl Overlay {
 
 impl Status {
     async fn rows(&self) -> anyhow::Result<Vec<Row>> {
-        let client = kube::Client::try_from(super::client_config(self.kubeconfig.as_deref()).await?)?;
+        let client = kube::Client::try_from(client_config(self.kubeconfig.as_deref()).await?)?;
         let networks: Api<NetworkObject> = match &self.namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),

@@ -1,7 +1,7 @@
 //! One leader among all replicas, by a `Lease`.
 //!
-//! Two leaders for a moment would do no harm, since every write to a Network has a precondition; a Lease
-//! keeps them from doing everything twice for longer.
+//! For a moment there may be two leaders, each of which must therefore write with preconditions; a Lease keeps them from doing
+//! everything twice for longer.
 
 use std::time::Duration;
 

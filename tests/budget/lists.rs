@@ -17,18 +17,14 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use network_guard::controllers::certificates::Authority;
 use network_guard::controllers::overlay::{self, Board, OverlaySettings};
-use network_guard::controllers::vpn_shoot;
 use network_guard::gardener::ClusterFacts;
 use network_guard::gardener::network::{SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE};
 use network_guard::landscape::Snapshot;
-use network_guard::nat::Mode;
 use network_guard::overlay::{SwitchSettings, VigilSettings};
 use network_guard::sources::Landscape;
 use network_guard::sources::objects::{NetworkObject, Watched as _};
 use network_guard::sources::supervise::Supervisor;
-use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 const MIB: u64 = 1 << 20;
 
@@ -130,12 +126,6 @@ impl Seed {
         if path.contains("/clusters/") {
             return (StatusCode::OK, cluster());
         }
-        if path.contains("/leases/") && method == http::Method::GET {
-            return status(StatusCode::NOT_FOUND, "NotFound");
-        }
-        if path.ends_with("/managedresources") {
-            return status(StatusCode::FORBIDDEN, "Forbidden");
-        }
         if path.ends_with("/shoot-access-network-guard") && method == http::Method::GET {
             let data = json!({"token": STANDARD.encode("token"), "bundle.crt": STANDARD.encode(&self.ca)});
             return (
@@ -228,32 +218,24 @@ fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let taken = allocation_counter::measure(|| {
-        let parts = overlay::Parts {
-            config: kube::Config::new(format!("http://{seed_address}").parse().unwrap()),
-            landscape: Arc::clone(&landscape),
-            switches: Arc::clone(&switches),
-            board: Arc::new(Board::new(Arc::clone(&switches))),
-            settings,
-            tasks: Supervisor::default(),
-            identity: "test".to_owned(),
-            runtime: runtime.handle().clone(),
-            vpn_shoot: Arc::new(vpn_shoot::Parts {
-                landscape: Arc::clone(&landscape),
-                settings: None,
-                keeper: None,
-                nat: Mode::default(),
-                board: Arc::default(),
-            }),
-            certificates: None,
-        };
         runtime.block_on(async {
+            let config = kube::Config::new(format!("http://{seed_address}").parse().unwrap());
+            let controller = overlay::Controller::new(overlay::Parts {
+                client: kube::Client::try_from(config).unwrap(),
+                landscape: Arc::clone(&landscape),
+                switches: Arc::clone(&switches),
+                board: Arc::new(Board::new(Arc::clone(&switches))),
+                settings,
+                tasks: Supervisor::default(),
+                identity: "test".to_owned(),
+            });
             let seen = async {
                 while !until(&at_seed.network.lock().unwrap()) {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
             tokio::select! {
-                ended = overlay::run(parts, Gauge::default(), CancellationToken::new()) => panic!("it ended: {ended:?}"),
+                () = controller.work() => panic!("it ended"),
                 seen = tokio::time::timeout(Duration::from_secs(900), seen) => {
                     assert!(seen.is_ok(), "never; the last word: {}", message(&at_seed.network.lock().unwrap()));
                 }

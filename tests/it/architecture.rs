@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 19] = [
     ("net", 0),
     ("yaml", 0),
     ("admission", 1),
@@ -23,7 +23,8 @@ const FLOORS: [(&str, u8); 18] = [
     ("controllers", 5),
     ("server", 6),
     ("config", 7),
-    ("cli", 8),
+    ("wiring", 8),
+    ("cli", 9),
 ];
 
 /// Rooms that must not know each other stand on this floor.

@@ -11,7 +11,6 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde::Serialize;
 
-use super::super::client_config;
 use super::super::columns::{Format, columns};
 use super::super::served::{Served, served};
 use crate::certificates::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
@@ -20,6 +19,7 @@ use crate::controllers::certificates::keeper::material;
 use crate::controllers::certificates::pem;
 use crate::controllers::certificates::read_published;
 use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
+use crate::wiring::client_config;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {

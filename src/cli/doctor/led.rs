@@ -7,8 +7,8 @@ use kube::Api;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
-use crate::controllers::{certificates, overlay};
 use crate::gardener::excerpt;
+use crate::wiring::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
 
 /// What a Lease says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -34,10 +34,10 @@ pub(super) enum Facts {
 }
 
 /// On a Seed with self-managed certificates, and with those of somebody else.
-const LEASES: [&str; 2] = [certificates::LEASE, overlay::LEASE];
+const LEASES: [&str; 2] = [SELF_MANAGED_LEASE, SEED_LEASE];
 
 /// In the garden with self-managed certificates.
-const GARDEN_LEASES: [&str; 1] = [certificates::GARDEN_LEASE];
+const GARDEN_LEASES: [&str; 1] = [GARDEN_LEASE];
 
 /// client-go's default, which ours is too, in seconds: for a Lease that does not say.
 const DURATION: i32 = 15;

@@ -18,6 +18,7 @@ use crate::certificates::Published;
 use crate::cli::served::Served;
 use crate::controllers::certificates;
 use crate::controllers::registration::point;
+use crate::wiring::{GARDEN_LEASE, SELF_MANAGED_LEASE};
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 
@@ -88,7 +89,7 @@ impl Scene {
             lease: Lease::Lease {
                 name: format!(
                     "extension-network-guard-x7k2p/{}",
-                    if role == Role::Seed { certificates::LEASE } else { certificates::GARDEN_LEASE }
+                    if role == Role::Seed { SELF_MANAGED_LEASE } else { GARDEN_LEASE }
                 ),
                 there: Ok(held("guard-0", 2)),
             },
@@ -381,7 +382,7 @@ fn who_may_see_nothing_is_told_what_is_missing() {
     scene.behind = Behind::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
     scene.tries = asked(Role::Garden, Asked::Forbidden);
     scene.certificates = Certificates::default();
-    scene.lease = Lease::Lease { name: format!("garden/{}", certificates::GARDEN_LEASE), there: Err(forbidden()) };
+    scene.lease = Lease::Lease { name: format!("garden/{}", GARDEN_LEASE), there: Err(forbidden()) };
     scene.metrics = None;
     scene.rights.answers.truncate(1);
     scene.rights.answers[0].1 = Err(forbidden());

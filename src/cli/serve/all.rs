@@ -3,72 +3,37 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use tokio::task::JoinSet;
+use anyhow::Context as _;
 
-use super::{All, Ready, Role, pair_files, serve};
+use super::Common;
 use crate::cli::certs;
 use crate::config::Configuration;
 use crate::handlers::{
     ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
-    VpnShoot,
 };
-use crate::server::{Addresses, Metrics, StopSettings, TlsSources};
-use crate::sources::live::LiveReads;
-use crate::sources::{Landscape, files};
+use crate::server::{Addresses, Metrics};
+use crate::wiring;
 
-impl All {
-    pub(super) async fn serve(self, configuration: Configuration, metrics: Metrics) -> anyhow::Result<()> {
-        let Self { common, landscape: folder } = self;
-        // The first read decides whether the folder can be used at all; later ones only whether it is used again.
-        files::read(&folder).map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
-        })?;
-        let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
-        let mut sources = JoinSet::new();
-        sources.spawn({
-            let (feed, tasks) = (landscape.feed(0), metrics.tasks().clone());
-            async move {
-                tasks.run("folder", || files::follow(folder.clone(), feed.clone())).await;
-                Ok(())
-            }
-        });
-        let temporary = match &common.cert_dir {
-            Some(_) => None,
-            None => Some(temporary_certificate()?),
-        };
-        let cert_dir = common.cert_dir.clone().or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
-        let pair = pair_files(&cert_dir.expect("one of the two is there"));
-        let tls = TlsSources { pair: Arc::new(pair), client_ca: common.client_ca_file.clone(), clock: Arc::default() };
-        // There are no endpoints that would have to follow, and no API server with a pool.
-        let stop = StopSettings {
-            propagation_delay: Duration::ZERO,
-            idle_timeout: Duration::ZERO,
-            ..configuration.stop.clone()
-        };
-        let live = LiveReads::Folder(Arc::clone(&landscape));
-        let mut handlers: Vec<_> =
-            [Role::Seed, Role::Garden].iter().flat_map(|role| role.handlers(&configuration)).collect();
-        // On one port with all others: there is no Shoot that could call.
-        handlers.push(Arc::new(VpnShoot::new(&configuration.nat.mode)));
-        let ready = Ready {
-            landscape,
-            live,
-            sources,
-            metrics,
-            handlers,
-            shoots: None,
-            controller: None,
-            keeper: None,
-            tls,
-            stop,
-        };
-        serve(common, configuration, ready, |addresses| greet(addresses, temporary.as_ref())).await
-    }
+/// Serves a folder, with a temporary certificate where nobody gave one.
+pub(super) fn serve(
+    common: Common,
+    landscape: PathBuf,
+    configuration: &Configuration,
+    metrics: Metrics,
+) -> anyhow::Result<()> {
+    wiring::readable(&landscape)?;
+    let temporary = match &common.cert_dir {
+        Some(_) => None,
+        None => Some(temporary_certificate()?),
+    };
+    let listen = common.listen();
+    let cert_dir = common.cert_dir.or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
+    let cert_dir = cert_dir.expect("one of the two is there");
+    wiring::All { listen, cert_dir, landscape }.serve(configuration, metrics, |addresses| {
+        greet(addresses, temporary.as_ref());
+    })
 }
 
 /// A folder that is removed with its owner.

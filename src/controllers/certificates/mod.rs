@@ -12,14 +12,13 @@ mod secret;
 mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 pub use issue::{Authority, IssueError, Issued, is_name, issue_ca};
 pub use registrar::{PublishError, Registration, Wanted, read_published};
@@ -27,20 +26,12 @@ pub use registrar::{PublishError, Registration, Wanted, read_published};
 use self::keeper::{Keeper, Settings};
 use self::registrar::Registrar;
 use self::store::Store;
-use super::vpn_shoot;
 use crate::certificates::{Material, Published, Step, Waiting, carried_out, next_step};
-use crate::runtime::lease::Lease;
 use crate::sources::Landscape;
 use crate::sources::supervise::Supervisor;
 
-/// The name of the Lease on a Seed, whose holder leads in everything there.
-pub const LEASE: &str = "network-guard-certificates";
-
-/// The name of the Lease of the garden: both may run in one namespace.
-pub const GARDEN_LEASE: &str = "network-guard-garden-certificates";
-
 /// What it is called where turns and panics are counted.
-pub(super) const TASK: &str = "certificates";
+pub const TASK: &str = "certificates";
 
 /// The pause between two looks: while nothing is on its way, unless leaves live for minutes, and while something is.
 const LOOK: Duration = Duration::from_secs(10);
@@ -74,8 +65,10 @@ pub struct Parts {
     pub keeper: Arc<Keeper>,
     /// What must have been read before anybody is told to call.
     pub landscape: Arc<Landscape>,
-    /// Shoots that are told of the CA too.
-    pub shoots: Option<Arc<vpn_shoot::Parts>>,
+    /// Where it says whether another installation is registered.
+    pub registrant: watch::Sender<Registrant>,
+    /// What Shoots have, where they are told of the CA too; nothing until somebody has told them.
+    pub shoots: Option<watch::Receiver<Option<InShoots>>>,
     /// Where it says what it does.
     pub board: Arc<Board>,
 }
@@ -87,16 +80,37 @@ pub struct Board {
     missing: Gauge,
     contested: Gauge,
     steps: Counter,
-    /// Whether another installation is registered instead of this one: [`UNKNOWN`], [`FREE`] or [`DISPLACED`].
-    place: AtomicU8,
 }
 
-/// No leader has looked yet.
-const UNKNOWN: u8 = 0;
-/// No other installation is registered.
-const FREE: u8 = 1;
-/// Another one is.
-const DISPLACED: u8 = 2;
+/// Whether another installation is registered instead of this one, as the leader last saw it: then that one does the work.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Registrant {
+    /// No leader has looked yet.
+    #[default]
+    Unknown,
+    /// No other installation is registered.
+    This,
+    /// Another one is.
+    Another,
+}
+
+/// The bundle that Shoots are given.
+#[derive(Clone, Debug)]
+pub struct InShoots {
+    /// As PEM.
+    pub bundle: Vec<u8>,
+    /// Since when they are given it.
+    pub since: Instant,
+    /// Whether it is still on its way into one of them.
+    pub is_on_its_way: bool,
+}
+
+impl InShoots {
+    /// Whether every Shoot has this bundle, or has had time enough to take it.
+    fn has_arrived(&self, bundle: &str, patience: Duration) -> bool {
+        self.bundle == bundle.as_bytes() && (!self.is_on_its_way || self.since.elapsed() >= patience)
+    }
+}
 
 impl Board {
     /// Puts the metrics where they are asked for.
@@ -117,62 +131,28 @@ impl Board {
 }
 
 impl Board {
-    /// Whether another installation is registered instead of this one, as the leader last saw it: then that one does the work.
-    /// `None`: this leader has not seen it yet.
-    pub fn is_displaced(&self) -> Option<bool> {
-        match self.place.load(Ordering::Relaxed) {
-            UNKNOWN => None,
-            place => Some(place == DISPLACED),
-        }
-    }
-
-    /// Says so.
-    pub(super) fn set_displaced(&self, is_displaced: bool) {
-        self.place.store(if is_displaced { DISPLACED } else { FREE }, Ordering::Relaxed);
-    }
-
-    fn sees(&self, seen: &registrar::Seen, was_asked: bool) {
-        let others = seen.of_others();
-        self.set_displaced(others > 0);
+    fn sees(&self, others: usize, was_asked: bool) {
         let contested = if others == 0 && was_asked { 1 } else { others };
         self.contested.set(i64::try_from(contested).unwrap_or(i64::MAX));
     }
 }
 
 /// Forgets what only a leader sees, however it came about that this replica is none any more.
-struct Leading<'b>(&'b Board);
+struct Leading<'p>(&'p Parts);
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        self.0.unpublished.set(0);
-        self.0.missing.set(0);
-        self.0.contested.set(0);
-        self.0.place.store(UNKNOWN, Ordering::Relaxed);
+        let Parts { board, registrant, .. } = self.0;
+        board.unpublished.set(0);
+        board.missing.set(0);
+        board.contested.set(0);
+        registrant.send_replace(Registrant::Unknown);
     }
 }
 
-/// Has one replica of all look after the CA in the garden, where there is no other leader. Ends when it is told to.
-pub async fn run(
-    parts: Arc<Parts>,
-    identity: String,
-    leads: Gauge,
-    tasks: Supervisor,
-    stop: CancellationToken,
-) -> Result<(), kube::Error> {
-    tasks.expect(TASK);
-    let client = parts.keeper.client(parts.home.clone())?;
-    let lease = Lease::new(client, &parts.settings.namespace, GARDEN_LEASE, identity, leads);
-    lease.lead(stop, || supervised(&parts, &tasks)).await;
-    Ok(())
-}
-
-/// Works as long as this replica leads, whatever panics.
-pub(super) async fn supervised(parts: &Arc<Parts>, tasks: &Supervisor) {
-    tasks.run(TASK, || work(Arc::clone(parts), tasks.clone())).await;
-}
-
-async fn work(parts: Arc<Parts>, tasks: Supervisor) {
-    let _leading = Leading(&parts.board);
+/// Works as long as this replica leads.
+pub async fn work(parts: Arc<Parts>, tasks: Supervisor) {
+    let _leading = Leading(&parts);
     let clients = || Ok((parts.keeper.client(parts.home.clone())?, parts.keeper.client(parts.registered_in.clone())?));
     let (home, registered_in) = match clients() {
         Ok(clients) => clients,
@@ -249,18 +229,20 @@ impl Controller<'_> {
             self.parts.board.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
         }
         let seen = seen.map_err(|error| error.to_string())?;
-        self.parts.board.sees(&seen, self.registrar.was_asked());
+        let others = seen.of_others();
+        self.parts.board.sees(others, self.registrar.was_asked());
+        let registrant = if others > 0 { Registrant::Another } else { Registrant::This };
+        self.parts.registrant.send_replace(registrant);
         let mut published = seen.published.clone();
         let now = whole_seconds(self.parts.keeper.clock.now());
         let lifetimes = &self.parts.settings.lifetimes;
         // Where Shoots are told nothing, they have no say in who is trusted; nor when nothing is served that they could go on
         // trusting.
         // Nor while another installation does that work.
-        let is_displaced = self.parts.board.is_displaced() == Some(true);
-        let shoots = self.parts.shoots.as_ref().filter(|shoots| shoots.settings.is_some() && !is_displaced);
+        let shoots = self.parts.shoots.as_ref().filter(|_| registrant != Registrant::Another);
         let serves = |material: &&Material| material.vouched_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
         if let (Some(shoots), Some(material)) = (shoots, material.filter(serves)) {
-            published.push(shoots_published(shoots, material, now, lifetimes.ca));
+            published.push(shoots_published(shoots.borrow().as_ref(), material, now, lifetimes.ca));
         }
         let step = next_step(material, &published, now, lifetimes);
         if let Some(next) =
@@ -300,14 +282,14 @@ fn whole_seconds(at: jiff::Timestamp) -> jiff::Timestamp {
 
 /// Shoots have the bundle when all of them have, but for those that have lacked it for long.
 fn shoots_published(
-    shoots: &vpn_shoot::Parts,
+    shoots: Option<&InShoots>,
     material: &Material,
     now: jiff::Timestamp,
     ca_lifetime: Duration,
 ) -> Published {
     let patience = PATIENCE_WITH_SHOOTS.min(ca_lifetime / SHARE_FOR_SHOOTS);
     let bundle = material.bundle_pem(now);
-    let is_told = shoots.board.has_arrived(&bundle, patience);
+    let is_told = shoots.is_some_and(|shoots| shoots.has_arrived(&bundle, patience));
     let bundle = if is_told { material.bundle(now).into_iter().cloned().collect() } else { Vec::new() };
     Published { name: "Shoots".to_owned(), bundle, is_told }
 }

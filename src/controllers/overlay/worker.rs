@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::access::Access;
 use super::events::{Happened, report};
-use super::{Context, TASK};
+use super::{Context, WORKER};
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED,
@@ -104,7 +104,7 @@ impl Worker {
         sleep(first).await;
         loop {
             let turn = self.turn().await;
-            self.context.tasks.turned(TASK);
+            self.context.tasks.turned(WORKER);
             match turn {
                 Ok(Turn::Last) => break,
                 Ok(Turn::Another) => {}

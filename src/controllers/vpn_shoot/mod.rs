@@ -9,7 +9,7 @@ mod objects;
 mod registration;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -18,11 +18,13 @@ use futures::stream;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 pub use registration::{ORIGINAL, Registration};
 
 use self::objects::{NotDone, Objects};
+use super::certificates::InShoots;
 use super::certificates::keeper::Keeper;
 use super::certificates::pem::is_ca_bundle;
 use crate::gardener::{ClusterFacts, ExpectedVpn};
@@ -34,7 +36,7 @@ use crate::sources::Landscape;
 use crate::sources::supervise::Supervisor;
 
 /// What it is called where turns and panics are counted.
-pub(super) const TASK: &str = "vpn-shoot";
+pub const TASK: &str = "vpn-shoot";
 
 /// The pause between two looks at the Clusters.
 const LOOK: Duration = Duration::from_secs(2);
@@ -65,6 +67,8 @@ pub struct Parts {
     pub keeper: Option<Arc<Keeper>>,
     /// Who translates: with containers of ours the webhook has to answer.
     pub nat: Mode,
+    /// Where it says what Shoots are given, where certificates are self-managed.
+    pub given: watch::Sender<Option<InShoots>>,
     /// Where it says what it does.
     pub board: Arc<Board>,
 }
@@ -74,8 +78,6 @@ pub struct Parts {
 pub struct Board {
     registered: Gauge,
     failures: Counter,
-    /// The bundle that Shoots are given now, since when, and whether it is still on its way into one.
-    bundle: Mutex<Option<(Vec<u8>, Instant, bool)>>,
 }
 
 impl Board {
@@ -85,22 +87,6 @@ impl Board {
         registry.register("vpn_shoot_registrations", registered, self.registered.clone());
         let failures = "Registrations in Shoots that could not be written, removed or read";
         registry.register("vpn_shoot_registration_failures", failures, self.failures.clone());
-    }
-
-    /// Whether every Shoot has this bundle, or has had time enough to take it.
-    pub(super) fn has_arrived(&self, bundle: &str, patience: Duration) -> bool {
-        let given = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
-        given.as_ref().is_some_and(|(given, since, is_on_its_way)| {
-            given == bundle.as_bytes() && (!is_on_its_way || since.elapsed() >= patience)
-        })
-    }
-
-    fn gives(&self, bundle: &[u8], is_on_its_way: bool) {
-        let mut given = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *given {
-            Some((old, _, on_its_way)) if old == bundle => *on_its_way = is_on_its_way,
-            _ => *given = Some((bundle.to_vec(), Instant::now(), is_on_its_way)),
-        }
     }
 }
 
@@ -114,7 +100,7 @@ impl Drop for Leading<'_> {
 }
 
 /// Works as long as this replica leads.
-pub(super) async fn work(parts: Arc<Parts>, client: kube::Client, tasks: Supervisor) {
+pub async fn work(parts: Arc<Parts>, client: kube::Client, tasks: Supervisor) {
     let _leading = Leading(&parts.board);
     let mut controller = Controller {
         parts: &parts,
@@ -250,9 +236,17 @@ impl Controller<'_> {
                 || !self.followed.is_empty()
                 || !self.unchecked.is_empty()
                 || self.present.keys().any(is_unknown);
-            self.parts.board.gives(bundle, is_on_its_way);
+            self.gives(bundle, is_on_its_way);
         }
         self.parts.board.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Says what Shoots are given. They have been given it since it was said first.
+    fn gives(&self, bundle: &[u8], is_on_its_way: bool) {
+        self.parts.given.send_modify(|given| match given {
+            Some(given) if given.bundle == bundle => given.is_on_its_way = is_on_its_way,
+            _ => *given = Some(InShoots { bundle: bundle.to_vec(), since: Instant::now(), is_on_its_way }),
+        });
     }
 
     /// Has the VPN written anew where a change has arrived: what is there was written without the webhook, or by it.

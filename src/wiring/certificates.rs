@@ -1,0 +1,130 @@
+//! Where the certificate that is served comes from: files, or the server itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::bail;
+use tokio::sync::watch;
+
+use super::Sources;
+use crate::config::{Configuration, SelfManaged as Settings};
+use crate::controllers::certificates::keeper::{self, Keeper};
+use crate::controllers::certificates::{self, InShoots, Registrant};
+use crate::controllers::registration;
+use crate::server::{PairFiles, PairSource};
+use crate::sources::Landscape;
+use crate::sources::clock::Clock;
+use crate::sources::supervise::Supervisor;
+
+/// Where certificates come from.
+pub(super) enum Origin<'c> {
+    /// Files that somebody else writes.
+    Folder(PathBuf),
+    /// The server itself.
+    Itself(&'c Settings),
+}
+
+impl<'c> Origin<'c> {
+    pub(super) fn new(folder: Option<PathBuf>, settings: Option<&'c Settings>) -> anyhow::Result<Self> {
+        match (folder, settings) {
+            (Some(folder), None) => Ok(Self::Folder(folder)),
+            (None, Some(settings)) => Ok(Self::Itself(settings)),
+            (Some(_), Some(_)) => bail!("--cert-dir and `certificates` of the configuration exclude each other"),
+            (None, None) => bail!(
+                "--cert-dir is missing: the folder with tls.crt and tls.key (`network-guard certs generate` makes one); \
+                 or say `certificates` in the configuration, and the server makes its own"
+            ),
+        }
+    }
+}
+
+/// The files of a certificate.
+pub(super) fn pair_files(folder: &Path) -> PairFiles {
+    PairFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
+}
+
+/// Self-managed certificates, and the two clusters that they are about.
+pub(super) struct SelfManaged {
+    /// How to talk to the cluster of the Secret.
+    pub(super) home: kube::Config,
+    /// What follows the Secret, and issues this replica's leaf.
+    pub(super) keeper: Arc<Keeper>,
+    /// What the controller says of itself.
+    pub(super) board: Arc<certificates::Board>,
+    settings: keeper::Settings,
+    registered_in: kube::Config,
+    registration: certificates::Registration,
+}
+
+impl SelfManaged {
+    /// As is configured, for the webhook configurations of a file, which are written into one cluster, and a Secret in another
+    /// one. What Shoots are told is `shoot_url`.
+    pub(super) fn new(
+        settings: &Settings,
+        configuration: &Configuration,
+        file: &str,
+        shoot_url: Option<&str>,
+        (home, registered_in): (kube::Config, kube::Config),
+        clock: &Arc<Clock>,
+    ) -> Self {
+        let originals = registration::Configuration::originals(file).expect("a test reads them");
+        let wanted = |mut original: registration::Configuration| {
+            original.hold_on(&configuration.overlay.switches.hold.providers);
+            original.without_answer(configuration.failure_policy());
+            let is_wanted = original.without(&settings.disabled) && settings.is_registered;
+            certificates::Wanted { configuration: original, is_wanted }
+        };
+        Self {
+            home,
+            keeper: Arc::new(Keeper::new(Arc::clone(clock))),
+            board: Arc::default(),
+            settings: keeper::Settings {
+                namespace: settings.namespace.clone(),
+                secret: settings.secret.clone(),
+                names: settings.all_names(shoot_url),
+                lifetimes: settings.lifetimes.clone(),
+            },
+            registered_in,
+            registration: certificates::Registration {
+                configurations: originals.into_iter().map(wanted).collect(),
+                to: settings.to.clone(),
+                owner: settings.owner.clone(),
+            },
+        }
+    }
+
+    /// Follows the Secret.
+    pub(super) fn follow(&self, sources: &mut Sources, tasks: &Supervisor) {
+        let Self { home, keeper, settings, .. } = self;
+        let (home, keeper, settings, tasks) = (home.clone(), Arc::clone(keeper), settings.clone(), tasks.clone());
+        sources.spawn(
+            async move { Ok(tasks.run(keeper::TASK, || keeper.follow(home.clone(), &settings, &tasks)).await?) },
+        );
+    }
+
+    /// What serves the leaf.
+    pub(super) fn pair(&self) -> Arc<dyn PairSource> {
+        Arc::clone(&self.keeper) as _
+    }
+
+    /// What the controller is made of. It says whether another installation is registered, and is told what Shoots have.
+    pub(super) fn parts(
+        self,
+        landscape: &Arc<Landscape>,
+        registrant: watch::Sender<Registrant>,
+        shoots: Option<watch::Receiver<Option<InShoots>>>,
+    ) -> Arc<certificates::Parts> {
+        let Self { home, keeper, board, settings, registered_in, registration } = self;
+        Arc::new(certificates::Parts {
+            home,
+            registered_in,
+            settings,
+            registration,
+            keeper,
+            landscape: Arc::clone(landscape),
+            registrant,
+            shoots,
+            board,
+        })
+    }
+}

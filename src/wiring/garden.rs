@@ -1,0 +1,91 @@
+//! `serve garden`: the webhooks of the virtual garden, and the controller of certificates.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::certificates::{Origin, SelfManaged, pair_files};
+use super::client::{client_config, watched_config};
+use super::leader::{GARDEN_LEASE, Leader, identity};
+use super::process::{self, Listen, ProcessDeps};
+use super::{Sources, watched, webhooks};
+use crate::config::Configuration;
+use crate::controllers::certificates::{self, Registrant};
+use crate::controllers::registration::GARDEN;
+use crate::runtime::lease::Lease;
+use crate::server::{Metrics, PairSource};
+use crate::sources::Landscape;
+use crate::sources::live::{LiveReads, Reader};
+use crate::sources::objects::{SeedObject, ShootObject};
+
+/// How the garden is served.
+#[derive(Clone, Debug)]
+pub struct Garden {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The folder with tls.crt and tls.key.
+    pub cert_dir: Option<PathBuf>,
+    /// The kubeconfig of the virtual garden; otherwise that which `GARDEN_KUBECONFIG` names.
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig of the cluster with the Secret and the Lease of self-managed certificates.
+    pub runtime_kubeconfig: Option<PathBuf>,
+}
+
+impl Garden {
+    /// Serves to the end of the process.
+    pub fn serve(self, configuration: &Configuration, metrics: Metrics) -> anyhow::Result<()> {
+        process::block_on(Box::pin(self.run(configuration, metrics)))
+    }
+
+    async fn run(self, configuration: &Configuration, mut metrics: Metrics) -> anyhow::Result<()> {
+        let Self { listen, cert_dir, kubeconfig, runtime_kubeconfig } = self;
+        let origin = Origin::new(cert_dir, configuration.certificates.as_ref())?;
+        let kubeconfig = kubeconfig.or_else(|| std::env::var_os("GARDEN_KUBECONFIG").map(PathBuf::from));
+        let config = watched_config(kubeconfig.as_deref()).await?;
+        let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
+        let tasks = metrics.tasks().clone();
+
+        let mut sources = Sources::new();
+        let landscape = Arc::new(Landscape::with_vpcs(2, Arc::clone(&configuration.shoots.overlay.vpcs)));
+        watched::<SeedObject>(&mut sources, "watch-seeds", &tasks, &config, landscape.feed(0));
+        watched::<ShootObject>(&mut sources, "watch-shoots", &tasks, &config, landscape.feed(1));
+
+        let (pair, leader) = match origin {
+            Origin::Folder(folder) => (Arc::new(pair_files(&folder)) as Arc<dyn PairSource>, None),
+            Origin::Itself(settings) => {
+                let home = client_config(runtime_kubeconfig.as_deref()).await.context("--runtime-kubeconfig")?;
+                let clusters = (home.clone(), config);
+                let clock = landscape.clock();
+                let self_managed = SelfManaged::new(settings, configuration, GARDEN, None, clusters, clock);
+                self_managed.follow(&mut sources, &tasks);
+                let pair = self_managed.pair();
+                let client = self_managed.keeper.client(home).context("the controller cannot run")?;
+                let leads = Gauge::default();
+                metrics = metrics.with_leader(&leads).with_certificates(&self_managed.keeper, &self_managed.board);
+                let lease = Lease::new(client, &settings.namespace, GARDEN_LEASE, identity(), leads);
+                // Nobody asks here who is registered: certificates are all that a leader looks after.
+                let (says_registrant, _) = watch::channel(Registrant::default());
+                let parts = self_managed.parts(&landscape, says_registrant, None);
+                let leader = Leader::new(lease, Handle::current(), tasks.clone())
+                    .with(certificates::TASK, move || certificates::work(Arc::clone(&parts), tasks.clone()));
+                (pair, Some(leader))
+            }
+        };
+        let deps = ProcessDeps {
+            landscape,
+            live,
+            sources,
+            metrics,
+            handlers: webhooks::of_garden(configuration),
+            shoots: None,
+            leader,
+            pair,
+            stop: configuration.stop.clone(),
+        };
+        process::serve(listen, configuration, deps, |_| ()).await
+    }
+}

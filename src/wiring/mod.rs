@@ -1,0 +1,44 @@
+//! What makes up `serve seed`, `serve garden` and `serve all`: sources, webhooks, controllers, and the Lease whose holder
+//! runs them. All of it is put together here, and nowhere else.
+
+mod all;
+mod certificates;
+mod client;
+mod displaced;
+mod garden;
+mod leader;
+mod process;
+mod seed;
+mod webhooks;
+
+use anyhow::Context as _;
+use tokio::task::JoinSet;
+
+pub use all::{All, readable};
+pub use client::client_config;
+pub use garden::Garden;
+pub use leader::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
+pub use process::Listen;
+pub use seed::Seed;
+
+use crate::sources::objects::Watched;
+use crate::sources::supervise::Supervisor;
+use crate::sources::{Feed, watch};
+
+/// What feeds the landscape. None ends while the server runs.
+type Sources = JoinSet<anyhow::Result<()>>;
+
+/// Adds a watch of all objects of one kind.
+fn watched<T: Watched>(
+    sources: &mut Sources,
+    task: &'static str,
+    tasks: &Supervisor,
+    config: &kube::Config,
+    feed: Feed,
+) {
+    let (tasks, config) = (tasks.clone(), config.clone());
+    sources.spawn(async move {
+        let watching = tasks.run(task, || watch::follow::<T>(config.clone(), feed.clone()));
+        watching.await.with_context(|| format!("cannot watch {}", T::plural(&())))
+    });
+}

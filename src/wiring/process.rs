@@ -1,0 +1,159 @@
+//! What all ways to serve have in common: from the parts of a server to the end of its process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use super::leader::Leader;
+use super::{Sources, webhooks};
+use crate::admission::Handler;
+use crate::config::Configuration;
+use crate::server::{Addresses, Metrics, Pace, PairSource, Parts, Server, Stop, StopSettings, TlsSources};
+use crate::sources::Landscape;
+use crate::sources::live::LiveReads;
+
+/// Where a server listens, and who may call it.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// HTTPS, the webhooks.
+    pub webhooks: SocketAddr,
+    /// HTTP, `/healthz` and `/readyz`.
+    pub health: SocketAddr,
+    /// HTTP, `/metrics`.
+    pub metrics: SocketAddr,
+    /// CAs of clients, PEM: with them only API servers that show a certificate of one may call.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// What differs between the ways to serve.
+pub(super) struct ProcessDeps {
+    pub(super) landscape: Arc<Landscape>,
+    pub(super) live: LiveReads,
+    pub(super) sources: Sources,
+    pub(super) metrics: Metrics,
+    pub(super) handlers: Vec<Arc<dyn Handler>>,
+    /// Where API servers of Shoots call, should they.
+    pub(super) shoots: Option<SocketAddr>,
+    /// What one replica of all does.
+    pub(super) leader: Option<Leader>,
+    /// The certificate that is served.
+    pub(super) pair: Arc<dyn PairSource>,
+    pub(super) stop: StopSettings,
+}
+
+/// Runs the server to its end.
+pub(super) fn block_on(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(server);
+    // Blocking work, such as reading a folder, must not hold up the end.
+    runtime.shutdown_timeout(LAST_WORK);
+    result
+}
+
+/// How long work may take that is on its way when the process ends.
+pub(super) const LAST_WORK: Duration = Duration::from_secs(1);
+
+pub(super) async fn serve(
+    listen: Listen,
+    configuration: &Configuration,
+    deps: ProcessDeps,
+    greet: impl FnOnce(Addresses),
+) -> anyhow::Result<()> {
+    let ProcessDeps { landscape, live, mut sources, metrics, handlers, shoots, leader, pair, stop: stop_settings } =
+        deps;
+    let digest = configuration.digest();
+    let metrics = Arc::new(metrics.with_configuration(env!("CARGO_PKG_VERSION"), &digest));
+    let tls = TlsSources { pair, client_ca: listen.client_ca_file, clock: Arc::clone(landscape.clock()) };
+    let tls = Parts::load_tls(tls, &metrics)?;
+    let stop = Stop::default();
+    let parts = Parts {
+        handlers,
+        shoot_handlers: webhooks::of_shoots(configuration),
+        landscape,
+        live,
+        tls,
+        limits: configuration.limits.clone(),
+        metrics,
+        stop: stop.clone(),
+        pace: Pace::default(),
+    };
+    let addresses = Addresses { webhooks: listen.webhooks, shoots, health: listen.health, metrics: listen.metrics };
+    let server = Server::bind(addresses, parts).await?;
+    let addresses = server.addresses()?;
+    tracing::info!(
+        webhooks = %addresses.webhooks,
+        shoots = addresses.shoots.map(tracing::field::display),
+        health = %addresses.health,
+        metrics = %addresses.metrics,
+        version = env!("CARGO_PKG_VERSION"),
+        configuration = digest,
+        "serving"
+    );
+    greet(addresses);
+
+    let stopped = stop.token();
+    let mut leading = leader.map(|leader| tokio::spawn(leader.run(stop.token())));
+    let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
+    tokio::select! {
+        () = server.run() => {
+            // It was told to stop at the beginning of that, and may still be giving its Lease away.
+            // One that ended was heard of already, and must not be asked again.
+            if let Some(leading) = leading.as_mut().filter(|leading| !leading.is_finished()) {
+                let _ = tokio::time::timeout(LEASE_DEADLINE, leading).await;
+            }
+            stopping.await?
+        }
+        ended = unexpected_end(&mut leading, &stopped) => Err(ended),
+        // A server whose landscape does not follow reality any more must not go on.
+        ended = sources.join_next() => match ended {
+            None | Some(Ok(Ok(()))) => bail!("a source of the landscape ended"),
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(error)) => Err(anyhow!(error).context("a source of the landscape died")),
+        },
+    }
+}
+
+/// How long the Lease may take to be given away.
+const LEASE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Ends when the leader does, unless it was told to.
+async fn unexpected_end(
+    leading: &mut Option<JoinHandle<()>>,
+    stopped: &tokio_util::sync::CancellationToken,
+) -> anyhow::Error {
+    let Some(leading) = leading else { return std::future::pending().await };
+    let ended = leading.await;
+    if stopped.is_cancelled() {
+        std::future::pending::<()>().await;
+    }
+    match ended {
+        Ok(()) => anyhow!("the controller ended"),
+        Err(error) => anyhow!(error).context("the controller died"),
+    }
+}
+
+/// The first signal starts the graceful stop, a second one ends the process at once.
+async fn stop_on_signal(stop: Stop, settings: StopSettings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::select! {
+        () = stop.run(&settings) => Ok(()),
+        _ = terminate.recv() => abort(&stop),
+        _ = interrupt.recv() => abort(&stop),
+    }
+}
+
+fn abort(stop: &Stop) -> anyhow::Result<()> {
+    stop.abort();
+    bail!("aborted by a second signal")
+}

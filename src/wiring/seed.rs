@@ -1,0 +1,174 @@
+//! `serve seed`: the webhooks of a Seed, and the controllers of held switches, of webhooks in Shoots and of certificates.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::watch;
+
+use super::certificates::{Origin, SelfManaged, pair_files};
+use super::client::watched_config;
+use super::displaced::unless_displaced;
+use super::leader::{Leader, SEED_LEASE, SELF_MANAGED_LEASE, identity};
+use super::process::{self, Listen, ProcessDeps};
+use super::{Sources, watched, webhooks};
+use crate::config::Configuration;
+use crate::controllers::certificates::Registrant;
+use crate::controllers::registration::SEED;
+use crate::controllers::{certificates, overlay, vpn_shoot};
+use crate::runtime::lease::Lease;
+use crate::server::{Metrics, PairSource};
+use crate::sources::Landscape;
+use crate::sources::live::{LiveReads, Reader};
+use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
+use crate::sources::vpn_networks::ToldBoard;
+
+/// How a Seed is served.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// Where it listens.
+    pub listen: Listen,
+    /// The folder with tls.crt and tls.key.
+    pub cert_dir: Option<PathBuf>,
+    /// The kubeconfig of the Seed.
+    pub kubeconfig: Option<PathBuf>,
+    /// Where API servers of Shoots call, where a webhook is registered there.
+    pub shoots: SocketAddr,
+}
+
+/// How long one answer of the Seed to a controller may take. Nothing there lasts long; what is never answered must not be
+/// waited for.
+const ANSWER: Duration = Duration::from_secs(30);
+
+impl Seed {
+    /// Serves to the end of the process.
+    pub fn serve(self, configuration: &Configuration, metrics: Metrics) -> anyhow::Result<()> {
+        // A thread of its own: whatever the API servers of many Shoots send, it does not take the time of a webhook.
+        let controllers = Builder::new_multi_thread().worker_threads(1).thread_name("overlay").enable_all().build()?;
+        let result = process::block_on(Box::pin(self.run(configuration, metrics, controllers.handle())));
+        controllers.shutdown_timeout(process::LAST_WORK);
+        result
+    }
+
+    async fn run(
+        self,
+        configuration: &Configuration,
+        mut metrics: Metrics,
+        controllers: &Handle,
+    ) -> anyhow::Result<()> {
+        let Self { listen, cert_dir, kubeconfig, shoots } = self;
+        let origin = Origin::new(cert_dir, configuration.certificates.as_ref())?;
+        let config = watched_config(kubeconfig.as_deref()).await?;
+        let live = LiveReads::ApiServer(Reader::new(kube::Client::try_from(config.clone())?));
+        let tasks = metrics.tasks().clone();
+
+        let mut sources = Sources::new();
+        let landscape = Arc::new(Landscape::new(1));
+        // Not of the landscape by which webhooks decide: they are ready without Networks.
+        let switches = Arc::new(Landscape::new(1));
+        // Nor without kube-apiservers: what they are told is only counted.
+        let told = Arc::new(Landscape::new(1));
+        watched::<ClusterObject>(&mut sources, "watch-clusters", &tasks, &config, landscape.feed(0));
+        watched::<ApiServerObject>(&mut sources, "watch-kube-apiservers", &tasks, &config, told.feed(0));
+        watched::<NetworkObject>(&mut sources, "watch-networks", &tasks, &config, switches.feed(0));
+        metrics = metrics.with_told(ToldBoard::new(Arc::clone(&landscape), told));
+
+        let shoot_webhook = configuration.nat.shoot_webhook.as_ref();
+        let (pair, self_managed) = match origin {
+            Origin::Folder(folder) => (Arc::new(pair_files(&folder)) as Arc<dyn PairSource>, None),
+            Origin::Itself(settings) => {
+                let shoot_url = shoot_webhook.map(|webhook| &*webhook.url);
+                // All is in one cluster.
+                let clusters = (config.clone(), config.clone());
+                let clock = landscape.clock();
+                let self_managed = SelfManaged::new(settings, configuration, SEED, shoot_url, clusters, clock);
+                self_managed.follow(&mut sources, &tasks);
+                (self_managed.pair(), Some(self_managed))
+            }
+        };
+
+        // What controllers tell each other.
+        let (says_registrant, registrant) = watch::channel(Registrant::default());
+        let (says_in_shoots, in_shoots) = watch::channel(None);
+        let registrant = self_managed.as_ref().map(|_| registrant);
+        let in_shoots = shoot_webhook.map(|_| in_shoots);
+
+        let identity = identity();
+        let mut own = config;
+        own.read_timeout = Some(ANSWER);
+        let leads = Gauge::default();
+        metrics = metrics.with_leader(&leads);
+        let lease = {
+            let client = kube::Client::try_from(own.clone()).context("the controller cannot run")?;
+            let name = if self_managed.is_some() { SELF_MANAGED_LEASE } else { SEED_LEASE };
+            Lease::new(client, &configuration.overlay.lease_namespace, name, identity.clone(), leads)
+        };
+        let client = {
+            // Its connections live where the work is done.
+            let _there = controllers.enter();
+            kube::Client::try_from(own).context("the controller cannot run")?
+        };
+
+        let board = Arc::new(overlay::Board::new(Arc::clone(&switches)));
+        metrics = metrics.with_board(&board);
+        let switches = overlay::Controller::new(overlay::Parts {
+            client: client.clone(),
+            landscape: Arc::clone(&landscape),
+            switches,
+            settings: configuration.overlay.clone(),
+            board,
+            tasks: tasks.clone(),
+            identity,
+        });
+        let in_shoots_parts = Arc::new(vpn_shoot::Parts {
+            landscape: Arc::clone(&landscape),
+            settings: shoot_webhook.cloned(),
+            keeper: self_managed.as_ref().map(|self_managed| Arc::clone(&self_managed.keeper)),
+            nat: configuration.nat.mode.clone(),
+            given: says_in_shoots,
+            board: Arc::default(),
+        });
+        metrics = metrics.with_registrations(&in_shoots_parts.board);
+        let mut leader = Leader::new(lease, controllers.clone(), tasks.clone())
+            .with(overlay::TASK, {
+                let registrant = registrant.clone();
+                move || {
+                    let (switches, registrant) = (switches.clone(), registrant.clone());
+                    async move { unless_displaced(registrant, || switches.work()).await }
+                }
+            })
+            .with(vpn_shoot::TASK, {
+                let tasks = tasks.clone();
+                move || {
+                    let (parts, client, tasks) = (Arc::clone(&in_shoots_parts), client.clone(), tasks.clone());
+                    let registrant = registrant.clone();
+                    async move {
+                        let work = || vpn_shoot::work(Arc::clone(&parts), client.clone(), tasks.clone());
+                        unless_displaced(registrant, work).await;
+                    }
+                }
+            });
+        if let Some(self_managed) = self_managed {
+            metrics = metrics.with_certificates(&self_managed.keeper, &self_managed.board);
+            let parts = self_managed.parts(&landscape, says_registrant, in_shoots);
+            leader = leader.with(certificates::TASK, move || certificates::work(Arc::clone(&parts), tasks.clone()));
+        }
+
+        let deps = ProcessDeps {
+            landscape,
+            live,
+            sources,
+            metrics,
+            handlers: webhooks::of_seed(configuration),
+            shoots: shoot_webhook.map(|_| shoots),
+            leader: Some(leader),
+            pair,
+            stop: configuration.stop.clone(),
+        };
+        process::serve(listen, configuration, deps, |_| ()).await
+    }
+}

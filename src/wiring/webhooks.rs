@@ -1,0 +1,78 @@
+//! The webhooks of each API server.
+
+use std::sync::Arc;
+
+use crate::admission::Handler;
+use crate::config::Configuration;
+use crate::controllers::registration::FailurePolicy;
+use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
+
+/// Those that a Seed's API server calls.
+pub(super) fn of_seed(configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
+    vec![
+        Arc::new(
+            KubeApiserver::new(&configuration.overlap, &configuration.nat.mode)
+                .tolerant(configuration.failure_policy() == FailurePolicy::Ignore),
+        ),
+        Arc::new(HoldNetwork::new(&configuration.overlay.switches.hold)),
+    ]
+}
+
+/// Those that the API server of the virtual garden calls.
+pub(super) fn of_garden(configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
+    vec![
+        Arc::new(MutateShoot::new(&configuration.shoots)),
+        Arc::new(ValidateShoot::new(&configuration.shoots)),
+        Arc::new(AdviseShoot::new(&configuration.shoots)),
+    ]
+}
+
+/// Those that API servers of Shoots call.
+pub(super) fn of_shoots(configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
+    vec![Arc::new(VpnShoot::new(&configuration.nat.mode))]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::admission::{self, Answer, Answers, Outcome, Step};
+    use crate::landscape::Snapshot;
+
+    /// What the handler refuses agrees with what is registered for the time when nobody answers.
+    #[test]
+    fn nothing_is_refused_that_may_be_missed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha/deployment.json");
+        let object: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u", "operation": "CREATE", "namespace": "shoot--local--ha", "name": "kube-apiserver",
+                "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+                "userInfo": {"username": "gardenlet"},
+                "object": object,
+            },
+        })
+        .to_string();
+        let own = "nat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}";
+        for (body, is_refused) in [
+            (String::new(), true),
+            ("overlap: {failurePolicy: Ignore}".to_owned(), false),
+            ("overlap: {sidecar: always}".to_owned(), false),
+            ("overlap: {sidecar: always, failurePolicy: Fail}".to_owned(), true),
+            (format!("overlap: {{failurePolicy: Ignore}}\n{own}"), true),
+        ] {
+            let head = "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
+            let configuration = Configuration::parse(&format!("{head}{body}")).unwrap();
+            let handler = of_seed(&configuration).swap_remove(0);
+            let request = admission::decode(review.as_bytes()).unwrap();
+            let answers = Answers { cluster: Some(Answer::Absent), ..Answers::default() };
+            let Step::Done(verdict) = handler.review(&request, &Snapshot::default(), &answers) else {
+                panic!("{body}")
+            };
+            assert_eq!(verdict.outcome == Outcome::Denied, is_refused, "{body}: {verdict:?}");
+        }
+    }
+}
