@@ -38,7 +38,7 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 6 | [`cli`], `main` | arguments, logging, exit codes |
-//! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
+//! | 5 | [`runtime`] | HTTPS, limits, health, metrics, drain |
 //! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
@@ -57,7 +57,8 @@ pub mod networks;
 pub mod overlap;
 pub mod overlay;
 pub mod peering;
-pub mod server;
+pub mod runtime;
 pub mod sources;
 pub mod tls;
+pub mod wiring;
 pub mod yaml;

@@ -11,22 +11,28 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Configuration;
-use super::log::{Level, Log, LogFormat};
+use super::log::{self, LogFormat};
 use crate::admission::Handler;
 use crate::controllers::registration::FailurePolicy;
 use crate::controllers::{certificates, overlay};
 use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
-use crate::server::{Addresses, Metrics, Pace, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
+use crate::runtime::health::Pace;
+use crate::runtime::log::{Level, Log};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::stop::{Stop, StopSettings};
+use crate::runtime::supervise::Supervisor;
+use crate::runtime::tls::{PairFiles, Tls, TlsSources};
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::live::LiveReads;
-use crate::sources::supervise::Supervisor;
+use crate::wiring::webhook_server::{Addresses, Server, ServerDeps};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {
@@ -103,7 +109,7 @@ struct Common {
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
     config: Option<PathBuf>,
     /// What is logged: error, warn, info, debug or trace, also by module, such as info,network_guard=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "NETWORK_GUARD_LOG_LEVEL")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log::level, env = "NETWORK_GUARD_LOG_LEVEL")]
     log_level: Level,
     /// How it is logged
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "NETWORK_GUARD_LOG_FORMAT")]
@@ -152,8 +158,9 @@ impl Serve {
             Self::Garden(garden) => &garden.remote.common,
             Self::All(all) => &all.common,
         };
-        let log = Log::start(&common.log_level, common.log_format)?;
-        let metrics = Metrics::new(&Supervisor::default()).with_lost_lines(log.lost());
+        let log = Log::start(&common.log_level, common.log_format.into())?;
+        let metrics = Metrics::new(&Supervisor::default());
+        metrics.add(log.metrics());
         let mut configuration = match &common.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),
@@ -231,25 +238,28 @@ async fn serve(
     let Ready { landscape, live, mut sources, metrics, handlers, shoots, controller, keeper, tls, stop: stop_settings } =
         ready;
     let digest = configuration.digest();
-    let mut metrics = metrics.with_configuration(env!("CARGO_PKG_VERSION"), &digest);
+    let labels = vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("digest", digest.clone())];
+    metrics.register("configuration", "The release, and a digest of its configuration", Info::new(labels));
     if let Some(Controller::Seed(controller)) = &controller {
-        metrics = metrics.with_board(&controller.board).with_registrations(&controller.vpn_shoot.board);
+        metrics.add(Arc::clone(&controller.board) as _);
+        metrics.add(Arc::clone(&controller.vpn_shoot.board) as _);
     }
     let leads = Gauge::default();
     if controller.is_some() {
-        metrics = metrics.with_leader(&leads);
+        metrics.register("leader", "Whether this replica leads, by its Lease", leads.clone());
     }
     let certificates = controller.as_ref().and_then(Controller::certificates);
     if let (Some(keeper), Some(certificates)) = (&keeper, certificates) {
-        metrics = metrics.with_certificates(keeper, &certificates.board);
+        metrics.add(Arc::clone(keeper) as _);
+        metrics.add(Arc::clone(&certificates.board) as _);
     }
     let tasks = metrics.tasks().clone();
     let metrics = Arc::new(metrics);
-    let tls = Parts::load_tls(tls, &metrics)?;
+    let tls = Tls::load(tls, &metrics)?;
     let stop = Stop::default();
     let shoot_handlers: Vec<Arc<dyn Handler>> = vec![Arc::new(VpnShoot::new(&configuration.nat.mode))];
     let limits = configuration.limits;
-    let parts = Parts {
+    let deps = ServerDeps {
         handlers,
         shoot_handlers,
         landscape,
@@ -266,7 +276,7 @@ async fn serve(
         health: common.health_bind_address,
         metrics: common.metrics_bind_address,
     };
-    let server = Server::bind(addresses, parts).await?;
+    let server = Server::bind(addresses, deps).await?;
     let addresses = server.addresses()?;
     tracing::info!(
         webhooks = %addresses.webhooks,

@@ -1,13 +1,12 @@
 //! What feeds the landscape: watches on an API server, or a folder of manifests; the live reads of one request; and the
 //! replica's own certificate.
 
-pub mod clock;
 pub mod files;
 pub mod keeper;
 pub mod live;
 pub mod manifests;
+pub mod metrics;
 pub mod objects;
-pub mod supervise;
 pub mod vpn_networks;
 pub mod watch;
 
@@ -17,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use self::clock::Clock;
 use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
+use crate::runtime::clock::Clock;
 
 /// The current snapshot and how fresh it is. Readers take it without a lock; writers take turns.
 #[derive(Debug)]

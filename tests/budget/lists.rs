@@ -22,9 +22,9 @@ use network_guard::gardener::network::{SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_
 use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlay::{SwitchSettings, VigilSettings};
+use network_guard::runtime::supervise::Supervisor;
 use network_guard::sources::Landscape;
 use network_guard::sources::objects::{NetworkObject, Watched as _};
-use network_guard::sources::supervise::Supervisor;
 use network_guard::tls::Authority;
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use network_guard::admission::{DOCTOR_ANNOTATION, Sign};
 use network_guard::handlers::VPN_SHOOT_PATH;
-use network_guard::server::Limits;
+use network_guard::runtime::https::Limits;
 use network_guard::tls::Authority;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -15,9 +15,12 @@ use crate::handlers::{
     ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
     VpnShoot,
 };
-use crate::server::{Addresses, Metrics, StopSettings, TlsSources};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::stop::StopSettings;
+use crate::runtime::tls::TlsSources;
 use crate::sources::live::LiveReads;
 use crate::sources::{Landscape, files};
+use crate::wiring::webhook_server::Addresses;
 
 impl All {
     pub(super) async fn serve(self, configuration: Configuration, metrics: Metrics) -> anyhow::Result<()> {

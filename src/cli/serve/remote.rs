@@ -13,11 +13,12 @@ use crate::cli::{Configuration, SelfManaged as Settings, client_config};
 use crate::controllers::overlay::{self, Board};
 use crate::controllers::registration::{self, GARDEN, SEED};
 use crate::controllers::{certificates, vpn_shoot};
-use crate::server::{Metrics, PairSource, TlsSources};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::supervise::Supervisor;
+use crate::runtime::tls::{PairSource, TlsSources};
 use crate::sources::keeper::{self, Keeper};
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
-use crate::sources::supervise::Supervisor;
 use crate::sources::vpn_networks::ToldBoard;
 use crate::sources::{Feed, Landscape, watch};
 
@@ -25,7 +26,7 @@ impl Remote {
     pub(super) async fn serve(
         self,
         configuration: Configuration,
-        mut metrics: Metrics,
+        metrics: Metrics,
         role: Role,
         shoots: Option<SocketAddr>,
         controllers: Option<Handle>,
@@ -113,7 +114,7 @@ impl Remote {
                     config.clone(),
                     told.feed(0),
                 ));
-                metrics = metrics.with_told(ToldBoard::new(Arc::clone(&landscape), told));
+                metrics.add(Arc::new(ToldBoard::new(Arc::clone(&landscape), told)));
                 sources.spawn(watched::<NetworkObject>(
                     "watch-networks",
                     tasks.clone(),

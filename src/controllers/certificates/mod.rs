@@ -23,9 +23,10 @@ use self::registrar::Registrar;
 use self::secret::Store;
 use super::lease::Lease;
 use super::vpn_shoot;
+use crate::runtime::metrics::Collector;
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
 use crate::sources::keeper::{Keeper, Settings};
-use crate::sources::supervise::Supervisor;
 use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
 
 /// The name of the Lease on a Seed, whose holder leads in everything there.
@@ -93,9 +94,8 @@ const FREE: u8 = 1;
 /// Another one is.
 const DISPLACED: u8 = 2;
 
-impl Board {
-    /// Puts the metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for Board {
+    fn register(&self, registry: &mut Registry) {
         let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
         registry.register("certificate_unpublished", help, self.unpublished.clone());
         let help =

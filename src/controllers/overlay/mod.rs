@@ -30,8 +30,8 @@ use self::worker::Worker;
 use super::lease::Lease;
 use super::{certificates, vpn_shoot};
 use crate::landscape::NetworkName;
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
-use crate::sources::supervise::Supervisor;
 
 /// The name of the Lease. Where certificates are self-managed it is [`certificates::LEASE`]: when that is introduced, the
 /// old replicas, which know nothing of it, must not keep the Lease from the new ones, which are not ready without a leader

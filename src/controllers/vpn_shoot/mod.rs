@@ -28,9 +28,10 @@ use crate::landscape::Snapshot;
 use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
+use crate::runtime::metrics::Collector;
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
-use crate::sources::supervise::Supervisor;
 use crate::tls::is_ca_bundle;
 
 /// What it is called where turns and panics are counted.
@@ -78,15 +79,16 @@ pub struct Board {
     bundle: Mutex<Option<(Vec<u8>, Instant, bool)>>,
 }
 
-impl Board {
-    /// Puts the metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for Board {
+    fn register(&self, registry: &mut Registry) {
         let registered = "Shoots in which the leader registered the webhook of the VPN";
         registry.register("vpn_shoot_registrations", registered, self.registered.clone());
         let failures = "Registrations in Shoots that could not be written, removed or read";
         registry.register("vpn_shoot_registration_failures", failures, self.failures.clone());
     }
+}
 
+impl Board {
     /// Whether every Shoot has this bundle, or has had time enough to take it.
     pub(super) fn has_arrived(&self, bundle: &str, patience: Duration) -> bool {
         let given = self.bundle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use network_guard::server::StopSettings;
+use network_guard::runtime::stop::StopSettings;
 use network_guard::tls::Lifetimes;
 use serde_json::{Value, json};
 

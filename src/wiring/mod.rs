@@ -1,0 +1,4 @@
+//! What makes up a server.
+
+mod ask;
+pub mod webhook_server;
