@@ -38,8 +38,9 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 6 | [`cli`], `main` | arguments, logging, exit codes |
-//! | 5 | [`runtime`] | HTTPS, limits, health, metrics, drain |
+//! | 5 | [`wiring`] | what makes up a server: the ask loop, and what it is made of |
 //! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
+//! | 4 | [`runtime`] | HTTPS, limits, health, metrics, logs, stop: it names no other module |
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
