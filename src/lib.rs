@@ -37,12 +37,12 @@
 //!
 //! | floor | modules | |
 //! |---|---|---|
-//! | 9 | [`cli`], `main` | arguments, logging, exit codes |
-//! | 8 | [`wiring`] | what makes up a server: sources, webhooks, controllers, Leases |
-//! | 7 | [`config`] | the configuration file |
-//! | 6 | [`server`] | HTTPS, limits, health, metrics, drain |
+//! | 8 | [`cli`], `main` | arguments, logging, exit codes |
+//! | 7 | [`wiring`] | what makes up a server: sources, webhooks, controllers, Leases; the ask loop |
+//! | 6 | [`config`] | the configuration file |
 //! | 5 | [`controllers`] | loops that write (leader only); keys and certificates |
-//! | 4 | [`sources`], [`runtime`] | what feeds the landscape, live reads; Leases and loops |
+//! | 4 | [`sources`] | what feeds the landscape, live reads |
+//! | 4 | [`runtime`] | HTTPS, limits, health, metrics, logs, stop; Leases and loops: it names no other module |
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`certificates`], [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
@@ -63,7 +63,6 @@ pub mod overlap;
 pub mod overlay;
 pub mod peering;
 pub mod runtime;
-pub mod server;
 pub mod sources;
 pub mod wiring;
 pub mod yaml;

@@ -1,20 +1,22 @@
-//! The log of the server: to standard error, by a thread of its own.
-//!
-//! The reader of standard error may be slow, stuck, gone, or out of space. A call that waited for that would fail for no
-//! reason of its own, so lines wait in a queue of bounded length, and those that find no room in it, or cannot be written,
-//! are counted and lost.
-
-mod level;
-
-use std::io::{self, IsTerminal as _, Write};
-use std::panic::{self, PanicHookInfo};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+//! `--log-level` and `--log-format`, and all that lines of the log may come from.
 
 use clap::ValueEnum;
-use prometheus_client::metrics::counter::Counter;
 
-pub(super) use self::level::Level;
+use crate::runtime::log::{Format, Level, Targets};
+
+/// Our own lines, the modules that write some, and libraries that log, as code calls them; tests compare them with the code
+/// and with `Cargo.lock`.
+const TARGETS: Targets = Targets {
+    program: "network_guard",
+    parts: &[
+        "network_guard::cli",
+        "network_guard::controllers",
+        "network_guard::runtime",
+        "network_guard::sources",
+        "network_guard::wiring",
+    ],
+    libraries: &["hyper_rustls", "hyper_util", "kube_client", "kube_runtime", "rustls", "tower", "tower_http"],
+};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum LogFormat {
@@ -24,114 +26,93 @@ pub(super) enum LogFormat {
     Text,
 }
 
-/// Lines that wait: some seconds of a busy server, some megabytes.
-const QUEUE: usize = 4_096;
-
-/// How long the end of the process waits for its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
-
-enum Message {
-    Line(Vec<u8>),
-    /// Everything before this has been written.
-    Flush(SyncSender<()>),
-}
-
-/// The log, as long as the server runs. Dropped, it waits for its last lines, though not for ever.
-pub(super) struct Log {
-    queue: SyncSender<Message>,
-    lost: Counter,
-}
-
-impl Log {
-    /// Starts it for this process, and logs the places of panics from now on.
-    pub(super) fn start(level: &Level, format: LogFormat) -> anyhow::Result<Self> {
-        let filter = level.filter();
-        let (queue, lines) = sync_channel(QUEUE);
-        let lost = Counter::default();
-        std::thread::Builder::new().name("log".to_owned()).spawn({
-            let lost = lost.clone();
-            move || write(&lines, &lost)
-        })?;
-        let writer = Queue { queue: queue.clone(), lost: lost.clone() };
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
         match format {
-            LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
-            LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).init(),
+            LogFormat::Json => Self::Json,
+            LogFormat::Text => Self::Text,
         }
-        panic::set_hook(Box::new(panicked));
-        Ok(Self { queue, lost })
-    }
-
-    /// Counts the lines that were lost.
-    pub(super) fn lost(&self) -> &Counter {
-        &self.lost
     }
 }
 
-impl Drop for Log {
-    fn drop(&mut self) {
-        let deadline = Instant::now() + LAST_LINES;
-        let (done, is_done) = sync_channel(1);
-        let mut message = Message::Flush(done);
-        while let Err(TrySendError::Full(back)) = self.queue.try_send(message) {
-            if Instant::now() > deadline {
-                return;
+/// What `--log-level` says.
+pub(super) fn level(text: &str) -> Result<Level, String> {
+    Level::parse(text, &TARGETS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+    /// The rule as a regular expression, for the schemas of the charts.
+    fn pattern() -> String {
+        let levels = LEVELS.join("|");
+        // Of this one all or nothing is logged.
+        let whole = "kube_client";
+        let others = TARGETS.libraries.iter().filter(|library| **library != whole);
+        let with_path: Vec<&str> = TARGETS.parts.iter().chain(others).copied().collect();
+        let target = format!("({}|({})(::[a-z0-9_]+)*|{whole})", TARGETS.program, with_path.join("|"));
+        let part = format!("{target}=({levels}|off)");
+        // One of them says that something is logged.
+        format!("^({part},)*({levels}|{target}=({levels}))(,{part})*$")
+    }
+
+    /// What Helm makes of it, a test of the charts compares.
+    #[test]
+    fn the_schemas_of_the_charts_have_the_same_rule() {
+        let admission = "gardener-extension-admission-network-guard/charts";
+        for chart in
+            ["gardener-extension-network-guard", &format!("{admission}/runtime"), &format!("{admission}/application")]
+        {
+            let schema: serde_json::Value =
+                serde_json::from_str(&read(&format!("charts/{chart}/values.schema.json"))).unwrap();
+            assert_eq!(schema["properties"]["logLevel"]["pattern"], pattern(), "{chart}");
+        }
+    }
+
+    #[test]
+    fn targets_are_those_that_log() {
+        let logging: BTreeSet<String> = std::fs::read_dir(root("src"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir() && logs(path))
+            .map(|path| format!("{}::{}", TARGETS.program, path.file_name().unwrap().to_str().unwrap()))
+            .collect();
+        let known: BTreeSet<String> = TARGETS.parts.iter().copied().map(str::to_owned).collect();
+        assert_eq!(logging, known);
+
+        let lock = read("Cargo.lock");
+        let depends = |package: &str, on: &str| package.lines().any(|line| line.trim() == format!("\"{on}\","));
+        for library in TARGETS.libraries {
+            let name = format!("name = \"{}\"", library.replace('_', "-"));
+            let package = lock.split("[[package]]").find(|package| package.lines().any(|line| line == name));
+            assert!(package.is_some_and(|package| depends(package, "tracing") || depends(package, "log")), "{library}");
+        }
+    }
+
+    fn root(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(root(path)).unwrap()
+    }
+
+    /// Whether a file of a folder writes lines of the log.
+    fn logs(folder: &Path) -> bool {
+        let levels = LEVELS.map(|level| format!("tracing::{level}!("));
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+            if path.is_dir() {
+                return logs(&path);
             }
-            message = back;
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let text = std::fs::read_to_string(&path).unwrap();
+            path.extension().is_some_and(|extension| extension == "rs")
+                && levels.iter().any(|level| text.contains(level))
+        })
     }
-}
-
-/// The end of the queue where lines come in; each is written whole.
-#[derive(Clone)]
-struct Queue {
-    queue: SyncSender<Message>,
-    lost: Counter,
-}
-
-impl Write for Queue {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.queue.try_send(Message::Line(line.to_owned())).is_err() {
-            self.lost.inc();
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Writes line by line, for ever.
-fn write(lines: &Receiver<Message>, lost: &Counter) {
-    let (mut said, mut is_written) = (0, false);
-    loop {
-        let message = lines.try_recv().or_else(|_| {
-            // All is written, so there is room for one more line, which waits in the queue like any other.
-            let count = lost.get();
-            if is_written && count > said {
-                tracing::warn!(lines = count - said, "lines of this log were lost");
-                said = count;
-            }
-            lines.recv()
-        });
-        match message {
-            Ok(Message::Line(line)) => {
-                is_written = io::stderr().write_all(&line).is_ok();
-                if !is_written {
-                    lost.inc();
-                }
-            }
-            Ok(Message::Flush(done)) => drop(done.try_send(())),
-            Err(_) => return,
-        }
-    }
-}
-
-/// Where it was, and not what it says: that may be a piece of an object.
-fn panicked(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(place, thread = std::thread::current().name(), "panicked");
 }

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::log::{Level, Log, LogFormat};
+use super::log::{self, LogFormat};
 use crate::config::Configuration;
-use crate::server::Metrics;
-use crate::sources::supervise::Supervisor;
+use crate::runtime::log::{Level, Log};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::supervise::Supervisor;
 use crate::wiring::{self, Listen};
 
 #[derive(Debug, Subcommand)]
@@ -88,7 +89,7 @@ struct Common {
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
     config: Option<PathBuf>,
     /// What is logged: error, warn, info, debug or trace, also by module, such as info,network_guard=debug
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "NETWORK_GUARD_LOG_LEVEL")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log::level, env = "NETWORK_GUARD_LOG_LEVEL")]
     log_level: Level,
     /// How it is logged
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "NETWORK_GUARD_LOG_FORMAT")]
@@ -113,8 +114,9 @@ impl Serve {
             Self::Garden(garden) => &garden.remote.common,
             Self::All(all) => &all.common,
         };
-        let log = Log::start(&common.log_level, common.log_format)?;
-        let metrics = Metrics::new(&Supervisor::default()).with_lost_lines(log.lost());
+        let log = Log::start(&common.log_level, common.log_format.into())?;
+        let metrics = Metrics::new(&Supervisor::default());
+        metrics.add(log.metrics());
         let mut configuration = match &common.config {
             Some(path) => Configuration::read(path)?,
             None => Configuration::default(),

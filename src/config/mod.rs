@@ -24,7 +24,8 @@ use crate::controllers::overlay::OverlaySettings;
 use crate::controllers::registration::FailurePolicy;
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
-use crate::server::{Limits, StopSettings};
+use crate::runtime::https::Limits;
+use crate::runtime::stop::StopSettings;
 use crate::sources::files;
 use crate::{overlap, peering, yaml};
 

@@ -1,3 +1,13 @@
-//! What runs underneath: it knows Kubernetes, and nothing of our domain.
+//! Speaks: HTTPS with its certificates, health, metrics, logs, and what keeps tasks going. It knows Kubernetes, and must
+//! never know what network-guard decides, or about what.
 
+pub mod clock;
+pub mod health;
+pub mod https;
 pub mod lease;
+pub mod log;
+pub mod metrics;
+pub mod server;
+pub mod stop;
+pub mod supervise;
+pub mod tls;

@@ -1,11 +1,10 @@
 //! What feeds the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
 
-pub mod clock;
 pub mod files;
 pub mod live;
 pub mod manifests;
+pub mod metrics;
 pub mod objects;
-pub mod supervise;
 pub mod vpn_networks;
 pub mod watch;
 
@@ -15,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use self::clock::Clock;
 use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
+use crate::runtime::clock::Clock;
 
 /// The current snapshot and how fresh it is. Readers take it without a lock; writers take turns.
 #[derive(Debug)]

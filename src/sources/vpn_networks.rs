@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::Landscape;
 use crate::nat;
+use crate::runtime::metrics::Collector;
 
 /// The metrics.
 #[derive(Debug)]
@@ -25,9 +26,10 @@ impl ToldBoard {
     pub fn new(clusters: Arc<Landscape>, told: Arc<Landscape>) -> Self {
         Self { clusters, told, compared: Gauge::default(), differing: Gauge::default(), age: Gauge::default() }
     }
+}
 
-    /// Puts the metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for ToldBoard {
+    fn register(&self, registry: &mut Registry) {
         let help = "Shoots whose kube-apiserver's VPN is compared with the Cluster: which networks it is told";
         registry.register("vpn_networks_compared", help, self.compared.clone());
         let help =
@@ -38,7 +40,7 @@ impl ToldBoard {
     }
 
     /// Counts what both landscapes show now. By what is out of date nothing is compared.
-    pub fn refresh(&self) {
+    fn collect(&self) {
         self.age.set(self.told.age().as_secs_f64());
         let is_known = |landscape: &Landscape| landscape.is_synced() && !landscape.is_stale();
         let (mut compared, mut differing) = (0, 0);

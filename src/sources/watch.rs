@@ -15,8 +15,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use tokio::time::Instant;
 
 use super::Feed;
-use super::clock::Listening;
 use super::objects::Watched;
+use crate::runtime::clock::Listening;
 
 /// Seconds after which a watch is renewed. Shorter than kube's default of 290 s: a connection that died silently is
 /// noticed, and the age of the cache stays meaningful.

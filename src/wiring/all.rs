@@ -8,9 +8,11 @@ use anyhow::anyhow;
 
 use super::certificates::pair_files;
 use super::process::{self, Listen, ProcessDeps};
+use super::webhook_server::Addresses;
 use super::{Sources, webhooks};
 use crate::config::Configuration;
-use crate::server::{Addresses, Metrics, StopSettings};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::stop::StopSettings;
 use crate::sources::live::LiveReads;
 use crate::sources::{Landscape, files};
 

@@ -11,10 +11,11 @@ use crate::config::{Configuration, SelfManaged as Settings};
 use crate::controllers::certificates::keeper::{self, Keeper};
 use crate::controllers::certificates::{self, InShoots, Registrant};
 use crate::controllers::registration;
-use crate::server::{PairFiles, PairSource};
+use crate::runtime::clock::Clock;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::supervise::Supervisor;
+use crate::runtime::tls::{PairFiles, PairSource};
 use crate::sources::Landscape;
-use crate::sources::clock::Clock;
-use crate::sources::supervise::Supervisor;
 
 /// Where certificates come from.
 pub(super) enum Origin<'c> {
@@ -100,6 +101,12 @@ impl SelfManaged {
         sources.spawn(
             async move { Ok(tasks.run(keeper::TASK, || keeper.follow(home.clone(), &settings, &tasks)).await?) },
         );
+    }
+
+    /// Has its metrics shown.
+    pub(super) fn register(&self, metrics: &Metrics) {
+        metrics.add(Arc::clone(&self.keeper) as _);
+        metrics.add(Arc::clone(&self.board) as _);
     }
 
     /// What serves the leaf.

@@ -10,14 +10,15 @@ use tokio::sync::watch;
 
 use super::certificates::{Origin, SelfManaged, pair_files};
 use super::client::{client_config, watched_config};
-use super::leader::{GARDEN_LEASE, Leader, identity};
+use super::leader::{self, GARDEN_LEASE, Leader, identity};
 use super::process::{self, Listen, ProcessDeps};
 use super::{Sources, watched, webhooks};
 use crate::config::Configuration;
 use crate::controllers::certificates::{self, Registrant};
 use crate::controllers::registration::GARDEN;
 use crate::runtime::lease::Lease;
-use crate::server::{Metrics, PairSource};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::tls::PairSource;
 use crate::sources::Landscape;
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{SeedObject, ShootObject};
@@ -41,7 +42,7 @@ impl Garden {
         process::block_on(Box::pin(self.run(configuration, metrics)))
     }
 
-    async fn run(self, configuration: &Configuration, mut metrics: Metrics) -> anyhow::Result<()> {
+    async fn run(self, configuration: &Configuration, metrics: Metrics) -> anyhow::Result<()> {
         let Self { listen, cert_dir, kubeconfig, runtime_kubeconfig } = self;
         let origin = Origin::new(cert_dir, configuration.certificates.as_ref())?;
         let kubeconfig = kubeconfig.or_else(|| std::env::var_os("GARDEN_KUBECONFIG").map(PathBuf::from));
@@ -65,7 +66,8 @@ impl Garden {
                 let pair = self_managed.pair();
                 let client = self_managed.keeper.client(home).context("the controller cannot run")?;
                 let leads = Gauge::default();
-                metrics = metrics.with_leader(&leads).with_certificates(&self_managed.keeper, &self_managed.board);
+                metrics.register("leader", leader::LEADS, leads.clone());
+                self_managed.register(&metrics);
                 let lease = Lease::new(client, &settings.namespace, GARDEN_LEASE, identity(), leads);
                 // Nobody asks here who is registered: certificates are all that a leader looks after.
                 let (says_registrant, _) = watch::channel(Registrant::default());

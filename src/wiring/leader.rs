@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::runtime::lease::Lease;
-use crate::sources::supervise::Supervisor;
+use crate::runtime::supervise::Supervisor;
 
 /// The Lease on a Seed whose certificates are files.
 pub const SEED_LEASE: &str = "network-guard-overlay";
@@ -20,6 +20,9 @@ pub const SELF_MANAGED_LEASE: &str = "network-guard-certificates";
 
 /// The Lease of the garden, where there is one for self-managed certificates only: both may run in one namespace.
 pub const GARDEN_LEASE: &str = "network-guard-garden-certificates";
+
+/// What the metric `leader` says.
+pub(super) const LEADS: &str = "Whether this replica leads, by its Lease";
 
 /// Begins a controller, which never ends by itself.
 type Begin = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;

@@ -2,6 +2,7 @@
 //! runs them. All of it is put together here, and nowhere else.
 
 mod all;
+mod ask;
 mod certificates;
 mod client;
 mod displaced;
@@ -9,6 +10,7 @@ mod garden;
 mod leader;
 mod process;
 mod seed;
+pub mod webhook_server;
 mod webhooks;
 
 use anyhow::Context as _;
@@ -21,8 +23,8 @@ pub use leader::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
 pub use process::Listen;
 pub use seed::Seed;
 
+use crate::runtime::supervise::Supervisor;
 use crate::sources::objects::Watched;
-use crate::sources::supervise::Supervisor;
 use crate::sources::{Feed, watch};
 
 /// What feeds the landscape. None ends while the server runs.

@@ -6,15 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use prometheus_client::metrics::info::Info;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::leader::Leader;
+use super::webhook_server::{Addresses, Server, ServerDeps};
 use super::{Sources, webhooks};
 use crate::admission::Handler;
 use crate::config::Configuration;
-use crate::server::{Addresses, Metrics, Pace, PairSource, Parts, Server, Stop, StopSettings, TlsSources};
+use crate::runtime::health::Pace;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::stop::{Stop, StopSettings};
+use crate::runtime::tls::{PairSource, Tls, TlsSources};
 use crate::sources::Landscape;
 use crate::sources::live::LiveReads;
 
@@ -68,11 +73,13 @@ pub(super) async fn serve(
     let ProcessDeps { landscape, live, mut sources, metrics, handlers, shoots, leader, pair, stop: stop_settings } =
         deps;
     let digest = configuration.digest();
-    let metrics = Arc::new(metrics.with_configuration(env!("CARGO_PKG_VERSION"), &digest));
+    let labels = vec![("version", env!("CARGO_PKG_VERSION").to_owned()), ("digest", digest.clone())];
+    metrics.register("configuration", "The release, and a digest of its configuration", Info::new(labels));
+    let metrics = Arc::new(metrics);
     let tls = TlsSources { pair, client_ca: listen.client_ca_file, clock: Arc::clone(landscape.clock()) };
-    let tls = Parts::load_tls(tls, &metrics)?;
+    let tls = Tls::load(tls, &metrics)?;
     let stop = Stop::default();
-    let parts = Parts {
+    let deps = ServerDeps {
         handlers,
         shoot_handlers: webhooks::of_shoots(configuration),
         landscape,
@@ -84,7 +91,7 @@ pub(super) async fn serve(
         pace: Pace::default(),
     };
     let addresses = Addresses { webhooks: listen.webhooks, shoots, health: listen.health, metrics: listen.metrics };
-    let server = Server::bind(addresses, parts).await?;
+    let server = Server::bind(addresses, deps).await?;
     let addresses = server.addresses()?;
     tracing::info!(
         webhooks = %addresses.webhooks,

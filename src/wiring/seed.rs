@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::certificates::{Origin, SelfManaged, pair_files};
 use super::client::watched_config;
 use super::displaced::unless_displaced;
-use super::leader::{Leader, SEED_LEASE, SELF_MANAGED_LEASE, identity};
+use super::leader::{self, Leader, SEED_LEASE, SELF_MANAGED_LEASE, identity};
 use super::process::{self, Listen, ProcessDeps};
 use super::{Sources, watched, webhooks};
 use crate::config::Configuration;
@@ -21,7 +21,8 @@ use crate::controllers::certificates::Registrant;
 use crate::controllers::registration::SEED;
 use crate::controllers::{certificates, overlay, vpn_shoot};
 use crate::runtime::lease::Lease;
-use crate::server::{Metrics, PairSource};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::tls::PairSource;
 use crate::sources::Landscape;
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
@@ -54,12 +55,7 @@ impl Seed {
         result
     }
 
-    async fn run(
-        self,
-        configuration: &Configuration,
-        mut metrics: Metrics,
-        controllers: &Handle,
-    ) -> anyhow::Result<()> {
+    async fn run(self, configuration: &Configuration, metrics: Metrics, controllers: &Handle) -> anyhow::Result<()> {
         let Self { listen, cert_dir, kubeconfig, shoots } = self;
         let origin = Origin::new(cert_dir, configuration.certificates.as_ref())?;
         let config = watched_config(kubeconfig.as_deref()).await?;
@@ -75,7 +71,7 @@ impl Seed {
         watched::<ClusterObject>(&mut sources, "watch-clusters", &tasks, &config, landscape.feed(0));
         watched::<ApiServerObject>(&mut sources, "watch-kube-apiservers", &tasks, &config, told.feed(0));
         watched::<NetworkObject>(&mut sources, "watch-networks", &tasks, &config, switches.feed(0));
-        metrics = metrics.with_told(ToldBoard::new(Arc::clone(&landscape), told));
+        metrics.add(Arc::new(ToldBoard::new(Arc::clone(&landscape), told)));
 
         let shoot_webhook = configuration.nat.shoot_webhook.as_ref();
         let (pair, self_managed) = match origin {
@@ -101,7 +97,7 @@ impl Seed {
         let mut own = config;
         own.read_timeout = Some(ANSWER);
         let leads = Gauge::default();
-        metrics = metrics.with_leader(&leads);
+        metrics.register("leader", leader::LEADS, leads.clone());
         let lease = {
             let client = kube::Client::try_from(own.clone()).context("the controller cannot run")?;
             let name = if self_managed.is_some() { SELF_MANAGED_LEASE } else { SEED_LEASE };
@@ -114,7 +110,7 @@ impl Seed {
         };
 
         let board = Arc::new(overlay::Board::new(Arc::clone(&switches)));
-        metrics = metrics.with_board(&board);
+        metrics.add(Arc::clone(&board) as _);
         let switches = overlay::Controller::new(overlay::Parts {
             client: client.clone(),
             landscape: Arc::clone(&landscape),
@@ -132,7 +128,7 @@ impl Seed {
             given: says_in_shoots,
             board: Arc::default(),
         });
-        metrics = metrics.with_registrations(&in_shoots_parts.board);
+        metrics.add(Arc::clone(&in_shoots_parts.board) as _);
         let mut leader = Leader::new(lease, controllers.clone(), tasks.clone())
             .with(overlay::TASK, {
                 let registrant = registrant.clone();
@@ -153,7 +149,7 @@ impl Seed {
                 }
             });
         if let Some(self_managed) = self_managed {
-            metrics = metrics.with_certificates(&self_managed.keeper, &self_managed.board);
+            self_managed.register(&metrics);
             let parts = self_managed.parts(&landscape, says_registrant, in_shoots);
             leader = leader.with(certificates::TASK, move || certificates::work(Arc::clone(&parts), tasks.clone()));
         }

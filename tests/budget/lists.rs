@@ -21,9 +21,9 @@ use network_guard::gardener::ClusterFacts;
 use network_guard::gardener::network::{SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE};
 use network_guard::landscape::Snapshot;
 use network_guard::overlay::{SwitchSettings, VigilSettings};
+use network_guard::runtime::supervise::Supervisor;
 use network_guard::sources::Landscape;
 use network_guard::sources::objects::{NetworkObject, Watched as _};
-use network_guard::sources::supervise::Supervisor;
 use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::process::Process;
 
-/// What all connections of the ports may need by default (`server::descriptors`).
+/// What all connections of the ports may need by default (`runtime::https::descriptors`).
 const NEEDED: u64 = 1_920;
 
 /// The server with a soft and a hard limit, and the file that its log goes to.

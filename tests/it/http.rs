@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use network_guard::admission::{DOCTOR_ANNOTATION, Sign};
 use network_guard::controllers::certificates::Authority;
 use network_guard::handlers::VPN_SHOOT_PATH;
-use network_guard::server::Limits;
+use network_guard::runtime::https::Limits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -14,11 +14,14 @@ use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, M
 use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
-use network_guard::server::{
-    Addresses, Limits, Metrics, Pace, Pair, PairFiles, PairSource, Parts, Server, Stop, TlsError, TlsSources,
-};
+use network_guard::runtime::health::Pace;
+use network_guard::runtime::https::Limits;
+use network_guard::runtime::metrics::Metrics;
+use network_guard::runtime::stop::Stop;
+use network_guard::runtime::tls::{Pair, PairFiles, PairSource, Tls, TlsError, TlsSources};
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
+use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
@@ -139,7 +142,7 @@ impl TestServer {
         }
         let metrics = Arc::new(Metrics::default());
         let stop = Stop::default();
-        let parts = Parts {
+        let deps = ServerDeps {
             handlers: vec![
                 Arc::new(KubeApiserver::new(&Settings::default(), &Mode::default())),
                 Arc::new(MutateShoot::default()),
@@ -150,7 +153,7 @@ impl TestServer {
             shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
-            tls: Parts::load_tls(tls, &metrics).unwrap(),
+            tls: Tls::load(tls, &metrics).unwrap(),
             limits: setup.limits,
             metrics,
             stop: stop.clone(),
@@ -158,7 +161,7 @@ impl TestServer {
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let addresses = Addresses { webhooks: any, shoots: Some(any), health: any, metrics: any };
-        let server = Server::bind(addresses, parts).await.unwrap();
+        let server = Server::bind(addresses, deps).await.unwrap();
         let addresses = server.addresses().unwrap();
         let running = tokio::spawn(server.run());
         Self { addresses, stop, ca, folder, running }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::gardener::excerpt;
-use crate::sources::clock::{Clock, Listening};
+use crate::runtime::clock::{Clock, Listening};
 
 /// The most bytes of an answer that are read.
 const LONGEST: usize = 16 << 20;

@@ -13,8 +13,9 @@ use crate::config::Configuration;
 use crate::handlers::{
     ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
 };
-use crate::server::{Addresses, Metrics};
+use crate::runtime::metrics::Metrics;
 use crate::wiring;
+use crate::wiring::webhook_server::Addresses;
 
 /// Serves a folder, with a temporary certificate where nobody gave one.
 pub(super) fn serve(

@@ -17,8 +17,10 @@ use prometheus_client::registry::Registry;
 use super::secret::{BadSecret, read};
 use super::{Authority, Issued, pem};
 use crate::certificates::{Leaf, Lifetimes, Material, is_leaf_due};
-use crate::sources::clock::{Clock, Listening};
-use crate::sources::supervise::Supervisor;
+use crate::runtime::clock::{Clock, Listening};
+use crate::runtime::metrics::Collector;
+use crate::runtime::supervise::Supervisor;
+use crate::runtime::tls::{Pair, PairSource, TlsError};
 
 /// The Secret of a self-managed CA, and what is issued by it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,17 +70,6 @@ impl Keeper {
             ca_not_after: Gauge::default(),
             clock_difference: Gauge::default(),
         }
-    }
-
-    /// Puts its metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
-        let help =
-            "Looks at the Secret of the CA that came to nothing, and steps of the leader that could not be taken";
-        registry.register("certificate_failures", help, self.failures.clone());
-        let help = "When the CA that signs ends, in seconds since 1970";
-        registry.register("certificate_authority_not_after_timestamp_seconds", help, self.ca_not_after.clone());
-        let help = "How far this machine's clock is ahead of the API server's";
-        registry.register("clock_difference_seconds", help, self.clock_difference.clone());
     }
 
     /// The leaf that is to be served.
@@ -168,6 +159,29 @@ impl Keeper {
         *leaf = Some(read);
         self.pair.store(Some(Arc::new(issued)));
         Ok(())
+    }
+}
+
+impl Collector for Keeper {
+    fn register(&self, registry: &mut Registry) {
+        let help =
+            "Looks at the Secret of the CA that came to nothing, and steps of the leader that could not be taken";
+        registry.register("certificate_failures", help, self.failures.clone());
+        let help = "When the CA that signs ends, in seconds since 1970";
+        registry.register("certificate_authority_not_after_timestamp_seconds", help, self.ca_not_after.clone());
+        let help = "How far this machine's clock is ahead of the API server's";
+        registry.register("clock_difference_seconds", help, self.clock_difference.clone());
+    }
+}
+
+impl PairSource for Keeper {
+    fn read(&self) -> Result<Pair, TlsError> {
+        let issued = self.pair().ok_or(TlsError::NotYet)?;
+        Ok(Pair { certificate: issued.certificate.clone().into_bytes(), key: issued.key.clone().into_bytes() })
+    }
+
+    fn name(&self) -> String {
+        "the leaf of this replica".to_owned()
     }
 }
 

@@ -27,8 +27,9 @@ use self::keeper::{Keeper, Settings};
 use self::registrar::Registrar;
 use self::store::Store;
 use crate::certificates::{Material, Published, Step, Waiting, carried_out, next_step};
+use crate::runtime::metrics::Collector;
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
-use crate::sources::supervise::Supervisor;
 
 /// What it is called where turns and panics are counted.
 pub const TASK: &str = "certificates";
@@ -112,9 +113,8 @@ impl InShoots {
     }
 }
 
-impl Board {
-    /// Puts the metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for Board {
+    fn register(&self, registry: &mut Registry) {
         let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
         registry.register("certificate_unpublished", help, self.unpublished.clone());
         let help =

@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use crate::gardener::network::SwitchingNetwork;
 use crate::landscape::NetworkName;
 use crate::overlay::{Outcome, Record, Replacement, Routes, outcome};
+use crate::runtime::metrics::Collector;
 use crate::sources::Landscape;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -83,9 +84,10 @@ impl Board {
             failures: Counter::default(),
         }
     }
+}
 
-    /// Puts the metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for Board {
+    fn register(&self, registry: &mut Registry) {
         registry.register("overlay_switches", "Networks with a switch of the overlay, by state", self.switches.clone());
         registry.register(
             "overlay_switch_nodes",
@@ -126,7 +128,8 @@ impl Board {
     }
 
     /// Counts what the landscape shows now.
-    pub fn refresh(&self, now: Timestamp) {
+    fn collect(&self) {
+        let now = Timestamp::now();
         let snapshot = self.switching.snapshot();
         let (mut pending, mut approved, mut forced, mut released, mut failed, mut oldest) = (0, 0, 0, 0, 0, 0);
         for (_, network) in snapshot.switches() {
@@ -166,7 +169,9 @@ impl Board {
             self.nodes.get_or_create(&State { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
+}
 
+impl Board {
     pub(super) fn saw(&self, name: &NetworkName, routes: &Routes, replacement: Option<&Replacement>) {
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = Seen {

@@ -25,8 +25,8 @@ pub use settings::OverlaySettings;
 
 use self::worker::Worker;
 use crate::landscape::NetworkName;
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
-use crate::sources::supervise::Supervisor;
 
 /// The name under which events are reported.
 const REPORTER: &str = "network-guard";

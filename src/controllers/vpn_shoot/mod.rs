@@ -32,8 +32,9 @@ use crate::landscape::Snapshot;
 use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
+use crate::runtime::metrics::Collector;
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
-use crate::sources::supervise::Supervisor;
 
 /// What it is called where turns and panics are counted.
 pub const TASK: &str = "vpn-shoot";
@@ -80,9 +81,8 @@ pub struct Board {
     failures: Counter,
 }
 
-impl Board {
-    /// Puts the metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for Board {
+    fn register(&self, registry: &mut Registry) {
         let registered = "Shoots in which the leader registered the webhook of the VPN";
         registry.register("vpn_shoot_registrations", registered, self.registered.clone());
         let failures = "Registrations in Shoots that could not be written, removed or read";

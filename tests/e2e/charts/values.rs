@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use network_guard::certificates::Lifetimes;
-use network_guard::server::StopSettings;
+use network_guard::runtime::stop::StopSettings;
 use serde_json::{Value, json};
 
 use super::render::config_map;

@@ -13,10 +13,15 @@ use network_guard::handlers::{KUBE_APISERVER_PATH, KubeApiserver};
 use network_guard::landscape::ClusterRecord;
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
-use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
+use network_guard::runtime::health::Pace;
+use network_guard::runtime::https::Limits;
+use network_guard::runtime::metrics::Metrics;
+use network_guard::runtime::stop::Stop;
+use network_guard::runtime::tls::{PairFiles, Tls, TlsSources};
 use network_guard::sources::live::{LiveReads, Reader};
 use network_guard::sources::objects::ClusterObject;
 use network_guard::sources::{Landscape, watch};
+use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -67,12 +72,12 @@ impl Replica {
         let metrics = Arc::new(Metrics::default());
         let stop = Stop::default();
         let handler: Arc<dyn Handler> = Arc::new(KubeApiserver::new(&Settings::default(), &Mode::default()));
-        let parts = Parts {
+        let deps = ServerDeps {
             handlers: vec![handler],
             shoot_handlers: vec![],
             live: LiveReads::ApiServer(Reader::new(kube::Client::try_from(faults.config()).unwrap())),
             landscape: Arc::clone(&landscape),
-            tls: Parts::load_tls(tls, &metrics).unwrap(),
+            tls: Tls::load(tls, &metrics).unwrap(),
             limits: Limits::default(),
             metrics,
             stop: stop.clone(),
@@ -80,7 +85,7 @@ impl Replica {
         };
         let any = "127.0.0.1:0".parse().unwrap();
         let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };
-        let server = runtime.block_on(Server::bind(addresses, parts)).unwrap();
+        let server = runtime.block_on(Server::bind(addresses, deps)).unwrap();
         let port = server.addresses().unwrap().webhooks.port();
         runtime.spawn(server.run());
 

@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::controllers::overlay::{Board, OverlaySettings};
+use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
 use crate::sources::objects::Watched as _;
-use crate::sources::supervise::Supervisor;
 
 /// What happens besides, when a request comes whose method and path contain this.
 struct Meanwhile(&'static str, fn(&mut Value));

@@ -10,10 +10,15 @@ use jiff::Timestamp;
 use network_guard::admission::{Answers, Handler, Request, Resource, Step};
 use network_guard::controllers::certificates::Authority;
 use network_guard::landscape::Snapshot;
-use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
+use network_guard::runtime::health::Pace;
+use network_guard::runtime::https::Limits;
+use network_guard::runtime::metrics::Metrics;
+use network_guard::runtime::stop::Stop;
+use network_guard::runtime::supervise::Supervisor;
+use network_guard::runtime::tls::{PairFiles, Tls, TlsSources};
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
-use network_guard::sources::supervise::Supervisor;
+use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use tokio::sync::Notify;
 
 use super::Place;
@@ -212,12 +217,12 @@ fn panics(folder: &Path) -> [Take; 3] {
     });
     let pair = Arc::new(PairFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") });
     let tls = TlsSources { pair, client_ca: None, clock: Arc::default() };
-    let parts = Parts {
+    let deps = ServerDeps {
         handlers: vec![Arc::new(Buggy)],
         shoot_handlers: vec![],
         live: LiveReads::Folder(Arc::clone(&landscape)),
         landscape,
-        tls: Parts::load_tls(tls, &metrics).unwrap(),
+        tls: Tls::load(tls, &metrics).unwrap(),
         limits: Limits::default(),
         metrics,
         stop: Stop::default(),
@@ -225,7 +230,7 @@ fn panics(folder: &Path) -> [Take; 3] {
     };
     let any = "127.0.0.1:0".parse().unwrap();
     let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };
-    let server = runtime.block_on(Server::bind(addresses, parts)).unwrap();
+    let server = runtime.block_on(Server::bind(addresses, deps)).unwrap();
     let addresses = server.addresses().unwrap();
     runtime.spawn(server.run());
     let take = || vec![pod("a", scrape(addresses.metrics.port()))];

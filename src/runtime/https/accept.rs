@@ -15,7 +15,7 @@ use tokio_io_timeout::TimeoutWriter;
 use tokio_util::task::TaskTracker;
 
 use super::connections::{Ports, TOLD};
-use super::{Limits, Metrics};
+use super::{HttpsMetrics, Limits};
 
 /// How long a peer may take to read anything of an answer. hyper's own timeout runs only while a request is read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const QUEUE: usize = 1024;
 
 /// What makes a byte stream out of an accepted connection.
-pub(super) trait Acceptor {
+pub(crate) trait Acceptor {
     /// The stream.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
@@ -33,7 +33,7 @@ pub(super) trait Acceptor {
 }
 
 /// No TLS.
-pub(super) struct Plain;
+pub(crate) struct Plain;
 
 impl Acceptor for Plain {
     type Stream = TcpStream;
@@ -44,12 +44,12 @@ impl Acceptor for Plain {
 }
 
 /// Serves until `closing` ends, then until no connection is left or `leaving` ends, and then until every call is done.
-pub(super) async fn serve<A: Acceptor>(
+pub(crate) async fn serve<A: Acceptor>(
     (port, listener): (&'static str, TcpListener),
     acceptor: &A,
     routes: Router,
     limits: &Limits,
-    (ports, metrics): (&Ports, &Arc<Metrics>),
+    (ports, metrics): (&Ports, &Arc<HttpsMetrics>),
     (closing, leaving): (impl Future<Output = ()>, impl Future<Output = ()>),
 ) {
     let connections = ports.open(port, limits, metrics);
@@ -189,7 +189,7 @@ mod tests {
             &Plain,
             routes,
             &Limits::default(),
-            (&Ports::default(), &Arc::new(Metrics::default())),
+            (&Ports::default(), &Arc::new(HttpsMetrics::default())),
             phases,
         )
         .await;

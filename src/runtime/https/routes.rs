@@ -1,4 +1,4 @@
-//! The routes of the HTTPS port.
+//! The routes of an HTTPS port.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -11,36 +11,27 @@ use axum::routing::post;
 use http::{HeaderValue, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::review::{Edge, review};
-use super::{Limits, Metrics, Stop, body};
-use crate::admission::Handler;
-use crate::sources::Landscape;
-use crate::sources::live::LiveReads;
+use super::endpoint::{Route, call};
+use super::{Endpoint, HttpsMetrics, Limits, body};
+use crate::runtime::stop::Stop;
 
-/// One POST route a handler; anything else is a 404 or 405 that says what there is.
-pub(super) fn routes(
-    handlers: Vec<Arc<dyn Handler>>,
-    landscape: &Arc<Landscape>,
-    live: &LiveReads,
+/// One POST route an endpoint; anything else is a 404 or 405 that says what there is.
+pub(crate) fn routes(
+    endpoints: Vec<Arc<dyn Endpoint>>,
     limits: &Limits,
-    metrics: &Arc<Metrics>,
+    metrics: &Arc<HttpsMetrics>,
     stop: &Stop,
 ) -> Router {
-    let paths: Vec<&str> = handlers.iter().map(|handler| handler.path()).collect();
+    let paths: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.path()).collect();
     let paths: Arc<str> = format!("POST {}\n", paths.join("\nPOST ")).into();
     let (limits, room) = (Arc::new(limits.clone()), Arc::new(body::Room::new(limits)));
     let mut router = Router::new();
-    for handler in handlers {
-        let edge = Edge {
-            handler: Arc::clone(&handler),
-            landscape: Arc::clone(landscape),
-            live: live.clone(),
-            limits: Arc::clone(&limits),
-            room: Arc::clone(&room),
-            metrics: Arc::clone(metrics),
-        };
-        let path = if handler.has_tail() { format!("{}/{{*tail}}", handler.path()) } else { handler.path().to_owned() };
-        router = router.route(&path, post(review).with_state(edge));
+    for endpoint in endpoints {
+        let path = endpoint.path();
+        let path = if endpoint.has_path_suffix() { format!("{path}/{{*suffix}}") } else { path.to_owned() };
+        let route =
+            Route { endpoint, limits: Arc::clone(&limits), room: Arc::clone(&room), metrics: Arc::clone(metrics) };
+        router = router.route(&path, post(call).with_state(route));
     }
     #[cfg(feature = "bench")]
     let router = super::fixed::add(router, &limits, &room);
@@ -55,7 +46,7 @@ pub(super) fn routes(
 
 /// A handler that panics costs its call, and nothing else. Its text may hold what somebody else wrote: of a panic its
 /// place is logged, by the hook of the process.
-fn panicked(metrics: &Metrics) -> Response {
+fn panicked(metrics: &HttpsMetrics) -> Response {
     tracing::error!("a handler panicked");
     metrics.panicked();
     (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()

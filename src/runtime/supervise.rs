@@ -13,6 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep};
 
+use super::metrics::Collector;
+
 /// The pause after the first panic of a task; each further one doubles it.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,14 +34,15 @@ pub struct Supervisor {
     turns: Family<Task, Counter>,
 }
 
-impl Supervisor {
-    /// Puts its metrics where they are asked for.
-    pub fn register(&self, registry: &mut Registry) {
+impl Collector for Supervisor {
+    fn register(&self, registry: &mut Registry) {
         registry.register("task_panics", "Panics of tasks in the background, by task", self.panics.clone());
         let turns = "Turns that tasks in the background have ended, well or not, by task";
         registry.register("task_turns", turns, self.turns.clone());
     }
+}
 
+impl Supervisor {
     /// Shows a task before anything is counted of it, so that its first panic is seen as an increase.
     pub fn expect(&self, task: &'static str) {
         drop(self.panics.get_or_create(&Task { task }));

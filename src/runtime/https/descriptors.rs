@@ -8,14 +8,13 @@ use super::Limits;
 const OTHERS: usize = 128;
 
 /// What all ports may need.
-fn needed(limits: &Limits, shoots: bool) -> u64 {
+fn needed<'l>(ports: impl Iterator<Item = &'l Limits>) -> u64 {
     let of = |limits: &Limits| limits.connections.saturating_add(limits.handshakes);
-    let webhooks = if shoots { of(limits).saturating_mul(2) } else { of(limits) };
-    webhooks.saturating_add(of(&limits.for_probes()) * 2 + OTHERS) as u64
+    ports.fold(OTHERS, |sum, port| sum.saturating_add(of(port))) as u64
 }
 
 /// Raises the soft limit to the hard one. The soft limit is low for programs that use `select`, which this one does not.
-pub(super) fn raise(limits: &Limits, shoots: bool) {
+pub(crate) fn raise<'l>(ports: impl Iterator<Item = &'l Limits>) {
     let has = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: has.maximum, ..has };
     let has = match setrlimit(Resource::Nofile, raised) {
@@ -25,7 +24,7 @@ pub(super) fn raise(limits: &Limits, shoots: bool) {
             has.current
         }
     };
-    let needed = needed(limits, shoots);
+    let needed = needed(ports);
     if let Some(has) = has.filter(|has| *has < needed) {
         tracing::warn!(
             has,
@@ -43,10 +42,9 @@ mod tests {
     #[test]
     fn what_is_needed() {
         let huge = Limits { connections: usize::MAX, ..Limits::default() };
-        for (limits, shoots, want) in
-            [(Limits::default(), false, 1_920), (Limits::default(), true, 3_456), (huge, true, u64::MAX)]
-        {
-            assert_eq!(needed(&limits, shoots), want, "{shoots}");
+        let (usual, plain) = (Limits::default(), Limits::default().for_probes());
+        for (ports, want) in [(vec![&usual], 1_920), (vec![&usual, &usual], 3_456), (vec![&huge, &huge], u64::MAX)] {
+            assert_eq!(needed(ports.into_iter().chain([&plain, &plain])), want);
         }
     }
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 
 /// A format. What Prometheus scrapes with asks for OpenMetrics first; who says nothing, such as curl, gets the older one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::server) enum Format {
+pub(crate) enum Format {
     /// <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>
     OpenMetrics,
     /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
@@ -23,7 +23,7 @@ const KNOWN: [(&str, &[&str], Format); 2] = [
 impl Format {
     /// The one that a caller likes best (`Accept`, RFC 9110 section 12.5.1). Where nothing fits it is the older one: who
     /// asks for metrics had better get some.
-    pub(in crate::server) fn wanted(headers: &HeaderMap) -> Self {
+    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
         let accepted: Vec<&str> =
             headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         let accepted = accepted.join(",");
@@ -39,7 +39,7 @@ impl Format {
     }
 
     /// The header of an answer.
-    pub(in crate::server) const fn content_type(self) -> &'static str {
+    pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",

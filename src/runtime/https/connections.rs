@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::oneshot;
 
 use super::pool::{Begun, Evicted, Peer, Places, Pool, Ticket};
-use super::{Limits, Metrics};
+use super::{HttpsMetrics, Limits};
 
 /// How often the log says that connections are closed to make room, at most: an attacker must not fill it.
 pub(super) const TOLD: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(super) struct Connections {
     /// The port's name in metrics.
     port: &'static str,
     inner: Mutex<Inner>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<HttpsMetrics>,
 }
 
 struct Inner {
@@ -36,11 +36,11 @@ struct Inner {
 
 /// All ports: they share the file descriptors of the process.
 #[derive(Default)]
-pub(super) struct Ports(Mutex<Vec<Weak<Connections>>>);
+pub(crate) struct Ports(Mutex<Vec<Weak<Connections>>>);
 
 impl Ports {
     /// A port opens.
-    pub(super) fn open(&self, port: &'static str, limits: &Limits, metrics: &Arc<Metrics>) -> Arc<Connections> {
+    pub(super) fn open(&self, port: &'static str, limits: &Limits, metrics: &Arc<HttpsMetrics>) -> Arc<Connections> {
         let connections = Connections::new(port, limits, metrics);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connections));
         connections
@@ -88,7 +88,7 @@ pub(super) struct Answer {
 }
 
 impl Connections {
-    fn new(port: &'static str, limits: &Limits, metrics: &Arc<Metrics>) -> Arc<Self> {
+    fn new(port: &'static str, limits: &Limits, metrics: &Arc<HttpsMetrics>) -> Arc<Self> {
         let places = Places {
             handshakes: limits.handshakes,
             handshakes_of_peer: limits.handshakes_per_address,

@@ -64,11 +64,11 @@ const TOLERANCE: Duration = Duration::from_secs(5);
 
 /// Notes the time of every answer.
 #[derive(Clone)]
-pub(crate) struct Listening(pub(crate) Arc<Clock>);
+pub struct Listening(pub Arc<Clock>);
 
 /// A client whose answers are listened to.
 #[derive(Clone)]
-pub(crate) struct ListeningService<S> {
+pub struct ListeningService<S> {
     inner: S,
     clock: Arc<Clock>,
 }

@@ -6,9 +6,36 @@
 //! clients, one of which may be about to use its own; and only when no client can have one left, the rest is closed and
 //! the last calls end. Mostly there is no connection left before that, and nothing more to wait for.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
-use super::StopSettings;
+/// How a stop proceeds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StopSettings {
+    /// How long the server goes on, not ready and closing connections after each answer, until no API server sends
+    /// anything new. Endpoints and their proxies take a few seconds to follow.
+    pub propagation_delay: Duration,
+    /// How long connections that are idle then are left to their clients. A POST that meets our closing is a failed call,
+    /// so it has to be longer than clients keep an idle connection: 90 s for an API server. A connection that was used
+    /// since the stop began was closed with its answer, so none that is left was used later; but one may have been opened
+    /// in the last moment of the propagation delay, and never used. It counts in its client's pool from the end of its
+    /// handshake, for which there are 10 s.
+    pub idle_timeout: Duration,
+    /// How long calls in flight may take after that.
+    pub drain_timeout: Duration,
+}
+
+impl Default for StopSettings {
+    fn default() -> Self {
+        Self {
+            propagation_delay: Duration::from_secs(15),
+            // 90 s in the pool, 10 s for a handshake, and a rest.
+            idle_timeout: Duration::from_secs(105),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
 
 /// The phases of a stop, shared by all tasks.
 #[derive(Clone, Debug, Default)]

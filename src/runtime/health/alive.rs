@@ -17,8 +17,8 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::connections::Ports;
-use super::{Limits, Metrics, Stop, accept};
+use crate::runtime::https::{self, HttpsMetrics, Limits, Plain, Ports};
+use crate::runtime::stop::Stop;
 
 /// When a runtime that makes no step is believed to have stopped, in turns of the thread that looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,7 +45,7 @@ impl Default for Pace {
 
 /// The beat of the runtime that answers calls.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     pace: Pace,
     beats: AtomicU64,
     /// Turns since a beat was seen.
@@ -53,12 +53,12 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(crate) fn new(pace: Pace) -> Self {
         Self { pace, ..Self::default() }
     }
 
     /// Beats as long as the runtime that this runs on does.
-    pub(super) async fn beat(&self) {
+    pub(crate) async fn beat(&self) {
         loop {
             self.beats.fetch_add(1, Ordering::Relaxed);
             sleep(self.pace.pause).await;
@@ -66,12 +66,12 @@ impl Pulse {
     }
 
     /// Whether the other runtime makes its turns, so that calls may be sent here.
-    pub(super) fn is_steady(&self) -> bool {
+    pub(crate) fn is_steady(&self) -> bool {
         self.missed.load(Ordering::Relaxed) < self.pace.stuck
     }
 
     /// Whether the other runtime has made one not too long ago, so that a restart would help nothing.
-    pub(super) fn is_felt(&self) -> bool {
+    pub(crate) fn is_felt(&self) -> bool {
         self.missed.load(Ordering::Relaxed) < self.pace.hangs
     }
 
@@ -95,11 +95,11 @@ impl Pulse {
 }
 
 /// Serves the port of probes on a thread of its own, until the stop has run its course; the future ends with it.
-pub(super) fn serve(
+pub(crate) fn serve(
     listener: TcpListener,
     routes: Router,
     limits: Limits,
-    (ports, metrics): (Arc<Ports>, Arc<Metrics>),
+    (ports, metrics): (Arc<Ports>, Arc<HttpsMetrics>),
     stop: Stop,
     pulse: Arc<Pulse>,
 ) -> io::Result<impl Future<Output = ()>> {
@@ -111,7 +111,7 @@ pub(super) fn serve(
             let listener = TcpListener::from_std(listener)?;
             let phases = (stop.finished(), stop.finished());
             tokio::select! {
-                () = accept::serve(("health", listener), &accept::Plain, routes, &limits, (&ports, &metrics), phases) => {}
+                () = https::serve(("health", listener), &Plain, routes, &limits, (&ports, &metrics), phases) => {}
                 () = pulse.watch() => {}
             }
             io::Result::Ok(())

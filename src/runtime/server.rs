@@ -1,0 +1,174 @@
+//! A server: HTTPS ports, and two plain ones for probes and scrapes, from its ports to the end of its stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use super::health::{self, Pace, Pulse, Readiness};
+use super::https::{self, Endpoint, HttpsMetrics, Limits, Plain, Ports};
+use super::metrics::Metrics;
+use super::stop::Stop;
+use super::tls::{self, Tls, ToAnyone};
+
+/// One HTTPS port.
+pub struct Port {
+    /// Its name in metrics.
+    pub name: &'static str,
+    /// Where it listens; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// What answers there.
+    pub endpoints: Vec<Arc<dyn Endpoint>>,
+    /// Who may call.
+    pub callers: Callers,
+    /// What protects it from them.
+    pub limits: Limits,
+}
+
+/// Who may call a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Callers {
+    /// Who has a certificate of a client CA; anybody if there are none.
+    OfClientCas,
+    /// Also who shows no certificate.
+    Anyone,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Addresses {
+    /// The HTTPS ports, in the order in which they were given.
+    pub ports: Vec<SocketAddr>,
+    /// HTTP, `/healthz` and `/readyz`.
+    pub health: SocketAddr,
+    /// HTTP, `/metrics`.
+    pub metrics: SocketAddr,
+}
+
+/// Everything that a server is made of.
+pub struct ServerDeps {
+    /// The HTTPS ports.
+    pub ports: Vec<Port>,
+    /// Where `/healthz` and `/readyz` are served, by HTTP; port 0 takes a free one.
+    pub health: SocketAddr,
+    /// Where `/metrics` are served, by HTTP; port 0 takes a free one.
+    pub metrics_port: SocketAddr,
+    /// What has to hold besides, before anybody calls.
+    pub readiness: Arc<dyn Readiness>,
+    /// The certificate, already loaded once.
+    pub tls: Arc<Tls>,
+    /// From which those of the plain ports follow.
+    pub plain_limits: Limits,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The stop.
+    pub stop: Stop,
+    /// When it counts as stuck, and as hanging.
+    pub pace: Pace,
+}
+
+/// A server that has its ports.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    health: TcpListener,
+    metrics: TcpListener,
+    deps: ServerDeps,
+}
+
+impl Server {
+    /// Takes the ports, and as many file descriptors as the process may have.
+    pub async fn bind(deps: ServerDeps) -> std::io::Result<Self> {
+        let plain = deps.plain_limits.for_probes();
+        https::raise(deps.ports.iter().map(|port| &port.limits).chain([&plain, &plain]));
+        let bind = async |address: SocketAddr| {
+            TcpListener::bind(address)
+                .await
+                .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+        };
+        let mut listeners = Vec::new();
+        for port in &deps.ports {
+            listeners.push(bind(port.address).await?);
+        }
+        Ok(Self { listeners, health: bind(deps.health).await?, metrics: bind(deps.metrics_port).await?, deps })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        Ok(Addresses {
+            ports: self.listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
+            health: self.health.local_addr()?,
+            metrics: self.metrics.local_addr()?,
+        })
+    }
+
+    /// Serves until the stop has run its course. Health and metrics are served to the very end.
+    pub async fn run(self) {
+        let Self { listeners, health, metrics: metrics_listener, deps } = self;
+        let ServerDeps { ports, readiness, tls, plain_limits, metrics, stop, pace, .. } = deps;
+        let https_metrics = Arc::new(HttpsMetrics::default());
+        metrics.add(Arc::clone(&https_metrics) as _);
+        let pulse = Arc::new(Pulse::new(pace));
+        let state = health::State { readiness, tls: Arc::clone(&tls), stop: stop.clone(), pulse: Arc::clone(&pulse) };
+        metrics.add(Arc::new(health::ReadyMetrics::new(state.clone())));
+        let metrics_routes = health::metrics_routes(Arc::clone(&metrics));
+        let health_routes = health::health_routes(state);
+        let limits = plain_limits.for_probes();
+        let open = Arc::new(Ports::default());
+
+        let background = TaskTracker::new();
+        let all = (Arc::clone(&open), Arc::clone(&https_metrics));
+        match health::serve(health, health_routes, limits.clone(), all, stop.clone(), Arc::clone(&pulse)) {
+            Ok(ended) => drop(background.spawn(ended)),
+            // Nobody would call it ready.
+            Err(error) => tracing::error!(%error, "the port of probes is not served"),
+        }
+        background.spawn({
+            let stop = stop.clone();
+            async move {
+                tokio::select! {
+                    () = pulse.beat() => {}
+                    () = stop.finished() => {}
+                }
+            }
+        });
+        background.spawn({
+            let (open, https_metrics, stop) = (Arc::clone(&open), Arc::clone(&https_metrics), stop.clone());
+            async move {
+                let (port, phases) = (("metrics", metrics_listener), (stop.finished(), stop.finished()));
+                https::serve(port, &Plain, metrics_routes, &limits, (&open, &https_metrics), phases).await;
+            }
+        });
+        background.spawn({
+            let (tls, tasks, stop) = (Arc::clone(&tls), metrics.tasks().clone(), stop.clone());
+            async move {
+                tokio::select! {
+                    () = tasks.run(tls::TASK, || tls.keep_fresh(&tasks)) => {}
+                    () = stop.finished() => {}
+                }
+            }
+        });
+        background.close();
+        let served = ports.into_iter().zip(listeners).map(|(port, listener)| -> BoxFuture<'_, ()> {
+            let Port { name, endpoints, callers, limits, .. } = port;
+            let routes = https::routes(endpoints, &limits, &https_metrics, &stop);
+            let (tls, all, stop) = (&*tls, (&*open, &https_metrics), &stop);
+            Box::pin(async move {
+                let (port, phases) = ((name, listener), (stop.closing(), stop.leaving()));
+                match callers {
+                    Callers::OfClientCas => https::serve(port, tls, routes, &limits, all, phases).await,
+                    Callers::Anyone => https::serve(port, &ToAnyone(tls), routes, &limits, all, phases).await,
+                }
+            })
+        });
+        tokio::select! {
+            _ = join_all(served) => {}
+            () = stop.aborted() => {}
+        }
+        stop.finish();
+        // A probe or a scrape that is stuck holds up nothing.
+        let _ = tokio::time::timeout(Duration::from_secs(1), background.wait()).await;
+    }
+}

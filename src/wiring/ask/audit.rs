@@ -1,0 +1,57 @@
+//! What is said and counted of each verdict.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::AskLoop;
+use crate::admission::{Request, Severity, Verdict, in_order};
+use crate::gardener::excerpt;
+
+/// The most rules that a line of the log names; what is more is counted by the metrics.
+const MOST_LOGGED: usize = 50;
+
+impl AskLoop {
+    /// One line a call, without anything of the object but its name.
+    pub(super) fn audit(&self, request: &Request<'_>, verdict: &Verdict, started: Instant) {
+        for finding in &verdict.findings {
+            self.asking.metrics.found(finding.rule, finding.severity.name());
+        }
+        self.asking.metrics.decided(self.handler.name(), verdict.decision);
+        tracing::info!(
+            handler = self.handler.name(),
+            uid = ?&*request.uid,
+            operation = request.operation.name(),
+            // Quoted, because they are what somebody else wrote: no line of theirs shall look like one of ours.
+            namespace = ?&*request.namespace,
+            name = ?&*request.name,
+            // Without what follows, which nobody else may know.
+            shoot = request.tail.split_once('/').map(|(shoot, _)| tracing::field::debug(excerpt(shoot))),
+            user = ?excerpt(&request.user),
+            dry_run = request.dry_run,
+            outcome = verdict.outcome.name(),
+            decision = verdict.decision,
+            rules = %Rules(verdict),
+            micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            "reviewed"
+        );
+    }
+}
+
+struct Rules<'v>(&'v Verdict);
+
+impl fmt::Display for Rules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let weights = [Severity::Deny, Severity::Warn, Severity::Note];
+        let in_order = weights.into_iter().flat_map(|severity| in_order(&self.0.findings, severity));
+        for (i, finding) in in_order.take(MOST_LOGGED).enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            f.write_str(finding.rule)?;
+        }
+        if self.0.findings.len() > MOST_LOGGED {
+            f.write_str(",...")?;
+        }
+        Ok(())
+    }
+}

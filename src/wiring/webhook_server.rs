@@ -1,0 +1,113 @@
+//! The server of the webhooks: one port for the API server that is watched, and one for API servers of Shoots.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::ask::{self, Asking, ReviewMetrics};
+use crate::admission::Handler;
+use crate::runtime::health::Pace;
+use crate::runtime::https::Limits;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::server::{self, Callers, Port};
+use crate::runtime::stop::Stop;
+use crate::runtime::tls::Tls;
+use crate::sources::Landscape;
+use crate::sources::live::LiveReads;
+use crate::sources::metrics::LandscapeMetrics;
+
+/// Where the server listens. Port 0 takes a free one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Addresses {
+    /// HTTPS, the webhooks.
+    pub webhooks: SocketAddr,
+    /// HTTPS, what API servers of Shoots call; `None` if they call nothing.
+    pub shoots: Option<SocketAddr>,
+    /// HTTP, `/healthz` and `/readyz`.
+    pub health: SocketAddr,
+    /// HTTP, `/metrics`.
+    pub metrics: SocketAddr,
+}
+
+/// Everything that a server is made of.
+pub struct ServerDeps {
+    /// The webhooks.
+    pub handlers: Vec<Arc<dyn Handler>>,
+    /// The webhooks of Shoots. They have a port of their own: whoever has a Shoot can make its API server send any review
+    /// to any path of a port that it reaches.
+    pub shoot_handlers: Vec<Arc<dyn Handler>>,
+    /// What they decide from.
+    pub landscape: Arc<Landscape>,
+    /// What answers their questions.
+    pub live: LiveReads,
+    /// The certificate, already loaded once.
+    pub tls: Arc<Tls>,
+    /// Limits.
+    pub limits: Limits,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The stop.
+    pub stop: Stop,
+    /// When it counts as stuck, and as hanging.
+    pub pace: Pace,
+}
+
+/// A server that has its ports.
+pub struct Server(server::Server);
+
+impl Server {
+    /// Takes the ports, and as many file descriptors as the process may have.
+    pub async fn bind(addresses: Addresses, deps: ServerDeps) -> std::io::Result<Self> {
+        let ServerDeps { handlers, shoot_handlers, landscape, live, tls, limits, metrics, stop, pace } = deps;
+        let reviews = Arc::new(ReviewMetrics::default());
+        let served_to_shoots = shoot_handlers.iter().filter(|_| addresses.shoots.is_some());
+        reviews.expect(handlers.iter().chain(served_to_shoots).map(|handler| handler.name()));
+        metrics.add(Arc::clone(&reviews) as _);
+        metrics.add(Arc::new(LandscapeMetrics::new(Arc::clone(&landscape))));
+
+        let asking = Asking { landscape: Arc::clone(&landscape), live, metrics: reviews };
+        let shoots = addresses.shoots.map(|address| Port {
+            name: "shoots",
+            address,
+            endpoints: ask::endpoints(shoot_handlers, &asking),
+            callers: Callers::Anyone,
+            limits: for_shoots(&limits),
+        });
+        let webhooks = Port {
+            name: "webhooks",
+            address: addresses.webhooks,
+            endpoints: ask::endpoints(handlers, &asking),
+            callers: Callers::OfClientCas,
+            limits: limits.clone(),
+        };
+        let deps = server::ServerDeps {
+            ports: [webhooks].into_iter().chain(shoots).collect(),
+            health: addresses.health,
+            metrics_port: addresses.metrics,
+            readiness: landscape,
+            tls,
+            plain_limits: limits,
+            metrics,
+            stop,
+            pace,
+        };
+        server::Server::bind(deps).await.map(Self)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> std::io::Result<Addresses> {
+        let server::Addresses { ports, health, metrics } = self.0.addresses()?;
+        Ok(Addresses { webhooks: ports[0], shoots: ports.get(1).copied(), health, metrics })
+    }
+
+    /// Serves until the stop has run its course. Health and metrics are served to the very end.
+    pub async fn run(self) {
+        self.0.run().await;
+    }
+}
+
+/// What Shoots may send: their StatefulSets are some 20 KiB, and what they take is never taken from the Seed.
+fn for_shoots(limits: &Limits) -> Limits {
+    let body_bytes = limits.body_bytes.min(1 << 20);
+    let bodies_in_flight_bytes = limits.bodies_in_flight_bytes.min(8 << 20).max(body_bytes);
+    Limits { body_bytes, bodies_in_flight_bytes, ..limits.clone() }
+}
