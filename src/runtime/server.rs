@@ -53,9 +53,9 @@ pub struct ServerDeps {
     /// The HTTPS ports.
     pub ports: Vec<Port>,
     /// Where `/healthz` and `/readyz` are served, by HTTP; port 0 takes a free one.
-    pub health: SocketAddr,
+    pub health_address: SocketAddr,
     /// Where `/metrics` are served, by HTTP; port 0 takes a free one.
-    pub metrics_port: SocketAddr,
+    pub metrics_address: SocketAddr,
     /// What has to hold besides, before anybody calls.
     pub readiness: Arc<dyn Readiness>,
     /// The certificate, already loaded once.
@@ -92,7 +92,9 @@ impl Server {
         for port in &deps.ports {
             listeners.push(bind(port.address).await?);
         }
-        Ok(Self { listeners, health: bind(deps.health).await?, metrics: bind(deps.metrics_port).await?, deps })
+        let health = bind(deps.health_address).await?;
+        let metrics = bind(deps.metrics_address).await?;
+        Ok(Self { listeners, health, metrics, deps })
     }
 
     /// Where it listens.

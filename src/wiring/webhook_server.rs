@@ -81,8 +81,8 @@ impl Server {
         };
         let deps = server::ServerDeps {
             ports: [webhooks].into_iter().chain(shoots).collect(),
-            health: addresses.health,
-            metrics_port: addresses.metrics,
+            health_address: addresses.health,
+            metrics_address: addresses.metrics,
             readiness: landscape,
             tls,
             plain_limits: limits,
