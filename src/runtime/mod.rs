@@ -1,6 +1,7 @@
 //! Speaks: HTTPS with its certificates, health, metrics, logs, and what keeps tasks going. It knows Kubernetes, and must
 //! never know what network-guard decides, or about what.
 
+pub mod backoff;
 pub mod clock;
 pub mod health;
 pub mod https;
@@ -11,3 +12,4 @@ pub mod server;
 pub mod stop;
 pub mod supervise;
 pub mod tls;
+pub mod work;

@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::{Instant, sleep};
 
+use super::backoff::Backoff;
 use super::metrics::Collector;
 
 /// The pause after the first panic of a task; each further one doubles it.
@@ -51,7 +52,7 @@ impl Supervisor {
     /// Runs a task until it ends by itself.
     pub async fn run<F: Future>(&self, task: &'static str, mut begin: impl FnMut() -> F) -> F::Output {
         self.expect(task);
-        let mut pause = None;
+        let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         loop {
             let started = Instant::now();
             // What a task shares with others it shares by locks and atomics, which recover.
@@ -60,8 +61,7 @@ impl Supervisor {
                 return ended;
             }
             self.panicked(task);
-            let next = next_pause(pause, started.elapsed());
-            pause = Some(next);
+            let next = next_pause(&mut backoff, started.elapsed());
             tracing::error!(task, again_in = ?next, "a task panicked; what it published last stays in use");
             sleep(next).await;
         }
@@ -78,12 +78,12 @@ impl Supervisor {
     }
 }
 
-/// The pause after a panic, by the last pause and how long the task ran since.
-fn next_pause(last: Option<Duration>, ran: Duration) -> Duration {
-    match last {
-        Some(last) if ran <= LONGEST_PAUSE => (last * 2).min(LONGEST_PAUSE),
-        _ => PAUSE,
+/// The pause after a panic, by how long the task ran since the last one.
+fn next_pause(backoff: &mut Backoff, ran: Duration) -> Duration {
+    if ran > LONGEST_PAUSE {
+        backoff.reset();
     }
+    backoff.pause()
 }
 
 #[cfg(test)]
@@ -92,12 +92,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_begin_anew_after_a_good_time() {
-        let mut last = None;
-        let mut pause = |ran| {
-            let next = next_pause(last, Duration::from_secs(ran));
-            last = Some(next);
-            next.as_secs()
-        };
+        let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
+        let mut pause = |ran| next_pause(&mut backoff, Duration::from_secs(ran)).as_secs();
         assert_eq!([0, 0, 5, 30, 0, 0, 0].map(&mut pause), [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!([31, 0].map(&mut pause), [1, 2]);
     }

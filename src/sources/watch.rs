@@ -10,12 +10,12 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use kube::Api;
 use kube::client::{Body, ClientBuilder};
-use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::time::Instant;
 
 use super::Feed;
 use super::objects::Watched;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::Listening;
 
 /// Seconds after which a watch is renewed. Shorter than kube's default of 290 s: a connection that died silently is
@@ -55,7 +55,7 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
         feed.lose();
         let mut settings = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
         settings.initial_list_strategy = strategy.clone();
-        let pauses = Pauses { next: PAUSE, longest: T::LONGEST_PAUSE };
+        let pauses = Backoff::new(PAUSE, T::LONGEST_PAUSE);
         let mut events = pin!(watcher(Api::<T>::all(client.clone()), T::choose(settings)).backoff(pauses));
         let mut listing: Vec<T::Item> = Vec::new();
         while let Some(event) = events.next().await {
@@ -98,28 +98,6 @@ fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T:
         }
         watcher::Event::Apply(object) => feed.update(|snapshot| T::put(snapshot, object.into_item())),
         watcher::Event::Delete(object) => feed.update(|snapshot| T::remove(snapshot, object.into_item())),
-    }
-}
-
-/// Growing pauses, which begin anew with the next event.
-struct Pauses {
-    next: Duration,
-    longest: Duration,
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.next;
-        self.next = (pause * 2).min(self.longest);
-        Some(pause)
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.next = PAUSE;
     }
 }
 

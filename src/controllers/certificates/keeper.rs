@@ -21,6 +21,7 @@ use crate::runtime::clock::{Clock, Listening};
 use crate::runtime::metrics::Collector;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls::{Pair, PairSource, TlsError};
+use crate::runtime::work::{self, Trouble, Turn, Work};
 
 /// The Secret of a self-managed CA, and what is issued by it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -106,48 +107,54 @@ impl Keeper {
         tasks: &Supervisor,
     ) -> Result<(), kube::Error> {
         let secrets: Api<Secret> = Api::namespaced(self.client(config)?, &settings.namespace);
-        let mut leaf: Option<Leaf> = None;
-        let mut strange_since = None;
-        let mut said: Option<String> = None;
-        loop {
-            let error = match self.look(&secrets, settings, &mut leaf, &mut strange_since).await {
-                Ok(()) => None,
-                Err(error) => {
-                    self.failed();
-                    Some(error)
-                }
-            };
-            if error != said
-                && let Some(error) = &error
-            {
-                tracing::warn!(secret = settings.secret, error, "the CA cannot be read; what is served stays");
-            }
-            said = error;
-            tasks.turned(TASK);
-            tokio::time::sleep(if leaf.is_some() { LOOK.min(settings.lifetimes.leaf / 10) } else { FIRST_LOOK }).await;
-        }
+        let (leaf, strange_since, trouble) = (None, None, Trouble::default());
+        let mut follower = Follower { keeper: self, secrets, settings, leaf, strange_since, trouble };
+        work::run(tasks, TASK, &mut follower).await;
+        Ok(())
     }
+}
 
-    async fn look(
-        &self,
-        secrets: &Api<Secret>,
-        settings: &Settings,
-        leaf: &mut Option<Leaf>,
-        strange_since: &mut Option<Instant>,
-    ) -> Result<(), String> {
+/// Follows the Secret.
+struct Follower<'k> {
+    keeper: &'k Keeper,
+    secrets: Api<Secret>,
+    settings: &'k Settings,
+    leaf: Option<Leaf>,
+    /// Since when the Secret does not know the CA of the leaf.
+    strange_since: Option<Instant>,
+    trouble: Trouble,
+}
+
+impl Work for Follower<'_> {
+    async fn turn(&mut self) -> Turn {
+        let error = self.look().await.err();
+        if error.is_some() {
+            self.keeper.failed();
+        }
+        let settings = self.settings;
+        if let Some(error) = self.trouble.news(error) {
+            tracing::warn!(secret = settings.secret, error, "the CA cannot be read; what is served stays");
+        }
+        Turn::Again(if self.leaf.is_some() { LOOK.min(settings.lifetimes.leaf / 10) } else { FIRST_LOOK })
+    }
+}
+
+impl Follower<'_> {
+    async fn look(&mut self) -> Result<(), String> {
+        let Self { keeper, secrets, settings, leaf, strange_since, .. } = self;
         let secret = secrets.get_opt(&settings.secret).await.map_err(|error| error.to_string())?;
         let Some(secret) = secret else { return Err("it is not there".to_owned()) };
         let material = material(&secret).map_err(|error| error.to_string())?;
-        self.ca_not_after.set(material.signing.as_ref().map_or(0, |pair| pair.ca.not_after.as_second()));
-        self.clock_difference.set(self.clock.difference_seconds());
-        let now = self.clock.now();
-        self.bundle.store(Some(Arc::new(material.bundle_pem(now))));
+        keeper.ca_not_after.set(material.signing.as_ref().map_or(0, |pair| pair.ca.not_after.as_second()));
+        keeper.clock_difference.set(keeper.clock.difference_seconds());
+        let now = keeper.clock.now();
+        keeper.bundle.store(Some(Arc::new(material.bundle_pem(now))));
         let is_strange = leaf.as_ref().is_some_and(|leaf| !material.knows(leaf.issuer));
         *strange_since = strange_since.filter(|_| is_strange).or_else(|| is_strange.then(Instant::now));
         let strange_for = strange_since.map_or(Duration::ZERO, |since| since.elapsed());
         let is_due = is_leaf_due(leaf.as_ref(), &material, &settings.names, now, strange_for);
         if !is_strange {
-            self.material.store(Some(Arc::new(material.clone())));
+            keeper.material.store(Some(Arc::new(material.clone())));
         }
         let Some(signing) = material.signing.as_ref().filter(|_| is_due) else { return Ok(()) };
         let issued = Authority::from_pair(signing)
@@ -157,7 +164,7 @@ impl Keeper {
         let read = pem::leaf(&issued.certificate, ca, &settings.names).map_err(|error| error.to_string())?;
         tracing::info!(%ca, not_after = %read.not_after, "issued a leaf");
         *leaf = Some(read);
-        self.pair.store(Some(Arc::new(issued)));
+        keeper.pair.store(Some(Arc::new(issued)));
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 pub use issue::{Authority, IssueError, Issued, is_name, issue_ca};
 pub use registrar::{PublishError, Registration, Wanted, read_published};
@@ -29,6 +29,7 @@ use self::store::Store;
 use crate::certificates::{Material, Published, Step, Waiting, carried_out, next_step};
 use crate::runtime::metrics::Collector;
 use crate::runtime::supervise::Supervisor;
+use crate::runtime::work::{self, Trouble, Turn, Work};
 use crate::sources::Landscape;
 
 /// What it is called where turns and panics are counted.
@@ -168,26 +169,9 @@ pub async fn work(parts: Arc<Parts>, tasks: Supervisor) {
         parts: &parts,
         last: None,
         written_at: None,
+        trouble: Trouble::default(),
     };
-    let mut said = None;
-    loop {
-        let turn = timeout(TURN, controller.turn()).await;
-        let (pause, error) = match turn.unwrap_or_else(|_| Err("it took too long".to_owned())) {
-            Ok(pause) => (pause, None),
-            Err(error) => {
-                parts.keeper.failed();
-                (SOON * 5, Some(error))
-            }
-        };
-        if error != said
-            && let Some(error) = &error
-        {
-            tracing::warn!(error, "the lifecycle of the CA is held up");
-        }
-        said = error;
-        tasks.turned(TASK);
-        sleep(pause).await;
-    }
+    work::run(&tasks, TASK, &mut controller).await;
 }
 
 struct Controller<'p> {
@@ -197,11 +181,29 @@ struct Controller<'p> {
     /// What was good when it was last looked at.
     last: Option<Material>,
     written_at: Option<Instant>,
+    trouble: Trouble,
+}
+
+impl Work for Controller<'_> {
+    async fn turn(&mut self) -> Turn {
+        let looked = timeout(TURN, self.look()).await.unwrap_or_else(|_| Err("it took too long".to_owned()));
+        let (pause, error) = match looked {
+            Ok(pause) => (pause, None),
+            Err(error) => {
+                self.parts.keeper.failed();
+                (SOON * 5, Some(error))
+            }
+        };
+        if let Some(error) = self.trouble.news(error) {
+            tracing::warn!(error, "the lifecycle of the CA is held up");
+        }
+        Turn::Again(pause)
+    }
 }
 
 impl Controller<'_> {
     /// Looks at everything and takes at most one step. The pause until the next look.
-    async fn turn(&mut self) -> Result<Duration, String> {
+    async fn look(&mut self) -> Result<Duration, String> {
         let stored = self.store.read().await?;
         let material = match &stored.material {
             Some(Ok(material)) => {

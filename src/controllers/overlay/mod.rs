@@ -18,7 +18,6 @@ use std::time::Duration;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
 
 pub use board::Board;
 pub use settings::OverlaySettings;
@@ -26,6 +25,7 @@ pub use settings::OverlaySettings;
 use self::worker::Worker;
 use crate::landscape::NetworkName;
 use crate::runtime::supervise::Supervisor;
+use crate::runtime::work::{self, Turn, Work};
 use crate::sources::Landscape;
 
 /// The name under which events are reported.
@@ -111,7 +111,10 @@ impl Controller {
 
     /// Looks after all switches of the landscape, as long as this replica leads.
     pub async fn work(&self) {
-        work(Arc::clone(&self.0)).await;
+        let context = Arc::clone(&self.0);
+        let _leading = Leading(Arc::clone(&context));
+        let mut workers = Workers { context, running: JoinSet::new(), by_switch: HashMap::new() };
+        work::run(&self.0.tasks, TASK, &mut workers).await;
     }
 }
 
@@ -124,13 +127,17 @@ impl Drop for Leading {
     }
 }
 
-/// One worker for each switch; they end with this future, and by themselves when their switch is over. They share one
-/// thread, which is not one of the webhooks'; one that waits for an answer costs the others nothing.
-async fn work(context: Arc<Context>) {
-    let _leading = Leading(Arc::clone(&context));
-    let mut running: JoinSet<()> = JoinSet::new();
-    let mut workers: HashMap<NetworkName, AbortHandle> = HashMap::new();
-    loop {
+/// One worker for each switch; they end with this, and by themselves when their switch is over. They share one thread, which
+/// is not one of the webhooks'; one that waits for an answer costs the others nothing.
+struct Workers {
+    context: Arc<Context>,
+    running: JoinSet<()>,
+    by_switch: HashMap<NetworkName, AbortHandle>,
+}
+
+impl Work for Workers {
+    async fn turn(&mut self) -> Turn {
+        let Self { context, running, by_switch } = self;
         while let Some(ended) = running.try_join_next() {
             if let Err(error) = ended
                 && error.is_panic()
@@ -140,19 +147,20 @@ async fn work(context: Arc<Context>) {
                 context.tasks.panicked(WORKER);
             }
         }
-        workers.retain(|_, worker| !worker.is_finished());
+        by_switch.retain(|_, worker| !worker.is_finished());
         if context.landscape.is_synced() && context.switches.is_synced() {
             let snapshot = context.switches.snapshot();
-            let new = snapshot.switches().map(|(name, _)| name).filter(|name| !workers.contains_key(name));
+            let new = snapshot.switches().map(|(name, _)| name).filter(|name| !by_switch.contains_key(name));
             let new: Vec<NetworkName> = new.cloned().collect();
             let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
             for (name, i) in new.into_iter().zip(0..) {
-                let worker = Worker::new(Arc::clone(&context), name.clone());
+                let worker = Worker::new(Arc::clone(context), name.clone());
                 // One by one, not all in the moment in which a leader begins.
                 let first = context.settings.poll.min(STAGGER * count) * i / count;
-                workers.insert(name, running.spawn(worker.run(first)));
+                by_switch.insert(name, running.spawn(worker.run(first)));
             }
         }
-        sleep(LOOK).await;
+        // What counts are the turns of workers.
+        Turn::Idle(LOOK)
     }
 }

@@ -29,6 +29,7 @@ use crate::overlay::{
     Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Routes, SwitchStatus, Vigil, Wish, act,
     newest_complaint, record, release_word, released_config, released_families, state, wish,
 };
+use crate::runtime::work::{self, Turn, Work};
 use crate::sources::objects::{ClusterObject, NetworkObject};
 
 /// How often progress is an event, at most.
@@ -69,11 +70,28 @@ pub(super) struct Worker {
     clock: (Timestamp, Instant),
 }
 
-/// Whether there is another turn.
+/// Whether there is anything left to look after.
 #[derive(Eq, PartialEq)]
-enum Turn {
-    Another,
-    Last,
+enum Left {
+    Something,
+    Nothing,
+}
+
+impl Work for Worker {
+    async fn turn(&mut self) -> Turn {
+        match self.look().await {
+            Ok(Left::Nothing) => return Turn::Last,
+            Ok(Left::Something) => {}
+            // Somebody else wrote in between: the next turn starts from what they wrote.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => {
+                self.context.board.failed();
+                tracing::warn!(namespace = &*self.name.namespace, %error, "a turn about a held switch failed");
+            }
+        }
+        self.access.rest();
+        Turn::Again(self.pause())
+    }
 }
 
 impl Worker {
@@ -102,23 +120,9 @@ impl Worker {
 
     pub(super) async fn run(mut self, first: Duration) {
         sleep(first).await;
-        loop {
-            let turn = self.turn().await;
-            self.context.tasks.turned(WORKER);
-            match turn {
-                Ok(Turn::Last) => break,
-                Ok(Turn::Another) => {}
-                // Somebody else wrote in between: the next turn starts from what they wrote.
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(error) => {
-                    self.context.board.failed();
-                    tracing::warn!(namespace = &*self.name.namespace, %error, "a turn about a held switch failed");
-                }
-            }
-            self.access.rest();
-            sleep(self.pause()).await;
-        }
-        self.context.board.forget(&self.name);
+        let context = Arc::clone(&self.context);
+        work::run(&context.tasks, WORKER, &mut self).await;
+        context.board.forget(&self.name);
     }
 
     /// A tenth more or less, so that Shoots that started together do not stay together.
@@ -134,10 +138,10 @@ impl Worker {
         SignedDuration::try_from(since.elapsed()).ok().and_then(|passed| then.checked_add(passed).ok()).unwrap_or(then)
     }
 
-    async fn turn(&mut self) -> Result<Turn, kube::Error> {
+    async fn look(&mut self) -> Result<Left, kube::Error> {
         let Some(network) = self.context.switches.snapshot().switch(&self.name).cloned() else {
             self.access.remove().await?;
-            return Ok(Turn::Last);
+            return Ok(Left::Nothing);
         };
         if !self.is_resumed {
             self.is_resumed = true;
@@ -177,7 +181,7 @@ impl Worker {
             Act::Forget => self.forget(&network).await?,
             Act::SeeThrough => self.see_through(&network, shoot).await?,
         }
-        Ok(Turn::Another)
+        Ok(Left::Something)
     }
 
     /// The next act, with a look at the nodes where one is needed.

@@ -19,7 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 pub use registration::{ORIGINAL, Registration};
 
@@ -32,8 +32,10 @@ use crate::landscape::Snapshot;
 use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
+use crate::runtime::backoff::Backoff;
 use crate::runtime::metrics::Collector;
 use crate::runtime::supervise::Supervisor;
+use crate::runtime::work::{self, Trouble, Turn, Work};
 use crate::sources::Landscape;
 
 /// What it is called where turns and panics are counted.
@@ -51,9 +53,8 @@ const RETRY: Duration = Duration::from_secs(15);
 /// Longer than any leader leads.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The pause after the first failure for a Shoot, and the longest.
-const PAUSE: Duration = Duration::from_secs(2);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// The pauses after failures for a Shoot.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(5 * 60));
 
 /// Shoots that are written for at the same time.
 const CONCURRENCY: usize = 8;
@@ -112,15 +113,9 @@ pub async fn work(parts: Arc<Parts>, client: kube::Client, tasks: Supervisor) {
         has_read: false,
         read_again: Instant::now(),
         ca_bundle: None,
-        ca_error: None,
+        ca_trouble: Trouble::default(),
     };
-    loop {
-        if parts.landscape.is_synced() && !parts.landscape.is_stale() {
-            controller.turn().await;
-            tasks.turned(TASK);
-        }
-        sleep(LOOK).await;
-    }
+    work::run(&tasks, TASK, &mut controller).await;
 }
 
 struct Controller<'p> {
@@ -128,8 +123,8 @@ struct Controller<'p> {
     objects: Objects,
     /// The digest of what is there, by namespace.
     present: BTreeMap<String, String>,
-    /// When the next attempt is due after a failure, and how long the pause was.
-    failed: BTreeMap<String, (Instant, Duration)>,
+    /// When the next attempt is due after a failure, and the pauses after that.
+    failed: BTreeMap<String, (Instant, Backoff)>,
     /// Where a change is on its way into the Shoot.
     followed: BTreeMap<String, Followed>,
     /// Where another leader wrote what is there, and nobody has looked yet whether it arrived.
@@ -139,22 +134,24 @@ struct Controller<'p> {
     read_again: Instant,
     /// The last one that could be read.
     ca_bundle: Option<Vec<u8>>,
-    /// Why it cannot be read now; said once.
-    ca_error: Option<String>,
+    /// Why it cannot be read now.
+    ca_trouble: Trouble,
 }
 
 /// A change on its way into a Shoot.
 struct Followed {
-    /// When the next look is due, and how long the pause after that is.
+    /// When the next look is due, and the pauses after that.
     due: Instant,
-    pause: Duration,
+    backoff: Backoff,
     /// Whether it had arrived at the last look.
     arrived: bool,
+    /// Whether nothing is left to do.
+    is_done: bool,
 }
 
 impl Followed {
     fn new() -> Self {
-        Self { due: Instant::now(), pause: PAUSE, arrived: false }
+        Self { due: Instant::now(), backoff: BACKOFF, arrived: false, is_done: false }
     }
 }
 
@@ -165,8 +162,19 @@ enum Task {
     Remove,
 }
 
+impl Work for Controller<'_> {
+    async fn turn(&mut self) -> Turn {
+        let landscape = &self.parts.landscape;
+        if !landscape.is_synced() || landscape.is_stale() {
+            return Turn::Idle(LOOK);
+        }
+        self.look().await;
+        Turn::Again(LOOK)
+    }
+}
+
 impl Controller<'_> {
-    async fn turn(&mut self) {
+    async fn look(&mut self) {
         if self.read_again <= Instant::now() {
             self.read().await;
         }
@@ -215,7 +223,6 @@ impl Controller<'_> {
                     self.present.remove(&namespace);
                 }
                 (Err(why), _) => {
-                    let pause = self.failed.get(&namespace).map_or(PAUSE, |(_, pause)| *pause * 2).min(LONGEST_PAUSE);
                     match why {
                         NotDone::NotYet(why) => tracing::debug!(namespace, why, "not ready for the webhook"),
                         NotDone::Failed(error) => {
@@ -223,7 +230,9 @@ impl Controller<'_> {
                             self.parts.board.failures.inc();
                         }
                     }
-                    self.failed.insert(namespace, (Instant::now() + pause, pause));
+                    let now = Instant::now();
+                    let (due, backoff) = self.failed.entry(namespace).or_insert((now, BACKOFF));
+                    *due = now + backoff.pause();
                 }
             }
         }
@@ -268,7 +277,7 @@ impl Controller<'_> {
             let result = match self.objects.has_arrived(namespace, digest).await {
                 // The Shoot's API server learns of its webhooks by a watch: it has until the next look.
                 Ok(true) if followed.arrived => {
-                    self.objects.write_anew(namespace).await.map(|()| followed.pause = Duration::ZERO)
+                    self.objects.write_anew(namespace).await.map(|()| followed.is_done = true)
                 }
                 Ok(arrived) => {
                     followed.arrived = arrived;
@@ -280,10 +289,10 @@ impl Controller<'_> {
                 tracing::warn!(namespace, %error, "the VPN in the Shoot could not be written anew");
                 self.parts.board.failures.inc();
             }
-            followed.due = now + if followed.arrived { LOOK } else { followed.pause };
-            followed.pause = (followed.pause * 2).min(LONGEST_PAUSE);
+            let pause = followed.backoff.pause();
+            followed.due = now + if followed.arrived { LOOK } else { pause };
         }
-        self.followed.retain(|_, followed| !followed.pause.is_zero());
+        self.followed.retain(|_, followed| !followed.is_done);
     }
 
     /// Reads what is there. Where nothing is registered and nothing shall be, that is not asked again.
@@ -323,12 +332,9 @@ impl Controller<'_> {
             Ok(_) => Some("it holds no certificate in PEM form".to_owned()),
             Err(error) => Some(error.to_string()),
         };
-        if error != self.ca_error
-            && let Some(error) = &error
-        {
+        if let Some(error) = self.ca_trouble.news(error) {
             tracing::warn!(file = %file.display(), error, "nat.shootWebhook.caFile cannot be read");
         }
-        self.ca_error = error;
         self.ca_bundle.is_some()
     }
 }

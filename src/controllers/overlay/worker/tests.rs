@@ -192,7 +192,7 @@ fn overlay(seed: &Arc<Mutex<Seed>>) -> Value {
 #[tokio::test]
 async fn a_release_is_written_and_remembered() {
     let seed = Seed::with(None);
-    worker(&seed).turn().await.unwrap();
+    worker(&seed).look().await.unwrap();
     assert_eq!(overlay(&seed), json!(false));
     let seed = seed.lock().unwrap();
     assert_eq!(seed.network["metadata"]["annotations"][OPERATION], "reconcile");
@@ -213,10 +213,10 @@ async fn an_operators_force_is_written_as_one() {
         (annotations[SWITCH_STATE], annotations[SWITCH_REQUESTED]) = (json!("forced"), json!(digest));
     }
     catch_up(&worker, &seed);
-    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    assert!(worker.look().await.is_err(), "somebody wrote in between");
     assert_eq!(seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_STATE], "forced");
     catch_up(&worker, &seed);
-    worker.turn().await.unwrap();
+    worker.look().await.unwrap();
     assert_eq!(overlay(&seed), json!(false));
 }
 
@@ -231,7 +231,7 @@ async fn a_release_never_overwrites_a_revert() {
     ];
     for at in gaps {
         let seed = Seed::with(Some(Meanwhile(at, revert)));
-        let result = worker(&seed).turn().await;
+        let result = worker(&seed).look().await;
         assert!(matches!(&result, Err(kube::Error::Api(status)) if status.code == 409), "{at}: not noticed");
         assert_eq!(overlay(&seed), json!(true), "{at}");
         assert!(seed.lock().unwrap().meanwhile.is_none(), "{at}: never asked for");
@@ -244,7 +244,7 @@ async fn a_release_never_overwrites_a_revert() {
 async fn the_record_is_put_right() {
     let seed = Seed::with(Some(Meanwhile(JSON_PATCH, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
     let mut worker = worker(&seed);
-    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    assert!(worker.look().await.is_err(), "somebody wrote in between");
     let phase = || seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["phase"].clone();
     assert_eq!(phase(), "released");
     // It wakes up, so it is held on.
@@ -254,7 +254,7 @@ async fn the_record_is_put_right() {
             seed.lock().unwrap().network["status"]["state"] = Value::Null;
         }
         catch_up(&worker, &seed);
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         assert_eq!(phase(), "held");
     }
 }
@@ -267,7 +267,7 @@ async fn an_old_hold_is_reported_once() {
     seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
     let mut worker = worker(&seed);
     for _ in 0..3 {
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         catch_up(&worker, &seed);
     }
     assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchHeld", "OverlaySwitchSlow"]);
@@ -281,7 +281,7 @@ async fn an_old_hold_is_reported_once() {
 async fn a_word_never_lands_on_another_object() {
     let seed = Seed::with(Some(Meanwhile("/networks/o/status", revert)));
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
-    let result = worker(&seed).turn().await;
+    let result = worker(&seed).look().await;
     assert!(matches!(&result, Err(kube::Error::Api(status)) if status.code == 409));
     let annotations = seed.lock().unwrap().network["metadata"]["annotations"].clone();
     assert_eq!(annotations, json!({}));
@@ -296,7 +296,7 @@ async fn a_fresh_hold_outlives_an_old_cluster() {
         json!({"overlay": {"enabled": true}});
     let mut worker = worker(&seed);
     seed.lock().unwrap().cluster = native;
-    worker.turn().await.unwrap();
+    worker.look().await.unwrap();
     assert_eq!(seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_STATE], "pending");
 }
 
@@ -308,7 +308,7 @@ async fn a_revert_leaves_nothing() {
         json!({"overlay": {"enabled": true}});
     seed.lock().unwrap().network["status"]["state"] =
         json!({STATE_MEMBER: {"phase": "held", "held": "{}", "requested": "x"}});
-    worker(&seed).turn().await.unwrap();
+    worker(&seed).look().await.unwrap();
     let seed = seed.lock().unwrap();
     assert_eq!(
         (&seed.network["metadata"]["annotations"], &seed.network["status"]["state"]),
@@ -324,7 +324,7 @@ async fn nothing_is_written_while_nothing_happens() {
     let seed = Seed::with(None);
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
     let mut first = worker(&seed);
-    first.turn().await.unwrap();
+    first.look().await.unwrap();
     let stored = seed.lock().unwrap().network.clone();
     let record = &stored["status"]["state"][STATE_MEMBER];
     assert_eq!((&record["version"], &record["status"]["waitsFor"]), (&json!(2), &json!("other")));
@@ -335,8 +335,8 @@ async fn nothing_is_written_while_nothing_happens() {
     };
     assert_eq!(writes(&seed), 2, "the record and the annotations");
     catch_up(&first, &seed);
-    first.turn().await.unwrap();
-    worker(&seed).turn().await.unwrap();
+    first.look().await.unwrap();
+    worker(&seed).look().await.unwrap();
     assert_eq!((writes(&seed), &seed.lock().unwrap().network), (2, &stored));
 }
 
@@ -349,7 +349,7 @@ async fn a_later_record_is_not_destroyed() {
         "version": 9, "phase": "held", "held": r#"{"overlay":{"enabled":true}}"#, "requested": "x",
         "since": "2026-11-20T10:00:00Z", "latched": ["00000000000000aa"], "tables": [1],
     }});
-    worker(&seed).turn().await.unwrap();
+    worker(&seed).look().await.unwrap();
     let record = seed.lock().unwrap().network["status"]["state"][STATE_MEMBER].clone();
     assert_eq!((&record["tables"], &record["latched"]), (&json!([1]), &json!(["00000000000000aa"])));
     assert_eq!((&record["version"], &record["status"]["waitsFor"]), (&json!(2), &json!("other")));
@@ -362,10 +362,10 @@ async fn what_is_remembered_is_reported_though_the_annotations_conflict() {
     let seed = Seed::with(Some(Meanwhile(patch, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
     let mut worker = worker(&seed);
-    assert!(worker.turn().await.is_err(), "somebody wrote in between");
+    assert!(worker.look().await.is_err(), "somebody wrote in between");
     for _ in 0..2 {
         catch_up(&worker, &seed);
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
     }
     assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchHeld", "OverlaySwitchSlow"]);
 }

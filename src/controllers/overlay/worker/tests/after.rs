@@ -23,7 +23,7 @@ async fn large_shoots_are_seen_through_for_longer() {
             }});
             seed.network["status"]["lastOperation"] = json!({"state": "Succeeded", "lastUpdateTime": released});
         }
-        worker(&seed).turn().await.unwrap();
+        worker(&seed).look().await.unwrap();
         let state = seed.lock().unwrap().network["status"]["state"].clone();
         assert_eq!(state.is_null(), is_forgotten, "{minutes} minutes, {nodes} nodes: {state}");
     }
@@ -49,7 +49,7 @@ async fn pods_are_seen_through_when_the_extension_is_late() {
             seed.network["status"]["lastOperation"]["lastUpdateTime"] = json!(operated);
             seed.network["status"]["state"][STATE_MEMBER]["released"] = json!(hours(3));
         }
-        worker(&seed).turn().await.unwrap();
+        worker(&seed).look().await.unwrap();
         let state = seed.lock().unwrap().network["status"]["state"].clone();
         assert_eq!(state.is_null(), is_forgotten, "{what}: {state}");
     }
@@ -78,14 +78,14 @@ async fn a_failure_after_a_release_is_reported_until_it_is_over() {
     let seed = released(&json!({"state": "Error", "description": "waiting for routes"}));
     let mut worker = worker(&seed);
     for _ in 0..3 {
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         catch_up(&worker, &seed);
     }
     assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchFailed"]);
     assert_eq!(seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["phase"], "released");
     seed.lock().unwrap().network["status"]["lastOperation"]["state"] = json!("Succeeded");
     catch_up(&worker, &seed);
-    worker.turn().await.unwrap();
+    worker.look().await.unwrap();
     assert_eq!(seed.lock().unwrap().network["status"]["state"], Value::Null);
 }
 
@@ -100,7 +100,7 @@ async fn a_release_is_watched_until_the_extension_answers() {
     for (state, is_watched) in [("Processing", true), ("Error", true), ("Processing", true), ("Succeeded", false)] {
         seed.lock().unwrap().network["status"]["lastOperation"]["state"] = json!(state);
         catch_up(&worker, &seed);
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         let record = seed.lock().unwrap().network["status"]["state"].clone();
         assert_eq!(!record.is_null(), is_watched, "{state}: {record}");
     }
@@ -119,7 +119,7 @@ async fn what_passed_at_once_is_remembered_by_its_trace() {
             seed.network["status"]["lastOperation"]["state"] = json!("Processing");
         }
         let mut worker = worker(&seed);
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         {
             let seed = seed.lock().unwrap();
             let record = &seed.network["status"]["state"][STATE_MEMBER];
@@ -132,7 +132,7 @@ async fn what_passed_at_once_is_remembered_by_its_trace() {
         for (state, is_watched) in [("Processing", true), ("Error", true), ("Succeeded", false)] {
             seed.lock().unwrap().network["status"]["lastOperation"] = json!({"state": state, "lastUpdateTime": now});
             catch_up(&worker, &seed);
-            worker.turn().await.unwrap();
+            worker.look().await.unwrap();
             let record = seed.lock().unwrap().network["status"]["state"].clone();
             assert_eq!(!record.is_null(), is_watched, "{word}, {state}: {record}");
         }
@@ -146,7 +146,7 @@ async fn pods_are_seen_through_without_a_cluster() {
     for (shoot, is_forgotten) in [(json!(5), false), (cluster()["spec"]["shoot"].clone(), true)] {
         let seed = released(&json!({"state": "Succeeded"}));
         seed.lock().unwrap().cluster["spec"]["shoot"] = shoot.clone();
-        worker(&seed).turn().await.unwrap();
+        worker(&seed).look().await.unwrap();
         let state = seed.lock().unwrap().network["status"]["state"].clone();
         assert_eq!(state.is_null(), is_forgotten, "{shoot}: {state}");
     }
@@ -191,7 +191,7 @@ async fn no_way_is_made_to_a_shoot_in_which_there_is_nothing_to_do() {
             let settings = OverlaySettings { guards_rollout, ..OverlaySettings::default() };
             let mut worker = worker_with(&seed, settings);
             for _ in 0..3 {
-                worker.turn().await.unwrap();
+                worker.look().await.unwrap();
                 catch_up(&worker, &seed);
             }
             let seed = seed.lock().unwrap();
@@ -208,7 +208,7 @@ async fn no_way_is_made_to_a_shoot_in_which_there_is_nothing_to_do() {
 async fn a_way_is_made_to_watch_a_roll() {
     let seed = released(&json!({"state": "Processing"}));
     seed.lock().unwrap().wake();
-    worker(&seed).turn().await.unwrap();
+    worker(&seed).look().await.unwrap();
     let seed = seed.lock().unwrap();
     assert!(!seed.ways().is_empty(), "{:?}", seed.requests);
 }
@@ -236,7 +236,7 @@ async fn a_switch_that_passed_at_once_begins_once() {
             seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
         }
         let mut worker = worker(&seed);
-        assert!(worker.turn().await.is_err(), "{trace}: somebody wrote in between");
+        assert!(worker.look().await.is_err(), "{trace}: somebody wrote in between");
         let record = |seed: &Arc<Mutex<Seed>>| seed.lock().unwrap().network["status"]["state"][STATE_MEMBER].clone();
         let begun = record(&seed);
         assert_eq!((&begun["phase"], &begun["released"]), (&json!("released"), &json!("2026-11-20T10:00:00Z")));
@@ -244,11 +244,11 @@ async fn a_switch_that_passed_at_once_begins_once() {
             worker = worker_with(&seed, OverlaySettings::default());
         }
         catch_up(&worker, &seed);
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         assert_eq!(record(&seed), begun, "{trace}");
         assert_eq!(seed.lock().unwrap().network["metadata"]["annotations"].get(SWITCH_PASSED), None, "{trace}");
         catch_up(&worker, &seed);
-        worker.turn().await.unwrap();
+        worker.look().await.unwrap();
         assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchForced", "OverlaySwitchFailed"], "{trace}");
     }
 }
@@ -270,7 +270,7 @@ async fn pods_are_new_since_the_write_that_passed() {
             "released": "2026-11-19T10:00:00Z", "carriedOut": "", "status": {"because": "hibernated"},
         }});
     }
-    worker(&seed).turn().await.unwrap();
+    worker(&seed).look().await.unwrap();
     let seed = seed.lock().unwrap();
     assert_eq!(seed.network["status"]["state"][STATE_MEMBER]["released"], "2026-11-20T10:00:00Z");
     assert_eq!(seed.events, ["OverlaySwitchReleased"]);
@@ -304,7 +304,7 @@ async fn a_carried_switch_says_why_it_passed() {
                 "waitsFor": "maintenanceWindow", "because": said, "routes": routes, "hints": ["h"], "complaint": "c",
             });
         }
-        worker(&seed).turn().await.unwrap();
+        worker(&seed).look().await.unwrap();
         let status = seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["status"].clone();
         assert_eq!((&status["because"], &status["waitsFor"]), (&json!(because), &json!("other")), "{said}");
         assert_eq!((&status["hints"], &status["complaint"]), (&json!([]), &Value::Null), "{said}");
