@@ -38,10 +38,10 @@
 //! | floor | modules | |
 //! |---|---|---|
 //! | 6 | [`cli`], `main` | arguments, logging, exit codes |
-//! | 5 | [`server`] | HTTPS, limits, health, metrics, drain |
+//! | 5 | [`nat`], [`server`] | the double NAT in a network namespace; HTTPS, limits, health, metrics, drain |
 //! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
 //! | 3 | [`handlers`] | one file a webhook |
-//! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
+//! | 2 | [`networks`], [`overlay`], [`peering`], [`tls`], [`vpn`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
 //! | 0 | [`net`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
 
@@ -54,10 +54,10 @@ pub mod landscape;
 pub mod nat;
 pub mod net;
 pub mod networks;
-pub mod overlap;
 pub mod overlay;
 pub mod peering;
 pub mod server;
 pub mod sources;
 pub mod tls;
+pub mod vpn;
 pub mod yaml;

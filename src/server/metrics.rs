@@ -24,12 +24,11 @@ use super::review::Failure;
 use crate::admission::{Answers, Operation, Sight};
 use crate::controllers::overlay::Board;
 use crate::controllers::{certificates, vpn_shoot};
-use crate::net::Family as IpFamily;
-use crate::overlap;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
 use crate::sources::vpn_networks::ToldBoard;
+use crate::vpn;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {
@@ -413,7 +412,7 @@ impl Metrics {
             match record {
                 Err(_) => unreadable += 1,
                 Ok(facts) => {
-                    let overlaps = overlap::overlaps(facts).any(|pair| pair.seed_pods.family() == IpFamily::V4);
+                    let overlaps = vpn::overlaps(facts).any(|pair| pair.is_ipv4());
                     overlapping += i64::from(overlaps);
                 }
             }

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Landscape;
-use crate::nat;
+use crate::vpn::nat;
 
 /// The metrics.
 #[derive(Debug)]

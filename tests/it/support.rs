@@ -11,14 +11,14 @@ use network_guard::admission::{Answers, Handler, Questions, Request, Resource, S
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::landscape::Snapshot;
-use network_guard::nat::Mode;
-use network_guard::overlap::Settings;
 use network_guard::server::{
     Addresses, Limits, Metrics, Pace, Pair, PairFiles, PairSource, Parts, Server, Stop, TlsError, TlsSources,
 };
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
 use network_guard::tls::{Authority, Issued};
+use network_guard::vpn::nat::Mode;
+use network_guard::vpn::sidecar::Settings;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ impl TestServer {
                 Arc::new(AdviseShoot::default()),
                 Arc::new(Broken),
             ],
-            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::nat::Mode::VpnClient))],
+            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::vpn::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
             tls: Parts::load_tls(tls, &metrics).unwrap(),

@@ -25,13 +25,12 @@ pub use registration::{ORIGINAL, Registration};
 use self::objects::{NotDone, Objects};
 use crate::gardener::{ClusterFacts, ExpectedVpn};
 use crate::landscape::Snapshot;
-use crate::nat::{Mode, ShootWebhook};
-use crate::net::Family;
-use crate::overlap;
 use crate::sources::Landscape;
 use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
 use crate::tls::is_ca_bundle;
+use crate::vpn;
+use crate::vpn::nat::{Mode, ShootWebhook};
 
 /// What it is called where turns and panics are counted.
 pub(super) const TASK: &str = "vpn-shoot";
@@ -346,7 +345,7 @@ const CONTAINERS: &str = "network-guard.extensions.gardener.cloud/containers";
 fn is_concerned(facts: &ClusterFacts) -> bool {
     facts.expected_vpn == ExpectedVpn::HighlyAvailable
         && !facts.is_leaving
-        && overlap::overlaps(facts).any(|pair| pair.seed_pods.family() == Family::V4)
+        && vpn::overlaps(facts).any(|pair| pair.is_ipv4())
 }
 
 /// The text and digest of what should be there, by namespace.
@@ -364,7 +363,7 @@ fn wanted(
         let mut object = registration.object();
         if let Mode::Own(own) = nat {
             // With other containers the VPN has to be written anew, though all else stays the same.
-            let containers = hex(format!("{own:?}").as_bytes());
+            let containers = hex(own.canonical().as_bytes());
             object.metadata.annotations.get_or_insert_default().insert(CONTAINERS.to_owned(), containers);
         }
         let text = serde_json::to_string(&object).expect("it was read from JSON or YAML");
