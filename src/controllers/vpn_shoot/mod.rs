@@ -363,7 +363,7 @@ fn wanted(
         let mut object = registration.object();
         if let Mode::Own(own) = nat {
             // With other containers the VPN has to be written anew, though all else stays the same.
-            let containers = hex(own.canonical().as_bytes());
+            let containers = hex(own.json().to_string().as_bytes());
             object.metadata.annotations.get_or_insert_default().insert(CONTAINERS.to_owned(), containers);
         }
         let text = serde_json::to_string(&object).expect("it was read from JSON or YAML");

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 /// What operators may configure about the double NAT.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Settings {
@@ -46,18 +48,17 @@ impl Own {
         }
     }
 
-    /// All of it as JSON that stays the same from release to release: the same settings have the same text, others another.
-    /// What is digested is this, so `version` moves with the meaning of a member, and with nothing else.
-    pub fn canonical(&self) -> String {
+    /// All of it, under names that do not change with the code: what is digested is this. The same settings have the same
+    /// JSON, others another. `version` moves when a member gets another meaning.
+    pub fn json(&self) -> Value {
         let Self { image, keep_seconds, cpu_request, memory_request } = self;
-        serde_json::json!({
+        json!({
             "version": 1,
             "image": image,
             "keepSeconds": keep_seconds,
             "cpuRequest": cpu_request,
             "memoryRequest": memory_request,
         })
-        .to_string()
     }
 }
 
