@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use network_guard::controllers::certificates::Authority;
-use network_guard::overlap::{ENVOY_CONTAINER, Injection, Settings};
+use network_guard::vpn::sidecar::{ENVOY_CONTAINER, Injection, Settings};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 11;

@@ -40,11 +40,12 @@
 //! | 8 | [`cli`], `main` | arguments, logging, exit codes |
 //! | 7 | [`wiring`] | what makes up a server: sources, webhooks, controllers, Leases; the ask loop |
 //! | 6 | [`config`] | the configuration file |
+//! | 5 | [`nat`] | the double NAT in a network namespace |
 //! | 5 | [`controllers`] | loops that write (leader only); keys and certificates |
 //! | 4 | [`sources`] | what feeds the landscape, live reads |
 //! | 4 | [`runtime`] | HTTPS, limits, health, metrics, logs, stop; Leases and loops: it names no other module |
 //! | 3 | [`handlers`] | one file a webhook |
-//! | 2 | [`certificates`], [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`] | decisions, one room each |
+//! | 2 | [`certificates`], [`networks`], [`overlay`], [`peering`], [`vpn`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
 //! | 0 | [`net`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
 
@@ -59,10 +60,10 @@ pub mod landscape;
 pub mod nat;
 pub mod net;
 pub mod networks;
-pub mod overlap;
 pub mod overlay;
 pub mod peering;
 pub mod runtime;
 pub mod sources;
+pub mod vpn;
 pub mod wiring;
 pub mod yaml;

@@ -64,7 +64,7 @@ fn what_a_vpn_is_told_costs_less_than_half_of_that() {
     let mut snapshot = Snapshot::default();
     let kept = allocation_counter::measure(|| {
         for number in 0..SHOOTS {
-            let told = network_guard::nat::told(&Deployment::read(text).unwrap());
+            let told = network_guard::vpn::nat::told(&Deployment::read(text).unwrap());
             snapshot.put_told(format!("shoot--project--{number}").into(), told);
         }
     });

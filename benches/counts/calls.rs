@@ -6,7 +6,7 @@ use network_guard::admission::{Answer, Handler};
 use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard::handlers::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::landscape::Snapshot;
-use network_guard::nat::Mode;
+use network_guard::vpn::nat::Mode;
 use serde_json::{Value, json};
 
 use crate::support::{self, Scene};

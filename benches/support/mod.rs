@@ -9,8 +9,8 @@ use network_guard::admission::{self, Answer, Answers, Handler, Questions, Sight,
 use network_guard::gardener::{ClusterFacts, ShootName};
 use network_guard::handlers::KubeApiserver;
 use network_guard::landscape::{ClusterRecord, Snapshot};
-use network_guard::nat::Mode;
-use network_guard::overlap::Settings;
+use network_guard::vpn::nat::Mode;
+use network_guard::vpn::sidecar::Settings;
 use serde_json::{Value, json};
 
 /// A recorded review, told the Seed's Pod network of the Cluster here, as gardenlet would write it.

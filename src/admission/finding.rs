@@ -162,6 +162,11 @@ impl Policy {
         findings
     }
 
+    /// All rules that weigh otherwise than by themselves, by name.
+    pub fn choices(&self) -> impl Iterator<Item = (&'static str, Option<Severity>)> + '_ {
+        self.choices.iter().map(|(rule, choice)| (*rule, *choice))
+    }
+
     /// Whether a rule is off.
     pub fn is_off(&self, rule: &Rule) -> bool {
         self.choices.get(rule.name) == Some(&None)

@@ -1,28 +1,20 @@
 //! `network-guard nat`: the double NAT of an overlapping Shoot, on either end of its tunnel.
 
-mod firewall;
-mod kernel;
-mod lock;
 mod networks;
-mod routes;
 mod show;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::firewall::Choice;
-use self::kernel::Settings;
-use self::lock::Lock;
 use self::networks::Which;
-use self::routes::{Routes, Watch, wrong_routes};
 use super::print;
-use crate::nat::{End, Plan, Side, Tables};
+use crate::nat::{self, Applied, Backend, Event, Iptables, KernelSettings, NatAgent, Routes, Tables};
 use crate::net::Family;
+use crate::vpn::nat::{End, Plan, Side};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Nat {
@@ -81,6 +73,26 @@ enum Format {
     Restore6,
 }
 
+/// Which iptables: what `--iptables` says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum BackendName {
+    /// The one that has rules of network-guard; else nft if it works here; else legacy
+    Auto,
+    /// iptables-nft
+    Nft,
+    /// iptables-legacy; it also needs the capability `NET_RAW`
+    Legacy,
+}
+
+/// What becomes of kernel settings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum SettingsName {
+    /// They are set
+    Set,
+    /// They are left as they are; those that are wrong are told
+    Leave,
+}
+
 #[derive(Debug, Args)]
 struct Target {
     /// Which end of the tunnel this is
@@ -90,10 +102,10 @@ struct Target {
     which: Which,
     /// Which iptables
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
-    iptables: Choice,
+    iptables: BackendName,
     /// What becomes of kernel settings
     #[arg(long, value_name = "WHAT", default_value = "set")]
-    settings: Settings,
+    settings: SettingsName,
     /// Who sets the routes into the tunnel: `none` if vpn2 does, as from v0.40.0; `follow` to go where an older vpn2 goes;
     /// or the link of the tunnel
     #[arg(long, value_name = "LINK", default_value = "none")]
@@ -120,7 +132,7 @@ pub(super) struct Verify {
 pub(super) struct Remove {
     /// Which iptables; here `auto` means both
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
-    iptables: Choice,
+    iptables: BackendName,
 }
 
 impl From<SideName> for Side {
@@ -132,13 +144,32 @@ impl From<SideName> for Side {
     }
 }
 
+impl From<BackendName> for Iptables {
+    fn from(name: BackendName) -> Self {
+        match name {
+            BackendName::Auto => Self::Auto,
+            BackendName::Nft => Self::Nft,
+            BackendName::Legacy => Self::Legacy,
+        }
+    }
+}
+
+impl From<SettingsName> for KernelSettings {
+    fn from(name: SettingsName) -> Self {
+        match name {
+            SettingsName::Set => Self::Set,
+            SettingsName::Leave => Self::Leave,
+        }
+    }
+}
+
 impl Nat {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Plan(plan) => plan.run()?,
             Self::Apply(apply) => apply.run()?,
             Self::Verify(Verify { target }) => return target.verify(),
-            Self::Remove(Remove { iptables }) => remove(iptables)?,
+            Self::Remove(Remove { iptables }) => nat::remove(iptables.into(), tell_removed)?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -176,32 +207,16 @@ impl Apply {
         runtime.block_on(async {
             // First of all: the first process of a container gets no signal that it has not asked for.
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-            let (mut plan, mut end) = self.target.plan()?;
-            // Nothing that changes from here on is missed.
-            let is_watching = self.every.is_some() && self.target.routes == Routes::Follow;
-            let watch = is_watching.then(Watch::start).transpose()?;
-            let changed = watch.as_ref().map(|watch| Arc::clone(&watch.changed)).unwrap_or_default();
-            // The first time has to succeed; later ones are tried again.
-            self.target.apply(&plan, &end, true)?;
-            let Some(seconds) = self.every else { return Ok(()) };
-            loop {
+            let stop = async move {
                 tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(seconds.into())) => {}
-                    () = changed.notified() => {}
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
                 }
-                // The Cluster may have grown.
-                if self.target.which.can_be_read_again() {
-                    match self.target.plan() {
-                        Ok(planned) => (plan, end) = planned,
-                        Err(error) => eprintln!("error: {error:#}; going on with the networks of before"),
-                    }
-                }
-                if let Err(error) = self.target.apply(&plan, &end, false) {
-                    eprintln!("error: {error:#}");
-                }
-            }
+            };
+            let planned = self.target.plan()?;
+            let replan = || self.target.which.can_be_read_again().then(|| self.target.plan()).transpose();
+            let every = self.every.map(|seconds| Duration::from_secs(seconds.into()));
+            self.target.agent().run(every, planned, replan, stop, &mut tell).await
         })
     }
 }
@@ -211,57 +226,13 @@ impl Target {
         self.which.plan(&self.which.networks()?, self.side.into())
     }
 
-    /// Settings first: where they cannot be set, the firewall stays as it is.
-    fn apply(&self, plan: &Plan, end: &End, is_first: bool) -> anyhow::Result<()> {
-        let _lock = Lock::take()?;
-        let before = match self.settings {
-            Settings::Set => kernel::set(plan, end)?,
-            Settings::Leave => {
-                for wrong in kernel::wrong_settings(plan, end).iter().filter(|_| is_first) {
-                    eprintln!("warning: {}", wrong.in_words());
-                }
-                Vec::new()
-            }
-        };
-        let applied = firewall::apply(plan, self.iptables).inspect_err(|_| kernel::set_back(&before))?;
-        for problem in applied.unknown.iter().filter(|_| is_first) {
-            eprintln!("warning: whether old rules of network-guard are there too is unknown: {problem}");
-        }
-        let routes = wrong_routes(plan, end, &self.routes)
-            .and_then(|routes| routes.mend().map(|()| routes))
-            .inspect_err(|_| kernel::set_back(&before))
-            .map_err(|error| match applied.take_back() {
-                Ok(()) => error.context("nothing was changed"),
-                Err(more) => error.context(format!("{more:#}; what was there before could not be brought back")),
-            })?;
-
-        let mut lines: Vec<String> = before.iter().map(kernel::WrongSetting::in_words).collect();
-        lines.extend(applied.repaired.iter().map(ToString::to_string));
-        lines.extend(routes.lines());
-        if is_first {
-            let what = if plan.shoot.is_empty() { "nothing is translated" } else { "addresses are translated" };
-            let changes = match lines.len() {
-                0 => "all was in place".to_owned(),
-                1 => "1 thing was brought in order".to_owned(),
-                count => format!("{count} things were brought in order"),
-            };
-            print(&format!("{}: {what}; {changes}\n", applied.backend.name()));
-        } else {
-            for line in lines {
-                print(&format!("repaired: {line}\n"));
-            }
-        }
-        Ok(())
+    fn agent(&self) -> NatAgent {
+        NatAgent { iptables: self.iptables.into(), settings: self.settings.into(), routes: self.routes.clone() }
     }
 
     fn verify(&self) -> anyhow::Result<ExitCode> {
         let (plan, end) = self.plan()?;
-        let _lock = Lock::take()?;
-        let (backend, mut lines) = firewall::verify(&plan, self.iptables)?;
-        if self.settings == Settings::Set {
-            lines.extend(kernel::wrong_settings(&plan, &end).iter().map(kernel::WrongSetting::in_words));
-        }
-        lines.extend(wrong_routes(&plan, &end, &self.routes)?.lines());
+        let (backend, lines) = self.agent().verify(&plan, &end)?;
         if lines.is_empty() {
             print(&format!("{}: all is as it should be\n", backend.name()));
             return Ok(ExitCode::SUCCESS);
@@ -279,20 +250,28 @@ impl Target {
     }
 }
 
-fn remove(choice: Choice) -> anyhow::Result<()> {
-    let _lock = Lock::take()?;
-    let (removed, problems) = firewall::remove(choice)?;
+fn tell(event: Event) {
+    match event {
+        Event::Applied(Applied { backend, translates, lines }) => {
+            let what = if translates { "addresses are translated" } else { "nothing is translated" };
+            let changes = match lines.len() {
+                0 => "all was in place".to_owned(),
+                1 => "1 thing was brought in order".to_owned(),
+                count => format!("{count} things were brought in order"),
+            };
+            print(&format!("{}: {what}; {changes}\n", backend.name()));
+        }
+        Event::Repaired(line) => print(&format!("repaired: {line}\n")),
+        Event::Warning(warning) => eprintln!("warning: {warning}"),
+        Event::KeepsNetworks(error) => eprintln!("error: {error:#}; going on with the networks of before"),
+        Event::Failed(error) => eprintln!("error: {error:#}"),
+    }
+}
+
+fn tell_removed(removed: &[Backend]) {
     let names: Vec<&str> = removed.iter().map(|backend| backend.name()).collect();
     print(&match names.as_slice() {
         [] => "there was no rule of network-guard\n".to_owned(),
         names => format!("removed from {}\n", names.join(" and ")),
     });
-    if routes::is_installed() {
-        routes::all_of_ours().and_then(|routes| routes.mend()).context("routes of network-guard may be left")?;
-    }
-    if !problems.is_empty() {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        bail!("rules of network-guard may be left where it could not look\n{}", problems.join("\n"));
-    }
-    Ok(())
 }

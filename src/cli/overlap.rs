@@ -12,12 +12,11 @@ use serde_json::json;
 
 use super::columns::{Format, columns};
 use crate::admission::printable;
-use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn, counted};
+use crate::gardener::{Deployment, counted};
 use crate::landscape::ClusterRecord;
-use crate::nat::{self, CannotPlan, Difference};
-use crate::overlap::{Help, Survey, survey};
 use crate::sources::files;
 use crate::sources::objects::{ClusterObject, Watched as _};
+use crate::vpn::{Help, Survey, survey};
 use crate::wiring::client_config;
 
 #[derive(Debug, Subcommand)]
@@ -56,22 +55,13 @@ const PAGE: u32 = 250;
 /// Deployments that are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// What is known of one Shoot.
-struct Found {
-    survey: Survey,
-    /// What the VPN of its kube-apiserver is told otherwise than the Cluster says; `None` where nothing is told.
-    told: Option<Vec<Difference>>,
-    /// Why its networks cannot be translated.
-    untranslatable: Option<CannotPlan>,
-}
-
 /// All that is known.
 #[derive(Default)]
 struct Findings {
     /// How many Shoots were looked at.
     shoots: usize,
     /// Those of which there is something to say, by control-plane namespace.
-    found: Vec<(String, Found)>,
+    found: Vec<(String, Survey)>,
     /// How many Clusters cannot be used.
     unusable: usize,
     /// How many objects in files cannot be read.
@@ -161,46 +151,27 @@ async fn deployment(client: &kube::Client, namespace: &str) -> anyhow::Result<Op
     }
 }
 
-impl Found {
-    fn of(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Self {
-        let told = deployment.and_then(nat::told).map(|told| nat::differences(&told, facts));
-        let has_vpn = facts.expected_vpn != ExpectedVpn::Absent && facts.seed_pods.is_some();
-        let untranslatable = has_vpn.then(|| nat::cannot_translate(facts)).flatten();
-        Self { survey: survey(facts, deployment), told, untranslatable }
-    }
+// === how it is told ===
 
-    /// Whether other networks are told.
-    fn is_told_otherwise(&self) -> bool {
-        self.told.as_ref().is_some_and(|told| !told.is_empty())
-    }
-
-    /// Whether somebody should do something about it.
-    fn is_trouble(&self) -> bool {
-        self.survey.help.is_trouble() || self.is_told_otherwise() || self.untranslatable.is_some()
-    }
-
-    /// In a word, for a column.
-    fn told_name(&self) -> &'static str {
-        match &self.told {
-            None => "-",
-            Some(told) if told.is_empty() => "same",
-            Some(_) => "OTHER",
-        }
-    }
-
-    /// What is wrong, a line each.
-    fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        lines.extend(self.untranslatable.map(|why| format!("its networks cannot be translated: {why}")));
-        if let Some(told) = self.told.as_ref().filter(|told| !told.is_empty()) {
-            let told: Vec<String> = told.iter().map(ToString::to_string).collect();
-            lines.push(format!("its kube-apiserver is told other networks: {}", told.join("; ")));
-        }
-        lines
+/// Whether its VPN is told the right networks, in a word, for a column.
+fn told_name(survey: &Survey) -> &'static str {
+    match &survey.told {
+        None => "-",
+        Some(told) if told.is_empty() => "same",
+        Some(_) => "OTHER",
     }
 }
 
-// === how it is told ===
+/// What is wrong, a line each.
+fn lines(survey: &Survey) -> Vec<String> {
+    let mut lines = Vec::new();
+    lines.extend(survey.untranslatable.map(|why| format!("its networks cannot be translated: {why}")));
+    if let Some(told) = survey.told.as_ref().filter(|told| !told.is_empty()) {
+        let told: Vec<String> = told.iter().map(ToString::to_string).collect();
+        lines.push(format!("its kube-apiserver is told other networks: {}", told.join("; ")));
+    }
+    lines
+}
 
 impl Findings {
     fn look_at(&mut self, name: &str, record: &ClusterRecord, deployment: Option<&str>) {
@@ -220,8 +191,8 @@ impl Findings {
                 None
             }
         };
-        let found = Found::of(facts, deployment.as_ref());
-        if !found.survey.is_quiet() || found.is_trouble() {
+        let found = survey(facts, deployment.as_ref());
+        if !found.is_quiet() || found.is_trouble() {
             self.found.push((name.to_owned(), found));
         }
     }
@@ -231,9 +202,8 @@ impl Findings {
         if !self.found.is_empty() {
             let head = ["NAMESPACE", "SIDECAR", "TOLD", "NETWORK", "IN THE TUNNEL", "OVERLAPS SEED PODS"];
             let mut rows = vec![head.map(str::to_owned)];
-            for (name, found) in &self.found {
-                let survey = &found.survey;
-                let mut first = [name.clone(), survey.help.name().to_owned(), found.told_name().to_owned()];
+            for (name, survey) in &self.found {
+                let mut first = [name.clone(), survey.help.name().to_owned(), told_name(survey).to_owned()];
                 let mut row = |network: String, mapped: String, overlap: String| {
                     let [name, help, told] = std::mem::take(&mut first);
                     rows.push([name, help, told, network, mapped, overlap]);
@@ -257,16 +227,16 @@ impl Findings {
             }
             text = columns(&rows) + "\n";
         }
-        for (name, found) in &self.found {
-            for line in found.lines() {
+        for (name, survey) in &self.found {
+            for line in lines(survey) {
                 text += &format!("{name}: {line}\n");
             }
         }
         for problem in &self.problems {
             text += &format!("{problem}\n");
         }
-        let count = |is: fn(&Found) -> bool| self.found.iter().filter(|(_, found)| is(found)).count();
-        let overlapping = count(|found| !found.survey.overlaps.is_empty());
+        let count = |is: fn(&Survey) -> bool| self.found.iter().filter(|(_, found)| is(found)).count();
+        let overlapping = count(|found| !found.overlaps.is_empty());
         let shoots = counted(self.shoots, "Shoot");
         let overlap = if overlapping == 1 || self.shoots == 1 {
             "overlaps the Pods of its Seed"
@@ -281,9 +251,9 @@ impl Findings {
             text += &format!("; {} could not be read", self.unread);
         }
         for (is, what) in [
-            ((|found| found.survey.help.is_trouble()) as fn(&Found) -> bool, "without the sidecar that they need"),
-            (|found| found.survey.help == Help::Leftover, "with a sidecar that is no longer needed"),
-            (Found::is_told_otherwise, "told other networks than their Clusters have"),
+            ((|found| found.help.is_trouble()) as fn(&Survey) -> bool, "without the sidecar that they need"),
+            (|found| found.help == Help::Leftover, "with a sidecar that is no longer needed"),
+            (Survey::is_told_otherwise, "told other networks than their Clusters have"),
             (|found| found.untranslatable.is_some(), "cannot be translated"),
         ] {
             text += &match count(is) {
@@ -298,8 +268,7 @@ impl Findings {
         let shoots: Vec<_> = self
             .found
             .iter()
-            .map(|(name, found)| {
-                let survey = &found.survey;
+            .map(|(name, survey)| {
                 let networks = survey.networks.as_ref().map(|networks| {
                     let network = |(kind, cidr, mapped): &(crate::net::NetworkKind, crate::net::Cidr, Option<_>)| {
                         let mapped = mapped.as_ref().map(ToString::to_string);
@@ -309,12 +278,12 @@ impl Findings {
                 });
                 let seed_pods = survey.overlaps.first().map(|pair| pair.seed_pods.to_string());
                 let mut shoot = json!({
-                    "namespace": name, "sidecar": survey.help.name(), "told": found.told_name(), "seedPods": seed_pods,
+                    "namespace": name, "sidecar": survey.help.name(), "told": told_name(survey), "seedPods": seed_pods,
                 });
                 if let Ok(networks) = networks {
                     shoot["networks"] = networks.into();
                 }
-                let lines = found.lines();
+                let lines = lines(survey);
                 if !lines.is_empty() {
                     shoot["problem"] = lines.join("; ").into();
                 }

@@ -2,7 +2,7 @@
 
 use super::Configuration;
 use crate::controllers::registration::FailurePolicy;
-use crate::overlap::Sidecar;
+use crate::vpn::sidecar::Sidecar;
 
 impl Configuration {
     /// What is registered, and whether anything is refused while we answer. Where nothing is said, the landscape relies on our

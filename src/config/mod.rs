@@ -27,17 +27,18 @@ use crate::net::ParseCidrError;
 use crate::runtime::https::Limits;
 use crate::runtime::stop::StopSettings;
 use crate::sources::files;
-use crate::{overlap, peering, yaml};
+use crate::vpn::sidecar;
+use crate::{peering, yaml};
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
-    pub overlap: overlap::Settings,
+    pub overlap: sidecar::Settings,
     /// What is registered for the time when no replica answers; see [`Configuration::failure_policy`].
     pub overlap_failure_policy: Option<FailurePolicy>,
     /// The double NAT behind the sidecar.
-    pub nat: crate::nat::Settings,
+    pub nat: crate::vpn::nat::Settings,
     /// Switches of the overlay that are held.
     pub overlay: OverlaySettings,
     /// What is said about Shoots in the garden.
@@ -151,7 +152,7 @@ impl Choice {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Overlap {
     #[serde(default)]
-    sidecar: overlap::Sidecar,
+    sidecar: sidecar::Sidecar,
     #[serde(default)]
     envoy: Envoy,
     failure_policy: Option<FailurePolicy>,
@@ -211,7 +212,7 @@ impl Configuration {
         }
         let configuration = Self {
             overlap_failure_policy: file.overlap.failure_policy,
-            overlap: overlap::Settings { sidecar: file.overlap.sidecar, ..file.overlap.envoy.settings()? },
+            overlap: sidecar::Settings { sidecar: file.overlap.sidecar, ..file.overlap.envoy.settings()? },
             nat: file.nat.settings()?,
             shoots: ShootSettings {
                 policy: policy(&file.peering, &file.rules)?,
@@ -235,7 +236,7 @@ impl Configuration {
             let problem = "is not for self-managed certificates: Shoots are told of their CA";
             return field("nat.shootWebhook.caFile", &format!("{:?}", file.display().to_string()), problem);
         }
-        if self.overlap.sidecar == overlap::Sidecar::Always && matches!(self.nat.mode, crate::nat::Mode::Own(_)) {
+        if self.overlap.sidecar == sidecar::Sidecar::Always && matches!(self.nat.mode, crate::vpn::nat::Mode::Own(_)) {
             let problem = "is not for `nat.mode: own`: where gardenlet brings its own proxy, vpn2 translates itself, \
                            and our own containers would do it again; take `nat.mode: vpn-client`";
             return field("overlap.sidecar", &"always", problem);
@@ -383,8 +384,8 @@ fn policy(peering: &Peering, choices: &BTreeMap<String, Choice>) -> Result<Polic
 }
 
 impl Envoy {
-    fn settings(self) -> Result<overlap::Settings, ConfigError> {
-        let default = overlap::Settings::default();
+    fn settings(self) -> Result<sidecar::Settings, ConfigError> {
+        let default = sidecar::Settings::default();
         let cpu = |text: Option<String>, default| match text {
             None => Ok(default),
             Some(text) => {
@@ -396,7 +397,7 @@ impl Envoy {
             let problem = "is not a whole number of Ki, Mi or Gi, such as `100Mi`";
             canonical_memory(&text).ok_or_else(|| bad(path, text, problem))
         };
-        Ok(overlap::Settings {
+        Ok(sidecar::Settings {
             sidecar: default.sidecar,
             image: self.image.unwrap_or(default.image),
             concurrency: self.concurrency.unwrap_or(default.concurrency),

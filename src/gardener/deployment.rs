@@ -147,17 +147,6 @@ impl<'a> Container<'a> {
     }
 }
 
-impl Container<'_> {
-    /// Whether it is one of the VPN's, on the Seed's side (gardener `pkg/component/kubernetes/apiserver`) or on the Shoot's
-    /// (`pkg/component/networking/vpn/shoot`) where that is highly available.
-    pub fn is_of_vpn(&self) -> bool {
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = |prefix| self.name.strip_prefix(prefix);
-        let is_numbered = ["vpn-client-", "vpn-shoot-s"].into_iter().filter_map(number).any(is_number);
-        is_numbered || matches!(&*self.name, "vpn-path-controller" | "vpn-client-init" | "vpn-shoot-init")
-    }
-}
-
 impl<'a> Volume<'a> {
     fn read(members: &mut Members<'a>) -> Result<Self, FieldError> {
         let mut volume = Self::default();

@@ -35,6 +35,7 @@ mod text;
 mod told_networks;
 mod uid;
 pub mod vpc;
+pub mod vpn_containers;
 
 pub use cluster::{ClusterFacts, ClusterSpec, ExpectedVpn, FieldError, ShootNetwork, Unusable};
 pub use deployment::Deployment;

@@ -106,6 +106,11 @@ impl Vpcs {
         self.0.insert(provider, names);
     }
 
+    /// What is said of each provider.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &VpcNames)> {
+        self.0.iter().map(|(provider, names)| (&**provider, names))
+    }
+
     /// The VPC of a Shoot in this namespace.
     pub fn key(&self, namespace: &str, vpc: &Vpc) -> Option<VpcKey> {
         let Infrastructure { provider, config } = match vpc {

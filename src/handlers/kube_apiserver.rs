@@ -6,25 +6,19 @@ mod facts;
 mod gardenlet;
 
 use self::facts::Known;
-use super::translation::Translation;
-use crate::admission::{
-    Answers, AuditKey, Finding, Handler, Moves, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource,
-    Severity, Step, Verdict,
-};
+use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, ask, read, refuse, soften, taken, tolerate, unreadable};
+use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Step, Verdict};
 use crate::gardener::deployment::Metadata;
 use crate::gardener::{Deployment, FieldError, is_dns_label};
 use crate::landscape::Snapshot;
-use crate::nat::{self, ContainersChange, Side};
-use crate::overlap::{
-    Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, is_made_by, mutate, overlaps_text, rules,
-};
+use crate::vpn::nat::{self, Side, Translation};
+use crate::vpn::sidecar::{Injection, Proxy, Settings, is_made_by};
+use crate::vpn::{Change, Decision, Overlap, Settled, Vpn, WantedSidecar, decide, overlaps_text, rules, settle};
 
 /// The path of this webhook.
 pub const KUBE_APISERVER_PATH: &str = "/webhooks/mutate/kube-apiserver";
 
-const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
 const AUDIT_OVERLAPS: AuditKey = AuditKey::new("overlaps");
-const AUDIT_VARIABLES: AuditKey = AuditKey::new("variables");
 
 /// The webhook.
 #[derive(Debug)]
@@ -87,7 +81,7 @@ impl KubeApiserver {
                 let value = format!("{:?}", &*request.namespace);
                 return Err(FieldError { path: "request.namespace".to_owned(), value, problem: error });
             }
-            Known::NotYet => return Ok(ask(request)),
+            Known::NotYet => return Ok(ask(&request.namespace)),
             Known::Refused(findings) => {
                 return Ok(Step::Done(self.without_facts(request, &deployment, raw, findings)));
             }
@@ -118,18 +112,18 @@ impl KubeApiserver {
         };
         if translation.depends_on_now() {
             if answers.cluster.is_none() && is_dns_label(&request.namespace) {
-                return Ok(ask(request));
+                return Ok(ask(&request.namespace));
             }
             // The sender may know of an overlap that we have not heard of, so nothing is taken away. Nor do containers of
             // ours get networks that are older than those which they have.
             if overlaps.is_none() || matches!(self.nat, nat::Mode::Own(_)) {
-                let told = [findings.clone(), translation.findings(ContainersChange::Unchanged)].concat();
+                let told = [findings.clone(), translation.findings(Change::Unchanged)].concat();
                 if let Some(verdict) = self.kept(request, &deployment, raw, &told) {
                     return Ok(Step::Done(verdict));
                 }
             }
         }
-        let (mut verdict, taken) = self.settle(&deployment, raw, overlaps, &translation, findings);
+        let (mut verdict, taken) = self.verdict(&deployment, raw, overlaps, &translation, findings);
         if taken {
             return Ok(Step::Done(self.refuse(request, raw, verdict.findings)));
         }
@@ -145,7 +139,7 @@ impl KubeApiserver {
         let old = request.old_object?;
         let stored = Deployment::read(old).ok()?;
         let is_same = is_made_by(&self.injection, &stored, old)?
-            && translation.containers.is_configured_as(&nat::Containers::stored(&stored.spec.template.spec, old));
+            && translation.is_configured_as(&nat::Containers::stored(&stored.spec.template.spec, old));
         (!is_same).then(rules::other_configuration)
     }
 
@@ -183,7 +177,8 @@ impl KubeApiserver {
         }
         let overlaps = stored.metadata.annotations.as_ref()?.overlaps.as_ref()?.to_string();
         let translation = Translation::kept(nat::Containers::stored(pod, old));
-        let Mutation { change, patch, .. } = self.mutate(deployment, raw, Some(&overlaps), &translation).ok()?;
+        let sidecar = WantedSidecar { injection: &self.injection, overlaps: Some(&overlaps) };
+        let Settled { sidecar: change, patch, .. } = settle(deployment, raw, Some(sidecar), &translation).ok()?;
         let mut findings = soften(findings.to_vec());
         findings.extend(rules::kept(change));
         findings.extend(self.replaced(request, &translation));
@@ -196,7 +191,7 @@ impl KubeApiserver {
     }
 
     /// Brings the Deployment to where it should be; the flag says that somebody else stands in the way.
-    fn settle(
+    fn verdict(
         &self,
         deployment: &Deployment<'_>,
         raw: &str,
@@ -205,22 +200,21 @@ impl KubeApiserver {
         mut findings: Vec<Finding>,
     ) -> (Verdict, bool) {
         let text = overlaps.map(overlaps_text);
-        let Mutation { change, containers, patch } = match self.mutate(deployment, raw, text.as_deref(), translation) {
-            Ok(done) => done,
-            Err(taken) => {
-                findings.splice(0..0, taken);
+        let sidecar = WantedSidecar { injection: &self.injection, overlaps: text.as_deref() };
+        let Settled { sidecar: change, containers, patch } = match settle(deployment, raw, Some(sidecar), translation) {
+            Ok(settled) => settled,
+            Err(places) => {
+                findings.splice(0..0, taken(&places));
                 return (Verdict { findings, ..Verdict::allow("refused") }, true);
             }
         };
-        let decision = match (change, containers, overlaps) {
-            (Change::Injected, _, _) => "injected",
-            (Change::Replaced, _, _) => "replaced",
-            (Change::Updated, _, _) => "updated",
-            (Change::Removed, _, _) | (_, ContainersChange::Removed, None) => "removed",
-            (_, ContainersChange::Unchanged, _) if translation.corrects() => "corrected",
-            (_, ContainersChange::Unchanged, Some(_)) => "unchanged",
-            (_, ContainersChange::Unchanged, None) => "none",
-            _ => "updated",
+        let decision = match (change, containers) {
+            (Change::Unchanged, Change::Unchanged) if translation.corrects() => "corrected",
+            (Change::Unchanged, Change::Unchanged) if overlaps.is_none() => "none",
+            (Change::Unchanged, Change::Removed) if overlaps.is_none() => "removed",
+            (Change::Unchanged, Change::Unchanged) => "unchanged",
+            (Change::Unchanged, _) => "updated",
+            (change, _) => change.name(),
         };
         findings.extend(rules::change(change, overlaps.unwrap_or_default()));
         findings.extend(translation.findings(containers));
@@ -230,41 +224,6 @@ impl KubeApiserver {
         let outcome = patch.map_or(Outcome::Allowed, Outcome::Patched);
         (Verdict { outcome, decision, findings, audit }, false)
     }
-
-    /// All operations on the Deployment: first those that address containers by their index, at the end those that move
-    /// them. The error is what stands in the way.
-    fn mutate(
-        &self,
-        deployment: &Deployment<'_>,
-        raw: &str,
-        overlaps: Option<&str>,
-        translation: &Translation,
-    ) -> Result<Mutation, Vec<Finding>> {
-        let (mut patch, mut moves) = (PatchBuilder::default(), Moves::default());
-        translation.correct(&mut patch);
-        let change = mutate(&self.injection, overlaps, deployment, raw, &mut patch, &mut moves);
-        let pod = &deployment.spec.template.spec;
-        let containers = translation.containers.ensure(pod, raw, &mut patch, &mut moves);
-        match (change, containers) {
-            (Ok(change), Ok(containers)) => {
-                moves.apply(&Pointer::to("/spec/template/spec/containers"), &mut patch);
-                Ok(Mutation { change, containers, patch: patch.finish() })
-            }
-            (change, containers) => {
-                let taken = change.err().unwrap_or_default();
-                let names = containers.err().unwrap_or_default();
-                let names = names.into_iter().map(|name| Taken { path: name.path, what: name.what });
-                Err(taken.into_iter().chain(names).map(|taken| rules::name_taken(&taken)).collect())
-            }
-        }
-    }
-}
-
-/// What was done to a Deployment.
-struct Mutation {
-    change: Change,
-    containers: ContainersChange,
-    patch: Option<Patch>,
 }
 
 impl Handler for KubeApiserver {
@@ -287,10 +246,6 @@ impl Handler for KubeApiserver {
     }
 }
 
-fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
-    Deployment::read(raw).map_err(|error| error.within("request.object"))
-}
-
 /// Name and labels of the kube-apiserver that gardenlet writes for a Shoot (gardener
 /// `pkg/component/kubernetes/apiserver`). The webhook configuration selects by the same, so this only matters to a
 /// wider one.
@@ -299,49 +254,6 @@ fn is_shoot_api_server(metadata: &Metadata<'_>) -> bool {
         && metadata.labels.as_ref().is_some_and(|labels| {
             labels.app.as_deref() == Some("kubernetes") && labels.role.as_deref() == Some("apiserver")
         })
-}
-
-/// Asks for the Cluster as it is now.
-fn ask(request: &Request<'_>) -> Step {
-    Step::Ask(Questions { cluster: Some(request.namespace.to_string()), ..Questions::default() })
-}
-
-/// Refuses, unless the write starts only Pods like those that run: a stored problem stops nobody's label, finalizer or
-/// scaling. Then its sender is warned instead.
-pub(super) fn refuse(request: &Request<'_>, raw: &str, findings: Vec<Finding>) -> Verdict {
-    if request.old_object.is_some_and(|old| change::starts_only_more_of_the_same(old, raw)) {
-        return tolerate(findings);
-    }
-    let audit = vec![(AUDIT_DECISION, "refused".to_owned())];
-    Verdict { outcome: Outcome::Denied, decision: "refused", findings, audit }
-}
-
-/// A write passes as it came, and its sender is warned of what would refuse it.
-fn tolerate(findings: Vec<Finding>) -> Verdict {
-    let audit = vec![(AUDIT_DECISION, "tolerated".to_owned())];
-    Verdict { outcome: Outcome::Allowed, decision: "tolerated", findings: soften(findings), audit }
-}
-
-/// What cannot be read is refused, unless that is tolerated, and passes like anything else that starts only Pods
-/// like those that run.
-pub(super) fn unreadable(request: &Request<'_>, raw: &str, error: FieldError, is_tolerant: bool) -> Step {
-    if request.old_object.is_some_and(|old| change::starts_only_more_of_the_same(old, raw)) {
-        return Step::Done(Verdict::allow("tolerated"));
-    }
-    if is_tolerant {
-        return Step::Done(tolerate(vec![rules::unreadable(&error)]));
-    }
-    Step::Unreadable(vec![error])
-}
-
-/// What would refuse a write only warns of it.
-fn soften(mut findings: Vec<Finding>) -> Vec<Finding> {
-    for finding in &mut findings {
-        if finding.severity == Severity::Deny {
-            finding.severity = Severity::Warn;
-        }
-    }
-    findings
 }
 
 #[cfg(test)]

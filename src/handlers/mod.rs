@@ -3,7 +3,7 @@
 mod kube_apiserver;
 mod network;
 mod shoot;
-mod translation;
+mod vpn_ends;
 mod vpn_shoot;
 
 use std::fmt::Write as _;
@@ -16,14 +16,14 @@ pub use shoot::{
 pub use vpn_shoot::{VPN_SHOOT_PATH, VpnShoot};
 
 use crate::admission::{Finding, Rule, Severity};
-use crate::{networks, overlap, overlay, peering};
+use crate::{networks, overlay, peering, vpn};
 
 /// All rules with an example of each.
 pub fn rules() -> Vec<(&'static Rule, Finding)> {
-    let overlap = overlap::rules::RULES.into_iter().zip(overlap::rules::examples());
+    let vpn = vpn::rules::RULES.into_iter().zip(vpn::rules::examples());
     let garden = [peering::rules::documented(), networks::rules::documented(), overlay::rules::documented()];
     let seed = overlay::seed_rules::RULES.into_iter().zip(overlay::seed_rules::examples());
-    overlap.chain(garden.into_iter().flatten()).chain(seed).collect()
+    vpn.chain(garden.into_iter().flatten()).chain(seed).collect()
 }
 
 /// The documentation of all rules, as Markdown: `docs/rules.md`.

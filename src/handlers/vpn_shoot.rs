@@ -5,24 +5,16 @@
 //! known to its project only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
 //! have one answer, the same to the byte, in which everything passes as it came.
 
-use super::kube_apiserver::{refuse, unreadable};
-use super::translation::{KnownFacts, Translation};
-use crate::admission::{
-    Answer, Answers, AuditKey, Finding, Handler, Moves, Outcome, PatchBuilder, Pointer, Questions, Request, Resource,
-    Step, Verdict,
-};
+use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, Seen, WhyOld, ask, read, refuse, seen, taken, unreadable};
+use crate::admission::{Answers, Finding, Handler, Outcome, Request, Resource, Step, Verdict};
 use crate::gardener::deployment::Metadata;
 use crate::gardener::{ClusterFacts, Deployment, FieldError, ShootUid, is_dns_label};
 use crate::landscape::{ClusterRecord, Snapshot};
-use crate::nat::{self, Containers, ContainersChange, Side};
-use crate::net::Family;
-use crate::overlap::{self, Overlap, Taken, rules};
+use crate::vpn::nat::{self, Containers, KnownFacts, Side, Translation};
+use crate::vpn::{self, Change, Overlap, rules};
 
 /// The path of this webhook, behind which the namespace and the UID follow.
 pub const VPN_SHOOT_PATH: &str = "/webhooks/mutate/vpn-shoot";
-
-const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
-const AUDIT_VARIABLES: AuditKey = AuditKey::new("variables");
 
 /// The webhook.
 #[derive(Debug)]
@@ -54,8 +46,7 @@ impl<'a> Caller<'a> {
             return Concerned::No;
         }
         let Ok(facts) = record else { return Concerned::Unknown };
-        let is_ipv4 = |pair: &Overlap| pair.seed_pods.family() == Family::V4;
-        let overlaps: Vec<Overlap> = overlap::overlaps(facts).filter(is_ipv4).collect();
+        let overlaps: Vec<Overlap> = vpn::overlaps(facts).filter(Overlap::is_ipv4).collect();
         if overlaps.is_empty() { Concerned::No } else { Concerned::Yes(facts, overlaps) }
     }
 }
@@ -72,15 +63,6 @@ enum Concerned<'f> {
 /// The one answer to whoever is not concerned, or is not who they say.
 fn nothing() -> Step {
     Step::Done(Verdict::allow("not-concerned"))
-}
-
-fn ask(caller: &Caller<'_>) -> Step {
-    Step::Ask(Questions { cluster: Some(caller.namespace.to_owned()), ..Questions::default() })
-}
-
-fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
-    // A StatefulSet has the same fields where we look.
-    Deployment::read(raw).map_err(|error| error.within("request.object"))
 }
 
 impl VpnShoot {
@@ -143,27 +125,17 @@ impl VpnShoot {
 
 /// Brings the object to where it should be. The error is what stands in the way.
 fn settle(object: &Deployment<'_>, raw: &str, translation: &Translation) -> Result<Verdict, Vec<Finding>> {
-    let (mut patch, mut moves) = (PatchBuilder::default(), Moves::default());
-    translation.correct(&mut patch);
-    let pod = &object.spec.template.spec;
-    let change = translation.containers.ensure(pod, raw, &mut patch, &mut moves).map_err(|taken| {
-        let taken = taken.into_iter().map(|name| Taken { path: name.path, what: name.what });
-        taken.map(|taken| rules::name_taken(&taken)).collect::<Vec<_>>()
-    })?;
-    moves.apply(&Pointer::to("/spec/template/spec/containers"), &mut patch);
-    let decision = match change {
-        ContainersChange::Added => "injected",
-        ContainersChange::Updated => "updated",
-        ContainersChange::Removed => "removed",
-        ContainersChange::Unchanged if translation.corrects() => "corrected",
-        ContainersChange::Unchanged => "unchanged",
+    let settled = vpn::settle(object, raw, None, translation).map_err(|places| taken(&places))?;
+    let decision = match settled.containers {
+        Change::Unchanged if translation.corrects() => "corrected",
+        change => change.name(),
     };
     let mut audit = vec![(AUDIT_DECISION, decision.to_owned())];
     audit.extend(translation.audit().map(|text| (AUDIT_VARIABLES, text)));
     Ok(Verdict {
-        outcome: patch.finish().map_or(Outcome::Allowed, Outcome::Patched),
+        outcome: settled.patch.map_or(Outcome::Allowed, Outcome::Patched),
         decision,
-        findings: translation.findings(change),
+        findings: translation.findings(settled.containers),
         audit,
     })
 }
@@ -188,14 +160,12 @@ impl Handler for VpnShoot {
     fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
         let Some(raw) = request.written() else { return nothing() };
         let Some(caller) = Caller::of(request.tail) else { return nothing() };
-        let (record, why_old) = match (&answers.cluster, snapshot.cluster(caller.namespace)) {
-            (Some(Answer::Found(live)), cached) if live.is_ok() || cached.is_none() => (live, None),
-            (Some(_), Some(cached)) => (cached, Some("the Cluster could not be read anew".into())),
-            (None, Some(cached)) => (cached, Some("the Cluster was not read anew".into())),
+        let (record, why_old) = match seen(snapshot.cluster(caller.namespace), answers) {
+            Seen::Record(record, why_old) => (record, why_old.as_ref().map(WhyOld::for_shoots)),
             // The cache may have missed a change. Whoever calls, their Cluster is asked for.
-            (None, None) if snapshot.is_blind() => return ask(&caller),
-            (Some(Answer::Unanswered(_)), None) => return Step::Done(self.without_facts(request, raw)),
-            _ => return nothing(),
+            Seen::NotAsked if snapshot.is_blind() => return ask(caller.namespace),
+            Seen::Unanswered(_) => return Step::Done(self.without_facts(request, raw)),
+            Seen::NotAsked | Seen::Absent => return nothing(),
         };
         let (facts, overlaps) = match caller.concerned(record) {
             Concerned::Yes(facts, overlaps) => (facts, overlaps),
@@ -205,7 +175,7 @@ impl Handler for VpnShoot {
         let known = KnownFacts { facts, why_old };
         match self.judge(request, raw, &known, &overlaps, answers.cluster.is_none()) {
             Ok(Some(step)) => step,
-            Ok(None) => ask(&caller),
+            Ok(None) => ask(caller.namespace),
             // vpn2 does without us, and this webhook is registered so.
             Err(error) => unreadable(request, raw, error, self.nat == nat::Mode::VpnClient),
         }

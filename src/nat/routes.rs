@@ -2,63 +2,62 @@
 
 use serde::Deserialize;
 
-use super::plan::{Plan, Side};
-use super::rule::Device;
 use crate::net::{Cidr, Family, MappedNetwork};
+use crate::vpn::nat::{Device, Plan, Side};
 
 /// The number by which routes of ours are known: Linux keeps one with each route and gives it no meaning. Numbers up to
 /// 191 that no routing daemon has registered are free.
-pub const ROUTE_PROTOCOL: &str = "131";
+pub(super) const ROUTE_PROTOCOL: &str = "131";
 
-/// The routing table into which routes of others are put aside. No rule leads there, so it routes nothing.
-pub const ASIDE_TABLE: &str = "131";
+/// The routing table into which routes of others are stashed. No rule leads there, so it routes nothing.
+pub(super) const STASH_TABLE: &str = "131";
 
-/// The metric of a hole: the worst that there is, so that any other route to the same network counts.
-pub const HOLE_METRIC: &str = "4294967295";
+/// The metric of a blackhole: the worst that there is, so that any other route to the same network counts.
+pub(super) const BLACKHOLE_METRIC: &str = "4294967295";
 
 /// A route of the kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KernelRoute {
+pub(super) struct KernelRoute {
     /// Where to.
-    pub to: Cidr,
+    pub(super) to: Cidr,
     /// How.
-    pub way: Way,
+    pub(super) way: Way,
     /// Whether we set it.
-    pub is_ours: bool,
+    pub(super) is_ours: bool,
 }
 
 /// What happens to packets of a route.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Way {
+pub(super) enum Way {
     /// They leave by this device for whoever is there.
     Device(Box<str>),
     /// They go somewhere else: by a gateway, or several devices.
     Other,
     /// They are dropped, and their sender is told.
-    Hole,
+    Blackhole,
 }
 
 /// A step towards the right routes.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum RouteChange {
+pub(super) enum RouteChange {
     /// Packets to there go by this device from now on.
     Set(Cidr, Box<str>),
     /// This route of ours goes.
     Remove(Cidr, Box<str>),
     /// Packets to there are dropped while no other route says where they go.
-    Dig(Cidr),
-    /// They are not any more.
-    Fill(Cidr),
+    AddBlackhole(Cidr),
+    /// They are dropped no longer.
+    RemoveBlackhole(Cidr),
     /// A route of others is kept where it routes nothing.
-    PutAside(Cidr, Box<str>),
-    /// It is back where it was.
-    GiveBack(Cidr, Box<str>),
+    Stash(Cidr, Box<str>),
+    /// A stashed route of others is back where it was.
+    Restore(Cidr, Box<str>),
 }
 
 /// Somebody else's route stands where ours would be.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("there is a route to {0} already that is not ours; remove it, or leave routes alone with --routes none")]
-pub struct TakenRoute(pub Cidr);
+pub(super) struct TakenRoute(Cidr);
 
 #[derive(Deserialize)]
 struct Listed<'a> {
@@ -74,7 +73,7 @@ struct Listed<'a> {
 }
 
 /// Reads the output of `ip -json route`. What leads to no network, such as `default`, is left out.
-pub fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
+pub(super) fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
     // Without any route, iproute2 prints nothing.
     if json.trim().is_empty() {
         return Ok(Vec::new());
@@ -88,7 +87,7 @@ pub fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
         // To the kernel these are IPv6 routes, and none of ours.
         let to = to.ok().filter(|to| !to.is_written_as_ipv6(route.dst))?;
         let way = match (route.kind, route.dev) {
-            ("blackhole", _) => Way::Hole,
+            ("blackhole", _) => Way::Blackhole,
             (_, device) if !device.is_empty() && route.gateway.is_none() && route.via.is_none() => {
                 Way::Device(device.into())
             }
@@ -100,12 +99,12 @@ pub fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
 }
 
 /// The plan's routes by one device. Routes of others are never replaced.
-pub fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> Result<Vec<RouteChange>, TakenRoute> {
+pub(super) fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> Result<Vec<RouteChange>, TakenRoute> {
     let mut changes: Vec<RouteChange> = Vec::new();
     for route in &plan.routes {
         let by_device = Way::Device(device.into());
         let is_taken = |found: &KernelRoute| {
-            found.to == route.to && !found.is_ours && ![&by_device, &Way::Hole].contains(&&found.way)
+            found.to == route.to && !found.is_ours && ![&by_device, &Way::Blackhole].contains(&&found.way)
         };
         if existing.iter().any(is_taken) {
             return Err(TakenRoute(route.to));
@@ -118,13 +117,13 @@ pub fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> Result<
 
 /// Routes that follow those of a VPN that knows no overlap: it sends the Shoot's networks, or the addresses of API
 /// servers, by the link that works at the moment. The mapped ones go by the same link, and nowhere while there is none. The
-/// untranslated are put aside, because to whoever sends a packet there, on either side, those addresses are their own side's.
+/// untranslated are stashed, because to whoever sends a packet there, on either side, those addresses are their own side's.
 /// What is set by a VPN that knows better is left alone.
-pub fn follow_routes(
+pub(super) fn follow_routes(
     plan: &Plan,
     tunnel: &Device,
     existing: &[KernelRoute],
-    aside: &[KernelRoute],
+    stashed: &[KernelRoute],
 ) -> Vec<RouteChange> {
     let mut changes: Vec<RouteChange> = Vec::new();
     let theirs = || existing.iter().filter(|route| !route.is_ours && route.to.family() == Family::V4);
@@ -138,9 +137,9 @@ pub fn follow_routes(
         (Side::Seed, _) if !plan.shoot.is_empty() => {
             let mapped = || plan.routes.iter().map(|route| route.to).filter(|to| to.family() == Family::V4);
             for to in mapped() {
-                let is_hole = |route: &KernelRoute| route.to == to && route.is_ours && route.way == Way::Hole;
-                if !existing.iter().any(is_hole) {
-                    changes.push(RouteChange::Dig(to));
+                let is_blackhole = |route: &KernelRoute| route.to == to && route.is_ours && route.way == Way::Blackhole;
+                if !existing.iter().any(is_blackhole) {
+                    changes.push(RouteChange::AddBlackhole(to));
                 }
             }
             let is_original = |to: Cidr| plan.shoot.iter().any(|(_, network)| network.original == to);
@@ -150,29 +149,29 @@ pub fn follow_routes(
                     set(to, link, existing, &mut changes);
                 }
             }
-            changes.extend(followed.into_iter().map(|(to, link)| RouteChange::PutAside(to, link.clone())));
+            changes.extend(followed.into_iter().map(|(to, link)| RouteChange::Stash(to, link.clone())));
         }
         (Side::Shoot, Some(pods)) => {
             for (to, link) in by_tunnel() {
                 if let Some(image) = image(to, pods) {
                     set(image, link, existing, &mut changes);
-                    changes.push(RouteChange::PutAside(to, link.clone()));
+                    changes.push(RouteChange::Stash(to, link.clone()));
                 }
             }
-            let known: Vec<Cidr> = by_tunnel().map(|(to, _)| to).chain(aside.iter().map(|route| route.to)).collect();
+            let known: Vec<Cidr> = by_tunnel().map(|(to, _)| to).chain(stashed.iter().map(|route| route.to)).collect();
             remove_stale(existing, &mut changes, |to| known.iter().any(|known| image(*known, pods) == Some(to)));
         }
-        _ => changes = undo_routes(existing, aside),
+        _ => changes = undo_routes(existing, stashed),
     }
     changes
 }
 
 /// Everything of ours goes, and routes of others are back.
-pub fn undo_routes(existing: &[KernelRoute], aside: &[KernelRoute]) -> Vec<RouteChange> {
+pub(super) fn undo_routes(existing: &[KernelRoute], stashed: &[KernelRoute]) -> Vec<RouteChange> {
     let mut changes: Vec<RouteChange> = Vec::new();
-    for route in aside {
+    for route in stashed {
         if let Way::Device(device) = &route.way {
-            changes.push(RouteChange::GiveBack(route.to, device.clone()));
+            changes.push(RouteChange::Restore(route.to, device.clone()));
         }
     }
     remove_stale(existing, &mut changes, |_| false);
@@ -192,7 +191,7 @@ fn remove_stale(existing: &[KernelRoute], changes: &mut Vec<RouteChange>, is_nee
     let stale = existing.iter().filter(|route| route.is_ours && !is_needed(route.to));
     changes.extend(stale.filter_map(|route| match &route.way {
         Way::Device(device) => Some(RouteChange::Remove(route.to, device.clone())),
-        Way::Hole => Some(RouteChange::Fill(route.to)),
+        Way::Blackhole => Some(RouteChange::RemoveBlackhole(route.to)),
         Way::Other => None,
     }));
 }
@@ -210,19 +209,21 @@ fn image(part: Cidr, whole: MappedNetwork) -> Option<Cidr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nat::{End, Networks, plan};
+    use crate::vpn::Networks;
+    use crate::vpn::nat::{End, plan};
 
     fn planned(side: Side, seed_pods: &str) -> Plan {
-        let networks = Networks::parse([seed_pods, "100.96.0.0/11", "100.64.0.0/13,fd00:1::/112", "10.250.0.0/16"]);
+        let networks =
+            Networks::parse([seed_pods, "100.96.0.0/11", "100.64.0.0/13,fd00:1::/112", "10.250.0.0/16"]).unwrap();
         plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true }).unwrap()
     }
 
-    /// Where to, by what (`hole`, or `via` for a gateway), and whether it is ours.
+    /// Where to, by what (`blackhole`, or `via` for a gateway), and whether it is ours.
     fn existing(text: &str) -> Vec<KernelRoute> {
         let route = |text: &str| {
             let words: Vec<&str> = text.split_whitespace().collect();
             let way = match words[1] {
-                "hole" => Way::Hole,
+                "blackhole" => Way::Blackhole,
                 "via" => Way::Other,
                 device => Way::Device(device.into()),
             };
@@ -235,10 +236,10 @@ mod tests {
         let show = |change: &RouteChange| match change {
             RouteChange::Set(to, device) => format!("+{to} {device}"),
             RouteChange::Remove(to, device) => format!("-{to} {device}"),
-            RouteChange::Dig(to) => format!("hole {to}"),
-            RouteChange::Fill(to) => format!("fill {to}"),
-            RouteChange::PutAside(to, device) => format!("aside {to} {device}"),
-            RouteChange::GiveBack(to, device) => format!("back {to} {device}"),
+            RouteChange::AddBlackhole(to) => format!("blackhole {to}"),
+            RouteChange::RemoveBlackhole(to) => format!("no blackhole {to}"),
+            RouteChange::Stash(to, device) => format!("stash {to} {device}"),
+            RouteChange::Restore(to, device) => format!("restore {to} {device}"),
         };
         changes.iter().map(show).collect::<Vec<_>>().join(", ")
     }
@@ -246,30 +247,30 @@ mod tests {
     #[test]
     fn follows() {
         const OVERLAP: &str = "10.250.128.0/17";
-        const HOLES: &str = "244.0.0.0/8 hole ours, 243.0.0.0/8 hole ours, 242.0.0.0/8 hole ours";
-        for (name, side, seed_pods, routes, aside, want) in [
+        const BLACKHOLES: &str = "244.0.0.0/8 blackhole ours, 243.0.0.0/8 blackhole ours, 242.0.0.0/8 blackhole ours";
+        for (name, side, seed_pods, routes, stashed, want) in [
             (
                 "no tunnel yet",
                 Side::Seed,
                 OVERLAP,
                 "10.250.128.0/17 eth0",
                 "",
-                "hole 244.0.0.0/8, hole 243.0.0.0/8, hole 242.0.0.0/8",
+                "blackhole 244.0.0.0/8, blackhole 243.0.0.0/8, blackhole 242.0.0.0/8",
             ),
             (
                 "a VPN that knows no overlap",
                 Side::Seed,
                 OVERLAP,
-                "HOLES, 10.250.0.0/16 bond0-ip6tnl1, 100.64.0.0/13 bond0-ip6tnl1, 100.96.0.0/11 bond0-ip6tnl1, fd00:1::/112 bond0-ip6tnl1",
+                "BLACKHOLES, 10.250.0.0/16 bond0-ip6tnl1, 100.64.0.0/13 bond0-ip6tnl1, 100.96.0.0/11 bond0-ip6tnl1, fd00:1::/112 bond0-ip6tnl1",
                 "",
                 "+244.0.0.0/8 bond0-ip6tnl1, +243.0.0.0/8 bond0-ip6tnl1, +242.0.0.0/8 bond0-ip6tnl1, \
-                 aside 10.250.0.0/16 bond0-ip6tnl1, aside 100.64.0.0/13 bond0-ip6tnl1, aside 100.96.0.0/11 bond0-ip6tnl1",
+                 stash 10.250.0.0/16 bond0-ip6tnl1, stash 100.64.0.0/13 bond0-ip6tnl1, stash 100.96.0.0/11 bond0-ip6tnl1",
             ),
             (
                 "followed",
                 Side::Seed,
                 OVERLAP,
-                "HOLES, 244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl1 ours, 242.0.0.0/8 bond0-ip6tnl1 ours",
+                "BLACKHOLES, 244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl1 ours, 242.0.0.0/8 bond0-ip6tnl1 ours",
                 "10.250.0.0/16 bond0-ip6tnl1 ours",
                 "",
             ),
@@ -277,27 +278,27 @@ mod tests {
                 "to the other link",
                 Side::Seed,
                 OVERLAP,
-                "HOLES, 244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl0 ours, 10.250.0.0/16 bond0-ip6tnl0",
+                "BLACKHOLES, 244.0.0.0/8 bond0-ip6tnl1 ours, 243.0.0.0/8 bond0-ip6tnl0 ours, 10.250.0.0/16 bond0-ip6tnl0",
                 "",
-                "+244.0.0.0/8 bond0-ip6tnl0, +242.0.0.0/8 bond0-ip6tnl0, aside 10.250.0.0/16 bond0-ip6tnl0",
+                "+244.0.0.0/8 bond0-ip6tnl0, +242.0.0.0/8 bond0-ip6tnl0, stash 10.250.0.0/16 bond0-ip6tnl0",
             ),
             (
                 "a VPN that knows better",
                 Side::Seed,
                 OVERLAP,
-                "HOLES, 242.0.0.0/8 bond0-ip6tnl0, 10.250.0.0/16 bond0-ip6tnl1",
+                "BLACKHOLES, 242.0.0.0/8 bond0-ip6tnl0, 10.250.0.0/16 bond0-ip6tnl1",
                 "",
-                "+244.0.0.0/8 bond0-ip6tnl1, +243.0.0.0/8 bond0-ip6tnl1, aside 10.250.0.0/16 bond0-ip6tnl1",
+                "+244.0.0.0/8 bond0-ip6tnl1, +243.0.0.0/8 bond0-ip6tnl1, stash 10.250.0.0/16 bond0-ip6tnl1",
             ),
-            ("by a gateway", Side::Seed, OVERLAP, "HOLES, 10.250.0.0/16 via", "", ""),
+            ("by a gateway", Side::Seed, OVERLAP, "BLACKHOLES, 10.250.0.0/16 via", "", ""),
             ("no overlap", Side::Seed, "10.64.0.0/11", "10.250.0.0/16 bond0-ip6tnl0", "", ""),
             (
                 "the overlap ended",
                 Side::Seed,
                 "10.64.0.0/11",
-                "242.0.0.0/8 bond0-ip6tnl0 ours, 242.0.0.0/8 hole ours",
+                "242.0.0.0/8 bond0-ip6tnl0 ours, 242.0.0.0/8 blackhole ours",
                 "10.250.0.0/16 bond0-ip6tnl0 ours",
-                "back 10.250.0.0/16 bond0-ip6tnl0, -242.0.0.0/8 bond0-ip6tnl0, fill 242.0.0.0/8",
+                "restore 10.250.0.0/16 bond0-ip6tnl0, -242.0.0.0/8 bond0-ip6tnl0, no blackhole 242.0.0.0/8",
             ),
             (
                 "API servers",
@@ -305,8 +306,8 @@ mod tests {
                 OVERLAP,
                 "10.250.130.7/32 bond0-a, 10.250.131.8/32 bond0-b, 10.250.1.1/32 bond0-c, 10.250.132.1/32 eth0, 241.250.9.9/32 bond0-d ours",
                 "",
-                "+241.250.130.7/32 bond0-a, aside 10.250.130.7/32 bond0-a, +241.250.131.8/32 bond0-b, \
-                 aside 10.250.131.8/32 bond0-b, -241.250.9.9/32 bond0-d",
+                "+241.250.130.7/32 bond0-a, stash 10.250.130.7/32 bond0-a, +241.250.131.8/32 bond0-b, \
+                 stash 10.250.131.8/32 bond0-b, -241.250.9.9/32 bond0-d",
             ),
             (
                 "API servers that are known",
@@ -319,8 +320,8 @@ mod tests {
             ("no overlap there", Side::Shoot, "10.64.0.0/11", "10.64.1.1/32 bond0-a", "", ""),
             ("nor any more", Side::Shoot, "10.64.0.0/11", "241.64.1.1/32 bond0-a ours", "", "-241.64.1.1/32 bond0-a"),
         ] {
-            let (routes, aside) = (existing(&routes.replace("HOLES", HOLES)), existing(aside));
-            let changes = follow_routes(&planned(side, seed_pods), &"bond0+".parse().unwrap(), &routes, &aside);
+            let (routes, stashed) = (existing(&routes.replace("BLACKHOLES", BLACKHOLES)), existing(stashed));
+            let changes = follow_routes(&planned(side, seed_pods), &"bond0+".parse().unwrap(), &routes, &stashed);
             assert_eq!(shown(&changes), want, "{name}");
         }
     }
@@ -364,7 +365,7 @@ mod tests {
                 "10.251.0.0/16 Other false",
                 "10.252.0.0/16 Other false",
                 "10.253.0.0/16 Other false",
-                "10.9.0.0/16 Hole true",
+                "10.9.0.0/16 Blackhole true",
                 "10.250.1.1/32 Device(\"bond0\") false",
                 "fd00::/64 Device(\"eth0\") false"
             ]

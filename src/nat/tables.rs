@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use super::plan::Plan;
-use super::rule::{Hook, Table};
+use super::rule_text;
 use crate::net::Family;
+use crate::vpn::nat::{Hook, Plan, Table};
 
 /// How the names of our chains begin.
 const PREFIX: &str = "NETWORK-GUARD-";
@@ -123,7 +123,7 @@ impl Tables {
             if !chains.chains.contains_key(&chain) {
                 chains.jumps.push(Jump { from: hook.to_owned(), position: 1, body: jump_to(&chain) });
             }
-            chains.chains.entry(chain).or_default().push(rule.body());
+            chains.chains.entry(chain).or_default().push(rule_text(rule));
         }
         tables
     }

@@ -9,10 +9,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Landscape;
-use crate::net::Family as IpFamily;
-use crate::overlap;
 use crate::runtime::health::Readiness;
 use crate::runtime::metrics::Collector;
+use crate::vpn;
 
 impl Readiness for Landscape {
     fn conditions(&self) -> Vec<(&'static str, bool)> {
@@ -83,7 +82,7 @@ impl Collector for LandscapeMetrics {
             match record {
                 Err(_) => unreadable += 1,
                 Ok(facts) => {
-                    let overlaps = overlap::overlaps(facts).any(|pair| pair.seed_pods.family() == IpFamily::V4);
+                    let overlaps = vpn::overlaps(facts).any(|pair| pair.is_ipv4());
                     overlapping += i64::from(overlaps);
                 }
             }

@@ -12,7 +12,7 @@ use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::seed::SeedSpec;
 use crate::gardener::{ClusterFacts, Deployment, SeedFacts, Shoot, ShootFacts, ShootName, ToldNetworks};
 use crate::landscape::{ClusterRecord, NetworkName, Snapshot};
-use crate::nat;
+use crate::vpn::nat;
 
 /// What a watch needs to know of a kind of objects.
 pub trait Watched:

@@ -8,8 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::Landscape;
-use crate::nat;
 use crate::runtime::metrics::Collector;
+use crate::vpn::nat;
 
 /// The metrics.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use network_guard::handlers::{
     AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
 };
 use network_guard::landscape::Snapshot;
-use network_guard::nat::{Mode, Own};
-use network_guard::overlap::Settings;
 use network_guard::overlay::HoldSettings;
 use network_guard::peering::{self, rules};
 use network_guard::sources::live;
+use network_guard::vpn::nat::{Mode, Own};
+use network_guard::vpn::sidecar::Settings;
 use serde_json::{Value, json};
 
 /// A request of one webhook.

@@ -87,7 +87,7 @@ impl Measurement {
     fn dial(&self, tls: &Arc<ClientConfig>) -> io::Result<Box<dyn Stream>> {
         match self.way {
             Way::Direct => Ok(Box::new(TcpStream::connect(self.server)?)),
-            Way::Socket => self.connect(UnixStream::connect(network_guard::overlap::SOCKET_PATH)?),
+            Way::Socket => self.connect(UnixStream::connect(network_guard::vpn::sidecar::SOCKET_PATH)?),
             Way::Tls => {
                 let tcp = TcpStream::connect("127.0.0.1:9443")?;
                 // As in Go.

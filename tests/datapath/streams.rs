@@ -142,7 +142,7 @@ fn a_thousand_streams(lab: &Lab, pod: &Pod) {
 fn envoy_comes_back(pod: &Pod, mut envoy: Process) {
     let path = "/api/v1/namespaces/default/pods/http:web:8080/proxy/";
     let reached = || pod.try_kubectl(&["get", "--raw", path], "").ok;
-    let socket = network_guard::overlap::SOCKET_PATH;
+    let socket = network_guard::vpn::sidecar::SOCKET_PATH;
     for (left_behind, prepare) in [
         ("the socket of the one that was killed", "test -S".to_owned()),
         ("a file", format!("rm {socket}; echo wrong > {socket}; test -f")),

@@ -135,7 +135,7 @@ fn overlap_from_apply_to_removal() {
 
 /// The sidecar as the settings make it, with what the API server shows of it.
 fn scene_patch_container() -> Value {
-    let injection = network_guard::overlap::Injection::new(&network_guard::overlap::Settings::default());
+    let injection = network_guard::vpn::sidecar::Injection::new(&network_guard::vpn::sidecar::Settings::default());
     injection.container().clone()
 }
 

@@ -12,8 +12,6 @@ use network_guard::controllers::certificates::{Authority, Issued};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::landscape::Snapshot;
-use network_guard::nat::Mode;
-use network_guard::overlap::Settings;
 use network_guard::runtime::health::Pace;
 use network_guard::runtime::https::Limits;
 use network_guard::runtime::metrics::Metrics;
@@ -21,6 +19,8 @@ use network_guard::runtime::stop::Stop;
 use network_guard::runtime::tls::{Pair, PairFiles, PairSource, Tls, TlsError, TlsSources};
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::{Landscape, files};
+use network_guard::vpn::nat::Mode;
+use network_guard::vpn::sidecar::Settings;
 use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -150,7 +150,7 @@ impl TestServer {
                 Arc::new(AdviseShoot::default()),
                 Arc::new(Broken),
             ],
-            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::nat::Mode::VpnClient))],
+            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::vpn::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
             tls: Tls::load(tls, &metrics).unwrap(),

@@ -261,7 +261,7 @@ mod tests {
     use super::super::report::State;
     use super::super::targets::{deployment_target, shoot_target};
     use super::*;
-    use crate::overlap::OVERLAPS_ANNOTATION;
+    use crate::vpn::sidecar::OVERLAPS_ANNOTATION;
 
     fn word(asked: &Asked) -> String {
         format!("{asked:?}").split(['(', ' ']).next().unwrap().to_owned()

@@ -10,7 +10,7 @@ use super::ask::{Server, Trouble};
 use super::reachable::MOST_TRIED;
 use crate::admission::DOCTOR_ANNOTATION;
 use crate::gardener::network::SWITCH_MESSAGE;
-use crate::overlap::OVERLAPS_ANNOTATION;
+use crate::vpn::sidecar::OVERLAPS_ANNOTATION;
 
 /// A write that network-guard is asked about.
 #[derive(Clone, Debug)]

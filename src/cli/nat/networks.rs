@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 
 use crate::gardener::ClusterFacts;
 use crate::landscape::Snapshot;
-use crate::nat::{Device, End, Networks, Plan, Side, plan};
-use crate::net::{Cidr, Family};
+use crate::net::Family;
 use crate::sources::files;
 use crate::sources::manifests::{self, Again};
+use crate::vpn::Networks;
+use crate::vpn::nat::{Device, End, FLAGS, Plan, Side, plan};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Which {
@@ -72,22 +73,14 @@ impl Which {
                  --shoot-services and --shoot-nodes"
             );
         }
-        Ok(Networks {
-            seed_pods: list("--seed-pods", self.seed_pods.as_deref())?,
-            pods: list("--shoot-pods", self.shoot_pods.as_deref())?,
-            services: list("--shoot-services", self.shoot_services.as_deref())?,
-            nodes: list("--shoot-nodes", self.shoot_nodes.as_deref())?,
-        })
+        let lists = [&self.seed_pods, &self.shoot_pods, &self.shoot_services, &self.shoot_nodes];
+        parse(lists.map(|list| list.as_deref().unwrap_or_default()))
     }
 }
 
-/// The CIDRs of a flag; an empty text is an empty list, as in vpn2's variables.
-fn list(flag: &str, text: Option<&str>) -> anyhow::Result<Vec<Cidr>> {
-    let texts = text.unwrap_or_default().split(',').map(str::trim).enumerate();
-    let parse = |(index, text): (usize, &str)| {
-        text.parse::<Cidr>().map_err(|error| anyhow!("{flag}: entry {}, {text:?}: {error}", index + 1))
-    };
-    texts.filter(|_| text.is_some_and(|text| !text.trim().is_empty())).map(parse).collect()
+/// The networks of the flags, in the order of [`FLAGS`].
+fn parse(lists: [&str; 4]) -> anyhow::Result<Networks> {
+    Networks::parse(lists).map_err(|wrong| anyhow!("{}: {wrong}", FLAGS[wrong.list]))
 }
 
 /// The only Cluster of a file.
@@ -120,15 +113,15 @@ mod tests {
 
     #[test]
     fn lists() {
-        let read = |text| list("--shoot-nodes", text).map(|list| list.len()).map_err(|error| error.to_string());
-        assert_eq!((read(None), read(Some("")), read(Some(" "))), (Ok(0), Ok(0), Ok(0)));
-        assert_eq!(read(Some("10.0.0.0/8, fd00::/64")), Ok(2));
+        let read = |text| parse(["", "", "", text]).map(|all| all.nodes.len()).map_err(|error| error.to_string());
+        assert_eq!((read(""), read(" ")), (Ok(0), Ok(0)));
+        assert_eq!(read("10.0.0.0/8, fd00::/64"), Ok(2));
         for (text, want) in [
             ("10.0.0.0/8,", "--shoot-nodes: entry 2, \"\": is not a CIDR"),
             ("10.0.0.0/8,10.0.0/8", "--shoot-nodes: entry 2, \"10.0.0/8\": is not a CIDR"),
             ("10.0.0.1", "--shoot-nodes: entry 1, \"10.0.0.1\": has no prefix length"),
         ] {
-            let error = read(Some(text)).unwrap_err();
+            let error = read(text).unwrap_err();
             assert!(error.starts_with(want), "{text}: {error}");
         }
     }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::cli::columns::columns;
-use crate::nat::{Match, Plan, Rule, Side, Target};
+use crate::nat::{match_text, rule_text};
 use crate::net::{Cidr, Family};
+use crate::vpn::nat::{Match, Plan, Rule, Side, Target};
 
 /// A table: what is mapped to what, and which rule does it.
 pub(super) fn table(plan: &Plan) -> String {
@@ -17,8 +18,8 @@ pub(super) fn table(plan: &Plan) -> String {
     if plan.overlaps.is_empty() {
         text.push_str("\nNo network of the Shoot overlaps the Seed's Pods: nothing is translated.\n");
     } else {
-        for (shoot, seed_pods) in &plan.overlaps {
-            let _ = writeln!(text, "  {} {} overlaps Seed pods {seed_pods}", shoot.kind.name(), shoot.cidr);
+        for pair in &plan.overlaps {
+            let _ = writeln!(text, "  {pair}");
         }
         let mut rows = vec![["NETWORK", "", "IN THE TUNNEL", "RULE"].map(str::to_owned)];
         let seed_pods = plan.seed_pods.map(|network| ("Seed pods".to_owned(), network));
@@ -37,7 +38,7 @@ pub(super) fn table(plan: &Plan) -> String {
     let mut rows = vec![["FURTHER RULES", "", ""].map(str::to_owned)];
     for rule in plan.rules.iter().filter(|rule| !matches!(rule.target, Target::Netmap(_))) {
         let family = if rule.family == Family::V4 { "IPv4" } else { "IPv6" };
-        rows.push([format!("{} {}", rule.table.name(), rule.hook.name()), family.to_owned(), rule.body()]);
+        rows.push([format!("{} {}", rule.table.name(), rule.hook.name()), family.to_owned(), rule_text(rule)]);
     }
     text.push('\n');
     text.push_str(&columns(&rows));
@@ -73,7 +74,7 @@ fn in_words(rule: &Rule) -> String {
             Match::In(device) => write!(text, ", in by {device}"),
             Match::Out(device) => write!(text, ", out by {device}"),
             Match::Group(group) => write!(text, ", sent by group {group} (Envoy)"),
-            Match::Established | Match::Icmpv6 | Match::TcpSyn => write!(text, " {condition}"),
+            Match::Established | Match::Icmpv6 | Match::TcpSyn => write!(text, " {}", match_text(condition)),
         };
     }
     if let Target::Netmap(network) = rule.target {
@@ -87,8 +88,8 @@ pub(super) fn json(plan: &Plan) -> Value {
     let family = |family| if family == Family::V4 { "IPv4" } else { "IPv6" };
     json!({
         "side": plan.side.name(),
-        "overlaps": plan.overlaps.iter().map(|(shoot, seed_pods)| json!({
-            "kind": shoot.kind.name(), "network": shoot.cidr.to_string(), "seedPods": seed_pods.to_string(),
+        "overlaps": plan.overlaps.iter().map(|pair| json!({
+            "kind": pair.shoot.kind.name(), "network": pair.shoot.cidr.to_string(), "seedPods": pair.seed_pods.to_string(),
         })).collect::<Vec<_>>(),
         "seedPods": plan.seed_pods.map(|network| json!({
             "network": network.original.to_string(), "mapped": network.mapped.to_string(),
@@ -97,7 +98,7 @@ pub(super) fn json(plan: &Plan) -> Value {
             "kind": kind.name(), "network": network.original.to_string(), "mapped": network.mapped.to_string(),
         })).collect::<Vec<_>>(),
         "rules": plan.rules.iter().map(|rule| json!({
-            "family": family(rule.family), "table": rule.table.name(), "chain": rule.hook.name(), "rule": rule.body(),
+            "family": family(rule.family), "table": rule.table.name(), "chain": rule.hook.name(), "rule": rule_text(rule),
         })).collect::<Vec<_>>(),
         "routes": plan.routes.iter().map(|route| route.to.to_string()).collect::<Vec<_>>(),
         "settings": plan.settings.iter().map(|setting| (setting.name.to_owned(), Value::from(setting.value)))
@@ -108,10 +109,12 @@ pub(super) fn json(plan: &Plan) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nat::{End, Networks, plan};
+    use crate::vpn::Networks;
+    use crate::vpn::nat::{End, plan};
 
     fn planned(side: Side, seed_pods: &str) -> Plan {
-        let networks = Networks::parse([seed_pods, "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,10.249.0.0/24"]);
+        let networks =
+            Networks::parse([seed_pods, "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,10.249.0.0/24"]).unwrap();
         plan(&networks, &End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: false }).unwrap()
     }
 

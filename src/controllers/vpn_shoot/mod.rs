@@ -29,14 +29,13 @@ use super::certificates::keeper::Keeper;
 use super::certificates::pem::is_ca_bundle;
 use crate::gardener::{ClusterFacts, ExpectedVpn};
 use crate::landscape::Snapshot;
-use crate::nat::{Mode, ShootWebhook};
-use crate::net::Family;
-use crate::overlap;
 use crate::runtime::backoff::Backoff;
 use crate::runtime::metrics::Collector;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::work::{self, Trouble, Turn, Work};
 use crate::sources::Landscape;
+use crate::vpn;
+use crate::vpn::nat::{Mode, ShootWebhook};
 
 /// What it is called where turns and panics are counted.
 pub const TASK: &str = "vpn-shoot";
@@ -346,7 +345,7 @@ const CONTAINERS: &str = "network-guard.extensions.gardener.cloud/containers";
 fn is_concerned(facts: &ClusterFacts) -> bool {
     facts.expected_vpn == ExpectedVpn::HighlyAvailable
         && !facts.is_leaving
-        && overlap::overlaps(facts).any(|pair| pair.seed_pods.family() == Family::V4)
+        && vpn::overlaps(facts).any(|pair| pair.is_ipv4())
 }
 
 /// The text and digest of what should be there, by namespace.
@@ -364,7 +363,7 @@ fn wanted(
         let mut object = registration.object();
         if let Mode::Own(own) = nat {
             // With other containers the VPN has to be written anew, though all else stays the same.
-            let containers = hex(format!("{own:?}").as_bytes());
+            let containers = hex(own.json().to_string().as_bytes());
             object.metadata.annotations.get_or_insert_default().insert(CONTAINERS.to_owned(), containers);
         }
         let text = serde_json::to_string(&object).expect("it was read from JSON or YAML");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::nat::Own;
+use crate::vpn::nat::Own;
 
 fn cluster(change: impl FnOnce(&mut Value)) -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha-overlap/cluster.json");

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::KubeApiserver;
 use super::facts::{self, Known};
-use super::{AUDIT_DECISION, KubeApiserver, Translation, ask, soften};
 use crate::admission::{Answers, Finding, Request, Step, Verdict};
 use crate::gardener::{Deployment, is_dns_label};
+use crate::handlers::vpn_ends::{AUDIT_DECISION, ask, soften};
 use crate::landscape::ClusterRecord;
-use crate::nat::{ContainersChange, Mode, Side};
-use crate::overlap::{Decision, Sidecar, Vpn, decide, rules};
+use crate::vpn::nat::{Mode, Side, Translation};
+use crate::vpn::sidecar::Sidecar;
+use crate::vpn::{Change, Decision, Vpn, decide, rules};
 
 impl KubeApiserver {
     /// gardenlet's proxy works, so nothing is refused here: what keeps the sidecar out leaves gardenlet's where it is.
@@ -25,7 +27,7 @@ impl KubeApiserver {
         let may_ask = answers.cluster.is_none() && is_dns_label(&request.namespace);
         let known = match facts::known(&request.namespace, cached, answers) {
             Known::Facts(known) => known,
-            Known::NotYet if replaces && may_ask => return ask(request),
+            Known::NotYet if replaces && may_ask => return ask(&request.namespace),
             Known::Refused(findings) if replaces => {
                 let kept = self.kept(request, deployment, raw, &findings);
                 return Step::Done(
@@ -45,7 +47,7 @@ impl KubeApiserver {
         // With a proxy of its own gardenlet relies on vpn2, which has to be told the right networks all the same.
         let translation = Translation::of(&Mode::VpnClient, Side::Seed, pod, &known, overlaps).unwrap_or_default();
         if translation.depends_on_now() && may_ask {
-            return ask(request);
+            return ask(&request.namespace);
         }
         if !replaces {
             return Step::Done(self.left(deployment, raw, &translation, Vec::new()));
@@ -53,7 +55,7 @@ impl KubeApiserver {
         let hindrance = match &decision {
             Decision::Inject(overlaps) => {
                 let conflicts = conflicts.iter().map(rules::conflict).collect();
-                let (mut verdict, is_taken) = self.settle(deployment, raw, Some(overlaps), &translation, conflicts);
+                let (mut verdict, is_taken) = self.verdict(deployment, raw, Some(overlaps), &translation, conflicts);
                 if !is_taken {
                     verdict.findings.extend(self.replaced(request, &translation));
                     return Step::Done(verdict);
@@ -63,7 +65,7 @@ impl KubeApiserver {
             Decision::Incomplete(overlaps, missing) => vec![rules::vpn_incomplete(overlaps, missing)],
             Decision::Leave => {
                 // gardenlet may know of an overlap that we have not heard of: what is stored is not taken away.
-                let kept = || self.kept(request, deployment, raw, &translation.findings(ContainersChange::Unchanged));
+                let kept = || self.kept(request, deployment, raw, &translation.findings(Change::Unchanged));
                 if let Some(verdict) = translation.depends_on_now().then(kept).flatten() {
                     return Step::Done(verdict);
                 }
@@ -83,7 +85,7 @@ impl KubeApiserver {
     ) -> Verdict {
         let mut findings = soften(reasons);
         findings.push(rules::gardenlet_proxy());
-        let (mut verdict, _) = self.settle(deployment, raw, None, translation, findings);
+        let (mut verdict, _) = self.verdict(deployment, raw, None, translation, findings);
         if !translation.corrects() {
             verdict.decision = "gardenlet";
             verdict.audit = vec![(AUDIT_DECISION, "gardenlet".to_owned())];

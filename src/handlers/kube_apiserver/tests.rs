@@ -18,12 +18,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::{self, Answer};
+use crate::admission::{self, Answer, Questions};
 use crate::gardener::ClusterFacts;
 use crate::landscape::ClusterRecord;
-use crate::nat::Mode;
 use crate::net::Cidr;
-use crate::overlap::Sidecar;
+use crate::vpn::nat::Mode;
+use crate::vpn::sidecar::Sidecar;
 
 /// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
 fn fixture(case: &'static str, file: &'static str) -> Value {

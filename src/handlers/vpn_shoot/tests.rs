@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-use crate::admission;
+use crate::admission::{self, Answer, Questions};
 
 mod own;
 mod strangers;

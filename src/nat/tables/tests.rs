@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::nat::{End, Networks, Side, plan};
+use crate::vpn::Networks;
+use crate::vpn::nat::{End, Side, plan};
 
 fn wanted(nodes: &str) -> Tables {
-    let networks = Networks::parse(["10.250.128.0/17", "100.96.0.0/11", "100.64.0.0/13", nodes]);
+    let networks = Networks::parse(["10.250.128.0/17", "100.96.0.0/11", "100.64.0.0/13", nodes]).unwrap();
     let end = End { side: Side::Seed, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6: true };
     Tables::wanted(&plan(&networks, &end).unwrap(), Family::V4)
 }

@@ -253,7 +253,7 @@ impl Guard {
             let mut deployment = super::fixture("non-ha", "deployment");
             deployment["metadata"]["namespace"] = "probe".into();
             // Without something of ours it would not be sent. Nobody needs to know a Cluster to take it away.
-            deployment["metadata"]["annotations"][network_guard::overlap::OVERLAPS_ANNOTATION] = "probe".into();
+            deployment["metadata"]["annotations"][network_guard::vpn::sidecar::OVERLAPS_ANNOTATION] = "probe".into();
             admin.ok(&["create", "--dry-run=server", "-f", "-"], Some(&deployment.to_string()));
             self.metric("network_guard_requests_total") > before
         });

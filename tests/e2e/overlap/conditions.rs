@@ -13,8 +13,8 @@ use network_guard::admission::{self, Answer, Answers, Handler as _, Outcome, Req
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::KubeApiserver;
 use network_guard::landscape::{ClusterRecord, Snapshot};
-use network_guard::nat::{Mode, Own};
-use network_guard::overlap::{
+use network_guard::vpn::nat::{Mode, Own};
+use network_guard::vpn::sidecar::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION, Settings, Sidecar,
 };
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The annotation that lists the pairs: it has a bound, whatever the Cluster lists.
 
 use super::*;
-use crate::overlap::OVERLAPS_ANNOTATION;
+use crate::vpn::sidecar::OVERLAPS_ANNOTATION;
 
 /// All annotations of an object together, in bytes (`TotalAnnotationSizeLimitB` of Kubernetes). Others need some of it.
 const KUBERNETES: usize = 256 << 10;

@@ -97,11 +97,11 @@ const PIECES: [(&str, Change); 8] = [
     ("our annotation", |o| drop(o["metadata"]["annotations"].as_object_mut().unwrap().remove(OVERLAPS))),
     ("Envoy's configuration", |o| {
         let annotations = o["spec"]["template"]["metadata"]["annotations"].as_object_mut().unwrap();
-        annotations.remove(crate::overlap::ENVOY_CONFIG_ANNOTATION).unwrap();
+        annotations.remove(crate::vpn::sidecar::ENVOY_CONFIG_ANNOTATION).unwrap();
     }),
     ("the egress selector", |o| {
         let annotations = o["spec"]["template"]["metadata"]["annotations"].as_object_mut().unwrap();
-        annotations.remove(crate::overlap::EGRESS_SELECTOR_ANNOTATION).unwrap();
+        annotations.remove(crate::vpn::sidecar::EGRESS_SELECTOR_ANNOTATION).unwrap();
     }),
     ("the container", |o| without(&mut pod(o)["containers"], "envoy-proxy")),
     ("the volume of sockets", |o| {
@@ -233,7 +233,7 @@ proptest! {
         for (label, value) in labels {
             object["metadata"]["labels"][label] = json!(value);
         }
-        let is_half_there = change::is_half_there(&Deployment::read(&stored.to_string()).unwrap());
+        let is_half_there = crate::vpn::is_half_there(&Deployment::read(&stored.to_string()).unwrap());
         let (_, cluster, answers) = knowledge().into_iter().nth(known).unwrap();
         let call = Call { object, cluster, answers, nat, ..Call::overlapping() }.over(stored);
         match call.step() {

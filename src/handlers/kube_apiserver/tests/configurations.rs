@@ -104,7 +104,7 @@ fn earlier_releases_converge() {
 /// Networks follow the Shoot, whoever is configured how.
 #[test]
 fn networks_are_no_configuration() {
-    for nat in [Mode::VpnClient, Mode::Own(crate::nat::Own::new("guard:1"))] {
+    for nat in [Mode::VpnClient, Mode::Own(crate::vpn::nat::Own::new("guard:1"))] {
         let before = Call { nat: nat.clone(), ..Call::overlapping() }.live();
         let after = before.clone().cluster(|spec| {
             spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.64.0.0/16"]);

@@ -149,7 +149,7 @@ fn others_of(mut object: Value) -> Value {
     for list in ["containers", "initContainers"] {
         for container in pod[list].as_array_mut().into_iter().flatten() {
             if let Some(Value::Array(env)) = container.get_mut("env") {
-                env.retain(|variable| !crate::nat::NAMES.contains(&variable["name"].as_str().unwrap()));
+                env.retain(|variable| !crate::vpn::nat::NAMES.contains(&variable["name"].as_str().unwrap()));
             }
         }
         if let Some(containers) = pod[list].as_array_mut() {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::nat::Own;
+use crate::vpn::nat::Own;
 
 /// Containers of ours, with one that keeps the rules right.
 pub(super) fn without_keeper(image: &str) -> Mode {

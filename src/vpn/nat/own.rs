@@ -1,0 +1,264 @@
+//! Our containers that translate beside a vpn2 that does not.
+//!
+//! An init container puts the rules in place before anything is sent. If wanted, a container beside the others keeps them
+//! as they should be, and lets the routes follow those of the old vpn2.
+
+use k8s_openapi::api::core::v1::{Capabilities, Container, ResourceRequirements, SeccompProfile, SecurityContext};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use super::{Own, Side};
+use crate::admission::{Moves, PatchBuilder, Piece, Pointer};
+use crate::gardener::EnvValue;
+use crate::gardener::deployment::{self, PodSpec, RawPieces};
+use crate::net::{Cidr, Family};
+use crate::vpn::{Change, Networks, Taken};
+
+/// The init container that puts the rules in place.
+pub const INIT_CONTAINER: &str = "network-guard-nat-init";
+/// The container that keeps them there.
+pub const CONTAINER: &str = "network-guard-nat";
+
+/// The longest stored container that is kept, in bytes: ours have two KiB, and networks may make them longer.
+const LONGEST_CONTAINER: usize = 64 << 10;
+
+/// The beginning of what both run; a container of our name that runs something else is not ours.
+const COMMAND: [&str; 3] = ["network-guard", "nat", "apply"];
+
+/// Our containers as they should be; without either for a Pod in which we do not translate.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Containers {
+    init: Option<Piece>,
+    keeper: Option<Piece>,
+}
+
+impl Containers {
+    /// The containers for this end of the tunnel between these networks.
+    pub fn new(own: &Own, side: Side, networks: &Networks) -> Self {
+        let init = container(own, INIT_CONTAINER, command(side, networks, None));
+        let keeper =
+            own.keep_seconds.map(|seconds| container(own, CONTAINER, command(side, networks, Some(seconds.get()))));
+        Self { init: Some(Piece::new(&init)), keeper: keeper.as_ref().map(Piece::new) }
+    }
+
+    /// The init container, if there shall be one.
+    pub fn init(&self) -> Option<&Piece> {
+        self.init.as_ref()
+    }
+
+    /// The container that keeps the rules, if there shall be one.
+    pub fn keeper(&self) -> Option<&Piece> {
+        self.keeper.as_ref()
+    }
+
+    /// Those that a Pod has, as they are. `raw` is the text of the object around it.
+    pub fn stored(pod: &PodSpec<'_>, raw: &str) -> Self {
+        let found = Found::of(pod);
+        if found.init.is_none() && found.keeper.is_none() {
+            return Self::default();
+        }
+        let Ok(pieces) = RawPieces::read(raw) else { return Self::default() };
+        let piece = |list: &[&serde_json::value::RawValue], index: Option<usize>| {
+            let found = index.and_then(|index| list.get(index)).filter(|text| text.get().len() <= LONGEST_CONTAINER);
+            found.map(Piece::new)
+        };
+        Self { init: piece(&pieces.init_containers, found.init), keeper: piece(&pieces.containers, found.keeper) }
+    }
+
+    /// Whether stored containers are as configured as these. What they are told of networks does not count: that follows the
+    /// Shoot.
+    pub fn is_configured_as(&self, stored: &Self) -> bool {
+        is_configured_as(self.init.as_ref(), stored.init.as_ref())
+            && is_configured_as(self.keeper.as_ref(), stored.keeper.as_ref())
+    }
+
+    /// Brings a Pod to where it should be. `raw` is the text of the object from which `pod` was read; what moves its
+    /// containers is left to the caller.
+    pub fn ensure<'p>(
+        &'p self,
+        pod: &PodSpec<'_>,
+        raw: &str,
+        patch: &mut PatchBuilder,
+        containers: &mut Moves<'p>,
+    ) -> Result<Change, Vec<Taken>> {
+        let found = Found::of(pod);
+        if self.init.is_some() || self.keeper.is_some() {
+            let taken = found.taken(pod);
+            if !taken.is_empty() {
+                return Err(taken);
+            }
+        }
+        let is_there = found.init.is_some() || found.keeper.is_some();
+        // The text is only read when there is something to compare.
+        let pieces = is_there.then(|| RawPieces::read(raw).ok()).flatten();
+        let (init_containers, others) =
+            pieces.as_ref().map_or((&[][..], &[][..]), |pieces| (&*pieces.init_containers, &*pieces.containers));
+
+        let mut changed = false;
+        let at = Pointer::to("/spec/template/spec/initContainers");
+        let mut moves = Moves::default();
+        match (&self.init, &pod.init_containers) {
+            (Some(init), None) => {
+                patch.add(&at, &format!("[{}]", init.json()));
+                changed = true;
+            }
+            (desired, list) => {
+                let count = list.as_ref().map_or(0, Vec::len);
+                changed |= ensure(desired.as_ref(), found.init, count, init_containers, &at, patch, &mut moves);
+            }
+        }
+        moves.apply(&at, patch);
+        let at = Pointer::to("/spec/template/spec/containers");
+        changed |= ensure(self.keeper.as_ref(), found.keeper, pod.containers.len(), others, &at, patch, containers);
+        Ok(match (changed, is_there, self.init.is_some()) {
+            (false, _, _) => Change::Unchanged,
+            (true, _, false) => Change::Removed,
+            (true, true, true) => Change::Updated,
+            (true, false, true) => Change::Added,
+        })
+    }
+}
+
+fn is_configured_as(desired: Option<&Piece>, stored: Option<&Piece>) -> bool {
+    let (Some(desired), Some(stored)) = (desired, stored) else { return desired.is_none() && stored.is_none() };
+    // The networks are in the middle of the command, and how often it looks is at its end.
+    let last = |piece: &Piece| piece.value()["command"].as_array().and_then(|words| words.last().cloned());
+    let mut settings = desired.value().clone();
+    settings["command"] = stored.value()["command"].clone();
+    let stored_text = serde_json::value::to_raw_value(stored.value()).expect("a value is JSON");
+    last(desired) == last(stored) && Piece::new(&settings).is_in(&stored_text)
+}
+
+/// Brings one container to where it should be, and says whether that was a change.
+fn ensure<'p>(
+    desired: Option<&'p Piece>,
+    found: Option<usize>,
+    count: usize,
+    existing: &[&serde_json::value::RawValue],
+    list: &Pointer,
+    patch: &mut PatchBuilder,
+    moves: &mut Moves<'p>,
+) -> bool {
+    match (desired, found) {
+        (None, None) => return false,
+        (None, Some(index)) => moves.remove(index),
+        (Some(desired), None) => moves.insert(count, desired),
+        (Some(desired), Some(index)) => {
+            if existing.get(index).is_some_and(|actual| desired.is_in(actual)) {
+                return false;
+            }
+            patch.replace(&list.clone().index(index), desired.json());
+        }
+    }
+    true
+}
+
+/// Where ours are.
+struct Found {
+    init: Option<usize>,
+    keeper: Option<usize>,
+}
+
+impl Found {
+    fn of(pod: &PodSpec<'_>) -> Self {
+        let ours = |list: &[deployment::Container<'_>], name: &str| {
+            list.iter().position(|container| &*container.name == name && is_ours(container))
+        };
+        Self {
+            init: ours(pod.init_containers.as_deref().unwrap_or_default(), INIT_CONTAINER),
+            keeper: ours(&pod.containers, CONTAINER),
+        }
+    }
+
+    /// Names of ours at containers that are not, in either list: a Pod has no two containers of one name.
+    fn taken(&self, pod: &PodSpec<'_>) -> Vec<Taken> {
+        let init_containers = pod.init_containers.as_deref().unwrap_or_default();
+        let lists = [("initContainers", init_containers, self.init), ("containers", &pod.containers, self.keeper)];
+        let mut taken = Vec::new();
+        for (list, containers, ours) in lists {
+            for (index, container) in containers.iter().enumerate() {
+                if matches!(&*container.name, INIT_CONTAINER | CONTAINER) && ours != Some(index) {
+                    let path = format!("spec.template.spec.{list}[{index}].name");
+                    let what = format!("`{}` is not ours: it does not run `{}`", container.name, COMMAND.join(" "));
+                    taken.push(Taken { path, what });
+                }
+            }
+        }
+        taken
+    }
+}
+
+fn is_ours(container: &deployment::Container<'_>) -> bool {
+    container.command.iter().flatten().map(|word| &**word).take(COMMAND.len()).eq(COMMAND)
+}
+
+/// The flags by which ours are told the networks, in the order of [`super::NAMES`].
+pub const FLAGS: [&str; 4] = ["--seed-pods", "--shoot-pods", "--shoot-services", "--shoot-nodes"];
+
+/// What each of ours is told about the networks.
+pub(super) fn told(pod: &PodSpec<'_>) -> Vec<[EnvValue<'static>; 4]> {
+    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+    let ours =
+        containers.filter(|container| matches!(&*container.name, INIT_CONTAINER | CONTAINER) && is_ours(container));
+    ours.map(|container| {
+        let words = container.command.as_deref().unwrap_or_default();
+        FLAGS.map(|flag| {
+            let at = words.iter().position(|word| &**word == flag);
+            let value = at.and_then(|at| words.get(at + 1));
+            value.map_or(EnvValue::Missing, |value| EnvValue::Text(value.to_string().into()))
+        })
+    })
+    .collect()
+}
+
+/// What a container runs: once, or every so many seconds.
+fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
+    let mut command = COMMAND.map(str::to_owned).to_vec();
+    let mut flag = |name: &str, value: String| command.extend([name.to_owned(), value]);
+    flag("--side", side.name().to_owned());
+    let lists = [&networks.seed_pods, &networks.pods, &networks.services, &networks.nodes];
+    for (name, list) in FLAGS.into_iter().zip(lists) {
+        if !list.is_empty() {
+            flag(name, list.iter().map(Cidr::to_string).collect::<Vec<_>>().join(","));
+        }
+    }
+    flag("--ip-families", if networks.has(Family::V6) { "IPv4,IPv6" } else { "IPv4" }.to_owned());
+    // The VPN's own init container, which is privileged, sets what the kernel has to do.
+    flag("--settings", "leave".to_owned());
+    // Also while there is no tunnel yet: until there is one, nothing that is translated may leave.
+    flag("--routes", "follow".to_owned());
+    if let Some(seconds) = every {
+        flag("--every", seconds.to_string());
+    }
+    command
+}
+
+/// Complete: what an API server would add as a default would look like a change each time.
+fn container(own: &Own, name: &str, command: Vec<String>) -> Container {
+    let requests = [("cpu", &own.cpu_request), ("memory", &own.memory_request)];
+    Container {
+        name: name.to_owned(),
+        image: Some(own.image.clone()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        command: Some(command),
+        resources: Some(ResourceRequirements {
+            requests: Some(requests.map(|(name, request)| (name.to_owned(), Quantity(request.clone()))).into()),
+            ..ResourceRequirements::default()
+        }),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities {
+                add: Some(vec!["NET_ADMIN".to_owned()]),
+                drop: Some(vec!["ALL".to_owned()]),
+            }),
+            read_only_root_filesystem: Some(true),
+            // Only root gets a capability that it was given.
+            run_as_non_root: Some(false),
+            run_as_user: Some(0),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),
+            ..SecurityContext::default()
+        }),
+        termination_message_path: Some("/dev/termination-log".to_owned()),
+        termination_message_policy: Some("File".to_owned()),
+        ..Container::default()
+    }
+}

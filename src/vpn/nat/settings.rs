@@ -1,0 +1,72 @@
+//! Who translates, and with what.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+/// What operators may configure about the double NAT.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Settings {
+    /// Who translates.
+    pub mode: Mode,
+    /// The webhook that Shoots call about their end of the tunnel; `None` leaves it alone.
+    pub shoot_webhook: Option<ShootWebhook>,
+}
+
+/// Who translates.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Mode {
+    /// vpn2 (from v0.40.0), by the variables of its containers, which are kept right.
+    #[default]
+    VpnClient,
+    /// Containers of ours.
+    Own(Own),
+}
+
+/// Our containers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Own {
+    /// Their image: `network-guard`, iptables and iproute2 have to be on its path.
+    pub image: String,
+    /// The pause between two looks of a container that keeps the rules as they should be; `None` for no such container.
+    pub keep_seconds: Option<NonZeroU32>,
+    /// The CPU request of each, as the API server writes it.
+    pub cpu_request: String,
+    /// The memory request of each, as the API server writes it.
+    pub memory_request: String,
+}
+
+impl Own {
+    /// The usual containers of this image. The routes of an old vpn2 move when a link fails, so somebody has to follow them.
+    pub fn new(image: &str) -> Self {
+        Self {
+            image: image.to_owned(),
+            keep_seconds: NonZeroU32::new(10),
+            cpu_request: "10m".to_owned(),
+            memory_request: "20Mi".to_owned(),
+        }
+    }
+
+    /// All of it, under names that do not change with the code: what is digested is this. The same settings have the same
+    /// JSON, others another. `version` moves when a member gets another meaning.
+    pub fn json(&self) -> Value {
+        let Self { image, keep_seconds, cpu_request, memory_request } = self;
+        json!({
+            "version": 1,
+            "image": image,
+            "keepSeconds": keep_seconds,
+            "cpuRequest": cpu_request,
+            "memoryRequest": memory_request,
+        })
+    }
+}
+
+/// How Shoots reach the webhook about their end of the tunnel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShootWebhook {
+    /// Where it is, as Shoots see it: `https`, without query or fragment.
+    pub url: String,
+    /// The CA of its certificate; `None` if every Shoot trusts it anyway.
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,0 +1,60 @@
+//! Which networks of a Shoot share addresses with the Pods of its Seed.
+
+use std::fmt;
+
+use crate::gardener::{ClusterFacts, ShootNetwork};
+use crate::net::{Cidr, Family, each_once};
+
+/// A Shoot network that shares addresses with the Seed's Pods.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Overlap {
+    /// The Shoot's network.
+    pub shoot: ShootNetwork,
+    /// The Seed's Pod network.
+    pub seed_pods: Cidr,
+}
+
+impl Overlap {
+    /// Whether it is one of IPv4, which is all that can be translated.
+    pub fn is_ipv4(&self) -> bool {
+        self.seed_pods.family() == Family::V4
+    }
+}
+
+impl fmt::Display for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} overlaps Seed pods {}", self.shoot.kind.name(), self.shoot.cidr, self.seed_pods)
+    }
+}
+
+/// All Shoot networks that overlap the Seed's Pod network, of both families, in the Cluster's order, each once. A
+/// self-hosted Shoot has no Seed and so no overlap.
+pub fn overlaps(facts: &ClusterFacts) -> impl Iterator<Item = Overlap> + '_ {
+    overlaps_between(facts.shoot_networks.iter().copied(), facts.seed_pods.as_slice())
+}
+
+/// The one computation of the overlap: all pairs of these networks, in the order of the Shoot's, each once.
+pub(super) fn overlaps_between<'s>(
+    shoot: impl Iterator<Item = ShootNetwork> + 's,
+    seed_pods: &'s [Cidr],
+) -> impl Iterator<Item = Overlap> + 's {
+    let overlapped_by = |shoot: ShootNetwork| seed_pods.iter().filter(move |pods| shoot.cidr.overlaps(**pods));
+    let found = shoot.filter(move |shoot| overlapped_by(*shoot).next().is_some());
+    each_once(found).flat_map(move |shoot| overlapped_by(shoot).map(move |pods| Overlap { shoot, seed_pods: *pods }))
+}
+
+/// So many pairs are written out. All annotations of an object have 256 KiB together (`TotalAnnotationSizeLimitB` of
+/// `k8s.io/apimachinery/pkg/api/validation`), and a write of more is refused: a pair has 60 bytes, so these take 2 % of that.
+const MOST_PAIRS: usize = 100;
+
+/// The value of the annotation that lists the pairs, for people: the first ones, and how many more there are. The same pairs
+/// give the same text. Nobody reads networks out of it: this program and its match conditions ask only whether the
+/// annotation is there, and whether a write changes it.
+pub fn overlaps_text(overlaps: &[Overlap]) -> String {
+    let (shown, rest) = overlaps.split_at(overlaps.len().min(MOST_PAIRS));
+    let mut text = shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if !rest.is_empty() {
+        text += &format!("; and {} more", rest.len());
+    }
+    text
+}

@@ -1,0 +1,59 @@
+//! Examples of what the rules say.
+
+use super::{
+    cannot_translate, change, cluster_missing, cluster_unanswered, cluster_unreadable, conflict, gardenlet_proxy, kept,
+    name_taken, nat_containers, other_configuration, unreadable, variables_corrected, variables_left, vpn_incomplete,
+};
+use crate::admission::Finding;
+use crate::gardener::{ExpectedVpn, FieldError, ShootNetwork};
+use crate::net::NetworkKind;
+use crate::vpn::{Change, Conflict, Overlap, Taken};
+
+/// A finding of each rule, in the order of [`super::RULES`], for the documentation.
+pub fn examples() -> Vec<Finding> {
+    let cidr = |text: &str| text.parse().expect("a constant");
+    let pair = |kind, shoot, seed_pods| Overlap {
+        shoot: ShootNetwork { kind, cidr: cidr(shoot) },
+        seed_pods: cidr(seed_pods),
+    };
+    let namespace = "shoot--garden--demo";
+    let nodes = pair(NetworkKind::Nodes, "10.250.0.0/16", "10.0.0.0/8");
+    let error = FieldError {
+        path: "spec.shoot.status.networking.nodes[1]".to_owned(),
+        value: "\"10.250.0.0/33\"".to_owned(),
+        problem: "is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`".to_owned(),
+    };
+    let taken = Taken {
+        path: "spec.template.spec.volumes[3].name".to_owned(),
+        what: "volume `network-guard-socket` is not ours, its source is another".to_owned(),
+    };
+    let nat = "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8";
+    let mut examples = vec![
+        cluster_missing(namespace),
+        cluster_unanswered(namespace, "no answer within 4500 ms"),
+        cluster_unreadable(namespace, &error),
+        vpn_incomplete(&[nodes], &["vpn-client-1"]),
+        name_taken(&taken),
+        unreadable(&FieldError {
+            path: "request.object.spec.template.spec.containers[17].name".to_owned(),
+            value: "\"vpn-client-1\"".to_owned(),
+            problem: "there are more than 16 containers of the VPN, while gardenlet writes three".to_owned(),
+        }),
+        conflict(&Conflict::OtherVpn { expected: ExpectedVpn::HighlyAvailable }),
+        gardenlet_proxy(),
+    ];
+    examples.extend(change(Change::Replaced, &[nodes]));
+    examples.push(conflict(&Conflict::Ipv6(pair(NetworkKind::Pods, "fd00:1::/64", "fd00::/16"))));
+    examples.extend([Change::Added, Change::Updated].into_iter().filter_map(|done| change(done, &[nodes])));
+    examples.extend(kept(Change::Added));
+    examples.extend(change(Change::Removed, &[]));
+    let variable = "`SHOOT_NODE_NETWORKS` of `vpn-client-1` says `10.9.0.0/16`, the Cluster says `10.250.0.0/16`";
+    let path = "spec.template.spec.containers[3].env[3].value";
+    examples.extend([
+        variables_left(path, &[variable], "the Cluster could not be read anew: no answer within 4500 ms"),
+        variables_corrected(path, &[variable]),
+    ]);
+    examples.extend(nat_containers(Change::Added));
+    examples.extend([cannot_translate(&[nodes], nat), other_configuration()]);
+    examples
+}
