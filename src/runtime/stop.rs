@@ -68,12 +68,12 @@ impl Stop {
         self.leaving.cancelled().await;
     }
 
-    /// Ends when the webhooks are not served any more.
+    /// Ends when the HTTPS ports are not served any more.
     pub async fn finished(&self) {
         self.finished.cancelled().await;
     }
 
-    /// Notes that the webhooks are not served any more.
+    /// Notes that the HTTPS ports are not served any more.
     pub fn finish(&self) {
         self.finished.cancel();
     }

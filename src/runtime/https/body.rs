@@ -89,7 +89,7 @@ impl Refusal {
 /// The unit in which room is counted: finer would only mean more questions.
 const ROOM_UNIT: usize = 1 << 10;
 
-/// What is set aside before the first byte has come: enough for most reviews, little enough to lose on a liar.
+/// What is set aside before the first byte has come: enough for most bodies, little enough to lose on a liar.
 const FIRST_CAPACITY: usize = 128 << 10;
 
 impl Room {

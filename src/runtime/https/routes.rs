@@ -59,3 +59,71 @@ async fn close_when_draining(stop: Stop, request: Request, next: Next) -> Respon
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures::future::BoxFuture;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::runtime::https::{Call, Plain, Ports, Reply, serve};
+
+    /// Replies with what it was given.
+    struct Echo;
+
+    impl Endpoint for Echo {
+        fn path(&self) -> &str {
+            "/echo"
+        }
+
+        fn has_path_suffix(&self) -> bool {
+            true
+        }
+
+        fn answer<'c>(&'c self, call: Call<'c>) -> BoxFuture<'c, Reply> {
+            let Call { body, path_suffix, started, deadline } = call;
+            let time = deadline.duration_since(started).as_millis();
+            let text = format!("{path_suffix} {time} {}", String::from_utf8_lossy(body));
+            Box::pin(ready(Reply::text(StatusCode::IM_A_TEAPOT, text)))
+        }
+    }
+
+    async fn post(address: std::net::SocketAddr, path: &str, content_type: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\n");
+        stream.write_all(format!("{head}Content-Length: 2\r\n\r\n{{}}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_given_the_body_what_follows_its_path_and_the_time_it_has() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (limits, metrics, ports) = (Limits::default(), Arc::new(HttpsMetrics::default()), Ports::default());
+        let routes = routes(vec![Arc::new(Echo)], &limits, &metrics, &Stop::default());
+        let phases = (pending(), pending());
+        let serving = serve(("test", listener), &Plain, routes, &limits, (&ports, &metrics), phases);
+        let calls = async {
+            for (path, content_type, status, end) in [
+                ("/echo/a/b?timeout=3s", "application/json", 418, "\r\n\r\na/b 2500 {}"),
+                ("/echo/a", "text/plain", 415, "application/json`\n"),
+                ("/echo", "application/json", 404, "this server answers\nPOST /echo\n"),
+            ] {
+                let answer = post(address, path, content_type).await;
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with(end),
+                    "{path}: {answer}"
+                );
+            }
+        };
+        tokio::select! {
+            () = serving => panic!("it ended"),
+            () = calls => {}
+        }
+    }
+}

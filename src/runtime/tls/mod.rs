@@ -145,7 +145,7 @@ impl Acceptor for Tls {
     }
 }
 
-/// The same certificate for callers that have none, such as API servers of Shoots.
+/// The same certificate for callers that have none.
 pub(crate) struct ToAnyone<'t>(pub(crate) &'t Tls);
 
 impl Acceptor for ToAnyone<'_> {
