@@ -7,7 +7,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::{Choice, File};
+use super::File;
+use super::peering::Choice;
 
 /// By its name, or `off`, which without quotes is a boolean in YAML.
 impl JsonSchema for Choice {

@@ -7,6 +7,7 @@ mod issue;
 pub mod keeper;
 mod neighbour;
 pub mod pem;
+mod registered;
 mod registrar;
 mod secret;
 mod store;
@@ -21,7 +22,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use issue::{Authority, IssueError, Issued, is_name, issue_ca};
-pub use registrar::{PublishError, Registration, Wanted, read_published};
+pub use registered::{PublishError, Wanted, read_published};
+pub use registrar::Registration;
 
 use self::keeper::{Keeper, Settings};
 use self::registrar::Registrar;

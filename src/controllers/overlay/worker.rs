@@ -2,6 +2,7 @@
 
 mod complaints;
 mod outcome;
+mod release;
 mod relief;
 mod roll;
 
@@ -20,17 +21,17 @@ use super::events::{Happened, report};
 use super::{Context, WORKER};
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
-    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED,
-    SWITCH_SINCE, SWITCH_STATE, SwitchingNetwork, family_name,
+    STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE,
+    SWITCH_STATE, SwitchingNetwork,
 };
 use crate::gardener::node::RouteCondition;
 use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Routes, SwitchStatus, Vigil, Wish, act,
-    newest_complaint, record, release_word, released_config, released_families, state, wish,
+    Act, Nodes, Phase, Progress, Record, Relief, Routes, SwitchStatus, Vigil, act, newest_complaint, record, state,
+    wish,
 };
 use crate::runtime::work::{self, Turn, Work};
-use crate::sources::objects::{ClusterObject, NetworkObject};
+use crate::sources::objects::NetworkObject;
 
 /// How often progress is an event, at most.
 const PROGRESS_EVENTS: Duration = Duration::from_secs(60);
@@ -320,96 +321,6 @@ impl Worker {
             self.is_slow_reported = true;
             let minutes = age.unwrap_or_default().as_mins();
             self.report(&network, Happened::Slow, format!("held for {minutes} minutes: {message}")).await;
-        }
-        Ok(())
-    }
-
-    /// Looks once more at everything, live, and writes what was asked for. Every write is about the object that was
-    /// looked at: who wrote in between wins, and the next turn begins from there.
-    async fn release(&mut self, reason: Reason) -> Result<(), kube::Error> {
-        let Some(network) = self.networks.get(&self.name.name).await?.switch else { return Ok(()) };
-        let Some(shoot) = self.live_shoot().await? else { return Ok(()) };
-        let (again, progress) = self.act(&network, Some(&shoot)).await;
-        let Some(wish) = wish(&shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
-        let now = Timestamp::now();
-
-        // A control plane that moves right now must not be held again over there: all routes are known to exist.
-        let held = record(&network, self.record.as_ref());
-        let routes = progress.as_ref().map(Routes::from);
-        let status = match routes {
-            Some(routes) => SwitchStatus { routes: Some(routes), ..SwitchStatus::default() },
-            // What nodes looked like last, and why nobody waited for them.
-            None => {
-                let routes = held.status.as_ref().and_then(|status| status.routes.clone());
-                SwitchStatus { routes, ..SwitchStatus::waits(reason.name()) }
-            }
-        };
-        let status = Some(status);
-        let released = Record { phase: Phase::Released, released: seconds(now), status, ..held.clone() };
-        let version = self.remember(Some(&released), &network).await?;
-        let routes = if progress.is_some() { released.message() } else { reason.name().to_owned() };
-        self.record = Some(released);
-        let written = self.write_release(&network, &wish, reason, version).await;
-        if !matches!(written, Ok(true)) {
-            // It did not happen. What is remembered is put right by the next turn.
-            self.record = Some(held);
-            tracing::warn!(namespace = &*self.name.namespace, "a switch was not let through, though it may pass");
-            return written.map(|_| ());
-        }
-        let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
-        self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;
-        self.context.board.released(reason.name(), since(&network), now);
-        Ok(())
-    }
-
-    /// Two writes: when other webhooks change the second one, an API server asks ours again, which then still finds the
-    /// approval in what is stored. Answers whether it passed.
-    async fn write_release(
-        &self,
-        network: &SwitchingNetwork,
-        wish: &Wish,
-        reason: Reason,
-        version: String,
-    ) -> Result<bool, kube::Error> {
-        let word = release_word(network, wish, reason);
-        let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: wish.digest()});
-        let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
-        let config = match released_config(network, wish) {
-            Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),
-            None => network.config.is_some().then(|| json!({"op": "remove", "path": "/spec/providerConfig"})),
-        };
-        let [operation, approved] =
-            [OPERATION, SWITCH_APPROVED].map(|key| format!("/metadata/annotations/{}", key.replace('/', "~1")));
-        let mut patch = vec![
-            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}),
-            json!({"op": "add", "path": operation, "value": "reconcile"}),
-            // To the nanosecond: a value that nobody wrote before says that the leader approves in this very write.
-            json!({"op": "add", "path": approved, "value": Timestamp::now().to_string()}),
-        ];
-        patch.extend(config);
-        if let Some(families) = released_families(network, wish) {
-            let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();
-            patch.push(json!({"op": "add", "path": "/spec/ipFamilies", "value": names}));
-        }
-        let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
-        let stored = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
-        // A webhook that knows less, or is configured otherwise, may have held it again.
-        Ok(stored.switch.is_none_or(|switch| switch.state.is_none()))
-    }
-
-    /// What the Cluster says right now.
-    async fn live_shoot(&self) -> Result<Option<SwitchFacts>, kube::Error> {
-        let clusters: Api<ClusterObject> = Api::all(self.context.client.clone());
-        let record = clusters.get(&self.name.namespace).await?.record;
-        Ok(record.ok().and_then(|facts| facts.switch).map(|switch| *switch))
-    }
-
-    /// Ends a hold that nobody wants any more. Clusters and Networks arrive by different watches, so the wish is read once
-    /// more: the one that is known may be older than the hold.
-    async fn clear(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
-        let wish = self.live_shoot().await?.as_ref().and_then(wish);
-        if wish.is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay) {
-            self.forget(network).await?;
         }
         Ok(())
     }

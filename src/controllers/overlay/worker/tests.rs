@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::controllers::overlay::{Board, OverlaySettings};
+use crate::gardener::network::OPERATION;
 use crate::runtime::supervise::Supervisor;
 use crate::sources::Landscape;
 use crate::sources::objects::Watched as _;
