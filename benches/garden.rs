@@ -15,10 +15,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use network_guard::admission::{self, Answers, Handler, Sight, Step};
+use network_guard::admission;
+use network_guard::admission::{Handler, Step};
 use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard::handlers::ValidateShoot;
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answers, Sight, Snapshot};
 use network_guard::sources::{Landscape, files};
 use network_guard::tls::Authority;
 use process::stub;

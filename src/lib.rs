@@ -42,14 +42,16 @@
 //! | 4 | [`controllers`], [`sources`] | loops that write (leader only); what feeds the landscape, live reads |
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
-//! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
-//! | 0 | [`net`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
+//! | 1 | [`admission`], [`landscape`], [`diagnostics`], [`gardener`] | protocol, snapshot, rules and findings, typed views |
+//! | 0 | [`net`], [`json`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
 
 pub mod admission;
 pub mod cli;
 pub mod controllers;
+pub mod diagnostics;
 pub mod gardener;
 pub mod handlers;
+pub mod json;
 pub mod landscape;
 pub mod nat;
 pub mod net;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use network_guard::admission::{Answer, Handler};
+use network_guard::admission::Handler;
 use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard::handlers::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answer, Snapshot};
 use network_guard::nat::Mode;
 use serde_json::{Value, json};
 

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use network_guard::admission::{self, Answer, Answers, Handler, Questions, Sight, Step};
+use network_guard::admission;
+use network_guard::admission::{Handler, Step};
 use network_guard::gardener::{ClusterFacts, ShootName};
 use network_guard::handlers::KubeApiserver;
-use network_guard::landscape::{ClusterRecord, Snapshot};
+use network_guard::landscape::{Answer, Answers, ClusterRecord, Questions, Sight, Snapshot};
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
 use serde_json::{Value, json};

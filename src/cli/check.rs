@@ -9,12 +9,11 @@ use clap::Args;
 use serde_json::{json, value::RawValue};
 
 use super::Configuration;
-use crate::admission::{
-    self, Answer, Answers, Finding, Handler, Outcome, Questions, Severity, Step, UserInfo, Verdict,
-};
-use crate::gardener::{Shoot, ShootFacts, ShootName, counted};
+use crate::admission::{self, Handler, Outcome, Step, UserInfo, Verdict};
+use crate::diagnostics::{self, Finding, Severity, counted};
+use crate::gardener::{Shoot, ShootFacts, ShootName};
 use crate::handlers::{MutateShoot, ValidateShoot};
-use crate::landscape::{Access, Snapshot};
+use crate::landscape::{Access, Answer, Answers, Questions, Snapshot};
 use crate::peering::rules::target::NOT_VERIFIED;
 use crate::sources::manifests::{self, Again, Found, Remark, Weight};
 use crate::sources::{files, live};
@@ -128,12 +127,12 @@ impl Check {
                 (false, false) => "accepted",
             };
             text += &format!("{}: {name}: {outcome}\n", path.display());
-            let in_order = |severity| admission::in_order(&verdict.findings, severity);
+            let in_order = |severity| diagnostics::in_order(&verdict.findings, severity);
             for finding in in_order(Severity::Deny).chain(in_order(Severity::Warn)) {
                 text += &format!(
                     "  {} {} ({})\n",
                     finding.severity.name(),
-                    admission::printable(&finding.to_string()),
+                    diagnostics::printable(&finding.to_string()),
                     finding.rule
                 );
             }
@@ -171,7 +170,7 @@ fn said(remarks: &[(PathBuf, Remark)]) -> String {
             Weight::Unused | Weight::Broken => "not read",
         };
         let Remark { line, what, why, .. } = remark;
-        let said = admission::printable(&format!("{what}: {why}"));
+        let said = diagnostics::printable(&format!("{what}: {why}"));
         text += &format!("{}: line {line}: {outcome}: {said}\n", path.display());
     }
     if others > MOST_NAMED {

@@ -11,8 +11,8 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::columns::{Format, columns};
-use crate::admission::printable;
-use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn, counted};
+use crate::diagnostics::{counted, printable};
+use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
 use crate::landscape::ClusterRecord;
 use crate::nat::{self, CannotPlan, Difference};
 use crate::overlap::{Help, Survey, survey};

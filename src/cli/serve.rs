@@ -359,8 +359,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::admission::{self, Answer, Answers, Outcome, Step};
-    use crate::landscape::Snapshot;
+    use crate::admission;
+    use crate::admission::{Outcome, Step};
+    use crate::landscape::{Answer, Answers, Snapshot};
 
     /// What the handler refuses agrees with what is registered for the time when nobody answers.
     #[test]

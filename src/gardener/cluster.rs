@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::{ShootUid, SwitchFacts};
+use crate::json::excerpt;
 use crate::net::{Cidr, NetworkKind};
 
 /// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
@@ -187,7 +188,7 @@ impl ClusterFacts {
                     "." => "spec".to_owned(),
                     path => format!("spec.{path}"),
                 };
-                let problem = super::excerpt(&error.into_inner().to_string());
+                let problem = excerpt(&error.into_inner().to_string());
                 Unusable::from(vec![FieldError { path, value: String::new(), problem }])
             })?;
         Ok(Self { switch: SwitchFacts::parse(text).map(Box::new), ..Self::from_spec(spec)? })
@@ -314,7 +315,7 @@ pub fn repeats_spec(in_spec: Option<Cidr>, in_status: &str) -> bool {
 fn read(text: &str, path: String, errors: &mut Vec<FieldError>) -> Option<Cidr> {
     text.parse()
         .map_err(|problem: crate::net::ParseCidrError| {
-            errors.push(FieldError { path, value: super::excerpt(&format!("{text:?}")), problem: problem.to_string() });
+            errors.push(FieldError { path, value: excerpt(&format!("{text:?}")), problem: problem.to_string() });
         })
         .ok()
 }

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::bounded::{AtMost, too_many};
-use super::members::{Malformed, Members};
-use super::{FieldError, Text, excerpt};
+use super::FieldError;
+use crate::json::{AtMost, Malformed, Members, Text, excerpt, too_many};
 
 /// The most containers of a Pod, and the most init containers. What gardener v1.149 writes
 /// (`pkg/component/kubernetes/apiserver`) has six and one; the rest is room for sidecars of others.

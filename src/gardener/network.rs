@@ -3,10 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::bounded::{AtMost, FirstOf};
-use super::members::Members;
+use super::FieldError;
 use super::shoot::MOST_FAMILIES;
-use super::{FieldError, Text, excerpt};
+use crate::json::{AtMost, FirstOf, Members, Text, excerpt};
 use crate::net::Family;
 
 /// gardenlet's request for an action of the extension: `reconcile`, `restore`, `migrate` or `wait-for-state`.

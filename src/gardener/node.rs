@@ -6,8 +6,8 @@ use serde::de::Error as _;
 
 use super::list::Listed;
 use super::pools::NAME as POOL;
-use super::text::excerpt;
 use super::{LONGEST_NAME, is_dns_subdomain};
+use crate::json::excerpt;
 
 /// The longest name that is kept, in bytes. UIDs and versions are shorter.
 const NAME: usize = LONGEST_NAME;

@@ -4,9 +4,8 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Text;
-use super::bounded::FirstOf;
 use super::node::NETWORK_UNAVAILABLE;
+use crate::json::{FirstOf, Text};
 
 /// After which time machine-controller-manager replaces an unhealthy node without a word from the Shoot
 /// (`MachineHealthTimeout` in its `pkg/util/provider/app/options/options.go`, v0.62.1; gardenlet does not set the flag).

@@ -5,9 +5,8 @@
 
 use serde::Deserialize;
 
-use super::bounded::{AtMost, FirstOf};
-use super::members::{Malformed, Members};
-use super::{FieldError, LONGEST_NAME, Text, excerpt, json};
+use super::{FieldError, LONGEST_NAME};
+use crate::json::{self, AtMost, FirstOf, Malformed, Members, Text, excerpt};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).

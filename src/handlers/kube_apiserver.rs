@@ -8,12 +8,12 @@ mod gardenlet;
 use self::facts::Known;
 use super::translation::Translation;
 use crate::admission::{
-    Answers, AuditKey, Finding, Handler, Moves, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource,
-    Severity, Step, Verdict,
+    AuditKey, Handler, Moves, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Step, Verdict,
 };
+use crate::diagnostics::{Finding, Severity};
 use crate::gardener::deployment::Metadata;
 use crate::gardener::{Deployment, FieldError, is_dns_label};
-use crate::landscape::Snapshot;
+use crate::landscape::{Answers, Questions, Snapshot};
 use crate::nat::{self, ContainersChange, Side};
 use crate::overlap::{
     Change, Decision, Injection, Overlap, Proxy, Settings, Taken, Vpn, decide, is_made_by, mutate, overlaps_text, rules,

@@ -6,8 +6,6 @@ mod shoot;
 mod translation;
 mod vpn_shoot;
 
-use std::fmt::Write as _;
-
 pub use kube_apiserver::{KUBE_APISERVER_PATH, KubeApiserver};
 pub use network::{HoldNetwork, NETWORK_PATH};
 pub use shoot::{
@@ -15,8 +13,8 @@ pub use shoot::{
 };
 pub use vpn_shoot::{VPN_SHOOT_PATH, VpnShoot};
 
-use crate::admission::{Finding, Rule, Severity};
-use crate::{networks, overlap, overlay, peering};
+use crate::diagnostics::{Finding, Rule};
+use crate::{diagnostics, networks, overlap, overlay, peering};
 
 /// All rules with an example of each.
 pub fn rules() -> Vec<(&'static Rule, Finding)> {
@@ -28,38 +26,6 @@ pub fn rules() -> Vec<(&'static Rule, Finding)> {
 
 /// The documentation of all rules, as Markdown: `docs/rules.md`.
 pub fn rules_markdown() -> String {
-    let mut text = include_str!("rules.md").to_owned();
-    let mut room = "";
-    for (rule, example) in rules() {
-        let (of, _) = rule.name.split_once('/').unwrap_or_default();
-        if of != room {
-            room = of;
-            let _ = write!(text, "\n# {room}\n");
-            if room == "overlay" {
-                text.push_str(&overlay::providers::markdown());
-            }
-        }
-        let configurable = match rule.up_to {
-            None => "not configurable".to_owned(),
-            Some(most) => format!(
-                "configurable: off, note{}",
-                match most {
-                    Severity::Note => "",
-                    Severity::Warn => ", warn",
-                    Severity::Deny => ", warn, deny",
-                }
-            ),
-        };
-        let _ = write!(
-            text,
-            "\n## {}\n\n{}\n\n- By default: {} ({configurable})\n- Rank: {}\n- Says: ``{}``\n- To do: {}\n",
-            rule.name,
-            rule.summary,
-            rule.severity.name(),
-            rule.rank.name(),
-            example,
-            rule.fix
-        );
-    }
-    text
+    let table = |family: &str| (family == "overlay").then(overlay::providers::markdown);
+    diagnostics::markdown(include_str!("rules.md"), rules(), table)
 }

@@ -2,16 +2,14 @@
 
 use serde_json::Value;
 
-use crate::admission::{
-    Answer, Answers, AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource, Step,
-    Verdict,
-};
+use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
 use crate::gardener::network::{
     SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
     family_name,
 };
-use crate::gardener::{FieldError, Network, is_dns_label, json};
-use crate::landscape::{Snapshot, switch_facts};
+use crate::gardener::{FieldError, Network, is_dns_label};
+use crate::json;
+use crate::landscape::{Answer, Answers, Questions, Snapshot, switch_facts};
 use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, seed_rules, state};
 
 /// The path of this webhook.

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::admission::{Finding, PatchBuilder, Severity};
+use crate::admission::PatchBuilder;
+use crate::diagnostics::{Finding, Severity};
 use crate::gardener::ClusterFacts;
 use crate::gardener::deployment::PodSpec;
 use crate::nat::{

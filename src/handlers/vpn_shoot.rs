@@ -7,13 +7,11 @@
 
 use super::kube_apiserver::{refuse, unreadable};
 use super::translation::{KnownFacts, Translation};
-use crate::admission::{
-    Answer, Answers, AuditKey, Finding, Handler, Moves, Outcome, PatchBuilder, Pointer, Questions, Request, Resource,
-    Step, Verdict,
-};
+use crate::admission::{AuditKey, Handler, Moves, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
+use crate::diagnostics::Finding;
 use crate::gardener::deployment::Metadata;
 use crate::gardener::{ClusterFacts, Deployment, FieldError, ShootUid, is_dns_label};
-use crate::landscape::{ClusterRecord, Snapshot};
+use crate::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot};
 use crate::nat::{self, Containers, ContainersChange, Side};
 use crate::net::Family;
 use crate::overlap::{self, Overlap, Taken, rules};

@@ -5,12 +5,14 @@
 
 mod access;
 mod census;
+mod questions;
 mod shoots;
 
 use std::sync::Arc;
 
 pub use access::{Access, Grant, Subject};
 pub use census::Census;
+pub use questions::{Answer, Answers, Questions, Sight};
 pub use shoots::Shoots;
 
 use crate::gardener::network::SwitchingNetwork;

@@ -7,7 +7,8 @@ use std::fmt;
 
 use crate::admission::{PatchBuilder, Pointer};
 use crate::gardener::deployment::{Container, PodSpec};
-use crate::gardener::{ClusterFacts, EnvValue, excerpt};
+use crate::gardener::{ClusterFacts, EnvValue};
+use crate::json::excerpt;
 use crate::net::{Cidr, Family, NetworkKind, map_networks};
 
 /// The variables by which vpn2 learns the networks: first that of the Seed's Pods, then those of [`KINDS`].

@@ -7,10 +7,11 @@ pub mod rules;
 
 use std::net::IpAddr;
 
-use crate::admission::{Finding, Severity};
+use crate::diagnostics::{Finding, Severity};
+use crate::gardener::SeedFacts;
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::{Networking, StatusNetworking};
-use crate::gardener::{SeedFacts, Text};
+use crate::json::Text;
 use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, WIDEST_SEED_PODS, map_networks, reserved_for};
 
 /// Judges the networks of a Shoot: what it asks for, and what its stored status says. Without a Seed, what concerns the

@@ -14,8 +14,9 @@ use super::names::{
 use super::vpn::FIRST_CLIENT;
 use super::{Overlap, names};
 use crate::admission::{Moves, PatchBuilder, Pointer};
+use crate::gardener::Deployment;
 use crate::gardener::deployment::{Container, PodSpec, RawPieces, Volume, VolumeMount};
-use crate::gardener::{Deployment, excerpt};
+use crate::json::excerpt;
 
 /// What a mutation did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ExpectedVpn, FieldError, ShootNetwork};
 use crate::net::NetworkKind;
 

@@ -13,9 +13,10 @@
 //! `DualStackNodesMigrationReady` is there and not `True`.
 
 use super::Wish;
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::providers::{Addresses, Routes};
-use crate::gardener::{Encapsulation, Key, Provider, Shoot, SwitchFacts, json};
+use crate::gardener::{Encapsulation, Key, Provider, Shoot, SwitchFacts};
+use crate::json;
 use crate::net::Family;
 
 /// Off together with a second family, where that ends routes.

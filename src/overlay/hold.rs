@@ -12,7 +12,8 @@ use super::rules::CALICO;
 use super::subset::{LONGEST_CONFIG, too_long};
 use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
 use crate::gardener::network::Network;
-use crate::gardener::{FieldError, Hibernation, SwitchFacts, Text};
+use crate::gardener::{FieldError, Hibernation, SwitchFacts};
+use crate::json::Text;
 use crate::net::Family;
 
 /// The values of the state annotation.
@@ -326,7 +327,7 @@ fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {
         return Err(FieldError { path, ..too_long(text.len()) });
     }
     serde_json::from_str(text).map_err(|error| {
-        let problem = crate::gardener::excerpt(&error.to_string());
+        let problem = crate::json::excerpt(&error.to_string());
         FieldError { path, value: String::new(), problem }
     })
 }

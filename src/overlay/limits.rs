@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Encapsulation;
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::providers::PROVIDERS;
-use crate::gardener::{CALICO, Pods, Shoot, Vpcs, json};
+use crate::gardener::{CALICO, Pods, Shoot, Vpcs};
+use crate::json;
 
 /// More nodes than routes.
 pub static ROUTE_LIMIT: Rule = Rule {

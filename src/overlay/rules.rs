@@ -3,11 +3,12 @@
 //! that is said which Calico alone decides.
 
 use super::{Encapsulation, families, limits, vpc};
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 pub use crate::gardener::CALICO;
 use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::gardener::{Key, Pods, Provider, Shoot, Way, json};
+use crate::gardener::{Key, Pods, Provider, Shoot, Way};
+use crate::json;
 use crate::net::Family;
 
 /// `overlay` without a clear `enabled`.

@@ -1,6 +1,6 @@
 //! What is said about a switch on the Seed, where it is held.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::FieldError;
 
 /// A switch is held.

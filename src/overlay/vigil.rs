@@ -226,7 +226,7 @@ fn why(node: &NodeFacts) -> String {
     match &node.route {
         Some(route) if &*route.status != "False" => {
             let text = if route.message.is_empty() { &route.reason } else { &route.message };
-            crate::gardener::excerpt(text)
+            crate::json::excerpt(text)
         }
         _ => String::new(),
     }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity, counted};
 use crate::gardener::facts::Networks;
 use crate::gardener::providers::Routes;
 use crate::gardener::shoot::StatusNetworking;
-use crate::gardener::{Provider, Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs, counted};
+use crate::gardener::{Provider, Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
 use crate::net::Cidr;
 
 /// Two Shoots, one route.

@@ -1,8 +1,7 @@
 //! Reading a `PeeringConfig`, strictly: whatever is not understood is reported with its path.
 
-use crate::admission::Finding;
-use crate::gardener::members::Members;
-use crate::gardener::{Text, excerpt};
+use crate::diagnostics::Finding;
+use crate::json::{Members, Text, excerpt};
 
 use super::rules::entry::tidy;
 use super::rules::shape;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::rules::entry::tidy;
-use crate::gardener::members::{Malformed, Members};
-use crate::gardener::{ShootFacts, ShootName, Text, is_dns_label};
+use crate::gardener::{ShootFacts, ShootName, is_dns_label};
+use crate::json::{Malformed, Members, Text};
 
 /// An entry that lacks something which can be filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,6 @@
 //! All rules on one Shoot: first those that need nobody else, then those that do.
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::diagnostics::{Finding, Rule, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
 

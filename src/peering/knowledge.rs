@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::admission::{Answer, Answers, Questions, Sight};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName, is_dns_subdomain};
-use crate::landscape::{Grant, Snapshot};
+use crate::landscape::{Answer, Answers, Grant, Questions, Sight, Snapshot};
 
 use super::Target;
 

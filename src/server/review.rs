@@ -11,12 +11,13 @@ use http::{HeaderValue, StatusCode, header};
 use super::body::{self, Refusal};
 use super::connections::Caller;
 use super::{Limits, Metrics};
-use crate::admission::{self, Answers, Handler, Request, Severity, Sign, Step, Verdict, in_order};
-use crate::gardener::excerpt;
-use crate::landscape::Snapshot;
-use crate::peering;
+use crate::admission::{Handler, Request, Sign, Step, Verdict};
+use crate::diagnostics::{Severity, in_order};
+use crate::json::excerpt;
+use crate::landscape::{Answers, Snapshot};
 use crate::sources::Landscape;
 use crate::sources::live::LiveReads;
+use crate::{admission, diagnostics, peering};
 
 /// What a route needs.
 #[derive(Clone)]
@@ -161,7 +162,7 @@ impl Edge {
             }
             Step::Unreadable(errors) => {
                 let errors = errors.iter().take(MOST_ERRORS);
-                let errors: Vec<String> = errors.map(|error| admission::line(&error.to_string())).collect();
+                let errors: Vec<String> = errors.map(|error| diagnostics::line(&error.to_string())).collect();
                 tracing::warn!(
                     handler = self.handler.name(),
                     uid = &*request.uid,

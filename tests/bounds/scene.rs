@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use network_guard::admission::{self, Answers, Handler, Policy, Severity, Step};
+use network_guard::admission::{self, Handler, Step};
+use network_guard::diagnostics::{self, Policy, Severity};
 use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard::handlers::{
     AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
 };
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answer, Answers, Snapshot};
 use network_guard::nat::{Mode, Own};
 use network_guard::overlap::Settings;
 use network_guard::overlay::HoldSettings;
@@ -284,7 +285,7 @@ fn shoot() -> Value {
 
 fn cluster_answer() -> Answers {
     let record = ClusterFacts::parse(&fixture("ha-overlap", "cluster")["spec"].to_string());
-    Answers { cluster: Some(admission::Answer::Found(Arc::new(record))), ..Answers::default() }
+    Answers { cluster: Some(Answer::Found(Arc::new(record))), ..Answers::default() }
 }
 
 /// A review of these objects.
@@ -422,7 +423,8 @@ impl Scene {
                     answers.add(questions, given);
                 }
                 Step::Unreadable(errors) => {
-                    let errors: Vec<String> = errors.iter().map(|error| admission::line(&error.to_string())).collect();
+                    let errors: Vec<String> =
+                        errors.iter().map(|error| diagnostics::line(&error.to_string())).collect();
                     let answer = admission::encode_failure(&request.uid, 400, "BadRequest", &errors.join("\n"));
                     return (answer.len(), lookups, false);
                 }

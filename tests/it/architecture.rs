@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 18] = [
     ("net", 0),
+    ("json", 0),
     ("yaml", 0),
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),
+    ("diagnostics", 1),
     ("nat", 2),
     ("networks", 2),
     ("overlap", 2),

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::admission::{Answers, Handler, Questions, Request, Resource, Step, Verdict};
+use network_guard::admission::{Handler, Request, Resource, Step, Verdict};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answers, Questions, Snapshot};
 use network_guard::nat::Mode;
 use network_guard::overlap::Settings;
 use network_guard::server::{

@@ -16,7 +16,7 @@ use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
 use crate::cli::Configuration;
-use crate::gardener::counted;
+use crate::diagnostics::counted;
 use crate::yaml;
 
 /// All rights, with the reason for each.

@@ -9,7 +9,7 @@ use kube::client::{Body, ClientBuilder};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::gardener::excerpt;
+use crate::json::excerpt;
 use crate::sources::clock::{Clock, Listening};
 
 /// The most bytes of an answer that are read.

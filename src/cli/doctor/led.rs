@@ -8,7 +8,7 @@ use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
 use crate::controllers::{certificates, overlay};
-use crate::gardener::excerpt;
+use crate::json::excerpt;
 
 /// What a Lease says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

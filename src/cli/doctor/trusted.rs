@@ -8,7 +8,7 @@ use super::super::served::{Served, served};
 use super::registered::Found;
 use super::report::Check;
 use crate::controllers::registration::called;
-use crate::gardener::counted;
+use crate::diagnostics::counted;
 use crate::tls::{Ca, Published};
 
 /// What is known of certificates.

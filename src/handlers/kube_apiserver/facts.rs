@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::super::translation::KnownFacts;
-use crate::admission::{Answer, Answers, Finding};
-use crate::landscape::ClusterRecord;
+use crate::diagnostics::Finding;
+use crate::landscape::{Answer, Answers, ClusterRecord};
 use crate::overlap::rules;
 
 /// How far a decision got.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::facts::{self, Known};
 use super::{AUDIT_DECISION, KubeApiserver, Translation, ask, soften};
-use crate::admission::{Answers, Finding, Request, Step, Verdict};
+use crate::admission::{Request, Step, Verdict};
+use crate::diagnostics::Finding;
 use crate::gardener::{Deployment, is_dns_label};
-use crate::landscape::ClusterRecord;
+use crate::landscape::{Answers, ClusterRecord};
 use crate::nat::{ContainersChange, Mode, Side};
 use crate::overlap::{Decision, Sidecar, Vpn, decide, rules};
 

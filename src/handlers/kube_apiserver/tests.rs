@@ -18,9 +18,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::{self, Answer};
+use crate::admission;
 use crate::gardener::ClusterFacts;
-use crate::landscape::ClusterRecord;
+use crate::landscape::{Answer, ClusterRecord};
 use crate::nat::Mode;
 use crate::net::Cidr;
 use crate::overlap::Sidecar;

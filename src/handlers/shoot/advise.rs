@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, enabled, read};
-use crate::admission::{Answers, Finding, Handler, Operation, Policy, Request, Resource, Sight, Step, Verdict};
+use crate::admission::{Handler, Operation, Request, Resource, Step, Verdict};
+use crate::diagnostics::{Finding, Policy};
 use crate::gardener::{FieldError, Shoot, ShootFacts, ShootName, facts};
-use crate::landscape::{Grant, Snapshot};
+use crate::landscape::{Answers, Grant, Sight, Snapshot};
 use crate::peering::{Knowledge, rules};
 
 /// The webhook.

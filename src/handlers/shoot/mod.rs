@@ -15,10 +15,12 @@ pub use advise::AdviseShoot;
 pub use mutate::MutateShoot;
 pub use validate::ValidateShoot;
 
-use crate::admission::{Operation, Policy, Request, Resource, Step, UserInfo, Verdict};
+use crate::admission::{Operation, Request, Resource, Step, UserInfo, Verdict};
+use crate::diagnostics::Policy;
 use crate::gardener::shoot::Extension;
-use crate::gardener::{FieldError, Shoot, Text, json};
-use crate::{overlay, peering};
+use crate::gardener::{FieldError, Shoot};
+use crate::json::Text;
+use crate::{json, overlay, peering};
 
 /// The path of the webhook that fills in what is missing.
 pub const MUTATE_SHOOT_PATH: &str = "/webhooks/mutate/shoot";

@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 use super::{
     Exempt, MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, enabled, is_unchanged, read, review_written,
 };
-use crate::admission::{
-    Answers, Finding, Handler, Outcome, PatchBuilder, Pointer, Policy, Request, Resource, Step, Verdict,
-};
+use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
+use crate::diagnostics::{Finding, Policy};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{FieldError, Shoot, ShootName, facts};
-use crate::landscape::Snapshot;
+use crate::landscape::{Answers, Snapshot};
 use crate::peering::rules::entry::namespace_filled_in;
 use crate::peering::{self, Filled, Knowledge, Target, config_path};
 

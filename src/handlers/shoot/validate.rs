@@ -7,10 +7,11 @@ use super::{
     Exempt, SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_same, is_unchanged,
     is_unchanged_to_peers, read, review_written, vpc,
 };
-use crate::admission::{Answers, AuditKey, Finding, Handler, Outcome, Request, Resource, Severity, Step, Verdict};
+use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
+use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{FieldError, Shoot, ShootName, facts};
-use crate::landscape::Snapshot;
+use crate::landscape::{Answers, Snapshot};
 use crate::peering::rules::{self, lifecycle};
 use crate::peering::{self, Knowledge, Limits, Local, Own, PairState, Ruled, Seed, Subject, Target, config_path};
 use crate::{networks, overlay};

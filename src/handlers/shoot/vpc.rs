@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::enabled;
-use crate::admission::{Finding, Policy, Severity};
+use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
 use crate::landscape::Grant;
 use crate::overlay::GardenSettings;

@@ -1,6 +1,6 @@
 //! What a landscape decides about node networks: how long they may be, and which one a Shoot gets that chooses none.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::net::{Cidr, Family};
 
 use super::super::{NodePrefixes, Settings, Subject};

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
-use crate::gardener::{ShootName, Text, excerpt, is_dns_label, is_dns_subdomain};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
+use crate::json::{Text, excerpt};
 
 use super::super::Entry;
 use super::super::config::{Own, about};

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rank, Rule, Severity, Sight};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ShootFacts, ShootName};
+use crate::landscape::Sight;
 use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::{Knowledge, Listed, Ruled, Subject, Target, Touch};

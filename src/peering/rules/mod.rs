@@ -9,7 +9,7 @@ pub mod shape;
 pub mod target;
 mod words;
 
-use crate::admission::{Finding, Rule};
+use crate::diagnostics::{Finding, Rule};
 
 /// All rules with an example of each, in the order of the documentation.
 pub fn documented() -> Vec<(&'static Rule, Finding)> {

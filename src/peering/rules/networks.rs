@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::net::{Cidr, Family};
 
 use super::super::knowledge::Seed;

@@ -1,7 +1,7 @@
 //! The shape of a providerConfig.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
-use crate::gardener::excerpt;
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::json::excerpt;
 
 use super::super::{API_VERSION, KIND};
 

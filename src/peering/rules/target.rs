@@ -1,9 +1,10 @@
 //! What is wrong with the Shoot that an entry names.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::facts::PeeringFacts;
 use crate::gardener::shoot::PEERING_TYPE;
-use crate::gardener::{ShootFacts, ShootName, excerpt};
+use crate::gardener::{ShootFacts, ShootName};
+use crate::json::excerpt;
 
 use super::super::knowledge::Seed;
 use super::super::{API_VERSION, KIND, Knowledge, Listed, Settings, Subject, Target, Touch};

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::gardener::json::find;
-use crate::gardener::members::Members;
+use crate::json::{Members, find};
 use crate::yaml::{self, Document, Unreadable};
 
 use super::KINDS;

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
 
-use network_guard::admission::{self, Answer, Answers, Handler as _, Outcome, Request, Step};
+use network_guard::admission;
+use network_guard::admission::{Handler as _, Outcome, Request, Step};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::KubeApiserver;
-use network_guard::landscape::{ClusterRecord, Snapshot};
+use network_guard::landscape::{Answer, Answers, ClusterRecord, Snapshot};
 use network_guard::nat::{Mode, Own};
 use network_guard::overlap::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION, Settings, Sidecar,

@@ -352,7 +352,7 @@ fn a_hibernated_shoot_is_judged_like_any_other() {
 
 #[test]
 fn operators_weigh_rules() {
-    let garden = |rule: &'static crate::admission::Rule, choice| {
+    let garden = |rule: &'static crate::diagnostics::Rule, choice| {
         let mut garden = Garden::of(&[b("10.5.0.0/24")]);
         assert!(garden.settings.policy.set(rule, choice));
         garden

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::admission::{Answers, Handler, Request, Resource, Step};
-use network_guard::landscape::Snapshot;
+use network_guard::admission::{Handler, Request, Resource, Step};
+use network_guard::landscape::{Answers, Snapshot};
 use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;

@@ -1,7 +1,6 @@
 //! Questions to JSON texts that need no tree in memory: a tree of a hostile text takes a hundred times its size.
 
-use super::Text;
-use super::members::Members;
+use super::{Members, Text};
 
 /// How deep two texts are compared, far deeper than any configuration that we look at.
 const DEEPEST: usize = 8;

@@ -72,19 +72,9 @@ pub fn excerpt(text: &str) -> String {
     excerpt
 }
 
-/// How many there are of something, in words: `1 Shoot`, `2 Shoots`.
-pub fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_in_words() {
-        assert_eq!([0, 1, 2].map(|count| counted(count, "Shoot")), ["0 Shoots", "1 Shoot", "2 Shoots"]);
-    }
 
     #[test]
     fn borrows_without_escapes() {

@@ -7,16 +7,16 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor
 
 /// A list of at most `N` elements. One that has more is an error, or, unless it is `STRICT`, ends there.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Bounded<T, const N: usize, const STRICT: bool>(pub(super) Vec<T>);
+pub struct Bounded<T, const N: usize, const STRICT: bool>(pub Vec<T>);
 
 /// A list that must not have more than `N` elements.
-pub(super) type AtMost<T, const N: usize> = Bounded<T, N, true>;
+pub type AtMost<T, const N: usize> = Bounded<T, N, true>;
 
 /// The first `N` elements of a list.
-pub(super) type FirstOf<T, const N: usize> = Bounded<T, N, false>;
+pub type FirstOf<T, const N: usize> = Bounded<T, N, false>;
 
 /// What is wrong with a list that has too many elements.
-pub(super) fn too_many(most: usize) -> String {
+pub fn too_many(most: usize) -> String {
     format!("has more than {most} elements, which no real object has")
 }
 
