@@ -43,7 +43,7 @@
 //! | 3 | [`handlers`] | one file a webhook |
 //! | 2 | [`nat`], [`networks`], [`overlap`], [`overlay`], [`peering`], [`tls`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`diagnostics`], [`gardener`] | protocol, snapshot, rules and findings, typed views |
-//! | 0 | [`net`], [`json`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
+//! | 0 | [`net`], [`json`] | CIDRs and the mapping into Gardener's reserved ranges; JSON without a tree |
 
 pub mod admission;
 pub mod cli;
@@ -62,4 +62,3 @@ pub mod peering;
 pub mod server;
 pub mod sources;
 pub mod tls;
-pub mod yaml;

@@ -25,8 +25,8 @@ use crate::diagnostics::{Policy, Rule, Severity};
 use crate::handlers::{self, ShootSettings};
 use crate::net::ParseCidrError;
 use crate::server::{Limits, StopSettings};
-use crate::sources::files;
-use crate::{overlap, peering, yaml};
+use crate::sources::{files, yaml};
+use crate::{overlap, peering};
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -10,6 +10,7 @@ pub mod objects;
 pub mod supervise;
 pub mod vpn_networks;
 pub mod watch;
+pub mod yaml;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 17] = [
     ("net", 0),
     ("json", 0),
-    ("yaml", 0),
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),

@@ -17,7 +17,7 @@ use super::report::Check;
 use super::{Place, Role};
 use crate::cli::Configuration;
 use crate::diagnostics::counted;
-use crate::yaml;
+use crate::sources::yaml;
 
 /// All rights, with the reason for each.
 const RIGHTS: &str = include_str!("rights.yaml");

@@ -13,7 +13,7 @@ use crate::gardener::seed::SeedSpec;
 use crate::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
 use crate::json::find;
 use crate::landscape::{Grant, NetworkName, Snapshot, Subject};
-use crate::yaml::without_place;
+use crate::sources::yaml::without_place;
 
 const GARDEN: &str = "core.gardener.cloud/v1beta1";
 const SEED: &str = "extensions.gardener.cloud/v1alpha1";

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::json::{Members, find};
-use crate::yaml::{self, Document, Unreadable};
+use crate::sources::yaml::{self, Document, Unreadable};
 
 use super::KINDS;
 
