@@ -14,7 +14,7 @@ use crate::diagnostics::{self, Finding, Severity, counted};
 use crate::gardener::{Shoot, ShootFacts, ShootName};
 use crate::handlers::{MutateShoot, ValidateShoot};
 use crate::landscape::{Access, Answer, Answers, Questions, Snapshot};
-use crate::peering::rules::target::NOT_VERIFIED;
+use crate::peering::rules::unverified::NOT_VERIFIED;
 use crate::sources::manifests::{self, Again, Found, Remark, Weight};
 use crate::sources::{files, live};
 

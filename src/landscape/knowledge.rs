@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
+use super::{Answer, Answers, Grant, Questions, Sight, Snapshot, Target};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName, is_dns_subdomain};
-use crate::landscape::{Answer, Answers, Grant, Questions, Sight, Snapshot};
-
-use super::Target;
 
 /// The snapshot and the answers so far; notes what is missing.
 #[derive(Debug)]

@@ -24,43 +24,12 @@ pub enum Target {
 #[derive(Clone, Debug)]
 pub struct Consent(Arc<ShootFacts>);
 
-/// How two Shoots stand to each other, in the words of Gardener's dashboard.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PairState {
-    /// Both list each other.
-    ConfiguredOnBoth,
-    /// The target does not list this Shoot.
-    Incomplete,
-    /// The user may not see the target, or nobody answered.
-    CannotBeVerified,
-}
-
-impl PairState {
-    /// The word used in audit annotations.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ConfiguredOnBoth => "configured-on-both",
-            Self::Incomplete => "incomplete",
-            Self::CannotBeVerified => "cannot-be-verified",
-        }
-    }
-}
-
 impl Target {
     /// A Shoot that the user may not see: consent opens it a little.
     pub fn hidden(facts: Option<&Arc<ShootFacts>>, subject: Option<&ShootName>) -> Self {
         match (facts, subject) {
             (Some(facts), Some(subject)) if facts.lists(subject) => Self::Consenting(Consent(Arc::clone(facts))),
             _ => Self::Hidden,
-        }
-    }
-
-    /// How the pair stands. A hidden target is grey, even if it consents: so it is in the dashboard.
-    pub fn pair(&self, subject: Option<&ShootName>) -> PairState {
-        match self {
-            Self::Visible(facts) if subject.is_some_and(|subject| facts.lists(subject)) => PairState::ConfiguredOnBoth,
-            Self::Visible(_) | Self::Missing => PairState::Incomplete,
-            Self::Consenting(_) | Self::Hidden | Self::Unverified(_) => PairState::CannotBeVerified,
         }
     }
 
@@ -73,7 +42,7 @@ impl Target {
     }
 
     /// Its node networks, for a verdict only: a rule that puts one into a message asks [`Target::visible`].
-    pub(super) fn nodes_for_verdicts(&self) -> &[Cidr] {
+    pub fn nodes_for_verdicts(&self) -> &[Cidr] {
         match self {
             Self::Visible(facts) | Self::Consenting(Consent(facts)) => &facts.networks.nodes,
             Self::Missing | Self::Hidden | Self::Unverified(_) => &[],

@@ -1,9 +1,10 @@
 //! Reading a `PeeringConfig`, strictly: whatever is not understood is reported with its path.
 
+use std::borrow::Cow;
+
 use crate::diagnostics::Finding;
 use crate::json::{Members, Text, excerpt};
 
-use super::rules::entry::tidy;
 use super::rules::shape;
 
 /// A peering configuration that could be read; what could not is missing here and among the findings.
@@ -69,6 +70,17 @@ struct Decoder {
 /// Which entry a finding is about.
 pub(super) fn about(namespace: &str, name: &str) -> String {
     format!("{}/{}", tidy(namespace), tidy(name))
+}
+
+/// A value without blanks around it and without capitals. Letters of other alphabets stay: no name has any, so nobody knows
+/// what is meant by them.
+pub(super) fn tidy(value: &str) -> Cow<'_, str> {
+    let trimmed = value.trim();
+    if trimmed.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(trimmed.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(trimmed)
+    }
 }
 
 /// Reads the text of a providerConfig at this path.

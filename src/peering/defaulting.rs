@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::rules::entry::tidy;
+use super::config::tidy;
 use crate::gardener::{ShootFacts, ShootName, is_dns_label};
 use crate::json::{Malformed, Members, Text};
 

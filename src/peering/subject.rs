@@ -8,8 +8,7 @@ use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{Shoot, ShootName, is_dns_label};
 use crate::net::Cidr;
 
-use super::rules::entry::tidy;
-use super::{Config, Entry};
+use super::config::{Config, Entry, tidy};
 
 /// The Shoot of the request.
 #[derive(Debug)]

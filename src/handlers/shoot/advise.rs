@@ -6,8 +6,8 @@ use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, enabled, read};
 use crate::admission::{Handler, Operation, Request, Resource, Step, Verdict};
 use crate::diagnostics::{Finding, Policy};
 use crate::gardener::{FieldError, Shoot, ShootFacts, ShootName, facts};
-use crate::landscape::{Answers, Grant, Sight, Snapshot};
-use crate::peering::{Knowledge, rules};
+use crate::landscape::{Answers, Grant, Knowledge, Sight, Snapshot};
+use crate::peering::rules;
 
 /// The webhook.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ fn listers<'s>(name: &ShootName, knowledge: &mut Knowledge<'s>) -> (&'s [ShootNa
         (false, true) => shoots.listers_in_project(name),
         (false, false) => &[],
     };
-    (listers, knowledge.unanswered().map(rules::target::listers_not_verified))
+    (listers, knowledge.unanswered().map(rules::unverified::listers_not_verified))
 }
 
 impl Handler for AdviseShoot {

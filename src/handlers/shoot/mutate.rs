@@ -9,9 +9,9 @@ use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resourc
 use crate::diagnostics::{Finding, Policy};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{FieldError, Shoot, ShootName, facts};
-use crate::landscape::{Answers, Snapshot};
+use crate::landscape::{Answers, Knowledge, Snapshot, Target};
 use crate::peering::rules::entry::namespace_filled_in;
-use crate::peering::{self, Filled, Knowledge, Target, config_path};
+use crate::peering::{self, Filled, config_path};
 
 /// The webhook. It never refuses: what it cannot fill in, the validation names.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verd
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{FieldError, Shoot, ShootName, facts};
-use crate::landscape::{Answers, Snapshot};
+use crate::landscape::{Answers, Knowledge, Seed, Snapshot, Target};
 use crate::peering::rules::{self, lifecycle};
-use crate::peering::{self, Knowledge, Limits, Local, Own, PairState, Ruled, Seed, Subject, Target, config_path};
+use crate::peering::{self, Limits, Local, Own, PairState, Ruled, Subject, config_path};
 use crate::{networks, overlay};
 
 const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
@@ -202,7 +202,7 @@ fn own_networks(new: &Shoot<'_>, old: Option<&Shoot<'_>>, knowledge: &mut Knowle
         let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty()).and_then(|name| match knowledge.seed(name) {
             Seed::Found(facts) => Some((name, facts)),
             Seed::Unanswered(why) => {
-                unverified = Some(rules::target::seed_not_verified("spec.seedName", name, why));
+                unverified = Some(rules::unverified::seed_not_verified("spec.seedName", name, why));
                 None
             }
             Seed::Absent | Seed::Asked => None,

@@ -3,9 +3,9 @@
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::net::{Cidr, Family};
 
-use super::super::{NodePrefixes, Settings, Subject};
-use super::networks::{NODES, clash, conflicting};
-use super::target::Pair;
+use super::super::settings::{NodePrefixes, Settings};
+use super::super::subject::Subject;
+use super::pair::{NODES, Pair, clash, conflicting};
 use super::words::names_within;
 
 /// The node network is the default one.

@@ -5,8 +5,12 @@ pub mod entry;
 pub mod graph;
 pub mod lifecycle;
 pub mod networks;
+pub(super) mod pair;
+pub mod reciprocal;
 pub mod shape;
 pub mod target;
+pub mod target_seed;
+pub mod unverified;
 mod words;
 
 use crate::diagnostics::{Finding, Rule};

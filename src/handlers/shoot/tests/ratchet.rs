@@ -90,7 +90,7 @@ fn what_is_filled_in_refuses_no_edit_of_something_else() {
 #[test]
 fn a_rule_that_is_off_hides_no_other() {
     let mut garden = Garden::of(&[b()]);
-    garden.settings.policy.set(&peering::rules::target::SEED_WRONG, None);
+    garden.settings.policy.set(&peering::rules::target_seed::SEED_WRONG, None);
     garden.update(&shoot(A, "10.5.0.0/27", &[]), &listing(json!([peer(B, "eu9")]))).denies(&["seed-unknown"]);
     let mut garden = Garden::of(&[a(), b()]);
     garden.settings.policy.set(&peering::rules::networks::BREAKS_PEER, None);
