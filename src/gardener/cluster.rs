@@ -1,11 +1,9 @@
 //! The `Cluster` resource (`extensions.gardener.cloud/v1alpha1`): gardenlet's copy of Shoot and Seed, one for each
 //! Shoot, cluster-scoped and named like the Shoot's control-plane namespace.
 
-use std::fmt;
-
 use serde::Deserialize;
 
-use super::{ShootUid, SwitchFacts};
+use super::{FieldError, ShootUid, SwitchFacts};
 use crate::json::excerpt;
 use crate::net::{Cidr, NetworkKind};
 
@@ -69,29 +67,6 @@ pub enum ExpectedVpn {
     Single,
     /// Several tunnels that end in the kube-apiserver Pod.
     HighlyAvailable,
-}
-
-/// A field that cannot be used.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FieldError {
-    /// The path in the object, such as `spec.shoot.status.networking.nodes[1]`.
-    pub path: String,
-    /// The value as JSON, or empty when the field is missing.
-    pub value: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.problem)
-        } else if self.value.is_empty() {
-            write!(f, "{}: {}", self.path, self.problem)
-        } else {
-            write!(f, "{}: {}: {}", self.path, self.value, self.problem)
-        }
-    }
 }
 
 /// The `spec` of a Cluster, as far as we read it.
@@ -290,19 +265,6 @@ impl Shoot {
             networks.extend(from_spec.into_iter().chain(from_status).map(|cidr| ShootNetwork { kind, cidr }));
         }
         networks.into_boxed_slice()
-    }
-}
-
-impl FieldError {
-    /// The same error, seen from the object around it.
-    #[must_use]
-    pub fn within(self, outer: &str) -> Self {
-        let path = if self.path.is_empty() { outer.to_owned() } else { format!("{outer}.{}", self.path) };
-        Self { path, ..self }
-    }
-
-    pub(super) fn missing(path: &str) -> Self {
-        Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
     }
 }
 

@@ -14,7 +14,7 @@ pub use shoot::{
 pub use vpn_shoot::{VPN_SHOOT_PATH, VpnShoot};
 
 use crate::diagnostics::{Finding, Rule};
-use crate::{diagnostics, networks, overlap, overlay, peering};
+use crate::{diagnostics, gardener, networks, overlap, overlay, peering};
 
 /// All rules with an example of each.
 pub fn rules() -> Vec<(&'static Rule, Finding)> {
@@ -26,6 +26,6 @@ pub fn rules() -> Vec<(&'static Rule, Finding)> {
 
 /// The documentation of all rules, as Markdown: `docs/rules.md`.
 pub fn rules_markdown() -> String {
-    let table = |family: &str| (family == "overlay").then(overlay::providers::markdown);
+    let table = |family: &str| (family == "overlay").then(gardener::providers::markdown);
     diagnostics::markdown(include_str!("rules.md"), rules(), table)
 }

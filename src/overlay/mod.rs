@@ -10,7 +10,6 @@ pub mod limits;
 mod outcome;
 mod passed;
 mod plan;
-pub mod providers;
 mod record;
 mod relief;
 mod risk;

@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::gardener::FieldError;
 use crate::gardener::network::family_name;
@@ -148,8 +148,8 @@ impl Subset {
 
 fn sha256(value: &Value) -> String {
     // `serde_json` sorts members.
-    let digest = digest::digest(&digest::SHA256, value.to_string().as_bytes());
-    digest.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+    let digest = Sha256::digest(value.to_string().as_bytes());
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, enabled, read};
+use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, read};
 use crate::admission::{Handler, Operation, Request, Resource, Step, Verdict};
 use crate::diagnostics::{Finding, Policy};
 use crate::gardener::{FieldError, Shoot, ShootFacts, ShootName, facts};
@@ -41,7 +41,7 @@ fn find(request: &Request<'_>, knowledge: &mut Knowledge<'_>) -> Result<Vec<Find
 }
 
 fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
-    let peers = enabled(shoot).map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
+    let peers = shoot.enabled_peering().map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let name = ShootName::new(&shoot.namespace, &shoot.name);
     let shoots = &knowledge.snapshot().shoots;
     let (listers, not_verified) = listers(&name, knowledge);

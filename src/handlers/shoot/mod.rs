@@ -101,11 +101,6 @@ fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a
     Ok(shoot)
 }
 
-/// The extension, if it is there and not disabled.
-fn enabled<'s, 'a>(shoot: &'s Shoot<'a>) -> Option<&'s Extension<'a>> {
-    shoot.peering.as_ref().filter(|extension| !extension.is_disabled)
-}
-
 /// Whether nothing changed of what these webhooks look at: whatever else changed is none of their business, and passes
 /// without a lookup.
 fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    Exempt, MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, enabled, is_unchanged, read, review_written,
-};
+use super::{Exempt, MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, is_unchanged, read, review_written};
 use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
 use crate::diagnostics::{Finding, Policy};
 use crate::gardener::shoot::Extension;
@@ -47,13 +45,13 @@ impl MutateShoot {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
         let Some((extension, config)) =
-            enabled(&new).and_then(|extension| Some((extension, extension.provider_config?)))
+            new.enabled_peering().and_then(|extension| Some((extension, extension.provider_config?)))
         else {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         };
 
         // What is stored is left as it is: filled in, it would be an edit that nobody made.
-        let stored = old.as_ref().and_then(enabled).and_then(|extension| extension.provider_config);
+        let stored = old.as_ref().and_then(Shoot::enabled_peering).and_then(|extension| extension.provider_config);
         let stored = stored.map_or_else(Vec::new, |config| peering::missing(config, &new.namespace, STORED_LIMIT));
         let stored: HashSet<_> = stored.iter().map(peering::Missing::lack).collect();
         let mut missing = peering::missing(config, &new.namespace, self.max_peers);
@@ -86,7 +84,8 @@ fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoot<'_
     if filled.guessed.is_empty() {
         return Vec::new();
     }
-    let stored = old.and_then(enabled).map_or_else(Box::default, |old| facts::peers(old.provider_config));
+    let stored =
+        old.and_then(Shoot::enabled_peering).map_or_else(Box::default, |old| facts::peers(old.provider_config));
     let is_stored = |target: &ShootName| stored.iter().any(|peer| peer.target == *target);
     let path = |index: usize| format!("{}.shootPeerings[{index}]", config_path(extension));
     let fresh = filled.guessed.iter().filter(|guess| !is_stored(&guess.target));

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::{
-    Exempt, SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, enabled, is_same, is_unchanged,
-    is_unchanged_to_peers, read, review_written, vpc,
+    Exempt, SHOOTS, STORED_LIMIT, ShootSettings, VALIDATE_SHOOT_PATH, is_same, is_unchanged, is_unchanged_to_peers,
+    read, review_written, vpc,
 };
 use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
 use crate::diagnostics::{Finding, Severity};
@@ -89,10 +89,10 @@ impl ValidateShoot {
         // findings become new by coming into view, and none is a way past the rules.
         let permitted = settings.max_peers;
         let limits = Limits { permitted, entries: permitted.max(STORED_LIMIT), findings: STORED_LIMIT };
-        let old_local = old.and_then(|old| Some(peering::local(old, enabled(old)?, limits)));
+        let old_local = old.and_then(|old| Some(peering::local(old, old.enabled_peering()?, limits)));
         let stored = old_local.as_ref().map_or(0, |old| old.findings.len());
         let limits = Limits { findings: FINDINGS_LIMIT + stored, ..limits };
-        let mut new_local = enabled(new).map(|extension| peering::local(new, extension, limits));
+        let mut new_local = new.enabled_peering().map(|extension| peering::local(new, extension, limits));
         let mut said = Vec::new();
         if let Some(local) = &mut new_local {
             said.extend(ratchet(local, old_local.as_ref()));
@@ -104,7 +104,7 @@ impl ValidateShoot {
         }
         findings.extend(policy.apply(said));
 
-        let path = enabled(new).map(config_path).unwrap_or_default();
+        let path = new.enabled_peering().map(config_path).unwrap_or_default();
         let (config, usable) = new_local.map(|local| (local.config, local.usable)).unzip();
         let old_config = old_local.as_ref().map(|old| &old.config);
         let mut subject = Subject::new(new, old, path, usable.unwrap_or_default(), config.as_ref(), old_config);
@@ -166,7 +166,7 @@ fn deletion_confirmed(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Findin
     if !new.is_deletion_confirmed || old.is_none_or(|old| old.is_deletion_confirmed) {
         return None;
     }
-    let peers = facts::peers(enabled(new)?.provider_config).len();
+    let peers = facts::peers(new.enabled_peering()?.provider_config).len();
     (peers > 0).then(|| lifecycle::deletion_confirmed(peers))
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::enabled;
 use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
 use crate::landscape::{Grant, Knowledge, Target};
@@ -72,7 +71,7 @@ type Names<'n> = Box<dyn Iterator<Item = &'n ShootName> + 'n>;
 
 /// The projects, besides its own, of those that the Shoot lists as peers.
 fn projects_of_peers(shoot: &Shoot<'_>) -> BTreeSet<String> {
-    let peers = enabled(shoot).map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
+    let peers = shoot.enabled_peering().map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let mut projects = BTreeSet::new();
     for project in peers.iter().map(|peer| peer.target.namespace()) {
         if projects.len() < PROJECTS && *project != *shoot.namespace && is_dns_label(project) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::gardener::providers::{Addresses, NewKey, PROVIDERS, Provider, Reports, Routes};
+use super::{Addresses, NewKey, PROVIDERS, Provider, Reports, Routes};
 
 /// The table as Markdown, with where it was read.
 pub fn markdown() -> String {
@@ -74,8 +74,8 @@ fn new(provider: &Provider) -> &'static str {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::{Facts, reporting, silenced};
     use super::*;
-    use crate::gardener::providers::{Facts, reporting, silenced};
     use crate::gardener::{Key, Way};
 
     #[test]
