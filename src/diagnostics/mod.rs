@@ -10,7 +10,7 @@ mod rule;
 mod wording;
 
 pub use documentation::markdown;
-pub use finding::{Finding, in_order};
+pub use finding::{Finding, in_order, without_stored};
 pub use policy::Policy;
 pub use rule::{Rank, Rule, Severity};
 pub use wording::{counted, cut, line, printable};

@@ -20,7 +20,7 @@ use crate::{diagnostics, gardener, networks, overlap, overlay, peering};
 pub fn rules() -> Vec<(&'static Rule, Finding)> {
     let overlap = overlap::rules::RULES.into_iter().zip(overlap::rules::examples());
     let garden = [peering::rules::documented(), networks::rules::documented(), overlay::rules::documented()];
-    let seed = overlay::seed_rules::RULES.into_iter().zip(overlay::seed_rules::examples());
+    let seed = overlay::rules::held::RULES.into_iter().zip(overlay::rules::held::examples());
     overlap.chain(garden.into_iter().flatten()).chain(seed).collect()
 }
 

@@ -10,7 +10,8 @@ use crate::gardener::network::{
 use crate::gardener::{FieldError, Network, is_dns_label};
 use crate::json;
 use crate::landscape::{Answer, Answers, Questions, Snapshot, switch_facts};
-use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, seed_rules, state};
+use crate::overlay::rules::held as rules;
+use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, state};
 
 /// The path of this webhook.
 pub const NETWORK_PATH: &str = "/webhooks/mutate/network";
@@ -50,7 +51,7 @@ impl HoldNetwork {
         let decision = match decide(&new, old.as_ref(), shoot, &self.settings) {
             Ok(decision) => decision,
             Err(error) => {
-                let findings = vec![seed_rules::unreadable(&error)];
+                let findings = vec![rules::unreadable(&error)];
                 return Ok(Step::Done(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") }));
             }
         };
@@ -106,7 +107,7 @@ fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
         ..Verdict::allow(word)
     };
     if let Decision::Hold(held) = decision {
-        verdict.findings.push(seed_rules::held(&held.since, held.obstacle));
+        verdict.findings.push(rules::held(&held.since, held.obstacle));
         verdict.audit.push((AUDIT_REQUESTED, held.requested.clone()));
     }
     verdict

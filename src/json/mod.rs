@@ -7,6 +7,6 @@ mod scanner;
 mod text;
 
 pub use bounded::{AtMost, Bounded, FirstOf, too_many};
-pub use query::{find, is_same};
+pub use query::{are_same, find, is_same};
 pub use scanner::{Malformed, Members};
 pub use text::{Text, excerpt};

@@ -28,6 +28,14 @@ pub fn is_same(one: &str, other: &str) -> bool {
     same(one.trim(), other.trim(), 0).unwrap_or(false)
 }
 
+/// The same of two texts that need not be there.
+pub fn are_same(one: Option<&str>, other: Option<&str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => is_same(one, other),
+        _ => one == other,
+    }
+}
+
 /// `None` where one of them is no JSON.
 fn same(one: &str, other: &str, depth: usize) -> Option<bool> {
     if one == other {

@@ -1,11 +1,14 @@
 //! A Shoot's own networks: only what Gardener itself would refuse, or what breaks.
 //!
-//! Pure functions of the Shoot and its Seed. Whoever calls them compares the findings with those of the stored Shoot:
-//! a problem that is stored blocks nobody.
+//! [`check`] is a function of the Shoot and its Seed. [`judge`] compares its findings with those of the stored Shoot: a problem that
+//! is stored blocks nobody.
 
+mod judge;
 pub mod rules;
 
 use std::net::IpAddr;
+
+pub use judge::judge;
 
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::SeedFacts;

@@ -7,24 +7,24 @@
 //!                     Knowledge ──> Target of each entry ── remote rules ──┘
 //! ```
 //!
-//! What a user may not see must not shape the answer. [`Target`](crate::landscape::Target) is where this is decided, once: a hidden Shoot that
-//! does not list us back has no data at all in it, so no rule can let any out.
+//! What a user may not see must not shape the answer. [`Target`](crate::landscape::Target) is where this is decided, once: a
+//! hidden Shoot that does not list us back has no data at all in it, so no rule can let any out.
 
 mod config;
 mod defaulting;
 mod evaluate;
+mod judge;
 mod kind;
+mod leaving;
 mod pair;
 mod ruled;
 pub mod rules;
 mod settings;
 mod subject;
 
-pub use config::{Config, Entry, Limits, Own};
-pub use defaulting::{Filled, Missing, fill, missing};
-pub use evaluate::{Local, config_path, gather_awaited, local, prefer_precise, remote};
+pub use defaulting::{Filled, Missing, fill, guesses, missing};
+pub use judge::{deletion_confirmed, judge};
 pub use kind::{API_VERSION, KIND};
+pub use leaving::{deleted, moved};
 pub use pair::PairState;
-pub use ruled::Ruled;
-pub use settings::{MOST_PEERS, NodePrefixes, Settings};
-pub use subject::{Listed, OldSubject, Subject, Touch};
+pub use settings::{MOST_PEERS, NodePrefixes, STORED_LIMIT, Settings};

@@ -7,6 +7,9 @@ use crate::net::Cidr;
 /// The most entries of one Shoot that any configuration may permit, and so the most that one request can make us look up.
 pub const MOST_PEERS: usize = 1_000;
 
+/// The most entries that are read, and the most findings about stored ones: twice as many as any configuration permits.
+pub const STORED_LIMIT: usize = 2 * MOST_PEERS;
+
 /// What operators decide about peerings, besides the severity of rules.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {

@@ -18,16 +18,16 @@ use tokio::time::{Instant, sleep};
 use super::access::Access;
 use super::events::{Happened, report};
 use super::{Context, TASK};
-use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED,
     SWITCH_SINCE, SWITCH_STATE, SwitchingNetwork, family_name,
 };
 use crate::gardener::node::RouteCondition;
+use crate::gardener::{Encapsulation, SwitchFacts};
 use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Phase, Progress, Reason, Record, Relief, Routes, SwitchStatus, Vigil, Wish, act,
-    newest_complaint, record, release_word, released_config, released_families, state, wish,
+    Act, Nodes, Phase, Progress, Reason, Record, Relief, Routes, SwitchStatus, Vigil, Wish, act, newest_complaint,
+    record, release_word, released_config, released_families, state, wish,
 };
 use crate::sources::objects::{ClusterObject, NetworkObject};
 

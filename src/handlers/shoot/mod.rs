@@ -9,7 +9,6 @@
 mod advise;
 mod mutate;
 mod validate;
-mod vpc;
 
 pub use advise::AdviseShoot;
 pub use mutate::MutateShoot;
@@ -32,9 +31,6 @@ pub const VALIDATE_SHOOT_PATH: &str = "/webhooks/validate/shoot";
 pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
 
 const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
-
-/// The most entries that are read, and the most findings about stored ones: twice as many as any configuration permits.
-const STORED_LIMIT: usize = 2 * peering::MOST_PEERS;
 
 /// What operators decide about Shoots.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -105,7 +101,7 @@ fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a
 /// without a lookup.
 fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
     is_unchanged_to_peers(old, new)
-        && is_same(old.network_config, new.network_config)
+        && json::are_same(old.network_config, new.network_config)
         && old.is_deletion_confirmed == new.is_deletion_confirmed
 }
 
@@ -121,17 +117,9 @@ fn is_same_peering(old: Option<&Extension<'_>>, new: Option<&Extension<'_>>) -> 
     match (old, new) {
         (None, None) => true,
         (Some(old), Some(new)) => {
-            old.is_disabled == new.is_disabled && is_same(old.provider_config, new.provider_config)
+            old.is_disabled == new.is_disabled && json::are_same(old.provider_config, new.provider_config)
         }
         _ => false,
-    }
-}
-
-/// Whether two texts say the same, in whatever order and with whatever white space.
-fn is_same(old: Option<&str>, new: Option<&str>) -> bool {
-    match (old, new) {
-        (Some(old), Some(new)) => json::is_same(old, new),
-        _ => old == new,
     }
 }
 

@@ -156,7 +156,7 @@ fn ways_out_stay_open() {
         let most = if rule.name == "overlay/routes-left" { Severity::Warn } else { Severity::Deny };
         garden.settings.policy.set(rule, Some(most));
     }
-    assert!(!garden.settings.policy.set(&crate::overlay::rules::ROUTES_LEFT, Some(Severity::Deny)));
+    assert!(!garden.settings.policy.set(&crate::overlay::rules::configuration::ROUTES_LEFT, Some(Severity::Deny)));
     let shoot = |provider: &str, config: Value, families: &[&str], maximum: u64| {
         json!({
             "metadata": {"namespace": "garden-shop", "name": "web"},

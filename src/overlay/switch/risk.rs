@@ -8,7 +8,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::status::seconds;
+use super::time::seconds;
 use crate::gardener::node::NodeFacts;
 use crate::gardener::providers::Routes;
 use crate::gardener::{Provider, SwitchFacts};

@@ -5,9 +5,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::plan::Reason;
+use super::reason::Reason;
 use super::record::{Phase, Record};
-use super::status::{SwitchStatus, seconds};
+use super::status::SwitchStatus;
+use super::time::seconds;
+use crate::gardener::{Hibernation, SwitchFacts};
 
 /// Why such a switch passed, and with which write: `forced 2026-11-20T10:00:00Z`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +54,20 @@ impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason.name())?;
         self.written.map_or(Ok(()), |written| write!(f, " {}", seconds(written)))
+    }
+}
+
+/// Why a switch passed with gardenlet's own write, by what was said of it last and what is known of its Shoot.
+pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Reason {
+    let is = |reason: Reason| said.is_some_and(|status| status.because == reason.words());
+    if is(Reason::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
+        Reason::Forced
+    } else if is(Reason::Hibernated) || shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
+        Reason::Hibernated
+    } else if is(Reason::NotListed) {
+        Reason::NotListed
+    } else {
+        Reason::Routes
     }
 }
 

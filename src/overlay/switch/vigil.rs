@@ -8,25 +8,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::settings::VigilSettings;
 use crate::gardener::node::NodeFacts;
-
-/// How long, and how patiently.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VigilSettings {
-    /// How long all nodes must have had their routes.
-    pub window: SignedDuration,
-    /// A node that has not been ready for longer than this holds up nobody.
-    pub not_ready: SignedDuration,
-}
-
-impl Default for VigilSettings {
-    /// Half a minute is three looks at the default pace. Ten minutes is when machine-controller-manager gives a node up.
-    fn default() -> Self {
-        Self { window: SignedDuration::from_secs(30), not_ready: SignedDuration::from_mins(10) }
-    }
-}
+use crate::json::excerpt;
 
 /// Nodes that are remembered beyond a restart, at most: Kubernetes is made for so many. They are 100 KB. Of a Shoot with more
 /// nodes, those that are left out must be reported once more after a restart.
@@ -226,7 +212,7 @@ fn why(node: &NodeFacts) -> String {
     match &node.route {
         Some(route) if &*route.status != "False" => {
             let text = if route.message.is_empty() { &route.reason } else { &route.message };
-            crate::json::excerpt(text)
+            excerpt(text)
         }
         _ => String::new(),
     }
@@ -241,7 +227,7 @@ pub(super) fn digest(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::fixtures::{CALICO, CREATED, NOT_CREATED, node};
+    use crate::overlay::switch::fixtures::{CALICO, CREATED, NOT_CREATED, node};
     use crate::overlay::{Routes, SwitchStatus};
 
     fn settings() -> VigilSettings {

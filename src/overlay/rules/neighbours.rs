@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::settings::GardenSettings;
+use super::vpc::{Newcomer, SHARED_VPC};
 use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
 use crate::landscape::{Grant, Knowledge, Target};
-use crate::overlay::GardenSettings;
-use crate::overlay::vpc::{Newcomer, SHARED_VPC};
 
 /// The most Shoots of the same project, and of other projects, that are looked at; all of them may be seen. A VPC of AWS
 /// has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.

@@ -1,16 +1,13 @@
 //! What to do next about a held switch. Pure: the controller asks, does it, and asks again.
 
-use serde_json::{Value, json};
-
-use super::hold::{HoldSettings, state};
-use super::record::Record;
-use super::rules::CALICO;
-use super::status::SwitchStatus;
-use super::subset::tree;
-use super::{Encapsulation, IPV6, Subset, Wish, encapsulation, families, wish};
-use crate::gardener::network::{SwitchingNetwork, family_name};
-use crate::gardener::{Hibernation, SwitchFacts};
-use crate::net::Family;
+use super::obstacle::obstacle;
+use super::reason::Reason;
+use super::settings::HoldSettings;
+use super::state;
+use super::subset::held;
+use super::wish::wish;
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsulation};
 
 /// The next step.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,60 +28,6 @@ pub enum Plan {
     Pass(Reason),
     /// Look at the nodes.
     Look,
-}
-
-/// Why a switch may pass.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reason {
-    /// Every node has its route.
-    Routes,
-    /// There are no nodes, and no Pods to cut off: the Shoot sleeps.
-    Hibernated,
-    /// Somebody forced it.
-    Forced,
-    /// Nobody reports routes on this infrastructure; it is not among those that are configured.
-    NotListed,
-}
-
-impl Reason {
-    /// The one of this name.
-    pub fn of(name: &str) -> Option<Self> {
-        [Self::Routes, Self::Hibernated, Self::Forced, Self::NotListed].into_iter().find(|reason| reason.name() == name)
-    }
-
-    /// The word used in metrics and events.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Routes => "routes",
-            Self::Hibernated => "hibernated",
-            Self::Forced => "forced",
-            Self::NotListed => "not-listed",
-        }
-    }
-
-    /// What is said of a switch that may pass for this reason, as long as it does not.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Routes => "",
-            Self::Hibernated => "the Shoot sleeps",
-            Self::Forced => "forced",
-            Self::NotListed => "nobody reports routes on this infrastructure",
-        }
-    }
-
-    /// Why a switch passed with gardenlet's own write, by what was said of it last and what is known of its Shoot.
-    pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Self {
-        let is = |reason: Self| said.is_some_and(|status| status.because == reason.words());
-        if is(Self::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
-            Self::Forced
-        } else if is(Self::Hibernated) || shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
-            Self::Hibernated
-        } else if is(Self::NotListed) {
-            Self::NotListed
-        } else {
-            Self::Routes
-        }
-    }
 }
 
 /// The next step about a Network with a switch, in what is known of its Shoot.
@@ -137,7 +80,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads: keep the overlay, or force the switch",
         );
     }
-    families::obstacle(shoot, &wish).map_or(Plan::Look, Plan::Watch)
+    obstacle(shoot, &wish).map_or(Plan::Look, Plan::Watch)
 }
 
 /// Nothing is held any more; what became of it?
@@ -149,95 +92,11 @@ fn afterwards(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> Plan {
     }
 }
 
-/// The members that are held, as the Network has them.
-pub fn held(network: &SwitchingNetwork) -> Subset {
-    Subset::of(tree(network.config.as_deref()).as_ref())
-}
-
-/// The same as text, to be remembered, with the families that are held beside them: over on another Seed the Network has
-/// what the Shoot asks for.
-fn held_text(network: &SwitchingNetwork) -> String {
-    let mut members = held(network).value();
-    let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
-    members["ipFamilies"] = names.into();
-    members.to_string()
-}
-
-/// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or the
-/// extension are at work, or where changes wait for the maintenance window, unless somebody wants it at once.
-pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
-    let is_confined = shoot.confines_rollout && reason != Reason::Forced;
-    network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !is_confined
-}
-
-/// The record of a switch as it should be now, from what was remembered and what the Network says.
-pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
-    let requested = network.requested.as_deref().unwrap_or_default();
-    let since = network.since.as_deref().unwrap_or_default();
-    let remembered = remembered.filter(|record| record.since == since);
-    Record {
-        held: held_text(network),
-        requested: requested.to_owned(),
-        since: since.to_owned(),
-        latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
-        status: remembered.and_then(|record| record.status.clone()),
-        ..Record::default()
-    }
-}
-
-/// The state that the leader writes before it lets the switch through. An operator's force stays what it is: it counts where an
-/// approval does not, because no routes come.
-pub fn release_word(network: &SwitchingNetwork, wish: &Wish, reason: Reason) -> &'static str {
-    let is_forced = network.state.as_deref() == Some(state::FORCED);
-    let is_for_this = network.requested.as_deref().is_some_and(|digest| wish.is_named(digest));
-    // A force for something else is none for this, also when the Shoot forces it: its own word is looked at there.
-    if reason == Reason::Forced && is_forced && is_for_this { state::FORCED } else { state::APPROVED }
-}
-
-/// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
-pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
-    let config = wish.subset.put_into(tree(network.config.as_deref()), None);
-    match &wish.ipv6 {
-        // It was held back with the family.
-        Some(section) if released_families(network, wish).is_some() => {
-            let mut config = config.unwrap_or_else(|| json!({}));
-            config[IPV6] = section.clone();
-            Some(config)
-        }
-        _ => config,
-    }
-}
-
-/// The IP families by which it is let through, where they were held back: the same that gardenlet would write.
-pub fn released_families<'w>(network: &SwitchingNetwork, wish: &'w Wish) -> Option<&'w [Family]> {
-    let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
-    wish.families.iter().any(|family| !held.contains(family)).then_some(&wish.families)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::{network, shoot};
     use super::*;
-
-    fn network() -> SwitchingNetwork {
-        SwitchingNetwork {
-            state: Some("pending".into()),
-            requested: Some("x".into()),
-            config: Some(r#"{"overlay":{"enabled":true},"typha":1}"#.into()),
-            families: [Family::V4].into(),
-            has_succeeded: true,
-            ..SwitchingNetwork::default()
-        }
-    }
-
-    fn shoot() -> SwitchFacts {
-        SwitchFacts {
-            network_type: "calico".into(),
-            provider: "aws".into(),
-            config: Some(r#"{"overlay":{"enabled":false}}"#.into()),
-            families: [Family::V4].into(),
-            ..SwitchFacts::default()
-        }
-    }
+    use crate::net::Family;
 
     fn digest(shoot: &SwitchFacts) -> Box<str> {
         wish(shoot).unwrap().digest().into()
@@ -362,37 +221,5 @@ mod tests {
         assert!(waits(&plan(&network(), None, &HoldSettings::default()), "no readable Cluster"));
         let forced = SwitchingNetwork { state: Some("forced".into()), ..network() };
         assert_eq!(plan(&forced, None, &HoldSettings::default()), Plan::Pass(Reason::Forced));
-    }
-
-    #[test]
-    fn writes_only_when_nobody_else_does() {
-        let table: [(&str, fn(&mut SwitchingNetwork, &mut SwitchFacts), bool); 5] = [
-            ("quiet", |_, _| (), true),
-            ("the extension works", |n, _| n.operation = Some("reconcile".into()), false),
-            ("the extension failed", |n, _| n.has_succeeded = false, false),
-            ("gardenlet works", |_, s| s.is_processing = true, false),
-            ("confined", |_, s| s.confines_rollout = true, false),
-        ];
-        for (what, change, want) in table {
-            let (mut network, mut shoot) = (network(), shoot());
-            change(&mut network, &mut shoot);
-            assert_eq!(may_write(&network, &shoot, Reason::Routes), want, "{what}");
-            assert_eq!(may_write(&network, &shoot, Reason::Forced), want || what == "confined", "{what}, forced");
-        }
-    }
-
-    #[test]
-    fn a_release_is_what_was_asked_for_and_nothing_else() {
-        let wish = wish(&shoot()).unwrap();
-        assert_eq!(released_config(&network(), &wish), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
-        assert_eq!(released_families(&network(), &wish), None);
-        // Families that were held back come with it, and what is held is remembered with the rest.
-        let both: Box<[Family]> = [Family::V4, Family::V6].into();
-        let wish = super::wish(&SwitchFacts { families: both.clone(), ..shoot() }).unwrap();
-        assert_eq!(released_families(&network(), &wish), Some(&*both));
-        let remembered = record(&network(), None);
-        assert_eq!(remembered.held, r#"{"ipFamilies":["IPv4"],"overlay":{"enabled":true}}"#);
-        assert_eq!(remembered.families(), Some(vec![Family::V4]));
-        assert_eq!(remembered.subset(), held(&network()));
     }
 }

@@ -241,14 +241,3 @@ fn old_kubernetes_on_aws() {
         assert_eq!(said(None, &new), want, "{version} {provider}");
     }
 }
-
-#[test]
-fn every_example_is_of_its_rule_and_every_name_is_unique() {
-    let documented = documented();
-    for (rule, example) in &documented {
-        assert_eq!(rule.name, example.rule);
-        assert!(rule.name.starts_with("overlay/"), "{}", rule.name);
-    }
-    let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();
-    assert_eq!(unique.len(), documented.len());
-}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::gardener::FieldError;
-use crate::gardener::network::family_name;
+use crate::gardener::network::{SwitchingNetwork, family_name};
 use crate::net::Family;
 
 /// The longest configuration that is looked at, in bytes; a real one has less than one KiB. A tree of it takes a hundred times as
@@ -153,6 +153,11 @@ fn sha256(value: &Value) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The members that are held, as the Network has them.
+pub fn held(network: &SwitchingNetwork) -> Subset {
+    Subset::of(tree(network.config.as_deref()).as_ref())
 }
 
 #[cfg(test)]

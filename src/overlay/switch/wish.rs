@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::subset::{LONGEST_CONFIG, too_long};
-use super::{Encapsulation, IPV6, Subset, encapsulation};
-use crate::gardener::{FieldError, SwitchFacts};
+use super::subset::{IPV6, LONGEST_CONFIG, Subset, too_long};
+use crate::gardener::{Encapsulation, FieldError, SwitchFacts, encapsulation};
 use crate::net::Family;
 
 /// What is asked for: by a Network that is written, or by the Shoot, where the Network may not say it yet.

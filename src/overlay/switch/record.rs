@@ -11,10 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::Subset;
 use super::status::SwitchStatus;
-use super::subset::LONGEST_CONFIG;
-use crate::gardener::network::family;
+use super::subset::{LONGEST_CONFIG, Subset, held};
+use crate::gardener::network::{SwitchingNetwork, family, family_name};
 use crate::net::Family;
 
 /// The version of records that this program writes. The first one had no number.
@@ -166,6 +165,30 @@ impl Record {
         let names = serde_json::from_str::<Held>(held).ok()?.ip_families?;
         Some(names.iter().filter_map(|name| family(name)).collect())
     }
+}
+
+/// The record of a switch as it should be now, from what was remembered and what the Network says.
+pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
+    let requested = network.requested.as_deref().unwrap_or_default();
+    let since = network.since.as_deref().unwrap_or_default();
+    let remembered = remembered.filter(|record| record.since == since);
+    Record {
+        held: held_text(network),
+        requested: requested.to_owned(),
+        since: since.to_owned(),
+        latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
+        status: remembered.and_then(|record| record.status.clone()),
+        ..Record::default()
+    }
+}
+
+/// The same as text, to be remembered, with the families that are held beside them: over on another Seed the Network has
+/// what the Shoot asks for.
+fn held_text(network: &SwitchingNetwork) -> String {
+    let mut members = held(network).value();
+    let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
+    members["ipFamilies"] = names.into();
+    members.to_string()
 }
 
 #[cfg(test)]

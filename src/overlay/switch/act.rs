@@ -3,25 +3,21 @@
 
 use jiff::Timestamp;
 
-use super::hold::{HoldSettings, state};
-use super::plan::{Plan, Reason, may_write, plan};
+use super::obstacle::hint;
+use super::plan::{Plan, plan};
+use super::reason::Reason;
 use super::record::Record;
+use super::release::may_write;
 use super::risk::Replacement;
-use super::status::{Routes, SwitchStatus, WaitsFor};
-use super::vigil::{Progress, Vigil, VigilSettings};
-use super::{families, wish};
+use super::routes::Routes;
+use super::settings::SwitchSettings;
+use super::state;
+use super::status::{SwitchStatus, WaitsFor};
+use super::vigil::{Progress, Vigil};
+use super::wish::wish;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Hibernation, SwitchFacts};
-
-/// What the configuration says.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct SwitchSettings {
-    /// Which switches are held.
-    pub hold: HoldSettings,
-    /// How nodes are watched.
-    pub vigil: VigilSettings,
-}
 
 /// What was seen of the nodes.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +133,7 @@ pub fn act(
             let progress = vigil.look(nodes, now, &settings.vigil);
             let routes = Some(Routes::from(&progress));
             if !progress.is_complete() {
-                let hint = shoot.and_then(|shoot| families::hint(shoot, &wish(shoot)?));
+                let hint = shoot.and_then(|shoot| hint(shoot, &wish(shoot)?));
                 let status = SwitchStatus {
                     waits_for: WaitsFor::Routes,
                     routes,

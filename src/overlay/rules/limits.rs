@@ -1,13 +1,9 @@
 //! What the infrastructure and Kubernetes must provide for a Shoot without an overlay: room for routes, and a stop to
 //! who else writes a node's condition.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use super::Encapsulation;
+use super::settings::GardenSettings;
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
-use crate::gardener::providers::PROVIDERS;
-use crate::gardener::{CALICO, Pods, Shoot, Vpcs};
+use crate::gardener::{CALICO, Encapsulation, Pods, Shoot};
 use crate::json;
 
 /// More nodes than routes.
@@ -29,23 +25,6 @@ pub static ADMISSION_POLICY: Rule = Rule {
     summary: "The overlay is switched off in a Shoot that runs, on a provider whose extension has a MutatingAdmissionPolicy for it (see the table), with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1` (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes' condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be drained or replaced.",
     fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
 };
-
-/// What operators decide about Shoots without an overlay.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct GardenSettings {
-    /// The most routes that a provider permits, by provider type.
-    pub route_limits: BTreeMap<String, u64>,
-    /// Where Shoots name the VPC that they share with others.
-    pub vpcs: Arc<Vpcs>,
-}
-
-impl Default for GardenSettings {
-    /// What is known of providers.
-    fn default() -> Self {
-        let limits = PROVIDERS.iter().filter_map(|provider| Some((provider.name.to_owned(), provider.most_routes?)));
-        Self { route_limits: limits.collect(), vpcs: Arc::default() }
-    }
-}
 
 /// What there is to say of a Shoot without an overlay that is created, or loses its overlay, or may have more nodes.
 pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Vec<Finding> {

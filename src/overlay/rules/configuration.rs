@@ -1,13 +1,12 @@
-//! The rules of this room, beside the words that they say. They look at the configuration of Calico in a Shoot, as it was
+//! Rules about the configuration of Calico. They look at the configuration of Calico in a Shoot, as it was
 //! and as it shall be, and at what is known of its provider. Of a provider that nobody knows only
 //! that is said which Calico alone decides.
 
-use super::{Encapsulation, families, limits, vpc};
+use super::{families, limits};
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
-pub use crate::gardener::CALICO;
 use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::gardener::{Key, Pods, Provider, Shoot, Way};
+use crate::gardener::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way};
 use crate::json;
 use crate::net::Family;
 
@@ -300,8 +299,8 @@ fn default_mode(config: &Config<'_>) -> Option<Finding> {
     Some(DEFAULT_MODE.finding(CONFIG, format!("`overlay` is not set, so Calico will run {mode}"), ""))
 }
 
-/// All rules with an example of each, in the order of the documentation.
-pub fn documented() -> Vec<(&'static Rule, Finding)> {
+/// The rules of this file with an example of each.
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let shoot = |config: &'static str| Shoot {
         network_type: CALICO.into(),
         network_config: Some(config),
@@ -316,7 +315,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
     };
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     let (on, off) = (of(r#"{"overlay":{"enabled":true}}"#), of(r#"{"overlay":{"enabled":false}}"#));
-    let mut all = vec![
+    vec![
         (&ENABLED, example(enabled(&shoot(r#"{"overlay":{}}"#)))),
         (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
         (&OLD_KUBERNETES, example(old_kubernetes(&shoot("{}")))),
@@ -325,11 +324,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
         (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &shoot("{}")))),
         (&POD_ROUTES, example(pod_routes(&shoot(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#), None))),
         (&DEFAULT_MODE, example(set_by_admission(&shoot("{}")))),
-    ];
-    all.extend(families::documented());
-    all.extend(limits::documented());
-    all.extend(vpc::documented());
-    all
+    ]
 }
 
 #[cfg(test)]

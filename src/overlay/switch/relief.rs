@@ -28,8 +28,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::obstacle::{hint, obstacle};
 use super::vigil::{Vigil, digest};
-use super::{Wish, families, wish};
+use super::wish::{Wish, wish};
 use crate::gardener::SwitchFacts;
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
 
@@ -74,8 +75,7 @@ impl Relief {
     /// all. Elsewhere Calico's word is in nobody's way.
     pub fn is_wanted(shoot: &SwitchFacts, providers: &[String]) -> bool {
         let is_listed = providers.iter().any(|provider| **provider == *shoot.provider);
-        let makes_routes =
-            |wish: Wish| families::hint(shoot, &wish).is_none() && families::obstacle(shoot, &wish).is_none();
+        let makes_routes = |wish: Wish| hint(shoot, &wish).is_none() && obstacle(shoot, &wish).is_none();
         is_listed && wish(shoot).is_some_and(makes_routes)
     }
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::net::Family;
     use crate::overlay::VigilSettings;
-    use crate::overlay::fixtures::{CALICO, CREATED, node};
+    use crate::overlay::switch::fixtures::{CALICO, CREATED, node};
 
     /// Looks at nodes as the worker does, and says how often each lost its condition.
     struct Looks {

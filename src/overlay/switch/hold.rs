@@ -6,41 +6,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::plan::Reason;
+use super::obstacle::obstacle;
+use super::reason::Reason;
 use super::record::{Phase, Record};
-use super::rules::CALICO;
-use super::subset::{LONGEST_CONFIG, too_long};
-use super::{Encapsulation, Subset, Wish, encapsulation, families, wish};
+use super::settings::HoldSettings;
+use super::state;
+use super::subset::{LONGEST_CONFIG, Subset, too_long};
+use super::wish::{Wish, wish};
 use crate::gardener::network::Network;
-use crate::gardener::{FieldError, Hibernation, SwitchFacts};
-use crate::json::Text;
+use crate::gardener::{CALICO, Encapsulation, FieldError, Hibernation, SwitchFacts, encapsulation};
+use crate::json::{Text, excerpt};
 use crate::net::Family;
-
-/// The values of the state annotation.
-pub mod state {
-    /// Held, until every node has its route.
-    pub const PENDING: &str = "pending";
-    /// Every node has its route; the next write of what was asked for passes.
-    pub const APPROVED: &str = "approved";
-    /// Somebody decided that it passes now.
-    pub const FORCED: &str = "forced";
-}
-
-/// What the configuration says about switches.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct HoldSettings {
-    /// The infrastructures whose route controllers tell by the condition `NetworkUnavailable` that a node has its
-    /// route. On others a held switch would never end.
-    pub providers: Vec<String>,
-}
-
-impl Default for HoldSettings {
-    /// Those of which it is known: their route controllers set the reason `RouteCreated`. Azure's does too, but Calico
-    /// cannot have an overlay there.
-    fn default() -> Self {
-        Self { providers: crate::gardener::providers::reporting() }
-    }
-}
 
 /// How long an approval counts without being confirmed.
 pub const APPROVAL: SignedDuration = SignedDuration::from_mins(5);
@@ -183,9 +159,7 @@ pub fn decide(
         Some(state::FORCED) if is_for_this => return release(Released::Forced),
         // It was for families with which routes come.
         Some(state::APPROVED)
-            if is_for_this
-                && is_fresh(new, old)
-                && shoot.is_none_or(|shoot| families::obstacle(shoot, &asked).is_none()) =>
+            if is_for_this && is_fresh(new, old) && shoot.is_none_or(|shoot| obstacle(shoot, &asked).is_none()) =>
         {
             return release(Released::Approved);
         }
@@ -316,7 +290,7 @@ fn hold(
         since,
         requested: asked.digest(),
         is_known,
-        obstacle: shoot.and_then(|shoot| families::obstacle(shoot, asked)),
+        obstacle: shoot.and_then(|shoot| obstacle(shoot, asked)),
     }))
 }
 
@@ -327,7 +301,7 @@ fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {
         return Err(FieldError { path, ..too_long(text.len()) });
     }
     serde_json::from_str(text).map_err(|error| {
-        let problem = crate::json::excerpt(&error.to_string());
+        let problem = excerpt(&error.to_string());
         FieldError { path, value: String::new(), problem }
     })
 }
