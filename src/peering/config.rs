@@ -9,7 +9,7 @@ use super::rules::shape;
 
 /// A peering configuration that could be read; what could not is missing here and among the findings.
 #[derive(Clone, Debug, Default)]
-pub struct Config<'a> {
+pub(super) struct Config<'a> {
     /// The entries of `shootPeerings`, up to the limit.
     pub entries: Vec<Entry<'a>>,
     /// How many there are, beyond the limit too.
@@ -41,7 +41,7 @@ const ENTRY_FIELDS: [&str; 3] = ["name", "namespace", "seed"];
 
 /// How much of a configuration is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// The most entries that are permitted.
     pub permitted: usize,
     /// The most entries that are read.

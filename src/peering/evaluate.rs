@@ -15,7 +15,7 @@ use super::subject::{Subject, Touch};
 
 /// What an enabled extension says, judged without looking at anything else: findings, all entries, and the entries
 /// that name a Shoot.
-pub struct Local<'a> {
+pub(super) struct Local<'a> {
     /// What is wrong.
     pub findings: Vec<Own>,
     /// All entries, as far as they can be read.
@@ -27,12 +27,12 @@ pub struct Local<'a> {
 }
 
 /// The field path of an extension's configuration.
-pub fn config_path(extension: &Extension<'_>) -> String {
+pub(super) fn config_path(extension: &Extension<'_>) -> String {
     format!("spec.extensions[{}].providerConfig", extension.index)
 }
 
 /// Judges the configuration of an enabled extension in itself, as far as the limits go.
-pub fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
+pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
     let path = config_path(extension);
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
     let is_cut = config.unread > 0 || findings.len() >= limits.findings;
@@ -51,7 +51,7 @@ const REMOVED: usize = 100;
 
 /// Judges a Shoot together with those that it lists, as far as its writer touched that. The caller looks into
 /// the questions of `knowledge` first: findings count only when there are none.
-pub fn remote(
+pub(super) fn remote(
     subject: &Subject<'_>,
     settings: &Settings,
     knowledge: &mut Knowledge<'_>,
@@ -147,7 +147,7 @@ fn stored(pair: &Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Vec<Ruled>
 
 /// Gathers what waits for the other sides, as it is weighed now, in one finding: there is nothing else to be done about any of
 /// it. Refusals stay apart, so that each says where it is.
-pub fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: &mut Knowledge<'_>) {
+pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: &mut Knowledge<'_>) {
     let is_awaited = |ruled: &Ruled| {
         ruled.finding.rule == reciprocal::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn
     };
@@ -161,7 +161,7 @@ pub fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: 
 }
 
 /// Of findings that say the same, as they are weighed now, only the one that says more.
-pub fn prefer_precise(found: &mut Vec<Ruled>) {
+pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
     // A wrong Seed that does not exist either is said once: which one would be right says more.
     let precise: Vec<String> = found
         .iter()

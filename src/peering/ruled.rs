@@ -5,7 +5,7 @@ use crate::gardener::ShootName;
 
 /// A finding, and the Shoots that it rests on: before it refuses anything they are read again.
 #[derive(Debug)]
-pub struct Ruled {
+pub(super) struct Ruled {
     /// The finding.
     pub finding: Finding,
     /// Whom it rests on.

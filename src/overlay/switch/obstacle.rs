@@ -7,7 +7,7 @@ use crate::gardener::{Provider, SwitchFacts};
 use crate::net::Family;
 
 /// Why a held switch cannot end by routes as things are, and what to do.
-pub fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+pub(super) fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
     if has_no_routes_with_two_families(&shoot.provider) {
         if shoot.has_two_node_networks {
             return Some(TWO_NODE_NETWORKS);
@@ -24,7 +24,7 @@ pub fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
 }
 
 /// Why routes may be missing: said while they are.
-pub fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+pub(super) fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
     (wants_the_word(&shoot.provider) && !wish.subset.says_overlay()).then_some(
         "the infrastructure makes routes only where the Shoot says so: write overlay: {enabled: false} into it",
     )
