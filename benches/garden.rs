@@ -3,26 +3,36 @@
 
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
-mod process;
-
+use jiff::Timestamp;
+use network_guard::admission;
+use network_guard::admission::Handler;
+use network_guard::admission::Step;
+use network_guard::controllers::certificates::Authority;
+use network_guard::gardener::SeedFacts;
+use network_guard::gardener::Shoot;
+use network_guard::gardener::ShootFacts;
+use network_guard::gardener::ShootName;
+use network_guard::handlers::ValidateShoot;
+use network_guard::landscape::Answers;
+use network_guard::landscape::Sight;
+use network_guard::landscape::Snapshot;
+use network_guard::sources::Landscape;
+use network_guard::sources::files;
+use process::stub;
+use serde_json::Value;
+use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
-use std::io::{BufWriter, Write as _};
+use std::io::BufWriter;
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
-use jiff::Timestamp;
-use network_guard::admission::{self, Answers, Handler, Sight, Step};
-use network_guard::controllers::certificates::Authority;
-use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::handlers::ValidateShoot;
-use network_guard::landscape::Snapshot;
-use network_guard::sources::{Landscape, files};
-use process::stub;
-use serde_json::{Value, json};
+mod process;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const PEERS: [usize; 3] = [1, 10, 50];

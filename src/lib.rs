@@ -45,17 +45,20 @@
 //! | 4 | [`sources`] | what feeds the landscape, live reads |
 //! | 4 | [`runtime`] | HTTPS, limits, health, metrics, logs, stop; Leases and loops: it names no other module |
 //! | 3 | [`handlers`] | one file a webhook |
+
 //! | 2 | [`certificates`], [`networks`], [`overlay`], [`peering`], [`vpn`] | decisions, one room each |
-//! | 1 | [`admission`], [`landscape`], [`gardener`] | protocol, snapshot, typed views |
-//! | 0 | [`net`], [`yaml`] | CIDRs and the mapping into Gardener's reserved ranges; files as kubectl reads them |
+//! | 1 | [`admission`], [`landscape`], [`diagnostics`], [`gardener`] | protocol, snapshot, rules and findings, typed views |
+//! | 0 | [`net`], [`json`] | CIDRs and the mapping into Gardener's reserved ranges; JSON without a tree |
 
 pub mod admission;
 pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod controllers;
+pub mod diagnostics;
 pub mod gardener;
 pub mod handlers;
+pub mod json;
 pub mod landscape;
 pub mod nat;
 pub mod net;
@@ -66,4 +69,3 @@ pub mod runtime;
 pub mod sources;
 pub mod vpn;
 pub mod wiring;
-pub mod yaml;

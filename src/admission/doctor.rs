@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Request;
-use crate::gardener::Text;
+use crate::json::Text;
 
 /// The annotation; its value comes back in the answer. Webhook configurations know it too.
 pub const DOCTOR_ANNOTATION: &str = "network-guard.extensions.gardener.cloud/doctor";

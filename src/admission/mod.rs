@@ -11,7 +11,6 @@
 //! answer too.
 
 mod doctor;
-mod finding;
 mod handler;
 mod patch;
 mod piece;
@@ -19,9 +18,8 @@ mod review;
 mod verdict;
 
 pub use doctor::{DOCTOR_ANNOTATION, Sign, doctor_asks};
-pub use finding::{Finding, Policy, Rank, Rule, Severity, in_order};
-pub use handler::{Answer, Answers, Handler, Questions, ROUNDS, Resource, Sight, Step};
+pub use handler::{Handler, ROUNDS, Resource, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
 pub use piece::{Moves, Piece};
 pub use review::{BadReview, Operation, Request, UserInfo, decode};
-pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, encode_with, fits, line, printable};
+pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, encode_with, fits};

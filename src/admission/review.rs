@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::gardener::members::Members;
-use crate::gardener::{FieldError, LONGEST_NAME, Text, excerpt};
+use crate::gardener::{FieldError, LONGEST_NAME};
+use crate::json::{Members, Text, excerpt};
 
 /// The request inside a review, borrowed from the body.
 #[derive(Debug)]

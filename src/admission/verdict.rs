@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Finding, Patch, Request, Severity, Sign, in_order};
+use super::{Patch, Request, Sign};
+use crate::diagnostics::{Finding, Severity, cut, in_order, line};
 
 /// A handler's decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,9 +84,6 @@ const DENIALS_LIMIT: usize = 20;
 
 /// Causes of one denial.
 const CAUSES_LIMIT: usize = 100;
-
-/// One text of a denial, a failure or the log, in characters: three times the longest that a rule says of names that can be.
-const LINE_LIMIT: usize = 1_000;
 
 /// One text of a cause, in characters: programs read it, and there are many.
 const CAUSE_LIMIT: usize = 300;
@@ -267,24 +265,6 @@ fn short(finding: &Finding) -> String {
     }
 }
 
-/// A text with nothing in it that a terminal would obey: part of it is what somebody else wrote.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// A text for one line of an answer or of the log: printable, and cut where it is longer than anybody reads.
-pub fn line(text: &str) -> String {
-    cut(text, LINE_LIMIT)
-}
-
-/// The beginning of a text, printable, with so many characters.
-fn cut(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => printable(text),
-        Some((end, _)) => printable(&text[..end]) + "...",
-    }
-}
-
 /// What of an audit annotation is written.
 fn audited(value: &str) -> Cow<'_, str> {
     if value.len() <= AUDIT_LIMIT {
@@ -298,8 +278,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::super::{PatchBuilder, Pointer, Rank, decode};
+    use super::super::{PatchBuilder, Pointer, decode};
     use super::*;
+    use crate::diagnostics::Rank;
 
     const BODY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
         "uid":"u-1","resource":{"group":"apps","version":"v1","resource":"deployments"},
@@ -387,8 +368,6 @@ mod tests {
         let verdict = Verdict { outcome: Outcome::Denied, decision: "refused", findings, audit };
         let request = decode(BODY.as_bytes()).unwrap();
         assert!(encode(&request, &verdict).len() < 400 << 10, "{}", encode(&request, &verdict).len());
-        assert_eq!(line(&long).chars().count(), LINE_LIMIT + 3);
-        assert_eq!(line("short\n"), "short ");
     }
 
     #[test]

@@ -1,23 +1,44 @@
 //! `network-guard check`: the rules of the garden on manifests, for a pull request or a laptop.
 
-use std::path::{Path, PathBuf};
+use crate::admission;
+use crate::admission::Handler;
+use crate::admission::Outcome;
+use crate::admission::Step;
+use crate::admission::UserInfo;
+use crate::admission::Verdict;
+use crate::config::Configuration;
+use crate::diagnostics;
+use crate::diagnostics::Finding;
+use crate::diagnostics::Severity;
+use crate::diagnostics::counted;
+use crate::gardener::Shoot;
+use crate::gardener::ShootFacts;
+use crate::gardener::ShootName;
+use crate::handlers::MutateShoot;
+use crate::handlers::ValidateShoot;
+use crate::landscape::Access;
+use crate::landscape::Answer;
+use crate::landscape::Answers;
+use crate::landscape::Questions;
+use crate::landscape::Snapshot;
+use crate::peering::rules::unverified::NOT_VERIFIED;
+use crate::sources::files;
+use crate::sources::live;
+use crate::sources::manifests;
+use crate::sources::manifests::Again;
+use crate::sources::manifests::Found;
+use crate::sources::manifests::Remark;
+use crate::sources::manifests::Weight;
+use anyhow::Context as _;
+use anyhow::anyhow;
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-
-use anyhow::{Context as _, anyhow, bail};
-use clap::Args;
-use serde_json::{json, value::RawValue};
-
-use crate::admission::{
-    self, Answer, Answers, Finding, Handler, Outcome, Questions, Severity, Step, UserInfo, Verdict,
-};
-use crate::config::Configuration;
-use crate::gardener::{Shoot, ShootFacts, ShootName, counted};
-use crate::handlers::{MutateShoot, ValidateShoot};
-use crate::landscape::{Access, Snapshot};
-use crate::peering::rules::target::NOT_VERIFIED;
-use crate::sources::manifests::{self, Again, Found, Remark, Weight};
-use crate::sources::{files, live};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -128,12 +149,12 @@ impl Check {
                 (false, false) => "accepted",
             };
             text += &format!("{}: {name}: {outcome}\n", path.display());
-            let in_order = |severity| admission::in_order(&verdict.findings, severity);
+            let in_order = |severity| diagnostics::in_order(&verdict.findings, severity);
             for finding in in_order(Severity::Deny).chain(in_order(Severity::Warn)) {
                 text += &format!(
                     "  {} {} ({})\n",
                     finding.severity.name(),
-                    admission::printable(&finding.to_string()),
+                    diagnostics::printable(&finding.to_string()),
                     finding.rule
                 );
             }
@@ -171,7 +192,7 @@ fn said(remarks: &[(PathBuf, Remark)]) -> String {
             Weight::Unused | Weight::Broken => "not read",
         };
         let Remark { line, what, why, .. } = remark;
-        let said = admission::printable(&format!("{what}: {why}"));
+        let said = diagnostics::printable(&format!("{what}: {why}"));
         text += &format!("{}: line {line}: {outcome}: {said}\n", path.display());
     }
     if others > MOST_NAMED {

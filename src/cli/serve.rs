@@ -1,18 +1,20 @@
 //! `network-guard serve`: the admission server.
 
-mod all;
-
+use super::log;
+use super::log::LogFormat;
+use crate::config::Configuration;
+use crate::runtime::log::Level;
+use crate::runtime::log::Log;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::supervise::Supervisor;
+use crate::wiring;
+use crate::wiring::Listen;
+use clap::Args;
+use clap::Subcommand;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-
-use super::log::{self, LogFormat};
-use crate::config::Configuration;
-use crate::runtime::log::{Level, Log};
-use crate::runtime::metrics::Metrics;
-use crate::runtime::supervise::Supervisor;
-use crate::wiring::{self, Listen};
+mod all;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {

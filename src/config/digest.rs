@@ -7,11 +7,13 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 use super::{Configuration, SelfManaged};
-use crate::admission::{Policy, Severity};
 use crate::certificates::Lifetimes;
 use crate::controllers::overlay::OverlaySettings;
 use crate::controllers::registration::{FailurePolicy, Where};
-use crate::gardener::vpc::{VpcNames, VpcScope};
+use crate::diagnostics::Policy;
+use crate::diagnostics::Severity;
+use crate::gardener::providers::VpcScope;
+use crate::gardener::vpc::VpcNames;
 use crate::handlers::ShootSettings;
 use crate::overlay::{GardenSettings, HoldSettings, SwitchSettings, VigilSettings};
 use crate::peering::{self, NodePrefixes};

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{ConfigError, bad};
 use crate::gardener::Vpcs;
-use crate::gardener::vpc::{VpcNames, VpcScope};
+use crate::gardener::providers::VpcScope;
+use crate::gardener::vpc::VpcNames;
 use crate::overlay::GardenSettings;
 
 /// Where a provider names a VPC.

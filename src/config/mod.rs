@@ -26,8 +26,8 @@ use crate::handlers::ShootSettings;
 use crate::runtime::https::Limits;
 use crate::runtime::stop::StopSettings;
 use crate::sources::files;
+use crate::sources::yaml;
 use crate::vpn::sidecar;
-use crate::yaml;
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

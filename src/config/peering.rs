@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::admission::{Policy, Rule, Severity};
+use crate::diagnostics::Policy;
+use crate::diagnostics::Rule;
+use crate::diagnostics::Severity;
 use crate::net::ParseCidrError;
 use crate::{handlers, peering};
 

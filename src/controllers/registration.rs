@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use crate::handlers::{KUBE_APISERVER_PATH, NETWORK_PATH};
-use crate::yaml;
+use crate::sources::yaml;
 
 /// The files that are in the repository, with the reason for every line.
 pub const SEED: &str = include_str!("../../webhook-config/seed.yaml");

@@ -1,11 +1,10 @@
 //! The `Cluster` resource (`extensions.gardener.cloud/v1alpha1`): gardenlet's copy of Shoot and Seed, one for each
 //! Shoot, cluster-scoped and named like the Shoot's control-plane namespace.
 
-use std::fmt;
-
 use serde::Deserialize;
 
-use super::{ShootUid, SwitchFacts};
+use super::{FieldError, ShootUid, SwitchFacts};
+use crate::json::excerpt;
 use crate::net::{Cidr, NetworkKind};
 
 /// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
@@ -68,29 +67,6 @@ pub enum ExpectedVpn {
     Single,
     /// Several tunnels that end in the kube-apiserver Pod.
     HighlyAvailable,
-}
-
-/// A field that cannot be used.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct FieldError {
-    /// The path in the object, such as `spec.shoot.status.networking.nodes[1]`.
-    pub path: String,
-    /// The value as JSON, or empty when the field is missing.
-    pub value: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for FieldError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() {
-            f.write_str(&self.problem)
-        } else if self.value.is_empty() {
-            write!(f, "{}: {}", self.path, self.problem)
-        } else {
-            write!(f, "{}: {}: {}", self.path, self.value, self.problem)
-        }
-    }
 }
 
 /// The `spec` of a Cluster, as far as we read it.
@@ -187,7 +163,7 @@ impl ClusterFacts {
                     "." => "spec".to_owned(),
                     path => format!("spec.{path}"),
                 };
-                let problem = super::excerpt(&error.into_inner().to_string());
+                let problem = excerpt(&error.into_inner().to_string());
                 Unusable::from(vec![FieldError { path, value: String::new(), problem }])
             })?;
         Ok(Self { switch: SwitchFacts::parse(text).map(Box::new), ..Self::from_spec(spec)? })
@@ -292,19 +268,6 @@ impl Shoot {
     }
 }
 
-impl FieldError {
-    /// The same error, seen from the object around it.
-    #[must_use]
-    pub fn within(self, outer: &str) -> Self {
-        let path = if self.path.is_empty() { outer.to_owned() } else { format!("{outer}.{}", self.path) };
-        Self { path, ..self }
-    }
-
-    pub(super) fn missing(path: &str) -> Self {
-        Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
-    }
-}
-
 /// Whether gardenlet leaves out a network of `status` because `spec` has it already (gardener `copyUniqueCIDRs`): only
 /// where it is written exactly as gardenlet itself writes the one in `spec`. All other repetitions count.
 pub fn repeats_spec(in_spec: Option<Cidr>, in_status: &str) -> bool {
@@ -314,7 +277,7 @@ pub fn repeats_spec(in_spec: Option<Cidr>, in_status: &str) -> bool {
 fn read(text: &str, path: String, errors: &mut Vec<FieldError>) -> Option<Cidr> {
     text.parse()
         .map_err(|problem: crate::net::ParseCidrError| {
-            errors.push(FieldError { path, value: super::excerpt(&format!("{text:?}")), problem: problem.to_string() });
+            errors.push(FieldError { path, value: excerpt(&format!("{text:?}")), problem: problem.to_string() });
         })
         .ok()
 }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{FieldError, Text, excerpt};
+use super::FieldError;
+use crate::json::{Text, excerpt};
 use crate::net::Family;
 
 /// The network type (`spec.networking.type`) whose encapsulation we know.

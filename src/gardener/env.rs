@@ -1,8 +1,7 @@
 //! The environment of a container, read only when somebody asks for it.
 
-use super::Text;
 use super::deployment::Container;
-use super::members::{Malformed, Members};
+use crate::json::{Malformed, Members, Text};
 
 /// The value of a variable.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::cluster::repeats_spec;
-use super::members::{Malformed, Members};
 use super::shoot::{Networking, Shoot, StatusNetworking};
-use super::{LONGEST_NAME, ShootName, Vpc, json};
+use super::{LONGEST_NAME, ShootName, Vpc};
+use crate::json::{self, Malformed, Members};
 use crate::net::{Cidr, NetworkKind};
 
 /// What the landscape keeps of a Shoot. Whatever cannot be read is left out: another Shoot's mistake is not reported to

@@ -48,6 +48,9 @@ impl fmt::Debug for ShootName {
 /// `DNS1123SubdomainMaxLength` of `k8s.io/apimachinery/pkg/util/validation`).
 pub const LONGEST_NAME: usize = 253;
 
+/// The longest name of a pool, in bytes: it is the value of a label (`LabelValueMaxLength` of `k8s.io/apimachinery`).
+pub(super) const LONGEST_POOL: usize = 63;
+
 /// Whether this is a DNS label (RFC 1123): what Kubernetes demands of namespaces and Gardener of Shoots.
 pub fn is_dns_label(name: &str) -> bool {
     name.len() <= 63 && !name.contains('.') && is_dns_subdomain(name)

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde::de::Error as _;
 
 use super::list::Listed;
-use super::pools::NAME as POOL;
-use super::text::excerpt;
+use super::name::LONGEST_POOL;
 use super::{LONGEST_NAME, is_dns_subdomain};
+use crate::json::excerpt;
 
 /// The longest name that is kept, in bytes. UIDs and versions are shorter.
 const NAME: usize = LONGEST_NAME;
@@ -181,7 +181,7 @@ impl<'de> Deserialize<'de> for NodeFacts {
             }
         }
         if node.route.as_ref().is_some_and(RouteCondition::is_no_route_created) {
-            node.pool = metadata.labels.and_then(|labels| labels.pool).filter(|pool| pool.len() <= POOL);
+            node.pool = metadata.labels.and_then(|labels| labels.pool).filter(|pool| pool.len() <= LONGEST_POOL);
         }
         Ok(node)
     }

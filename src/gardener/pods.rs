@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::providers::{Facts, Routes};
-use super::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Text, Way, encapsulation, json};
+use super::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way, encapsulation};
+use crate::json::{self, Text};
 use crate::net::{Family, NetworkKind};
 
 /// The network type of Cilium (`spec.networking.type`).

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Text;
-use super::bounded::FirstOf;
+use super::name::LONGEST_POOL;
 use super::node::NETWORK_UNAVAILABLE;
+use crate::json::{FirstOf, Text};
 
 /// After which time machine-controller-manager replaces an unhealthy node without a word from the Shoot
 /// (`MachineHealthTimeout` in its `pkg/util/provider/app/options/options.go`, v0.62.1; gardenlet does not set the flag).
@@ -17,9 +17,6 @@ const LOOKED_AT: usize = 256;
 
 /// Pools that are kept: those that differ from the default.
 const KEPT: usize = 32;
-
-/// The longest name of a pool, in bytes: it is the value of a label (`LabelValueMaxLength` of `k8s.io/apimachinery`).
-pub(super) const NAME: usize = 63;
 
 /// Conditions of a node that are looked through in a pool's list.
 const CONDITIONS: usize = 64;
@@ -88,7 +85,7 @@ impl Pools {
 impl Pool {
     fn read(worker: &str) -> Option<Self> {
         let worker: Wire<'_> = serde_json::from_str(worker).ok()?;
-        let name = worker.name.filter(|name| name.len() <= NAME)?;
+        let name = worker.name.filter(|name| name.len() <= LONGEST_POOL)?;
         let settings = worker.machine_controller_manager?;
         let conditions = settings.node_conditions.map(|conditions| conditions.0).filter(|list| !list.is_empty());
         // Without a list there is the one of machine-controller-manager, which has this condition.

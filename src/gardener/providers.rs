@@ -3,8 +3,11 @@
 //! One table, [`PROVIDERS`]. Of a provider that is not in it nothing is known, and nothing is claimed. Each row says where
 //! its facts were read. They hold for the extensions as of August 2026.
 
+mod documentation;
+
+pub use documentation::markdown;
+
 use super::Encapsulation;
-use super::vpc::VpcScope;
 
 /// `overlay` of a network's `providerConfig`, as infrastructure extensions read it, whatever the network's type is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -67,6 +70,16 @@ pub enum Reports {
     Always,
     /// It does, unless the condition is `False` already: it compares nothing but the status, not the writer.
     UnlessFalse,
+}
+
+/// Among which Shoots a name means the same VPC.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum VpcScope {
+    /// Among all: ids that the infrastructure makes up, and never twice.
+    Landscape,
+    /// Among those of one Gardener project: names that people choose mean something in one account only. Accounts
+    /// cannot be read, and the Shoots of one project mostly share one.
+    Project,
 }
 
 /// Where a Shoot names a VPC that is there already.

@@ -3,11 +3,13 @@
 //! What a review is decided on: it borrows from the request and keeps raw what users configure freely. What the landscape
 //! keeps of every Shoot is in [`ShootFacts`](super::ShootFacts).
 
+mod reading;
+
 use serde::Deserialize;
 
-use super::bounded::{AtMost, FirstOf};
-use super::members::{Malformed, Members};
-use super::{FieldError, LONGEST_NAME, Text, excerpt, json};
+use self::reading::{Problem, enter, enter_list, name, read, text};
+use super::FieldError;
+use crate::json::{self, AtMost, FirstOf, Members, Text};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).
@@ -147,6 +149,11 @@ impl<'a> StatusNetworking<'a> {
 }
 
 impl<'a> Shoot<'a> {
+    /// The peering extension, if it is there and not disabled.
+    pub fn enabled_peering(&self) -> Option<&Extension<'a>> {
+        self.peering.as_ref().filter(|extension| !extension.is_disabled)
+    }
+
     /// Reads the text of a Shoot.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
         let mut shoot = Self::default();
@@ -331,77 +338,6 @@ fn is_moving(last_operation: &str) -> bool {
         "Restore" => operation.state.as_deref() != Some("Succeeded"),
         _ => false,
     })
-}
-
-/// What is wrong at a fixed place, or in an item of a list there.
-struct Problem {
-    path: &'static str,
-    index: Option<usize>,
-    problem: String,
-}
-
-impl Problem {
-    fn new(path: &'static str, problem: String) -> Self {
-        Self { path, index: None, problem }
-    }
-
-    fn at(path: &'static str, error: Malformed) -> Self {
-        Self::new(path, error.to_string())
-    }
-
-    fn of_item(self, index: usize) -> Self {
-        Self { index: Some(index), ..self }
-    }
-
-    fn into_field(self) -> FieldError {
-        let path = match self.index {
-            Some(index) => format!("{}[{index}]", self.path),
-            None => self.path.to_owned(),
-        };
-        FieldError { path, value: String::new(), problem: excerpt(&self.problem) }
-    }
-}
-
-/// Enters a mapping, or says what there is instead of it.
-fn enter(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
-    members.enter().map_err(|error| Problem::new(path, instead("a mapping", members.rest(), error)))
-}
-
-/// Enters a list, or says what there is instead of it.
-fn enter_list(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
-    members.enter_array().map_err(|error| Problem::new(path, instead("a list", members.rest(), error)))
-}
-
-/// What there is, in the words of people who write YAML.
-fn instead(expected: &str, rest: &str, error: Malformed) -> String {
-    let found = match rest.as_bytes().first() {
-        Some(b'n') => return "is empty".to_owned(),
-        Some(b'{') => "a mapping",
-        Some(b'[') => "a list",
-        Some(b'"') => "a text",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'0'..=b'9' | b'-') => "a number",
-        _ => return error.to_string(),
-    };
-    format!("is {found}, not {expected}")
-}
-
-/// The text of the value that comes next; `None` for `null`.
-fn text<'a>(members: &mut Members<'a>) -> Result<Option<&'a str>, Malformed> {
-    Ok(Some(members.skip()?).filter(|text| *text != "null"))
-}
-
-/// Reads a name that is no longer than any can be.
-fn name<'a>(path: &'static str, members: &mut Members<'a>) -> Result<Option<Text<'a>>, Problem> {
-    let name: Option<Text<'_>> = read(path, members)?;
-    match name.as_ref().map_or(0, |name| name.len()) {
-        ..=LONGEST_NAME => Ok(name),
-        length => Err(Problem::new(path, format!("has {length} bytes, more than a name can have"))),
-    }
-}
-
-fn read<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<Option<T>, Problem> {
-    members.read().map_err(|error| Problem::new(path, error.to_string()))
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::bounded::FirstOf;
 use super::network::family;
 use super::pools::Pools;
 use super::shoot::MOST_FAMILIES;
+use crate::json::{FirstOf, Text};
 use crate::net::Family;
 
 /// The constraint that is there, and not `True`, while nodes become dual-stack. Until then only the first of the
@@ -85,7 +85,7 @@ struct Metadata<'a> {
 #[serde(default)]
 struct Annotations<'a> {
     #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch")]
-    force: Option<super::Text<'a>>,
+    force: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -103,18 +103,18 @@ struct Spec<'a> {
 #[serde(default, rename_all = "camelCase")]
 struct Networking<'a> {
     #[serde(borrow, rename = "type")]
-    network_type: Option<super::Text<'a>>,
+    network_type: Option<Text<'a>>,
     #[serde(borrow)]
     provider_config: Option<&'a RawValue>,
     #[serde(borrow)]
-    ip_families: Option<Vec<super::Text<'a>>>,
+    ip_families: Option<Vec<Text<'a>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Provider<'a> {
     #[serde(borrow, rename = "type")]
-    provider_type: Option<super::Text<'a>>,
+    provider_type: Option<Text<'a>>,
     #[serde(borrow)]
     workers: Option<&'a RawValue>,
 }
@@ -153,18 +153,18 @@ struct NetworkingStatus {
 #[serde(default)]
 struct LastOperation<'a> {
     #[serde(borrow, rename = "type")]
-    operation: Option<super::Text<'a>>,
+    operation: Option<Text<'a>>,
     #[serde(borrow)]
-    state: Option<super::Text<'a>>,
+    state: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Constraint<'a> {
     #[serde(borrow, rename = "type")]
-    constraint: Option<super::Text<'a>>,
+    constraint: Option<Text<'a>>,
     #[serde(borrow)]
-    status: Option<super::Text<'a>>,
+    status: Option<Text<'a>>,
 }
 
 /// A Cluster's `spec`.

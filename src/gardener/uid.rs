@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
+
 /// `metadata.uid` of a Shoot. Whoever is not the Shoot, its owner or an operator cannot know it: 122 of its bits are
 /// random. So it is never printed, and compared without telling by the time how much of it was right.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -38,7 +40,7 @@ impl ShootUid {
 
     /// Whether both are the same Shoot's, in a time that does not depend on it. Nobody is nobody's.
     pub fn is(&self, other: &Self) -> bool {
-        let same = aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok();
+        let same = bool::from(self.0.ct_eq(&other.0));
         same && self.0 != Self::NOBODY.0
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::providers::{PROVIDERS, VpcField};
+use super::providers::{PROVIDERS, VpcField, VpcScope};
 use super::{Provider, Shoot};
 
 /// A VPC in which Shoots meet. Two Shoots with the same key are in the same VPC.
@@ -79,16 +79,6 @@ pub struct VpcNames {
     pub paths: Vec<String>,
     /// Among which Shoots a name means the same VPC.
     pub scope: VpcScope,
-}
-
-/// Among which Shoots a name means the same VPC.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum VpcScope {
-    /// Among all: ids that the infrastructure makes up, and never twice.
-    Landscape,
-    /// Among those of one Gardener project: names that people choose mean something in one account only. Accounts
-    /// cannot be read, and the Shoots of one project mostly share one.
-    Project,
 }
 
 impl Default for Vpcs {

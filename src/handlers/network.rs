@@ -2,17 +2,16 @@
 
 use serde_json::Value;
 
-use crate::admission::{
-    Answer, Answers, AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Questions, Request, Resource, Step,
-    Verdict,
-};
+use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
 use crate::gardener::network::{
     SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
     family_name,
 };
-use crate::gardener::{FieldError, Network, is_dns_label, json};
-use crate::landscape::{Snapshot, switch_facts};
-use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, seed_rules, state};
+use crate::gardener::{FieldError, Network, is_dns_label};
+use crate::json;
+use crate::landscape::{Answer, Answers, Questions, Snapshot, switch_facts};
+use crate::overlay::rules::held as rules;
+use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, state};
 
 /// The path of this webhook.
 pub const NETWORK_PATH: &str = "/webhooks/mutate/network";
@@ -52,7 +51,7 @@ impl HoldNetwork {
         let decision = match decide(&new, old.as_ref(), shoot, &self.settings) {
             Ok(decision) => decision,
             Err(error) => {
-                let findings = vec![seed_rules::unreadable(&error)];
+                let findings = vec![rules::unreadable(&error)];
                 return Ok(Step::Done(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") }));
             }
         };
@@ -108,7 +107,7 @@ fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
         ..Verdict::allow(word)
     };
     if let Decision::Hold(held) = decision {
-        verdict.findings.push(seed_rules::held(&held.since, held.obstacle));
+        verdict.findings.push(rules::held(&held.since, held.obstacle));
         verdict.audit.push((AUDIT_REQUESTED, held.requested.clone()));
     }
     verdict

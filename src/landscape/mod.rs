@@ -5,13 +5,19 @@
 
 mod access;
 mod census;
+mod knowledge;
+mod questions;
 mod shoots;
+mod target;
 
 use std::sync::Arc;
 
 pub use access::{Access, Grant, Subject};
 pub use census::Census;
+pub use knowledge::{Knowledge, Seed};
+pub use questions::{Answer, Answers, Questions, Sight};
 pub use shoots::Shoots;
+pub use target::{Consent, Target};
 
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::{ClusterFacts, SeedFacts, SwitchFacts, ToldNetworks, Unusable, Vpcs};

@@ -1,16 +1,20 @@
 //! A Shoot's own networks: only what Gardener itself would refuse, or what breaks.
 //!
-//! Pure functions of the Shoot and its Seed. Whoever calls them compares the findings with those of the stored Shoot:
-//! a problem that is stored blocks nobody.
+//! [`check`] is a function of the Shoot and its Seed. [`judge`] compares its findings with those of the stored Shoot: a problem that
+//! is stored blocks nobody.
 
+mod judge;
 pub mod rules;
 
 use std::net::IpAddr;
 
-use crate::admission::{Finding, Severity};
+pub use judge::judge;
+
+use crate::diagnostics::{Finding, Severity};
+use crate::gardener::SeedFacts;
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::{Networking, StatusNetworking};
-use crate::gardener::{SeedFacts, Text};
+use crate::json::Text;
 use crate::net::{Cidr, DoesNotFit, Family, NetworkKind, WIDEST_SEED_PODS, map_networks, reserved_for};
 
 /// Judges the networks of a Shoot: what it asks for, and what its stored status says. Without a Seed, what concerns the

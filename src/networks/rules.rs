@@ -1,7 +1,7 @@
 //! The rules of this room, beside the words that they say.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
-use crate::gardener::excerpt;
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::json::excerpt;
 use crate::net::{Cidr, DoesNotFit, NetworkKind, ParseCidrError, RESERVED_RANGES, ReservedRange};
 
 /// Not a CIDR.

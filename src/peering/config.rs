@@ -1,15 +1,15 @@
 //! Reading a `PeeringConfig`, strictly: whatever is not understood is reported with its path.
 
-use crate::admission::Finding;
-use crate::gardener::members::Members;
-use crate::gardener::{Text, excerpt};
+use std::borrow::Cow;
 
-use super::rules::entry::tidy;
+use crate::diagnostics::Finding;
+use crate::json::{Members, Text, excerpt};
+
 use super::rules::shape;
 
 /// A peering configuration that could be read; what could not is missing here and among the findings.
 #[derive(Clone, Debug, Default)]
-pub struct Config<'a> {
+pub(super) struct Config<'a> {
     /// The entries of `shootPeerings`, up to the limit.
     pub entries: Vec<Entry<'a>>,
     /// How many there are, beyond the limit too.
@@ -41,7 +41,7 @@ const ENTRY_FIELDS: [&str; 3] = ["name", "namespace", "seed"];
 
 /// How much of a configuration is read.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// The most entries that are permitted.
     pub permitted: usize,
     /// The most entries that are read.
@@ -70,6 +70,17 @@ struct Decoder {
 /// Which entry a finding is about.
 pub(super) fn about(namespace: &str, name: &str) -> String {
     format!("{}/{}", tidy(namespace), tidy(name))
+}
+
+/// A value without blanks around it and without capitals. Letters of other alphabets stay: no name has any, so nobody knows
+/// what is meant by them.
+pub(super) fn tidy(value: &str) -> Cow<'_, str> {
+    let trimmed = value.trim();
+    if trimmed.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(trimmed.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(trimmed)
+    }
 }
 
 /// Reads the text of a providerConfig at this path.

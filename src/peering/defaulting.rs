@@ -3,9 +3,13 @@
 
 use std::sync::Arc;
 
-use super::rules::entry::tidy;
-use crate::gardener::members::{Malformed, Members};
-use crate::gardener::{ShootFacts, ShootName, Text, is_dns_label};
+use super::config::tidy;
+use super::evaluate::config_path;
+use super::rules::entry::namespace_filled_in;
+use crate::diagnostics::Finding;
+use crate::gardener::shoot::Extension;
+use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
+use crate::json::{Malformed, Members, Text};
 
 /// An entry that lacks something which can be filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -198,6 +202,19 @@ fn walk<'a>(
         }
     }
     members.end()
+}
+
+/// The namespaces that were guessed, but for those of entries that are stored: who applies a manifest again was told.
+pub fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
+    if filled.guessed.is_empty() {
+        return Vec::new();
+    }
+    let stored =
+        old.and_then(Shoot::enabled_peering).map_or_else(Box::default, |old| facts::peers(old.provider_config));
+    let is_stored = |target: &ShootName| stored.iter().any(|peer| peer.target == *target);
+    let path = |index: usize| format!("{}.shootPeerings[{index}]", config_path(extension));
+    let fresh = filled.guessed.iter().filter(|guess| !is_stored(&guess.target));
+    fresh.map(|guess| namespace_filled_in(&path(guess.index), &guess.target)).collect()
 }
 
 #[cfg(test)]

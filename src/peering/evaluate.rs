@@ -1,29 +1,21 @@
 //! All rules on one Shoot: first those that need nobody else, then those that do.
 
-use crate::admission::{Finding, Rule, Severity};
+use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
+use crate::landscape::{Knowledge, Target};
 
-use super::config::Own;
-use super::rules::{entry, graph, lifecycle, networks, target};
-use super::{Config, Entry, Knowledge, Limits, PairState, Settings, Subject, Target, Touch, config};
-
-/// A finding, and the Shoots that it rests on: before it refuses anything they are read again.
-#[derive(Debug)]
-pub struct Ruled {
-    /// The finding.
-    pub finding: Finding,
-    /// Whom it rests on.
-    pub rests_on: Vec<ShootName>,
-    /// Whether it rests on what the Shoot's own Seed is.
-    pub rests_on_seed: bool,
-    /// The rule that could not look, where the finding says so: nobody misses one that is off.
-    pub instead_of: Option<&'static Rule>,
-}
+use super::config::{self, Config, Entry, Limits, Own};
+use super::pair::PairState;
+use super::ruled::Ruled;
+use super::rules::pair::{Pair, PairRule};
+use super::rules::{entry, graph, lifecycle, networks, reciprocal, target, target_seed, unverified};
+use super::settings::Settings;
+use super::subject::{Subject, Touch};
 
 /// What an enabled extension says, judged without looking at anything else: findings, all entries, and the entries
 /// that name a Shoot.
-pub struct Local<'a> {
+pub(super) struct Local<'a> {
     /// What is wrong.
     pub findings: Vec<Own>,
     /// All entries, as far as they can be read.
@@ -35,12 +27,12 @@ pub struct Local<'a> {
 }
 
 /// The field path of an extension's configuration.
-pub fn config_path(extension: &Extension<'_>) -> String {
+pub(super) fn config_path(extension: &Extension<'_>) -> String {
     format!("spec.extensions[{}].providerConfig", extension.index)
 }
 
 /// Judges the configuration of an enabled extension in itself, as far as the limits go.
-pub fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
+pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
     let path = config_path(extension);
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
     let is_cut = config.unread > 0 || findings.len() >= limits.findings;
@@ -59,7 +51,7 @@ const REMOVED: usize = 100;
 
 /// Judges a Shoot together with those that it lists, as far as its writer touched that. The caller looks into
 /// the questions of `knowledge` first: findings count only when there are none.
-pub fn remote(
+pub(super) fn remote(
     subject: &Subject<'_>,
     settings: &Settings,
     knowledge: &mut Knowledge<'_>,
@@ -81,12 +73,12 @@ pub fn remote(
     let beyond = subject.peers.iter().filter(|listed| !listed.is_looked_up).count();
     if is_touched && beyond > 0 || subject.unread > 0 {
         let most = settings.looked_up();
-        found.push(Ruled::by_targets(target::not_looked_up(&subject.path, beyond + subject.unread, most), []));
+        found.push(Ruled::by_targets(unverified::not_looked_up(&subject.path, beyond + subject.unread, most), []));
     }
     for (listed, target) in subject.peers.iter().zip(&targets) {
         if listed.touch == Touch::Stored {
             if let Some(target) = target {
-                let pair = target::Pair { subject, listed, target, settings, tells_stored: is_edited };
+                let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
                 stored(&pair, knowledge, &mut found);
             }
             continue;
@@ -96,11 +88,11 @@ pub fn remote(
             continue;
         }
         // Asked for already, where it is not known.
-        let unknown = target::seed_unknown(subject, listed, knowledge);
+        let unknown = target_seed::seed_unknown(subject, listed, knowledge);
         found.extend(unknown.map(|finding| Ruled::by_targets(finding, [])));
         let Some(target) = target else { continue };
-        states.push(target.pair(subject.name.as_ref()));
-        let pair = target::Pair { subject, listed, target, settings, tells_stored: is_edited };
+        states.push(PairState::of(target, subject.name.as_ref()));
+        let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
         // Of an entry that was stored before, only what its writer changed can be refused.
         let (of_target, of_seed) = match listed.touch {
             Touch::Added => (Severity::Deny, Severity::Deny),
@@ -108,7 +100,7 @@ pub fn remote(
             Touch::Moved | Touch::Stored => (Severity::Warn, Severity::Warn),
         };
         let rests_on = |finding| Ruled::by_targets(finding, [&listed.target]);
-        let say = |rules: &[target::PairRule], most| {
+        let say = |rules: &[PairRule], most| {
             rules
                 .iter()
                 .filter_map(|rule| rule(&pair))
@@ -140,67 +132,52 @@ pub fn remote(
 
 /// What does not work of an entry that is left as it was stored: its writer is told, where the list is edited, and is never
 /// refused for it.
-fn stored(pair: &target::Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Vec<Ruled>) {
+fn stored(pair: &Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Vec<Ruled>) {
     if !pair.tells_stored {
         return;
     }
     let rests_on = |finding: Finding| Ruled::by_targets(finding.at_most(Severity::Warn), [&pair.listed.target]);
     // Where the right one is known, that is said.
     if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
-        found.extend(target::seed_unknown(pair.subject, pair.listed, knowledge).map(rests_on));
+        found.extend(target_seed::seed_unknown(pair.subject, pair.listed, knowledge).map(rests_on));
     }
     let rules = target::STORED_RULES.iter().chain(&networks::STORED_RULES);
     found.extend(rules.filter_map(|rule| rule(pair)).map(rests_on));
 }
 
-impl Ruled {
-    /// A finding that rests on these Shoots.
-    pub(super) fn by_targets<'n>(finding: Finding, targets: impl IntoIterator<Item = &'n ShootName>) -> Self {
-        let rests_on = targets.into_iter().cloned().collect();
-        Self { finding, rests_on, rests_on_seed: false, instead_of: None }
-    }
-
-    /// A finding that rests on the Shoot's own Seed.
-    pub(super) fn by_seed(finding: Finding) -> Self {
-        Self { rests_on_seed: true, ..Self::by_targets(finding, []) }
-    }
-
-    /// A finding that says that this rule could not look.
-    pub(super) fn instead_of(rule: &'static Rule, finding: Finding) -> Self {
-        Self { instead_of: Some(rule), ..Self::by_targets(finding, []) }
-    }
-}
-
 /// Gathers what waits for the other sides, as it is weighed now, in one finding: there is nothing else to be done about any of
 /// it. Refusals stay apart, so that each says where it is.
-pub fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: &mut Knowledge<'_>) {
-    let is_awaited =
-        |ruled: &Ruled| ruled.finding.rule == target::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn;
+pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: &mut Knowledge<'_>) {
+    let is_awaited = |ruled: &Ruled| {
+        ruled.finding.rule == reciprocal::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn
+    };
     if found.iter().filter(|ruled| is_awaited(ruled)).count() < 2 {
         return;
     }
     let names: Vec<ShootName> =
         found.extract_if(.., |ruled| is_awaited(ruled)).flat_map(|ruled| ruled.rests_on).collect();
-    let finding = target::all_awaited(subject, &names, knowledge).at_most(Severity::Warn);
+    let finding = reciprocal::all_awaited(subject, &names, knowledge).at_most(Severity::Warn);
     found.push(Ruled::by_targets(finding, &names));
 }
 
 /// Of findings that say the same, as they are weighed now, only the one that says more.
-pub fn prefer_precise(found: &mut Vec<Ruled>) {
+pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
     // A wrong Seed that does not exist either is said once: which one would be right says more.
     let precise: Vec<String> = found
         .iter()
-        .filter(|ruled| ruled.finding.rule == target::SEED_WRONG.name && ruled.finding.severity == Severity::Deny)
+        .filter(|ruled| ruled.finding.rule == target_seed::SEED_WRONG.name && ruled.finding.severity == Severity::Deny)
         .map(|ruled| ruled.finding.path.clone())
         .collect();
-    found.retain(|ruled| ruled.finding.rule != target::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
+    found
+        .retain(|ruled| ruled.finding.rule != target_seed::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
     // One that is not there is told, not guessed at too.
     let absent: Vec<String> = found
         .iter()
-        .filter(|ruled| ruled.finding.rule == target::SEED_UNKNOWN.name)
+        .filter(|ruled| ruled.finding.rule == target_seed::SEED_UNKNOWN.name)
         .map(|ruled| ruled.finding.path.clone())
         .collect();
-    let is_guess = |finding: &Finding| finding.rule == target::SEED_WRONG.name && finding.help == target::ASK_ITS_OWNER;
+    let is_guess =
+        |finding: &Finding| finding.rule == target_seed::SEED_WRONG.name && finding.help == target_seed::ASK_ITS_OWNER;
     found.retain(|ruled| !is_guess(&ruled.finding) || !absent.contains(&ruled.finding.path));
     // A network that cannot be has no routes to follow.
     let is_refused =

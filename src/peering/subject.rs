@@ -8,12 +8,11 @@ use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{Shoot, ShootName, is_dns_label};
 use crate::net::Cidr;
 
-use super::rules::entry::tidy;
-use super::{Config, Entry};
+use super::config::{Config, Entry, tidy};
 
 /// The Shoot of the request.
 #[derive(Debug)]
-pub struct Subject<'a> {
+pub(super) struct Subject<'a> {
     /// Its name; `None` while `generateName` is not resolved.
     pub name: Option<ShootName>,
     /// `spec.seedName`.
@@ -40,7 +39,7 @@ pub struct Subject<'a> {
 
 /// The stored Shoot.
 #[derive(Debug)]
-pub struct OldSubject {
+pub(super) struct OldSubject {
     /// `spec.networking.nodes`, where it can be read.
     pub nodes: Option<Cidr>,
     /// The same of the new object.
@@ -51,7 +50,7 @@ pub struct OldSubject {
 
 /// An entry that names a Shoot.
 #[derive(Clone, Debug)]
-pub struct Listed<'a> {
+pub(super) struct Listed<'a> {
     /// The entry.
     pub entry: Entry<'a>,
     /// Whom it names.
@@ -64,7 +63,7 @@ pub struct Listed<'a> {
 
 /// What the writer of a request did to an entry.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Touch {
+pub(super) enum Touch {
     /// Nothing: what is wrong with it was stored before.
     Stored,
     /// Nothing, but this Shoot's own networks changed.
@@ -91,7 +90,7 @@ impl<'a> Subject<'a> {
     ///
     /// `config` is the new configuration and `usable` its entries that name a Shoot, `old_config` the stored one, each if
     /// its extension is enabled.
-    pub fn new(
+    pub(super) fn new(
         shoot: &'a Shoot<'a>,
         old: Option<&Shoot<'_>>,
         path: String,
@@ -171,7 +170,7 @@ impl<'a> Subject<'a> {
 
     /// Looks up no more than so many entries, those first whose writer did more to them, and otherwise in their order. What is
     /// looked up follows from what the writer wrote, and from nothing that somebody else did.
-    pub fn look_up(&mut self, most: usize) {
+    pub(super) fn look_up(&mut self, most: usize) {
         if self.peers.len() <= most {
             return;
         }
@@ -183,32 +182,32 @@ impl<'a> Subject<'a> {
     }
 
     /// The field path of an entry.
-    pub fn entry_path(&self, entry: &Entry<'_>) -> String {
+    pub(super) fn entry_path(&self, entry: &Entry<'_>) -> String {
         format!("{}.shootPeerings[{}]", self.path, entry.index)
     }
 
     /// Where its writer made a conflict with a peer: at the entry, if that is new, or else at the node network.
-    pub fn peer_path(&self, peer: &Listed<'_>) -> String {
+    pub(super) fn peer_path(&self, peer: &Listed<'_>) -> String {
         if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".to_owned() }
     }
 
     /// Whether its writer touched any entry, or what all entries depend on.
-    pub fn is_touched(&self) -> bool {
+    pub(super) fn is_touched(&self) -> bool {
         self.peers.iter().any(|listed| listed.touch != Touch::Stored)
     }
 
     /// Whether its writer edited the list itself: an entry came, went, or says something else, whether it names a Shoot or not.
-    pub fn is_list_edited(&self) -> bool {
+    pub(super) fn is_list_edited(&self) -> bool {
         self.is_list_edited
     }
 
     /// The node networks that it had before.
-    pub fn old_nodes(&self) -> &[Cidr] {
+    pub(super) fn old_nodes(&self) -> &[Cidr] {
         self.old.as_ref().map_or(&[], |old| &old.networks.nodes)
     }
 
     /// Whether it is new.
-    pub fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.old.is_none()
     }
 }

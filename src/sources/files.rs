@@ -16,7 +16,7 @@ use super::Feed;
 use super::manifests::{self, Again, Found as InFile, Remark, Weight};
 use crate::gardener::Vpcs;
 use crate::landscape::Snapshot;
-use crate::yaml;
+use crate::sources::yaml;
 
 /// How often the folder is compared with what was read last.
 const POLL: Duration = Duration::from_secs(1);

@@ -15,9 +15,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Landscape;
 use super::objects::{ClusterObject, SeedObject, ShootObject};
-use crate::admission::{Answer, Answers, Questions, Sight, UserInfo};
+use crate::admission::UserInfo;
 use crate::gardener::ShootName;
-use crate::landscape::{Grant, Snapshot};
+use crate::landscape::{Answer, Answers, Grant, Questions, Sight, Snapshot};
 
 /// Where answers come from.
 #[derive(Clone)]

@@ -38,7 +38,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gardener::members::Members;
+    use crate::json::Members;
 
     #[test]
     fn is_read_from_the_containers() {

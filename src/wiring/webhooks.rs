@@ -37,7 +37,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::admission::{self, Answer, Answers, Outcome, Step};
+    use crate::admission;
+    use crate::admission::Outcome;
+    use crate::admission::Step;
+    use crate::landscape::Answer;
+    use crate::landscape::Answers;
     use crate::landscape::Snapshot;
 
     /// What the handler refuses agrees with what is registered for the time when nobody answers.

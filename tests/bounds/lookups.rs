@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use network_guard::admission::{self, Answers, Handler, Policy, Questions, Severity, Step};
+use network_guard::admission;
+use network_guard::admission::{Handler, Step};
+use network_guard::diagnostics::{Policy, Severity};
 use network_guard::handlers::{ShootSettings, ValidateShoot};
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answers, Questions, Snapshot};
 use network_guard::peering::rules::shape::TOO_MANY;
 use network_guard::sources::live;
 use proptest::prelude::*;

@@ -2,20 +2,37 @@
 //!
 //! `benches/counts` measures the same calls in instructions.
 
-use std::sync::Arc;
-
-use network_guard::admission::{self, Answers, Handler, Policy, Severity, Step};
-use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::handlers::{
-    AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
-};
+use network_guard::admission;
+use network_guard::admission::Handler;
+use network_guard::admission::Step;
+use network_guard::diagnostics;
+use network_guard::diagnostics::Policy;
+use network_guard::diagnostics::Severity;
+use network_guard::gardener::ClusterFacts;
+use network_guard::gardener::SeedFacts;
+use network_guard::gardener::Shoot;
+use network_guard::gardener::ShootFacts;
+use network_guard::gardener::ShootName;
+use network_guard::handlers::AdviseShoot;
+use network_guard::handlers::HoldNetwork;
+use network_guard::handlers::KubeApiserver;
+use network_guard::handlers::MutateShoot;
+use network_guard::handlers::ShootSettings;
+use network_guard::handlers::ValidateShoot;
+use network_guard::handlers::VpnShoot;
+use network_guard::landscape::Answer;
+use network_guard::landscape::Answers;
 use network_guard::landscape::Snapshot;
 use network_guard::overlay::HoldSettings;
-use network_guard::peering::{self, rules};
+use network_guard::peering;
+use network_guard::peering::rules;
 use network_guard::sources::live;
-use network_guard::vpn::nat::{Mode, Own};
+use network_guard::vpn::nat::Mode;
+use network_guard::vpn::nat::Own;
 use network_guard::vpn::sidecar::Settings;
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::json;
+use std::sync::Arc;
 
 /// A request of one webhook.
 #[derive(Clone, Copy, Debug)]
@@ -284,7 +301,7 @@ fn shoot() -> Value {
 
 fn cluster_answer() -> Answers {
     let record = ClusterFacts::parse(&fixture("ha-overlap", "cluster")["spec"].to_string());
-    Answers { cluster: Some(admission::Answer::Found(Arc::new(record))), ..Answers::default() }
+    Answers { cluster: Some(Answer::Found(Arc::new(record))), ..Answers::default() }
 }
 
 /// A review of these objects.
@@ -422,7 +439,8 @@ impl Scene {
                     answers.add(questions, given);
                 }
                 Step::Unreadable(errors) => {
-                    let errors: Vec<String> = errors.iter().map(|error| admission::line(&error.to_string())).collect();
+                    let errors: Vec<String> =
+                        errors.iter().map(|error| diagnostics::line(&error.to_string())).collect();
                     let answer = admission::encode_failure(&request.uid, 400, "BadRequest", &errors.join("\n"));
                     return (answer.len(), lookups, false);
                 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 
 /// The floor of every module.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: &[(&str, u8)] = &[
     ("net", 0),
-    ("yaml", 0),
+    ("json", 0),
     ("admission", 1),
     ("landscape", 1),
     ("gardener", 1),
+    ("diagnostics", 1),
     ("certificates", 2),
     ("networks", 2),
     ("overlay", 2),

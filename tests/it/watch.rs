@@ -209,7 +209,8 @@ async fn every_trouble_ends_in_the_truth() {
 /// The live read of one Cluster: found, absent, forbidden, and no answer in time.
 #[tokio::test]
 async fn live_reads_answer_under_a_deadline() {
-    use network_guard::admission::{Answer, Questions, UserInfo};
+    use network_guard::admission::UserInfo;
+    use network_guard::landscape::{Answer, Questions};
     use network_guard::sources::live::{LiveReads, Reader};
 
     async fn one(axum::extract::Path(name): axum::extract::Path<String>) -> Response {

@@ -6,7 +6,8 @@ use super::Role;
 use super::registered::{Expected, Found, again, word};
 use super::report::Check;
 use crate::controllers::registration::{host, path, point};
-use crate::gardener::{excerpt, is_dns_label};
+use crate::gardener::is_dns_label;
+use crate::json::excerpt;
 
 /// The port of a Service that a registration without one calls; the default of Kubernetes.
 const PORT: i32 = 443;

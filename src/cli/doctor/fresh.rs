@@ -10,7 +10,7 @@ use super::Role;
 use super::reachable::{Asked, Tries};
 use super::report::Check;
 use crate::admission::Sign;
-use crate::gardener::excerpt;
+use crate::json::excerpt;
 use crate::sources::STALE;
 
 /// The most bytes of metrics that are read.

@@ -9,7 +9,7 @@ use super::report::Check;
 use super::targets::{Target, garden_targets, seed_targets};
 use super::{Place, Role};
 use crate::admission::Sign;
-use crate::gardener::excerpt;
+use crate::json::excerpt;
 
 /// A write that was refused after network-guard was asked.
 #[derive(Clone, Debug, Eq, PartialEq)]

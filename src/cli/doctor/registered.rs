@@ -11,7 +11,7 @@ use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role, called};
 use crate::controllers::registration::{Configuration, Where};
-use crate::gardener::counted;
+use crate::diagnostics::counted;
 
 /// One configuration that this release registers, and what is there.
 #[derive(Clone, Debug)]

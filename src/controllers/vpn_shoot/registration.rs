@@ -30,7 +30,7 @@ impl Registration<'_> {
     /// # Panics
     /// Never: what is read is a constant, and a test reads it.
     pub fn object(&self) -> MutatingWebhookConfiguration {
-        let mut object: MutatingWebhookConfiguration = crate::yaml::only(ORIGINAL).expect("a test reads it");
+        let mut object: MutatingWebhookConfiguration = crate::sources::yaml::only(ORIGINAL).expect("a test reads it");
         let Self { url, namespace, .. } = self;
         let url = format!("{}{VPN_SHOOT_PATH}/{namespace}/{}", url.trim_end_matches('/'), self.uid.reveal());
         for webhook in object.webhooks.iter_mut().flatten() {

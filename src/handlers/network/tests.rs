@@ -13,10 +13,10 @@ use super::*;
 use crate::admission;
 use crate::gardener::network::{OPERATION, STATE_MEMBER, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name};
 use crate::gardener::node::NodeFacts;
+use crate::gardener::{Encapsulation, encapsulation};
 use crate::net::Family;
 use crate::overlay::{
-    Act, Encapsulation, Nodes, Record, SwitchSettings, Vigil, act, encapsulation, record, release_word,
-    released_config, released_families, wish,
+    Act, Nodes, Record, SwitchSettings, Vigil, act, record, release_word, released_config, released_families, wish,
 };
 
 const NAMESPACE: &str = "shoot--garden--orders";

@@ -9,16 +9,17 @@
 mod advise;
 mod mutate;
 mod validate;
-mod vpc;
 
 pub use advise::AdviseShoot;
 pub use mutate::MutateShoot;
 pub use validate::ValidateShoot;
 
-use crate::admission::{Operation, Policy, Request, Resource, Step, UserInfo, Verdict};
+use crate::admission::{Operation, Request, Resource, Step, UserInfo, Verdict};
+use crate::diagnostics::Policy;
 use crate::gardener::shoot::Extension;
-use crate::gardener::{FieldError, Shoot, Text, json};
-use crate::{overlay, peering};
+use crate::gardener::{FieldError, Shoot};
+use crate::json::Text;
+use crate::{json, overlay, peering};
 
 /// The path of the webhook that fills in what is missing.
 pub const MUTATE_SHOOT_PATH: &str = "/webhooks/mutate/shoot";
@@ -30,9 +31,6 @@ pub const VALIDATE_SHOOT_PATH: &str = "/webhooks/validate/shoot";
 pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
 
 const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
-
-/// The most entries that are read, and the most findings about stored ones: twice as many as any configuration permits.
-const STORED_LIMIT: usize = 2 * peering::MOST_PEERS;
 
 /// What operators decide about Shoots.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -99,16 +97,11 @@ fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a
     Ok(shoot)
 }
 
-/// The extension, if it is there and not disabled.
-fn enabled<'s, 'a>(shoot: &'s Shoot<'a>) -> Option<&'s Extension<'a>> {
-    shoot.peering.as_ref().filter(|extension| !extension.is_disabled)
-}
-
 /// Whether nothing changed of what these webhooks look at: whatever else changed is none of their business, and passes
 /// without a lookup.
 fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
     is_unchanged_to_peers(old, new)
-        && is_same(old.network_config, new.network_config)
+        && json::are_same(old.network_config, new.network_config)
         && old.is_deletion_confirmed == new.is_deletion_confirmed
 }
 
@@ -124,17 +117,9 @@ fn is_same_peering(old: Option<&Extension<'_>>, new: Option<&Extension<'_>>) -> 
     match (old, new) {
         (None, None) => true,
         (Some(old), Some(new)) => {
-            old.is_disabled == new.is_disabled && is_same(old.provider_config, new.provider_config)
+            old.is_disabled == new.is_disabled && json::are_same(old.provider_config, new.provider_config)
         }
         _ => false,
-    }
-}
-
-/// Whether two texts say the same, in whatever order and with whatever white space.
-fn is_same(old: Option<&str>, new: Option<&str>) -> bool {
-    match (old, new) {
-        (Some(old), Some(new)) => json::is_same(old, new),
-        _ => old == new,
     }
 }
 

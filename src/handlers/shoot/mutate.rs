@@ -2,17 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    Exempt, MUTATE_SHOOT_PATH, SHOOTS, STORED_LIMIT, ShootSettings, enabled, is_unchanged, read, review_written,
-};
-use crate::admission::{
-    Answers, Finding, Handler, Outcome, PatchBuilder, Pointer, Policy, Request, Resource, Step, Verdict,
-};
-use crate::gardener::shoot::Extension;
-use crate::gardener::{FieldError, Shoot, ShootName, facts};
-use crate::landscape::Snapshot;
-use crate::peering::rules::entry::namespace_filled_in;
-use crate::peering::{self, Filled, Knowledge, Target, config_path};
+use super::{Exempt, MUTATE_SHOOT_PATH, SHOOTS, ShootSettings, is_unchanged, read, review_written};
+use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
+use crate::diagnostics::Policy;
+use crate::gardener::{FieldError, Shoot};
+use crate::landscape::{Answers, Knowledge, Snapshot, Target};
+use crate::peering;
 
 /// The webhook. It never refuses: what it cannot fill in, the validation names.
 #[derive(Debug)]
@@ -48,14 +43,15 @@ impl MutateShoot {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
         let Some((extension, config)) =
-            enabled(&new).and_then(|extension| Some((extension, extension.provider_config?)))
+            new.enabled_peering().and_then(|extension| Some((extension, extension.provider_config?)))
         else {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         };
 
         // What is stored is left as it is: filled in, it would be an edit that nobody made.
-        let stored = old.as_ref().and_then(enabled).and_then(|extension| extension.provider_config);
-        let stored = stored.map_or_else(Vec::new, |config| peering::missing(config, &new.namespace, STORED_LIMIT));
+        let stored = old.as_ref().and_then(Shoot::enabled_peering).and_then(|extension| extension.provider_config);
+        let stored =
+            stored.map_or_else(Vec::new, |config| peering::missing(config, &new.namespace, peering::STORED_LIMIT));
         let stored: HashSet<_> = stored.iter().map(peering::Missing::lack).collect();
         let mut missing = peering::missing(config, &new.namespace, self.max_peers);
         missing.retain(|lack| !stored.contains(&lack.lack()));
@@ -77,21 +73,9 @@ impl MutateShoot {
         let mut patch = PatchBuilder::default();
         patch.replace(&Pointer::to("/spec/extensions").index(extension.index).field("providerConfig"), &filled.config);
         let outcome = patch.finish().map_or(Outcome::Allowed, Outcome::Patched);
-        let findings = self.policy.apply(guesses(extension, &filled, old.as_ref()));
+        let findings = self.policy.apply(peering::guesses(extension, &filled, old.as_ref()));
         Ok(Step::Done(Verdict { outcome, findings, ..Verdict::allow("filled-in") }))
     }
-}
-
-/// The namespaces that were guessed, but for those of entries that are stored: who applies a manifest again was told.
-fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
-    if filled.guessed.is_empty() {
-        return Vec::new();
-    }
-    let stored = old.and_then(enabled).map_or_else(Box::default, |old| facts::peers(old.provider_config));
-    let is_stored = |target: &ShootName| stored.iter().any(|peer| peer.target == *target);
-    let path = |index: usize| format!("{}.shootPeerings[{index}]", config_path(extension));
-    let fresh = filled.guessed.iter().filter(|guess| !is_stored(&guess.target));
-    fresh.map(|guess| namespace_filled_in(&path(guess.index), &guess.target)).collect()
 }
 
 impl Handler for MutateShoot {

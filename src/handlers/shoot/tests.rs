@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::{Answer, Answers, Handler, Outcome, Questions, Severity, Sight, Step, Verdict, decode, encode};
+use crate::admission::{Handler, Outcome, Step, Verdict, decode, encode};
+use crate::diagnostics::Severity;
 use crate::gardener::shoot::{CONFIRMATION, PEERING_TYPE};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName};
-use crate::landscape::{Grant, Snapshot};
+use crate::landscape::{Answer, Answers, Grant, Questions, Sight, Snapshot};
 
 mod confirmed;
 mod disclosure;

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
-use crate::admission::{self, Answer, Questions};
+use crate::admission;
+use crate::landscape::Answer;
+use crate::landscape::Questions;
 
 mod own;
 mod strangers;

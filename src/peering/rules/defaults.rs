@@ -1,11 +1,11 @@
 //! What a landscape decides about node networks: how long they may be, and which one a Shoot gets that chooses none.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::net::{Cidr, Family};
 
-use super::super::{NodePrefixes, Settings, Subject};
-use super::networks::{NODES, clash, conflicting};
-use super::target::Pair;
+use super::super::settings::{NodePrefixes, Settings};
+use super::super::subject::Subject;
+use super::pair::{NODES, Pair, clash, conflicting};
 use super::words::names_within;
 
 /// The node network is the default one.

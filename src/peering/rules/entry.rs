@@ -1,13 +1,12 @@
 //! What is wrong with an entry in itself, whatever it names.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
-use crate::gardener::{ShootName, Text, excerpt, is_dns_label, is_dns_subdomain};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
+use crate::json::{Text, excerpt};
 
-use super::super::Entry;
-use super::super::config::{Own, about};
+use super::super::config::{Entry, Own, about, tidy};
 
 /// An entry for the Shoot itself.
 pub static SELF: Rule = Rule {
@@ -176,17 +175,6 @@ fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding>
             "write `garden` or one that begins with `garden-`",
         )
     })
-}
-
-/// A value without blanks around it and without capitals. Letters of other alphabets stay: no name has any, so nobody knows
-/// what is meant by them.
-pub fn tidy(value: &str) -> Cow<'_, str> {
-    let trimmed = value.trim();
-    if trimmed.bytes().any(|b| b.is_ascii_uppercase()) {
-        Cow::Owned(trimmed.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(trimmed)
-    }
 }
 
 /// A value that is wrong only by its blanks and capitals. What could be nothing without them either is left to other rules: a

@@ -4,13 +4,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rank, Rule, Severity, Sight};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ShootFacts, ShootName};
+use crate::landscape::{Knowledge, Sight, Target};
 use crate::net::{Cidr, for_overlapping_pairs};
 
-use super::super::{Knowledge, Listed, Ruled, Subject, Target, Touch};
-use super::networks::conflicting;
-use super::target::not_compared;
+use super::super::ruled::Ruled;
+use super::super::subject::{Listed, Subject, Touch};
+use super::pair::conflicting;
+use super::unverified::not_compared;
 
 /// Two peers overlap each other.
 pub static PEERS_OVERLAP: Rule = Rule {
@@ -43,7 +45,7 @@ const AROUND: usize = 64;
 const REFERENCES: usize = 20_000;
 
 /// Pairs of peers that overlap: those with a new one, and the stored ones where the list is edited.
-pub(in super::super) fn peers_overlap(
+pub(in crate::peering) fn peers_overlap(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
     is_edited: bool,
@@ -91,7 +93,7 @@ pub(in super::super) fn peers_overlap(
 /// Peers of peers that this Shoot overlaps, where the user may see both: all networks count for a peer that is new, and the new
 /// ones for all. Who is asked about, and whose networks are compared, follows from what the user sees: neither what a hidden
 /// Shoot is nor how many there are shapes an answer, or how long it takes. What was not compared is said.
-pub(in super::super) fn peer_of_peer(
+pub(in crate::peering) fn peer_of_peer(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
     knowledge: &mut Knowledge<'_>,

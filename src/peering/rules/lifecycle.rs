@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
-use crate::gardener::{ShootName, counted};
+use crate::diagnostics::{Finding, Rank, Rule, Severity, counted};
+use crate::gardener::ShootName;
 
 /// The extension is disabled and still lists peers.
 pub static SWITCHED_OFF: Rule = Rule {

@@ -5,11 +5,15 @@ pub mod entry;
 pub mod graph;
 pub mod lifecycle;
 pub mod networks;
+pub(super) mod pair;
+pub mod reciprocal;
 pub mod shape;
 pub mod target;
+pub mod target_seed;
+pub mod unverified;
 mod words;
 
-use crate::admission::{Finding, Rule};
+use crate::diagnostics::{Finding, Rule};
 
 /// All rules with an example of each, in the order of the documentation.
 pub fn documented() -> Vec<(&'static Rule, Finding)> {

@@ -2,13 +2,15 @@
 
 use std::fmt::Display;
 
-use crate::admission::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::landscape::{Knowledge, Seed, Target};
 use crate::net::{Cidr, Family};
 
-use super::super::knowledge::Seed;
-use super::super::{Knowledge, Ruled, Settings, Subject, Target, Touch};
+use super::super::ruled::Ruled;
+use super::super::settings::Settings;
+use super::super::subject::{Subject, Touch};
 use super::defaults;
-use super::target::{Pair, PairRule};
+use super::pair::{Clash, NODES, Pair, PairRule, clash, conflicting};
 
 /// Node networks of both overlap.
 pub static OVERLAP: Rule = Rule {
@@ -111,32 +113,13 @@ pub static SEED_NODES: Rule = Rule {
 };
 
 /// The rules that look at the networks of one pair.
-pub(in super::super) static RULES: [PairRule; 6] =
+pub(in crate::peering) static RULES: [PairRule; 6] =
     [overlap, identical, unknown, defaults::of_pair, pods_services, no_common_family];
 
 /// Those of them that are told of an entry which is left as it was, when the list is edited.
-pub(in super::super) static STORED_RULES: [PairRule; 2] = [overlap, identical];
+pub(in crate::peering) static STORED_RULES: [PairRule; 2] = [overlap, identical];
 
-pub(super) const NODES: &str = "spec.networking.nodes";
 const DISJOINT: &str = "choose disjoint node networks";
-
-/// The first network of each list that is there twice, or else the first two that overlap.
-pub(super) fn conflicting(own: &[Cidr], others: &[Cidr]) -> Option<(Cidr, Cidr)> {
-    let pairs = || own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
-    pairs().find(|(own, other)| own == other).or_else(|| pairs().find(|(own, other)| own.overlaps(*other)))
-}
-
-/// The networks of a pair that clash; `None` inside, where the writer may only know that they do.
-pub(super) type Clash = Option<(Cidr, Cidr)>;
-
-/// Whether these networks of the Shoot clash with those of the target.
-pub(super) fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
-    match pair.target {
-        Target::Visible(facts) => conflicting(nodes, &facts.networks.nodes).map(Some),
-        Target::Consenting(consent) => consent.overlaps(nodes).then_some(None),
-        Target::Missing | Target::Hidden | Target::Unverified(_) => None,
-    }
-}
 
 /// How an entry clashes that is new, or was stored and is told now. What its writer makes of a stored one is another rule's.
 fn told_clash(pair: &Pair<'_>) -> Option<Clash> {
@@ -160,7 +143,7 @@ fn identical(pair: &Pair<'_>) -> Option<Finding> {
 
 /// An entry that was there before clashes only with networks that are new, and only where no old one clashed: moving away
 /// from a stored conflict, or growing within it, is always possible.
-pub(in super::super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
+pub(in crate::peering) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     let old = pair.subject.old.as_ref().filter(|_| pair.listed.touch != Touch::Added)?;
     let (fresh, old) = (&pair.subject.fresh_nodes, &old.networks.nodes);
     if fresh.is_empty() {
@@ -240,7 +223,7 @@ fn no_common_family(pair: &Pair<'_>) -> Option<Finding> {
 }
 
 /// What there is to say once, not for every entry.
-pub(in super::super) fn of_subject(
+pub(in crate::peering) fn of_subject(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
     settings: &Settings,
@@ -306,7 +289,7 @@ fn removed(subject: &Subject<'_>, targets: &[Option<Target>]) -> Option<Finding>
     })
 }
 
-pub(in super::super) fn seed_nodes(
+pub(in crate::peering) fn seed_nodes(
     subject: &Subject<'_>,
     settings: &Settings,
     knowledge: &mut Knowledge<'_>,

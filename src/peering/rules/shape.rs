@@ -1,9 +1,9 @@
 //! The shape of a providerConfig.
 
-use crate::admission::{Finding, Rank, Rule, Severity};
-use crate::gardener::excerpt;
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::json::excerpt;
 
-use super::super::{API_VERSION, KIND};
+use super::super::kind::{API_VERSION, KIND};
 
 /// No providerConfig.
 pub static NO_CONFIG: Rule = Rule {
@@ -75,20 +75,20 @@ pub static TOO_MANY: Rule = Rule {
     fix: "Remove entries, or have the limit raised.",
 };
 
-pub(in super::super) fn no_config(path: &str) -> Finding {
+pub(in crate::peering) fn no_config(path: &str) -> Finding {
     NO_CONFIG.finding(path, "is missing, so this Shoot has no peers".to_owned(), "add a PeeringConfig")
 }
 
-pub(in super::super) fn malformed(path: &str, value: &str, expected: &str) -> Finding {
+pub(in crate::peering) fn malformed(path: &str, value: &str, expected: &str) -> Finding {
     MALFORMED.finding(path, format!("{} is not {expected}", excerpt(value)), format!("write {expected}"))
 }
 
-pub(in super::super) fn api_version(path: &str, version: &str) -> Option<Finding> {
+pub(in crate::peering) fn api_version(path: &str, version: &str) -> Option<Finding> {
     (version != API_VERSION)
         .then(|| VERSION.finding(&format!("{path}.apiVersion"), is_not(version), format!("write `{API_VERSION}`")))
 }
 
-pub(in super::super) fn kind(path: &str, kind: &str) -> Option<Finding> {
+pub(in crate::peering) fn kind(path: &str, kind: &str) -> Option<Finding> {
     (kind != KIND).then(|| OTHER_KIND.finding(&format!("{path}.kind"), is_not(kind), format!("write `{KIND}`")))
 }
 
@@ -96,7 +96,7 @@ fn is_not(value: &str) -> String {
     if value.is_empty() { "is missing".to_owned() } else { format!("{:?} is not supported", excerpt(value)) }
 }
 
-pub(in super::super) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
+pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
     let field = excerpt(field);
     // `seedName` and `shootPeering` begin or end like what was meant; for the rest similarity decides.
     let lower = field.to_lowercase();
@@ -109,11 +109,11 @@ pub(in super::super) fn unknown_field(path: &str, field: &str, known: &[&str]) -
     UNKNOWN_FIELD.finding(&format!("{path}.{field}"), "is an unknown field".to_owned(), help)
 }
 
-pub(in super::super) fn duplicate_field(path: &str, field: &str) -> Finding {
+pub(in crate::peering) fn duplicate_field(path: &str, field: &str) -> Finding {
     DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is there twice".to_owned(), "remove one of them")
 }
 
-pub(in super::super) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
+pub(in crate::peering) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
     (count > most).then(|| {
         TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
     })

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use self::objects::{Found, Object, Remark, Weight, each, name};
-use crate::gardener::json::find;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::seed::SeedSpec;
 use crate::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use crate::json::find;
 use crate::landscape::{Grant, NetworkName, Snapshot, Subject};
-use crate::yaml::without_place;
+use crate::sources::yaml::without_place;
 
 const GARDEN: &str = "core.gardener.cloud/v1beta1";
 const SEED: &str = "extensions.gardener.cloud/v1alpha1";

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::gardener::json::find;
-use crate::gardener::members::Members;
-use crate::yaml::{self, Document, Unreadable};
+use crate::json::{Members, find};
+use crate::sources::yaml::{self, Document, Unreadable};
 
 use super::KINDS;
 

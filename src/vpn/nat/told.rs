@@ -8,7 +8,8 @@ use std::fmt;
 use super::own;
 use super::variables::{Wanted, container_variables, is_reference, text_of};
 use crate::gardener::deployment::PodSpec;
-use crate::gardener::{ClusterFacts, Deployment, EnvValue, ToldNetworks, excerpt};
+use crate::gardener::{ClusterFacts, Deployment, EnvValue, ToldNetworks};
+use crate::json::excerpt;
 
 /// What of the networks is told otherwise than the Cluster says, so that another mapping comes of it.
 #[derive(Clone, Debug, Eq, PartialEq)]

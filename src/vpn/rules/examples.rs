@@ -4,7 +4,7 @@ use super::{
     cannot_translate, change, cluster_missing, cluster_unanswered, cluster_unreadable, conflict, gardenlet_proxy, kept,
     name_taken, nat_containers, other_configuration, unreadable, variables_corrected, variables_left, vpn_incomplete,
 };
-use crate::admission::Finding;
+use crate::diagnostics::Finding;
 use crate::gardener::{ExpectedVpn, FieldError, ShootNetwork};
 use crate::net::NetworkKind;
 use crate::vpn::{Change, Conflict, Overlap, Taken};

@@ -7,7 +7,7 @@ use super::{
     INJECTED, IPV6_OVERLAP, KEPT, NAME_TAKEN, NAT_CONTAINERS, OTHER_CONFIGURATION, REMOVED, REPLACED, UNREADABLE,
     UPDATED, VPN_INCOMPLETE, VPN_VARIABLES, VPN_VARIABLES_CORRECTED,
 };
-use crate::admission::Finding;
+use crate::diagnostics::Finding;
 use crate::gardener::{ExpectedVpn, FieldError};
 use crate::vpn::{Change, Conflict, Overlap, Taken};
 

@@ -6,7 +6,8 @@ use super::names::{
     SOCKET_DIR, SOCKET_VOLUME, egress_argument,
 };
 use super::{Proxy, gardenlet};
-use crate::gardener::{Deployment, excerpt};
+use crate::gardener::Deployment;
+use crate::json::excerpt;
 use crate::vpn::Taken;
 
 /// More places than these tell nobody more.

@@ -4,8 +4,11 @@ use std::fmt;
 use std::time::Instant;
 
 use super::AskLoop;
-use crate::admission::{Request, Severity, Verdict, in_order};
-use crate::gardener::excerpt;
+use crate::admission::Request;
+use crate::admission::Verdict;
+use crate::diagnostics::Severity;
+use crate::diagnostics::in_order;
+use crate::json::excerpt;
 
 /// The most rules that a line of the log names; what is more is counted by the metrics.
 const MOST_LOGGED: usize = 50;

@@ -9,7 +9,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Failure;
-use crate::admission::{Answers, Operation, Sight};
+use crate::admission::Operation;
+use crate::landscape::Answers;
+use crate::landscape::Sight;
 use crate::runtime::metrics::Collector;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]

@@ -11,7 +11,13 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 
 pub(super) use self::metrics::ReviewMetrics;
-use crate::admission::{self, Answers, Handler, Request, Sign, Step};
+use crate::admission;
+use crate::admission::Handler;
+use crate::admission::Request;
+use crate::admission::Sign;
+use crate::admission::Step;
+use crate::diagnostics;
+use crate::landscape::Answers;
 use crate::landscape::Snapshot;
 use crate::peering;
 use crate::runtime::https::{Call, Endpoint, Reply};
@@ -159,7 +165,7 @@ impl AskLoop {
             }
             Step::Unreadable(errors) => {
                 let errors = errors.iter().take(MOST_ERRORS);
-                let errors: Vec<String> = errors.map(|error| admission::line(&error.to_string())).collect();
+                let errors: Vec<String> = errors.map(|error| diagnostics::line(&error.to_string())).collect();
                 tracing::warn!(
                     handler = self.handler.name(),
                     uid = &*request.uid,

@@ -8,10 +8,11 @@ mod rows;
 use std::collections::HashMap;
 use std::process::Command;
 
-use network_guard::admission::{self, Answer, Answers, Handler as _, Step};
+use network_guard::admission;
+use network_guard::admission::{Handler as _, Step};
 use network_guard::gardener::ClusterFacts;
 use network_guard::handlers::HoldNetwork;
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answer, Answers, Snapshot};
 use serde_json::{Value, json};
 
 use self::rows::{OFF, ON, Row, Table};

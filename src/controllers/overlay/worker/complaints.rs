@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::super::access::PAGE;
 use super::Worker;
-use crate::gardener::excerpt;
 use crate::gardener::list::{List, ListLimits, Listed};
+use crate::json::excerpt;
 
 /// The reasons of their warnings: of aws-custom-route-controller (`reportEventIfNeeded` in its
 /// `pkg/controller/node_reconciler.go`), of cloud-controller-managers (`k8s.io/cloud-provider`,

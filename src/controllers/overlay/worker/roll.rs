@@ -10,7 +10,8 @@ use super::{Worker, seconds};
 use crate::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
 use crate::gardener::{Hibernation, SwitchFacts};
 use crate::overlay::{
-    Outcome, Passed, Phase, Reason, Record, Relief, SwitchStatus, Vigil, is_the_gates, longest_rollout, record, rollout,
+    Outcome, Passed, Phase, Reason, Record, Relief, SwitchStatus, Vigil, carried, is_the_gates, longest_rollout,
+    record, rollout,
 };
 
 impl Worker {
@@ -32,7 +33,7 @@ impl Worker {
             record.phase = Phase::Released;
             record.released = seconds(written.min(now));
             // What it waited for is over.
-            let reason = Reason::carried(record.status.as_ref(), shoot);
+            let reason = carried(record.status.as_ref(), shoot);
             let routes = record.status.take().and_then(|status| status.routes);
             let because = if reason == Reason::Routes { "" } else { reason.name() };
             record.status = Some(SwitchStatus { routes, ..SwitchStatus::waits(because) });

@@ -301,7 +301,7 @@ proptest! {
             }
             let mut garden = garden(&seen, &namespaces, &crowd);
             if is_strict {
-                garden.settings.policy.set(&crate::overlay::vpc::SHARED_VPC, Some(Severity::Deny));
+                garden.settings.policy.set(&crate::overlay::rules::vpc::SHARED_VPC, Some(Severity::Deny));
                 garden.settings.policy.set(&peering::rules::graph::PEER_OF_PEER, Some(Severity::Deny));
             }
             if is_self_hosted {

@@ -126,7 +126,7 @@ fn those_that_do_not_list_back_are_one_line_and_the_last() {
 
     // Where operators refuse that, each says where it is.
     let mut strict = Garden::of(&[target(0), target(1)]);
-    strict.settings.policy.set(&peering::rules::target::NOT_RECIPROCAL, Some(Severity::Deny));
+    strict.settings.policy.set(&peering::rules::reciprocal::NOT_RECIPROCAL, Some(Severity::Deny));
     strict.create(&listing(2)).denies(&["not-reciprocal", "not-reciprocal"]);
 }
 
@@ -352,7 +352,7 @@ fn a_hibernated_shoot_is_judged_like_any_other() {
 
 #[test]
 fn operators_weigh_rules() {
-    let garden = |rule: &'static crate::admission::Rule, choice| {
+    let garden = |rule: &'static crate::diagnostics::Rule, choice| {
         let mut garden = Garden::of(&[b("10.5.0.0/24")]);
         assert!(garden.settings.policy.set(rule, choice));
         garden
@@ -360,7 +360,7 @@ fn operators_weigh_rules() {
     garden(&peering::rules::networks::OVERLAP, Some(Severity::Warn)).create(&a(&[to_b()])).warns(&["overlap"]);
     garden(&peering::rules::networks::OVERLAP, None).create(&a(&[to_b()])).warns(&[]);
     let mut strict = Garden::of(&[shoot(B, "10.5.0.32/27", &[])]);
-    strict.settings.policy.set(&peering::rules::target::NOT_RECIPROCAL, Some(Severity::Deny));
+    strict.settings.policy.set(&peering::rules::reciprocal::NOT_RECIPROCAL, Some(Severity::Deny));
     strict.create(&a(&[to_b()])).denies(&["not-reciprocal"]);
 }
 

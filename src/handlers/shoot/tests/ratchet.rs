@@ -90,7 +90,7 @@ fn what_is_filled_in_refuses_no_edit_of_something_else() {
 #[test]
 fn a_rule_that_is_off_hides_no_other() {
     let mut garden = Garden::of(&[b()]);
-    garden.settings.policy.set(&peering::rules::target::SEED_WRONG, None);
+    garden.settings.policy.set(&peering::rules::target_seed::SEED_WRONG, None);
     garden.update(&shoot(A, "10.5.0.0/27", &[]), &listing(json!([peer(B, "eu9")]))).denies(&["seed-unknown"]);
     let mut garden = Garden::of(&[a(), b()]);
     garden.settings.policy.set(&peering::rules::networks::BREAKS_PEER, None);
@@ -156,7 +156,7 @@ fn ways_out_stay_open() {
         let most = if rule.name == "overlay/routes-left" { Severity::Warn } else { Severity::Deny };
         garden.settings.policy.set(rule, Some(most));
     }
-    assert!(!garden.settings.policy.set(&crate::overlay::rules::ROUTES_LEFT, Some(Severity::Deny)));
+    assert!(!garden.settings.policy.set(&crate::overlay::rules::configuration::ROUTES_LEFT, Some(Severity::Deny)));
     let shoot = |provider: &str, config: Value, families: &[&str], maximum: u64| {
         json!({
             "metadata": {"namespace": "garden-shop", "name": "web"},

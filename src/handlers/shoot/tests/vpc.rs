@@ -428,7 +428,7 @@ fn off_is_off() {
     assert!(garden.asked.take().is_empty());
 }
 
-fn rule(name: &str) -> &'static crate::admission::Rule {
+fn rule(name: &str) -> &'static crate::diagnostics::Rule {
     handlers::rules().into_iter().map(|(rule, _)| rule).find(|rule| rule.name == name).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Networks that have no room in the tunnel.
 
 use super::*;
-use crate::admission::Severity;
+use crate::diagnostics::Severity;
 
 /// With vpn2 the write passes, and its sender is told; our own containers would not start.
 #[test]

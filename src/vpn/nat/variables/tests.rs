@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gardener::members::Members;
 use crate::gardener::{Deployment, ExpectedVpn, ShootNetwork};
+use crate::json::Members;
 
 fn facts(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> ClusterFacts {
     let networks = |kind, list: &str| {

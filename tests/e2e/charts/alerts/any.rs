@@ -1,29 +1,46 @@
 //! Faults of any server. It serves a folder, so no API server is needed; what it shows of these it shows in both places.
 
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::Place;
+use super::play::Take;
+use super::play::Walk;
+use super::play::again;
+use super::play::monitored;
+use super::play::pod;
+use crate::harness::Process;
+use crate::harness::Scraped;
+use crate::harness::free_port;
+use crate::harness::http_get;
+use crate::harness::review;
+use crate::harness::scrape;
+use crate::harness::until;
 use jiff::Timestamp;
-use network_guard::admission::{Answers, Handler, Request, Resource, Step};
+use network_guard::admission::Handler;
+use network_guard::admission::Request;
+use network_guard::admission::Resource;
+use network_guard::admission::Step;
 use network_guard::controllers::certificates::Authority;
+use network_guard::landscape::Answers;
 use network_guard::landscape::Snapshot;
 use network_guard::runtime::health::Pace;
 use network_guard::runtime::https::Limits;
 use network_guard::runtime::metrics::Metrics;
 use network_guard::runtime::stop::Stop;
 use network_guard::runtime::supervise::Supervisor;
-use network_guard::runtime::tls::{PairFiles, Tls, TlsSources};
+use network_guard::runtime::tls::PairFiles;
+use network_guard::runtime::tls::Tls;
+use network_guard::runtime::tls::TlsSources;
 use network_guard::sources::Landscape;
 use network_guard::sources::live::LiveReads;
-use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
+use network_guard::wiring::webhook_server::Addresses;
+use network_guard::wiring::webhook_server::Server;
+use network_guard::wiring::webhook_server::ServerDeps;
+use std::net::TcpStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
-
-use super::Place;
-use super::play::{Take, Walk, again, monitored, pod};
-use crate::harness::{Process, Scraped, free_port, http_get, review, scrape, until};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,16 @@
+//! What is wrong, and what is said about it: rules, their findings, and what operators make of both.
+//!
+//! A rule is data: its name, its weight, its rank and its documentation. The check itself is a function in the room whose decision
+//! it is; it gives [`Finding`]s, possibly none. Who calls it decides what becomes of them.
+
+mod documentation;
+mod finding;
+mod policy;
+mod rule;
+mod wording;
+
+pub use documentation::markdown;
+pub use finding::{Finding, in_order, without_stored};
+pub use policy::Policy;
+pub use rule::{Rank, Rule, Severity};
+pub use wording::{counted, cut, line, printable};

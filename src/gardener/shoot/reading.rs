@@ -1,0 +1,80 @@
+//! Reading one member of a Shoot, and what is said when it cannot be read.
+
+use serde::Deserialize;
+
+use crate::gardener::{FieldError, LONGEST_NAME};
+use crate::json::{Malformed, Members, Text, excerpt};
+
+/// What is wrong at a fixed place, or in an item of a list there.
+pub(super) struct Problem {
+    path: &'static str,
+    index: Option<usize>,
+    problem: String,
+}
+
+impl Problem {
+    pub(super) fn new(path: &'static str, problem: String) -> Self {
+        Self { path, index: None, problem }
+    }
+
+    pub(super) fn at(path: &'static str, error: Malformed) -> Self {
+        Self::new(path, error.to_string())
+    }
+
+    pub(super) fn of_item(self, index: usize) -> Self {
+        Self { index: Some(index), ..self }
+    }
+
+    pub(super) fn into_field(self) -> FieldError {
+        let path = match self.index {
+            Some(index) => format!("{}[{index}]", self.path),
+            None => self.path.to_owned(),
+        };
+        FieldError { path, value: String::new(), problem: excerpt(&self.problem) }
+    }
+}
+
+/// Enters a mapping, or says what there is instead of it.
+pub(super) fn enter(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
+    members.enter().map_err(|error| Problem::new(path, instead("a mapping", members.rest(), error)))
+}
+
+/// Enters a list, or says what there is instead of it.
+pub(super) fn enter_list(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
+    members.enter_array().map_err(|error| Problem::new(path, instead("a list", members.rest(), error)))
+}
+
+/// What there is, in the words of people who write YAML.
+fn instead(expected: &str, rest: &str, error: Malformed) -> String {
+    let found = match rest.as_bytes().first() {
+        Some(b'n') => return "is empty".to_owned(),
+        Some(b'{') => "a mapping",
+        Some(b'[') => "a list",
+        Some(b'"') => "a text",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'0'..=b'9' | b'-') => "a number",
+        _ => return error.to_string(),
+    };
+    format!("is {found}, not {expected}")
+}
+
+/// The text of the value that comes next; `None` for `null`.
+pub(super) fn text<'a>(members: &mut Members<'a>) -> Result<Option<&'a str>, Malformed> {
+    Ok(Some(members.skip()?).filter(|text| *text != "null"))
+}
+
+/// Reads a name that is no longer than any can be.
+pub(super) fn name<'a>(path: &'static str, members: &mut Members<'a>) -> Result<Option<Text<'a>>, Problem> {
+    let name: Option<Text<'_>> = read(path, members)?;
+    match name.as_ref().map_or(0, |name| name.len()) {
+        ..=LONGEST_NAME => Ok(name),
+        length => Err(Problem::new(path, format!("has {length} bytes, more than a name can have"))),
+    }
+}
+
+pub(super) fn read<'a, T: Deserialize<'a>>(
+    path: &'static str,
+    members: &mut Members<'a>,
+) -> Result<Option<T>, Problem> {
+    members.read().map_err(|error| Problem::new(path, error.to_string()))
+}

@@ -1,0 +1,352 @@
+//! The members of a JSON object, found without reading their values.
+//!
+//! Most of a review is never read: managed fields, status, the old object, environments and probes. A parser that
+//! checks every byte of them takes longer than all the rest of a call. This one looks for quotes and brackets only,
+//! which it needs to find the end of a value, and leaves the values that are read to `serde_json`, which checks them.
+
+use serde::Deserialize;
+use wide::u8x16;
+
+use super::Text;
+
+/// The text is not the object or array that was entered, or breaks off inside it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("malformed JSON at byte {at}")]
+pub struct Malformed {
+    /// The byte of the text that should have been another.
+    pub at: usize,
+}
+
+/// Walks a JSON text once, from member to member; at each value the caller skips, reads, or enters it.
+///
+/// ```
+/// use network_guard::json::Members;
+///
+/// let mut members = Members::of(r#"{"skipped": {"a": [1]}, "entered": {"b": "text"}}"#);
+/// let mut found = None;
+/// members.enter()?;
+/// while let Some(key) = members.key()? {
+///     if &*key == "entered" {
+///         members.enter()?;
+///         while let Some(key) = members.key()? {
+///             found = Some((key.to_string(), members.skip()?));
+///         }
+///     } else {
+///         members.skip()?;
+///     }
+/// }
+/// members.end()?;
+/// assert_eq!(found, Some(("b".to_owned(), "\"text\"")));
+/// # Ok::<(), network_guard::json::Malformed>(())
+/// ```
+#[derive(Debug)]
+pub struct Members<'a> {
+    text: &'a str,
+    at: usize,
+    /// Whether an object or array was entered and nothing of it was taken yet.
+    is_first: bool,
+}
+
+impl<'a> Members<'a> {
+    /// Starts in front of a value.
+    pub fn of(text: &'a str) -> Self {
+        Self { text, at: 0, is_first: false }
+    }
+
+    /// Enters the object that comes next.
+    pub fn enter(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        self.expect(b'{')?;
+        self.is_first = true;
+        Ok(())
+    }
+
+    /// The key of the next member, behind which its value comes next; `None` when the object is over and left.
+    pub fn key(&mut self) -> Result<Option<Text<'a>>, Malformed> {
+        if !self.another(b'}')? {
+            return Ok(None);
+        }
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(self.malformed());
+        }
+        self.at = bracketed_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
+        let quoted = &self.text[start..self.at];
+        let key = if quoted.contains('\\') {
+            serde_json::from_str(quoted).map_err(|_| Malformed { at: start })?
+        } else {
+            Text::from(&quoted[1..quoted.len() - 1])
+        };
+        self.skip_space();
+        self.expect(b':')?;
+        self.skip_space();
+        Ok(Some(key))
+    }
+
+    /// Skips the value that comes next and gives its text. It ends where it should, but only who reads it knows
+    /// whether it is JSON.
+    pub fn skip(&mut self) -> Result<&'a str, Malformed> {
+        self.skip_space();
+        let start = self.at;
+        self.at = value_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
+        Ok(&self.text[start..self.at])
+    }
+
+    /// Enters the array that comes next.
+    pub fn enter_array(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        self.expect(b'[')?;
+        self.is_first = true;
+        Ok(())
+    }
+
+    /// Whether another element comes next; otherwise the array is over and left.
+    pub fn element(&mut self) -> Result<bool, Malformed> {
+        self.another(b']')
+    }
+
+    /// Reads the value that comes next, without looking for its end first.
+    pub fn read<T: Deserialize<'a>>(&mut self) -> Result<T, serde_json::Error> {
+        let mut values = serde_json::Deserializer::from_str(&self.text[self.at..]).into_iter();
+        let value = values.next().unwrap_or_else(|| Err(serde::de::Error::custom("a value is missing")));
+        self.at += values.byte_offset();
+        value
+    }
+
+    /// Whether `null` comes next.
+    pub fn is_null(&self) -> bool {
+        self.text[self.at..].starts_with("null")
+    }
+
+    /// What comes next, to the end of the text.
+    pub fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Nothing but white space may follow.
+    pub fn end(&mut self) -> Result<(), Malformed> {
+        self.skip_space();
+        if self.at == self.text.len() { Ok(()) } else { Err(self.malformed()) }
+    }
+
+    /// Whether something comes before the closing bracket; steps over the comma before it, or over the bracket.
+    fn another(&mut self, close: u8) -> Result<bool, Malformed> {
+        self.skip_space();
+        let is_first = std::mem::take(&mut self.is_first);
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(false);
+        }
+        if !is_first {
+            self.expect(b',')?;
+            self.skip_space();
+        }
+        Ok(true)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
+        if self.peek() != Some(byte) {
+            return Err(self.malformed());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn malformed(&self) -> Malformed {
+        Malformed { at: self.at }
+    }
+}
+
+/// The byte behind the value that starts here. Brackets are counted, not matched: who reads the value will see.
+fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
+    match *bytes.get(start)? {
+        b'"' | b'{' | b'[' => bracketed_end(bytes, start),
+        _ => {
+            let is_end = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            let length = bytes[start..].iter().position(is_end)?;
+            (length > 0).then_some(start + length)
+        }
+    }
+}
+
+/// The bytes that are looked at together.
+const BLOCK: usize = 16;
+
+/// The byte behind the string, array or object that starts here. Only quotes, brackets and backslashes are looked at
+/// one by one; a comparison of a whole block finds them.
+fn bracketed_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let (mut depth, mut in_string) = (0_usize, false);
+    // The next byte that counts: what a backslash stands before does not.
+    let mut next = start;
+    let mut base = start;
+    while base < bytes.len() {
+        let rest = &bytes[base..];
+        let mut padded = [0; BLOCK];
+        let block = rest.first_chunk::<BLOCK>().unwrap_or_else(|| {
+            padded[..rest.len()].copy_from_slice(rest);
+            &padded
+        });
+        let mut found = interesting(*block);
+        while found != 0 {
+            let offset = found.trailing_zeros() as usize;
+            found &= found - 1;
+            let at = base + offset;
+            if at < next {
+                continue;
+            }
+            match (block[offset], in_string) {
+                (b'\\', true) => next = at + 2,
+                (b'"', true) => {
+                    in_string = false;
+                    if depth == 0 {
+                        return Some(at + 1);
+                    }
+                }
+                (b'"', false) => in_string = true,
+                (b'{' | b'[', false) => depth += 1,
+                (b'}' | b']', false) if depth <= 1 => return (depth == 1).then_some(at + 1),
+                (b'}' | b']', false) => depth -= 1,
+                _ => {}
+            }
+        }
+        base += BLOCK;
+    }
+    None
+}
+
+/// A bit for each byte that is a quote, a backslash or a bracket.
+fn interesting(block: [u8; BLOCK]) -> u32 {
+    let block = u8x16::new(block);
+    let equals = |byte| block.simd_eq(u8x16::splat(byte));
+    // `[` and `{`, and `]` and `}`, differ in this bit only.
+    let folded = block | u8x16::splat(0x20);
+    let opens = folded.simd_eq(u8x16::splat(b'{'));
+    let closes = folded.simd_eq(u8x16::splat(b'}'));
+    (equals(b'"') | equals(b'\\') | opens | closes).to_bitmask()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    fn walk(text: &str) -> Result<Vec<(String, &str)>, Malformed> {
+        let mut members = Members::of(text);
+        let mut found = Vec::new();
+        members.enter()?;
+        while let Some(key) = members.key()? {
+            found.push((key.to_string(), members.skip()?));
+        }
+        members.end()?;
+        Ok(found)
+    }
+
+    #[test]
+    fn finds_members_and_leaves_values_alone() {
+        let text = " { \"a\" : [1, {\"b\": \"]}\\\"\"}] ,\"c\\u0064\":null,\"e\":-1.5e3}\n";
+        assert_eq!(
+            walk(text).unwrap(),
+            [("a".to_owned(), "[1, {\"b\": \"]}\\\"\"}]"), ("cd".to_owned(), "null"), ("e".to_owned(), "-1.5e3"),]
+        );
+        assert_eq!(walk("{}").unwrap(), []);
+    }
+
+    #[test]
+    fn walks_arrays() {
+        let mut members = Members::of(" [ {\"a\": 1} , [] ,\"x\"] ");
+        members.enter_array().unwrap();
+        let mut found = Vec::new();
+        while members.element().unwrap() {
+            found.push(members.skip().unwrap());
+        }
+        members.end().unwrap();
+        assert_eq!(found, ["{\"a\": 1}", "[]", "\"x\""]);
+
+        let mut empty = Members::of("[]");
+        empty.enter_array().unwrap();
+        assert_eq!(empty.element(), Ok(false));
+        assert!(Members::of("{}").enter_array().is_err());
+        let mut broken = Members::of("[1 2]");
+        broken.enter_array().unwrap();
+        assert_eq!(broken.element(), Ok(true));
+        broken.skip().unwrap();
+        assert!(broken.element().is_err());
+    }
+
+    #[test]
+    fn refuses_what_is_no_object() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":}",
+            "{\"a\":1",
+            "{\"a\":\"",
+            "{\"a\":\"\\",
+            "{\"a\":[",
+            "{\"a\":1,}",
+            "{,\"a\":1}",
+            "{\"a\":1 \"b\":2}",
+            "{a:1}",
+            "{\"a\":1}x",
+            "{}{}",
+            "{\"\\x\":1}",
+        ] {
+            assert!(walk(text).is_err(), "{text}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+            r#"["\\{}\[\],:]{0,8}"#.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(".{0,6}", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever serde_json writes is found again, member by member.
+        #[test]
+        fn agrees_with_serde_json(map in prop::collection::btree_map(".{0,6}", json(), 0..6), pretty in any::<bool>()) {
+            let object: Map<String, Value> = map.into_iter().collect();
+            let value = Value::Object(object.clone());
+            let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+            let walked: Map<String, Value> = walk(&text)
+                .unwrap()
+                .into_iter()
+                .map(|(key, value)| (key, serde_json::from_str(value).unwrap()))
+                .collect();
+            prop_assert_eq!(walked, object);
+        }
+
+        #[test]
+        fn any_text_is_answered(text in ".{0,60}", start in 0usize..4) {
+            let _ = walk(&text);
+            let _ = walk(&(["{\"", "{\"a\":", "{\"a\":[", "{\"a\":\""][start].to_owned() + &text));
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Rules about the configuration of Calico. They look at the configuration of Calico in a Shoot, as it was
+//! and as it shall be, and at what is known of its provider. Of a provider that nobody knows only
+//! that is said which Calico alone decides.
+
+use super::{families, limits};
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::gardener::providers::NewKey;
+use crate::gardener::shoot::OVERLAY_SWITCH;
+use crate::gardener::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way};
+use crate::json;
+use crate::net::Family;
+
+/// `overlay` without a clear `enabled`.
+pub static ENABLED: Rule = Rule {
+    name: "overlay/enabled",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "`overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.",
+    fix: "Write `enabled: true` or `enabled: false`.",
+};
+
+/// Pods have addresses that no route leads to.
+pub static POD_ADDRESSES: Rule = Rule {
+    name: "overlay/pod-addresses",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a Shoot that is asleep only what the new configuration says of addresses counts, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning, and of a new Shoot without an overlay, where nobody is cut off yet, it is never more.",
+    fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
+};
+
+/// AWS and an old Kubernetes.
+pub static OLD_KUBERNETES: Rule = Rule {
+    name: "overlay/old-kubernetes",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to themselves.",
+    fix: "Update Kubernetes first.",
+};
+
+/// Pods wait for routes.
+pub static SWITCH: Rule = Rule {
+    name: "overlay/switch",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Risk,
+    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where nobody makes routes because `overlay` is not set. Nothing is said where no routes are needed (see the table), and of a Shoot that is asleep. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
+    fix: "Look at the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, do it when nobody minds.",
+};
+
+/// Routes stay behind.
+pub static ROUTES_LEFT: Rule = Rule {
+    name: "overlay/routes-left",
+    severity: Severity::Warn,
+    // To set the overlay back is a way out while nodes are replaced because they have no route.
+    up_to: Some(Severity::Warn),
+    rank: Rank::Notice,
+    summary: "The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making them. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
+    fix: "Remove the routes from the infrastructure's route tables afterwards.",
+};
+
+/// Native by a side door.
+pub static INDIRECT: Rule = Rule {
+    name: "overlay/indirect",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension looks at `overlay` only, so it provides no routes. Said where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
+    fix: "Write `overlay: {enabled: false}` too.",
+};
+
+/// Routes between nodes that nobody asked for.
+pub static POD_ROUTES: Rule = Rule {
+    name: "overlay/pod-routes",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Notice,
+    summary: "`overlay.createPodRoutes` is set, and the overlay is on: it has no effect.",
+    fix: "Remove it.",
+};
+
+/// Which mode it will be.
+pub static DEFAULT_MODE: Rule = Rule {
+    name: "overlay/default-mode",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    rank: Rank::Risk,
+    summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Nothing is said where the provider has a default of its own for Calico.",
+    fix: "Write what is wanted; it cannot be changed later without care.",
+};
+
+const CONFIG: &str = "spec.networking.providerConfig";
+
+/// Calico's configuration in a Shoot, and what becomes of it.
+#[derive(Clone, Copy)]
+struct Config<'a> {
+    text: Option<&'a str>,
+    pods: Pods,
+}
+
+impl<'a> Config<'a> {
+    /// `stored` as for [`Shoot::pods`].
+    fn of(shoot: &Shoot<'a>, stored: Option<&Shoot<'_>>) -> Option<Self> {
+        Some(Self { text: shoot.network_config, pods: shoot.pods(stored)? })
+    }
+
+    /// The text of a member, if it is there and not `null`.
+    fn member(&self, path: &[&str]) -> Option<&'a str> {
+        json::find(self.text?, path).filter(|text| *text != "null")
+    }
+
+    fn has_overlay(&self) -> bool {
+        self.pods.encapsulation == Some(Encapsulation::Overlay)
+    }
+
+    /// Whether Pods get addresses of Calico's own blocks.
+    fn has_blocks(&self) -> bool {
+        self.member(&["vxlan", "enabled"]) == Some("true") || self.member(&["ipam", "type"]) == Some("\"calico-ipam\"")
+    }
+}
+
+/// Whether an update leaves everything alone that Pods without an overlay depend on, and that is not part of the network's
+/// own configuration: how many nodes there may be, and where.
+pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
+    let is_same_place = old.infrastructure_config == new.infrastructure_config;
+    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_have_routes(Some(old))
+}
+
+/// What there is to say about Calico in a Shoot that is created or whose configuration changes. A configuration that
+/// cannot be read is Calico's own business.
+pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
+    if &*new.network_type != CALICO || !new.has_workers {
+        return Vec::new();
+    }
+    let set_by = if old.is_none() { set_by_admission(new) } else { None };
+    // These are Calico's own, on every infrastructure.
+    let mut findings: Vec<Finding> =
+        [enabled(new), pod_routes(new, old), families::on_with_ipv6(new)].into_iter().flatten().collect();
+    let Some(config) = Config::of(new, old) else {
+        findings.extend(set_by);
+        return findings;
+    };
+    let is_asleep = new.is_asleep(old);
+    let old_config = old.and_then(|old| Config::of(old, Some(old)));
+    let goes_native = config.pods.are_native() && old_config.is_some_and(|old| old.has_overlay());
+    let becomes_native = goes_native || (old.is_none() && config.pods.are_native());
+    let overlay_comes = config.has_overlay() && old_config.is_some_and(|old| old.pods.need_routes());
+    let others = [
+        goes_native.then(|| pod_addresses(&config, old_config.filter(|_| !is_asleep), new.is_switch_forced)).flatten(),
+        if old.is_none() { new_pod_addresses(&config) } else { None },
+        becomes_native.then(|| old_kubernetes(new)).flatten(),
+        old_config
+            .filter(|_| goes_native && !is_asleep)
+            .and_then(|old| switch(old.pods, config.pods, families::end_the_overlay(new))),
+        (overlay_comes && !is_asleep && config.pods.way != Way::Routes).then(routes_left),
+        indirect(&config, new),
+        set_by.or_else(|| if old.is_none() { default_mode(&config) } else { None }),
+        old.filter(|_| goes_native && !is_asleep).and_then(|old| families::ends_with_families(new, old)),
+    ];
+    findings.extend(others.into_iter().flatten());
+    findings
+}
+
+/// The text of a member of Calico's configuration, if it is there and not `null`.
+fn member<'a>(shoot: &Shoot<'a>, path: &[&str]) -> Option<&'a str> {
+    json::find(shoot.network_config?, path).filter(|text| *text != "null")
+}
+
+fn enabled(shoot: &Shoot<'_>) -> Option<Finding> {
+    let overlay = member(shoot, &["overlay"])?;
+    let message = match member(shoot, &["overlay", "enabled"]) {
+        Some("true" | "false") => return None,
+        None if overlay.starts_with('{') => "is missing, which Calico reads as false",
+        _ => "is not true or false, so Calico cannot read its configuration",
+    };
+    Some(ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message.to_owned(), "write what is meant"))
+}
+
+/// `old` is missing where Pods of before do not matter.
+fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) -> Option<Finding> {
+    let has_blocks = config.has_blocks() || old.is_some_and(|old| old.has_blocks());
+    (has_blocks && config.pods.way != Way::Announced).then(|| {
+        let message =
+            "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads".to_owned();
+        let path = format!("{CONFIG}.overlay");
+        if is_forced {
+            let help = "it was forced by annotation";
+            return POD_ADDRESSES.finding(&path, message, help).at_most(Severity::Warn);
+        }
+        POD_ADDRESSES.finding(&path, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
+    })
+}
+
+/// Of a new Shoot, which nobody is cut off in: it begins so.
+fn new_pod_addresses(config: &Config<'_>) -> Option<Finding> {
+    let is_led_by_routes = config.pods.are_native() && matches!(config.pods.way, Way::Routes | Way::Nowhere);
+    (is_led_by_routes && config.has_blocks()).then(|| {
+        let message = "Pods will have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads";
+        let help = "leave those out, or write `overlay: {enabled: true}`";
+        POD_ADDRESSES.finding(CONFIG, message.to_owned(), help).at_most(Severity::Warn)
+    })
+}
+
+fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
+    let version = &*shoot.kubernetes_version;
+    let minor = limits::minor(version)?;
+    (&*shoot.provider_type == "aws" && minor < 22).then(|| {
+        let message = format!("without an overlay AWS needs Kubernetes 1.22, this is {version}");
+        OLD_KUBERNETES.finding(&format!("{CONFIG}.overlay"), message, "update Kubernetes first")
+    })
+}
+
+/// What is said when the tunnels go. Where Pods are reached without routes of the infrastructure, there is nothing to wait
+/// for that we know of.
+fn switch(before: Pods, after: Pods, is_by_families: bool) -> Option<Finding> {
+    let what = match (after.way, before.way) {
+        (Way::Routes, Way::Routes) => {
+            "unless the Seed waits for all routes, Pods on nodes without one are cut off; the infrastructure makes routes \
+             while there is an overlay too"
+        }
+        (Way::Routes, _) => {
+            "unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there"
+        }
+        (Way::Nowhere, _) => {
+            "nobody makes routes, so Pods on other nodes are cut off unless the Seed keeps the overlay"
+        }
+        (Way::Addresses | Way::Announced, _) => return None,
+    };
+    Some(if is_by_families {
+        let message = format!("ends the overlay, because `overlay` is not set and Calico has none with IPv6: {what}");
+        let help = "write `overlay: {enabled: false}` first, and add the family when that is done";
+        SWITCH.finding(families::FIELD, message, help)
+    } else if after.key == Key::Absent {
+        SWITCH.finding(CONFIG, format!("`overlay` is not set, and Calico gives up its overlay: {what}"), "")
+    } else {
+        SWITCH.finding(&format!("{CONFIG}.overlay"), format!("is switched off: {what}"), "")
+    })
+}
+
+fn routes_left() -> Finding {
+    let message = "is switched on: routes of the infrastructure stay behind".to_owned();
+    ROUTES_LEFT.finding(&format!("{CONFIG}.overlay"), message, "remove them afterwards")
+}
+
+fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
+    let is_indirect = config.pods.are_native() && config.pods.key == Key::Absent && config.pods.way == Way::Nowhere;
+    (is_indirect && !shoot.networking.has_family(Family::V6)).then(|| {
+        let message =
+            "`overlay` is not set, and off by `backend` or `ipv4.mode` only, so nobody provides routes".to_owned();
+        INDIRECT.finding(CONFIG, message, "write `overlay: {enabled: false}`")
+    })
+}
+
+fn pod_routes(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Option<Finding> {
+    let encapsulation = shoot.pods(stored).map_or_else(|| shoot.encapsulation(), |pods| pods.encapsulation);
+    let has_overlay = encapsulation == Some(Encapsulation::Overlay);
+    (has_overlay && member(shoot, &["overlay", "createPodRoutes"]) == Some("true")).then(|| {
+        let path = format!("{CONFIG}.overlay.createPodRoutes");
+        POD_ROUTES.finding(&path, "has no effect while the overlay is on".to_owned(), "remove it")
+    })
+}
+
+/// What the provider's admission makes of a new Shoot that does not set the key.
+fn set_by_admission(shoot: &Shoot<'_>) -> Option<Finding> {
+    let provider = Provider::of(&shoot.provider_type).filter(|_| shoot.key() == Key::Absent)?;
+    let name = provider.name;
+    let message = match provider.new_key {
+        NewKey::Off => format!(
+            "`overlay` is not set: the admission of provider-{name} makes that `enabled: false`, so Calico will run without an overlay"
+        ),
+        NewKey::Flag => {
+            let mut message = format!(
+                "`overlay` is not set: a flag of the admission of provider-{name} decides; unless it was changed, Calico will run with an overlay"
+            );
+            if shoot.networking.has_family(Family::V6) {
+                message.push_str(", which does not go together with IPv6");
+                return Some(DEFAULT_MODE.finding(CONFIG, message, "write `overlay: {enabled: false}`"));
+            }
+            message
+        }
+        NewKey::Untouched => return None,
+    };
+    Some(DEFAULT_MODE.finding(CONFIG, message, ""))
+}
+
+/// What Calico makes of it.
+fn default_mode(config: &Config<'_>) -> Option<Finding> {
+    let says_so = ["backend", "ipv4"].iter().any(|key| config.member(&[key]).is_some());
+    let has_own_default = !config.pods.provider.has_calico_overlay || config.pods.way == Way::Announced;
+    if config.pods.key != Key::Absent || says_so || has_own_default {
+        return None;
+    }
+    let mode = match config.pods.encapsulation? {
+        Encapsulation::Overlay => "with an overlay",
+        Encapsulation::Native => "without an overlay",
+    };
+    Some(DEFAULT_MODE.finding(CONFIG, format!("`overlay` is not set, so Calico will run {mode}"), ""))
+}
+
+/// The rules of this file with an example of each.
+pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
+    let shoot = |config: &'static str| Shoot {
+        network_type: CALICO.into(),
+        network_config: Some(config),
+        kubernetes_version: "1.21.14".into(),
+        provider_type: "aws".into(),
+        has_workers: true,
+        ..Shoot::default()
+    };
+    let of = |config: &'static str| {
+        let shoot = shoot(config);
+        Config::of(&shoot, Some(&shoot)).expect("a Shoot of a known provider")
+    };
+    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
+    let (on, off) = (of(r#"{"overlay":{"enabled":true}}"#), of(r#"{"overlay":{"enabled":false}}"#));
+    vec![
+        (&ENABLED, example(enabled(&shoot(r#"{"overlay":{}}"#)))),
+        (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
+        (&OLD_KUBERNETES, example(old_kubernetes(&shoot("{}")))),
+        (&SWITCH, example(switch(on.pods, off.pods, false))),
+        (&ROUTES_LEFT, routes_left()),
+        (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &shoot("{}")))),
+        (&POD_ROUTES, example(pod_routes(&shoot(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#), None))),
+        (&DEFAULT_MODE, example(set_by_admission(&shoot("{}")))),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Who else is in the VPC of a Shoot without an overlay, as far as its writer may know.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::settings::GardenSettings;
+use super::vpc::{Newcomer, SHARED_VPC};
+use crate::diagnostics::{Finding, Policy, Severity};
+use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
+use crate::landscape::{Grant, Knowledge, Target};
+
+/// The most Shoots of the same project, and of other projects, that are looked at; all of them may be seen. A VPC of AWS
+/// has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.
+const LOOKED_AT: usize = 64;
+
+/// The most projects of peers that are looked at; what is asked is bounded by it.
+const PROJECTS: usize = 8;
+
+/// What overlaps in the VPC of a Shoot whose writer changed that. Whom the writer may see is asked project by project, for
+/// those that the writer named, and for all at once: so the questions follow from the request alone, and a Shoot that may
+/// not be seen is as good as not there, however many there are.
+pub(super) fn shared(
+    new: &Shoot<'_>,
+    old: Option<&Shoot<'_>>,
+    settings: &GardenSettings,
+    policy: &Policy,
+    knowledge: &mut Knowledge<'_>,
+) -> Vec<Finding> {
+    let is_off = !policy.weigh(&mut SHARED_VPC.finding("", String::new(), ""));
+    let newcomer = if is_off { None } else { Newcomer::of(new, old, &settings.vpcs) };
+    let Some(newcomer) = newcomer else { return Vec::new() };
+    let own = ShootName::new(&new.namespace, &new.name);
+    let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
+    let mut sees = |project: &str| knowledge.sees_all_of(Grant::Namespace(project.into())) || sees_everything;
+    let sees_own = sees(own.namespace());
+    let mut projects = projects_of_peers(new);
+    projects.retain(|project| sees(project));
+    // A "no" that is none must not be silent.
+    let unanswered = knowledge.unanswered().filter(|_| !sees_everything);
+    let mut findings: Vec<Finding> = unanswered.map(|why| newcomer.not_compared(why)).into_iter().collect();
+
+    let shoots = &knowledge.snapshot().shoots;
+    let neighbours: Names<'_> =
+        if sees_own { Box::new(shoots.neighbours(&newcomer.vpc, own.namespace())) } else { Box::new([].into_iter()) };
+    let others: Names<'_> = if sees_everything {
+        Box::new(shoots.in_vpc(&newcomer.vpc).filter(|name| name.namespace() != own.namespace()))
+    } else {
+        Box::new(projects.iter().flat_map(|project| shoots.neighbours(&newcomer.vpc, project)))
+    };
+    let mut names: Vec<&ShootName> = Vec::new();
+    let mut may_be_more = false;
+    for mut some in [neighbours, others] {
+        names.extend(some.by_ref().filter(|name| **name != own).take(LOOKED_AT));
+        may_be_more |= some.any(|name| *name != own);
+    }
+    let visible = visible(&names, &newcomer, settings, knowledge);
+    if let Some(mut shared) = newcomer.meet(visible.iter().map(|(name, facts)| (*name, &**facts)), may_be_more) {
+        policy.weigh(&mut shared.finding);
+        if shared.finding.severity == Severity::Deny {
+            // A refusal rests on what is there now, not on what was there when we last looked.
+            shared.rests_on.iter().for_each(|name| knowledge.confirm(name));
+        }
+        findings.push(shared.finding);
+    }
+    findings.retain_mut(|finding| policy.weigh(finding));
+    findings
+}
+
+/// Some Shoots of a VPC.
+type Names<'n> = Box<dyn Iterator<Item = &'n ShootName> + 'n>;
+
+/// The projects, besides its own, of those that the Shoot lists as peers.
+fn projects_of_peers(shoot: &Shoot<'_>) -> BTreeSet<String> {
+    let peers = shoot.enabled_peering().map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
+    let mut projects = BTreeSet::new();
+    for project in peers.iter().map(|peer| peer.target.namespace()) {
+        if projects.len() < PROJECTS && *project != *shoot.namespace && is_dns_label(project) {
+            projects.insert(project.to_owned());
+        }
+    }
+    projects
+}
+
+/// Those that the writer may see, and that are still in this VPC.
+fn visible<'n>(
+    names: &[&'n ShootName],
+    newcomer: &Newcomer,
+    settings: &GardenSettings,
+    knowledge: &mut Knowledge<'_>,
+) -> Vec<(&'n ShootName, Arc<ShootFacts>)> {
+    let mut found = Vec::new();
+    for name in names {
+        if let Some(Target::Visible(facts)) = knowledge.target(name, None)
+            && settings.vpcs.key(name.namespace(), &facts.vpc).as_ref() == Some(&newcomer.vpc)
+        {
+            found.push((*name, facts));
+        }
+    }
+    found
+}

@@ -1,0 +1,24 @@
+//! What operators decide about Shoots without an overlay, besides the severity of rules.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::gardener::Vpcs;
+use crate::gardener::providers::PROVIDERS;
+
+/// What operators decide about Shoots without an overlay.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GardenSettings {
+    /// The most routes that a provider permits, by provider type.
+    pub route_limits: BTreeMap<String, u64>,
+    /// Where Shoots name the VPC that they share with others.
+    pub vpcs: Arc<Vpcs>,
+}
+
+impl Default for GardenSettings {
+    /// What is known of providers.
+    fn default() -> Self {
+        let limits = PROVIDERS.iter().filter_map(|provider| Some((provider.name.to_owned(), provider.most_routes?)));
+        Self { route_limits: limits.collect(), vpcs: Arc::default() }
+    }
+}

@@ -1,0 +1,176 @@
+//! One turn of the controller about one held switch, without its hands: what it sees goes in, what it should write comes
+//! out.
+
+use jiff::Timestamp;
+
+use super::obstacle::hint;
+use super::plan::{Plan, plan};
+use super::reason::Reason;
+use super::record::Record;
+use super::release::may_write;
+use super::risk::Replacement;
+use super::routes::Routes;
+use super::settings::SwitchSettings;
+use super::state;
+use super::status::{SwitchStatus, WaitsFor};
+use super::vigil::{Progress, Vigil};
+use super::wish::wish;
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::node::NodeFacts;
+use crate::gardener::{Hibernation, SwitchFacts};
+
+/// What was seen of the nodes.
+#[derive(Clone, Copy, Debug)]
+pub enum Nodes<'n> {
+    /// Nobody looked.
+    Unseen,
+    /// All nodes, and the newest warning of a route controller.
+    Seen(&'n [NodeFacts], Option<&'n str>),
+    /// They could not be listed.
+    Failed(&'n str),
+}
+
+/// What to do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// Look at the nodes, and ask again.
+    Look,
+    /// Nothing now, for this reason.
+    Nothing(&'static str),
+    /// Take the annotations and the record away: nothing is to be held any more.
+    Clear,
+    /// Take the record away.
+    Forget,
+    /// The switch was let through: see Calico's Pods through it.
+    SeeThrough,
+    /// Write this into the annotations, where it is not there yet.
+    Say {
+        /// The state.
+        state: &'static str,
+        /// What is known; `None` where what is said stays.
+        status: Option<Box<SwitchStatus>>,
+    },
+    /// Write the configuration that was asked for.
+    Release(Reason),
+}
+
+impl Act {
+    /// What is said, where something is.
+    pub fn status(&self) -> Option<&SwitchStatus> {
+        if let Self::Say { status, .. } = self { status.as_deref() } else { None }
+    }
+}
+
+/// The next act about a Network with a switch.
+pub fn act(
+    network: &SwitchingNetwork,
+    shoot: Option<&SwitchFacts>,
+    vigil: &mut Vigil,
+    nodes: Nodes<'_>,
+    now: Timestamp,
+    settings: &SwitchSettings,
+) -> (Act, Option<Progress>) {
+    let pending = |status: SwitchStatus| Act::Say { state: state::PENDING, status: Some(Box::new(status)) };
+    vigil.attend(network.since.as_deref().unwrap_or_default());
+    let plan = plan(network, shoot, &settings.hold);
+    if plan != Plan::Look {
+        vigil.start_over();
+    }
+    // What was seen stays until the next good look.
+    let known = || {
+        let record = network.record.as_deref().and_then(Record::read);
+        let record = record.filter(|record| network.since.as_deref() == Some(&*record.since));
+        let status = record.and_then(|record| record.status).unwrap_or_default();
+        // What was due long ago has happened, or has not; it is not known.
+        let replacement = status.replacement.filter(|replacement| !replacement.is_past(now));
+        let known = SwitchStatus { routes: status.routes, complaint: status.complaint, ..SwitchStatus::default() };
+        SwitchStatus { replacement, ..known }
+    };
+    let cannot_be_listed = |why: &str, known: &SwitchStatus| {
+        let age = if known.routes.is_some() { "; what is said of them was seen before that" } else { "" };
+        format!("the Shoot's nodes cannot be listed: {why}{age}")
+    };
+    let replacement = |nodes: &[NodeFacts]| Replacement::of(nodes, shoot?, now);
+    let (reason, progress) = match (plan, nodes) {
+        (Plan::Clear, _) => return (Act::Clear, None),
+        (Plan::Forget, _) => return (Act::Forget, None),
+        (Plan::SeeThrough, _) => return (Act::SeeThrough, None),
+        (Plan::Leave(why), _) => return (Act::Nothing(why), None),
+        (Plan::Wait(why), _) => {
+            let has_nodes = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake);
+            let known = if has_nodes { known() } else { SwitchStatus::default() };
+            let age = "; nodes are not looked at, and what is said of them was seen before that";
+            let because = format!("{why}{}", if known.routes.is_some() { age } else { "" });
+            return (pending(SwitchStatus { because, ..known }), None);
+        }
+        (Plan::Pass(reason), _) => (reason, None),
+        (Plan::Look | Plan::Watch(_), Nodes::Unseen) => return (Act::Look, None),
+        (Plan::Watch(why), Nodes::Failed(error)) => {
+            let known = known();
+            let because = format!("{why}; {}", cannot_be_listed(error, &known));
+            return (pending(SwitchStatus { because, ..known }), None);
+        }
+        (Plan::Watch(why), Nodes::Seen(nodes, warning)) => {
+            let progress = vigil.look(nodes, now, &settings.vigil);
+            // What was there meanwhile is no part of the time for which routes must stay.
+            vigil.start_over();
+            let status = SwitchStatus {
+                because: why.to_owned(),
+                routes: Some(Routes::from(&progress)),
+                complaint: warning.map(str::to_owned).filter(|_| !progress.is_complete()),
+                replacement: replacement(nodes),
+                ..SwitchStatus::default()
+            };
+            return (pending(status), Some(progress));
+        }
+        (Plan::Look, Nodes::Failed(why)) => {
+            vigil.start_over();
+            let known = known();
+            let because = cannot_be_listed(why, &known);
+            return (pending(SwitchStatus { because, ..known }), None);
+        }
+        (Plan::Look, Nodes::Seen(nodes, warning)) => {
+            let progress = vigil.look(nodes, now, &settings.vigil);
+            let routes = Some(Routes::from(&progress));
+            if !progress.is_complete() {
+                let hint = shoot.and_then(|shoot| hint(shoot, &wish(shoot)?));
+                let status = SwitchStatus {
+                    waits_for: WaitsFor::Routes,
+                    routes,
+                    complaint: warning.map(str::to_owned),
+                    replacement: replacement(nodes),
+                    hints: hint.map(str::to_owned).into_iter().collect(),
+                    ..SwitchStatus::default()
+                };
+                return (pending(status), Some(progress));
+            }
+            // What was approved stays so while a new leader has not looked for long enough itself.
+            let was_approved = network.state.as_deref() == Some(state::APPROVED) && vigil.is_unsettled();
+            if !vigil.is_over(now, &settings.vigil) && !was_approved {
+                let status = SwitchStatus { waits_for: WaitsFor::Stability, routes, ..SwitchStatus::default() };
+                return (pending(status), Some(progress));
+            }
+            if !vigil.is_over(now, &settings.vigil) {
+                return (Act::Say { state: state::APPROVED, status: None }, Some(progress));
+            }
+            (Reason::Routes, Some(progress))
+        }
+    };
+    if shoot.is_some_and(|shoot| may_write(network, shoot, reason)) {
+        return (Act::Release(reason), progress);
+    }
+    let waits_for = if shoot.is_some_and(|shoot| shoot.confines_rollout) && reason != Reason::Forced {
+        WaitsFor::MaintenanceWindow
+    } else {
+        WaitsFor::Gardenlet
+    };
+    // Of these only routes need an approval. The others the webhook sees by itself, and sees too when they are over.
+    let state = match reason {
+        Reason::Routes => state::APPROVED,
+        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => state::FORCED,
+        Reason::Forced | Reason::Hibernated | Reason::NotListed => state::PENDING,
+    };
+    let routes = progress.as_ref().map(Routes::from);
+    let status = SwitchStatus { waits_for, routes, ..SwitchStatus::waits(reason.words()) };
+    (Act::Say { state, status: Some(Box::new(status)) }, progress)
+}

@@ -1,0 +1,307 @@
+//! What becomes of a write to a Network: whether it switches the overlay off, and may do so now.
+//!
+//! Pure, from the request and what is known of the Shoot. Whether routes exist is not known here: the controller finds
+//! that out and approves.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::obstacle::obstacle;
+use super::reason::Reason;
+use super::record::{Phase, Record};
+use super::settings::HoldSettings;
+use super::state;
+use super::subset::{LONGEST_CONFIG, Subset, too_long};
+use super::wish::{Wish, wish};
+use crate::gardener::network::Network;
+use crate::gardener::{CALICO, Encapsulation, FieldError, Hibernation, SwitchFacts, encapsulation};
+use crate::json::{Text, excerpt};
+use crate::net::Family;
+
+/// How long an approval counts without being confirmed.
+pub const APPROVAL: SignedDuration = SignedDuration::from_mins(5);
+
+/// How far clocks of gardenlet and leader may be apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
+
+/// What becomes of a write.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// Not ours to touch: it passes as it is.
+    Pass,
+    /// It passes, and no switch is held any more.
+    Clear,
+    /// It passes, and the held switch stays held.
+    Keep,
+    /// It passes, and the switch is over: with approval, or by force.
+    Release {
+        /// Why.
+        why: Released,
+        /// Whether nothing is remembered of it, so that a trace is needed by which the leader sees Calico's Pods through it.
+        is_unknown: bool,
+    },
+    /// It passes with the old encapsulation.
+    Hold(Box<Held>),
+}
+
+/// Why a switch passes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Released {
+    /// The controller approved exactly this.
+    Approved,
+    /// Somebody forced it.
+    Forced,
+    /// The Shoot sleeps: there is nothing to cut off.
+    Asleep,
+}
+
+impl Released {
+    /// The same as the leader calls it.
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Approved => Reason::Routes,
+            Self::Forced => Reason::Forced,
+            Self::Asleep => Reason::Hibernated,
+        }
+    }
+}
+
+/// A switch that is held.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Held {
+    /// The `providerConfig` to store; `None` when there is none.
+    pub config: Option<Value>,
+    /// The `spec.ipFamilies` to store, where it is not what was asked for: Calico cannot have two families with an overlay.
+    /// Empty when there are to be none.
+    pub families: Option<Vec<Family>>,
+    /// Since when; empty when nobody said so yet.
+    pub since: String,
+    /// The digest of what was asked for.
+    pub requested: String,
+    /// Whether the very same was held before.
+    pub is_known: bool,
+    /// Why it cannot end by routes as things are, if that is known.
+    pub obstacle: Option<&'static str>,
+}
+
+/// Decides about a write. `shoot` is `None` when nothing is known of the Shoot, which holds more rather than less.
+pub fn decide(
+    new: &Network<'_>,
+    old: Option<&Network<'_>>,
+    shoot: Option<&SwitchFacts>,
+    settings: &HoldSettings,
+) -> Result<Decision, FieldError> {
+    if new.is_being_deleted || !new.is_of_a_shoot() || &*new.network_type != CALICO {
+        return Ok(Decision::Pass);
+    }
+    if new.operation.as_deref() == Some("migrate") {
+        return Ok(Decision::Pass);
+    }
+    let Some(old) = old else {
+        // A new Shoot, or one on its way from another Seed, of which nothing is told yet.
+        return Ok(if new.switch.is_empty() { Decision::Pass } else { Decision::Clear });
+    };
+    let new_config = match parse(new) {
+        Ok(config) => config,
+        // It was there before, so this write is not to blame.
+        Err(_) if new.provider_config == old.provider_config => return Ok(Decision::Keep),
+        Err(error) => return Err(error),
+    };
+    let old_config = parse(old).unwrap_or_default();
+    let stored = Subset::of(old_config.as_ref());
+    // A second family may not count yet. When it does, nobody need write anything, so it is judged as if it did.
+    let asked = match Wish::read(new.provider_config, new_config.as_ref(), &new.families) {
+        Ok(asked) => Some(asked),
+        // It was there before, so this write is not to blame.
+        Err(_) if Subset::of(new_config.as_ref()) == stored => None,
+        Err(error) => return Err(error.within("spec.providerConfig")),
+    };
+    let native = asked.filter(|asked| asked.encapsulation == Encapsulation::Native);
+    let listed = |shoot: &SwitchFacts| settings.providers.iter().any(|provider| **provider == *shoot.provider);
+    let is_listed = shoot.is_none_or(listed);
+
+    if let Some(record) = restored(new) {
+        // Whatever is asked for by now: a switch that is held means that Calico has its overlay.
+        if let Some(asked) = &native
+            && is_listed
+        {
+            let before = Before { config: None, subset: record.subset(), families: held_families(&record, old) };
+            return Ok(hold(new_config, &before, new, record.since, asked, shoot, old));
+        }
+        if native.is_none() && new.switch != old.switch && !new.switch.is_empty() {
+            // What we made of the write that restores it, seen again after other webhooks.
+            return Ok(Decision::Keep);
+        }
+    }
+    if was_native(new, old, shoot) {
+        return Ok(Decision::Clear);
+    }
+    let Some(asked) = native else {
+        return Ok(if is_given_up(new, old, shoot) { Decision::Clear } else { Decision::Keep });
+    };
+    let is_as_stored = asked.subset == stored && *asked.families == *old.families;
+    if !is_listed || (is_as_stored && !starts_to_count(new, old)) {
+        // Nobody would report routes; or nothing that ends the overlay changes.
+        return Ok(Decision::Clear);
+    }
+    // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
+    // has them.
+    let switch = if new.switch.is_empty() { &old.switch } else { &new.switch };
+    let release = |why| Ok(Decision::Release { why, is_unknown: !is_remembered(old) });
+    if shoot.is_some_and(|shoot| shoot.is_forced) {
+        return release(Released::Forced);
+    }
+    if shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
+        return release(Released::Asleep);
+    }
+    let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
+    match switch.state.as_deref() {
+        Some(state::FORCED) if is_for_this => return release(Released::Forced),
+        // It was for families with which routes come.
+        Some(state::APPROVED)
+            if is_for_this && is_fresh(new, old) && shoot.is_none_or(|shoot| obstacle(shoot, &asked).is_none()) =>
+        {
+            return release(Released::Approved);
+        }
+        _ => {}
+    }
+    let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
+    let before = Before { config: old_config, subset: stored, families: old.families.clone() };
+    Ok(hold(new_config, &before, new, since, &asked, shoot, old))
+}
+
+/// Whether a stored family may count from now on, though nobody changes anything: gardenlet has the extension deploy again what
+/// it has not deployed with this family so far.
+fn starts_to_count(new: &Network<'_>, old: &Network<'_>) -> bool {
+    new.timestamp != old.timestamp && !old.deployed.is_empty() && !old.deployed.contains(&Family::V6)
+}
+
+/// Whether Calico runs without an overlay by what is stored.
+///
+/// A second family counts as far as the extension has said so, because who deployed it knows best; where it said nothing, as
+/// far as the Shoot's nodes have it; and where nothing is known of the Shoot, it does not.
+fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>) -> bool {
+    // A stored configuration that cannot be read is in force nowhere: what was before it was an overlay, for all we know.
+    let means = |families| encapsulation(old.provider_config, families) == Ok(Encapsulation::Native);
+    let first = &old.families[..old.families.len().min(1)];
+    if means(first) || !means(&old.families) {
+        return means(first);
+    }
+    // A switch that was let through a moment ago, and that the extension has still to deploy, is not held again.
+    if (old.record.is_some() || old.passed.is_some()) && old.switch.is_empty() && new.switch.is_empty() {
+        return true;
+    }
+    if !old.deployed.is_empty() {
+        return old.deployed.contains(&Family::V6);
+    }
+    shoot.is_some_and(|shoot| !shoot.counts_one_family)
+}
+
+/// Whether an approval is young enough for this write. A leader confirms it again and again; one that nobody confirms any
+/// more says nothing about nodes that joined since.
+fn is_fresh(new: &Network<'_>, old: &Network<'_>) -> bool {
+    // Called again by the API server, after we took the annotations away.
+    if new.switch.is_empty() {
+        return true;
+    }
+    // gardenlet stamps its writes. Others count for nothing, but for the leader, who approves in the same write.
+    if new.timestamp == old.timestamp {
+        return new.switch.approved.is_some() && new.switch.approved != old.switch.approved;
+    }
+    let time = |text: &Option<Text<'_>>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    match (time(&new.switch.approved), time(&new.timestamp)) {
+        (Some(approved), Some(written)) => (-SKEW..=APPROVAL).contains(&written.duration_since(approved)),
+        _ => false,
+    }
+}
+
+/// Whether a write that keeps the overlay says that the Shoot does not ask for native routing any more.
+///
+/// The request alone cannot tell: when other webhooks change the object after us, an API server calls us again with what
+/// we made of it, and that looks like a Shoot that took its wish back. So the wish itself is looked at. Where it is not
+/// known, the controller will see to it.
+fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>) -> bool {
+    // gardenlet stamps each of its writes, and sends all of `spec`. Others, such as the extension taking away the
+    // operation annotation, say nothing about the wish.
+    let is_gardenlets = new.timestamp != old.timestamp || new.spec != old.spec;
+    // In the first write that is held, gardenlet's Cluster may not have arrived here yet.
+    let is_new = new.switch != old.switch;
+    is_gardenlets && !is_new && shoot.and_then(wish).is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay)
+}
+
+/// Whether the leader remembers the switch that is stored, or has just let it through itself. A record that is left of a former
+/// switch does not count.
+fn is_remembered(old: &Network<'_>) -> bool {
+    let is_this = |record: &Record| !old.switch.is_empty() && Some(&*record.since) == old.switch.since.as_deref();
+    old.record.and_then(Record::read).is_some_and(|record| is_this(&record))
+}
+
+/// The record of a switch that was held on another Seed, in the writes that restore it here.
+fn restored(new: &Network<'_>) -> Option<Record> {
+    if new.operation.as_deref() != Some("restore") {
+        return None;
+    }
+    Record::read(new.record?).filter(|record| record.phase == Phase::Held)
+}
+
+/// The families that were held on another Seed. What an older version remembered has none: then it is the first of those
+/// that are stored, which are what the Shoot asks for. No overlay works with two.
+fn held_families(record: &Record, old: &Network<'_>) -> Vec<Family> {
+    record.families().unwrap_or_else(|| old.families.iter().take(1).copied().collect())
+}
+
+/// What was in force before a switch.
+struct Before {
+    config: Option<Value>,
+    subset: Subset,
+    families: Vec<Family>,
+}
+
+fn hold(
+    new_config: Option<Value>,
+    before: &Before,
+    new: &Network<'_>,
+    since: String,
+    asked: &Wish,
+    shoot: Option<&SwitchFacts>,
+    old: &Network<'_>,
+) -> Decision {
+    let mut config = before.subset.put_into(new_config, before.config.as_ref());
+    // Without a word there is IPv4 only.
+    let stored: &[Family] = if before.families.is_empty() { &[Family::V4] } else { &before.families };
+    let is_more = new.families.iter().any(|family| !stored.contains(family));
+    let mut families = if is_more { &*before.families } else { &*new.families };
+    // What is held must mean an overlay when all families count, too.
+    let text = config.as_ref().map(Value::to_string);
+    let means = |families| encapsulation(text.as_deref(), families) == Ok(Encapsulation::Overlay);
+    if !means(families) && means(&families[..families.len().min(1)]) {
+        families = &families[..1];
+    }
+    // Calico's chart fails over a section of IPv6 without the family. One that was written so is not ours to correct.
+    let is_theirs = asked.ipv6.is_some() && !new.families.contains(&Family::V6);
+    if !families.contains(&Family::V6) && !is_theirs {
+        config = Subset::without_ipv6(config, before.config.as_ref());
+    }
+    let is_known = old.switch.state.as_deref() == Some(state::PENDING)
+        && old.switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
+    Decision::Hold(Box::new(Held {
+        config,
+        families: (*families != *new.families).then(|| families.to_vec()),
+        since,
+        requested: asked.digest(),
+        is_known,
+        obstacle: shoot.and_then(|shoot| obstacle(shoot, asked)),
+    }))
+}
+
+fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {
+    let Some(text) = network.provider_config else { return Ok(None) };
+    let path = "spec.providerConfig".to_owned();
+    if text.len() > LONGEST_CONFIG {
+        return Err(FieldError { path, ..too_long(text.len()) });
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let problem = excerpt(&error.to_string());
+        FieldError { path, value: String::new(), problem }
+    })
+}

@@ -1,0 +1,49 @@
+//! How a change to native routing is held until every node has its route, let through, and seen to its end.
+//!
+//! The webhook asks [`decide`] about each write to a Network; what it holds, the controller asks [`act`] about, again and again:
+//!
+//! ```text
+//! write ── decide ──> hold, keep, clear, release
+//! Network, Shoot ── plan ──> nothing to look at, or: nodes ── Vigil ──> Progress ── act ──> what to write
+//! ```
+
+mod act;
+#[cfg(test)]
+mod fixtures;
+mod hold;
+mod obstacle;
+mod outcome;
+mod passed;
+mod plan;
+mod reason;
+mod record;
+mod release;
+mod relief;
+mod risk;
+mod rollout;
+mod routes;
+mod settings;
+pub mod state;
+mod status;
+mod subset;
+mod time;
+mod vigil;
+mod wish;
+
+pub use act::{Act, Nodes, act};
+pub use hold::{APPROVAL, Decision, Held, Released, decide};
+pub use outcome::{Outcome, outcome};
+pub use passed::{Passed, carried};
+pub use plan::{Plan, plan};
+pub use reason::Reason;
+pub use record::{Phase, Record, record};
+pub use release::{may_write, release_word, released_config, released_families};
+pub use relief::Relief;
+pub use risk::Replacement;
+pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};
+pub use routes::{MissingRoute, Routes};
+pub use settings::{HoldSettings, SwitchSettings, VigilSettings};
+pub use status::{SwitchStatus, WaitsFor, is_the_gates, newest_complaint};
+pub use subset::{Subset, held};
+pub use vigil::{Missing, Progress, Vigil};
+pub use wish::{Wish, wish};

@@ -1,0 +1,79 @@
+//! Why a held switch cannot end by routes, or why they may be missing.
+
+use super::super::families::{TWO_NODE_NETWORKS, has_no_routes_with_two_families};
+use super::wish::Wish;
+use crate::gardener::providers::Routes;
+use crate::gardener::{Provider, SwitchFacts};
+use crate::net::Family;
+
+/// Why a held switch cannot end by routes as things are, and what to do.
+pub(super) fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+    if has_no_routes_with_two_families(&shoot.provider) {
+        if shoot.has_two_node_networks {
+            return Some(TWO_NODE_NETWORKS);
+        }
+        if wish.families.contains(&Family::V6) {
+            return Some(
+                "gcp makes no routes for a Shoot with two IP families, so none will come: keep the overlay, or replace all nodes, as new ones need no route, and force the switch; only while status.networking.nodes of the Shoot has one network, the second family can be taken back instead, and added when the overlay is off",
+            );
+        }
+    }
+    (wish.is_by_families && shoot.counts_one_family).then_some(
+        "Calico ends its overlay with the second IP family, which counts only when all nodes have it (constraint DualStackNodesMigrationReady)",
+    )
+}
+
+/// Why routes may be missing: said while they are.
+pub(super) fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+    (wants_the_word(&shoot.provider) && !wish.subset.says_overlay()).then_some(
+        "the infrastructure makes routes only where the Shoot says so: write overlay: {enabled: false} into it",
+    )
+}
+
+/// Where there are routes only if `overlay` says that it is off.
+fn wants_the_word(provider: &str) -> bool {
+    Provider::of(provider).is_some_and(|provider| provider.routes == Routes::WhenOff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_way_of_routes() {
+        let off = Some(r#"{"overlay":{"enabled":false}}"#);
+        let (one, two) = (&[Family::V4][..], &[Family::V4, Family::V6][..]);
+        let facts = |provider: &str| SwitchFacts { provider: provider.into(), ..SwitchFacts::default() };
+        let dual = |provider, nodes, counts| SwitchFacts {
+            has_two_node_networks: nodes,
+            counts_one_family: counts,
+            ..facts(provider)
+        };
+        for (what, shoot, config, families, obstacle_word, hint_word) in [
+            ("gcp", facts("gcp"), off, one, "", ""),
+            ("gcp, both", facts("gcp"), off, two, "can be taken back instead", ""),
+            ("gcp, both, and the infrastructure too", dual("gcp", true, false), off, two, "replace all nodes", ""),
+            ("gcp, taken back too late", dual("gcp", true, false), off, one, "replace all nodes", ""),
+            ("gcp, by the families", facts("gcp"), None, two, "can be taken back instead", "write overlay"),
+            ("aws, both", dual("aws", true, true), off, two, "", ""),
+            ("openstack, by the families", facts("openstack"), None, two, "", "write overlay"),
+            (
+                "openstack, on the way",
+                dual("openstack", true, true),
+                None,
+                two,
+                "DualStackNodesMigrationReady",
+                "write",
+            ),
+            ("openstack, by the backend", facts("openstack"), Some(r#"{"backend":"none"}"#), one, "", "write overlay"),
+            ("alicloud, by the families", facts("alicloud"), None, two, "", ""),
+            ("elsewhere", facts("elsewhere"), None, two, "", ""),
+        ] {
+            let wish = Wish::of(config, families).unwrap();
+            for (said, word) in [(obstacle(&shoot, &wish), obstacle_word), (hint(&shoot, &wish), hint_word)] {
+                let said = said.unwrap_or_default();
+                assert!(said.contains(word) && said.is_empty() == word.is_empty(), "{what}: {said:?}, not {word:?}");
+            }
+        }
+    }
+}

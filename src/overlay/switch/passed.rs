@@ -1,0 +1,113 @@
+//! The trace of a switch that passed before anything was remembered of it. The webhook leaves it, and the leader begins its
+//! record by it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::reason::Reason;
+use super::record::{Phase, Record};
+use super::status::SwitchStatus;
+use super::time::seconds;
+use crate::gardener::{Hibernation, SwitchFacts};
+
+/// Why such a switch passed, and with which write: `forced 2026-11-20T10:00:00Z`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Passed {
+    /// Why.
+    pub reason: Reason,
+    /// gardenlet's stamp of the write that carried it, to the second; `None` where it had none.
+    pub written: Option<Timestamp>,
+}
+
+impl Passed {
+    /// Reads a trace. It is in an annotation, where anybody may write: what cannot be read stands for nothing special.
+    pub fn read(text: &str) -> Self {
+        let (word, time) = text.split_once(' ').unwrap_or((text, ""));
+        Self { reason: Reason::of(word).unwrap_or(Reason::Forced), written: time.parse().ok() }
+    }
+
+    /// The record to begin with, where `record` is what the Network says of a switch. `latest` is gardenlet's newest stamp, for a
+    /// trace without one.
+    pub fn begin(self, record: Record, latest: Timestamp, now: Timestamp) -> Record {
+        let written = self.written.unwrap_or(latest);
+        Record {
+            phase: Phase::Released,
+            since: seconds(written),
+            // Clocks may differ.
+            released: seconds(written.min(now)),
+            status: Some(SwitchStatus::waits(self.reason.name())),
+            ..record
+        }
+    }
+
+    /// Whether this record was begun by this very trace, which only has to be taken away then.
+    pub fn has_begun(self, record: &Record) -> bool {
+        record.phase == Phase::Released
+            && record.carried_out.is_empty()
+            && record.status.as_ref().is_some_and(|status| status.because == self.reason.name())
+            && self.written.is_none_or(|written| record.since == seconds(written))
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason.name())?;
+        self.written.map_or(Ok(()), |written| write!(f, " {}", seconds(written)))
+    }
+}
+
+/// Why a switch passed with gardenlet's own write, by what was said of it last and what is known of its Shoot.
+pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Reason {
+    let is = |reason: Reason| said.is_some_and(|status| status.because == reason.words());
+    if is(Reason::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
+        Reason::Forced
+    } else if is(Reason::Hibernated) || shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
+        Reason::Hibernated
+    } else if is(Reason::NotListed) {
+        Reason::NotListed
+    } else {
+        Reason::Routes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_read_as_far_as_possible() {
+        let at: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
+        for (text, reason, written) in [
+            ("forced", Reason::Forced, None),
+            ("hibernated 2026-11-20T10:00:00Z", Reason::Hibernated, Some(at)),
+            ("routes 2026-11-20T10:00:00Z", Reason::Routes, Some(at)),
+            ("forced yesterday", Reason::Forced, None),
+            ("", Reason::Forced, None),
+            ("x y z", Reason::Forced, None),
+        ] {
+            let passed = Passed { reason, written };
+            assert_eq!(Passed::read(text), passed, "{text}");
+            assert_eq!(Passed::read(&passed.to_string()), passed, "{text}");
+        }
+    }
+
+    #[test]
+    fn it_begins_once() {
+        let [early, late] = [600, 900].map(|second| Timestamp::from_second(second).unwrap());
+        for written in [Some(early), None] {
+            let passed = Passed { reason: Reason::Forced, written };
+            // gardenlet's clock is ahead of ours.
+            let now = Timestamp::from_second(500).unwrap();
+            let begun = passed.begin(Record::default(), late, now);
+            assert_eq!(begun.since, seconds(written.unwrap_or(late)));
+            assert_eq!(begun.released, seconds(now));
+            assert!(passed.has_begun(&begun));
+            assert!(!Passed { written: Some(now), ..passed }.has_begun(&begun), "another write");
+            assert!(!Passed { reason: Reason::Hibernated, ..passed }.has_begun(&begun), "for another reason");
+            let carried_out = Record { carried_out: "x".into(), ..begun.clone() };
+            assert!(!passed.has_begun(&carried_out), "the extension is through with that one");
+            assert!(!passed.has_begun(&Record { phase: Phase::Held, ..begun }));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What to do next about a held switch. Pure: the controller asks, does it, and asks again.
+
+use super::obstacle::obstacle;
+use super::reason::Reason;
+use super::settings::HoldSettings;
+use super::state;
+use super::subset::held;
+use super::wish::wish;
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsulation};
+
+/// The next step.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Plan {
+    /// The Shoot does not ask for native routing any more: nothing is to be held.
+    Clear,
+    /// The switch was given up before it happened: nothing is to be remembered.
+    Forget,
+    /// It was let through: see Calico's Pods through it, then forget it.
+    SeeThrough,
+    /// Wait for this, and write nothing meanwhile: the Network is somebody else's matter now.
+    Leave(&'static str),
+    /// Wait for this. There are no nodes to look at, or nobody knows.
+    Wait(&'static str),
+    /// Wait for this, and look at the nodes meanwhile: they may be replaced for want of a route.
+    Watch(&'static str),
+    /// It may pass without a look at nodes.
+    Pass(Reason),
+    /// Look at the nodes.
+    Look,
+}
+
+/// The next step about a Network with a switch, in what is known of its Shoot.
+pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &HoldSettings) -> Plan {
+    if network.is_being_deleted {
+        return Plan::Leave("the Network is being deleted");
+    }
+    if matches!(network.operation.as_deref(), Some("migrate" | "restore" | "wait-for-state")) {
+        return Plan::Leave("the control plane is moving to another Seed");
+    }
+    if network.state.is_none() {
+        return afterwards(network, shoot);
+    }
+    let is_forced = network.state.as_deref() == Some(state::FORCED);
+    let Some(shoot) = shoot else {
+        let why = "there is no readable Cluster of this name";
+        return if is_forced { Plan::Pass(Reason::Forced) } else { Plan::Wait(why) };
+    };
+    if &*shoot.network_type != CALICO {
+        return Plan::Wait("the Shoot's network is not Calico's");
+    }
+    if shoot.is_being_deleted {
+        return Plan::Leave("the Shoot is being deleted");
+    }
+    if shoot.is_migrating {
+        return Plan::Leave("the control plane is moving to another Seed");
+    }
+    let Some(wish) = wish(shoot) else { return Plan::Wait("the Shoot's configuration of Calico cannot be read") };
+    if wish.encapsulation == Encapsulation::Overlay {
+        return Plan::Clear;
+    }
+    if shoot.is_failed {
+        let why = "the Shoot's last operation failed for good; repeat it";
+        return if shoot.hibernation == Hibernation::Awake { Plan::Watch(why) } else { Plan::Wait(why) };
+    }
+    // An operator forced what was held then; the Shoot may ask for something else by now.
+    if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| wish.is_named(digest))) {
+        return Plan::Pass(Reason::Forced);
+    }
+    if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
+        return Plan::Pass(Reason::NotListed);
+    }
+    match shoot.hibernation {
+        Hibernation::Asleep => return Plan::Pass(Reason::Hibernated),
+        Hibernation::Between => return Plan::Wait("the Shoot is falling asleep or waking up"),
+        Hibernation::Awake => {}
+    }
+    if wish.subset.has_blocks() || held(network).has_blocks() {
+        return Plan::Watch(
+            "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads: keep the overlay, or force the switch",
+        );
+    }
+    obstacle(shoot, &wish).map_or(Plan::Look, Plan::Watch)
+}
+
+/// Nothing is held any more; what became of it?
+fn afterwards(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> Plan {
+    let families = shoot.map_or(&*network.families, |shoot| shoot.counting(&network.families));
+    match encapsulation(network.config.as_deref(), families) {
+        Ok(Encapsulation::Native) => Plan::SeeThrough,
+        Ok(Encapsulation::Overlay) | Err(_) => Plan::Forget,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{network, shoot};
+    use super::*;
+    use crate::net::Family;
+
+    fn digest(shoot: &SwitchFacts) -> Box<str> {
+        wish(shoot).unwrap().digest().into()
+    }
+
+    #[test]
+    fn every_case_has_its_step() {
+        type Change = fn(&mut SwitchingNetwork, &mut SwitchFacts);
+        let waits = |plan: &Plan, word: &str| matches!(plan, Plan::Wait(why) | Plan::Watch(why) | Plan::Leave(why) if why.contains(word));
+        let both = |s: &mut SwitchFacts| s.families = [Family::V4, Family::V6].into();
+        let by_families = |s: &mut SwitchFacts| {
+            s.config = None;
+            both(s);
+        };
+        let table: [(&str, &dyn Fn(&mut SwitchingNetwork, &mut SwitchFacts), Plan); 6] = [
+            ("by the families", &|_, s| by_families(s), Plan::Look),
+            (
+                "by the families, forced on the Network",
+                &|n, s| {
+                    by_families(s);
+                    (n.state, n.requested) = (Some("forced".into()), Some(digest(s)));
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+            (
+                "the same by an older version",
+                &|n, s| {
+                    by_families(s);
+                    let wish = wish(s).unwrap();
+                    (n.state, n.requested) = (Some("forced".into()), Some(wish.subset.digest().into()));
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+            (
+                "by the families, of which one counts, asleep",
+                &|_, s| {
+                    by_families(s);
+                    (s.counts_one_family, s.hibernation) = (true, Hibernation::Asleep);
+                },
+                Plan::Pass(Reason::Hibernated),
+            ),
+            (
+                "explicit, and one family counts",
+                &|_, s| (s.counts_one_family, s.families) = (true, [Family::V4, Family::V6].into()),
+                Plan::Look,
+            ),
+            (
+                "gcp, both, forced",
+                &|_, s| {
+                    both(s);
+                    (s.provider, s.is_forced) = ("gcp".into(), true);
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+        ];
+        for (what, change, want) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            assert_eq!(plan(&network, Some(&shoot), &HoldSettings::default()), want, "{what}");
+        }
+        let table: [(&str, Change, Plan); 14] = [
+            ("pending", |_, _| (), Plan::Look),
+            ("approved, still looked at", |n, _| n.state = Some("approved".into()), Plan::Look),
+            (
+                "forced on the Network",
+                |n, s| (n.state, n.requested) = (Some("forced".into()), Some(digest(s))),
+                Plan::Pass(Reason::Forced),
+            ),
+            ("forced, but something else", |n, _| n.state = Some("forced".into()), Plan::Look),
+            ("forced on the Shoot", |_, s| s.is_forced = true, Plan::Pass(Reason::Forced)),
+            ("reverted", |_, s| s.config = None, Plan::Clear),
+            (
+                "reverted by another Shoot word",
+                |_, s| s.config = Some(r#"{"overlay":{"enabled":true}}"#.into()),
+                Plan::Clear,
+            ),
+            ("reverted, failed", |_, s| (s.config, s.is_failed) = (None, true), Plan::Clear),
+            ("asleep", |_, s| s.hibernation = Hibernation::Asleep, Plan::Pass(Reason::Hibernated)),
+            ("another infrastructure", |_, s| s.provider = "local".into(), Plan::Pass(Reason::NotListed)),
+            ("let through", |n, _| (n.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())), Plan::SeeThrough),
+            ("given up", |n, _| n.state = None, Plan::Forget),
+            (
+                "blocks, forced",
+                |n, s| {
+                    n.config = Some(r#"{"vxlan":{"enabled":true}}"#.into());
+                    s.is_forced = true;
+                },
+                Plan::Pass(Reason::Forced),
+            ),
+            ("forced, overlay kept", |_, s| (s.is_forced, s.config) = (true, None), Plan::Clear),
+        ];
+        for (what, change, want) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            assert_eq!(plan(&network, Some(&shoot), &HoldSettings::default()), want, "{what}");
+        }
+        let table: [(&str, Change); 12] = [
+            ("gcp makes no routes for a Shoot", |_, s| {
+                (s.provider, s.families) = ("gcp".into(), [Family::V4, Family::V6].into());
+            }),
+            ("replace all nodes", |_, s| (s.provider, s.has_two_node_networks) = ("gcp".into(), true)),
+            ("DualStackNodesMigrationReady", |_, s| {
+                (s.config, s.counts_one_family) = (None, true);
+                s.families = [Family::V4, Family::V6].into();
+            }),
+            ("being deleted", |n, _| n.is_being_deleted = true),
+            ("moving", |n, _| n.operation = Some("migrate".into())),
+            ("moving", |_, s| s.is_migrating = true),
+            ("Shoot is being deleted", |_, s| s.is_being_deleted = true),
+            ("failed", |_, s| s.is_failed = true),
+            ("waking", |_, s| s.hibernation = Hibernation::Between),
+            ("blocks", |n, _| n.config = Some(r#"{"ipam":{"type":"calico-ipam"}}"#.into())),
+            ("blocks", |_, s| s.config = Some(r#"{"overlay":{},"vxlan":{"enabled":true}}"#.into())),
+            ("cannot be read", |_, s| s.config = Some(r#"{"overlay":5}"#.into())),
+        ];
+        for (what, change) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            let plan = plan(&network, Some(&shoot), &HoldSettings::default());
+            assert!(waits(&plan, what), "{what}: {plan:?}");
+        }
+        assert!(waits(&plan(&network(), None, &HoldSettings::default()), "no readable Cluster"));
+        let forced = SwitchingNetwork { state: Some("forced".into()), ..network() };
+        assert_eq!(plan(&forced, None, &HoldSettings::default()), Plan::Pass(Reason::Forced));
+    }
+}

@@ -1,0 +1,340 @@
+//! What is remembered of a held switch in `status.state` of its Network: it survives restarts, and Gardener takes
+//! it along when the control plane moves to another Seed.
+//!
+//! Other versions of this program read and write it too. A record without a version is from before there was one. One of a
+//! later version is read as far as it is known here, and members that are not known stay where they are: what is written is a
+//! merge patch of what changed.
+
+use std::collections::BTreeSet;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::status::SwitchStatus;
+use super::subset::{LONGEST_CONFIG, Subset, held};
+use crate::gardener::network::{SwitchingNetwork, family, family_name};
+use crate::net::Family;
+
+/// The version of records that this program writes. The first one had no number.
+const VERSION: u32 = 2;
+
+/// The record of one switch.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Of which version it is.
+    pub version: u32,
+    /// Whether the switch is held, or was let through.
+    pub phase: Phase,
+    /// The JSON text of the members that are held, as they were before. Text, because a merge patch would mix an object
+    /// with the one before it.
+    pub held: String,
+    /// The digest of what was asked for.
+    pub requested: String,
+    /// Since when it is held, RFC 3339.
+    pub since: String,
+    /// When it was let through, RFC 3339; empty before.
+    pub released: String,
+    /// When the network extension first said that it had carried it out, RFC 3339; empty before.
+    pub carried_out: String,
+    /// The nodes whose route was seen: a digest of each UID.
+    pub latched: BTreeSet<String>,
+    /// What is known of it; `None` in records of the first version.
+    pub status: Option<SwitchStatus>,
+}
+
+/// How far a switch is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Calico still has the overlay.
+    #[default]
+    Held,
+    /// Calico was told, and its Pods may still be on their way.
+    Released,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            phase: Phase::default(),
+            held: String::new(),
+            requested: String::new(),
+            since: String::new(),
+            released: String::new(),
+            carried_out: String::new(),
+            latched: BTreeSet::new(),
+            status: None,
+        }
+    }
+}
+
+/// A record as it is stored. What no decision needs stops nobody when it cannot be read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default = "first")]
+    version: u32,
+    phase: String,
+    held: String,
+    requested: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    since: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    released: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    carried_out: String,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    latched: BTreeSet<String>,
+    #[serde(default, deserialize_with = "as_far_as_possible")]
+    status: Option<SwitchStatus>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn as_far_as_possible<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+impl Record {
+    /// Reads a record; one that is not ours, or cannot be read, is none.
+    pub fn read(text: &str) -> Option<Self> {
+        let Wire { version, phase, held, requested, since, released, carried_out, latched, status } =
+            serde_json::from_str(text).ok()?;
+        let phase = match &*phase {
+            "held" => Phase::Held,
+            "released" => Phase::Released,
+            // A switch that is held waits for routes. One that is taken for let through may cut Pods off.
+            _ if version > VERSION => Phase::Held,
+            _ => return None,
+        };
+        Some(Self { version, phase, held, requested, since, released, carried_out, latched, status })
+    }
+
+    /// How many nodes the Shoot had, as far as it is known: with or without routes.
+    pub fn nodes(&self) -> usize {
+        let seen = self.status.as_ref().and_then(|status| status.routes.as_ref());
+        self.latched.len().max(seen.map_or(0, |routes| routes.nodes + routes.not_ready + routes.leaving))
+    }
+
+    /// Whether this says the same as the one that is stored. One of a later version says it in its own way.
+    pub fn is_stored(&self, stored: &Self) -> bool {
+        let version = if stored.version > VERSION { stored.version } else { self.version };
+        let Self { phase, held, requested, since, released, carried_out, latched, status, .. } = self;
+        version == stored.version
+            && (phase, held, requested, since) == (&stored.phase, &stored.held, &stored.requested, &stored.since)
+            && (released, carried_out, latched, status)
+                == (&stored.released, &stored.carried_out, &stored.latched, &stored.status)
+    }
+
+    /// The merge patch that makes this of the one that is stored: members that differ. Those of others stay.
+    pub fn patch(&self, stored: Option<&str>) -> Map<String, Value> {
+        let Ok(Value::Object(mut patch)) = serde_json::to_value(self) else { return Map::new() };
+        if let Some(Value::Object(stored)) = stored.and_then(|text| serde_json::from_str(text).ok()) {
+            patch.retain(|key, value| stored.get(key).unwrap_or(&Value::Null) != value);
+        }
+        patch
+    }
+
+    /// What is known of the switch, for people.
+    pub fn message(&self) -> String {
+        self.status.as_ref().map(SwitchStatus::message).unwrap_or_default()
+    }
+
+    /// The members that are held.
+    pub fn subset(&self) -> Subset {
+        let held = Some(&self.held).filter(|held| held.len() <= LONGEST_CONFIG);
+        Subset::of(held.and_then(|held| serde_json::from_str::<Value>(held).ok()).as_ref())
+    }
+
+    /// The IP families that are held, where they were remembered: a member `ipFamilies` beside the others, which a
+    /// version that does not know it leaves alone.
+    pub fn families(&self) -> Option<Vec<Family>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Held {
+            ip_families: Option<Vec<String>>,
+        }
+        let held = Some(&self.held).filter(|held| held.len() <= LONGEST_CONFIG)?;
+        let names = serde_json::from_str::<Held>(held).ok()?.ip_families?;
+        Some(names.iter().filter_map(|name| family(name)).collect())
+    }
+}
+
+/// The record of a switch as it should be now, from what was remembered and what the Network says.
+pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
+    let requested = network.requested.as_deref().unwrap_or_default();
+    let since = network.since.as_deref().unwrap_or_default();
+    let remembered = remembered.filter(|record| record.since == since);
+    Record {
+        held: held_text(network),
+        requested: requested.to_owned(),
+        since: since.to_owned(),
+        latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
+        status: remembered.and_then(|record| record.status.clone()),
+        ..Record::default()
+    }
+}
+
+/// The same as text, to be remembered, with the families that are held beside them: over on another Seed the Network has
+/// what the Shoot asks for.
+fn held_text(network: &SwitchingNetwork) -> String {
+    let mut members = held(network).value();
+    let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
+    members["ipFamilies"] = names.into();
+    members.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::overlay::{MissingRoute, Replacement, Routes, WaitsFor};
+
+    fn record() -> Record {
+        Record {
+            held: r#"{"overlay":{"enabled":true}}"#.into(),
+            requested: "ab".into(),
+            since: "2026-11-20T10:00:00Z".into(),
+            latched: ["0123456789ab".to_owned()].into(),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn is_read_back_as_it_was_written() {
+        let status = SwitchStatus { waits_for: WaitsFor::Gardenlet, ..SwitchStatus::waits("forced") };
+        let record = Record { status: Some(status), ..record() };
+        let text = serde_json::to_string(&record).unwrap();
+        assert_eq!(
+            text,
+            r#"{"version":2,"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","carriedOut":"","latched":["0123456789ab"],"status":{"waitsFor":"gardenlet","because":"forced","routes":null,"complaint":null,"hints":[],"replacement":null}}"#
+        );
+        assert_eq!(record.subset().value().to_string(), record.held);
+        assert_eq!(Record::read(&text), Some(record));
+        for text in ["{}", "null", "5", r#"{"phase":"lost","held":"","requested":""}"#] {
+            assert_eq!(Record::read(text), None, "{text}");
+        }
+    }
+
+    /// What releases before this one wrote.
+    #[test]
+    fn an_older_one_is_read() {
+        let text = r#"{"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"]}"#;
+        let old = Record::read(text).unwrap();
+        assert_eq!(old, Record { version: 1, ..record() });
+        assert!(!record().is_stored(&old), "it is brought up to date");
+        assert_eq!(Value::Object(record().patch(Some(text))), json!({"version": 2, "carriedOut": ""}));
+        let least = Record::read(r#"{"phase":"released","held":"{}","requested":"x"}"#).unwrap();
+        assert_eq!((least.phase, least.status), (Phase::Released, None));
+    }
+
+    /// What a later version wrote is read as far as it is known, and left alone as long as nothing changed.
+    #[test]
+    fn a_later_one_is_kept() {
+        let stored = json!({
+            "version": 9, "phase": "verifying", "held": record().held, "requested": "ab", "since": record().since,
+            "released": "", "latched": record().latched, "status": {"routes": "by table"}, "tables": [1],
+        });
+        let text = stored.to_string();
+        let later = Record::read(&text).unwrap();
+        assert_eq!((later.phase, &later.status), (Phase::Held, &None), "it waits on");
+        assert!(record().is_stored(&later));
+        let changed = Record { latched: BTreeSet::new(), ..record() };
+        assert!(!changed.is_stored(&later));
+        let mut merged = stored.clone();
+        json_patch::merge(&mut merged, &Value::Object(changed.patch(Some(&text))));
+        assert_eq!((&merged["tables"], &merged["version"], &merged["phase"]), (&json!([1]), &json!(2), &json!("held")));
+        assert_eq!(Record::read(&merged.to_string()), Some(changed));
+    }
+
+    proptest! {
+        /// The same of all that can be known of a switch: nothing of what was known before is left in it.
+        #[test]
+        fn the_patch_makes_any_status(from in statuses(), to in statuses()) {
+            let of = |status| Record { status, ..record() };
+            let (from, to) = (of(from), of(to));
+            let mut stored = serde_json::to_value(&from).unwrap();
+            let patch = to.patch(Some(&stored.to_string()));
+            json_patch::merge(&mut stored, &Value::Object(patch));
+            prop_assert_eq!(Record::read(&stored.to_string()), Some(to));
+        }
+    }
+
+    fn statuses() -> impl Strategy<Value = Option<SwitchStatus>> {
+        let text = || prop_oneof![Just(String::new()), Just("a".to_owned()), Just("b".to_owned())];
+        let names = || prop::collection::vec(text(), 0..3);
+        let missing = prop::collection::vec((text(), text()), 0..3);
+        let missing = missing.prop_map(|all| {
+            all.into_iter().map(|(node, reason)| MissingRoute { node, reason }).collect::<Vec<MissingRoute>>()
+        });
+        let routes = (0..3_usize, 0..3_usize, missing, 0..3_usize, names(), 0..3_usize);
+        let routes = routes.prop_map(|(nodes, with_route, missing, not_ready, not_ready_nodes, leaving)| Routes {
+            nodes,
+            with_route,
+            missing,
+            not_ready,
+            not_ready_nodes,
+            leaving,
+        });
+        let replacement = (text(), 0..3_i64, 0..3_usize, any::<(bool, bool)>());
+        let replacement = replacement.prop_map(|(node, deadline, nodes, (has_ipv6, routes_stay))| Replacement {
+            node,
+            deadline: Timestamp::from_second(deadline).unwrap(),
+            nodes,
+            has_ipv6,
+            routes_stay,
+        });
+        let waits = prop_oneof![Just(WaitsFor::Routes), Just(WaitsFor::Gardenlet), Just(WaitsFor::Other)];
+        let optional = (prop::option::of(routes), prop::option::of(text()), prop::option::of(replacement));
+        let status = (waits, text(), optional, names()).prop_map(
+            |(waits_for, because, (routes, complaint, replacement), hints)| SwitchStatus {
+                waits_for,
+                because,
+                routes,
+                complaint,
+                hints,
+                replacement,
+            },
+        );
+        prop::option::of(status)
+    }
+
+    /// Whatever is stored, the patch makes the record of it, and no more than is needed.
+    #[test]
+    fn the_patch_makes_the_record() {
+        let with = |change: fn(&mut Record)| {
+            let mut record = record();
+            change(&mut record);
+            record
+        };
+        let records = [
+            record(),
+            with(|record| record.phase = Phase::Released),
+            with(|record| record.latched = BTreeSet::new()),
+            with(|record| record.status = Some(SwitchStatus::waits("x"))),
+            with(|record| {
+                let routes = Some(Routes { nodes: 3, ..Default::default() });
+                record.status = Some(SwitchStatus { routes, complaint: Some("c".into()), ..SwitchStatus::default() });
+            }),
+        ];
+        for from in &records {
+            for to in &records {
+                let mut stored = serde_json::to_value(from).unwrap();
+                let patch = to.patch(Some(&stored.to_string()));
+                assert!(patch.len() <= 2 && (from == to) == patch.is_empty(), "{patch:?}");
+                json_patch::merge(&mut stored, &Value::Object(patch));
+                assert_eq!(Record::read(&stored.to_string()).as_ref(), Some(to));
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How a switch is let through that may pass.
+
+use serde_json::{Value, json};
+
+use super::reason::Reason;
+use super::state;
+use super::subset::{IPV6, tree};
+use super::wish::Wish;
+use crate::gardener::SwitchFacts;
+use crate::gardener::network::SwitchingNetwork;
+use crate::net::Family;
+
+/// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or the
+/// extension are at work, or where changes wait for the maintenance window, unless somebody wants it at once.
+pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
+    let is_confined = shoot.confines_rollout && reason != Reason::Forced;
+    network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !is_confined
+}
+
+/// The state that the leader writes before it lets the switch through. An operator's force stays what it is: it counts where an
+/// approval does not, because no routes come.
+pub fn release_word(network: &SwitchingNetwork, wish: &Wish, reason: Reason) -> &'static str {
+    let is_forced = network.state.as_deref() == Some(state::FORCED);
+    let is_for_this = network.requested.as_deref().is_some_and(|digest| wish.is_named(digest));
+    // A force for something else is none for this, also when the Shoot forces it: its own word is looked at there.
+    if reason == Reason::Forced && is_forced && is_for_this { state::FORCED } else { state::APPROVED }
+}
+
+/// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
+pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
+    let config = wish.subset.put_into(tree(network.config.as_deref()), None);
+    match &wish.ipv6 {
+        // It was held back with the family.
+        Some(section) if released_families(network, wish).is_some() => {
+            let mut config = config.unwrap_or_else(|| json!({}));
+            config[IPV6] = section.clone();
+            Some(config)
+        }
+        _ => config,
+    }
+}
+
+/// The IP families by which it is let through, where they were held back: the same that gardenlet would write.
+pub fn released_families<'w>(network: &SwitchingNetwork, wish: &'w Wish) -> Option<&'w [Family]> {
+    let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
+    wish.families.iter().any(|family| !held.contains(family)).then_some(&wish.families)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{network, shoot};
+    use super::super::record::record;
+    use super::super::subset::held;
+    use super::super::wish::wish;
+    use super::*;
+
+    #[test]
+    fn writes_only_when_nobody_else_does() {
+        let table: [(&str, fn(&mut SwitchingNetwork, &mut SwitchFacts), bool); 5] = [
+            ("quiet", |_, _| (), true),
+            ("the extension works", |n, _| n.operation = Some("reconcile".into()), false),
+            ("the extension failed", |n, _| n.has_succeeded = false, false),
+            ("gardenlet works", |_, s| s.is_processing = true, false),
+            ("confined", |_, s| s.confines_rollout = true, false),
+        ];
+        for (what, change, want) in table {
+            let (mut network, mut shoot) = (network(), shoot());
+            change(&mut network, &mut shoot);
+            assert_eq!(may_write(&network, &shoot, Reason::Routes), want, "{what}");
+            assert_eq!(may_write(&network, &shoot, Reason::Forced), want || what == "confined", "{what}, forced");
+        }
+    }
+
+    #[test]
+    fn a_release_is_what_was_asked_for_and_nothing_else() {
+        let wish = wish(&shoot()).unwrap();
+        assert_eq!(released_config(&network(), &wish), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
+        assert_eq!(released_families(&network(), &wish), None);
+        // Families that were held back come with it, and what is held is remembered with the rest.
+        let both: Box<[Family]> = [Family::V4, Family::V6].into();
+        let wish = super::super::wish::wish(&SwitchFacts { families: both.clone(), ..shoot() }).unwrap();
+        assert_eq!(released_families(&network(), &wish), Some(&*both));
+        let remembered = record(&network(), None);
+        assert_eq!(remembered.held, r#"{"ipFamilies":["IPv4"],"overlay":{"enabled":true}}"#);
+        assert_eq!(remembered.families(), Some(vec![Family::V4]));
+        assert_eq!(remembered.subset(), held(&network()));
+    }
+}

@@ -1,0 +1,7 @@
+//! What a configuration of peerings calls itself.
+
+/// The apiVersion of a peering configuration.
+pub const API_VERSION: &str = "service.peering.extensions.osc.t-systems.com/v1";
+
+/// The kind of a peering configuration.
+pub const KIND: &str = "PeeringConfig";

@@ -1,0 +1,61 @@
+//! One entry and whom it names: what most rules look at.
+
+use crate::diagnostics::Finding;
+use crate::gardener::ShootName;
+use crate::landscape::Target;
+use crate::net::Cidr;
+
+use super::super::settings::Settings;
+use super::super::subject::{Listed, Subject};
+
+/// One Shoot, one entry, and what is known of whom it names.
+pub(in crate::peering) struct Pair<'a> {
+    pub(in crate::peering) subject: &'a Subject<'a>,
+    pub(in crate::peering) listed: &'a Listed<'a>,
+    pub(in crate::peering) target: &'a Target,
+    pub(in crate::peering) settings: &'a Settings,
+    /// Whether what was stored is told too, because the list is edited.
+    pub(in crate::peering) tells_stored: bool,
+}
+
+/// A rule that looks at one entry and its target. It says what is wrong as if the entry were new; the caller knows
+/// what was stored before.
+pub(in crate::peering) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
+
+impl Pair<'_> {
+    /// Whom the entry names.
+    pub(super) fn name(&self) -> &ShootName {
+        &self.listed.target
+    }
+
+    /// The path of the entry.
+    pub(super) fn path(&self) -> String {
+        self.subject.entry_path(&self.listed.entry)
+    }
+
+    /// The path of the Seed in it.
+    pub(super) fn seed_path(&self) -> String {
+        format!("{}.seed", self.path())
+    }
+}
+
+/// Where a Shoot has its node network.
+pub(super) const NODES: &str = "spec.networking.nodes";
+
+/// The first network of each list that is there twice, or else the first two that overlap.
+pub(super) fn conflicting(own: &[Cidr], others: &[Cidr]) -> Option<(Cidr, Cidr)> {
+    let pairs = || own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
+    pairs().find(|(own, other)| own == other).or_else(|| pairs().find(|(own, other)| own.overlaps(*other)))
+}
+
+/// The networks of a pair that clash; `None` inside, where the writer may only know that they do.
+pub(super) type Clash = Option<(Cidr, Cidr)>;
+
+/// Whether these networks of the Shoot clash with those of the target.
+pub(super) fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
+    match pair.target {
+        Target::Visible(facts) => conflicting(nodes, &facts.networks.nodes).map(Some),
+        Target::Consenting(consent) => consent.overlaps(nodes).then_some(None),
+        Target::Missing | Target::Hidden | Target::Unverified(_) => None,
+    }
+}

@@ -1,0 +1,145 @@
+//! What is wrong with the Seed that an entry gives.
+
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::json::excerpt;
+use crate::landscape::{Knowledge, Seed, Target};
+
+use super::super::subject::{Listed, Subject, Touch};
+use super::pair::Pair;
+use super::unverified::seed_not_verified;
+
+/// The seed of an entry is missing.
+pub static SEED_MISSING: Rule = Rule {
+    name: "peering/seed-missing",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "The Seed of the target is missing. It is filled in where the writer may see the target. Where the target has no Seed yet, this is a warning.",
+    fix: "Write the spec.seedName of the target.",
+};
+
+/// No such Seed.
+pub static SEED_UNKNOWN: Rule = Rule {
+    name: "peering/seed-unknown",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "There is no Seed of the name that an entry gives. Everybody may read Seeds, so this tells nobody anything about the target.",
+    fix: "Write the spec.seedName of the target.",
+};
+
+/// Another Seed than the target's.
+pub static SEED_WRONG: Rule = Rule {
+    name: "peering/seed-wrong",
+    severity: Severity::Deny,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "The entry names another Seed than the target has. It is a warning for an entry that was stored before, and where the writer may not see the target.",
+    fix: "Write the spec.seedName of the target.",
+};
+
+/// The target is being moved to another Seed.
+pub static MIGRATING: Rule = Rule {
+    name: "peering/target-migrating",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Fault,
+    summary: "The control plane of the target is being moved, and the entry names the Seed that it comes from.",
+    fix: "Write the Seed that it moves to.",
+};
+
+/// The target has no Seed yet.
+pub static UNSCHEDULED: Rule = Rule {
+    name: "peering/target-unscheduled",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    rank: Rank::Unverified,
+    summary: "The target has no Seed yet, so whether the entry names the right one is unknown.",
+    fix: "Look again when the target is scheduled.",
+};
+
+pub(super) fn seed_missing(pair: &Pair<'_>) -> Option<Finding> {
+    if !pair.listed.entry.seed.is_empty() {
+        return None;
+    }
+    let missing = || "is missing".to_owned();
+    let write = || "write the spec.seedName of the target".to_owned();
+    let (message, help, most) = match (pair.target, pair.target.visible().map(|facts| &facts.seed)) {
+        (_, Some(Some(seed))) => (missing(), format!("write {seed}"), Severity::Deny),
+        (_, Some(None)) => {
+            let message = format!("is missing, and {} has no Seed yet", pair.name());
+            (message, "add it as soon as it has one".to_owned(), Severity::Warn)
+        }
+        // It could not be filled in either.
+        (Target::Unverified(_), _) => (missing(), write(), Severity::Warn),
+        (_, None) => (missing(), write(), Severity::Deny),
+    };
+    Some(SEED_MISSING.finding(&pair.seed_path(), message, help).at_most(most))
+}
+
+/// Asks for the Seed, if it is not known.
+pub(in crate::peering) fn seed_unknown(
+    subject: &Subject<'_>,
+    listed: &Listed<'_>,
+    knowledge: &mut Knowledge<'_>,
+) -> Option<Finding> {
+    let seed = &*listed.entry.seed;
+    if seed.is_empty() {
+        return None;
+    }
+    let path = || format!("{}.seed", subject.entry_path(&listed.entry));
+    let finding = match knowledge.seed(seed) {
+        Seed::Found(_) | Seed::Asked => return None,
+        Seed::Unanswered(why) => return Some(seed_not_verified(&path(), seed, why)),
+        Seed::Absent => SEED_UNKNOWN.finding(
+            &path(),
+            format!("there is no Seed {:?}", excerpt(seed)),
+            "write the spec.seedName of the target",
+        ),
+    };
+    Some(if listed.touch >= Touch::Reseeded { finding } else { finding.at_most(Severity::Warn) })
+}
+
+/// What helps where the right Seed may not be told.
+pub(in crate::peering) const ASK_ITS_OWNER: &str = "ask the owner of the target";
+
+pub(super) fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {
+    let seed = &*pair.listed.entry.seed;
+    if seed.is_empty() {
+        return None;
+    }
+    let name = pair.name();
+    match pair.target {
+        Target::Visible(facts) => {
+            let own = facts.seed.as_deref()?;
+            if own == seed || facts.old_seed.as_deref() == Some(seed) {
+                return None;
+            }
+            let message = format!("{} is not the Seed of {name}", excerpt(seed));
+            Some(SEED_WRONG.finding(&pair.seed_path(), message, format!("write {own}")))
+        }
+        Target::Consenting(consent) if consent.has_other_seed(seed) => {
+            let message = format!("{} is probably not the Seed of {name}", excerpt(seed));
+            let finding = SEED_WRONG.finding(&pair.seed_path(), message, ASK_ITS_OWNER);
+            Some(finding.at_most(Severity::Warn))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn migrating(pair: &Pair<'_>) -> Option<Finding> {
+    let facts = pair.target.visible()?;
+    let (new, old) = (facts.seed.as_deref()?, facts.old_seed.as_deref()?);
+    (*pair.listed.entry.seed == *old).then(|| {
+        let message = format!("{} is moving from {old} to {new}", pair.name());
+        MIGRATING.finding(&pair.seed_path(), message, format!("write {new}"))
+    })
+}
+
+pub(super) fn unscheduled(pair: &Pair<'_>) -> Option<Finding> {
+    let facts = pair.target.visible()?;
+    (facts.seed.is_none() && !pair.listed.entry.seed.is_empty()).then(|| {
+        let message = format!("{} has no Seed yet, so this one cannot be checked", pair.name());
+        UNSCHEDULED.finding(&pair.seed_path(), message, "")
+    })
+}

@@ -1,0 +1,76 @@
+//! What could not be looked at: the writer may not see it, or nobody answered.
+
+use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::json::excerpt;
+use crate::landscape::Target;
+
+use super::pair::Pair;
+
+/// The user may not see the target.
+pub static HIDDEN: Rule = Rule {
+    name: "peering/target-hidden",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Deny),
+    rank: Rank::Unverified,
+    summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. They are also said of one that lists this Shoot and has no Seed or no node network yet, or moves to another Seed.",
+    fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
+};
+
+/// A lookup failed.
+pub static NOT_VERIFIED: Rule = Rule {
+    name: "peering/not-verified",
+    severity: Severity::Warn,
+    up_to: Some(Severity::Warn),
+    rank: Rank::Unverified,
+    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or peers of peers were not compared: there are more than one request asks about, or nobody answered. Or a Shoot is deleted or moved, and nobody answered whether the writer may see those that list it.",
+    fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays. Of too many entries remove some.",
+};
+
+pub(super) fn hidden(pair: &Pair<'_>) -> Option<Finding> {
+    match pair.target {
+        Target::Hidden => {}
+        Target::Consenting(consent) if consent.is_unsettled() => {}
+        _ => return None,
+    }
+    Some(HIDDEN.finding(
+        &pair.path(),
+        format!("{} cannot be verified with your permissions", pair.name()),
+        "its owner must list this Shoot, and node networks must differ",
+    ))
+}
+
+pub(super) fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
+    let Target::Unverified(why) = pair.target else { return None };
+    let message = format!("{} was not verified: {why}", pair.name());
+    Some(NOT_VERIFIED.finding(&pair.path(), message, "apply again to have it checked"))
+}
+
+/// Entries beyond those that one request looks up, all in one.
+pub(in crate::peering) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
+    let entries = if beyond == 1 { "1 entry was".to_owned() } else { format!("{beyond} entries were") };
+    let message = format!("{entries} not verified: one request looks up {looked_up}");
+    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
+}
+
+/// So many peers of peers were not compared, or no more than that, all in one.
+pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) -> Finding {
+    let peers = match (count, is_exact) {
+        (1, true) => "1 peer of a peer was".to_owned(),
+        (_, true) => format!("{count} peers of peers were"),
+        (_, false) => format!("up to {count} peers of peers were"),
+    };
+    let message = format!("{peers} not compared: {why}");
+    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "node networks of theirs may be in the way")
+}
+
+/// Who lists a Shoot that goes or moves was not looked for.
+pub fn listers_not_verified(why: &str) -> Finding {
+    let message = format!("Shoots that list this one were not looked for: {why}");
+    NOT_VERIFIED.finding("", message, "correct or remove their entries")
+}
+
+/// A Seed that could not be looked up.
+pub fn seed_not_verified(path: &str, seed: &str, why: &str) -> Finding {
+    let message = format!("Seed {} was not verified: {why}", excerpt(seed));
+    NOT_VERIFIED.finding(path, message, "apply again to have it checked")
+}
