@@ -75,7 +75,7 @@ mod tests {
     struct Echo;
 
     impl Endpoint for Echo {
-        fn path(&self) -> &str {
+        fn path(&self) -> &'static str {
             "/echo"
         }
 
