@@ -8,13 +8,7 @@ use crate::runtime::log::{Format, Level, Targets};
 /// and with `Cargo.lock`.
 const TARGETS: Targets = Targets {
     program: "network_guard",
-    parts: &[
-        "network_guard::cli",
-        "network_guard::controllers",
-        "network_guard::runtime",
-        "network_guard::sources",
-        "network_guard::wiring",
-    ],
+    parts: &["network_guard::controllers", "network_guard::runtime", "network_guard::sources", "network_guard::wiring"],
     libraries: &["hyper_rustls", "hyper_util", "kube_client", "kube_runtime", "rustls", "tower", "tower_http"],
 };
 

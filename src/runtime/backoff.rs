@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Pauses that double from one failure to the next, up to the longest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
     longest: Duration,

@@ -382,7 +382,7 @@ fn who_may_see_nothing_is_told_what_is_missing() {
     scene.behind = Behind::Unknown("the cluster that network-guard runs in: give --runtime-kubeconfig");
     scene.tries = asked(Role::Garden, Asked::Forbidden);
     scene.certificates = Certificates::default();
-    scene.lease = Lease::Lease { name: format!("garden/{}", GARDEN_LEASE), there: Err(forbidden()) };
+    scene.lease = Lease::Lease { name: format!("garden/{GARDEN_LEASE}"), there: Err(forbidden()) };
     scene.metrics = None;
     scene.rights.answers.truncate(1);
     scene.rights.answers[0].1 = Err(forbidden());
