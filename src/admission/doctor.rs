@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Request;
+use super::request::Request;
 use crate::json::Text;
 
 /// The annotation; its value comes back in the answer. Webhook configurations know it too.

@@ -1,6 +1,7 @@
 //! What every webhook implements.
 
-use super::{Request, Verdict};
+use super::request::Request;
+use super::verdict::Verdict;
 use crate::gardener::FieldError;
 use crate::landscape::{Answers, Questions, Snapshot};
 

@@ -1,7 +1,7 @@
 //! The admission protocol (`admission.k8s.io/v1`) without any transport.
 //!
 //! ```text
-//! bytes ── review::decode ──> Request ── Handler::review ──> Step ──> Verdict ── verdict::encode ──> bytes
+//! bytes ── review::decode ──> Request ── Handler::review ──> Step ──> Verdict ── answer::encode ──> bytes
 //!                                              ^    │ Ask(questions)
 //!                                              └────┘ Answers, fetched by the server
 //! ```
@@ -10,16 +10,20 @@
 //! for as data, and is called again with the answers, until it needs nothing more. A question that found no answer is an
 //! answer too.
 
+mod answer;
 mod doctor;
 mod handler;
 mod patch;
 mod piece;
+mod request;
 mod review;
 mod verdict;
 
+pub use answer::{encode, encode_failure, encode_with, fits};
 pub use doctor::{DOCTOR_ANNOTATION, Sign, doctor_asks};
 pub use handler::{Handler, ROUNDS, Resource, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
 pub use piece::{Moves, Piece};
-pub use review::{BadReview, Operation, Request, UserInfo, decode};
-pub use verdict::{AuditKey, Outcome, Verdict, encode, encode_failure, encode_with, fits};
+pub use request::{Operation, Request, UserInfo};
+pub use review::{BadReview, decode};
+pub use verdict::{AuditKey, Outcome, Verdict};

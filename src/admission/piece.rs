@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{PatchBuilder, Pointer};
+use super::patch::{PatchBuilder, Pointer};
 
 /// A value in the forms that are needed: ready to be written, and ready to be compared.
 #[derive(Clone, Debug, Eq, PartialEq)]

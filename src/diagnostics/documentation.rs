@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Finding, Rule, Severity};
+use super::finding::Finding;
+use super::rule::Rule;
+use super::weight::Severity;
 
 /// All rules with an example of each, as Markdown behind an introduction. Rules of one family (the part of the name before the
 /// slash) follow one another; `preface` is what comes before those of a family.

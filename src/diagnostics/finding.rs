@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Rank, Severity};
+use super::weight::{Rank, Severity};
 
 /// One thing that a rule found: where, what is wrong, what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]

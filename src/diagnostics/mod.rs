@@ -7,10 +7,12 @@ mod documentation;
 mod finding;
 mod policy;
 mod rule;
+mod weight;
 mod wording;
 
 pub use documentation::markdown;
 pub use finding::{Finding, in_order, without_stored};
 pub use policy::Policy;
-pub use rule::{Rank, Rule, Severity};
+pub use rule::Rule;
+pub use weight::{Rank, Severity};
 pub use wording::{counted, cut, line, printable};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Rule, Severity};
+use super::finding::Finding;
+use super::rule::Rule;
+use super::weight::Severity;
 
 /// What operators made of rules: a severity, or nothing at all.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Answers, Grant, Questions, Sight, Snapshot, Target};
+use super::access::Grant;
+use super::questions::{Answer, Answers, Questions, Sight};
+use super::snapshot::Snapshot;
+use super::target::Target;
 use crate::gardener::{SeedFacts, ShootFacts, ShootName, is_dns_subdomain};
 
 /// The snapshot and the answers so far; notes what is missing.

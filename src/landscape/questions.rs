@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{ClusterRecord, Grant};
+use super::access::Grant;
+use super::snapshot::ClusterRecord;
 use crate::gardener::{SeedFacts, ShootFacts, ShootName};
 
 /// Live reads that a decision needs.

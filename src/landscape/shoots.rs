@@ -1,13 +1,13 @@
 //! All Shoots, with the indexes that keep the cost of a decision independent of their number: who lists whom, and which
 //! Shoots without an overlay are in one VPC.
 
-use std::collections::HashSet;
+mod counting;
+
 use std::sync::Arc;
 
-use super::Census;
+use super::census::Census;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
-use crate::net::{Cidr, clashing};
 
 /// The Shoots of a landscape. Persistent, as the snapshot around it.
 #[derive(Clone, Debug, Default)]
@@ -158,66 +158,6 @@ impl Shoots {
             *listers = left;
         }
     }
-
-    /// Counts the entries from and to this Shoot; one to itself once.
-    fn count_around(&self, name: &ShootName) -> Census {
-        let mut census = Census::default();
-        if let Some(facts) = self.by_name.get(name) {
-            for peer in facts.peers() {
-                census += self.count(name, facts, peer);
-            }
-        }
-        for lister in self.listers(name).iter().filter(|lister| *lister != name) {
-            if let Some(facts) = self.by_name.get(lister) {
-                for peer in facts.peers().iter().filter(|peer| peer.target == *name) {
-                    census += self.count(lister, facts, peer);
-                }
-            }
-            census.peers_overlapping += self.count_beside(lister);
-        }
-        census.peers_overlapping += self.count_beside(name);
-        census
-    }
-
-    /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
-    fn count_beside(&self, name: &ShootName) -> u64 {
-        let (entries, listers) = (peers(self.by_name.get(name).map(|facts| &**facts)), self.listers(name));
-        if entries.len() < 2 || listers.len() < 2 {
-            return 0;
-        }
-        let mut networks: Vec<(Cidr, &ShootName)> = Vec::new();
-        for target in entries.iter().map(|entry| &entry.target) {
-            if target != name
-                && listers.binary_search(target).is_ok()
-                && let Some(facts) = self.by_name.get(target)
-            {
-                networks.extend(facts.networks.nodes.iter().map(|cidr| (*cidr, target)));
-            }
-        }
-        let clashes = clashing(&networks);
-        // The networks of an entry stand together.
-        let beside: HashSet<&ShootName> =
-            networks.iter().zip(clashes).filter(|(_, clashes)| *clashes).map(|((_, target), _)| *target).collect();
-        entries.iter().filter(|entry| beside.contains(&entry.target)).count() as u64
-    }
-
-    fn count(&self, name: &ShootName, facts: &ShootFacts, peer: &Peer) -> Census {
-        let target = self.by_name.get(&peer.target);
-        let is_reciprocal = target.is_some_and(|target| target.lists(name));
-        let overlaps =
-            peer.target != *name && target.is_some_and(|target| overlap(&facts.networks.nodes, &target.networks.nodes));
-        let is_stale = target.is_some_and(|target| {
-            target.seed.as_deref().is_some_and(|seed| *seed != *peer.seed)
-                && target.old_seed.as_deref() != Some(&*peer.seed)
-        });
-        Census {
-            reciprocal: is_reciprocal.into(),
-            one_sided: (!is_reciprocal).into(),
-            overlapping: overlaps.into(),
-            peers_overlapping: 0,
-            stale_seed: is_stale.into(),
-        }
-    }
 }
 
 fn peers(facts: Option<&ShootFacts>) -> &[Peer] {
@@ -231,17 +171,15 @@ fn vpc(facts: Option<&ShootFacts>) -> Option<&VpcKey> {
     }
 }
 
-fn overlap(a: &[Cidr], b: &[Cidr]) -> bool {
-    a.iter().any(|a| b.iter().any(|b| a.overlaps(*b)))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::counting::overlap;
     use super::*;
     use crate::gardener::Shoot;
     use crate::gardener::facts::{Networks, PeeringFacts};
+    use crate::net::Cidr;
 
     fn name(i: u8) -> ShootName {
         ShootName::new("garden-a", &format!("s{i}"))
@@ -362,40 +300,5 @@ mod tests {
         assert_eq!(shoots.listers(&target).len(), 12);
         let want = ["x", "y"].map(|name| ShootName::new("garden-a", name));
         assert_eq!(shoots.listers_in_project(&target), want);
-    }
-
-    #[test]
-    fn counts_what_is_the_matter() {
-        let shoot = |peers: &[(u8, &str)], nodes: &str, seed: &str| ShootFacts {
-            seed: Some(seed.into()),
-            networks: Networks { nodes: [nodes.parse().unwrap()].into(), ..Networks::default() },
-            peering: PeeringFacts::Enabled(
-                peers.iter().map(|(i, seed)| Peer { target: name(*i), seed: (*seed).into() }).collect(),
-            ),
-            ..ShootFacts::default()
-        };
-        let mut shoots = Shoots::default();
-        shoots.put(&name(1), shoot(&[(2, "a"), (3, "a")], "10.0.0.0/24", "a"));
-        assert_eq!(shoots.census(), Census { one_sided: 2, ..Census::default() });
-        shoots.put(&name(2), shoot(&[(1, "x")], "10.0.0.0/27", "a"));
-        let both = Census { reciprocal: 2, one_sided: 1, overlapping: 2, stale_seed: 1, ..Census::default() };
-        assert_eq!(shoots.census(), both);
-        let before = shoots.clone();
-        shoots.put(&name(2), shoot(&[], "10.0.1.0/27", "b"));
-        assert_eq!(shoots.census(), Census { one_sided: 2, stale_seed: 1, ..Census::default() });
-        shoots.remove(&name(1));
-        assert_eq!(shoots.census(), Census::default());
-        assert_eq!(before.census().reciprocal, 2, "a reader keeps its snapshot");
-        assert_eq!(before.listers(&name(3)), [name(1)]);
-        // Two peers of one Shoot on the same range, and what becomes of that.
-        let beside = |shoots: &Shoots| shoots.census().peers_overlapping;
-        shoots.put(&name(1), shoot(&[(2, "a"), (3, "a")], "10.0.9.0/24", "a"));
-        shoots.put(&name(2), shoot(&[(1, "a")], "10.0.0.0/24", "a"));
-        shoots.put(&name(3), shoot(&[], "10.0.0.32/27", "a"));
-        assert_eq!(beside(&shoots), 0, "one of them does not list it back");
-        shoots.put(&name(3), shoot(&[(1, "a")], "10.0.0.32/27", "a"));
-        assert_eq!(beside(&shoots), 2);
-        shoots.put(&name(3), shoot(&[(1, "a")], "10.0.1.0/27", "a"));
-        assert_eq!(beside(&shoots), 0, "it moved away");
     }
 }

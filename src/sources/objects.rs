@@ -1,68 +1,5 @@
 //! Objects of an API server as we keep them: what is not needed is skipped while it is decoded, and never held.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::runtime::watcher;
-use serde::{Deserialize, Deserializer, de};
-use serde_json::value::RawValue;
-
-use crate::gardener::network::SwitchingNetwork;
-use crate::gardener::seed::SeedSpec;
-use crate::gardener::{ClusterFacts, Deployment, SeedFacts, Shoot, ShootFacts, ShootName, ToldNetworks};
-use crate::landscape::{ClusterRecord, NetworkName, Snapshot};
-use crate::vpn::nat;
-
-/// What a watch needs to know of a kind of objects.
-pub trait Watched:
-    kube::Resource<DynamicType = ()> + de::DeserializeOwned + Clone + std::fmt::Debug + Send + 'static
-{
-    /// What is kept of an object: its name and what is known of it.
-    type Item: Send;
-
-    /// The longest pause between two attempts. Few replicas watch, so there is no need to wait for long where calls wait
-    /// for what is watched.
-    const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-    /// Which objects are watched: all, unless this says otherwise.
-    fn choose(settings: watcher::Config) -> watcher::Config {
-        settings
-    }
-
-    /// What is kept of this object.
-    fn into_item(self) -> Self::Item;
-
-    /// Lets go of what is not needed once the snapshot is known that the item is meant for: a long list waits until it is
-    /// complete.
-    fn trim(_item: &mut Self::Item, _snapshot: &Snapshot) {}
-
-    /// Replaces all objects of this kind.
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>);
-
-    /// Adds or replaces one.
-    fn put(snapshot: &mut Snapshot, item: Self::Item);
-
-    /// Forgets one.
-    fn remove(snapshot: &mut Snapshot, item: Self::Item);
-}
-
-/// The metadata that a watch and we read.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireMetadata {
-    name: Option<String>,
-    namespace: Option<String>,
-    resource_version: Option<String>,
-}
-
-impl From<WireMetadata> for ObjectMeta {
-    fn from(wire: WireMetadata) -> Self {
-        let WireMetadata { name, namespace, resource_version } = wire;
-        Self { name, namespace, resource_version, ..Self::default() }
-    }
-}
-
 macro_rules! resource {
     ($object:ty, $scope:ty, $kind:literal, $plural:literal, $group:literal, $version:literal) => {
         impl kube::Resource for $object {
@@ -94,6 +31,45 @@ macro_rules! resource {
             }
         }
     };
+}
+
+mod garden;
+mod watched;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::watcher;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+pub use self::garden::{SeedObject, ShootObject};
+pub use self::watched::Watched;
+use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::{ClusterFacts, Deployment, ToldNetworks};
+use crate::landscape::{ClusterRecord, NetworkName, Snapshot};
+use crate::vpn::nat;
+
+/// The metadata that a watch and we read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMetadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl From<WireMetadata> for ObjectMeta {
+    fn from(wire: WireMetadata) -> Self {
+        let WireMetadata { name, namespace, resource_version } = wire;
+        Self { name, namespace, resource_version, ..Self::default() }
+    }
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    metadata: WireMetadata,
 }
 
 /// A `Cluster`.
@@ -247,99 +223,6 @@ impl Watched for ApiServerObject {
     }
 }
 
-/// A `Shoot`.
-#[derive(Clone, Debug)]
-pub struct ShootObject {
-    metadata: ObjectMeta,
-    /// What is kept of it.
-    pub facts: ShootFacts,
-}
-
-resource!(ShootObject, k8s_openapi::NamespaceResourceScope, "Shoot", "shoots", "core.gardener.cloud", "v1beta1");
-
-impl<'de> Deserialize<'de> for ShootObject {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        let shoot = Shoot::read(text.get()).map_err(de::Error::custom)?;
-        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
-        Ok(Self { facts: ShootFacts::of(&shoot), metadata: version.metadata.into() })
-    }
-}
-
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: WireMetadata,
-}
-
-impl Watched for ShootObject {
-    type Item = (ShootName, ShootFacts);
-
-    fn into_item(self) -> Self::Item {
-        let (namespace, name) = (self.metadata.namespace.unwrap_or_default(), self.metadata.name.unwrap_or_default());
-        (ShootName::new(&namespace, &name), self.facts)
-    }
-
-    fn trim((name, facts): &mut Self::Item, snapshot: &Snapshot) {
-        facts.vpc = snapshot.shoots.vpcs().named(name.namespace(), &facts.vpc);
-    }
-
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.shoots.replace(items);
-    }
-
-    fn put(snapshot: &mut Snapshot, (name, facts): Self::Item) {
-        snapshot.shoots.put(&name, facts);
-    }
-
-    fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
-        snapshot.shoots.remove(&name);
-    }
-}
-
-/// A `Seed`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "WireSeed")]
-pub struct SeedObject {
-    metadata: ObjectMeta,
-    /// What is kept of it.
-    pub facts: SeedFacts,
-}
-
-#[derive(Deserialize)]
-struct WireSeed {
-    metadata: WireMetadata,
-    #[serde(default)]
-    spec: SeedSpec,
-}
-
-impl From<WireSeed> for SeedObject {
-    fn from(wire: WireSeed) -> Self {
-        Self { facts: SeedFacts::of(&wire.spec), metadata: wire.metadata.into() }
-    }
-}
-
-resource!(SeedObject, k8s_openapi::ClusterResourceScope, "Seed", "seeds", "core.gardener.cloud", "v1beta1");
-
-impl Watched for SeedObject {
-    type Item = (Arc<str>, SeedFacts);
-
-    fn into_item(self) -> Self::Item {
-        (self.metadata.name.unwrap_or_default().into(), self.facts)
-    }
-
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.replace_seeds(items);
-    }
-
-    fn put(snapshot: &mut Snapshot, (name, facts): Self::Item) {
-        snapshot.put_seed(&name, facts);
-    }
-
-    fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
-        snapshot.remove_seed(&name);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kube::api::WatchEvent;
@@ -347,7 +230,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::gardener::Vpc;
+    use crate::gardener::{Shoot, Vpc};
 
     const NATIVE: &str = r#"{"spec":{"networking":{"type":"calico","providerConfig":{"overlay":{"enabled":false}}},"provider":{"type":"aws","workers":[{}],"infrastructureConfig":{"networks":{"vpc":{"id":"vpc-1"}}}}}}"#;
 
