@@ -182,7 +182,7 @@ fn the_runtime_names_no_other_module() {
     let modules = by_module();
     let mut problems = Vec::new();
     for (path, code) in &modules["runtime"] {
-        for used in uses(code).filter(|used| *used != "runtime" && modules.contains_key(*used)) {
+        for used in uses(code).into_iter().filter(|used| used != "runtime" && modules.contains_key(used)) {
             problems.push(format!("{} names {used}", path.display()));
         }
     }
