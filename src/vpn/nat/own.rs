@@ -52,7 +52,7 @@ impl Containers {
 
     /// Those that a Pod has, as they are. `raw` is the text of the object around it.
     pub fn stored(pod: &PodSpec<'_>, raw: &str) -> Self {
-        let found = Found::of(pod);
+        let found = Places::of(pod);
         if found.init.is_none() && found.keeper.is_none() {
             return Self::default();
         }
@@ -80,7 +80,7 @@ impl Containers {
         patch: &mut PatchBuilder,
         containers: &mut Moves<'p>,
     ) -> Result<Change, Vec<Taken>> {
-        let found = Found::of(pod);
+        let found = Places::of(pod);
         if self.init.is_some() || self.keeper.is_some() {
             let taken = found.taken(pod);
             if !taken.is_empty() {
@@ -153,12 +153,12 @@ fn ensure<'p>(
 }
 
 /// Where ours are.
-struct Found {
+struct Places {
     init: Option<usize>,
     keeper: Option<usize>,
 }
 
-impl Found {
+impl Places {
     fn of(pod: &PodSpec<'_>) -> Self {
         let ours = |list: &[deployment::Container<'_>], name: &str| {
             list.iter().position(|container| &*container.name == name && is_ours(container))

@@ -70,3 +70,19 @@ pub struct ShootWebhook {
     /// The CA of its certificate; `None` if every Shoot trusts it anyway.
     pub ca_file: Option<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its digest is stored, so the text stays: with another one the VPN of every Shoot would be written again.
+    #[test]
+    fn own_containers_have_one_text() {
+        assert_eq!(
+            Own::new("guard:1").json().to_string(),
+            r#"{"cpuRequest":"10m","image":"guard:1","keepSeconds":10,"memoryRequest":"20Mi","version":1}"#
+        );
+        let without_keeper = Own { keep_seconds: None, ..Own::new("guard:1") };
+        assert_eq!(without_keeper.json()["keepSeconds"], Value::Null);
+    }
+}
