@@ -13,5 +13,4 @@ pub mod vpn_networks;
 pub mod watch;
 pub mod yaml;
 
-pub(crate) use cache::STALE;
-pub use cache::{Feed, Landscape};
+pub use cache::{Feed, Landscape, STALE};
