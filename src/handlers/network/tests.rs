@@ -4,7 +4,9 @@
 mod approvals;
 mod cases;
 mod families;
+mod families_gcp;
 mod model;
+mod passing;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

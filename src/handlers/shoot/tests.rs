@@ -14,13 +14,16 @@ use crate::landscape::{Answer, Answers, Grant, Questions, Sight, Snapshot};
 
 mod confirmed;
 mod disclosure;
+mod filled_in;
 mod graph;
 mod hidden;
 mod laws;
 mod lifecycle;
 mod limits;
 mod networks;
+mod node_networks;
 mod nodes;
+mod overlay;
 mod pair;
 mod peerings;
 mod providers;
@@ -28,6 +31,7 @@ mod ratchet;
 mod shapes;
 mod stored;
 mod vpc;
+mod vpc_hidden;
 
 /// Two Shoots that list each other.
 const A: &str = "garden-sales/crm";

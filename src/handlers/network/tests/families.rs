@@ -6,7 +6,7 @@ use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::overlay::{Phase, Reason};
 
 /// A Shoot without a word about the overlay that asks for IPv6 too.
-fn by_families(provider: &str, are_nodes_dual: Option<bool>) -> World {
+pub(super) fn by_families(provider: &str, are_nodes_dual: Option<bool>) -> World {
     let mut world = World::with(&Value::Null);
     world.shoot["spec"]["provider"]["type"] = json!(provider);
     world.nodes = vec![node("a", CALICO_UP), node("b", CALICO_UP)];
@@ -15,11 +15,11 @@ fn by_families(provider: &str, are_nodes_dual: Option<bool>) -> World {
     world
 }
 
-fn families(world: &World) -> &Value {
+pub(super) fn families(world: &World) -> &Value {
     &world.network["spec"]["ipFamilies"]
 }
 
-fn says(world: &mut World) -> String {
+pub(super) fn says(world: &mut World) -> String {
     match world.controller() {
         Act::Say { state: "pending", status: Some(status) } => status.message(),
         act => panic!("{act:?}"),
@@ -27,7 +27,7 @@ fn says(world: &mut World) -> String {
 }
 
 /// All routes are there, for as long as it takes.
-fn routes_come(world: &mut World) -> Act {
+pub(super) fn routes_come(world: &mut World) -> Act {
     for node in &mut world.nodes {
         node.route.as_mut().unwrap().reason = "RouteCreated".into();
         node.route.as_mut().unwrap().status = "False".into();
@@ -193,46 +193,6 @@ fn it_can_be_taken_back_forced_and_slept_through() {
     assert_eq!((world.decision(), families(&world)), ("asleep", &json!(["IPv4", "IPv6"])));
 }
 
-/// Routes never come there, so an operator's word is the way out that the obstacle itself names.
-#[test]
-fn an_operator_forces_what_no_routes_come_for() {
-    let two_networks = || {
-        let mut world = pending();
-        world.shoot["spec"]["provider"]["type"] = json!("gcp");
-        world.shoot["status"]["networking"] = json!({"nodes": ["10.250.0.0/16", "2001:db8::/64"]});
-        world
-    };
-    let both = || {
-        let mut world = pending();
-        world.shoot["spec"]["provider"]["type"] = json!("gcp");
-        world.ask_for_both(None);
-        assert!(world.gardenlet());
-        world
-    };
-    let table: [(&str, &dyn Fn() -> World, &str); 4] = [
-        ("by families", &|| by_families("gcp", None), "gcp makes no routes"),
-        ("by families that do not count yet", &|| by_families("alicloud", Some(false)), "DualStackNodesMigrationReady"),
-        ("both at once", &both, "gcp makes no routes"),
-        ("two networks of nodes", &two_networks, "gcp makes no routes"),
-    ];
-    for (what, make, obstacle) in table {
-        let mut world = make();
-        world.extension();
-        assert!(says(&mut world).contains(obstacle), "{what}");
-        let mut new = world.network.clone();
-        new["metadata"]["annotations"][SWITCH_STATE] = json!("forced");
-        assert!(world.write(new));
-        let asked = wish(world.snapshot().switch_facts(NAMESPACE).unwrap()).unwrap();
-        assert_eq!(world.controller(), Act::Release(Reason::Forced), "{what}");
-        assert_eq!(world.decision(), "forced", "{what}");
-        let config = &world.network["spec"]["providerConfig"];
-        let text = config.to_string();
-        let stored = encapsulation(Some(&*text).filter(|_| !config.is_null()), &asked.families);
-        assert_eq!(stored, Ok(Encapsulation::Native), "{what}");
-        assert!(SWITCH_ANNOTATIONS.iter().all(|key| world.annotation(key).is_none()), "{what}");
-    }
-}
-
 #[test]
 fn what_an_older_version_held_is_known_again() {
     // It named the configuration alone, which was held because the families made it native.
@@ -307,50 +267,6 @@ fn it_is_held_again_on_another_seed() {
 }
 
 #[test]
-fn on_gcp_both_at_once_wait_with_the_reason_until_the_edit_is_split() {
-    let mut world = pending();
-    world.shoot["spec"]["provider"]["type"] = json!("gcp");
-    world.ask_for_both(None);
-    assert!(world.gardenlet(), "it is never refused");
-    assert_eq!((world.decision(), world.mode(), families(&world)), ("held", Encapsulation::Overlay, &json!(["IPv4"])));
-    let finding = &world.verdict.as_ref().unwrap().findings[0];
-    assert!(finding.message.contains("can be taken back instead"), "{finding:?}");
-    world.extension();
-    // Whatever routes there are, they are not made any more.
-    world.nodes = vec![node("a", CREATED)];
-    for _ in 0..3 {
-        world.pass(60);
-        assert!(says(&mut world).contains("gcp makes no routes for a Shoot with two IP families"));
-        assert!(world.annotation(SWITCH_MESSAGE).unwrap().contains("can be taken back instead"));
-    }
-    // The owner splits it: first the overlay …
-    let since = world.annotation(SWITCH_SINCE).unwrap().to_owned();
-    world.shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4"]);
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.annotation(SWITCH_SINCE)), ("held", Some(&*since)));
-    world.extension();
-    assert_eq!(routes_come(&mut world), Act::Release(Reason::Routes));
-    assert_eq!((world.mode(), families(&world)), (Encapsulation::Native, &json!(["IPv4"])));
-    world.extension();
-    world.controller();
-    // … then the families.
-    world.ask_for_both(Some(false));
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), families(&world)), ("none", &json!(["IPv4", "IPv6"])));
-
-    // The infrastructure does not take a family back.
-    let mut world = pending();
-    world.shoot["spec"]["provider"]["type"] = json!("gcp");
-    world.shoot["status"]["networking"] = json!({"nodes": ["10.250.0.0/16", "2001:db8::/64"]});
-    world.extension();
-    let message = says(&mut world);
-    assert!(message.contains("replace all nodes") && message.contains("force the switch"), "{message}");
-    world.ask(on());
-    assert!(world.gardenlet());
-    assert_eq!((world.decision(), world.mode()), ("cleared", Encapsulation::Overlay));
-}
-
-#[test]
 fn what_gardenlet_writes_for_it_is_held() {
     let cluster = include_str!("../../../../tests/fixtures/overlay/cluster-gains-ipv6.json");
     let cluster: Value = serde_json::from_str(cluster).unwrap();
@@ -365,21 +281,6 @@ fn what_gardenlet_writes_for_it_is_held() {
     assert_eq!(verdict.decision, "held");
     let Outcome::Patched(patch) = &verdict.outcome else { panic!("{:?}", verdict.outcome) };
     assert!(patch.json().contains(r#""path":"/spec/ipFamilies","value":["IPv4"]"#), "{}", patch.json());
-}
-
-/// An approval is for what routes lead to: with a second family on GCP none are made any more.
-#[test]
-fn an_approval_lets_no_second_family_pass_for_which_no_routes_come() {
-    for (provider, want) in [("gcp", "held"), ("aws", "released")] {
-        let mut world = pending();
-        world.shoot["spec"]["provider"]["type"] = json!(provider);
-        world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
-        world.extension();
-        assert!(matches!(routes_come(&mut world), Act::Say { state: "approved", .. }), "{provider}");
-        world.ask_for_both(None);
-        assert!(world.gardenlet());
-        assert_eq!(world.decision(), want, "{provider}");
-    }
 }
 
 /// Calico's chart fails over a section of IPv6 where that family does not count. So it is held back with the family, and comes
