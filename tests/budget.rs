@@ -1,4 +1,4 @@
-//! What memory is promised. One more Shoot costs 1 KiB to keep; whoever is in a VPC is in one index more.
+//! What memory is promised. One more Shoot costs 1 KiB to keep; a Shoot in a VPC is in one index more.
 
 #![allow(clippy::print_stdout, reason = "figures are for people")]
 

@@ -18,7 +18,7 @@ guard_port=${GUARD_PORT:-11250}
 start() {
   local name=$1
   shift
-  # A session of its own, and no file of ours left open: it goes on when this script and its terminal are gone.
+  # A session of its own, and no file of this script left open: it goes on when this script and its terminal are gone.
   setsid "$@" >"$local/$name.log" 2>&1 </dev/null &
   echo $! >"$local/$name.pid"
 }

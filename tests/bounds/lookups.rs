@@ -111,7 +111,7 @@ fn what_nobody_looks_at_is_counted() {
     }
 }
 
-/// Whoever adds one beyond the others has that one looked up.
+/// A writer who adds one beyond the others has that one looked up.
 #[test]
 fn new_entries_come_first() {
     let mut many: Vec<Value> = (0..150).map(entry).collect();

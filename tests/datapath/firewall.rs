@@ -39,7 +39,7 @@ COMMIT
 
 const FOREIGN_V6: &str = "*filter\n-A INPUT -i eth9 -j ACCEPT\nCOMMIT\n";
 
-/// Whether a rule is in a chain of ours, or leads to one. What a comment says does not count.
+/// Whether a rule is in a chain of network-guard, or leads to one. What a comment says does not count.
 fn is_ours(line: &str) -> bool {
     line.contains(" -A NETWORK-GUARD-") || line.contains(" :NETWORK-GUARD-") || {
         let words: Vec<&str> = line.split(' ').collect();
@@ -268,7 +268,7 @@ fn says_what_it_lacks() {
         let output = run(command.args(apply.split_whitespace()), "");
         assert!(output.code == 2 && output.stderr.contains("is not installed here"), "{output:?}");
 
-        // Whoever cannot look says so, instead of "nothing was there".
+        // A call that cannot look reports that, instead of "nothing was there".
         scene.apply(NETWORKS);
         let applied = scene.saved();
         for what in ["verify --side seed", "remove"] {
@@ -296,7 +296,7 @@ fn says_what_it_lacks() {
     }
 }
 
-/// Whoever was first stays: then only one of the two translates.
+/// The first one stays: then only one of the two translates.
 #[test]
 fn one_backend_at_a_time() {
     let Some(scene) = Scene::new(Backend::Legacy) else { return };
@@ -336,7 +336,7 @@ fn calls_wait_for_each_other() {
     }
 }
 
-/// Whoever is killed half way leaves something that the next call brings in order.
+/// A process that is killed half way leaves something that the next call cleans up.
 #[test]
 fn killed_half_way() {
     let Some(scene) = Scene::new(Backend::Nft) else { return };

@@ -41,7 +41,7 @@ pub const SEED_TUNNEL: &str = "bond0-ip6tnl0";
 pub const SHOOT_TUNNEL: &str = "bond0";
 /// Smaller than that of all other devices, as the tunnel of a VPN is.
 const TUNNEL_MTU: u16 = 1350;
-/// Whoever is not at home: the way out of a Pod.
+/// Addresses that are elsewhere: the way out of a Pod.
 const GATEWAY: &str = "169.254.1.1";
 
 /// Which iptables does the work.
@@ -61,13 +61,13 @@ impl Backend {
     }
 }
 
-/// Whether namespaces can be made; nothing where they cannot, which is said aloud.
+/// Whether namespaces can be made; nothing where they cannot, which is reported.
 pub fn enter() -> Option<()> {
     static LEFTOVERS: Once = Once::new();
     if let Err(why) = possible() {
         let required = ["CI", "NETWORK_GUARD_REQUIRE_DATAPATH"].map(|name| std::env::var_os(name).is_some());
         assert!(!required.contains(&true), "the data-path tests cannot run here, and have to: {why}");
-        // Not by a macro of printing, whose words would be kept back from whoever does not ask for them.
+        // Not by a macro of printing, whose output the test runner hides by default.
         let said = writeln!(std::io::stderr(), "\n#### SKIPPED: the data-path tests cannot run here: {why} ####\n");
         said.unwrap();
         return None;
@@ -92,7 +92,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Builds it; nothing where namespaces cannot be made, which is said aloud.
+    /// Builds it; nothing where namespaces cannot be made, which is reported.
     pub fn build(networks: Networks, backend: Backend) -> Option<Self> {
         enter()?;
         let folder = tempfile::Builder::new().prefix("datapath-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

@@ -62,7 +62,7 @@ pub fn webhook(pod: &Pod, name: &str, resource: &str, mut client: Value) -> Valu
     })
 }
 
-/// What a server of ours says: who it is, where it was reached, and from where.
+/// What a server of these tests says: who it is, where it was reached, and from where.
 pub fn said(answer: &Value) -> (String, String, String) {
     let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
     let without_port = |address: String| address.rsplit_once(':').map_or(String::new(), |(ip, _)| ip.to_owned());

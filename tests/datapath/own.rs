@@ -1,4 +1,4 @@
-//! Containers of ours beside a vpn2 that knows no overlap: what both webhooks inject is what runs.
+//! Containers of network-guard beside a vpn2 that knows no overlap: what both webhooks inject is what runs.
 
 use std::path::Path;
 use std::process::Command;

@@ -265,7 +265,7 @@ impl<'a> Pod<'a> {
         output.stdout
     }
 
-    /// `kubectl get --raw`, and what a server of ours answered.
+    /// `kubectl get --raw`, and what a server of these tests answered.
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
         let answer = self.kubectl(&["get", "--raw", path], "");

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::process::Process;
 
-/// What all names of ours begin with; the process id follows.
+/// What all names of these tests begin with; the process id follows.
 const PREFIX: &str = "network-guard-";
 
 /// A network namespace. It goes with the value.

@@ -158,7 +158,7 @@ fn looks_after_itself() {
     });
     assert!(!seed.guard.log()[before..].contains("issued a leaf"), "nobody believes in the other one yet");
 
-    // What somebody does to the configuration is put right.
+    // What somebody does to the configuration is corrected.
     let emptied = r#"[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]"#;
     admin.ok(&[&["patch"][..], &CONFIGURATION, &["--type=json", "-p", emptied]].concat(), None);
     until("the bundle is back", || seed.published().len() == 2 && seed.write().ok);
@@ -226,10 +226,10 @@ fn rotates_when_asked_and_tells_what_is_wrong() {
         assert!(inspected.stdout.contains(words), "{words}: {}", inspected.stdout);
     }
     seed.guard.go_on();
-    until("all is put right", || seed.inspect().ok && seed.write().ok);
+    until("everything is corrected", || seed.inspect().ok && seed.write().ok);
 }
 
-/// Secret, configuration and leader are lost at the same time: whoever is left has seen the CA, and brings it back.
+/// Secret, configuration and leader are lost at the same time: any replica that is left has seen the CA, and restores it.
 #[test]
 fn a_replica_remembers_what_was_lost() {
     let mut seed = Seed::start("");

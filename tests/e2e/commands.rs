@@ -282,7 +282,7 @@ fn commands_for_the_kubeconfig_of_the_garden() {
     let variables = [("VIRTUAL", &*path), ("RUNTIME", &*path), ("SERVER", &*url)];
     let heading = "### With Helm";
     let account = block(heading, "create serviceaccount");
-    // The token is filled in by kube-controller-manager, which nobody starts here: this stands in for it.
+    // The token is filled in by kube-controller-manager, which nobody starts here: this takes its place.
     let (make, wait) = account.rsplit_once("kubectl --kubeconfig \"$VIRTUAL\" wait").unwrap();
     ok(&kubeconfig, make, &variables);
     let name = "extension-admission-network-guard";

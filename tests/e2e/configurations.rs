@@ -104,7 +104,7 @@ fn replicas_that_differ_are_told_of() {
     let (created, ours) = written_by(&first);
     let (repeated, _) = written_by(&first);
     assert_eq!((repeated, corrections(&first).to_string()), (created, "0".to_owned()));
-    // With each turn the object flips, which rolls the API server, and whoever flips it says so.
+    // With each turn the object flips, which rolls the API server, and the replica that flips it reports that.
     for turn in 1..=2 {
         for (guard, image) in [(&second, json!("envoy:other")), (&first, ours.clone())] {
             let before = generation(&control_plane);

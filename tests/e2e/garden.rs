@@ -89,7 +89,7 @@ fn silent(output: &Output) {
     assert!(output.ok && output.stderr.is_empty(), "{output:?}");
 }
 
-/// It passed with these warnings of ours, in kubectl's words.
+/// It passed with these warnings of network-guard, in kubectl's words.
 #[track_caller]
 fn warned(output: &Output, warnings: &[&str]) {
     let want: String = warnings.iter().map(|warning| format!("Warning: {warning}\n")).collect();

@@ -29,7 +29,7 @@ fn image() -> PathBuf {
     path
 }
 
-/// Whether a root of its own can be given to a process; nothing where not, which is said aloud.
+/// Whether a root of its own can be given to a process; nothing where not, which is reported.
 fn enter() -> Option<()> {
     let line = "test $(id -u) = 0 && unshare --mount true";
     let why = run(Command::new("sh").args(["-c", line]), None);
@@ -38,7 +38,7 @@ fn enter() -> Option<()> {
     }
     let required = ["CI", "NETWORK_GUARD_REQUIRE_DATAPATH"].map(|name| std::env::var_os(name).is_some());
     assert!(!required.contains(&true), "the image has to be run, which takes root: {why:?}");
-    // Not by a macro of printing, whose words would be kept back from whoever does not ask for them.
+    // Not by a macro of printing, whose output the test runner hides by default.
     let said = writeln!(std::io::stderr(), "\n#### SKIPPED: the image cannot be run here, which takes root ####\n");
     said.unwrap();
     None

@@ -1,4 +1,4 @@
-//! The double NAT behind the sidecar, on a real API server: what vpn2's containers are told, and containers of ours.
+//! The double NAT behind the sidecar, on a real API server: what vpn2's containers are told, and containers of network-guard.
 
 use serde_json::{Value, json};
 

@@ -276,7 +276,7 @@ fn the_handler_decides_as_the_match_conditions_do() {
     assert_eq!(containers(&scene.stored()), WITHOUT, "gardenlet's next write");
 }
 
-/// A Shoot that was there before the webhook: whoever wants it to be looked at sets our annotation.
+/// A Shoot that was there before the webhook: an operator who wants it to be checked sets our annotation.
 #[test]
 fn our_annotation_asks_for_a_decision() {
     let control_plane = ControlPlane::start();

@@ -72,7 +72,7 @@ fn reported(shoot: &Shoot, reason: &str) {
     });
 }
 
-/// It is released in the end: Calico is native, and nothing of ours is left on the Network.
+/// It is released in the end: Calico is native, and nothing of network-guard is left on the Network.
 #[track_caller]
 pub fn released(shoot: &Shoot) {
     eventually("the switch is released", || {

@@ -63,7 +63,7 @@ fn nobody_notices_restarts_and_rotations_soak() {
     });
 }
 
-/// The same with the server's own certificates: whoever leads rotates, and everybody is replaced at any time.
+/// The same with the server's own certificates: the leader rotates, and any replica is replaced at any time.
 #[test]
 fn nobody_notices_restarts_and_own_rotations_soak() {
     let (rounds, server) = if is_soak() { (100, DEFAULT_SERVER) } else { (3, SERVER) };

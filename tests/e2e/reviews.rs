@@ -1,7 +1,7 @@
 //! The reviews that benchmarks and fuzzing start from are what a real API server sends: gardenlet's first write of a
 //! Deployment, and a later one when controllers have written its status and managed fields have grown.
 //!
-//! `UPDATE_FIXTURES=1 cargo test --test e2e reviews` writes them anew.
+//! `UPDATE_FIXTURES=1 cargo test --test e2e reviews` writes them again.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

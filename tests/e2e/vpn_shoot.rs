@@ -171,7 +171,7 @@ fn variables_are_looked_after_as_long_as_networks_overlap() {
         assert_eq!(env(&first), env(&right));
     }
 
-    // What is wrong is put right, each time that it is written, and so the same every time.
+    // What is wrong is corrected, each time that it is written, and so the same every time.
     let mut wrong = right.clone();
     *variable(&mut wrong, 1, "SHOOT_NODE_NETWORKS") = json!("10.251.0.0/16");
     scene.deploy("second", &wrong);
@@ -198,7 +198,7 @@ fn variables_are_looked_after_as_long_as_networks_overlap() {
     // What is not needed any more goes.
     scene.switch.shoot.seed_pods(APART);
     until("the webhook is gone", || scene.webhook().is_none());
-    until("all of ours is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
+    until("all of network-guard is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
     scene.deploy("fourth", &wrong);
     assert_eq!(*variable(&mut scene.stored("fourth"), 1, "SHOOT_NODE_NETWORKS"), "10.251.0.0/16", "nobody looks");
 }
@@ -250,7 +250,7 @@ fn containers_of_ours_translate_and_the_end_of_the_shoot_is_free() {
 
     // No overlap any more: gardenlet's object is all that is left.
     scene.switch.shoot.seed_pods(APART);
-    until("all of ours is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
+    until("all of network-guard is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
     until("the containers are gone", || names(&scene.stored("second"), "containers").len() == 3);
     assert!(scene.webhook().is_none());
 
@@ -258,7 +258,7 @@ fn containers_of_ours_translate_and_the_end_of_the_shoot_is_free() {
     scene.switch.shoot.seed_pods(OVERLAPPING);
     until("the webhook is there again", || scene.webhook().is_some());
     scene.switch.shoot.update_cluster(|shoot| shoot["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"));
-    until("all of ours is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
+    until("all of network-guard is gone", || scene.ours("Secret").is_none() && scene.ours("ManagedResource").is_none());
     until("the webhook is gone", || scene.webhook().is_none());
 }
 

@@ -182,7 +182,7 @@ fn a_file_that_is_too_large_is_named() {
     assert!(said.contains(&format!("{path}: line 1: not read: the file: {why}\n")), "{said}");
 }
 
-/// What stands beside Shoots in people's folders is named, and the Shoots are judged; only what may be one of them, a Seed or a
+/// What is beside Shoots in people's folders is named, and the Shoots are judged; only what may be one of them, a Seed or a
 /// Cluster, makes the exit code 2.
 #[test]
 fn the_rest_of_a_folder_is_judged_whatever_is_in_it() {
@@ -252,7 +252,7 @@ fn standard_input_is_a_file() {
     assert_eq!(said, "-: garden-shop/web: accepted\n1 Shoot: 0 refused, 0 with warnings\n");
 }
 
-/// Of JSON too, a key that is there twice is told, and refused in a configuration.
+/// Of JSON too, a duplicate key is reported, and refused in a configuration.
 #[test]
 fn keys_of_json_that_are_there_twice_are_told() {
     let json = r#"{"apiVersion": "core.gardener.cloud/v1beta1", "kind": "Shoot",

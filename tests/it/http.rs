@@ -318,7 +318,7 @@ async fn slow_bodies_hold_up_nobody_and_end() {
     assert!(server.metrics().await.contains(r#"network_guard_bodies_refused_total{reason="too-slow"} 100"#));
 }
 
-/// Bodies that fill the room: whoever finds none left is told when to come again, and memory stays bounded.
+/// Bodies that fill the room: a caller that finds none left is told when to retry, and memory stays bounded.
 #[tokio::test]
 async fn too_many_bodies_are_told_to_come_again() {
     let limits = Limits { bodies_in_flight_bytes: 8 << 20, body_wait: Duration::from_millis(200), ..Limits::default() };
@@ -425,7 +425,7 @@ async fn idle_connections_stay_open() {
     assert!(ended.is_ok(), "closed by the server");
 }
 
-/// The webhook of the VPN in Shoots: its path says who calls, and proves it. Whoever else calls is told nothing.
+/// The webhook of the VPN in Shoots: its path says who calls, and proves it. Any other caller is told nothing.
 #[tokio::test]
 async fn only_a_shoot_itself_is_told_of_its_vpn() {
     // Shoots have no certificate to show, whatever others have to.
@@ -476,7 +476,7 @@ async fn only_a_shoot_itself_is_told_of_its_vpn() {
         assert_eq!((answer.status, answer.body.contains("doctor")), (200, false), "{}", answer.body);
     }
 
-    // Whoever has a Shoot can make its API server send what they like where they like. That leads to nothing else.
+    // The owner of a Shoot can make its API server send anything to any address. That leads to nothing else.
     let answer = client.post(PATH, &overlapping().to_string()).await;
     assert_eq!((answer.status, answer.body.contains("10.250")), (404, false), "{}", answer.body);
     let answer = TestServer::start().await.connect().await.post(&format!("{VPN_SHOOT_PATH}/x/{uid}"), &body).await;

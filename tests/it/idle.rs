@@ -24,7 +24,7 @@ async fn pauses_below_and_above_the_limit() {
     let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let body = overlapping().to_string();
     let mut client = server.connect().await;
-    // Together they are longer than the limit, which begins anew with each call; each is far from it, also on a machine
+    // Together they are longer than the limit, which starts again with each call; each is far from it, also on a machine
     // that is busy with something else.
     let mut last_call = tokio::time::Instant::now();
     for pause in [0, 5, 5, 5] {

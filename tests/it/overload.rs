@@ -156,7 +156,7 @@ async fn endless_bodies() {
     server.calls("after", 20).await;
 }
 
-/// Five times as many callers as there is room for: each is answered well, or told to come again, and as much gets done.
+/// Five times as many callers as there is room for: each is answered well, or told to retry later, and as much gets done.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_times_too_many() {
     let _alone = ALONE.lock().await;

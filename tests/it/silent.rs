@@ -209,7 +209,7 @@ async fn bodies_that_never_end_shut_nobody_out() {
         attackers.spawn(async move {
             loop {
                 if let Ok(mut client) = all_but_one_byte(to, &config).await {
-                    // Until it is told to come again.
+                    // Until it is told to retry later.
                     let _ = client.stream.read(&mut [0; 512]).await;
                 }
             }
@@ -243,10 +243,10 @@ async fn bodies_that_never_end_shut_nobody_out() {
     .await;
 }
 
-/// Who gives way is told to come again, on another connection.
+/// A caller that gives way is told to retry later, on another connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_gives_way_is_told_so() {
-    // Who waits too long is told to come again too, on the same connection: here nobody does, however slow the machine is.
+    // A caller that waits too long is told to retry later too, on the same connection: here nobody does, however slow the machine is.
     let server = with_room_for_four(Duration::from_secs(300)).await;
     let config = client_config(&server.ca, None);
     let mut answers = JoinSet::new();

@@ -1,4 +1,4 @@
-//! Panics in the background: what was published stays in use and grows old, and the task is begun anew.
+//! Panics in the background: what was published stays in use and grows old, and the task is restarted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -91,7 +91,7 @@ fn cluster(name: &str) -> Value {
 }
 
 /// A streaming list of one Cluster, then the event of a bad one, then one that is good, and signs of life for ever; the same
-/// again for whoever comes again.
+/// again for callers that retry.
 async fn events() -> Body {
     let event = |kind: &str, object: &Value| format!(r#"{{"type":"{kind}","object":{object}}}"#) + "\n";
     let end = json!({"apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Cluster", "metadata": {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}});
@@ -132,7 +132,7 @@ async fn a_watch_that_panics_is_begun_anew() {
     };
     until("it is read", &|landscape| landscape.is_synced()).await;
     // It panics, again and again. All the time there is what was known before, and it grows old as long as nothing is known
-    // anew.
+    // again.
     until("it panics", &|_| PANICS.load(Ordering::SeqCst) > 1).await;
     until("it grows old", &|landscape| landscape.is_stale()).await;
     assert!(landscape.snapshot().cluster("old").is_some(), "what was published stays in use");

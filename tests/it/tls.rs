@@ -170,7 +170,7 @@ async fn a_bad_pair_never_replaces_a_good_one() {
     until_served_differs(&server, &good).await;
 }
 
-/// Issued by a clock that is ahead of ours: refused now, and taken as soon as it is valid, without any further change.
+/// Issued by a clock that is ahead of that of the server: refused now, and taken as soon as it is valid, without any further change.
 #[tokio::test]
 async fn a_certificate_that_comes_early_is_served_in_time() {
     let server = TestServer::start().await;

@@ -245,7 +245,7 @@ async fn live_reads_answer_under_a_deadline() {
     }
 }
 
-/// An API server that only ever says "forbidden" shows no sign of life, however often it is asked.
+/// An API server that only ever says "forbidden" sends no heartbeat, however often it is asked.
 #[tokio::test]
 async fn a_forbidden_watch_grows_old() {
     async fn forbidden(State(asked): State<Arc<AtomicUsize>>) -> Response {

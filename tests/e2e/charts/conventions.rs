@@ -187,7 +187,7 @@ fn network_policies_are_asked_for() {
     want.push("networking.gardener.cloud/to-runtime-apiserver".to_owned());
     want.sort();
     assert_eq!(allowed(&objects), want, "its own CA is kept there");
-    // Whoever reaches this port may ask in anybody's name, so it is open to API servers alone.
+    // Any caller that reaches this port may ask in anybody's name, so it is open to API servers alone.
     assert_eq!(
         annotations(&objects),
         json!({

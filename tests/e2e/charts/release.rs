@@ -18,7 +18,7 @@ use crate::harness::{
 const NAME: &str = "gardener-extension-network-guard";
 const CONFIGURATION: [&str; 2] = ["mutatingwebhookconfiguration", NAME];
 
-/// A Seed as Gardener has it, with a Shoot that overlaps it, and nothing of ours.
+/// A Seed as Gardener has it, with a Shoot that overlaps it, and nothing of network-guard.
 struct Seed {
     control_plane: ControlPlane,
     kubeconfig: String,

@@ -103,7 +103,7 @@ fn webhooks_call_the_service_that_is_installed() {
     }
 }
 
-/// Which infrastructures are held stands twice; the chart writes both.
+/// Two places say for which infrastructures switches are held; the chart writes both.
 #[test]
 fn held_infrastructures_follow_the_configuration() {
     let names = |values: &Value| -> Vec<String> {

@@ -125,7 +125,7 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     until("nobody answers, and it is registered", || is_of("second"));
     until("all is well", || second.metric(CONTESTED) < 1.0);
 
-    // The first one comes back, and stands back.
+    // The first one comes back, and does not take over.
     admin.run(&["delete", "lease", "network-guard-certificates", "-n", "first"], None);
     first.start_again();
     until("the first one says so", || first.metric(CONTESTED) > 0.0);

@@ -7,7 +7,7 @@ use super::cluster;
 use crate::harness::{ControlPlane, Guard};
 use crate::restarts::is_soak;
 
-/// No sign of life is further from the next one than a landscape is trusted.
+/// No heartbeat is further from the next one than a landscape is trusted.
 #[test]
 fn a_quiet_watch_stays_young_soak() {
     if !is_soak() {

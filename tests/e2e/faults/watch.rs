@@ -164,7 +164,7 @@ async fn decide_all(case: &mut Case, overlaps: &BTreeMap<usize, bool>) {
     let was_old = case.replica.landscape.is_stale();
     let decisions = (0..7).map(async |shoot| (shoot, case.replica.decide(&namespace(shoot)).await));
     let decisions = join_all(decisions).await;
-    // A sign of life may have come in between.
+    // A heartbeat may have come in between.
     let is_old = was_old && case.replica.landscape.is_stale();
     case.rounds_old += usize::from(is_old);
     for (shoot, decision) in decisions {
@@ -182,7 +182,7 @@ async fn decide_all(case: &mut Case, overlaps: &BTreeMap<usize, bool>) {
 }
 
 /// The real API server ends and begins, objects change while nobody watches, and etcd forgets how: what was watched is
-/// gone, and everything is listed anew.
+/// gone, and everything is listed again.
 #[test]
 fn api_servers_come_and_go_soak() {
     let runtime = runtime();

@@ -30,7 +30,7 @@ fn scheduled_moved_and_deleted() {
     silent(&patch_with(&garden.gardenlet("eu1-a"), ORDERS, &status, &["--subresource=status"]));
     garden.settle();
 
-    // A move makes the entries of its peers stale: whoever may see those is told.
+    // A move makes the entries of its peers stale: writers who may see those are told.
     warned(
         &bind(&admin, "garden-shop", "orders", "eu1-b"),
         &["spec.seedName: listing this Shoot with seed eu1-a: garden-shop/crm; change it to eu1-b there"],
@@ -101,7 +101,7 @@ fn networks_of_shoot_and_seed() {
         &["spec.networking.pods: 10.64.0.0/16 overlaps the Pods 10.64.0.0/11 of Seed eu1-a; \
            allowed, double NAT translates between them"],
     );
-    // Said once: whoever edits something else is left alone.
+    // Said once: a writer who edits something else is left alone.
     silent(&patch(&admin, CRM, &json!({"spec": {"purpose": "testing"}})));
     silent(&patch(&admin, CRM, &json!({"spec": {"networking": {"nodes": "10.5.0.0/23"}}})));
     assert_eq!(get(&admin, CRM)["spec"]["networking"]["pods"], "10.64.0.0/16");

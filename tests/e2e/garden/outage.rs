@@ -68,7 +68,7 @@ fn without_rights_nobody_is_refused() {
     let ask =
         json!({"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]});
     let overlapping = shoot(CRM, "10.5.0.0/27", &[peer(ORDERS, "eu1-a")]);
-    // It cannot ask who may see what; then it cannot read anew what it would refuse for.
+    // It cannot ask who may see what; then it cannot read again what it would refuse for.
     for rules in [json!([watch]), json!([watch, ask])] {
         grant(&rules);
         // The API server learns of new rights by a watch, and what was answered before is kept for a few seconds.

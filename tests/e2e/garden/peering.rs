@@ -24,7 +24,7 @@ fn one_side_after_the_other() {
     garden.settle();
     assert_eq!((&*entries(&garden, "one_sided"), &*entries(&garden, "reciprocal")), ("1", "0"));
 
-    // Whoever copies it is done.
+    // An owner who copies it is done.
     let mut orders = shoot(ORDERS, "10.5.0.0/24", &[]);
     *peers_of(&mut orders) = serde_saphyr::from_str(help).unwrap();
     silent(&apply(&alice, &orders));

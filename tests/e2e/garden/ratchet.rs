@@ -59,7 +59,7 @@ fn what_is_stored_blocks_nothing() {
     peers_of(&mut less).as_array_mut().unwrap().remove(3);
     let output = apply(&alice, &less);
     assert!(output.ok && output.stderr.contains("names this Shoot itself"), "{output:?}");
-    // What comes anew is refused, and only that.
+    // What is new is refused, and only that.
     let mut more = less.clone();
     peers_of(&mut more).as_array_mut().unwrap().push(peer("garden-shop/none", "eu1-a"));
     assert_eq!(
@@ -118,7 +118,7 @@ fn gardenlet_is_never_refused() {
     assert_eq!(noted().to_string(), "1");
     garden.settle();
     assert_eq!(entries(&garden, "overlapping"), "1");
-    // A conflict that is stored stands in nobody's way.
+    // A stored conflict blocks no other write.
     let grown = patch(&alice, CRM, &json!({"spec": {"networking": {"nodes": "10.5.0.0/26"}}}));
     assert!(grown.ok, "{grown:?}");
 }

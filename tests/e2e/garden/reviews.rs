@@ -1,6 +1,6 @@
 //! The reviews of Shoots that benchmarks and fuzzing start from are what the real gardener-apiserver sends.
 //!
-//! `UPDATE_FIXTURES=1 cargo test --test e2e reviews` writes them anew.
+//! `UPDATE_FIXTURES=1 cargo test --test e2e reviews` writes them again.
 
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn with_peers(count: usize) -> Value {
 }
 
 fn next(reviews: &Receiver<String>) -> String {
-    // Whoever wrote has the answer to the write, so all webhooks were called by then.
+    // The writer has the answer to the write, so all webhooks were called by then.
     let review = reviews.try_recv().expect("a webhook is called");
     assert!(reviews.try_recv().is_err(), "one webhook is called, once");
     wait_for_another_second();

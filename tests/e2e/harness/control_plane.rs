@@ -277,7 +277,7 @@ impl ControlPlane {
         self.wait_until_ready();
     }
 
-    /// Holds the API server where it stands: it takes connections, and answers nothing.
+    /// Pauses the API server: it takes connections, and answers nothing.
     pub fn pause_api_server(&self) {
         self.api_server.signal("STOP");
     }

@@ -252,7 +252,7 @@ impl Guard {
             let before = self.metric("network_guard_requests_total");
             let mut deployment = super::fixture("non-ha", "deployment");
             deployment["metadata"]["namespace"] = "probe".into();
-            // Without something of ours it would not be sent. Nobody needs to know a Cluster to take it away.
+            // Without something of network-guard it would not be sent. Nobody needs to know a Cluster to take it away.
             deployment["metadata"]["annotations"][network_guard::vpn::sidecar::OVERLAPS_ANNOTATION] = "probe".into();
             admin.ok(&["create", "--dry-run=server", "-f", "-"], Some(&deployment.to_string()));
             self.metric("network_guard_requests_total") > before
@@ -284,7 +284,7 @@ impl Guard {
         self.ports[0]
     }
 
-    /// Holds it where it stands.
+    /// Pauses it.
     pub fn pause(&self) {
         self.process.signal("STOP");
     }
@@ -311,7 +311,7 @@ impl Guard {
         self.process = Process::start_in(folder, name, program(), arguments, environment);
     }
 
-    /// Starts it anew with a clock of its own, which is as far from that of this machine as its file says: see
+    /// Restarts it with a clock of its own, which is as far from that of this machine as its file says: see
     /// [`set_clock`]. The monotonic clock goes on as it is.
     pub fn restart_with_own_clock(&mut self) {
         let library = glob("/usr/lib", "faketime/libfaketime.so.1").expect("libfaketime: run `make tools`");

@@ -94,7 +94,7 @@ impl Chart {
             std::fs::write(&file, values.to_string()).unwrap();
             helm.arg("--values").arg(&file);
         }
-        // Nothing of whoever runs the tests counts, and nothing is left with them.
+        // Nothing of the user who runs the tests counts, and nothing is left behind.
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HELM_")) {
             helm.env_remove(name);
         }

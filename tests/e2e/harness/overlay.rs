@@ -24,7 +24,7 @@ pub const PREFIX: &str = "network-guard.extensions.gardener.cloud";
 
 /// Everything for one Shoot that switches its overlay off.
 pub struct Switch {
-    // Dropped in this order: whoever asks goes before whoever answers.
+    // Dropped in this order: clients go before servers.
     /// The Shoot.
     pub shoot: Shoot,
     /// Its Seed.
@@ -70,7 +70,7 @@ impl Switch {
     }
 
     /// The same with further arguments for the API server of the Seed, and our server as it is installed there by
-    /// whoever is told where the Shoot's API server is.
+    /// anyone who is told where the Shoot's API server is.
     pub fn start_installed(further: &[String], install: impl FnOnce(&ControlPlane, &str) -> Guard) -> Self {
         let port = free_port();
         let mut switch = Self::start_seed_with(further, port);
@@ -110,7 +110,7 @@ impl Switch {
         self.guard().after_turns("overlay-switch", count, each);
     }
 
-    /// Whether anything of ours that leads into the Shoot is left in its namespace.
+    /// Whether anything of network-guard that leads into the Shoot is left in its namespace.
     pub fn has_access(&self) -> bool {
         self.has_access_of(&self.shoot)
     }
@@ -229,7 +229,7 @@ impl Seed {
         lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Holds the extension where it stands: it renders nothing, and gardenlet waits for it.
+    /// Pauses the extension: it renders nothing, and gardenlet waits for it.
     pub fn pause_extension(&self) {
         self.extension.signal("STOP");
     }

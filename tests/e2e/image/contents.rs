@@ -31,7 +31,7 @@ fn one_program_and_its_papers() {
     let mut files: Vec<(String, u32)> = Vec::new();
     for path in &found {
         let metadata = path.symlink_metadata().unwrap();
-        // The same bytes whenever it is made, for whoever compares layers.
+        // The same bytes whenever it is made, for anyone who compares layers.
         assert_eq!(metadata.mtime(), 0, "{}", path.display());
         let mode = metadata.permissions().mode() & 0o7777;
         if metadata.is_dir() {

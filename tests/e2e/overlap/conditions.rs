@@ -75,7 +75,7 @@ struct Stored {
     what: &'static str,
     namespace: String,
     object: Value,
-    /// Whether there is everything of ours, or nothing.
+    /// Whether there is everything of network-guard, or nothing.
     is_whole: bool,
 }
 
@@ -400,7 +400,7 @@ fn does(api: &Api, row: &Row<'_>) -> (Does, Option<Value>) {
 }
 
 /// Whether the webhook is told of a write though there is nothing to do: where somebody takes the VPN or our word away, where
-/// something that is not ours has a name of ours, and where more Pods of what is stored already are tolerated.
+/// something that is not ours has a name of network-guard, and where more Pods of what is stored already are tolerated.
 fn may_be_sent_for_nothing(what: &str) -> bool {
     const FOREIGN: [&str; 5] = [
         "another annotation of our prefix",
@@ -489,7 +489,7 @@ fn every_write_that_would_be_changed_is_sent_and_few_others() {
     wrong.sort();
     let (count, some) = (wrong.len(), wrong.iter().take(20).map(|row| format!("{row}\n")).collect::<String>());
     assert!(wrong.is_empty(), "{count} of {all} rows are wrong; the first:\n{some}");
-    // Another way to change replicas, which no webhook of ours is asked about: no Pod template comes with it.
+    // Another way to change replicas, which no webhook of network-guard is asked about: no Pod template comes with it.
     let scale = format!(
         "{}/kube-apiserver/scale?dryRun=All",
         collection(&stored.iter().find(|s| s.what == "HA, asleep").unwrap().namespace)

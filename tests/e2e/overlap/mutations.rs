@@ -12,7 +12,7 @@ pub const NOTHING: &str = "nothing";
 pub struct Mutation {
     pub name: String,
     pub change: Box<dyn Fn(&mut Value)>,
-    /// Whether it starts no Pod and touches nothing of ours.
+    /// Whether it starts no Pod and touches nothing of network-guard.
     pub is_quiet: bool,
 }
 

@@ -58,7 +58,7 @@ fn a_family_that_ends_the_overlay_is_held_and_let_through() {
     says(shoot, "DualStackNodesMigrationReady");
     assert!(switch.overlay_status().contains("DualStackNodesMigrationReady"), "{}", switch.overlay_status());
 
-    // They are; now routes are waited for, and whoever reads it learns what brings them.
+    // They are; now routes are waited for, and the message says what brings them.
     constrain(shoot, Some("True"));
     says(shoot, "0 of 1 nodes have routes; missing: a");
     assert!(shoot.held("message").contains("write overlay: {enabled: false} into it"), "{}", shoot.held("message"));

@@ -53,7 +53,7 @@ fn a_held_switch_disturbs_nobody() {
     assert_eq!(shoot.calico(), with(overlay()));
     assert_eq!([shoot.held("state"), shoot.held("since"), shoot.held("requested")], ["pending", &since, &requested]);
 
-    // 4: the user thinks better of it; nothing rolls.
+    // 4: the user reverts it; nothing rolls.
     let rolled = shoot.calico();
     shoot.reconcile(&with(overlay())).ok();
     assert_eq!((shoot.held("state"), shoot.held("message"), shoot.calico()), (String::new(), String::new(), rolled));

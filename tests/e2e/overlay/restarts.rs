@@ -1,4 +1,4 @@
-//! Nothing is lost and nothing released early, whoever dies when: our server, its leader, a Seed, a Shoot.
+//! Nothing is lost and nothing released early, whichever process dies, and when: the server, its leader, a Seed, a Shoot.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn a_restart_loses_nothing() {
     assert!(switch.shoot.held("message").contains("1 of 2"), "{}", switch.shoot.held("message"));
     assert_eq!(switch.shoot.held("since"), since);
 
-    // In the window: it begins anew, and a route that goes in the meantime counts.
+    // In the window: it starts again, and a route that goes in the meantime counts.
     switch.shoot.route_created("b");
     waits_for_window(&switch.shoot);
     switch.seed.kill_guard();

@@ -32,7 +32,7 @@ fn the_newest_complaint_is_told() {
         shoot.route_controller_warned(&format!("a-{i:03}"), "an old one", now);
     }
     shoot.route_controller_warned("z", "the newest one", now + SignedDuration::from_secs(30));
-    // They are looked for now and then; whoever begins looks at once.
+    // They are looked for now and then; a new leader looks at once.
     switch.seed.restart_guard();
     let shoot = &switch.shoot;
     until("it says the newest", || shoot.held("message").contains("the route controller says: the newest one"));

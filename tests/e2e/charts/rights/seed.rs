@@ -137,7 +137,7 @@ fn the_seed_chart_gives_what_is_needed_and_nothing_else() {
     // A switch from its beginning to its end.
     shoot.add_node("a");
     shoot.node_condition("a", "False", "CalicoIsUp");
-    // Somebody thinks better of it once: an event that is there already counts on.
+    // Somebody reverts it once: an event that is there already counts on.
     for _ in 0..2 {
         shoot.reconcile(&overlay()).ok();
         until("nothing is left of the last one", || !scene.switch.has_access());
@@ -151,7 +151,7 @@ fn the_seed_chart_gives_what_is_needed_and_nothing_else() {
     shoot.calico_node_rolls("a");
     shoot.reconcile(&native()).ok();
     shoot.update_cluster(|_| ());
-    eventually("nothing of ours is left", || {
+    eventually("nothing of network-guard is left", || {
         (!scene.switch.has_access()).then_some(()).ok_or_else(|| scene.switch.overlay_status())
     });
     let events = shoot.events();
@@ -288,7 +288,7 @@ fn the_seed_chart_gives_what_webhooks_in_shoots_need() {
         }
         replace_rules(&admin, &scene.audit, role, rule, SEED, true);
         until("it is registered", || is_registered(&scene.switch));
-        until("the VPN is written anew", || has_told(&scene, position));
+        until("the VPN is written again", || has_told(&scene, position));
         scene.switch.shoot.seed_pods(APART);
         until("it is gone", || !is_registered(&scene.switch));
         println!("missed when it is taken away: {} {resource} {name}", rule["verbs"]);
@@ -304,7 +304,7 @@ fn the_seed_chart_gives_what_webhooks_in_shoots_need() {
         scene.switch.shoot.api.delete(&format!("{sets}/vpn-shoot"));
         scene.guard().series("network_guard_requests_total", r#"handler="vpn-shoot""#) > 0.0
     });
-    until("the VPN is written anew", || has_told(&scene, position));
+    until("the VPN is written again", || has_told(&scene, position));
     scene.switch.shoot.seed_pods(APART);
     until("it is gone", || !is_registered(&scene.switch));
     let refused: Vec<_> = scene.audit.since(position).into_iter().filter(|asked| !asked.allowed).collect();

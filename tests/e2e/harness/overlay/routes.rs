@@ -49,7 +49,7 @@ impl RouteController {
         self.process.output()
     }
 
-    /// Holds it where it stands.
+    /// Pauses it.
     pub fn pause(&self) {
         self.process.signal("STOP");
     }

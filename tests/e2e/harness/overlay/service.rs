@@ -1,4 +1,4 @@
-//! A Service in front of our replicas: the API server knows one address, whoever answers.
+//! A Service in front of our replicas: the API server knows one address, whichever replica answers.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};

@@ -318,7 +318,7 @@ impl Shoot {
         self.control_plane.kubeconfig("admin", "system:masters")
     }
 
-    /// A kubeconfig of it for whoever has this token, and trusts these CAs.
+    /// A kubeconfig of it with this token, that trusts these CAs.
     pub fn kubeconfig_with(&self, token: &str, bundle: &str) -> PathBuf {
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
@@ -333,7 +333,7 @@ impl Shoot {
         path
     }
 
-    /// Holds gardener-resource-manager where it stands: nothing reaches the Shoot.
+    /// Pauses gardener-resource-manager: nothing reaches the Shoot.
     pub fn pause_resource_manager(&self) {
         self.resource_manager.signal("STOP");
     }

@@ -103,7 +103,7 @@ pub(super) struct Row {
     pub(super) old: Option<Value>,
     pub(super) new: Value,
     pub(super) want: Does,
-    /// Whether the webhook need not see this one, though it would take away what is left of ours: the next will do.
+    /// Whether the webhook need not see this one, though it would take away what is left of network-guard: the next will do.
     pub(super) may_wait: bool,
 }
 
@@ -151,7 +151,7 @@ impl Table {
         self.rows.push(Row { what: what.into(), old: None, new, want, may_wait: false });
     }
 
-    /// Every configuration after each of a few, and each of a few after every other, without a word of ours: only a
+    /// Every configuration after each of a few, and each of a few after every other, without a word of network-guard: only a
     /// switch is sent, and what cannot be read.
     pub(super) fn add_configs(&mut self) {
         for (old, was) in CONFIGS {
@@ -214,7 +214,7 @@ impl Table {
         }
     }
 
-    /// With annotations of ours on what is stored, on what is written, or on both.
+    /// With annotations of network-guard on what is stored, on what is written, or on both.
     pub(super) fn add_held(&mut self) {
         /// When a write is sent.
         #[derive(Clone, Copy)]
@@ -223,7 +223,7 @@ impl Table {
             Always,
             /// While a switch is held: ours is on one of both.
             Held,
-            /// When it leaves something of ours on a Network that is native.
+            /// When it leaves something of network-guard on a Network that is native.
             Left,
         }
         use When::{Always, Held, Left, Never};
