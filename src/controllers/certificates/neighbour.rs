@@ -15,7 +15,7 @@ pub(super) const ASKED: &str = "network-guard.extensions.gardener.cloud/asked";
 pub(super) const LONGEST: usize = 253;
 
 /// How long an answer may take: a leader looks every ten seconds, and one that died has a successor after some 17
-/// ([`super::super::lease`]). A server that does not know the question answers too, when it writes again
+/// ([`crate::runtime::lease`]). A server that does not know the question answers too, when it writes again
 /// ([`super::WRITE_ANEW`]), at the next look after.
 const ANSWER: Duration = Duration::from_secs(75);
 
