@@ -64,7 +64,7 @@ pub fn host(url: &str) -> Option<String> {
 
 /// What an API server does with a write when the webhook about it does not answer.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FailurePolicy {
     /// It refuses the write.
     #[default]

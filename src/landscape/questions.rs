@@ -53,6 +53,15 @@ pub enum Answer<T> {
 }
 
 impl<T> Answer<T> {
+    /// The same about what was made of the object.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Self::Found(value) => Answer::Found(f(value)),
+            Self::Absent => Answer::Absent,
+            Self::Unanswered(why) => Answer::Unanswered(why),
+        }
+    }
+
     /// The word used in metrics.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -39,7 +39,7 @@ pub struct Feed {
 
 /// The age from which on a snapshot is not trusted to show every change: a watch is renewed each minute, so two without
 /// a sign of life mean that it is cut off.
-pub(crate) const STALE: Duration = Duration::from_secs(2 * 60);
+pub const STALE: Duration = Duration::from_secs(2 * 60);
 
 impl Landscape {
     /// A landscape that this many sources feed.

@@ -79,12 +79,10 @@ const TEXT: usize = 32;
 /// What is told of Shoots that somebody with a longer list asks about.
 const USER_TOO_LONG: &str = "the user has too many groups to ask for";
 
-impl UserInfo {
-    /// The bytes that all of an access review takes in memory.
-    fn length(&self) -> usize {
-        let extra = self.extra.iter().flat_map(|(key, values)| std::iter::once(key).chain(values));
-        [&self.username, &self.uid].into_iter().chain(&self.groups).chain(extra).map(|text| text.len() + TEXT).sum()
-    }
+/// The bytes that all of an access review for this user takes in memory.
+fn length(user: &UserInfo) -> usize {
+    let extra = user.extra.iter().flat_map(|(key, values)| std::iter::once(key).chain(values));
+    [&user.username, &user.uid].into_iter().chain(&user.groups).chain(extra).map(|text| text.len() + TEXT).sum()
 }
 
 /// Where access reviews are asked for.
@@ -209,16 +207,6 @@ fn unanswered(kind: &str, name: &str, error: &kube::Error) -> String {
     }
 }
 
-impl<T> Answer<T> {
-    fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
-        match self {
-            Self::Found(value) => Answer::Found(f(value)),
-            Self::Absent => Answer::Absent,
-            Self::Unanswered(why) => Answer::Unanswered(why),
-        }
-    }
-}
-
 /// One answer, for the collection of all.
 enum Given {
     Sight(ShootName, Sight),
@@ -246,7 +234,7 @@ impl Reader {
         let mut answers = Answers::default();
         let (mut sights, mut grants) = (&questions.sights, &questions.grants);
         let (no_shoot, no_place) = (BTreeSet::new(), BTreeSet::new());
-        if user.length() > LONGEST_USER {
+        if length(user) > LONGEST_USER {
             let unanswered = || Sight::Unanswered(USER_TOO_LONG.to_owned());
             answers.sights = sights.iter().map(|name| (name.clone(), unanswered())).collect();
             answers.grants = grants.iter().map(|place| (place.clone(), unanswered())).collect();

@@ -1,9 +1,5 @@
 //! What feeds the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
 
-pub use cache::Feed;
-pub use cache::Landscape;
-pub(crate) use cache::STALE;
-
 mod cache;
 pub mod files;
 pub mod live;
@@ -13,3 +9,5 @@ pub mod objects;
 pub mod vpn_networks;
 pub mod watch;
 pub mod yaml;
+
+pub use cache::{Feed, Landscape, STALE};

@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Where the sidecar goes when networks overlap.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Sidecar {
     /// Where gardenlet has not put a proxy of its own (Gardener before v1.124); that one is left as it is.
     #[default]
