@@ -3,36 +3,26 @@
 
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
-use jiff::Timestamp;
-use network_guard::admission;
-use network_guard::admission::Handler;
-use network_guard::admission::Step;
-use network_guard::controllers::certificates::Authority;
-use network_guard::gardener::SeedFacts;
-use network_guard::gardener::Shoot;
-use network_guard::gardener::ShootFacts;
-use network_guard::gardener::ShootName;
-use network_guard::handlers::ValidateShoot;
-use network_guard::landscape::Answers;
-use network_guard::landscape::Sight;
-use network_guard::landscape::Snapshot;
-use network_guard::sources::Landscape;
-use network_guard::sources::files;
-use process::stub;
-use serde_json::Value;
-use serde_json::json;
+mod process;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
-use std::io::BufWriter;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-mod process;
+use jiff::Timestamp;
+use network_guard::admission::{self, Handler, Step};
+use network_guard::controllers::certificates::Authority;
+use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
+use network_guard::handlers::ValidateShoot;
+use network_guard::landscape::{Answers, Sight, Snapshot};
+use network_guard::sources::{LandscapeCache, files};
+use process::stub;
+use serde_json::{Value, json};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 const PEERS: [usize; 3] = [1, 10, 50];
@@ -199,7 +189,7 @@ fn decisions() {
     println!("\none update event, from its facts to the published snapshot, median, microseconds\n");
     print!("{:<28}", "");
     for (size, snapshot) in SIZES.iter().zip(snapshots) {
-        let landscape = Arc::new(Landscape::new(1));
+        let landscape = Arc::new(LandscapeCache::new(1));
         let feed = landscape.feed(0);
         feed.update(|current| *current = snapshot);
         let template = template();

@@ -3,40 +3,31 @@
 
 #![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
 
+mod process;
+
+use std::fs;
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use network_guard::admission;
-use network_guard::admission::Handler;
-use network_guard::admission::Step;
+use network_guard::admission::{self, Handler, Step};
 use network_guard::controllers::certificates::Authority;
 use network_guard::gardener::ClusterFacts;
-use network_guard::gardener::list::List;
-use network_guard::gardener::list::ListLimits;
+use network_guard::gardener::list::{List, ListLimits};
 use network_guard::gardener::node::NodeFacts;
 use network_guard::handlers::HoldNetwork;
-use network_guard::landscape::Answers;
-use network_guard::landscape::Snapshot;
-use network_guard::overlay::Vigil;
-use network_guard::overlay::VigilSettings;
+use network_guard::landscape::{Answers, Snapshot};
+use network_guard::overlay::{Vigil, VigilSettings};
 use process::stub;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use serde_json::Value;
-use serde_json::json;
-use std::fs;
-use std::hint::black_box;
-use std::io::Read;
-use std::io::Write;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-use std::time::Instant;
-
-mod process;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
 
 /// Held switches, and nodes of each Shoot.
 const SWITCHES: usize = 200;

@@ -1,24 +1,15 @@
 //! One call of each webhook, with more to do than usual.
 
-use crate::support;
-use crate::support::Scene;
-use network_guard::admission::Handler;
-use network_guard::gardener::ClusterFacts;
-use network_guard::gardener::SeedFacts;
-use network_guard::gardener::Shoot;
-use network_guard::gardener::ShootFacts;
-use network_guard::gardener::ShootName;
-use network_guard::handlers::AdviseShoot;
-use network_guard::handlers::HoldNetwork;
-use network_guard::handlers::MutateShoot;
-use network_guard::handlers::ValidateShoot;
-use network_guard::handlers::VpnShoot;
-use network_guard::landscape::Answer;
-use network_guard::landscape::Snapshot;
-use network_guard::vpn::nat::Mode;
-use serde_json::Value;
-use serde_json::json;
 use std::sync::Arc;
+
+use network_guard::admission::Handler;
+use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use network_guard::handlers::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
+use network_guard::landscape::{Answer, Snapshot};
+use network_guard::vpn::nat::Mode;
+use serde_json::{Value, json};
+
+use crate::support::{self, Scene};
 
 /// A call that can be made again and again.
 pub struct Call {

@@ -3,23 +3,15 @@
 #![allow(dead_code, reason = "each benchmark uses its part")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
-use network_guard::admission;
-use network_guard::admission::Handler;
-use network_guard::admission::Step;
-use network_guard::gardener::ClusterFacts;
-use network_guard::gardener::ShootName;
+use std::sync::Arc;
+
+use network_guard::admission::{self, Handler, Step};
+use network_guard::gardener::{ClusterFacts, ShootName};
 use network_guard::handlers::KubeApiserver;
-use network_guard::landscape::Answer;
-use network_guard::landscape::Answers;
-use network_guard::landscape::ClusterRecord;
-use network_guard::landscape::Questions;
-use network_guard::landscape::Sight;
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answer, Answers, ClusterRecord, Questions, Sight, Snapshot};
 use network_guard::vpn::nat::Mode;
 use network_guard::vpn::sidecar::Settings;
-use serde_json::Value;
-use serde_json::json;
-use std::sync::Arc;
+use serde_json::{Value, json};
 
 /// A recorded review, told the Seed's Pod network of the Cluster here, as gardenlet would write it.
 fn review(name: &str) -> String {

@@ -1,44 +1,23 @@
 //! `network-guard check`: the rules of the garden on manifests, for a pull request or a laptop.
 
-use crate::admission;
-use crate::admission::Handler;
-use crate::admission::Outcome;
-use crate::admission::Step;
-use crate::admission::UserInfo;
-use crate::admission::Verdict;
-use crate::config::Configuration;
-use crate::diagnostics;
-use crate::diagnostics::Finding;
-use crate::diagnostics::Severity;
-use crate::diagnostics::counted;
-use crate::gardener::Shoot;
-use crate::gardener::ShootFacts;
-use crate::gardener::ShootName;
-use crate::handlers::MutateShoot;
-use crate::handlers::ValidateShoot;
-use crate::landscape::Access;
-use crate::landscape::Answer;
-use crate::landscape::Answers;
-use crate::landscape::Questions;
-use crate::landscape::Snapshot;
-use crate::peering::rules::unverified::NOT_VERIFIED;
-use crate::sources::files;
-use crate::sources::live;
-use crate::sources::manifests;
-use crate::sources::manifests::Again;
-use crate::sources::manifests::Found;
-use crate::sources::manifests::Remark;
-use crate::sources::manifests::Weight;
-use anyhow::Context as _;
-use anyhow::anyhow;
-use anyhow::bail;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use serde_json::value::RawValue;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
+
+use crate::admission::{self, Handler, Outcome, Step, UserInfo, Verdict};
+use crate::config::Configuration;
+use crate::diagnostics::{self, Finding, Severity, counted};
+use crate::gardener::{Shoot, ShootFacts, ShootName};
+use crate::handlers::{MutateShoot, ValidateShoot};
+use crate::landscape::{Access, Answer, Answers, Questions, Snapshot};
+use crate::peering::rules::unverified::NOT_VERIFIED;
+use crate::sources::manifests::{self, Again, Found, Remark, Weight};
+use crate::sources::{files, live};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {

@@ -1,30 +1,23 @@
 //! `network-guard overlap`: which Shoots share addresses with the Pods of their Seed.
 
-use super::columns::Format;
-use super::columns::columns;
-use crate::diagnostics::counted;
-use crate::diagnostics::printable;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, Subcommand};
+use futures::StreamExt as _;
+use kube::api::{Api, ListParams};
+use serde_json::json;
+
+use super::columns::{Format, columns};
+use crate::diagnostics::{counted, printable};
 use crate::gardener::Deployment;
 use crate::landscape::ClusterRecord;
 use crate::sources::files;
-use crate::sources::objects::ClusterObject;
-use crate::sources::objects::Watched as _;
-use crate::vpn::Help;
-use crate::vpn::Survey;
-use crate::vpn::survey;
+use crate::sources::objects::{ClusterObject, Watched as _};
+use crate::vpn::{Help, Survey, survey};
 use crate::wiring::client_config;
-use anyhow::Context as _;
-use anyhow::anyhow;
-use clap::Args;
-use clap::Subcommand;
-use futures::StreamExt as _;
-use kube::api::Api;
-use kube::api::ListParams;
-use serde_json::json;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Overlap {

@@ -1,20 +1,18 @@
 //! `network-guard serve`: the admission server.
 
-use super::log;
-use super::log::LogFormat;
-use crate::config::Configuration;
-use crate::runtime::log::Level;
-use crate::runtime::log::Log;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::supervise::Supervisor;
-use crate::wiring;
-use crate::wiring::Listen;
-use clap::Args;
-use clap::Subcommand;
+mod all;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-mod all;
+use clap::{Args, Subcommand};
+
+use super::log::{self, LogFormat};
+use crate::config::Configuration;
+use crate::runtime::log::{Level, Log};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::supervise::Supervisor;
+use crate::wiring::{self, Listen};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {

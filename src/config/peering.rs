@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::diagnostics::Policy;
-use crate::diagnostics::Rule;
-use crate::diagnostics::Severity;
+use crate::diagnostics::{Policy, Rule, Severity};
 use crate::net::ParseCidrError;
 use crate::{handlers, peering};
 

@@ -1,13 +1,14 @@
 //! The view of a Shoot's `kube-apiserver` Deployment (`apps/v1`).
 
-use crate::json::Text;
-pub use raw::RawPieces;
-pub use rollout::Rollout;
-use serde::Deserialize;
-
 mod raw;
 mod reading;
 mod rollout;
+
+use serde::Deserialize;
+
+use crate::json::Text;
+pub use raw::RawPieces;
+pub use rollout::Rollout;
 
 /// A Deployment, borrowed from the review that carries it.
 #[derive(Debug)]

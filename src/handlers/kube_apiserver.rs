@@ -1,51 +1,20 @@
 //! `/webhooks/mutate/kube-apiserver`: the overlap sidecar on a Shoot's kube-apiserver Deployment, and what the double NAT
 //! behind it needs.
 
-use self::facts::Known;
-use super::vpn_ends::AUDIT_DECISION;
-use super::vpn_ends::AUDIT_VARIABLES;
-use super::vpn_ends::ask;
-use super::vpn_ends::read;
-use super::vpn_ends::refuse;
-use super::vpn_ends::soften;
-use super::vpn_ends::taken;
-use super::vpn_ends::tolerate;
-use super::vpn_ends::unreadable;
-use crate::admission::AuditKey;
-use crate::admission::Handler;
-use crate::admission::Outcome;
-use crate::admission::Request;
-use crate::admission::Resource;
-use crate::admission::Step;
-use crate::admission::Verdict;
-use crate::diagnostics::Finding;
-use crate::gardener::Deployment;
-use crate::gardener::FieldError;
-use crate::gardener::deployment::Metadata;
-use crate::gardener::is_dns_label;
-use crate::landscape::Answers;
-use crate::landscape::Snapshot;
-use crate::vpn::Change;
-use crate::vpn::Decision;
-use crate::vpn::Overlap;
-use crate::vpn::Settled;
-use crate::vpn::Vpn;
-use crate::vpn::WantedSidecar;
-use crate::vpn::decide;
-use crate::vpn::nat;
-use crate::vpn::nat::Side;
-use crate::vpn::nat::Translation;
-use crate::vpn::overlaps_text;
-use crate::vpn::rules;
-use crate::vpn::settle;
-use crate::vpn::sidecar::Injection;
-use crate::vpn::sidecar::Proxy;
-use crate::vpn::sidecar::Settings;
-use crate::vpn::sidecar::is_made_by;
-
 mod change;
 mod facts;
 mod gardenlet;
+
+use self::facts::Known;
+use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, ask, read, refuse, soften, taken, tolerate, unreadable};
+use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
+use crate::diagnostics::Finding;
+use crate::gardener::deployment::Metadata;
+use crate::gardener::{Deployment, FieldError, is_dns_label};
+use crate::landscape::{Answers, Snapshot};
+use crate::vpn::nat::{self, Side, Translation};
+use crate::vpn::sidecar::{Injection, Proxy, Settings, is_made_by};
+use crate::vpn::{Change, Decision, Overlap, Settled, Vpn, WantedSidecar, decide, overlaps_text, rules, settle};
 
 /// The path of this webhook.
 pub const KUBE_APISERVER_PATH: &str = "/webhooks/mutate/kube-apiserver";

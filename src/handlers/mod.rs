@@ -1,32 +1,19 @@
 //! One file a webhook: which rules it calls, which verdict they make.
 
-use crate::diagnostics;
-use crate::diagnostics::Finding;
-use crate::diagnostics::Rule;
-use crate::gardener;
-use crate::networks;
-use crate::overlay;
-use crate::peering;
-use crate::vpn;
-pub use kube_apiserver::KUBE_APISERVER_PATH;
-pub use kube_apiserver::KubeApiserver;
-pub use network::HoldNetwork;
-pub use network::NETWORK_PATH;
-pub use shoot::ADVISE_SHOOT_PATH;
-pub use shoot::AdviseShoot;
-pub use shoot::MUTATE_SHOOT_PATH;
-pub use shoot::MutateShoot;
-pub use shoot::ShootSettings;
-pub use shoot::VALIDATE_SHOOT_PATH;
-pub use shoot::ValidateShoot;
-pub use vpn_shoot::VPN_SHOOT_PATH;
-pub use vpn_shoot::VpnShoot;
-
 mod kube_apiserver;
 mod network;
 mod shoot;
 mod vpn_ends;
 mod vpn_shoot;
+
+use crate::diagnostics::{self, Finding, Rule};
+use crate::{gardener, networks, overlay, peering, vpn};
+pub use kube_apiserver::{KUBE_APISERVER_PATH, KubeApiserver};
+pub use network::{HoldNetwork, NETWORK_PATH};
+pub use shoot::{
+    ADVISE_SHOOT_PATH, AdviseShoot, MUTATE_SHOOT_PATH, MutateShoot, ShootSettings, VALIDATE_SHOOT_PATH, ValidateShoot,
+};
+pub use vpn_shoot::{VPN_SHOOT_PATH, VpnShoot};
 
 /// All rules with an example of each.
 pub fn rules() -> Vec<(&'static Rule, Finding)> {

@@ -3,19 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::admission::AuditKey;
-use crate::admission::Outcome;
-use crate::admission::Request;
-use crate::admission::Step;
-use crate::admission::Verdict;
-use crate::diagnostics::Finding;
-use crate::diagnostics::Severity;
+use crate::admission::{AuditKey, Outcome, Request, Step, Verdict};
+use crate::diagnostics::{Finding, Severity};
 use crate::gardener::deployment::Rollout;
 use crate::gardener::{Deployment, FieldError};
-use crate::landscape::Answer;
-use crate::landscape::Answers;
-use crate::landscape::ClusterRecord;
-use crate::landscape::Questions;
+use crate::landscape::{Answer, Answers, ClusterRecord, Questions};
 use crate::vpn::{Taken, rules};
 
 pub(super) const AUDIT_DECISION: AuditKey = AuditKey::new("decision");

@@ -5,41 +5,14 @@
 //! known to its project only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
 //! have one answer, the same to the byte, in which everything passes as it came.
 
-use super::vpn_ends::AUDIT_DECISION;
-use super::vpn_ends::AUDIT_VARIABLES;
-use super::vpn_ends::Seen;
-use super::vpn_ends::WhyOld;
-use super::vpn_ends::ask;
-use super::vpn_ends::read;
-use super::vpn_ends::refuse;
-use super::vpn_ends::seen;
-use super::vpn_ends::taken;
-use super::vpn_ends::unreadable;
-use crate::admission::Handler;
-use crate::admission::Outcome;
-use crate::admission::Request;
-use crate::admission::Resource;
-use crate::admission::Step;
-use crate::admission::Verdict;
+use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, Seen, WhyOld, ask, read, refuse, seen, taken, unreadable};
+use crate::admission::{Handler, Outcome, Request, Resource, Step, Verdict};
 use crate::diagnostics::Finding;
-use crate::gardener::ClusterFacts;
-use crate::gardener::Deployment;
-use crate::gardener::FieldError;
-use crate::gardener::ShootUid;
 use crate::gardener::deployment::Metadata;
-use crate::gardener::is_dns_label;
-use crate::landscape::Answers;
-use crate::landscape::ClusterRecord;
-use crate::landscape::Snapshot;
-use crate::vpn;
-use crate::vpn::Change;
-use crate::vpn::Overlap;
-use crate::vpn::nat;
-use crate::vpn::nat::Containers;
-use crate::vpn::nat::KnownFacts;
-use crate::vpn::nat::Side;
-use crate::vpn::nat::Translation;
-use crate::vpn::rules;
+use crate::gardener::{ClusterFacts, Deployment, FieldError, ShootUid, is_dns_label};
+use crate::landscape::{Answers, ClusterRecord, Snapshot};
+use crate::vpn::nat::{self, Containers, KnownFacts, Side, Translation};
+use crate::vpn::{self, Change, Overlap, rules};
 
 /// The path of this webhook, behind which the namespace and the UID follow.
 pub const VPN_SHOOT_PATH: &str = "/webhooks/mutate/vpn-shoot";

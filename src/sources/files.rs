@@ -5,12 +5,11 @@
 //! read cannot be read, it is reported with its place and the last good state stays: perhaps somebody is writing it.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use std::{fmt, fs};
 
 use super::Feed;
 use super::manifests::{self, Again, Found as InFile, Remark, Weight};

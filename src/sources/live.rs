@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream;
+use futures::{StreamExt, stream};
 use http::header;
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewStatus};
@@ -25,7 +24,7 @@ pub enum LiveReads {
     /// An API server.
     ApiServer(Reader),
     /// A folder of manifests, which is all there is.
-    Folder(Arc<Landscape>),
+    Folder(Arc<LandscapeCache>),
 }
 
 /// Reads from an API server.
@@ -234,7 +233,7 @@ impl Reader {
         let mut answers = Answers::default();
         let (mut sights, mut grants) = (&questions.sights, &questions.grants);
         let (no_shoot, no_place) = (BTreeSet::new(), BTreeSet::new());
-        if length(user) > LONGEST_USER {
+        if length(&user) > LONGEST_USER {
             let unanswered = || Sight::Unanswered(USER_TOO_LONG.to_owned());
             answers.sights = sights.iter().map(|name| (name.clone(), unanswered())).collect();
             answers.grants = grants.iter().map(|place| (place.clone(), unanswered())).collect();

@@ -13,7 +13,7 @@ use crate::runtime::health::Readiness;
 use crate::runtime::metrics::Collector;
 use crate::vpn;
 
-impl Readiness for Landscape {
+impl Readiness for LandscapeCache {
     fn conditions(&self) -> Vec<(&'static str, bool)> {
         vec![("landscape read", self.is_synced())]
     }
@@ -31,7 +31,7 @@ struct State {
 /// The metrics of the landscape by which webhooks decide.
 #[derive(Debug)]
 pub struct LandscapeMetrics {
-    landscape: Arc<Landscape>,
+    landscape: Arc<LandscapeCache>,
     age: Gauge<f64, AtomicU64>,
     synced: Gauge,
     clusters: Gauge,
@@ -44,7 +44,7 @@ pub struct LandscapeMetrics {
 
 impl LandscapeMetrics {
     /// Those of this landscape.
-    pub fn new(landscape: Arc<Landscape>) -> Self {
+    pub fn new(landscape: Arc<LandscapeCache>) -> Self {
         Self {
             landscape,
             age: Gauge::default(),

@@ -14,7 +14,7 @@ use crate::config::Configuration;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::stop::StopSettings;
 use crate::sources::live::LiveReads;
-use crate::sources::{Landscape, files};
+use crate::sources::{LandscapeCache, files};
 
 /// How a folder is served.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl All {
         greet: impl FnOnce(Addresses),
     ) -> anyhow::Result<()> {
         let Self { listen, cert_dir, landscape: folder } = self;
-        let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
+        let landscape = Arc::new(LandscapeCache::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
         let mut sources = Sources::new();
         sources.spawn({
             let (feed, tasks) = (landscape.feed(0), metrics.tasks().clone());

@@ -15,7 +15,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::tls::{PairFiles, PairSource};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 
 /// Where certificates come from.
 pub(super) enum Origin<'c> {
@@ -117,7 +117,7 @@ impl SelfManaged {
     /// What the controller is made of. It says whether another installation is registered, and is told what Shoots have.
     pub(super) fn parts(
         self,
-        landscape: &Arc<Landscape>,
+        landscape: &Arc<LandscapeCache>,
         registrant: watch::Sender<Registrant>,
         shoots: Option<watch::Receiver<Option<InShoots>>>,
     ) -> Arc<certificates::Parts> {

@@ -19,7 +19,7 @@ use crate::controllers::registration::GARDEN;
 use crate::runtime::lease::Lease;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::tls::PairSource;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{SeedObject, ShootObject};
 
@@ -51,7 +51,7 @@ impl Garden {
         let tasks = metrics.tasks().clone();
 
         let mut sources = Sources::new();
-        let landscape = Arc::new(Landscape::with_vpcs(2, Arc::clone(&configuration.shoots.overlay.vpcs)));
+        let landscape = Arc::new(LandscapeCache::with_vpcs(2, Arc::clone(&configuration.shoots.overlay.vpcs)));
         watched::<SeedObject>(&mut sources, "watch-seeds", &tasks, &config, landscape.feed(0));
         watched::<ShootObject>(&mut sources, "watch-shoots", &tasks, &config, landscape.feed(1));
 

@@ -20,7 +20,7 @@ use crate::runtime::health::Pace;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::stop::{Stop, StopSettings};
 use crate::runtime::tls::{PairSource, Tls, TlsSources};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::LiveReads;
 
 /// Where a server listens, and who may call it.
@@ -38,7 +38,7 @@ pub struct Listen {
 
 /// What differs between the ways to serve.
 pub(super) struct ProcessDeps {
-    pub(super) landscape: Arc<Landscape>,
+    pub(super) landscape: Arc<LandscapeCache>,
     pub(super) live: LiveReads,
     pub(super) sources: Sources,
     pub(super) metrics: Metrics,

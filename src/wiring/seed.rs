@@ -23,7 +23,7 @@ use crate::controllers::{certificates, overlay, vpn_shoot};
 use crate::runtime::lease::Lease;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::tls::PairSource;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
 use crate::sources::vpn_networks::ToldBoard;
@@ -63,11 +63,11 @@ impl Seed {
         let tasks = metrics.tasks().clone();
 
         let mut sources = Sources::new();
-        let landscape = Arc::new(Landscape::new(1));
+        let landscape = Arc::new(LandscapeCache::new(1));
         // Not of the landscape by which webhooks decide: they are ready without Networks.
-        let switches = Arc::new(Landscape::new(1));
+        let switches = Arc::new(LandscapeCache::new(1));
         // Nor without kube-apiservers: what they are told is only counted.
-        let told = Arc::new(Landscape::new(1));
+        let told = Arc::new(LandscapeCache::new(1));
         watched::<ClusterObject>(&mut sources, "watch-clusters", &tasks, &config, landscape.feed(0));
         watched::<ApiServerObject>(&mut sources, "watch-kube-apiservers", &tasks, &config, told.feed(0));
         watched::<NetworkObject>(&mut sources, "watch-networks", &tasks, &config, switches.feed(0));

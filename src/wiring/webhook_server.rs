@@ -11,7 +11,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::server::{self, Callers, Port};
 use crate::runtime::stop::Stop;
 use crate::runtime::tls::Tls;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::LiveReads;
 use crate::sources::metrics::LandscapeMetrics;
 
@@ -36,7 +36,7 @@ pub struct ServerDeps {
     /// to any path of a port that it reaches.
     pub shoot_handlers: Vec<Arc<dyn Handler>>,
     /// What they decide from.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// What answers their questions.
     pub live: LiveReads,
     /// The certificate, already loaded once.

@@ -2,37 +2,21 @@
 //!
 //! `benches/counts` measures the same calls in instructions.
 
-use network_guard::admission;
-use network_guard::admission::Handler;
-use network_guard::admission::Step;
-use network_guard::diagnostics;
-use network_guard::diagnostics::Policy;
-use network_guard::diagnostics::Severity;
-use network_guard::gardener::ClusterFacts;
-use network_guard::gardener::SeedFacts;
-use network_guard::gardener::Shoot;
-use network_guard::gardener::ShootFacts;
-use network_guard::gardener::ShootName;
-use network_guard::handlers::AdviseShoot;
-use network_guard::handlers::HoldNetwork;
-use network_guard::handlers::KubeApiserver;
-use network_guard::handlers::MutateShoot;
-use network_guard::handlers::ShootSettings;
-use network_guard::handlers::ValidateShoot;
-use network_guard::handlers::VpnShoot;
-use network_guard::landscape::Answer;
-use network_guard::landscape::Answers;
-use network_guard::landscape::Snapshot;
-use network_guard::overlay::HoldSettings;
-use network_guard::peering;
-use network_guard::peering::rules;
-use network_guard::sources::live;
-use network_guard::vpn::nat::Mode;
-use network_guard::vpn::nat::Own;
-use network_guard::vpn::sidecar::Settings;
-use serde_json::Value;
-use serde_json::json;
 use std::sync::Arc;
+
+use network_guard::admission::{self, Handler, Step};
+use network_guard::diagnostics::{self, Policy, Severity};
+use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use network_guard::handlers::{
+    AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
+};
+use network_guard::landscape::{Answer, Answers, Snapshot};
+use network_guard::overlay::HoldSettings;
+use network_guard::peering::{self, rules};
+use network_guard::sources::live;
+use network_guard::vpn::nat::{Mode, Own};
+use network_guard::vpn::sidecar::Settings;
+use serde_json::{Value, json};
 
 /// A request of one webhook.
 #[derive(Clone, Copy, Debug)]

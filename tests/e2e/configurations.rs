@@ -1,10 +1,8 @@
 //! Two replicas with different configurations behind one registration: each corrects the other, and both say so.
 
-use std::fs;
-use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::{fs, io, thread};
 
 use serde_json::{Value, json};
 

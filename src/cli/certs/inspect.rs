@@ -16,8 +16,7 @@ use super::super::served::{Served, served};
 use crate::certificates::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
 use crate::config::Configuration;
 use crate::controllers::certificates::keeper::material;
-use crate::controllers::certificates::pem;
-use crate::controllers::certificates::read_published;
+use crate::controllers::certificates::{pem, read_published};
 use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
 use crate::wiring::client_config;
 

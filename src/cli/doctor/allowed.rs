@@ -1,27 +1,22 @@
 //! Is it allowed: the rights that the server needs, by access reviews.
 
-use super::Place;
-use super::Role;
-use super::ask::Server;
-use super::ask::Trouble;
+use futures::{StreamExt as _, stream};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec, SubjectAccessReviewStatus,
+};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::Api;
+use kube::api::{ListParams, PostParams};
+use serde::Deserialize;
+
+use super::ask::{Server, Trouble};
 use super::report::Check;
+use super::{Place, Role};
 use crate::config::Configuration;
 use crate::diagnostics::counted;
 use crate::sources::yaml;
-use futures::StreamExt as _;
-use futures::stream;
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::authorization::v1::ResourceAttributes;
-use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
-use k8s_openapi::api::authorization::v1::SelfSubjectAccessReviewSpec;
-use k8s_openapi::api::authorization::v1::SubjectAccessReview;
-use k8s_openapi::api::authorization::v1::SubjectAccessReviewSpec;
-use k8s_openapi::api::authorization::v1::SubjectAccessReviewStatus;
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
-use kube::Api;
-use kube::api::ListParams;
-use kube::api::PostParams;
-use serde::Deserialize;
 
 /// All rights, with the reason for each.
 const RIGHTS: &str = include_str!("rights.yaml");

@@ -1,18 +1,16 @@
 //! Questions to an API server, each of which ends.
 
-use crate::json::excerpt;
-use crate::runtime::clock::Clock;
-use crate::runtime::clock::Listening;
-use http_body_util::BodyExt as _;
-use http_body_util::Limited;
-use kube::client::Body;
-use kube::client::ClientBuilder;
-use serde_json::Value;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::{Body, ClientBuilder};
+use serde_json::Value;
 use tokio::time::timeout;
+
+use crate::json::excerpt;
+use crate::runtime::clock::{Clock, Listening};
 
 /// The most bytes of an answer that are read.
 const LONGEST: usize = 16 << 20;

@@ -1,17 +1,14 @@
 //! Is it led: the Lease by which one replica does what only one may do.
 
-use super::Place;
-use super::Role;
-use super::ask::Server;
-use super::ask::Trouble;
-use super::report::Check;
-use crate::json::excerpt;
-use crate::wiring::GARDEN_LEASE;
-use crate::wiring::SEED_LEASE;
-use crate::wiring::SELF_MANAGED_LEASE;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
+
+use super::ask::{Server, Trouble};
+use super::report::Check;
+use super::{Place, Role};
+use crate::json::excerpt;
+use crate::wiring::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
 
 /// What a Lease says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -1,15 +1,16 @@
 //! Is it trusted: what API servers are told to believe, and what is served.
 
-use super::super::served::Served;
-use super::super::served::served;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::served::{Served, served};
 use super::registered::Found;
 use super::report::Check;
 use crate::certificates::Published;
 use crate::controllers::certificates::pem;
 use crate::controllers::registration::called;
 use crate::diagnostics::counted;
-use jiff::Timestamp;
-use std::time::Duration;
 
 /// What is known of certificates.
 #[derive(Debug, Default)]

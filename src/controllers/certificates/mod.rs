@@ -32,7 +32,7 @@ use crate::certificates::{Material, Published, Step, Waiting, carried_out, next_
 use crate::runtime::metrics::Collector;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::work::{self, Trouble, Turn, Work};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 
 /// What it is called where turns and panics are counted.
 pub const TASK: &str = "certificates";
@@ -68,7 +68,7 @@ pub struct Parts {
     /// What this replica serves.
     pub keeper: Arc<Keeper>,
     /// What must have been read before anybody is told to call.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// Where it says whether another installation is registered.
     pub registrant: watch::Sender<Registrant>,
     /// What Shoots have, where they are told of the CA too; nothing until somebody has told them.

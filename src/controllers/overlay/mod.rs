@@ -26,7 +26,7 @@ use self::worker::Worker;
 use crate::landscape::NetworkName;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::work::{self, Turn, Work};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 
 /// The name under which events are reported.
 const REPORTER: &str = "network-guard";
@@ -53,9 +53,9 @@ const STAGGER: Duration = Duration::from_millis(20);
 struct Context {
     client: kube::Client,
     /// The Clusters.
-    landscape: Arc<Landscape>,
+    landscape: Arc<LandscapeCache>,
     /// The Networks with a switch.
-    switches: Arc<Landscape>,
+    switches: Arc<LandscapeCache>,
     /// Answers of Shoots that are read at the same time.
     reading: Semaphore,
     /// Large lists that are kept at the same time.
@@ -71,9 +71,9 @@ pub struct Parts {
     /// The way to the Seed.
     pub client: kube::Client,
     /// The Clusters of the Seed.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// The Networks of the Seed that have a switch.
-    pub switches: Arc<Landscape>,
+    pub switches: Arc<LandscapeCache>,
     /// The settings.
     pub settings: OverlaySettings,
     /// Where it says what it does.

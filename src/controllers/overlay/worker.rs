@@ -1,61 +1,37 @@
 //! One held switch, from when it is seen until nothing is left of it.
 
-use super::Context;
-use super::WORKER;
-use super::access::Access;
-use super::events::Happened;
-use super::events::report;
-use crate::gardener::SwitchFacts;
-use crate::gardener::network::STATE_MEMBER;
-use crate::gardener::network::SWITCH_ANNOTATIONS;
-use crate::gardener::network::SWITCH_APPROVED;
-use crate::gardener::network::SWITCH_MESSAGE;
-use crate::gardener::network::SWITCH_PASSED;
-use crate::gardener::network::SWITCH_REQUESTED;
-use crate::gardener::network::SWITCH_SINCE;
-use crate::gardener::network::SWITCH_STATE;
-use crate::gardener::network::SwitchingNetwork;
-use crate::gardener::node::RouteCondition;
-use crate::landscape::NetworkName;
-use crate::overlay::Act;
-use crate::overlay::Nodes;
-use crate::overlay::Phase;
-use crate::overlay::Progress;
-use crate::overlay::Record;
-use crate::overlay::Relief;
-use crate::overlay::Routes;
-use crate::overlay::SwitchStatus;
-use crate::overlay::Vigil;
-use crate::overlay::act;
-use crate::overlay::newest_complaint;
-use crate::overlay::record;
-use crate::overlay::state;
-use crate::overlay::wish;
-use crate::runtime::work;
-use crate::runtime::work::Turn;
-use crate::runtime::work::Work;
-use crate::sources::objects::NetworkObject;
-use jiff::SignedDuration;
-use jiff::Timestamp;
-use kube::ResourceExt as _;
-use kube::api::Api;
-use kube::api::Patch;
-use kube::api::PatchParams;
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
-use std::hash::BuildHasher as _;
-use std::hash::RandomState;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
-use tokio::time::sleep;
-
 mod complaints;
 mod outcome;
 mod release;
 mod relief;
 mod roll;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::access::Access;
+use super::events::{Happened, report};
+use super::{Context, WORKER};
+use crate::gardener::SwitchFacts;
+use crate::gardener::network::{
+    STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE,
+    SWITCH_STATE, SwitchingNetwork,
+};
+use crate::gardener::node::RouteCondition;
+use crate::landscape::NetworkName;
+use crate::overlay::{
+    Act, Nodes, Phase, Progress, Record, Relief, Routes, SwitchStatus, Vigil, act, newest_complaint, record, state,
+    wish,
+};
+use crate::runtime::work::{self, Turn, Work};
+use crate::sources::objects::NetworkObject;
 
 /// How often progress is an event, at most.
 const PROGRESS_EVENTS: Duration = Duration::from_secs(60);

@@ -13,15 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use futures::StreamExt as _;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-pub use registration::{ORIGINAL, Registration};
 
 use self::objects::{NotDone, Objects};
 use super::certificates::InShoots;
@@ -33,9 +30,10 @@ use crate::runtime::backoff::Backoff;
 use crate::runtime::metrics::Collector;
 use crate::runtime::supervise::Supervisor;
 use crate::runtime::work::{self, Trouble, Turn, Work};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::vpn;
 use crate::vpn::nat::{Mode, ShootWebhook};
+pub use registration::{ORIGINAL, Registration};
 
 /// What it is called where turns and panics are counted.
 pub const TASK: &str = "vpn-shoot";
@@ -61,7 +59,7 @@ const CONCURRENCY: usize = 8;
 /// What the controller needs.
 pub struct Parts {
     /// The Clusters.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// `None`: nothing is registered, and what was is taken away.
     pub settings: Option<ShootWebhook>,
     /// What has the CA where certificates are self-managed; otherwise a file may.

@@ -1,13 +1,12 @@
 //! What is known of the Cluster.
 
-use super::super::vpn_ends::Seen;
-use super::super::vpn_ends::seen;
+use std::sync::Arc;
+
+use super::super::vpn_ends::{Seen, seen};
 use crate::diagnostics::Finding;
-use crate::landscape::Answers;
-use crate::landscape::ClusterRecord;
+use crate::landscape::{Answers, ClusterRecord};
 use crate::vpn::nat::KnownFacts;
 use crate::vpn::rules;
-use std::sync::Arc;
 
 /// How far a decision got.
 pub(super) enum Known<'s> {

@@ -1,29 +1,17 @@
 //! A Deployment in which gardenlet put its own proxy: it stays, or the sidecar takes its place.
 
-use super::KubeApiserver;
-use super::facts;
-use super::facts::Known;
-use crate::admission::Request;
-use crate::admission::Step;
-use crate::admission::Verdict;
-use crate::diagnostics::Finding;
-use crate::gardener::Deployment;
-use crate::gardener::is_dns_label;
-use crate::handlers::vpn_ends::AUDIT_DECISION;
-use crate::handlers::vpn_ends::ask;
-use crate::handlers::vpn_ends::soften;
-use crate::landscape::Answers;
-use crate::landscape::ClusterRecord;
-use crate::vpn::Change;
-use crate::vpn::Decision;
-use crate::vpn::Vpn;
-use crate::vpn::decide;
-use crate::vpn::nat::Mode;
-use crate::vpn::nat::Side;
-use crate::vpn::nat::Translation;
-use crate::vpn::rules;
-use crate::vpn::sidecar::Sidecar;
 use std::sync::Arc;
+
+use super::KubeApiserver;
+use super::facts::{self, Known};
+use crate::admission::{Request, Step, Verdict};
+use crate::diagnostics::Finding;
+use crate::gardener::{Deployment, is_dns_label};
+use crate::handlers::vpn_ends::{AUDIT_DECISION, ask, soften};
+use crate::landscape::{Answers, ClusterRecord};
+use crate::vpn::nat::{Mode, Side, Translation};
+use crate::vpn::sidecar::Sidecar;
+use crate::vpn::{Change, Decision, Vpn, decide, rules};
 
 impl KubeApiserver {
     /// gardenlet's proxy works, so nothing is refused here: what keeps the sidecar out leaves gardenlet's where it is.

@@ -1,23 +1,5 @@
 //! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
 
-use super::*;
-use crate::admission;
-use crate::gardener::ClusterFacts;
-use crate::landscape::Answer;
-use crate::landscape::ClusterRecord;
-use crate::landscape::Questions;
-use crate::net::Cidr;
-use crate::vpn::nat::Mode;
-use crate::vpn::sidecar::Sidecar;
-use base64::Engine as _;
-use proptest::prelude::*;
-use serde_json::Value;
-use serde_json::json;
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::Mutex;
-
 mod always;
 mod annotation;
 mod cases;
@@ -29,6 +11,21 @@ mod parity;
 mod removal;
 mod tolerant;
 mod variables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admission;
+use crate::gardener::ClusterFacts;
+use crate::landscape::{Answer, ClusterRecord, Questions};
+use crate::net::Cidr;
+use crate::vpn::nat::Mode;
+use crate::vpn::sidecar::Sidecar;
 
 /// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
 fn fixture(case: &'static str, file: &'static str) -> Value {

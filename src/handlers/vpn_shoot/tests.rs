@@ -1,20 +1,17 @@
 //! Every case, on StatefulSets and Clusters that Gardener's own code wrote.
 
-use std::sync::Arc;
-
-use base64::Engine as _;
-
-use serde_json::{Value, json};
-
-use super::*;
-
-use crate::admission;
-use crate::landscape::Answer;
-use crate::landscape::Questions;
-
 mod own;
 mod strangers;
 mod untranslatable;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admission;
+use crate::landscape::{Answer, Questions};
 
 const NAMESPACE: &str = "shoot--local--ha";
 

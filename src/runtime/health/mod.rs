@@ -5,10 +5,9 @@ mod alive;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Router, extract};
 use http::{HeaderMap, StatusCode, header};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;

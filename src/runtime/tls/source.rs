@@ -1,9 +1,8 @@
 //! Where the certificate comes from, and what can be wrong with it.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use crate::runtime::clock::Clock;
 

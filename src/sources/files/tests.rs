@@ -160,7 +160,7 @@ fn what_cannot_be_used_is_left_out_and_named() {
 #[tokio::test]
 async fn follows_changes_and_keeps_the_last_good_state() {
     let folder = folder(&[("a.yaml", CLUSTER)]);
-    let landscape = Arc::new(Landscape::new(1));
+    let landscape = Arc::new(LandscapeCache::new(1));
     let task = tokio::spawn(follow(folder.path().to_owned(), landscape.feed(0)));
     let count = async |want: usize| {
         for _ in 0..900 {

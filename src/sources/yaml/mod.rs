@@ -11,13 +11,13 @@ mod scalar;
 mod settle;
 mod typed;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 pub use self::compose::MOST_ALIASED;
 use self::compose::{Composed, compose};
 use self::settle::{settle, twice};
 pub use self::typed::only;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 /// The largest file that is read, in bytes. Ten thousand Shoots with their managed fields are a third of it.
 pub const MOST_BYTES: u64 = 1 << 30;

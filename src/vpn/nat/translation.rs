@@ -1,23 +1,14 @@
 //! What the double NAT needs in the Pod: vpn2's variables as the Cluster says, or containers of ours.
 
-use super::Containers;
-use super::Correction;
-use super::Found;
-use super::Mode;
-use super::Side;
-use super::corrections;
+use std::borrow::Cow;
+
+use super::{Containers, Correction, Found, Mode, Side, corrections};
 use crate::admission::PatchBuilder;
-use crate::diagnostics::Finding;
-use crate::diagnostics::Severity;
+use crate::diagnostics::{Finding, Severity};
 use crate::gardener::ClusterFacts;
 use crate::gardener::deployment::PodSpec;
-use crate::vpn::Change;
-use crate::vpn::Networks;
-use crate::vpn::Overlap;
-use crate::vpn::cannot_translate;
 use crate::vpn::mapping::fit;
-use crate::vpn::rules;
-use std::borrow::Cow;
+use crate::vpn::{Change, Networks, Overlap, cannot_translate, rules};
 
 /// Facts, and how new they are.
 #[derive(Debug)]

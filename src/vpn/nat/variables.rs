@@ -3,21 +3,15 @@
 //! Each end of the tunnel translates by what its own variables say, so both have to lead to the same mapping. What
 //! counts is therefore the mapping, not the text, and what the Cluster says, from which both are made.
 
-use crate::admission::PatchBuilder;
-use crate::admission::Pointer;
-use crate::gardener::ClusterFacts;
-use crate::gardener::EnvValue;
-use crate::gardener::ShootNetwork;
-use crate::gardener::deployment::Container;
-use crate::gardener::deployment::PodSpec;
+use std::fmt;
+
+use crate::admission::{PatchBuilder, Pointer};
+use crate::gardener::deployment::{Container, PodSpec};
+use crate::gardener::{ClusterFacts, EnvValue, ShootNetwork};
 use crate::json::excerpt;
-use crate::net::Cidr;
-use crate::net::Family;
-use crate::net::NetworkKind;
-use crate::net::map_networks;
+use crate::net::{Cidr, Family, NetworkKind, map_networks};
 use crate::vpn::overlap::overlaps_between;
 use crate::vpn::overlaps;
-use std::fmt;
 
 /// The variables by which vpn2 learns the networks: first that of the Seed's Pods, then those of [`KINDS`].
 pub const NAMES: [&str; 4] =

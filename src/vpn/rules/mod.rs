@@ -1,28 +1,15 @@
 //! The rules about the VPN: each says one thing, and here is where its words are.
 
-use crate::diagnostics::Rank;
-use crate::diagnostics::Rule;
-use crate::diagnostics::Severity;
-pub use examples::examples;
-pub use findings::cannot_translate;
-pub use findings::change;
-pub use findings::cluster_missing;
-pub use findings::cluster_unanswered;
-pub use findings::cluster_unreadable;
-pub use findings::conflict;
-pub use findings::gardenlet_proxy;
-pub use findings::kept;
-pub use findings::name_taken;
-pub use findings::nat_containers;
-pub use findings::other_configuration;
-pub use findings::unreadable;
-pub use findings::variables_corrected;
-pub use findings::variables_left;
-pub use findings::variables_unknown;
-pub use findings::vpn_incomplete;
-
 mod examples;
 mod findings;
+
+use crate::diagnostics::{Rank, Rule, Severity};
+pub use examples::examples;
+pub use findings::{
+    cannot_translate, change, cluster_missing, cluster_unanswered, cluster_unreadable, conflict, gardenlet_proxy, kept,
+    name_taken, nat_containers, other_configuration, unreadable, variables_corrected, variables_left,
+    variables_unknown, vpn_incomplete,
+};
 
 /// No Cluster of the namespace's name.
 pub static CLUSTER_MISSING: Rule = Rule {

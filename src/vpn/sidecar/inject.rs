@@ -8,8 +8,7 @@ use super::names::{
     ENVOY_CONTAINER, OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME,
 };
 use super::taken::taken;
-use super::{Injection, Sidecar};
-use super::{Proxy, gardenlet};
+use super::{Injection, Proxy, Sidecar, gardenlet};
 use crate::admission::{Moves, PatchBuilder, Pointer};
 use crate::gardener::Deployment;
 use crate::gardener::deployment::{Container, RawPieces, Volume};

@@ -1,11 +1,10 @@
 //! What of somebody else is where the sidecar would be.
 
-use super::Injection;
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_FLAG, ENVOY_CONTAINER, GARDENLET_ENVOY_VOLUME,
     SOCKET_DIR, SOCKET_VOLUME, egress_argument,
 };
-use super::{Proxy, gardenlet};
+use super::{Injection, Proxy, gardenlet};
 use crate::gardener::Deployment;
 use crate::json::excerpt;
 use crate::vpn::Taken;

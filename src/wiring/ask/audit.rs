@@ -4,10 +4,8 @@ use std::fmt;
 use std::time::Instant;
 
 use super::AskLoop;
-use crate::admission::Request;
-use crate::admission::Verdict;
-use crate::diagnostics::Severity;
-use crate::diagnostics::in_order;
+use crate::admission::{Request, Verdict};
+use crate::diagnostics::{Severity, in_order};
 use crate::json::excerpt;
 
 /// The most rules that a line of the log names; what is more is counted by the metrics.

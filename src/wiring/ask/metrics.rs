@@ -10,8 +10,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Failure;
 use crate::admission::Operation;
-use crate::landscape::Answers;
-use crate::landscape::Sight;
+use crate::landscape::{Answers, Sight};
 use crate::runtime::metrics::Collector;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]

@@ -11,18 +11,12 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 
 pub(super) use self::metrics::ReviewMetrics;
-use crate::admission;
-use crate::admission::Handler;
-use crate::admission::Request;
-use crate::admission::Sign;
-use crate::admission::Step;
-use crate::diagnostics;
-use crate::landscape::Answers;
-use crate::landscape::Snapshot;
-use crate::peering;
+use crate::admission::{self, Handler, Request, Sign, Step};
+use crate::landscape::{Answers, Snapshot};
 use crate::runtime::https::{Call, Endpoint, Reply};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::LiveReads;
+use crate::{diagnostics, peering};
 
 /// The most errors of one unreadable object that are told.
 const MOST_ERRORS: usize = 20;
@@ -72,7 +66,7 @@ struct Ended {
 /// What all handlers share.
 #[derive(Clone)]
 pub(super) struct Asking {
-    pub(super) landscape: Arc<Landscape>,
+    pub(super) landscape: Arc<LandscapeCache>,
     pub(super) live: LiveReads,
     pub(super) metrics: Arc<ReviewMetrics>,
 }

@@ -1,11 +1,10 @@
 //! What a Service is to its callers: one address, behind which replicas come and go, of which it learns late.
 
-use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use super::guard::http_get;
 

@@ -18,7 +18,7 @@ use network_guard::runtime::stop::Stop;
 use network_guard::runtime::tls::{PairFiles, Tls, TlsSources};
 use network_guard::sources::live::{LiveReads, Reader};
 use network_guard::sources::objects::ClusterObject;
-use network_guard::sources::{Landscape, watch};
+use network_guard::sources::{LandscapeCache, watch};
 use network_guard::vpn::nat::Mode;
 use network_guard::vpn::sidecar::Settings;
 use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
@@ -33,7 +33,7 @@ use super::{Faults, fixture};
 /// A server that watches Clusters.
 pub struct Replica {
     /// What it knows.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     client: kube::Client,
     stop: Stop,
     _folder: TempDir,
@@ -67,7 +67,7 @@ impl Replica {
         let tls = TlsSources { pair, client_ca: None, clock: Arc::default() };
 
         let _there = runtime.enter();
-        let landscape = Arc::new(Landscape::new(1).stale_after(stale_after));
+        let landscape = Arc::new(LandscapeCache::new(1).stale_after(stale_after));
         runtime.spawn(watch::follow::<ClusterObject>(faults.config(), landscape.feed(0)));
         let metrics = Arc::new(Metrics::default());
         let stop = Stop::default();

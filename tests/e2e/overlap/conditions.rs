@@ -5,44 +5,23 @@
 
 #![allow(clippy::print_stdout, reason = "the counts are for people")]
 
-use super::mutations;
-use super::mutations::Mutation;
-use super::mutations::NOTHING;
-use super::mutations::containers;
-use super::mutations::drop_named;
-use super::mutations::pod;
-use crate::harness::Api;
-use crate::harness::ControlPlane;
-use crate::harness::fixture;
-use crate::harness::free_port;
-use crate::harness::until;
-use Does::Refuse;
-use Does::Send;
-use Does::Store;
-use network_guard::admission;
-use network_guard::admission::Handler as _;
-use network_guard::admission::Outcome;
-use network_guard::admission::Request;
-use network_guard::admission::Step;
-use network_guard::gardener::ClusterFacts;
-use network_guard::handlers::KubeApiserver;
-use network_guard::landscape::Answer;
-use network_guard::landscape::Answers;
-use network_guard::landscape::ClusterRecord;
-use network_guard::landscape::Snapshot;
-use network_guard::vpn::nat::Mode;
-use network_guard::vpn::nat::Own;
-use network_guard::vpn::sidecar::EGRESS_SELECTOR_ANNOTATION;
-use network_guard::vpn::sidecar::ENVOY_CONFIG_ANNOTATION;
-use network_guard::vpn::sidecar::ENVOY_CONTAINER;
-use network_guard::vpn::sidecar::OVERLAPS_ANNOTATION;
-use network_guard::vpn::sidecar::Settings;
-use network_guard::vpn::sidecar::Sidecar;
-use serde_json::Value;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
+
+use Does::{Refuse, Send, Store};
+use network_guard::admission::{self, Handler as _, Outcome, Request, Step};
+use network_guard::gardener::ClusterFacts;
+use network_guard::handlers::KubeApiserver;
+use network_guard::landscape::{Answer, Answers, ClusterRecord, Snapshot};
+use network_guard::vpn::nat::{Mode, Own};
+use network_guard::vpn::sidecar::{
+    EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION, Settings, Sidecar,
+};
+use serde_json::{Value, json};
+
+use super::mutations::{self, Mutation, NOTHING, containers, drop_named, pod};
+use crate::harness::{Api, ControlPlane, fixture, free_port, until};
 
 /// What handlers are told of, whatever namespace the object is in.
 const NAMESPACE: &str = "shoot--local--ha";

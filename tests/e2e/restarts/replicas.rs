@@ -1,7 +1,8 @@
 //! What a Deployment and its Service are to the server: replicas that are replaced.
 
-use crate::harness::{Balancer, ControlPlane, Guard, until};
 use std::collections::VecDeque;
+
+use crate::harness::{Balancer, ControlPlane, Guard, until};
 
 /// Replicas of the server behind a balancer.
 pub struct Replicas {

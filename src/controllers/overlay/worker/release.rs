@@ -6,23 +6,14 @@ use serde_json::json;
 
 use super::super::events::Happened;
 use super::{Worker, seconds, since};
-use crate::gardener::Encapsulation;
-use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
     OPERATION, SWITCH_APPROVED, SWITCH_REQUESTED, SWITCH_STATE, SwitchingNetwork, family_name,
 };
-use crate::overlay::Act;
-use crate::overlay::Phase;
-use crate::overlay::Reason;
-use crate::overlay::Record;
-use crate::overlay::Routes;
-use crate::overlay::SwitchStatus;
-use crate::overlay::Wish;
-use crate::overlay::record;
-use crate::overlay::release_word;
-use crate::overlay::released_config;
-use crate::overlay::released_families;
-use crate::overlay::wish;
+use crate::gardener::{Encapsulation, SwitchFacts};
+use crate::overlay::{
+    Act, Phase, Reason, Record, Routes, SwitchStatus, Wish, record, release_word, released_config, released_families,
+    wish,
+};
 use crate::sources::objects::ClusterObject;
 
 impl Worker {

@@ -1,46 +1,29 @@
 //! Faults of any server. It serves a folder, so no API server is needed; what it shows of these it shows in both places.
 
-use super::Place;
-use super::play::Take;
-use super::play::Walk;
-use super::play::again;
-use super::play::monitored;
-use super::play::pod;
-use crate::harness::Process;
-use crate::harness::Scraped;
-use crate::harness::free_port;
-use crate::harness::http_get;
-use crate::harness::review;
-use crate::harness::scrape;
-use crate::harness::until;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
-use network_guard::admission::Handler;
-use network_guard::admission::Request;
-use network_guard::admission::Resource;
-use network_guard::admission::Step;
+use network_guard::admission::{Handler, Request, Resource, Step};
 use network_guard::controllers::certificates::Authority;
-use network_guard::landscape::Answers;
-use network_guard::landscape::Snapshot;
+use network_guard::landscape::{Answers, Snapshot};
 use network_guard::runtime::health::Pace;
 use network_guard::runtime::https::Limits;
 use network_guard::runtime::metrics::Metrics;
 use network_guard::runtime::stop::Stop;
 use network_guard::runtime::supervise::Supervisor;
-use network_guard::runtime::tls::PairFiles;
-use network_guard::runtime::tls::Tls;
-use network_guard::runtime::tls::TlsSources;
-use network_guard::sources::Landscape;
+use network_guard::runtime::tls::{PairFiles, Tls, TlsSources};
+use network_guard::sources::LandscapeCache;
 use network_guard::sources::live::LiveReads;
-use network_guard::wiring::webhook_server::Addresses;
-use network_guard::wiring::webhook_server::Server;
-use network_guard::wiring::webhook_server::ServerDeps;
-use std::net::TcpStream;
-use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Arc;
-use std::time::Duration;
+use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use tokio::sync::Notify;
+
+use super::Place;
+use super::play::{Take, Walk, again, monitored, pod};
+use crate::harness::{Process, Scraped, free_port, http_get, review, scrape, until};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -217,7 +200,7 @@ fn panics(folder: &Path) -> [Take; 3] {
     certify(folder, Timestamp::now());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _there = runtime.enter();
-    let landscape = Arc::new(Landscape::new(1));
+    let landscape = Arc::new(LandscapeCache::new(1));
     landscape.feed(0).set_synced();
     let tasks = Supervisor::default();
     let metrics = Arc::new(Metrics::new(&tasks));

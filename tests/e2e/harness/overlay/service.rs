@@ -1,8 +1,7 @@
 //! A Service in front of our replicas: the API server knows one address, whichever replica answers.
 
-use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::thread;
+use std::{io, thread};
 
 /// A loopback port whose connections go to the first of several ports where somebody listens.
 pub struct Service {
