@@ -20,7 +20,7 @@ use network_guard::admission::{Handler, Step};
 use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard::handlers::ValidateShoot;
 use network_guard::landscape::{Answers, Sight, Snapshot};
-use network_guard::sources::{Landscape, files};
+use network_guard::sources::{LandscapeCache, files};
 use network_guard::tls::Authority;
 use process::stub;
 use serde_json::{Value, json};
@@ -190,7 +190,7 @@ fn decisions() {
     println!("\none update event, from its facts to the published snapshot, median, microseconds\n");
     print!("{:<28}", "");
     for (size, snapshot) in SIZES.iter().zip(snapshots) {
-        let landscape = Arc::new(Landscape::new(1));
+        let landscape = Arc::new(LandscapeCache::new(1));
         let feed = landscape.feed(0);
         feed.update(|current| *current = snapshot);
         let template = template();

@@ -23,7 +23,7 @@ use crate::controllers::registration::FailurePolicy;
 use crate::controllers::{certificates, overlay};
 use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use crate::server::{Addresses, Metrics, Pace, PairFiles, Parts, Server, Stop, StopSettings, TlsSources};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::keeper::Keeper;
 use crate::sources::live::LiveReads;
 use crate::sources::supervise::Supervisor;
@@ -112,7 +112,7 @@ struct Common {
 
 /// What differs between the ways to serve.
 struct Ready {
-    landscape: Arc<Landscape>,
+    landscape: Arc<LandscapeCache>,
     live: LiveReads,
     sources: JoinSet<anyhow::Result<()>>,
     metrics: Metrics,

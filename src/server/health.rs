@@ -12,11 +12,11 @@ use super::alive::Pulse;
 use super::metrics::Format;
 use super::tls::Tls;
 use super::{Metrics, Stop};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 
 #[derive(Clone)]
 pub(super) struct State {
-    pub(super) landscape: Arc<Landscape>,
+    pub(super) landscape: Arc<LandscapeCache>,
     pub(super) tls: Arc<Tls>,
     pub(super) stop: Stop,
     pub(super) pulse: Arc<Pulse>,

@@ -27,7 +27,7 @@ use crate::controllers::{certificates, vpn_shoot};
 use crate::landscape::{Answers, Sight};
 use crate::net::Family as IpFamily;
 use crate::overlap;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
 use crate::sources::vpn_networks::ToldBoard;
@@ -407,7 +407,12 @@ impl Metrics {
     }
 
     /// The text of all metrics. What is a property of the landscape is counted here, when somebody asks.
-    pub(super) fn render(&self, landscape: &Landscape, is_ready: bool, format: Format) -> Result<String, fmt::Error> {
+    pub(super) fn render(
+        &self,
+        landscape: &LandscapeCache,
+        is_ready: bool,
+        format: Format,
+    ) -> Result<String, fmt::Error> {
         let snapshot = landscape.snapshot();
         let (mut unreadable, mut overlapping) = (0, 0);
         for (_, record) in snapshot.clusters() {

@@ -39,7 +39,7 @@ pub use stop::Stop;
 pub use tls::{Pair, PairFiles, PairSource, ServedCertificate, TlsError, TlsSources};
 
 use crate::admission::Handler;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::LiveReads;
 
 /// What protects the server from its callers. The defaults are those of the configuration.
@@ -155,7 +155,7 @@ pub struct Parts {
     /// to any path of a port that it reaches.
     pub shoot_handlers: Vec<Arc<dyn Handler>>,
     /// What they decide from.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// What answers their questions.
     pub live: LiveReads,
     /// The certificate, already loaded once.

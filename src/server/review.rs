@@ -15,7 +15,7 @@ use crate::admission::{Handler, Request, Sign, Step, Verdict};
 use crate::diagnostics::{Severity, in_order};
 use crate::json::excerpt;
 use crate::landscape::{Answers, Snapshot};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::LiveReads;
 use crate::{admission, diagnostics, peering};
 
@@ -23,7 +23,7 @@ use crate::{admission, diagnostics, peering};
 #[derive(Clone)]
 pub(super) struct Edge {
     pub(super) handler: Arc<dyn Handler>,
-    pub(super) landscape: Arc<Landscape>,
+    pub(super) landscape: Arc<LandscapeCache>,
     pub(super) live: LiveReads,
     pub(super) limits: Arc<Limits>,
     pub(super) room: Arc<body::Room>,

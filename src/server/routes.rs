@@ -14,13 +14,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::review::{Edge, review};
 use super::{Limits, Metrics, Stop, body};
 use crate::admission::Handler;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::live::LiveReads;
 
 /// One POST route a handler; anything else is a 404 or 405 that says what there is.
 pub(super) fn routes(
     handlers: Vec<Arc<dyn Handler>>,
-    landscape: &Arc<Landscape>,
+    landscape: &Arc<LandscapeCache>,
     live: &LiveReads,
     limits: &Limits,
     metrics: &Arc<Metrics>,

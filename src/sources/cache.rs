@@ -12,7 +12,7 @@ use crate::landscape::Snapshot;
 
 /// The current snapshot and how fresh it is. Readers take it without a lock; writers take turns.
 #[derive(Debug)]
-pub struct Landscape {
+pub struct LandscapeCache {
     current: ArcSwap<Snapshot>,
     writing: Mutex<()>,
     started: Instant,
@@ -33,7 +33,7 @@ pub(super) struct FeedState {
 /// One source of a landscape: a kind of objects that is watched, or a folder.
 #[derive(Clone, Debug)]
 pub struct Feed {
-    pub(super) landscape: Arc<Landscape>,
+    pub(super) landscape: Arc<LandscapeCache>,
     index: usize,
 }
 
@@ -41,7 +41,7 @@ pub struct Feed {
 /// a sign of life mean that it is cut off.
 pub const STALE: Duration = Duration::from_secs(2 * 60);
 
-impl Landscape {
+impl LandscapeCache {
     /// A landscape that this many sources feed.
     pub fn new(feeds: usize) -> Self {
         Self::with_vpcs(feeds, Arc::default())
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn is_as_fresh_as_its_most_silent_source() {
-        let landscape = Arc::new(Landscape::new(2));
+        let landscape = Arc::new(LandscapeCache::new(2));
         let (one, other) = (landscape.feed(0), landscape.feed(1));
         std::thread::sleep(Duration::from_millis(5));
         one.set_synced();
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_being_read_anew_grows_old_until_it_is_read() {
-        let landscape = Arc::new(Landscape::new(1).stale_after(Duration::from_millis(1)));
+        let landscape = Arc::new(LandscapeCache::new(1).stale_after(Duration::from_millis(1)));
         let feed = landscape.feed(0);
         let last_sign = || landscape.feeds[0].last_sign.load(Ordering::Relaxed);
         feed.set_synced();

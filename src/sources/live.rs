@@ -13,7 +13,7 @@ use kube::Api;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::Landscape;
+use super::LandscapeCache;
 use super::objects::{ClusterObject, SeedObject, ShootObject};
 use crate::admission::UserInfo;
 use crate::gardener::ShootName;
@@ -25,7 +25,7 @@ pub enum LiveReads {
     /// An API server.
     ApiServer(Reader),
     /// A folder of manifests, which is all there is.
-    Folder(Arc<Landscape>),
+    Folder(Arc<LandscapeCache>),
 }
 
 /// Reads from an API server.

@@ -13,4 +13,4 @@ pub mod vpn_networks;
 pub mod watch;
 pub mod yaml;
 
-pub use cache::{Feed, Landscape, STALE};
+pub use cache::{Feed, LandscapeCache, STALE};

@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::Landscape;
+use super::LandscapeCache;
 use crate::nat;
 
 /// The metrics.
 #[derive(Debug)]
 pub struct ToldBoard {
-    clusters: Arc<Landscape>,
-    told: Arc<Landscape>,
+    clusters: Arc<LandscapeCache>,
+    told: Arc<LandscapeCache>,
     compared: Gauge,
     differing: Gauge,
     age: Gauge<f64, AtomicU64>,
@@ -22,7 +22,7 @@ pub struct ToldBoard {
 
 impl ToldBoard {
     /// For the Clusters of one landscape and the kube-apiservers of another.
-    pub fn new(clusters: Arc<Landscape>, told: Arc<Landscape>) -> Self {
+    pub fn new(clusters: Arc<LandscapeCache>, told: Arc<LandscapeCache>) -> Self {
         Self { clusters, told, compared: Gauge::default(), differing: Gauge::default(), age: Gauge::default() }
     }
 
@@ -40,7 +40,7 @@ impl ToldBoard {
     /// Counts what both landscapes show now. By what is out of date nothing is compared.
     pub fn refresh(&self) {
         self.age.set(self.told.age().as_secs_f64());
-        let is_known = |landscape: &Landscape| landscape.is_synced() && !landscape.is_stale();
+        let is_known = |landscape: &LandscapeCache| landscape.is_synced() && !landscape.is_stale();
         let (mut compared, mut differing) = (0, 0);
         if is_known(&self.told) && is_known(&self.clusters) {
             let clusters = self.clusters.snapshot();

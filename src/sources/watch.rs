@@ -275,13 +275,13 @@ impl Events {
 mod tests {
     use serde_json::json;
 
-    use super::super::Landscape;
+    use super::super::LandscapeCache;
     use super::super::objects::ClusterObject;
     use super::*;
 
     #[test]
     fn a_list_replaces_all_at_once() {
-        let landscape = Arc::new(Landscape::new(1));
+        let landscape = Arc::new(LandscapeCache::new(1));
         let feed = landscape.feed(0);
         let object = |name: &str| -> ClusterObject {
             let spec = json!({"shoot": {"spec": {"networking": {"nodes": "10.250.0.0/16"}}}});

@@ -22,7 +22,7 @@ use network_guard::gardener::network::{SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_
 use network_guard::landscape::Snapshot;
 use network_guard::nat::Mode;
 use network_guard::overlay::{SwitchSettings, VigilSettings};
-use network_guard::sources::Landscape;
+use network_guard::sources::LandscapeCache;
 use network_guard::sources::objects::{NetworkObject, Watched as _};
 use network_guard::sources::supervise::Supervisor;
 use network_guard::tls::Authority;
@@ -94,7 +94,7 @@ async fn shoot(State(nodes): State<Nodes>, request: Request) -> Response {
 struct Seed {
     network: Mutex<Value>,
     /// What a watch would bring.
-    switches: Arc<Landscape>,
+    switches: Arc<LandscapeCache>,
     ca: String,
 }
 
@@ -203,7 +203,7 @@ fn serve(routes: Router) -> SocketAddr {
 
 /// Runs the controller until the Network is so, and gives the most memory that this took, in bytes.
 fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
-    let (landscape, switches) = (Arc::new(Landscape::new(1)), Arc::new(Landscape::new(1)));
+    let (landscape, switches) = (Arc::new(LandscapeCache::new(1)), Arc::new(LandscapeCache::new(1)));
     landscape.feed(0).update(|snapshot: &mut Snapshot| {
         snapshot.put_cluster("n", ClusterFacts::parse(&cluster()["spec"].to_string()));
     });

@@ -17,7 +17,7 @@ use network_guard::server::{
     Addresses, Limits, Metrics, Pace, Pair, PairFiles, PairSource, Parts, Server, Stop, TlsError, TlsSources,
 };
 use network_guard::sources::live::LiveReads;
-use network_guard::sources::{Landscape, files};
+use network_guard::sources::{LandscapeCache, files};
 use network_guard::tls::{Authority, Issued};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -126,7 +126,7 @@ impl TestServer {
             std::fs::write(folder.path().join("client-ca.crt"), pem).unwrap();
         }
 
-        let landscape = Arc::new(Landscape::new(1).stale_after(setup.stale_after));
+        let landscape = Arc::new(LandscapeCache::new(1).stale_after(setup.stale_after));
         let cluster = fixture("ha-overlap", "cluster");
         let record = ClusterFacts::parse(&cluster["spec"].to_string());
         let garden = files::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/landscape/garden")).unwrap();

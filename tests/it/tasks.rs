@@ -12,7 +12,7 @@ use network_guard::landscape::Snapshot;
 use network_guard::server::Metrics;
 use network_guard::sources::objects::{ClusterObject, Watched};
 use network_guard::sources::supervise::Supervisor;
-use network_guard::sources::{Landscape, watch};
+use network_guard::sources::{LandscapeCache, watch};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -115,7 +115,7 @@ async fn a_watch_that_panics_is_begun_anew() {
 
     let tasks = Supervisor::default();
     let metrics = Metrics::new(&tasks);
-    let landscape = Arc::new(Landscape::new(1).stale_after(Duration::from_millis(500)));
+    let landscape = Arc::new(LandscapeCache::new(1).stale_after(Duration::from_millis(500)));
     tokio::spawn({
         let (config, feed) = (kube::Config::new(url.parse().unwrap()), landscape.feed(0));
         async move {
@@ -123,7 +123,7 @@ async fn a_watch_that_panics_is_begun_anew() {
             metrics.tasks().run("watch-clusters", watch).await
         }
     });
-    let until = async |what: &str, condition: &dyn Fn(&Landscape) -> bool| {
+    let until = async |what: &str, condition: &dyn Fn(&LandscapeCache) -> bool| {
         let deadline = Instant::now() + Duration::from_secs(90);
         while !condition(&landscape) {
             assert!(Instant::now() < deadline, "{what}");
@@ -138,7 +138,7 @@ async fn a_watch_that_panics_is_begun_anew() {
     assert!(landscape.snapshot().cluster("old").is_some(), "what was published stays in use");
     IS_PLANTED.store(false, Ordering::SeqCst);
     let started = Instant::now();
-    let is_back = |landscape: &Landscape| landscape.snapshot().cluster("new").is_some() && !landscape.is_stale();
+    let is_back = |landscape: &LandscapeCache| landscape.snapshot().cluster("new").is_some() && !landscape.is_stale();
     until("the watch is back, and young", &is_back).await;
     assert!(landscape.snapshot().cluster("bad").is_some());
     let panics = PANICS.load(Ordering::SeqCst);

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use network_guard::sources::objects::ClusterObject;
-use network_guard::sources::{Landscape, watch};
+use network_guard::sources::{LandscapeCache, watch};
 use serde_json::{Value, json};
 
 /// One answer of the script: which kind of request it is for, and what is sent.
@@ -110,7 +110,7 @@ async fn play(name: &str, acts: Vec<Act>, want: &[&str]) -> Vec<String> {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, routes).await });
 
-    let landscape = Arc::new(Landscape::new(1));
+    let landscape = Arc::new(LandscapeCache::new(1));
     let watching =
         tokio::spawn(watch::follow::<ClusterObject>(kube::Config::new(url.parse().unwrap()), landscape.feed(0)));
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
@@ -259,7 +259,7 @@ async fn a_forbidden_watch_grows_old() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    let landscape = Arc::new(Landscape::new(1));
+    let landscape = Arc::new(LandscapeCache::new(1));
     let watching =
         tokio::spawn(watch::follow::<ClusterObject>(kube::Config::new(url.parse().unwrap()), landscape.feed(0)));
     let times = async |times: usize| {

@@ -17,7 +17,7 @@ use crate::handlers::{
 };
 use crate::server::{Addresses, Metrics, StopSettings, TlsSources};
 use crate::sources::live::LiveReads;
-use crate::sources::{Landscape, files};
+use crate::sources::{LandscapeCache, files};
 
 impl All {
     pub(super) async fn serve(self, configuration: Configuration, metrics: Metrics) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ impl All {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow!("the landscape cannot be read:\n{}", problems.join("\n"))
         })?;
-        let landscape = Arc::new(Landscape::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
+        let landscape = Arc::new(LandscapeCache::with_vpcs(1, Arc::clone(&configuration.shoots.overlay.vpcs)));
         let mut sources = JoinSet::new();
         sources.spawn({
             let (feed, tasks) = (landscape.feed(0), metrics.tasks().clone());

@@ -19,7 +19,7 @@ use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject, SeedObject, ShootObject, Watched};
 use crate::sources::supervise::Supervisor;
 use crate::sources::vpn_networks::ToldBoard;
-use crate::sources::{Feed, Landscape, watch};
+use crate::sources::{Feed, LandscapeCache, watch};
 
 impl Remote {
     pub(super) async fn serve(
@@ -43,7 +43,7 @@ impl Remote {
         let tasks = metrics.tasks().clone();
         let landscape = match role {
             Role::Seed => {
-                let landscape = Arc::new(Landscape::new(1));
+                let landscape = Arc::new(LandscapeCache::new(1));
                 sources.spawn(watched::<ClusterObject>(
                     "watch-clusters",
                     tasks.clone(),
@@ -54,7 +54,7 @@ impl Remote {
             }
             Role::Garden => {
                 let vpcs = Arc::clone(&configuration.shoots.overlay.vpcs);
-                let landscape = Arc::new(Landscape::with_vpcs(2, vpcs));
+                let landscape = Arc::new(LandscapeCache::with_vpcs(2, vpcs));
                 sources.spawn(watched::<SeedObject>("watch-seeds", tasks.clone(), config.clone(), landscape.feed(0)));
                 sources.spawn(watched::<ShootObject>("watch-shoots", tasks.clone(), config.clone(), landscape.feed(1)));
                 landscape
@@ -104,9 +104,9 @@ impl Remote {
             None => certificates(None).map(|parts| Controller::Garden(parts, identity())),
             Some(runtime) => {
                 // Not of the landscape by which webhooks decide: they are ready without Networks.
-                let switches = Arc::new(Landscape::new(1));
+                let switches = Arc::new(LandscapeCache::new(1));
                 // Nor without kube-apiservers: what they are told is only counted.
-                let told = Arc::new(Landscape::new(1));
+                let told = Arc::new(LandscapeCache::new(1));
                 sources.spawn(watched::<ApiServerObject>(
                     "watch-kube-apiservers",
                     tasks.clone(),

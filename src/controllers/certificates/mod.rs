@@ -23,7 +23,7 @@ use self::registrar::Registrar;
 use self::secret::Store;
 use super::lease::Lease;
 use super::vpn_shoot;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::keeper::{Keeper, Settings};
 use crate::sources::supervise::Supervisor;
 use crate::tls::{Material, Published, Step, Waiting, carried_out, next_step};
@@ -68,7 +68,7 @@ pub struct Parts {
     /// What this replica serves.
     pub keeper: Arc<Keeper>,
     /// What must have been read before anybody is told to call.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// Shoots that are told of the CA too.
     pub shoots: Option<Arc<vpn_shoot::Parts>>,
     /// Where it says what it does.

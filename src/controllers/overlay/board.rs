@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use crate::gardener::network::SwitchingNetwork;
 use crate::landscape::NetworkName;
 use crate::overlay::{Outcome, Record, Replacement, Routes, outcome};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct State {
@@ -53,7 +53,7 @@ fn fails(network: &SwitchingNetwork) -> bool {
 /// Counts for all replicas, and progress where this one leads.
 #[derive(Debug)]
 pub struct Board {
-    switching: Arc<Landscape>,
+    switching: Arc<LandscapeCache>,
     progress: Mutex<HashMap<NetworkName, Seen>>,
     switches: Family<State, Gauge>,
     nodes: Family<State, Gauge>,
@@ -68,7 +68,7 @@ pub struct Board {
 
 impl Board {
     /// For the Networks of this landscape.
-    pub fn new(switching: Arc<Landscape>) -> Self {
+    pub fn new(switching: Arc<LandscapeCache>) -> Self {
         Self {
             switching,
             progress: Mutex::default(),

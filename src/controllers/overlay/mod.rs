@@ -30,7 +30,7 @@ use self::worker::Worker;
 use super::lease::Lease;
 use super::{certificates, vpn_shoot};
 use crate::landscape::NetworkName;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::supervise::Supervisor;
 
 /// The name of the Lease. Where certificates are self-managed it is [`certificates::LEASE`]: when that is introduced, the
@@ -70,9 +70,9 @@ const STAGGER: Duration = Duration::from_millis(20);
 struct Context {
     client: kube::Client,
     /// The Clusters.
-    landscape: Arc<Landscape>,
+    landscape: Arc<LandscapeCache>,
     /// The Networks with a switch.
-    switches: Arc<Landscape>,
+    switches: Arc<LandscapeCache>,
     /// Answers of Shoots that are read at the same time.
     reading: Semaphore,
     /// Large lists that are kept at the same time.
@@ -88,9 +88,9 @@ pub struct Parts {
     /// How to talk to the Seed.
     pub config: kube::Config,
     /// The Clusters of the Seed.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// The Networks of the Seed that have a switch.
-    pub switches: Arc<Landscape>,
+    pub switches: Arc<LandscapeCache>,
     /// The settings.
     pub settings: OverlaySettings,
     /// Where it says what it does.

@@ -28,7 +28,7 @@ use crate::landscape::Snapshot;
 use crate::nat::{Mode, ShootWebhook};
 use crate::net::Family;
 use crate::overlap;
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::keeper::Keeper;
 use crate::sources::supervise::Supervisor;
 use crate::tls::is_ca_bundle;
@@ -58,7 +58,7 @@ const CONCURRENCY: usize = 8;
 /// What the controller needs.
 pub struct Parts {
     /// The Clusters.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     /// `None`: nothing is registered, and what was is taken away.
     pub settings: Option<ShootWebhook>,
     /// What has the CA where certificates are self-managed; otherwise a file may.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Landscape;
+use super::super::LandscapeCache;
 use super::*;
 
 const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: shoot--a--b}\nspec:\n  seed: {spec: {networks: {pods: 10.0.0.0/8}}}\n  shoot: {spec: {networking: {nodes: 10.1.0.0/16}}}\n";
@@ -160,7 +160,7 @@ fn what_cannot_be_used_is_left_out_and_named() {
 #[tokio::test]
 async fn follows_changes_and_keeps_the_last_good_state() {
     let folder = folder(&[("a.yaml", CLUSTER)]);
-    let landscape = Arc::new(Landscape::new(1));
+    let landscape = Arc::new(LandscapeCache::new(1));
     let task = tokio::spawn(follow(folder.path().to_owned(), landscape.feed(0)));
     let count = async |want: usize| {
         for _ in 0..900 {

@@ -15,7 +15,7 @@ use network_guard::overlap::Settings;
 use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
 use network_guard::sources::live::{LiveReads, Reader};
 use network_guard::sources::objects::ClusterObject;
-use network_guard::sources::{Landscape, watch};
+use network_guard::sources::{LandscapeCache, watch};
 use network_guard::tls::Authority;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -28,7 +28,7 @@ use super::{Faults, fixture};
 /// A server that watches Clusters.
 pub struct Replica {
     /// What it knows.
-    pub landscape: Arc<Landscape>,
+    pub landscape: Arc<LandscapeCache>,
     client: kube::Client,
     stop: Stop,
     _folder: TempDir,
@@ -62,7 +62,7 @@ impl Replica {
         let tls = TlsSources { pair, client_ca: None, clock: Arc::default() };
 
         let _there = runtime.enter();
-        let landscape = Arc::new(Landscape::new(1).stale_after(stale_after));
+        let landscape = Arc::new(LandscapeCache::new(1).stale_after(stale_after));
         runtime.spawn(watch::follow::<ClusterObject>(faults.config(), landscape.feed(0)));
         let metrics = Arc::new(Metrics::default());
         let stop = Stop::default();

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::controllers::overlay::{Board, OverlaySettings};
-use crate::sources::Landscape;
+use crate::sources::LandscapeCache;
 use crate::sources::objects::Watched as _;
 use crate::sources::supervise::Supervisor;
 
@@ -148,7 +148,7 @@ fn worker_with(seed: &Arc<Mutex<Seed>>, settings: OverlaySettings) -> Worker {
     });
     let client = kube::Client::new(service, "n");
     let recorder = Recorder::new(client.clone(), Reporter { controller: "x".into(), instance: None });
-    let (landscape, switches) = (Arc::new(Landscape::new(1)), Arc::new(Landscape::new(1)));
+    let (landscape, switches) = (Arc::new(LandscapeCache::new(1)), Arc::new(LandscapeCache::new(1)));
     let network = seed.lock().unwrap().network.clone();
     let cluster = seed.lock().unwrap().cluster.clone();
     let network: NetworkObject = serde_json::from_value(network).unwrap();

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use network_guard::admission::{Handler, Request, Resource, Step};
 use network_guard::landscape::{Answers, Snapshot};
 use network_guard::server::{Addresses, Limits, Metrics, Pace, PairFiles, Parts, Server, Stop, TlsSources};
-use network_guard::sources::Landscape;
+use network_guard::sources::LandscapeCache;
 use network_guard::sources::live::LiveReads;
 use network_guard::sources::supervise::Supervisor;
 use network_guard::tls::Authority;
@@ -195,7 +195,7 @@ fn panics(folder: &Path) -> [Take; 3] {
     certify(folder, Timestamp::now());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _there = runtime.enter();
-    let landscape = Arc::new(Landscape::new(1));
+    let landscape = Arc::new(LandscapeCache::new(1));
     landscape.feed(0).set_synced();
     let tasks = Supervisor::default();
     let metrics = Arc::new(Metrics::new(&tasks));
