@@ -12,7 +12,7 @@ use kube::Api;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
-use super::Landscape;
+use super::LandscapeCache;
 use super::objects::{ClusterObject, SeedObject, ShootObject};
 use crate::admission::UserInfo;
 use crate::gardener::ShootName;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::Landscape;
+use super::LandscapeCache;
 use crate::runtime::health::Readiness;
 use crate::runtime::metrics::Collector;
 use crate::vpn;

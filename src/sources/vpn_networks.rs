@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::Landscape;
+use super::LandscapeCache;
 use crate::runtime::metrics::Collector;
 use crate::vpn::nat;
 

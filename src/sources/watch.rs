@@ -253,7 +253,7 @@ impl Events {
 mod tests {
     use serde_json::json;
 
-    use super::super::Landscape;
+    use super::super::LandscapeCache;
     use super::super::objects::ClusterObject;
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Landscape;
+use super::super::LandscapeCache;
 use super::*;
 
 const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: shoot--a--b}\nspec:\n  seed: {spec: {networks: {pods: 10.0.0.0/8}}}\n  shoot: {spec: {networking: {nodes: 10.1.0.0/16}}}\n";
