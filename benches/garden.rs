@@ -18,9 +18,9 @@ use jiff::Timestamp;
 use network_guard::admission::{self, Handler, Step};
 use network_guard::controllers::certificates::Authority;
 use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::handlers::ValidateShoot;
-use network_guard::landscape::{Answers, Sight, Snapshot};
+use network_guard::landscape::{Answers, Snapshot, Visibility};
 use network_guard::sources::{LandscapeCache, files};
+use network_guard::webhooks::ValidateShoot;
 use process::stub;
 use serde_json::{Value, json};
 
@@ -119,9 +119,10 @@ fn call(handler: &ValidateShoot, snapshot: &Snapshot, body: &[u8]) -> Vec<u8> {
             Step::Done(verdict) => return admission::encode(&request, &verdict),
             Step::Ask(questions) => {
                 assert!(questions.shoots.is_empty() && questions.seeds.is_empty(), "nothing is refused here");
-                let sights = questions.sights.iter().map(|name| (name.clone(), Sight::Visible)).collect();
-                let grants = questions.grants.iter().map(|place| (place.clone(), Sight::Visible)).collect();
-                answers.add(questions, Answers { sights, grants, ..Answers::default() });
+                let visibilities =
+                    questions.visibilities.iter().map(|name| (name.clone(), Visibility::Visible)).collect();
+                let grants = questions.grants.iter().map(|place| (place.clone(), Visibility::Visible)).collect();
+                answers.add(questions, Answers { visibilities, grants, ..Answers::default() });
             }
             Step::Unreadable(errors) => panic!("{errors:?}"),
         }

@@ -21,9 +21,9 @@ use network_guard::controllers::certificates::Authority;
 use network_guard::gardener::ClusterFacts;
 use network_guard::gardener::list::{List, ListLimits};
 use network_guard::gardener::node::NodeFacts;
-use network_guard::handlers::HoldNetwork;
 use network_guard::landscape::{Answers, Snapshot};
-use network_guard::overlay::{Vigil, VigilSettings};
+use network_guard::overlay::{RouteTracker, RouteTrackerSettings};
+use network_guard::webhooks::HoldNetwork;
 use process::stub;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -168,10 +168,10 @@ fn looks() {
     for count in [100, 1_000, 5_000] {
         let text = nodes(count);
         let nodes = read(&text);
-        let mut vigil = Vigil::default();
+        let mut tracker = RouteTracker::default();
         let now = Timestamp::now();
         let look = median(|| {
-            black_box(vigil.look(&nodes, now, &VigilSettings::default()));
+            black_box(tracker.observe(&nodes, now, &RouteTrackerSettings::default()));
         });
         let mut reads: Vec<f64> = (0..11)
             .map(|_| {

@@ -11,7 +11,7 @@
 //! cannot work, as far as they may know it: see [`peering`] for how that is kept, and `docs/rules.md` for all rules.
 //!
 //! **Overlay switch.** Calico may give up its overlay only when every node has its route. The change is held in admission
-//! of the Seed's `Network` ([`overlay`], [`handlers`]), and let through by a controller ([`controllers`]).
+//! of the Seed's `Network` ([`overlay`], [`webhooks`]), and let through by a controller ([`controllers`]).
 //!
 //! **Certificates.** API servers believe what webhook configurations tell them, so a server that makes its own certificates
 //! also registers itself: each replica issues its leaf from a CA that all share in a Secret, and one of them rotates that CA
@@ -44,7 +44,7 @@
 //! | 5 | [`controllers`] | loops that write (leader only); keys and certificates |
 //! | 4 | [`sources`] | what feeds the landscape, live reads |
 //! | 4 | [`runtime`] | HTTPS, limits, health, metrics, logs, stop; Leases and loops: it names no other module |
-//! | 3 | [`handlers`] | one file a webhook |
+//! | 3 | [`webhooks`] | one file a webhook |
 
 //! | 2 | [`certificates`], [`networks`], [`overlay`], [`peering`], [`vpn`] | decisions, one room each |
 //! | 1 | [`admission`], [`landscape`], [`diagnostics`], [`gardener`] | protocol, snapshot, rules and findings, typed views |
@@ -57,7 +57,6 @@ pub mod config;
 pub mod controllers;
 pub mod diagnostics;
 pub mod gardener;
-pub mod handlers;
 pub mod json;
 pub mod landscape;
 pub mod nat;
@@ -68,4 +67,5 @@ pub mod peering;
 pub mod runtime;
 pub mod sources;
 pub mod vpn;
+pub mod webhooks;
 pub mod wiring;

@@ -138,7 +138,7 @@ It is up. For example:
   kubectl apply -f examples/landscape/deployments/disjoint.json     # is left as it is
   kubectl -n shoot--garden--overlap get deployment kube-apiserver -o yaml | less
   kubectl apply -f examples/landscape/networks/native.yaml          # is held: typha goes, the overlay stays
-  $guard overlay status
+  $guard switches
   curl -s http://127.0.0.1:$((guard_port + 2))/metrics | grep decisions
 
 Logs are in $local; \`make local-down\` stops everything.

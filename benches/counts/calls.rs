@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use network_guard::admission::Handler;
 use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::handlers::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::landscape::{Answer, Snapshot};
 use network_guard::vpn::nat::Mode;
+use network_guard::webhooks::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
 use serde_json::{Value, json};
 
 use crate::support::{self, Scene};
@@ -119,8 +119,8 @@ fn vpn_shoot_corrected() -> (Scene, String) {
     }));
     let uid = cluster["spec"]["shoot"]["metadata"]["uid"].as_str().unwrap();
     let cluster = Some(Answer::Found(Arc::new(facts())));
-    let tail = format!("{namespace}/{uid}");
-    let scene = Scene { tail, cluster, ..Scene::of(VpnShoot::new(&Mode::default()), snapshot) };
+    let path_suffix = format!("{namespace}/{uid}");
+    let scene = Scene { path_suffix, cluster, ..Scene::of(VpnShoot::new(&Mode::default()), snapshot) };
     (scene, body)
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use network_guard::admission::{self, Handler, Step};
 use network_guard::gardener::{ClusterFacts, ShootName};
-use network_guard::handlers::KubeApiserver;
-use network_guard::landscape::{Answer, Answers, ClusterRecord, Questions, Sight, Snapshot};
+use network_guard::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot, Visibility};
 use network_guard::vpn::nat::Mode;
 use network_guard::vpn::sidecar::Settings;
+use network_guard::webhooks::KubeApiserver;
 use serde_json::{Value, json};
 
 /// A recorded review, told the Seed's Pod network of the Cluster here, as gardenlet would write it.
@@ -67,7 +67,7 @@ pub struct Scene {
     /// What it knows.
     pub snapshot: Snapshot,
     /// What follows the webhook's path.
-    pub tail: String,
+    pub path_suffix: String,
     /// What a live read of the Cluster shows.
     pub cluster: Option<Answer<Arc<ClusterRecord>>>,
 }
@@ -83,13 +83,13 @@ impl Scene {
 
     /// This webhook in this landscape.
     pub fn of(handler: impl Handler, snapshot: Snapshot) -> Self {
-        Self { handler: Box::new(handler), snapshot, tail: String::new(), cluster: None }
+        Self { handler: Box::new(handler), snapshot, path_suffix: String::new(), cluster: None }
     }
 
     /// Bytes to bytes: all that is ours in a call. What is asked is answered at once.
     pub fn call(&self, body: &[u8]) -> Vec<u8> {
         let mut request = admission::decode(body).unwrap();
-        request.tail = &self.tail;
+        request.path_suffix = &self.path_suffix;
         let mut answers = Answers::default();
         loop {
             match self.handler.review(&request, &self.snapshot, &answers) {
@@ -109,8 +109,8 @@ impl Scene {
         let seed = |name: &str| self.snapshot.seed(name).copied().map_or(Answer::Absent, Answer::Found);
         Answers {
             cluster: self.cluster.clone(),
-            sights: questions.sights.iter().map(|name| (name.clone(), Sight::Visible)).collect(),
-            grants: questions.grants.iter().map(|place| (place.clone(), Sight::Visible)).collect(),
+            visibilities: questions.visibilities.iter().map(|name| (name.clone(), Visibility::Visible)).collect(),
+            grants: questions.grants.iter().map(|place| (place.clone(), Visibility::Visible)).collect(),
             shoots: questions.shoots.iter().map(|name| (name.clone(), shoot(name))).collect(),
             seeds: questions.seeds.iter().map(|name| (name.clone(), seed(name))).collect(),
         }

@@ -225,7 +225,7 @@ mod tests {
 
     fn finding(severity: Severity, message: &str) -> Finding {
         Finding {
-            rule: "overlap/x",
+            rule: "vpn/x",
             severity,
             rank: Rank::Fault,
             path: "spec".to_owned(),
@@ -287,7 +287,7 @@ mod tests {
         assert!(response.get("patch").is_none() && response.get("patchType").is_none());
         assert_eq!(
             response["status"]["message"],
-            "Deployment shoot--a--b/kube-apiserver is refused:\n- spec: one; do y (overlap/x)\n- spec: three; do y (overlap/x)"
+            "Deployment shoot--a--b/kube-apiserver is refused:\n- spec: one; do y (vpn/x)\n- spec: three; do y (vpn/x)"
         );
         assert_eq!(response["status"]["code"], 403);
         assert_eq!(response["status"]["details"]["causes"][1]["message"], "three");

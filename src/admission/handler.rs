@@ -16,8 +16,8 @@ pub trait Handler: Send + Sync + 'static {
     /// The URL path, such as `/webhooks/mutate/kube-apiserver`.
     fn path(&self) -> &'static str;
 
-    /// Whether more follows on the path, which then is the request's `tail`.
-    fn has_tail(&self) -> bool {
+    /// Whether more follows on the path, which then is the request's `path_suffix`.
+    fn has_path_suffix(&self) -> bool {
         false
     }
 

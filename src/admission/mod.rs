@@ -12,18 +12,18 @@
 
 mod answer;
 mod doctor;
+mod fragment;
 mod handler;
 mod patch;
-mod piece;
 mod request;
 mod review;
 mod verdict;
 
 pub use answer::{encode, encode_failure, encode_with, fits};
 pub use doctor::{DOCTOR_ANNOTATION, Sign, doctor_asks};
+pub use fragment::{Fragment, ListEdits};
 pub use handler::{Handler, ROUNDS, Resource, Step};
 pub use patch::{Patch, PatchBuilder, Pointer};
-pub use piece::{Moves, Piece};
 pub use request::{Operation, Request, UserInfo};
 pub use review::{BadReview, decode};
 pub use verdict::{AuditKey, Outcome, Verdict};

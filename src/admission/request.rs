@@ -38,7 +38,7 @@ pub struct Request<'a> {
     pub old_object: Option<&'a str>,
     /// What the URL's path has behind that of the handler, where it takes more: whoever called wrote it. Set by the
     /// server.
-    pub tail: &'a str,
+    pub path_suffix: &'a str,
 }
 
 /// What is about to happen to the object.

@@ -144,7 +144,7 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
         dry_run: optional::<Option<bool>>("dryRun", dry_run)?.unwrap_or(false),
         object: object.filter(|value| *value != "null"),
         old_object: old_object.filter(|value| *value != "null"),
-        tail: "",
+        path_suffix: "",
     };
     if request.uid.is_empty() {
         return Err(BadReview::NoUid);

@@ -109,7 +109,7 @@ pub enum Step {
         demote: bool,
     },
     /// API servers trust the CA that signs: tell replicas so.
-    Vouch,
+    ConfirmTrust,
     /// Make a CA that signs next.
     Issue(Reason),
     /// Note that every configuration has the next CA.
@@ -148,12 +148,12 @@ pub fn next_step(material: Option<&Material>, published: &[Published], now: Time
         return Step::Adopt { adopted: unknown, demote };
     }
     if let Some(signing) = &material.signing
-        && material.vouched_signing().is_none()
+        && material.confirmed_signing().is_none()
     {
         // Nobody knows what this Secret has been through. Where API servers are told nothing, nothing can be wrong.
         let is_trusted = |published: &Published| !published.is_told || published.has(&signing.ca);
         if published.iter().all(is_trusted) {
-            return Step::Vouch;
+            return Step::ConfirmTrust;
         }
         return Step::Adopt { adopted: Vec::new(), demote: true };
     }
@@ -169,7 +169,7 @@ fn with_next(material: &Material, next: &Next, published: &[Published], now: Tim
         return Step::Issue(Reason::NextIsOld);
     }
     // Whoever saw one key saw the other too.
-    if material.is_asked {
+    if material.rotation_requested {
         return Step::Issue(Reason::Asked);
     }
     let bundle = material.bundle(now);
@@ -196,7 +196,7 @@ fn without_next(material: &Material, signing: &CaPair, published: &[Published], 
     if renewal <= now {
         return Step::Issue(Reason::Due);
     }
-    if material.is_asked {
+    if material.rotation_requested {
         return Step::Issue(Reason::Asked);
     }
     if material.retired.is_empty() {
@@ -249,10 +249,10 @@ pub fn carried_out<E>(
             }
             material.adopt(adopted, now, lifetimes.leaf);
         }
-        Step::Vouch => material.vouch(),
+        Step::ConfirmTrust => material.confirm_trust(),
         Step::Issue(_) => {
             material.next = next(issue()?);
-            material.is_asked = false;
+            material.rotation_requested = false;
         }
         Step::Announce | Step::Recall => {
             if let Some(next) = &mut material.next {
@@ -270,21 +270,23 @@ pub fn carried_out<E>(
 
 /// Whether a replica that serves this leaf, or none, should issue itself another one.
 ///
-/// `strange_for` is how long the Secret has not known the CA of the leaf.
+/// `unknown_issuer_for` is how long the Secret has not known the CA of the leaf.
 pub fn is_leaf_due(
     current: Option<&Leaf>,
     material: &Material,
     names: &[String],
     now: Timestamp,
-    strange_for: Duration,
+    unknown_issuer_for: Duration,
 ) -> bool {
     let is_usable = |signing: &&CaPair| signing.ca.is_valid_at(now);
-    let Some(signing) = material.vouched_signing().filter(is_usable) else { return false };
+    let Some(signing) = material.confirmed_signing().filter(is_usable) else { return false };
     let Some(leaf) = current else { return true };
     if leaf.issuer != signing.ca.fingerprint {
         // A CA of which the Secret has never heard: then the Secret is not the one that it was, and API servers may not
         // trust what is in it. The leader sets that right, unless there is nothing wrong with it.
-        return material.knows(leaf.issuer) || leaf.not_after <= now || strange_for >= PATIENCE_WITH_STRANGERS;
+        return material.knows(leaf.issuer)
+            || leaf.not_after <= now
+            || unknown_issuer_for >= PATIENCE_WITH_UNKNOWN_ISSUER;
     }
     // A leaf that ends with its CA cannot be made to last longer.
     let can_last_longer = leaf.not_after < signing.ca.not_after;
@@ -294,7 +296,7 @@ pub fn is_leaf_due(
 }
 
 /// How long a replica keeps its leaf when the Secret does not know who signed it: some looks of a leader.
-const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(60);
+const PATIENCE_WITH_UNKNOWN_ISSUER: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

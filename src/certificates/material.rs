@@ -27,22 +27,29 @@ pub struct Material {
     /// Until when the last of those leaves is valid.
     pub retired_until: Option<Timestamp>,
     /// Whether somebody asked for a new CA before it is time.
-    pub is_asked: bool,
+    pub rotation_requested: bool,
     /// The CA of which the leader last knew that API servers trust it. A Secret that somebody restored does not say so, and
     /// nobody signs with its CA before the leader has looked.
-    pub vouched: Option<String>,
+    pub confirmed: Option<String>,
 }
 
 impl Material {
     /// A first CA, that signs at once: nobody trusts another one.
     pub fn first(pair: CaPair) -> Self {
-        let vouched = Some(pair.ca.fingerprint.to_string());
-        Self { signing: Some(pair), vouched, ..Self::waiting(None) }
+        let confirmed = Some(pair.ca.fingerprint.to_string());
+        Self { signing: Some(pair), confirmed, ..Self::waiting(None) }
     }
 
     /// A CA that may not sign yet, after a loss.
     pub(super) fn waiting(next: Option<Next>) -> Self {
-        Self { signing: None, next, retired: Vec::new(), retired_until: None, is_asked: false, vouched: None }
+        Self {
+            signing: None,
+            next,
+            retired: Vec::new(),
+            retired_until: None,
+            rotation_requested: false,
+            confirmed: None,
+        }
     }
 
     /// The certificates that API servers have to trust at this moment, the one that signs first.
@@ -64,13 +71,13 @@ impl Material {
     }
 
     /// The CA that signs, if the leader has looked at it.
-    pub fn vouched_signing(&self) -> Option<&CaPair> {
-        self.signing.as_ref().filter(|pair| self.vouched.as_deref() == Some(&*pair.ca.fingerprint.to_string()))
+    pub fn confirmed_signing(&self) -> Option<&CaPair> {
+        self.signing.as_ref().filter(|pair| self.confirmed.as_deref() == Some(&*pair.ca.fingerprint.to_string()))
     }
 
     /// Notes that API servers trust the CA that signs.
-    pub(super) fn vouch(&mut self) {
-        self.vouched = self.signing.as_ref().map(|pair| pair.ca.fingerprint.to_string());
+    pub(super) fn confirm_trust(&mut self) {
+        self.confirmed = self.signing.as_ref().map(|pair| pair.ca.fingerprint.to_string());
     }
 
     /// Remembers CAs that others were told to trust, because leaves of theirs may be served.
@@ -89,7 +96,7 @@ impl Material {
         if let Some(old) = self.signing.replace(next.pair) {
             self.retired.push(old.ca);
         }
-        self.vouch();
+        self.confirm_trust();
         self.retire_at(now, leaf);
     }
 

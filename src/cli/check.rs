@@ -13,11 +13,11 @@ use crate::admission::{self, Handler, Outcome, Step, UserInfo, Verdict};
 use crate::config::Configuration;
 use crate::diagnostics::{self, Finding, Severity, counted};
 use crate::gardener::{Shoot, ShootFacts, ShootName};
-use crate::handlers::{MutateShoot, ValidateShoot};
 use crate::landscape::{Access, Answer, Answers, Questions, Snapshot};
 use crate::peering::rules::unverified::NOT_VERIFIED;
 use crate::sources::manifests::{self, Again, Found, Remark, Weight};
 use crate::sources::{files, live};
+use crate::webhooks::{MutateShoot, ValidateShoot};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {

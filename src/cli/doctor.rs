@@ -32,7 +32,7 @@ use self::registered::Found;
 use self::report::{Report, State};
 use super::columns::Format;
 use crate::config::{Configuration, SelfManaged};
-use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED, Where, host};
+use crate::controllers::registration::{Configuration as Registered, Endpoint, GARDEN, SEED, host};
 use crate::gardener::is_dns_label;
 use crate::wiring::client_config;
 
@@ -291,7 +291,7 @@ async fn examine(
 }
 
 /// Where the server registers itself, if it does.
-fn registers_at(certificates: &SelfManaged) -> Option<Where> {
+fn registers_at(certificates: &SelfManaged) -> Option<Endpoint> {
     certificates.is_registered.then(|| certificates.to.clone())
 }
 

@@ -6,10 +6,10 @@ mod columns;
 mod doctor;
 mod log;
 mod nat;
-mod overlap;
-mod overlay;
+mod overlaps;
 mod serve;
 mod served;
+mod switches;
 mod webhooks;
 
 use std::process::ExitCode;
@@ -42,11 +42,23 @@ enum Command {
     /// skipped is named, and the others are judged.
     Check(check::Check),
     /// Look at Shoots whose networks overlap the Pods of their Seed
-    #[command(subcommand)]
-    Overlap(overlap::Overlap),
+    ///
+    /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in the
+    /// tunnel, whether the kube-apiserver carries the sidecar, and whether its VPN is told the networks of the Cluster
+    ///
+    /// MISSING means that the API server needs the sidecar and does not have it: the next write of another Pod template brings
+    /// it, if the webhook is registered. OTHER means that the VPN of the kube-apiserver is told other networks than the
+    /// Cluster has, so the two ends of the tunnel may map differently until gardenlet writes the kube-apiserver again. Exit
+    /// code 1 when there is such a Shoot, one whose networks cannot be translated, or a Cluster that cannot be used; 2 when
+    /// something in the folder cannot be read, which is named.
+    Overlaps(overlaps::Overlaps),
     /// Look at switches from Calico's overlay to native routing that a Seed holds
-    #[command(subcommand)]
-    Overlay(overlay::Overlay),
+    ///
+    /// Print a table of all held switches: since when, how many nodes have their routes, and what is missing
+    ///
+    /// A switch is held from when a Shoot asks for native routing until every node has its route. To let one through at
+    /// once, annotate the Shoot: network-guard.extensions.gardener.cloud/overlay-switch=force
+    Switches(switches::Switches),
     /// Plan, apply and verify the double NAT of an overlapping Shoot
     #[command(subcommand)]
     Nat(nat::Nat),
@@ -71,11 +83,11 @@ impl Args {
             Command::Doctor(doctor) => return doctor.run(),
             Command::Nat(nat) => return nat.run(),
             Command::Serve(serve) => serve.run()?,
-            Command::Overlap(overlap) => return overlap.run(),
-            Command::Overlay(overlay) => overlay.run()?,
+            Command::Overlaps(overlaps) => return overlaps.run(),
+            Command::Switches(switches) => switches.run()?,
             Command::Certs(certs) => return certs.run(),
             Command::Webhooks(webhooks) => webhooks.run()?,
-            Command::Rules => print(&crate::handlers::rules_markdown()),
+            Command::Rules => print(&crate::webhooks::rules_markdown()),
         }
         Ok(ExitCode::SUCCESS)
     }

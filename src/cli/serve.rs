@@ -42,7 +42,7 @@ pub(super) struct Seed {
     /// configuration's `overlay.leaseNamespace`
     #[arg(long, value_name = "NAMESPACE", env = "NETWORK_GUARD_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
-    /// Where the webhook of the VPN is served to API servers of Shoots, by HTTPS; only with `nat.shootWebhook` in the
+    /// Where the webhook of the VPN is served to API servers of Shoots, by HTTPS; only with `vpn.nat.shootWebhook` in the
     /// configuration. Shoots must not reach the other webhooks
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10251", env = "NETWORK_GUARD_SHOOTS_BIND_ADDRESS")]
     shoots_bind_address: SocketAddr,

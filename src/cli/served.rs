@@ -36,7 +36,7 @@ pub(super) struct Served {
 pub(super) async fn served(
     server: &str,
     published: &[Published],
-    called: &[Option<String>],
+    server_name: &[Option<String>],
     now: Timestamp,
     patience: Duration,
 ) -> (Option<Served>, Vec<String>) {
@@ -48,8 +48,8 @@ pub(super) async fn served(
         return (None, vec![format!("{server} shows nothing that can be read")]);
     };
     let mut problems = Vec::new();
-    for (published, called) in published.iter().zip(called) {
-        if let Err(error) = judge(&chain, published, called.as_deref().unwrap_or_default(), now) {
+    for (published, server_name) in published.iter().zip(server_name) {
+        if let Err(error) = judge(&chain, published, server_name.as_deref().unwrap_or_default(), now) {
             problems.push(format!("{server} is not trusted for {}: {error:#}", published.name));
         }
     }
@@ -59,7 +59,7 @@ pub(super) async fn served(
 }
 
 /// As an API server does that is told this.
-fn judge(chain: &[CertificateDer<'_>], published: &Published, called: &str, now: Timestamp) -> anyhow::Result<()> {
+fn judge(chain: &[CertificateDer<'_>], published: &Published, server_name: &str, now: Timestamp) -> anyhow::Result<()> {
     let mut roots = RootCertStore::empty();
     for ca in &published.bundle {
         roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes())?)?;
@@ -67,7 +67,7 @@ fn judge(chain: &[CertificateDer<'_>], published: &Published, called: &str, now:
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(aws_lc_rs::default_provider()))
             .build()?;
-    let name = ServerName::try_from(called.to_owned()).with_context(|| format!("called as `{called}`"))?;
+    let name = ServerName::try_from(server_name.to_owned()).with_context(|| format!("called as `{server_name}`"))?;
     let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now.as_second()).unwrap_or(0)));
     verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], at)?;
     Ok(())

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::config::is_webhook_url;
 use crate::controllers::certificates::pem::is_ca_bundle;
-use crate::controllers::registration::{Configuration, FailurePolicy, GARDEN, SEED, Where, point};
+use crate::controllers::registration::{Configuration, Endpoint, FailurePolicy, GARDEN, SEED, set_endpoint};
 use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
 use crate::gardener::{ShootUid, is_dns_label};
 
@@ -43,7 +43,7 @@ pub(super) struct ShootClient {
     /// The `metadata.uid` of the Shoot in the garden
     #[arg(long, value_name = "UID", requires = "url")]
     shoot_uid: Option<String>,
-    /// Refuse writes that could not be reviewed, as in mode `own` of `nat`
+    /// Refuse writes that could not be reviewed, as in mode `own` of `vpn.nat`
     #[arg(long, requires = "url")]
     own: bool,
 }
@@ -92,7 +92,7 @@ impl Client {
         let to = self.to()?;
         let mut items = Configuration::originals(original)?;
         for (_, client) in items.iter_mut().flat_map(Configuration::webhooks) {
-            point(client, to.as_ref(), bundle.as_deref());
+            set_endpoint(client, to.as_ref(), bundle.as_deref());
         }
         if let Some(policy) = policy {
             for configuration in &mut items {
@@ -106,16 +106,16 @@ impl Client {
         Ok(serde_json::to_string_pretty(&filled)? + "\n")
     }
 
-    fn to(&self) -> anyhow::Result<Option<Where>> {
+    fn to(&self) -> anyhow::Result<Option<Endpoint>> {
         if let Some(url) = &self.url {
             check(url)?;
-            return Ok(Some(Where::Url(url.clone())));
+            return Ok(Some(Endpoint::Url(url.clone())));
         }
         let Some(service) = &self.service else { return Ok(None) };
         let Some((namespace, name)) = service.split_once('/') else {
             bail!("--service {service}: write it as NAMESPACE/NAME");
         };
-        Ok(Some(Where::Service { namespace: namespace.to_owned(), name: name.to_owned(), port: None }))
+        Ok(Some(Endpoint::Service { namespace: namespace.to_owned(), name: name.to_owned(), port: None }))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
     use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
     use super::*;
-    use crate::handlers::{ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
+    use crate::webhooks::{ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
 
     #[test]
     fn the_garden_calls_our_paths() {
@@ -250,7 +250,7 @@ mod tests {
         let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";
         assert_eq!(client(None, "a", uid).fill().unwrap(), SHOOT);
         let filled = client(Some("https://guard"), "shoot--a--b", uid).fill().unwrap();
-        let url = format!("https://guard{}/shoot--a--b/{uid}", crate::handlers::VPN_SHOOT_PATH);
+        let url = format!("https://guard{}/shoot--a--b/{uid}", crate::webhooks::VPN_SHOOT_PATH);
         assert!(filled.contains(&url) && filled.contains(r#""failurePolicy": "Fail""#), "{filled}");
         for (url, namespace, uid, want) in [
             ("http://guard", "a", uid, "https:// only"),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{ConfigError, bad, is_webhook_url};
 use crate::certificates::Lifetimes;
 use crate::controllers::certificates::is_name;
-use crate::controllers::registration::{Where, host};
+use crate::controllers::registration::{Endpoint, host};
 use crate::gardener::is_dns_label;
 
 /// What the section says.
@@ -22,7 +22,7 @@ pub struct SelfManaged {
     /// How long certificates are valid.
     pub lifetimes: Lifetimes,
     /// Where API servers reach the webhooks.
-    pub to: Where,
+    pub to: Endpoint,
     /// Whether they are told.
     pub is_registered: bool,
     /// First words of the names of webhooks that are left out.
@@ -97,12 +97,12 @@ impl Certificates {
                     let problem = "is not an address such as `https://network-guard.garden`";
                     return Err(bad("certificates.registration.url", format!("{url:?}"), problem));
                 }
-                Where::Url(url)
+                Endpoint::Url(url)
             }
             (None, Some(Service { namespace, name, port })) => {
                 label("registration.service.namespace", &namespace, "namespace")?;
                 label("registration.service.name", &name, "Service")?;
-                Where::Service { namespace, name, port: port.map(i32::from) }
+                Endpoint::Service { namespace, name, port: port.map(i32::from) }
             }
             (url, _) => {
                 let problem = "say where API servers reach the webhooks: either `url` or `service`";

@@ -9,17 +9,17 @@ use serde_json::{Map, Value, json};
 use super::{Configuration, SelfManaged};
 use crate::certificates::Lifetimes;
 use crate::controllers::overlay::OverlaySettings;
-use crate::controllers::registration::{FailurePolicy, Where};
+use crate::controllers::registration::{Endpoint, FailurePolicy};
 use crate::diagnostics::{Policy, Severity};
 use crate::gardener::providers::VpcScope;
 use crate::gardener::vpc::VpcNames;
-use crate::handlers::ShootSettings;
-use crate::overlay::{GardenSettings, HoldSettings, SwitchSettings, VigilSettings};
+use crate::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
 use crate::peering::{self, NodePrefixes};
 use crate::runtime::https::Limits;
 use crate::runtime::stop::StopSettings;
 use crate::vpn::nat::{self, Mode, ShootWebhook};
 use crate::vpn::sidecar::{self, Sidecar};
+use crate::webhooks::ShootSettings;
 
 /// Bytes of the digest that are shown: enough for a handful of configurations to differ.
 const SHOWN: usize = 6;
@@ -38,11 +38,11 @@ impl Configuration {
     /// Everything that was configured, under names that do not change with the code. A field that is new does not compile
     /// until it is here. `version` moves when a member gets another meaning.
     fn json(&self) -> Value {
-        let Self { overlap, overlap_failure_policy, nat, overlay, shoots, certificates, limits, stop } = self;
+        let Self { vpn, vpn_failure_policy, nat, overlay, shoots, certificates, limits, stop } = self;
         json!({
             "version": 1,
-            "sidecar": of_sidecar(overlap),
-            "sidecarFailurePolicy": overlap_failure_policy.map(FailurePolicy::name),
+            "sidecar": of_sidecar(vpn),
+            "sidecarFailurePolicy": vpn_failure_policy.map(FailurePolicy::name),
             "nat": of_nat(nat),
             "overlay": of_overlay(overlay),
             "shoots": of_shoots(shoots),
@@ -104,7 +104,8 @@ fn of_nat(settings: &nat::Settings) -> Value {
 
 fn of_overlay(settings: &OverlaySettings) -> Value {
     let OverlaySettings {
-        switches: SwitchSettings { hold: HoldSettings { providers }, vigil: VigilSettings { window, not_ready } },
+        switches:
+            SwitchSettings { hold: HoldSettings { providers }, tracker: RouteTrackerSettings { window, not_ready } },
         poll,
         slow,
         guards_rollout,
@@ -173,8 +174,8 @@ fn of_certificates(settings: &SelfManaged) -> Value {
         owner,
     } = settings;
     let to = match to {
-        Where::Service { namespace, name, port } => json!({"namespace": namespace, "name": name, "port": port}),
-        Where::Url(url) => json!({"url": url}),
+        Endpoint::Service { namespace, name, port } => json!({"namespace": namespace, "name": name, "port": port}),
+        Endpoint::Url(url) => json!({"url": url}),
     };
     json!({
         "namespace": namespace,
@@ -238,13 +239,13 @@ mod tests {
         assert_eq!(default.len(), 2 * SHOWN);
         // However it is written.
         assert_eq!(of(""), default);
-        assert_eq!(of("overlap: {envoy: {concurrency: 2, memoryRequest: 102400Ki}}"), default);
+        assert_eq!(of("vpn: {envoy: {concurrency: 2, memoryRequest: 102400Ki}}"), default);
         for body in [
-            "overlap: {sidecar: always}",
-            "overlap: {envoy: {image: 'x:1'}}",
-            "overlap: {envoy: {statusPort: 15001}}",
-            "overlap: {failurePolicy: Ignore}",
-            "nat: {mode: own, image: 'x:1', shootWebhook: {url: 'https://x'}}",
+            "vpn: {sidecar: always}",
+            "vpn: {envoy: {image: 'x:1'}}",
+            "vpn: {envoy: {statusPort: 15001}}",
+            "vpn: {failurePolicy: Ignore}",
+            "vpn: {nat: {mode: own, image: 'x:1', shootWebhook: {url: 'https://x'}}}",
             "overlay: {providers: [aws]}",
             "overlay: {vpcs: {cloud: {paths: [vpc.id]}}}",
             "peering: {maxPeers: 3}",

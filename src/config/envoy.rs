@@ -1,4 +1,4 @@
-//! The section `overlap.envoy` of the configuration: the sidecar.
+//! The section `vpn.envoy` of the configuration: the sidecar.
 
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ impl Envoy {
             None => Ok(default),
             Some(text) => {
                 let problem = "is not a whole number of CPUs such as `1`, or of thousandths such as `20m`";
-                canonical_cpu(&text).ok_or_else(|| bad("overlap.envoy.cpuRequest", text, problem))
+                canonical_cpu(&text).ok_or_else(|| bad("vpn.envoy.cpuRequest", text, problem))
             }
         };
         let memory = |path, text: String| {
@@ -44,8 +44,8 @@ impl Envoy {
             cpu_request: cpu(self.cpu_request, default.cpu_request)?,
             memory_request: self
                 .memory_request
-                .map_or(Ok(default.memory_request), |text| memory("overlap.envoy.memoryRequest", text))?,
-            memory_limit: self.memory_limit.map(|text| memory("overlap.envoy.memoryLimit", text)).transpose()?,
+                .map_or(Ok(default.memory_request), |text| memory("vpn.envoy.memoryRequest", text))?,
+            memory_limit: self.memory_limit.map(|text| memory("vpn.envoy.memoryLimit", text)).transpose()?,
             status_port: self.status_port.unwrap_or(default.status_port),
             max_hosts: self.max_hosts.unwrap_or(default.max_hosts),
             max_connections: self.max_connections.unwrap_or(default.max_connections),
@@ -60,19 +60,19 @@ impl Envoy {
 pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     let field = |path: &str, value: &dyn ToString, problem: &str| Err(bad(path, value.to_string(), problem));
     if !is_image(&settings.image) {
-        return field("overlap.envoy.image", &format!("{:?}", settings.image), "is not the name of an image");
+        return field("vpn.envoy.image", &format!("{:?}", settings.image), "is not the name of an image");
     }
     if settings.concurrency == 0 {
-        return field("overlap.envoy.concurrency", &0, "Envoy needs at least one thread");
+        return field("vpn.envoy.concurrency", &0, "Envoy needs at least one thread");
     }
     if settings.status_port < 1_024 {
         let problem = "is reserved for root, and Envoy does not run as root; take one from 1024 up";
-        return field("overlap.envoy.statusPort", &settings.status_port, problem);
+        return field("vpn.envoy.statusPort", &settings.status_port, problem);
     }
     for (path, value) in [
-        ("overlap.envoy.maxHosts", settings.max_hosts),
-        ("overlap.envoy.maxConnections", settings.max_connections),
-        ("overlap.envoy.connectTimeoutSeconds", settings.connect_timeout_seconds),
+        ("vpn.envoy.maxHosts", settings.max_hosts),
+        ("vpn.envoy.maxConnections", settings.max_connections),
+        ("vpn.envoy.connectTimeoutSeconds", settings.connect_timeout_seconds),
     ] {
         if value == 0 {
             return field(path, &value, "must be at least 1");
@@ -82,7 +82,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     if let Some(limit) = &settings.memory_limit
         && bytes(limit) < bytes(&settings.memory_request)
     {
-        return field("overlap.envoy.memoryLimit", limit, "is less than memoryRequest, which no API server accepts");
+        return field("vpn.envoy.memoryLimit", limit, "is less than memoryRequest, which no API server accepts");
     }
     Ok(())
 }

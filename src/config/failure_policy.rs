@@ -10,7 +10,7 @@ impl Configuration {
     /// call leaves gardenlet's proxy, which works. That is for a gardenlet that has one (from v1.124.0 on); which it is, nobody
     /// knows here. The chart knows, and always says what it chose.
     pub fn failure_policy(&self) -> FailurePolicy {
-        self.overlap_failure_policy.unwrap_or(match self.overlap.sidecar {
+        self.vpn_failure_policy.unwrap_or(match self.vpn.sidecar {
             Sidecar::WhereMissing => FailurePolicy::Fail,
             Sidecar::Always => FailurePolicy::Ignore,
         })
@@ -32,7 +32,7 @@ mod tests {
             ("{sidecar: always, failurePolicy: Fail}", FailurePolicy::Fail),
         ] {
             let head = "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
-            let configuration = Configuration::parse(&format!("{head}overlap: {overlap}")).unwrap();
+            let configuration = Configuration::parse(&format!("{head}vpn: {overlap}")).unwrap();
             assert_eq!(configuration.failure_policy(), want, "{overlap}");
         }
     }

@@ -22,20 +22,20 @@ pub use self::certificates::SelfManaged;
 pub use self::nat::is_webhook_url;
 use crate::controllers::overlay::OverlaySettings;
 use crate::controllers::registration::FailurePolicy;
-use crate::handlers::ShootSettings;
 use crate::runtime::https::Limits;
 use crate::runtime::stop::StopSettings;
 use crate::sources::files;
 use crate::sources::yaml;
 use crate::vpn::sidecar;
+use crate::webhooks::ShootSettings;
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
-    pub overlap: sidecar::Settings,
+    pub vpn: sidecar::Settings,
     /// What is registered for the time when no replica answers; see [`Configuration::failure_policy`].
-    pub overlap_failure_policy: Option<FailurePolicy>,
+    pub vpn_failure_policy: Option<FailurePolicy>,
     /// The double NAT behind the sidecar.
     pub nat: crate::vpn::nat::Settings,
     /// Switches of the overlay that are held.
@@ -86,9 +86,7 @@ struct File {
     api_version: String,
     kind: String,
     #[serde(default)]
-    overlap: Overlap,
-    #[serde(default)]
-    nat: nat::Nat,
+    vpn: Vpn,
     #[serde(default)]
     overlay: overlay::Overlay,
     #[serde(default)]
@@ -105,11 +103,13 @@ struct File {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Overlap {
+struct Vpn {
     #[serde(default)]
     sidecar: sidecar::Sidecar,
     #[serde(default)]
     envoy: envoy::Envoy,
+    #[serde(default)]
+    nat: nat::Nat,
     failure_policy: Option<FailurePolicy>,
 }
 
@@ -133,9 +133,9 @@ impl Configuration {
             )));
         }
         let configuration = Self {
-            overlap_failure_policy: file.overlap.failure_policy,
-            overlap: sidecar::Settings { sidecar: file.overlap.sidecar, ..file.overlap.envoy.settings()? },
-            nat: file.nat.settings()?,
+            vpn_failure_policy: file.vpn.failure_policy,
+            vpn: sidecar::Settings { sidecar: file.vpn.sidecar, ..file.vpn.envoy.settings()? },
+            nat: file.vpn.nat.settings()?,
             shoots: ShootSettings {
                 policy: peering::policy(&file.peering, &file.rules)?,
                 peering: file.peering.settings()?,
@@ -155,14 +155,14 @@ impl Configuration {
             (&self.certificates, self.nat.shoot_webhook.as_ref().and_then(|webhook| webhook.ca_file.as_ref()))
         {
             let problem = "is not for self-managed certificates: Shoots are told of their CA";
-            return Err(bad("nat.shootWebhook.caFile", format!("{:?}", file.display().to_string()), problem));
+            return Err(bad("vpn.nat.shootWebhook.caFile", format!("{:?}", file.display().to_string()), problem));
         }
-        if self.overlap.sidecar == sidecar::Sidecar::Always && matches!(self.nat.mode, crate::vpn::nat::Mode::Own(_)) {
-            let problem = "is not for `nat.mode: own`: where gardenlet brings its own proxy, vpn2 translates itself, \
-                           and our own containers would do it again; take `nat.mode: vpn-client`";
-            return Err(bad("overlap.sidecar", "always".to_owned(), problem));
+        if self.vpn.sidecar == sidecar::Sidecar::Always && matches!(self.nat.mode, crate::vpn::nat::Mode::Own(_)) {
+            let problem = "is not for `vpn.nat.mode: own`: where gardenlet brings its own proxy, vpn2 translates itself, \
+                           and our own containers would do it again; take `vpn.nat.mode: vpn-client`";
+            return Err(bad("vpn.sidecar", "always".to_owned(), problem));
         }
-        envoy::check(&self.overlap)?;
+        envoy::check(&self.vpn)?;
         server::check(&self.limits, &self.stop)
     }
 }

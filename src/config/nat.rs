@@ -1,4 +1,4 @@
-//! The section `nat` of the configuration: who does the double NAT of overlapping Shoots.
+//! The section `vpn.nat` of the configuration: who does the double NAT of overlapping Shoots.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl Nat {
             Who::Own if shoot_webhook.is_none() => {
                 let problem =
                     "is needed for `mode: own`: without it nobody translates at the Shoot's end of the tunnel";
-                return Err(bad("nat.shootWebhook", "none".to_owned(), problem));
+                return Err(bad("vpn.nat.shootWebhook", "none".to_owned(), problem));
             }
             Who::Own => Mode::Own(self.own()?),
         };
@@ -64,7 +64,7 @@ impl Nat {
             ("memoryRequest", quoted(&self.memory_request)),
         ] {
             if let Some(value) = value {
-                return Err(bad(&format!("nat.{field}"), value, "is for `mode: own` only"));
+                return Err(bad(&format!("vpn.nat.{field}"), value, "is for `mode: own` only"));
             }
         }
         Ok(Mode::VpnClient)
@@ -73,24 +73,24 @@ impl Nat {
     fn own(self) -> Result<Own, ConfigError> {
         let Some(image) = self.image else {
             let problem = "is needed for `mode: own`: an image with network-guard, iptables and iproute2";
-            return Err(bad("nat.image", "none".to_owned(), problem));
+            return Err(bad("vpn.nat.image", "none".to_owned(), problem));
         };
         if !is_image(&image) {
-            return Err(bad("nat.image", format!("{image:?}"), "is not the name of an image"));
+            return Err(bad("vpn.nat.image", format!("{image:?}"), "is not the name of an image"));
         }
         let default = Own::new(&image);
         let keep = self.keep_seconds.unwrap_or_else(|| default.keep_seconds.map_or(0, NonZeroU32::get));
         if keep > LONGEST_PAUSE {
             let problem = format!("must be from 0 to {LONGEST_PAUSE}");
-            return Err(bad("nat.keepSeconds", keep.to_string(), &problem));
+            return Err(bad("vpn.nat.keepSeconds", keep.to_string(), &problem));
         }
         let cpu = |text: String| {
             let problem = "is not a whole number of CPUs such as `1`, or of thousandths such as `20m`";
-            canonical_cpu(&text).ok_or_else(|| bad("nat.cpuRequest", text, problem))
+            canonical_cpu(&text).ok_or_else(|| bad("vpn.nat.cpuRequest", text, problem))
         };
         let memory = |text: String| {
             let problem = "is not a whole number of Ki, Mi or Gi, such as `100Mi`";
-            canonical_memory(&text).ok_or_else(|| bad("nat.memoryRequest", text, problem))
+            canonical_memory(&text).ok_or_else(|| bad("vpn.nat.memoryRequest", text, problem))
         };
         Ok(Own {
             keep_seconds: NonZeroU32::new(keep),
@@ -116,7 +116,7 @@ impl Webhook {
         // What an API server takes as the URL of a webhook: it appends nothing, and refuses queries and user names.
         if !is_webhook_url(&self.url) {
             let problem = "is not an address such as `https://network-guard.example.org`";
-            return Err(bad("nat.shootWebhook.url", format!("{:?}", self.url), problem));
+            return Err(bad("vpn.nat.shootWebhook.url", format!("{:?}", self.url), problem));
         }
         Ok(ShootWebhook { url: self.url, ca_file: self.ca_file })
     }

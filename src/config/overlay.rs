@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{ConfigError, bad, garden};
 use crate::controllers::overlay::OverlaySettings;
 use crate::gardener::is_dns_label;
-use crate::overlay::{GardenSettings, HoldSettings, SwitchSettings, VigilSettings};
+use crate::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -75,13 +75,13 @@ impl Overlay {
             let problem = "is not the name of a namespace";
             return Err(bad("overlay.leaseNamespace", format!("{lease_namespace:?}"), problem));
         }
-        let vigil = default.switches.vigil;
+        let tracker = default.switches.tracker;
         Ok(OverlaySettings {
             switches: SwitchSettings {
                 hold: HoldSettings { providers },
-                vigil: VigilSettings {
-                    window: window.map_or(vigil.window, |seconds| SignedDuration::from_secs(seconds.into())),
-                    not_ready: not_ready.map_or(vigil.not_ready, |minutes| SignedDuration::from_mins(minutes.into())),
+                tracker: RouteTrackerSettings {
+                    window: window.map_or(tracker.window, |seconds| SignedDuration::from_secs(seconds.into())),
+                    not_ready: not_ready.map_or(tracker.not_ready, |minutes| SignedDuration::from_mins(minutes.into())),
                 },
             },
             poll: poll.map_or(default.poll, |seconds| Duration::from_secs(seconds.into())),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{ConfigError, bad};
 use crate::diagnostics::{Policy, Rule, Severity};
 use crate::net::ParseCidrError;
-use crate::{handlers, peering};
+use crate::{peering, webhooks};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -100,7 +100,7 @@ pub(super) fn policy(peering: &Peering, choices: &BTreeMap<String, Choice>) -> R
             policy.set(rule, choice.severity());
         }
     }
-    let known: Vec<&'static Rule> = handlers::rules().into_iter().map(|(rule, _)| rule).collect();
+    let known: Vec<&'static Rule> = webhooks::rules().into_iter().map(|(rule, _)| rule).collect();
     for (name, choice) in choices {
         let path = format!("rules.{name}");
         let value = choice.severity().map_or("off", Severity::name).to_owned();

@@ -39,7 +39,7 @@ fn schema() -> Value {
     fields.retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
     fields.insert("certificates".to_owned(), json!({"description": "Written by the chart; not to be written here."}));
     // The chart knows where it is.
-    fields["nat"]["properties"]["shootWebhook"].as_object_mut().unwrap().remove("required");
+    fields["vpn"]["properties"]["nat"]["properties"]["shootWebhook"].as_object_mut().unwrap().remove("required");
     let mut whole = json!({
         "type": "object",
         "description": "The NetworkGuardConfiguration, without apiVersion and kind. Made from the types that read it.",

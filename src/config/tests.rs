@@ -12,12 +12,12 @@ fn an_empty_file_means_the_defaults() {
 /// Examples are edited by commenting lines out, and what is left of a section is its name.
 #[test]
 fn a_section_of_comments_is_an_empty_one() {
-    for section in ["overlap", "nat", "overlay", "peering", "rules", "server", "certificates"] {
+    for section in ["vpn", "overlay", "peering", "rules", "server", "certificates"] {
         assert_eq!(parse(&format!("{section}:\n  # maxPeers: 7\n")), Ok(Configuration::default()), "{section}");
     }
     for list in [
         "peering:\n  defaultNodeNetworks:\n",
-        "overlap:\n  envoy:\n",
+        "vpn:\n  envoy:\n  nat:\n",
         "peering:\n  nodePrefixLengths:\n  maxPeers:\n",
         "overlay:\n  providers:\n  # - aws\n  routeLimits:\n  vpcs:\n",
     ] {
@@ -31,9 +31,9 @@ fn a_section_of_comments_is_an_empty_one() {
 #[test]
 fn every_field_is_read() {
     let configuration = parse(
-        "overlap:\n  sidecar: whereMissing\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
+        "vpn:\n  sidecar: whereMissing\n  envoy: {image: 'x:1', concurrency: 4, cpuRequest: 1000m, memoryRequest: 1024Mi, \
          memoryLimit: 2Gi, statusPort: 9000, maxHosts: 1, maxConnections: 2, connectTimeoutSeconds: 3, \
-         idleTimeoutSeconds: 4, slowMilliseconds: 5}\n  failurePolicy: Ignore\n\
+         idleTimeoutSeconds: 4, slowMilliseconds: 5}\n  failurePolicy: Ignore\n  \
          nat: {mode: own, image: 'y:1', keepSeconds: 10, cpuRequest: 5m, memoryRequest: 2048Ki, \
          shootWebhook: {url: 'https://guard.example.org:8443/base'}}\n\
          overlay: {providers: [aws], pollSeconds: 1, windowSeconds: 2, notReadyMinutes: 3, warnAfterMinutes: 4, \
@@ -57,23 +57,20 @@ fn every_field_is_read() {
 #[test]
 fn says_what_is_wrong() {
     for (body, want) in [
-        ("overlap: {envoy: {imagee: x}}", "imagee"),
-        ("overlap: {failurePolicy: ignore}", "ignore"),
-        ("overlap: {failurepolicy: Ignore}", "failurepolicy"),
-        ("overlap: {sidecar: never}", "never"),
+        ("vpn: {envoy: {imagee: x}}", "imagee"),
+        ("vpn: {failurePolicy: ignore}", "ignore"),
+        ("vpn: {failurepolicy: Ignore}", "failurepolicy"),
+        ("vpn: {sidecar: never}", "never"),
         (
-            "overlap: {sidecar: always}\nnat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}",
-            "overlap.sidecar: always: is not for `nat.mode: own`",
+            "vpn: {sidecar: always, nat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}}",
+            "vpn.sidecar: always: is not for `vpn.nat.mode: own`",
         ),
-        ("overlap: {envoy: {image: ''}}", "overlap.envoy.image: \"\": is not the name of an image"),
-        ("overlap: {envoy: {concurrency: 0}}", "overlap.envoy.concurrency: 0: Envoy needs at least one thread"),
-        ("overlap: {envoy: {cpuRequest: 0.5}}", "overlap.envoy.cpuRequest: 0.5: is not a whole number of CPUs"),
-        (
-            "overlap: {envoy: {memoryLimit: 100M}}",
-            "overlap.envoy.memoryLimit: 100M: is not a whole number of Ki, Mi or Gi",
-        ),
-        ("overlap: {envoy: {statusPort: 80}}", "overlap.envoy.statusPort: 80: is reserved for root"),
-        ("overlap: {envoy: {maxHosts: 0}}", "overlap.envoy.maxHosts: 0: must be at least 1"),
+        ("vpn: {envoy: {image: ''}}", "vpn.envoy.image: \"\": is not the name of an image"),
+        ("vpn: {envoy: {concurrency: 0}}", "vpn.envoy.concurrency: 0: Envoy needs at least one thread"),
+        ("vpn: {envoy: {cpuRequest: 0.5}}", "vpn.envoy.cpuRequest: 0.5: is not a whole number of CPUs"),
+        ("vpn: {envoy: {memoryLimit: 100M}}", "vpn.envoy.memoryLimit: 100M: is not a whole number of Ki, Mi or Gi"),
+        ("vpn: {envoy: {statusPort: 80}}", "vpn.envoy.statusPort: 80: is reserved for root"),
+        ("vpn: {envoy: {maxHosts: 0}}", "vpn.envoy.maxHosts: 0: must be at least 1"),
         ("server: {maxBodiesInFlightBytes: 1}", "server.maxBodiesInFlightBytes: 1: must be at least maxBodyBytes"),
         ("server: {maxConnections: 0}", "server.maxConnections: 0: is out of bounds"),
         ("server: {maxConnections: 18446744073709551615}", "is out of bounds"),
@@ -87,34 +84,34 @@ fn says_what_is_wrong() {
         ("server: {maxBodyBytes: 0}", "server.maxBodyBytes: 0: is out of bounds"),
         ("server: {stopIdleSeconds: 4000}", "server.stopIdleSeconds: 4000: is more than an hour"),
         ("server: {stopDrainSeconds: 4000}", "server.stopDrainSeconds: 4000: is more than an hour"),
-        ("overlap: {envoy: {memoryLimit: 50Mi}}", "overlap.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
+        ("vpn: {envoy: {memoryLimit: 50Mi}}", "vpn.envoy.memoryLimit: 50Mi: is less than memoryRequest"),
         ("server: [", "the configuration is wrong"),
         (
             "overlay: {leaseNamespace: y}",
             "overlay.leaseNamespace: invalid type: boolean `true`, expected a string; put words such as `yes`, `on` and `y` in quotes",
         ),
         ("peering: {maxPeers: 1, maxPeers: 2}", "line 3: the key \"maxPeers\" is there twice"),
-        ("nat: {mode: none}\n---\na: 1", "line 5: there is a second document"),
-        ("nat: {mode: none}", "none"),
-        ("nat: {mode: own}", "nat.shootWebhook: none: is needed"),
-        ("nat: {mode: own, shootWebhook: {url: 'https://x'}}", "nat.image: none: is needed"),
+        ("vpn: {nat: {mode: none}}\n---\na: 1", "line 5: there is a second document"),
+        ("vpn: {nat: {mode: none}}", "none"),
+        ("vpn: {nat: {mode: own}}", "vpn.nat.shootWebhook: none: is needed"),
+        ("vpn: {nat: {mode: own, shootWebhook: {url: 'https://x'}}}", "vpn.nat.image: none: is needed"),
         (
-            "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: 'a b'}",
-            "nat.image: \"a b\": is not the name of an image",
+            "vpn: {nat: {mode: own, shootWebhook: {url: 'https://x'}, image: 'a b'}}",
+            "vpn.nat.image: \"a b\": is not the name of an image",
         ),
-        ("nat: {image: x}", "nat.image: \"x\": is for `mode: own`"),
-        ("nat: {keepSeconds: 5}", "nat.keepSeconds: 5: is for `mode: own`"),
+        ("vpn: {nat: {image: x}}", "vpn.nat.image: \"x\": is for `mode: own`"),
+        ("vpn: {nat: {keepSeconds: 5}}", "vpn.nat.keepSeconds: 5: is for `mode: own`"),
         (
-            "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, keepSeconds: 3601}",
-            "nat.keepSeconds: 3601: must be from 0 to 3600",
-        ),
-        (
-            "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, cpuRequest: 1.5}",
-            "nat.cpuRequest: 1.5: is not a whole number of CPUs",
+            "vpn: {nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, keepSeconds: 3601}}",
+            "vpn.nat.keepSeconds: 3601: must be from 0 to 3600",
         ),
         (
-            "nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, memoryRequest: 5M}",
-            "nat.memoryRequest: 5M: is not a whole number of Ki",
+            "vpn: {nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, cpuRequest: 1.5}}",
+            "vpn.nat.cpuRequest: 1.5: is not a whole number of CPUs",
+        ),
+        (
+            "vpn: {nat: {mode: own, shootWebhook: {url: 'https://x'}, image: x, memoryRequest: 5M}}",
+            "vpn.nat.memoryRequest: 5M: is not a whole number of Ki",
         ),
         ("certificates: {}", "namespace"),
         ("certificates: {namespace: x}", "registration"),
@@ -163,16 +160,16 @@ fn says_what_is_wrong() {
             "certificates.marginSeconds: 500000: must be at most a sixth",
         ),
         (
-            "certificates: {namespace: x, registration: {url: 'https://x'}}\nnat: {shootWebhook: {url: 'https://x', caFile: /y}}",
-            "nat.shootWebhook.caFile: \"/y\": is not for self-managed certificates",
+            "certificates: {namespace: x, registration: {url: 'https://x'}}\nvpn: {nat: {shootWebhook: {url: 'https://x', caFile: /y}}}",
+            "vpn.nat.shootWebhook.caFile: \"/y\": is not for self-managed certificates",
         ),
-        ("nat: {shootWebhook: {}}", "url"),
-        ("nat: {shootWebhook: {url: 'http://x'}}", "nat.shootWebhook.url: \"http://x\": is not an address"),
-        ("nat: {shootWebhook: {url: 'https://x?y'}}", "is not an address"),
-        ("nat: {shootWebhook: {url: 'https://x/#y'}}", "is not an address"),
-        ("nat: {shootWebhook: {url: 'https://a@x'}}", "is not an address"),
-        ("nat: {shootWebhook: {url: 'https://'}}", "is not an address"),
-        ("nat: {shootWebhook: {url: 'https://x', ca: y}}", "ca"),
+        ("vpn: {nat: {shootWebhook: {}}}", "url"),
+        ("vpn: {nat: {shootWebhook: {url: 'http://x'}}}", "vpn.nat.shootWebhook.url: \"http://x\": is not an address"),
+        ("vpn: {nat: {shootWebhook: {url: 'https://x?y'}}}", "is not an address"),
+        ("vpn: {nat: {shootWebhook: {url: 'https://x/#y'}}}", "is not an address"),
+        ("vpn: {nat: {shootWebhook: {url: 'https://a@x'}}}", "is not an address"),
+        ("vpn: {nat: {shootWebhook: {url: 'https://'}}}", "is not an address"),
+        ("vpn: {nat: {shootWebhook: {url: 'https://x', ca: y}}}", "ca"),
         ("overlay: {providers: [aws, 'a b']}", "overlay.providers[1]: \"a b\": is not the type of an infrastructure"),
         ("overlay: {pollSeconds: 0}", "overlay.pollSeconds: 0: must be from 1 to 600"),
         ("overlay: {windowSeconds: 0}", "overlay.windowSeconds: 0: must be from 1 to 86400"),
@@ -203,7 +200,7 @@ fn says_what_is_wrong() {
             "rules.peering/overlaps: warn: there is no such rule; is `peering/overlap` meant?",
         ),
         ("rules: {peering/deleted: deny}", "rules.peering/deleted: deny: this rule can be `warn` at most"),
-        ("rules: {overlap/cluster-missing: off}", "rules.overlap/cluster-missing: off: this rule cannot be configured"),
+        ("rules: {vpn/cluster-missing: off}", "rules.vpn/cluster-missing: off: this rule cannot be configured"),
     ] {
         let error = parse(body).unwrap_err();
         assert!(error.contains(want), "{body}: {error}");

@@ -10,8 +10,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use crate::handlers::{KUBE_APISERVER_PATH, NETWORK_PATH};
 use crate::sources::yaml;
+use crate::webhooks::{KUBE_APISERVER_PATH, NETWORK_PATH};
 
 /// The files that are in the repository, with the reason for every line.
 pub const SEED: &str = include_str!("../../webhook-config/seed.yaml");
@@ -20,7 +20,7 @@ pub const GARDEN: &str = include_str!("../../webhook-config/garden.yaml");
 
 /// Where API servers reach the webhooks.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Where {
+pub enum Endpoint {
     /// A Service in the API server's own cluster.
     Service {
         /// Its namespace.
@@ -34,7 +34,7 @@ pub enum Where {
     Url(String),
 }
 
-impl Where {
+impl Endpoint {
     /// The names that a certificate has to have for it.
     pub fn names(&self) -> Vec<String> {
         match self {
@@ -47,7 +47,7 @@ impl Where {
 }
 
 /// The name by which an API server calls, and which it looks for in the certificate.
-pub fn called(client: &WebhookClientConfig) -> Option<String> {
+pub fn server_name(client: &WebhookClientConfig) -> Option<String> {
     match (&client.service, &client.url) {
         (Some(service), _) => Some(format!("{}.{}.svc", service.name, service.namespace)),
         (None, Some(url)) => host(url),
@@ -203,14 +203,14 @@ type Mutating = MutatingWebhookConfiguration;
 type Validating = ValidatingWebhookConfiguration;
 
 /// Points a webhook somewhere else. What is `None` stays.
-pub fn point(client: &mut WebhookClientConfig, to: Option<&Where>, bundle: Option<&[u8]>) {
+pub fn set_endpoint(client: &mut WebhookClientConfig, to: Option<&Endpoint>, bundle: Option<&[u8]>) {
     match to {
         None => {}
-        Some(Where::Url(url)) => {
+        Some(Endpoint::Url(url)) => {
             client.url = Some(format!("{}{}", url.trim_end_matches('/'), path(client)));
             client.service = None;
         }
-        Some(Where::Service { namespace, name, port }) => {
+        Some(Endpoint::Service { namespace, name, port }) => {
             client.service = Some(ServiceReference {
                 namespace: namespace.clone(),
                 name: name.clone(),
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn names_are_those_that_are_called() {
-        let service = Where::Service { namespace: "x".to_owned(), name: "guard".to_owned(), port: None };
+        let service = Endpoint::Service { namespace: "x".to_owned(), name: "guard".to_owned(), port: None };
         assert_eq!(service.names(), ["guard.x.svc", "guard.x", "guard"]);
         for (url, want) in [
             ("https://guard.garden", "guard.garden"),
@@ -249,7 +249,7 @@ mod tests {
             ("https://127.0.0.1:1/x", "127.0.0.1"),
             ("https://[fd00::1]:443", "fd00::1"),
         ] {
-            assert_eq!(Where::Url(url.to_owned()).names(), [want], "{url}");
+            assert_eq!(Endpoint::Url(url.to_owned()).names(), [want], "{url}");
         }
     }
 

@@ -8,7 +8,7 @@ use super::weight::{Rank, Severity};
 /// One thing that a rule found: where, what is wrong, what to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// The stable name of the rule, such as `overlap/cluster-missing`.
+    /// The stable name of the rule, such as `vpn/cluster-missing`.
     pub rule: &'static str,
     /// How much it weighs.
     pub severity: Severity,

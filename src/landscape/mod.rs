@@ -5,16 +5,16 @@
 
 mod access;
 mod census;
-mod knowledge;
 mod questions;
 mod shoots;
 mod snapshot;
 mod target;
+mod view;
 
 pub use access::{Access, Grant, Subject};
 pub use census::Census;
-pub use knowledge::{Knowledge, Seed};
-pub use questions::{Answer, Answers, Questions, Sight};
+pub use questions::{Answer, Answers, Questions, Visibility};
 pub use shoots::Shoots;
 pub use snapshot::{ClusterRecord, NetworkName, Snapshot, switch_facts};
 pub use target::{Consent, Target};
+pub use view::{Seed, View};

@@ -16,7 +16,7 @@ pub struct Questions {
     /// Read this Cluster from the API server.
     pub cluster: Option<String>,
     /// May the requesting user see these Shoots?
-    pub sights: BTreeSet<ShootName>,
+    pub visibilities: BTreeSet<ShootName>,
     /// May the requesting user see all Shoots that are there, or ever will be? For rules about Shoots that the user did not
     /// name: how many there are, and who may be seen of them, shapes no question.
     pub grants: BTreeSet<Grant>,
@@ -32,9 +32,9 @@ pub struct Answers {
     /// The Cluster that was asked for.
     pub cluster: Option<Answer<Arc<ClusterRecord>>>,
     /// Which Shoots the requesting user may see.
-    pub sights: HashMap<ShootName, Sight>,
+    pub visibilities: HashMap<ShootName, Visibility>,
     /// Where the requesting user may see all Shoots.
-    pub grants: HashMap<Grant, Sight>,
+    pub grants: HashMap<Grant, Visibility>,
     /// Shoots as they are now.
     pub shoots: HashMap<ShootName, Answer<Arc<ShootFacts>>>,
     /// Seeds as they are now.
@@ -74,7 +74,7 @@ impl<T> Answer<T> {
 
 /// Whether a user may see a Shoot, or all Shoots of some place.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Sight {
+pub enum Visibility {
     /// The user may read it.
     Visible,
     /// The user may not.
@@ -93,7 +93,7 @@ impl Questions {
     pub fn len(&self) -> usize {
         usize::from(self.cluster.is_some())
             + self.grants.len()
-            + self.sights.len()
+            + self.visibilities.len()
             + self.shoots.len()
             + self.seeds.len()
     }
@@ -111,7 +111,7 @@ impl Questions {
         self.cluster = self.cluster.filter(|_| room > 0);
         room -= usize::from(self.cluster.is_some());
         first(&mut self.grants, &mut room);
-        first(&mut self.sights, &mut room);
+        first(&mut self.visibilities, &mut room);
         first(&mut self.shoots, &mut room);
         first(&mut self.seeds, &mut room);
         self
@@ -121,7 +121,7 @@ impl Questions {
     #[must_use]
     pub fn without(mut self, answers: &Answers) -> Self {
         self.cluster = self.cluster.filter(|_| answers.cluster.is_none());
-        self.sights.retain(|name| !answers.sights.contains_key(name));
+        self.visibilities.retain(|name| !answers.visibilities.contains_key(name));
         self.grants.retain(|grant| !answers.grants.contains_key(grant));
         self.shoots.retain(|name| !answers.shoots.contains_key(name));
         self.seeds.retain(|name| !answers.seeds.contains_key(name));
@@ -136,13 +136,13 @@ impl Answers {
         if questions.cluster.is_some() {
             self.cluster = Some(answers.cluster.unwrap_or_else(|| Answer::Unanswered(NO_ANSWER.to_owned())));
         }
-        for name in questions.sights {
-            let sight = answers.sights.remove(&name);
-            self.sights.insert(name, sight.unwrap_or_else(|| Sight::Unanswered(NO_ANSWER.to_owned())));
+        for name in questions.visibilities {
+            let visibility = answers.visibilities.remove(&name);
+            self.visibilities.insert(name, visibility.unwrap_or_else(|| Visibility::Unanswered(NO_ANSWER.to_owned())));
         }
         for grant in questions.grants {
-            let sight = answers.grants.remove(&grant);
-            self.grants.insert(grant, sight.unwrap_or_else(|| Sight::Unanswered(NO_ANSWER.to_owned())));
+            let visibility = answers.grants.remove(&grant);
+            self.grants.insert(grant, visibility.unwrap_or_else(|| Visibility::Unanswered(NO_ANSWER.to_owned())));
         }
         for name in questions.shoots {
             let shoot = answers.shoots.remove(&name);
@@ -165,7 +165,7 @@ mod tests {
         let all = Questions {
             cluster: Some("c".to_owned()),
             grants: [Grant::Everywhere].into(),
-            sights: (0..3).map(name).collect(),
+            visibilities: (0..3).map(name).collect(),
             shoots: (0..2).map(name).collect(),
             seeds: ["a".to_owned(), "b".to_owned()].into(),
         };
@@ -178,6 +178,9 @@ mod tests {
             assert!(all.clone().without(&answers).is_empty(), "what was not asked is answered too");
         }
         let asked = all.at_most(6);
-        assert_eq!((asked.sights.len(), asked.shoots.into_iter().next(), asked.seeds.len()), (3, Some(name(0)), 0));
+        assert_eq!(
+            (asked.visibilities.len(), asked.shoots.into_iter().next(), asked.seeds.len()),
+            (3, Some(name(0)), 0)
+        );
     }
 }

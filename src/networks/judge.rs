@@ -4,20 +4,20 @@ use super::{check, is_untranslatable, rules};
 use crate::diagnostics::{Finding, Severity, without_stored};
 use crate::gardener::Shoot;
 use crate::gardener::shoot::StatusNetworking;
-use crate::landscape::{Knowledge, Seed};
+use crate::landscape::{Seed, View};
 
 /// What there is to say of the networks of a Shoot that is written, as far as its writer caused it; and the Seed that nobody
 /// answered about, with the reason.
 pub fn judge<'k>(
     new: &Shoot<'_>,
     old: Option<&Shoot<'_>>,
-    knowledge: &mut Knowledge<'k>,
+    view: &mut View<'k>,
 ) -> (Vec<Finding>, Option<(String, &'k str)>) {
     let mut unanswered = None;
     let mut check_with_seed = |shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>| {
         let no_status = StatusNetworking::default();
         let status = stored.map_or(&no_status, |stored| &stored.status_networking);
-        let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty()).and_then(|name| match knowledge.seed(name) {
+        let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty()).and_then(|name| match view.seed(name) {
             Seed::Found(facts) => Some((name, facts)),
             Seed::Unanswered(why) => {
                 unanswered = Some((name.to_owned(), why));

@@ -3,7 +3,7 @@
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
-use crate::landscape::{Knowledge, Target};
+use crate::landscape::{Target, View};
 
 use super::config::{self, Config, Entry, Limits, Own};
 use super::pair::PairState;
@@ -50,12 +50,8 @@ pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Li
 const REMOVED: usize = 100;
 
 /// Judges a Shoot together with those that it lists, as far as its writer touched that. The caller looks into
-/// the questions of `knowledge` first: findings count only when there are none.
-pub(super) fn remote(
-    subject: &Subject<'_>,
-    settings: &Settings,
-    knowledge: &mut Knowledge<'_>,
-) -> (Vec<Ruled>, Vec<PairState>) {
+/// the questions of `view` first: findings count only when there are none.
+pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View<'_>) -> (Vec<Ruled>, Vec<PairState>) {
     // A new entry may conflict with one that was there before, and who edits the list hears what is the matter with the rest of
     // it: so then all are looked at.
     let (is_touched, is_edited) = (subject.is_touched(), subject.is_list_edited());
@@ -64,7 +60,7 @@ pub(super) fn remote(
         .iter()
         .map(|listed| {
             let is_looked_up = (is_touched || is_edited) && listed.is_looked_up;
-            if is_looked_up { knowledge.target(&listed.target, subject.name.as_ref()) } else { None }
+            if is_looked_up { view.target(&listed.target, subject.name.as_ref()) } else { None }
         })
         .collect();
 
@@ -79,7 +75,7 @@ pub(super) fn remote(
         if listed.touch == Touch::Stored {
             if let Some(target) = target {
                 let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
-                stored(&pair, knowledge, &mut found);
+                stored(&pair, view, &mut found);
             }
             continue;
         }
@@ -88,7 +84,7 @@ pub(super) fn remote(
             continue;
         }
         // Asked for already, where it is not known.
-        let unknown = target_seed::seed_unknown(subject, listed, knowledge);
+        let unknown = target_seed::seed_unknown(subject, listed, view);
         found.extend(unknown.map(|finding| Ruled::by_targets(finding, [])));
         let Some(target) = target else { continue };
         states.push(PairState::of(target, subject.name.as_ref()));
@@ -116,11 +112,11 @@ pub(super) fn remote(
     }
     found.extend(graph::peers_overlap(subject, &targets, is_edited));
     found.extend(networks::of_subject(subject, &targets, settings));
-    found.extend(networks::seed_nodes(subject, settings, knowledge).map(Ruled::by_seed));
-    found.extend(graph::peer_of_peer(subject, &targets, knowledge));
+    found.extend(networks::seed_nodes(subject, settings, view).map(Ruled::by_seed));
+    found.extend(graph::peer_of_peer(subject, &targets, view));
     if let Some(name) = &subject.name {
         for removed in subject.removed.iter().take(REMOVED) {
-            if let Some(Target::Visible(facts)) = knowledge.target(removed, Some(name))
+            if let Some(Target::Visible(facts)) = view.target(removed, Some(name))
                 && facts.lists(name)
             {
                 found.push(Ruled::by_targets(lifecycle::left_one_sided(removed), [removed]));
@@ -132,14 +128,14 @@ pub(super) fn remote(
 
 /// What does not work of an entry that is left as it was stored: its writer is told, where the list is edited, and is never
 /// refused for it.
-fn stored(pair: &Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Vec<Ruled>) {
+fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
     if !pair.tells_stored {
         return;
     }
     let rests_on = |finding: Finding| Ruled::by_targets(finding.at_most(Severity::Warn), [&pair.listed.target]);
     // Where the right one is known, that is said.
     if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
-        found.extend(target_seed::seed_unknown(pair.subject, pair.listed, knowledge).map(rests_on));
+        found.extend(target_seed::seed_unknown(pair.subject, pair.listed, view).map(rests_on));
     }
     let rules = target::STORED_RULES.iter().chain(&networks::STORED_RULES);
     found.extend(rules.filter_map(|rule| rule(pair)).map(rests_on));
@@ -147,7 +143,7 @@ fn stored(pair: &Pair<'_>, knowledge: &mut Knowledge<'_>, found: &mut Vec<Ruled>
 
 /// Gathers what waits for the other sides, as it is weighed now, in one finding: there is nothing else to be done about any of
 /// it. Refusals stay apart, so that each says where it is.
-pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, knowledge: &mut Knowledge<'_>) {
+pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view: &mut View<'_>) {
     let is_awaited = |ruled: &Ruled| {
         ruled.finding.rule == reciprocal::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn
     };
@@ -156,7 +152,7 @@ pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, know
     }
     let names: Vec<ShootName> =
         found.extract_if(.., |ruled| is_awaited(ruled)).flat_map(|ruled| ruled.rests_on).collect();
-    let finding = reciprocal::all_awaited(subject, &names, knowledge).at_most(Severity::Warn);
+    let finding = reciprocal::all_awaited(subject, &names, view).at_most(Severity::Warn);
     found.push(Ruled::by_targets(finding, &names));
 }
 

@@ -12,7 +12,7 @@ use super::settings::{STORED_LIMIT, Settings};
 use super::subject::Subject;
 use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootName, facts};
-use crate::landscape::{Knowledge, Target};
+use crate::landscape::{Target, View};
 
 /// The most findings about a new configuration in itself.
 const FINDINGS_LIMIT: usize = 100;
@@ -25,7 +25,7 @@ pub fn judge(
     settings: &Settings,
     policy: &Policy,
     spares_networks: bool,
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> (Vec<Finding>, Vec<PairState>) {
     // As much is read of the new object as of what is stored, and more than would be accepted now: neither entries nor
     // findings become new by coming into view, and none is a way past the rules.
@@ -51,7 +51,7 @@ pub fn judge(
     let old_config = old_local.as_ref().map(|old| &old.config);
     let mut subject = Subject::new(new, old, path, usable.unwrap_or_default(), config.as_ref(), old_config);
     subject.look_up(settings.looked_up());
-    let (mut ruled, states) = remote(&subject, settings, knowledge);
+    let (mut ruled, states) = remote(&subject, settings, view);
     if old_local.as_ref().is_some_and(|old| old.is_cut) {
         // Which of the entries are new is not known: what comes into view was stored.
         ruled = ruled.into_iter().map(at_most_warned).collect();
@@ -63,8 +63,8 @@ pub fn judge(
         ruled.instead_of.is_none_or(|rule| !policy.is_off(rule)) && policy.weigh(&mut ruled.finding)
     });
     prefer_precise(&mut ruled);
-    gather_awaited(&mut ruled, &subject, knowledge);
-    confirm(&subject, &ruled, knowledge);
+    gather_awaited(&mut ruled, &subject, view);
+    confirm(&subject, &ruled, view);
     findings.extend(ruled.into_iter().map(|ruled| ruled.finding));
     (findings, states)
 }
@@ -96,24 +96,24 @@ pub fn deletion_confirmed(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Fi
 
 /// Has everything read anew that a refusal would rest on. What is read first may show that others are in the way: the
 /// second time all are read that anything is known of, so that there is no third.
-fn confirm(subject: &Subject<'_>, ruled: &[Ruled], knowledge: &mut Knowledge<'_>) {
+fn confirm(subject: &Subject<'_>, ruled: &[Ruled], view: &mut View<'_>) {
     let refusals = || ruled.iter().filter(|ruled| is_refusal(&ruled.finding));
-    let is_second_look = knowledge.is_second_look();
+    let is_second_look = view.is_second_look();
     let unconfirmed: Vec<&ShootName> =
-        refusals().flat_map(|ruled| &ruled.rests_on).filter(|name| !knowledge.is_confirmed(name)).collect();
+        refusals().flat_map(|ruled| &ruled.rests_on).filter(|name| !view.is_confirmed(name)).collect();
     for name in &unconfirmed {
-        knowledge.confirm(name);
+        view.confirm(name);
     }
     if is_second_look && !unconfirmed.is_empty() {
         for listed in subject.peers.iter().filter(|listed| listed.is_looked_up) {
-            let target = knowledge.target(&listed.target, subject.name.as_ref());
+            let target = view.target(&listed.target, subject.name.as_ref());
             if let Some(Target::Visible(_) | Target::Missing | Target::Consenting(_)) = target {
-                knowledge.confirm(&listed.target);
+                view.confirm(&listed.target);
             }
         }
     }
     if let Some(seed) = subject.seed.filter(|_| refusals().any(|ruled| ruled.rests_on_seed)) {
-        knowledge.confirm_seed(seed);
+        view.confirm_seed(seed);
     }
 }
 

@@ -6,7 +6,7 @@ use super::rules::lifecycle;
 use super::rules::unverified::listers_not_verified;
 use crate::diagnostics::Finding;
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts};
-use crate::landscape::{Grant, Knowledge, Sight};
+use crate::landscape::{Grant, View, Visibility};
 
 /// The most peers whose visibility is asked for.
 const ASKED: usize = 100;
@@ -15,14 +15,14 @@ const ASKED: usize = 100;
 const LOOKED_AT: usize = 1_000;
 
 /// What is said when a Shoot with peers is deleted.
-pub fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
+pub fn deleted(shoot: &Shoot<'_>, view: &mut View<'_>) -> Vec<Finding> {
     let peers = shoot.enabled_peering().map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let name = ShootName::new(&shoot.namespace, &shoot.name);
-    let shoots = &knowledge.snapshot().shoots;
-    let (listers, not_verified) = listers(&name, knowledge);
+    let shoots = &view.snapshot().shoots;
+    let (listers, not_verified) = listers(&name, view);
     let mut visible: BTreeSet<&ShootName> = listers.iter().take(LOOKED_AT).collect();
     for peer in peers.iter().take(ASKED) {
-        if knowledge.sight(&peer.target) == Some(&Sight::Visible) {
+        if view.visibility(&peer.target) == Some(&Visibility::Visible) {
             visible.insert(&peer.target);
         }
     }
@@ -34,18 +34,18 @@ pub fn deleted(shoot: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Vec<Finding>
 }
 
 /// What is said when a Shoot with peers is moved to another Seed.
-pub fn moved(old: &Shoot<'_>, new: &Shoot<'_>, knowledge: &mut Knowledge<'_>) -> Vec<Finding> {
+pub fn moved(old: &Shoot<'_>, new: &Shoot<'_>, view: &mut View<'_>) -> Vec<Finding> {
     let seed = |shoot: &Shoot<'_>| shoot.seed.as_deref().unwrap_or_default().to_owned();
     let (old_seed, new_seed) = (seed(old), seed(new));
     if old_seed.is_empty() || new_seed.is_empty() || old_seed == new_seed {
         return Vec::new();
     }
     let name = ShootName::new(&new.namespace, &new.name);
-    let shoots = &knowledge.snapshot().shoots;
+    let shoots = &view.snapshot().shoots;
     let names_old_seed =
         |facts: &ShootFacts| facts.peers().iter().any(|peer| peer.target == name && *peer.seed == *old_seed);
     let is_stale = |lister: &&ShootName| shoots.get(lister).is_some_and(|facts| names_old_seed(facts));
-    let (listers, not_verified) = listers(&name, knowledge);
+    let (listers, not_verified) = listers(&name, view);
     let listers = listers.iter().take(LOOKED_AT).filter(|lister| **lister != name);
     let listers: Vec<ShootName> = listers.filter(is_stale).cloned().collect();
     lifecycle::migrated(&old_seed, &new_seed, &listers).into_iter().chain(not_verified).collect()
@@ -53,14 +53,14 @@ pub fn moved(old: &Shoot<'_>, new: &Shoot<'_>, knowledge: &mut Knowledge<'_>) ->
 
 /// Who lists this Shoot, as far as all Shoots of its project may be seen, or all Shoots everywhere. Who else lists it is
 /// not even counted, or a user could tell how many there are. And what is said where nobody answered who may see them.
-fn listers<'s>(name: &ShootName, knowledge: &mut Knowledge<'s>) -> (&'s [ShootName], Option<Finding>) {
-    let sees_project = knowledge.sees_all_of(Grant::Namespace(name.namespace().into()));
-    let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
-    let shoots = &knowledge.snapshot().shoots;
+fn listers<'s>(name: &ShootName, view: &mut View<'s>) -> (&'s [ShootName], Option<Finding>) {
+    let sees_project = view.sees_all_of(Grant::Namespace(name.namespace().into()));
+    let sees_everything = view.sees_all_of(Grant::Everywhere);
+    let shoots = &view.snapshot().shoots;
     let listers = match (sees_everything, sees_project) {
         (true, _) => return (shoots.listers(name), None),
         (false, true) => shoots.listers_in_project(name),
         (false, false) => &[],
     };
-    (listers, knowledge.unanswered().map(listers_not_verified))
+    (listers, view.unanswered().map(listers_not_verified))
 }

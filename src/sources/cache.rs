@@ -26,7 +26,7 @@ pub(super) struct FeedState {
     is_synced: AtomicBool,
     /// Whether it follows its source: everything was read, and nothing lost since.
     is_following: AtomicBool,
-    /// Milliseconds after `started` when the source last showed a sign of life.
+    /// Milliseconds after `started` when the source last sent a heartbeat.
     pub(super) last_sign: AtomicU64,
 }
 
@@ -38,7 +38,7 @@ pub struct Feed {
 }
 
 /// The age from which on a snapshot is not trusted to show every change: a watch is renewed each minute, so two without
-/// a sign of life mean that it is cut off.
+/// a heartbeat mean that it is cut off.
 pub const STALE: Duration = Duration::from_secs(2 * 60);
 
 impl LandscapeCache {
@@ -95,7 +95,7 @@ impl LandscapeCache {
         self.feeds.iter().all(|feed| feed.is_synced.load(Ordering::Acquire))
     }
 
-    /// Time since the most silent source last showed a sign of life.
+    /// Time since the most silent source last sent a heartbeat.
     pub fn age(&self) -> Duration {
         let last = self.feeds.iter().map(|feed| feed.last_sign.load(Ordering::Relaxed)).min().unwrap_or_default();
         self.started.elapsed().saturating_sub(Duration::from_millis(last))
@@ -111,7 +111,7 @@ impl Feed {
         change(&mut next);
         self.landscape.current.store(Arc::new(next));
         drop(turn);
-        self.sign();
+        self.heartbeat();
     }
 
     /// Notes that everything has been read once. There is no way back: a source that is cut off leaves an old
@@ -119,17 +119,17 @@ impl Feed {
     pub fn set_synced(&self) {
         self.state().is_synced.store(true, Ordering::Release);
         self.state().is_following.store(true, Ordering::Relaxed);
-        self.sign();
+        self.heartbeat();
     }
 
     /// Notes that changes may have been lost: until everything has been read anew, no answer of the source shows that the
     /// snapshot is up to date.
-    pub fn lose(&self) {
+    pub fn mark_stale(&self) {
         self.state().is_following.store(false, Ordering::Relaxed);
     }
 
-    /// Notes a sign of life of the source, should it be followed.
-    pub fn sign(&self) {
+    /// Notes a heartbeat of the source, should it be followed.
+    pub fn heartbeat(&self) {
         if !self.state().is_following.load(Ordering::Relaxed) {
             return;
         }
@@ -152,7 +152,7 @@ mod tests {
         let (one, other) = (landscape.feed(0), landscape.feed(1));
         std::thread::sleep(Duration::from_millis(5));
         one.set_synced();
-        one.sign();
+        one.heartbeat();
         assert!(!landscape.is_synced() && landscape.age() >= Duration::from_millis(5));
         other.set_synced();
         other.update(|_| ());
@@ -165,10 +165,10 @@ mod tests {
         let feed = landscape.feed(0);
         let last_sign = || landscape.feeds[0].last_sign.load(Ordering::Relaxed);
         feed.set_synced();
-        feed.lose();
+        feed.mark_stale();
         let before = last_sign();
         std::thread::sleep(Duration::from_millis(5));
-        feed.sign();
+        feed.heartbeat();
         feed.update(|_| ());
         assert!(landscape.is_synced() && landscape.is_stale());
         assert_eq!(last_sign(), before);

@@ -162,7 +162,7 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
         });
         match looked.await {
             Ok((now, read)) => {
-                feed.sign();
+                feed.heartbeat();
                 seen = now;
                 match read {
                     Some(Ok(read)) => {

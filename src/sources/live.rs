@@ -16,7 +16,7 @@ use super::LandscapeCache;
 use super::objects::{ClusterObject, SeedObject, ShootObject};
 use crate::admission::UserInfo;
 use crate::gardener::ShootName;
-use crate::landscape::{Answer, Answers, Grant, Questions, Sight, Snapshot};
+use crate::landscape::{Answer, Answers, Grant, Questions, Snapshot, Visibility};
 
 /// Where answers come from.
 #[derive(Clone)]
@@ -31,11 +31,11 @@ pub enum LiveReads {
 #[derive(Clone)]
 pub struct Reader {
     client: kube::Client,
-    sights: moka::sync::Cache<SightKey, Sight>,
+    visibilities: moka::sync::Cache<VisibilityKey, Visibility>,
 }
 
 #[derive(Clone, Eq, Hash, PartialEq)]
-struct SightKey {
+struct VisibilityKey {
     user: Arc<UserInfo>,
     what: Seen,
 }
@@ -60,10 +60,10 @@ impl Seen {
 
 /// How long the answer to an access review is used again: long enough for the calls of one `kubectl apply`, and short
 /// enough that a right which was taken away is gone at once.
-const SIGHT_LIFETIME: Duration = Duration::from_secs(5);
+const VISIBILITY_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The most answers that are kept.
-const SIGHTS: u64 = 10_000;
+const VISIBILITIES: u64 = 10_000;
 
 /// Questions of one request that are on their way at the same time.
 const CONCURRENCY: usize = 16;
@@ -148,8 +148,9 @@ impl<'q> AccessQuestion<'q> {
 impl Reader {
     /// Reads with this client.
     pub fn new(client: kube::Client) -> Self {
-        let sights = moka::sync::Cache::builder().max_capacity(SIGHTS).time_to_live(SIGHT_LIFETIME).build();
-        Self { client, sights }
+        let visibilities =
+            moka::sync::Cache::builder().max_capacity(VISIBILITIES).time_to_live(VISIBILITY_LIFETIME).build();
+        Self { client, visibilities }
     }
 
     async fn cluster(&self, name: &str) -> Answer<ClusterObject> {
@@ -166,24 +167,24 @@ impl Reader {
     }
 
     /// Whether the user may `get` the Shoot, or all of them; failures are not kept.
-    async fn sight(&self, user: &Arc<UserInfo>, what: Seen) -> Sight {
-        let key = SightKey { user: Arc::clone(user), what };
-        if let Some(sight) = self.sights.get(&key) {
-            return sight;
+    async fn visibility(&self, user: &Arc<UserInfo>, what: Seen) -> Visibility {
+        let key = VisibilityKey { user: Arc::clone(user), what };
+        if let Some(visibility) = self.visibilities.get(&key) {
+            return visibility;
         }
         match AccessQuestion::new(user, &key.what).ask(&self.client).await {
             Ok(status) => {
-                let sight = if status.allowed { Sight::Visible } else { Sight::Hidden };
+                let visibility = if status.allowed { Visibility::Visible } else { Visibility::Hidden };
                 // A "no" of authorizers that could not tell is not kept.
                 if status.allowed || status.evaluation_error.is_none() {
-                    self.sights.insert(key, sight.clone());
+                    self.visibilities.insert(key, visibility.clone());
                 }
-                sight
+                visibility
             }
             Err(error) => {
                 let (namespace, name) = key.what.place();
                 let about = format!("{}/{}", namespace.unwrap_or("*"), name.unwrap_or("*"));
-                Sight::Unanswered(unanswered("SubjectAccessReview", &about, &error))
+                Visibility::Unanswered(unanswered("SubjectAccessReview", &about, &error))
             }
         }
     }
@@ -208,8 +209,8 @@ fn unanswered(kind: &str, name: &str, error: &kube::Error) -> String {
 
 /// One answer, for the collection of all.
 enum Given {
-    Sight(ShootName, Sight),
-    Grant(Grant, Sight),
+    Visibility(ShootName, Visibility),
+    Grant(Grant, Visibility),
     Shoot(ShootName, Answer<ShootObject>),
     Seed(String, Answer<SeedObject>),
     Cluster(Answer<ClusterObject>),
@@ -231,29 +232,29 @@ impl Reader {
         // The same user must find the same answers, in whatever order the groups come.
         user.groups.sort_unstable();
         let mut answers = Answers::default();
-        let (mut sights, mut grants) = (&questions.sights, &questions.grants);
+        let (mut visibilities, mut grants) = (&questions.visibilities, &questions.grants);
         let (no_shoot, no_place) = (BTreeSet::new(), BTreeSet::new());
         if length(&user) > LONGEST_USER {
-            let unanswered = || Sight::Unanswered(USER_TOO_LONG.to_owned());
-            answers.sights = sights.iter().map(|name| (name.clone(), unanswered())).collect();
+            let unanswered = || Visibility::Unanswered(USER_TOO_LONG.to_owned());
+            answers.visibilities = visibilities.iter().map(|name| (name.clone(), unanswered())).collect();
             answers.grants = grants.iter().map(|place| (place.clone(), unanswered())).collect();
-            (sights, grants) = (&no_shoot, &no_place);
+            (visibilities, grants) = (&no_shoot, &no_place);
         }
         let user = Arc::new(user);
         let late = || "no answer in time".to_owned();
         let mut asked: Vec<futures::future::BoxFuture<'_, Given>> = Vec::new();
-        for name in sights {
+        for name in visibilities {
             let user = Arc::clone(&user);
             asked.push(Box::pin(async move {
-                let sight = timeout_at(deadline, self.sight(&user, Seen::Shoot(name.clone()))).await;
-                Given::Sight(name.clone(), sight.unwrap_or_else(|_| Sight::Unanswered(late())))
+                let visibility = timeout_at(deadline, self.visibility(&user, Seen::Shoot(name.clone()))).await;
+                Given::Visibility(name.clone(), visibility.unwrap_or_else(|_| Visibility::Unanswered(late())))
             }));
         }
         for grant in grants {
             let user = Arc::clone(&user);
             asked.push(Box::pin(async move {
-                let sight = timeout_at(deadline, self.sight(&user, Seen::All(grant.clone()))).await;
-                Given::Grant(grant.clone(), sight.unwrap_or_else(|_| Sight::Unanswered(late())))
+                let visibility = timeout_at(deadline, self.visibility(&user, Seen::All(grant.clone()))).await;
+                Given::Grant(grant.clone(), visibility.unwrap_or_else(|_| Visibility::Unanswered(late())))
             }));
         }
         for name in &questions.shoots {
@@ -277,8 +278,8 @@ impl Reader {
         let mut given = stream::iter(asked).buffer_unordered(CONCURRENCY);
         while let Some(given) = given.next().await {
             match given {
-                Given::Sight(name, sight) => drop(answers.sights.insert(name, sight)),
-                Given::Grant(grant, sight) => drop(answers.grants.insert(grant, sight)),
+                Given::Visibility(name, visibility) => drop(answers.visibilities.insert(name, visibility)),
+                Given::Grant(grant, visibility) => drop(answers.grants.insert(grant, visibility)),
                 Given::Shoot(name, shoot) => {
                     drop(answers.shoots.insert(name, shoot.map(|object| Arc::new(object.facts))));
                 }
@@ -295,15 +296,15 @@ pub fn from_snapshot(snapshot: &Snapshot, user: &UserInfo, questions: &Questions
     let all = |place: &Grant| {
         let groups = user.groups.iter().map(String::as_str);
         let may_see = snapshot.access.may_see(&user.username, groups, place);
-        if may_see { Sight::Visible } else { Sight::Hidden }
+        if may_see { Visibility::Visible } else { Visibility::Hidden }
     };
-    let sight = |name: &ShootName| all(&Grant::Namespace(name.namespace().into()));
+    let visibility = |name: &ShootName| all(&Grant::Namespace(name.namespace().into()));
     Answers {
         cluster: questions
             .cluster
             .as_ref()
             .map(|name| snapshot.cluster(name).cloned().map_or(Answer::Absent, Answer::Found)),
-        sights: questions.sights.iter().map(|name| (name.clone(), sight(name))).collect(),
+        visibilities: questions.visibilities.iter().map(|name| (name.clone(), visibility(name))).collect(),
         grants: questions.grants.iter().map(|place| (place.clone(), all(place))).collect(),
         shoots: (questions.shoots.iter())
             .map(|name| (name.clone(), snapshot.shoots.get(name).cloned().map_or(Answer::Absent, Answer::Found)))

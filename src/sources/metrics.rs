@@ -61,7 +61,7 @@ impl LandscapeMetrics {
 
 impl Collector for LandscapeMetrics {
     fn register(&self, registry: &mut Registry) {
-        let help = "Time since the source of the landscape last showed a sign of life";
+        let help = "Time since the source of the landscape last sent a heartbeat";
         registry.register("cache_age_seconds", help, self.age.clone());
         registry.register("cache_synced", "Whether the landscape was read once", self.synced.clone());
         registry.register("clusters", "Clusters in the landscape", self.clusters.clone());

@@ -13,7 +13,7 @@ use crate::vpn::nat;
 
 /// The metrics.
 #[derive(Debug)]
-pub struct ToldBoard {
+pub struct VpnNetworksMetrics {
     clusters: Arc<LandscapeCache>,
     told: Arc<LandscapeCache>,
     compared: Gauge,
@@ -21,21 +21,21 @@ pub struct ToldBoard {
     age: Gauge<f64, AtomicU64>,
 }
 
-impl ToldBoard {
+impl VpnNetworksMetrics {
     /// For the Clusters of one landscape and the kube-apiservers of another.
     pub fn new(clusters: Arc<LandscapeCache>, told: Arc<LandscapeCache>) -> Self {
         Self { clusters, told, compared: Gauge::default(), differing: Gauge::default(), age: Gauge::default() }
     }
 }
 
-impl Collector for ToldBoard {
+impl Collector for VpnNetworksMetrics {
     fn register(&self, registry: &mut Registry) {
         let help = "Shoots whose kube-apiserver's VPN is compared with the Cluster: which networks it is told";
         registry.register("vpn_networks_compared", help, self.compared.clone());
         let help =
             "Shoots whose kube-apiserver's VPN is told other networks than the Cluster has, so that it maps otherwise";
         registry.register("vpn_networks_differ", help, self.differing.clone());
-        let help = "Time since the watch of kube-apiserver Deployments last showed a sign of life";
+        let help = "Time since the watch of kube-apiserver Deployments last sent a heartbeat";
         registry.register("vpn_networks_age_seconds", help, self.age.clone());
     }
 

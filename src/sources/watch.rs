@@ -52,7 +52,7 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
     let mut strategy = watcher::InitialListStrategy::StreamingList;
     loop {
         // Here for the first time, or after something was lost.
-        feed.lose();
+        feed.mark_stale();
         let mut settings = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
         settings.initial_list_strategy = strategy.clone();
         let pauses = Backoff::new(PAUSE, T::LONGEST_PAUSE);
@@ -82,7 +82,7 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
 fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T::Item>) {
     match event {
         watcher::Event::Init => {
-            feed.lose();
+            feed.mark_stale();
             listing.clear();
         }
         watcher::Event::InitApply(object) => {
@@ -191,7 +191,7 @@ where
     }
 }
 
-/// A body that notes signs of life on its way.
+/// A body that notes heartbeats on its way.
 struct Listened<B> {
     body: Pin<Box<B>>,
     feed: Feed,
@@ -213,7 +213,7 @@ impl<B: http_body::Body<Data = bytes::Bytes>> http_body::Body for Listened<B> {
             None => this.started.elapsed() > FULL_WATCH,
         };
         if is_alive {
-            this.feed.sign();
+            this.feed.heartbeat();
         }
         Poll::Ready(frame)
     }

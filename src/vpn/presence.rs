@@ -9,10 +9,10 @@ use crate::gardener::deployment::PodSpec;
 /// completed, a decision tells. What is whole only goes with the next Pod.
 pub fn is_half_there(deployment: &Deployment<'_>) -> bool {
     let sidecar = pieces(deployment);
-    let (init, keeper) = containers(&deployment.spec.template.spec);
-    let is_any_there = sidecar.contains(&true) || init || keeper;
+    let (init, agent) = containers(&deployment.spec.template.spec);
+    let is_any_there = sidecar.contains(&true) || init || agent;
     // Without the sidecar nothing is translated by us, and what keeps rules in place needs what puts them there.
-    let is_whole = !sidecar.contains(&false) && (init || !keeper);
+    let is_whole = !sidecar.contains(&false) && (init || !agent);
     is_any_there && !is_whole
 }
 

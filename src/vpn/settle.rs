@@ -3,7 +3,7 @@
 use super::nat::Translation;
 use super::sidecar::{Injection, mutate};
 use super::{Change, Taken};
-use crate::admission::{Moves, Patch, PatchBuilder, Pointer};
+use crate::admission::{ListEdits, Patch, PatchBuilder, Pointer};
 use crate::gardener::Deployment;
 
 /// The sidecar as a Deployment should have it.
@@ -34,16 +34,16 @@ pub fn settle(
     sidecar: Option<WantedSidecar<'_>>,
     translation: &Translation,
 ) -> Result<Settled, Vec<Taken>> {
-    let (mut patch, mut moves) = (PatchBuilder::default(), Moves::default());
+    let (mut patch, mut edits) = (PatchBuilder::default(), ListEdits::default());
     translation.correct(&mut patch);
     let sidecar = match sidecar {
         None => Ok(Change::Unchanged),
-        Some(WantedSidecar { injection, overlaps }) => mutate(injection, overlaps, object, raw, &mut patch, &mut moves),
+        Some(WantedSidecar { injection, overlaps }) => mutate(injection, overlaps, object, raw, &mut patch, &mut edits),
     };
-    let containers = translation.containers.ensure(&object.spec.template.spec, raw, &mut patch, &mut moves);
+    let containers = translation.containers.ensure(&object.spec.template.spec, raw, &mut patch, &mut edits);
     match (sidecar, containers) {
         (Ok(sidecar), Ok(containers)) => {
-            moves.apply(&Pointer::to("/spec/template/spec/containers"), &mut patch);
+            edits.apply(&Pointer::to("/spec/template/spec/containers"), &mut patch);
             Ok(Settled { sidecar, containers, patch: patch.finish() })
         }
         (sidecar, containers) => Err([sidecar.err(), containers.err()].into_iter().flatten().flatten().collect()),

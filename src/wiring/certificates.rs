@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::Sources;
 use crate::config::{Configuration, SelfManaged as Settings};
-use crate::controllers::certificates::keeper::{self, Keeper};
+use crate::controllers::certificates::leaf_issuer::{self, LeafIssuer};
 use crate::controllers::certificates::{self, InShoots, Registrant};
 use crate::controllers::registration;
 use crate::runtime::clock::Clock;
@@ -49,10 +49,10 @@ pub(super) struct SelfManaged {
     /// How to talk to the cluster of the Secret.
     pub(super) home: kube::Config,
     /// What follows the Secret, and issues this replica's leaf.
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) issuer: Arc<LeafIssuer>,
     /// What the controller says of itself.
-    pub(super) board: Arc<certificates::Board>,
-    settings: keeper::Settings,
+    pub(super) metrics: Arc<certificates::CertificateMetrics>,
+    settings: leaf_issuer::Settings,
     registered_in: kube::Config,
     registration: certificates::Registration,
 }
@@ -77,9 +77,9 @@ impl SelfManaged {
         };
         Self {
             home,
-            keeper: Arc::new(Keeper::new(Arc::clone(clock))),
-            board: Arc::default(),
-            settings: keeper::Settings {
+            issuer: Arc::new(LeafIssuer::new(Arc::clone(clock))),
+            metrics: Arc::default(),
+            settings: leaf_issuer::Settings {
                 namespace: settings.namespace.clone(),
                 secret: settings.secret.clone(),
                 names: settings.all_names(shoot_url),
@@ -96,42 +96,42 @@ impl SelfManaged {
 
     /// Follows the Secret.
     pub(super) fn follow(&self, sources: &mut Sources, tasks: &Supervisor) {
-        let Self { home, keeper, settings, .. } = self;
-        let (home, keeper, settings, tasks) = (home.clone(), Arc::clone(keeper), settings.clone(), tasks.clone());
-        sources.spawn(
-            async move { Ok(tasks.run(keeper::TASK, || keeper.follow(home.clone(), &settings, &tasks)).await?) },
-        );
+        let Self { home, issuer, settings, .. } = self;
+        let (home, issuer, settings, tasks) = (home.clone(), Arc::clone(issuer), settings.clone(), tasks.clone());
+        sources.spawn(async move {
+            Ok(tasks.run(leaf_issuer::TASK, || issuer.follow(home.clone(), &settings, &tasks)).await?)
+        });
     }
 
     /// Has its metrics shown.
     pub(super) fn register(&self, metrics: &Metrics) {
-        metrics.add(Arc::clone(&self.keeper) as _);
-        metrics.add(Arc::clone(&self.board) as _);
+        metrics.add(Arc::clone(&self.issuer) as _);
+        metrics.add(Arc::clone(&self.metrics) as _);
     }
 
     /// What serves the leaf.
     pub(super) fn pair(&self) -> Arc<dyn PairSource> {
-        Arc::clone(&self.keeper) as _
+        Arc::clone(&self.issuer) as _
     }
 
     /// What the controller is made of. It says whether another installation is registered, and is told what Shoots have.
-    pub(super) fn parts(
+    pub(super) fn deps(
         self,
         landscape: &Arc<LandscapeCache>,
         registrant: watch::Sender<Registrant>,
         shoots: Option<watch::Receiver<Option<InShoots>>>,
-    ) -> Arc<certificates::Parts> {
-        let Self { home, keeper, board, settings, registered_in, registration } = self;
-        Arc::new(certificates::Parts {
+    ) -> Arc<certificates::CertificateDeps> {
+        let Self { home, issuer, metrics, settings, registered_in, registration } = self;
+        Arc::new(certificates::CertificateDeps {
             home,
             registered_in,
             settings,
             registration,
-            keeper,
+            issuer,
             landscape: Arc::clone(landscape),
             registrant,
             shoots,
-            board,
+            metrics,
         })
     }
 }

@@ -64,16 +64,16 @@ impl Garden {
                 let self_managed = SelfManaged::new(settings, configuration, GARDEN, None, clusters, clock);
                 self_managed.follow(&mut sources, &tasks);
                 let pair = self_managed.pair();
-                let client = self_managed.keeper.client(home).context("the controller cannot run")?;
+                let client = self_managed.issuer.client(home).context("the controller cannot run")?;
                 let leads = Gauge::default();
                 metrics.register("leader", leader::LEADS, leads.clone());
                 self_managed.register(&metrics);
                 let lease = Lease::new(client, &settings.namespace, GARDEN_LEASE, identity(), leads);
                 // Nobody asks here who is registered: certificates are all that a leader looks after.
                 let (says_registrant, _) = watch::channel(Registrant::default());
-                let parts = self_managed.parts(&landscape, says_registrant, None);
+                let deps = self_managed.deps(&landscape, says_registrant, None);
                 let leader = Leader::new(lease, Handle::current(), tasks.clone())
-                    .with(certificates::TASK, move || certificates::work(Arc::clone(&parts), tasks.clone()));
+                    .with(certificates::TASK, move || certificates::work(Arc::clone(&deps), tasks.clone()));
                 (pair, Some(leader))
             }
         };

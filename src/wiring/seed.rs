@@ -26,7 +26,7 @@ use crate::runtime::tls::PairSource;
 use crate::sources::LandscapeCache;
 use crate::sources::live::{LiveReads, Reader};
 use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
-use crate::sources::vpn_networks::ToldBoard;
+use crate::sources::vpn_networks::VpnNetworksMetrics;
 
 /// How a Seed is served.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Seed {
         watched::<ClusterObject>(&mut sources, "watch-clusters", &tasks, &config, landscape.feed(0));
         watched::<ApiServerObject>(&mut sources, "watch-kube-apiservers", &tasks, &config, told.feed(0));
         watched::<NetworkObject>(&mut sources, "watch-networks", &tasks, &config, switches.feed(0));
-        metrics.add(Arc::new(ToldBoard::new(Arc::clone(&landscape), told)));
+        metrics.add(Arc::new(VpnNetworksMetrics::new(Arc::clone(&landscape), told)));
 
         let shoot_webhook = configuration.nat.shoot_webhook.as_ref();
         let (pair, self_managed) = match origin {
@@ -109,26 +109,26 @@ impl Seed {
             kube::Client::try_from(own).context("the controller cannot run")?
         };
 
-        let board = Arc::new(overlay::Board::new(Arc::clone(&switches)));
-        metrics.add(Arc::clone(&board) as _);
-        let switches = overlay::Controller::new(overlay::Parts {
+        let switch_metrics = Arc::new(overlay::SwitchMetrics::new(Arc::clone(&switches)));
+        metrics.add(Arc::clone(&switch_metrics) as _);
+        let switches = overlay::Controller::new(overlay::SwitchDeps {
             client: client.clone(),
             landscape: Arc::clone(&landscape),
             switches,
             settings: configuration.overlay.clone(),
-            board,
+            metrics: switch_metrics,
             tasks: tasks.clone(),
             identity,
         });
-        let in_shoots_parts = Arc::new(vpn_shoot::Parts {
+        let in_shoots_parts = Arc::new(vpn_shoot::VpnShootDeps {
             landscape: Arc::clone(&landscape),
             settings: shoot_webhook.cloned(),
-            keeper: self_managed.as_ref().map(|self_managed| Arc::clone(&self_managed.keeper)),
+            issuer: self_managed.as_ref().map(|self_managed| Arc::clone(&self_managed.issuer)),
             nat: configuration.nat.mode.clone(),
             given: says_in_shoots,
-            board: Arc::default(),
+            metrics: Arc::default(),
         });
-        metrics.add(Arc::clone(&in_shoots_parts.board) as _);
+        metrics.add(Arc::clone(&in_shoots_parts.metrics) as _);
         let mut leader = Leader::new(lease, controllers.clone(), tasks.clone())
             .with(overlay::TASK, {
                 let registrant = registrant.clone();
@@ -140,18 +140,18 @@ impl Seed {
             .with(vpn_shoot::TASK, {
                 let tasks = tasks.clone();
                 move || {
-                    let (parts, client, tasks) = (Arc::clone(&in_shoots_parts), client.clone(), tasks.clone());
+                    let (deps, client, tasks) = (Arc::clone(&in_shoots_parts), client.clone(), tasks.clone());
                     let registrant = registrant.clone();
                     async move {
-                        let work = || vpn_shoot::work(Arc::clone(&parts), client.clone(), tasks.clone());
+                        let work = || vpn_shoot::work(Arc::clone(&deps), client.clone(), tasks.clone());
                         unless_displaced(registrant, work).await;
                     }
                 }
             });
         if let Some(self_managed) = self_managed {
             self_managed.register(&metrics);
-            let parts = self_managed.parts(&landscape, says_registrant, in_shoots);
-            leader = leader.with(certificates::TASK, move || certificates::work(Arc::clone(&parts), tasks.clone()));
+            let deps = self_managed.deps(&landscape, says_registrant, in_shoots);
+            leader = leader.with(certificates::TASK, move || certificates::work(Arc::clone(&deps), tasks.clone()));
         }
 
         let deps = ProcessDeps {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::admission::Handler;
 use crate::config::Configuration;
 use crate::controllers::registration::FailurePolicy;
-use crate::handlers::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
+use crate::webhooks::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 
 /// Those that a Seed's API server calls.
 pub(super) fn of_seed(configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
     vec![
         Arc::new(
-            KubeApiserver::new(&configuration.overlap, &configuration.nat.mode)
+            KubeApiserver::new(&configuration.vpn, &configuration.nat.mode)
                 .tolerant(configuration.failure_policy() == FailurePolicy::Ignore),
         ),
         Arc::new(HoldNetwork::new(&configuration.overlay.switches.hold)),
@@ -60,13 +60,13 @@ mod tests {
             },
         })
         .to_string();
-        let own = "nat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}";
+        let own = "failurePolicy: Ignore, nat: {mode: own, image: x, shootWebhook: {url: 'https://x'}}";
         for (body, is_refused) in [
             (String::new(), true),
-            ("overlap: {failurePolicy: Ignore}".to_owned(), false),
-            ("overlap: {sidecar: always}".to_owned(), false),
-            ("overlap: {sidecar: always, failurePolicy: Fail}".to_owned(), true),
-            (format!("overlap: {{failurePolicy: Ignore}}\n{own}"), true),
+            ("vpn: {failurePolicy: Ignore}".to_owned(), false),
+            ("vpn: {sidecar: always}".to_owned(), false),
+            ("vpn: {sidecar: always, failurePolicy: Fail}".to_owned(), true),
+            (format!("vpn: {{{own}}}"), true),
         ] {
             let head = "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
             let configuration = Configuration::parse(&format!("{head}{body}")).unwrap();

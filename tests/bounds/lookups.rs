@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use network_guard::admission;
 use network_guard::admission::{Handler, Step};
 use network_guard::diagnostics::{Policy, Severity};
-use network_guard::handlers::{ShootSettings, ValidateShoot};
 use network_guard::landscape::{Answers, Questions, Snapshot};
 use network_guard::peering::rules::shape::TOO_MANY;
 use network_guard::sources::live;
+use network_guard::webhooks::{ShootSettings, ValidateShoot};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -65,8 +65,8 @@ fn asked(settings: &ShootSettings, old: Option<&Value>, new: &Value) -> (Vec<Que
     }
 }
 
-fn sights(asked: &[Questions]) -> BTreeSet<String> {
-    asked.iter().flat_map(|questions| &questions.sights).map(ToString::to_string).collect()
+fn visibilities(asked: &[Questions]) -> BTreeSet<String> {
+    asked.iter().flat_map(|questions| &questions.visibilities).map(ToString::to_string).collect()
 }
 
 /// Nine thousand entries that only warn were stored, and every later change of the node network asked about all of them.
@@ -76,7 +76,7 @@ fn more_entries_than_permitted_are_not_looked_up() {
     let settings = settings(100);
     let (old, new) = (shoot("10.5.0.0/24", &many), shoot("10.5.0.0/23", &many));
     let (all, said) = asked(&settings, Some(&old), &new);
-    assert_eq!(sights(&all).len(), 100);
+    assert_eq!(visibilities(&all).len(), 100);
     assert!(all.iter().map(Questions::len).sum::<usize>() <= MOST_LOOKUPS);
     let grouped: Vec<&String> = said.iter().filter(|said| said.contains("were not verified")).collect();
     assert_eq!(
@@ -103,7 +103,7 @@ fn what_nobody_looks_at_is_counted() {
     ] {
         let old = old.map(|count: usize| shoot("10.5.0.0/24", &many[..count]));
         let (all, said) = asked(&settings, old.as_ref(), &shoot("10.5.0.0/24", &many[..new]));
-        assert!(sights(&all).len() <= 100, "{what}");
+        assert!(visibilities(&all).len() <= 100, "{what}");
         let counted: Vec<&String> = said.iter().filter(|said| said.contains("were not verified")).collect();
         let want = count.map(|count| format!(": {count} entries were not verified: one request looks up 100; "));
         let is_said = counted.len() == 1 && want.as_ref().is_some_and(|want| counted[0].contains(want));
@@ -121,12 +121,12 @@ fn new_entries_come_first() {
     let mut new = shoot("10.5.0.0/24", &many);
     new["metadata"]["labels"] = json!({"a": "b"});
     let (all, _) = asked(&settings(100), Some(&old), &new);
-    let sights = sights(&all);
-    assert_eq!(sights.len(), 101);
-    assert!(sights.contains("garden-a/s999"), "it is new");
-    assert!(sights.contains("garden-a/s0"), "it has another Seed");
-    assert!(sights.contains("garden-a/s149"), "it is gone");
-    assert!(!sights.contains("garden-a/s148"), "it is the last of those that stay as they are");
+    let visibilities = visibilities(&all);
+    assert_eq!(visibilities.len(), 101);
+    assert!(visibilities.contains("garden-a/s999"), "it is new");
+    assert!(visibilities.contains("garden-a/s0"), "it has another Seed");
+    assert!(visibilities.contains("garden-a/s149"), "it is gone");
+    assert!(!visibilities.contains("garden-a/s148"), "it is the last of those that stay as they are");
 }
 
 proptest! {
@@ -142,7 +142,7 @@ proptest! {
         let (all, _) = asked(&settings, Some(&old), &new);
         let most = max_peers.min(1_000);
         // One hundred that were removed, and a few for its own networks.
-        prop_assert!(sights(&all).len() <= most + 100, "{} of {most}", sights(&all).len());
+        prop_assert!(visibilities(&all).len() <= most + 100, "{} of {most}", visibilities(&all).len());
         prop_assert!(all.iter().map(Questions::len).sum::<usize>() <= 3 * most + 500);
         prop_assert_eq!(all, asked(&settings, Some(&old), &new).0);
     }

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use network_guard::admission::{self, Handler, Step};
 use network_guard::diagnostics::{self, Policy, Severity};
 use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::handlers::{
-    AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
-};
 use network_guard::landscape::{Answer, Answers, Snapshot};
 use network_guard::overlay::HoldSettings;
 use network_guard::peering::{self, rules};
 use network_guard::sources::live;
 use network_guard::vpn::nat::{Mode, Own};
 use network_guard::vpn::sidecar::Settings;
+use network_guard::webhooks::{
+    AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
+};
 use serde_json::{Value, json};
 
 /// A request of one webhook.
@@ -338,7 +338,7 @@ fn differ(call: &Call, object: &mut Value) {
 pub(crate) struct Scene {
     pub(crate) snapshot: Snapshot,
     /// What follows the webhook's path.
-    tail: String,
+    path_suffix: String,
 }
 
 /// The most questions that any other call of these tests may ask, with the hundred entries that are permitted by default: who
@@ -379,8 +379,8 @@ impl Scene {
         for i in 0..peering::MOST_PEERS {
             snapshot.shoots.put(&ShootName::new("garden-shop", &format!("s{i}")), facts.clone());
         }
-        let tail = format!("{NAMESPACE}/{}", cluster["shoot"]["metadata"]["uid"].as_str().unwrap());
-        Self { snapshot, tail }
+        let path_suffix = format!("{NAMESPACE}/{}", cluster["shoot"]["metadata"]["uid"].as_str().unwrap());
+        Self { snapshot, path_suffix }
     }
 
     /// Bytes to bytes, with all that is ours in between. What is asked is answered from the scene.
@@ -408,7 +408,7 @@ impl Scene {
             Ok(request) => request,
             Err(error) => return (error.to_string().len(), 0, false),
         };
-        request.tail = &self.tail;
+        request.path_suffix = &self.path_suffix;
         let (mut answers, mut lookups) = (Answers::default(), 0);
         for _ in 0..=admission::ROUNDS {
             match handler.review(&request, &self.snapshot, &answers) {

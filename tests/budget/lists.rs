@@ -16,11 +16,11 @@ use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use network_guard::controllers::certificates::Authority;
-use network_guard::controllers::overlay::{self, Board, OverlaySettings};
+use network_guard::controllers::overlay::{self, OverlaySettings, SwitchMetrics};
 use network_guard::gardener::ClusterFacts;
 use network_guard::gardener::network::{SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE};
 use network_guard::landscape::Snapshot;
-use network_guard::overlay::{SwitchSettings, VigilSettings};
+use network_guard::overlay::{RouteTrackerSettings, SwitchSettings};
 use network_guard::runtime::supervise::Supervisor;
 use network_guard::sources::LandscapeCache;
 use network_guard::sources::objects::{NetworkObject, Watched as _};
@@ -209,9 +209,9 @@ fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
     let seed_address = serve(Router::new().fallback(seed).with_state(Arc::clone(&at_seed)));
     let shoot_address = serve(Router::new().fallback(shoot).with_state(nodes));
 
-    let vigil = VigilSettings { window: SignedDuration::ZERO, ..VigilSettings::default() };
+    let tracker = RouteTrackerSettings { window: SignedDuration::ZERO, ..RouteTrackerSettings::default() };
     let settings = OverlaySettings {
-        switches: SwitchSettings { vigil, ..SwitchSettings::default() },
+        switches: SwitchSettings { tracker, ..SwitchSettings::default() },
         poll: Duration::from_millis(10),
         shoot_server: format!("http://{shoot_address}"),
         ..OverlaySettings::default()
@@ -220,11 +220,11 @@ fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
     let taken = allocation_counter::measure(|| {
         runtime.block_on(async {
             let config = kube::Config::new(format!("http://{seed_address}").parse().unwrap());
-            let controller = overlay::Controller::new(overlay::Parts {
+            let controller = overlay::Controller::new(overlay::SwitchDeps {
                 client: kube::Client::try_from(config).unwrap(),
                 landscape: Arc::clone(&landscape),
                 switches: Arc::clone(&switches),
-                board: Arc::new(Board::new(Arc::clone(&switches))),
+                metrics: Arc::new(SwitchMetrics::new(Arc::clone(&switches))),
                 settings,
                 tasks: Supervisor::default(),
                 identity: "test".to_owned(),

@@ -317,7 +317,7 @@ fn one_backend_at_a_time() {
     assert_eq!(scene.saved(), before);
 }
 
-/// An init container, a keeper and an operator may all be at work.
+/// An init container, an agent and an operator may all be at work.
 #[test]
 fn calls_wait_for_each_other() {
     for backend in BACKENDS {
@@ -359,17 +359,17 @@ fn keeps_verifying() {
     let line = format!("nat apply --side seed --iptables nft --every 1 {NETWORKS}");
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
-    let mut keeper = scene.space.start(scene.folder.path(), "keeper", program, &arguments);
+    let mut agent = scene.space.start(scene.folder.path(), "agent", program, &arguments);
     until("all is in place", || scene.verify(NETWORKS).code == 0);
     let applied = scene.saved();
 
     scene.iptables("-t nat -F NETWORK-GUARD-OUTPUT");
     until("it is mended", || scene.saved() == applied);
-    until("it says so", || keeper.output().contains("repaired: IPv4 nat NETWORK-GUARD-OUTPUT: missing rule"));
+    until("it says so", || agent.output().contains("repaired: IPv4 nat NETWORK-GUARD-OUTPUT: missing rule"));
 
     // The end of the program is not the end of the rules: the Pod's other containers may go on.
-    keeper.signal("TERM");
-    assert_eq!(keeper.wait(), Some(0));
+    agent.signal("TERM");
+    assert_eq!(agent.wait(), Some(0));
     assert_eq!(scene.saved(), applied);
 }
 
@@ -448,8 +448,8 @@ fn routes_are_followed_at_once() {
     let line = format!("nat apply --side seed --iptables nft --routes follow --every 3600 {NETWORKS}");
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
-    let mut keeper = scene.space.start(scene.folder.path(), "keeper", program, &arguments);
-    until("the rules are there", || keeper.output().contains("addresses are translated"));
+    let mut agent = scene.space.start(scene.folder.path(), "agent", program, &arguments);
+    until("the rules are there", || agent.output().contains("addresses are translated"));
     for network in ["10.250.0.0/16", "100.96.0.0/11", "100.64.0.0/13"] {
         scene.space.run(&format!("ip route replace {network} dev bond0-ip6tnl0"));
     }
@@ -459,8 +459,8 @@ fn routes_are_followed_at_once() {
             && !routes.contains("10.250.0.0/16")
             && !routes.contains("100.")
     });
-    keeper.signal("TERM");
-    assert_eq!(keeper.wait(), Some(0));
+    agent.signal("TERM");
+    assert_eq!(agent.wait(), Some(0));
 }
 
 /// A Cluster that grows is read again; one that cannot be read any more changes nothing.
@@ -477,12 +477,12 @@ fn a_cluster_is_read_again() {
     let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.display());
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
-    let keeper = scene.space.start(scene.folder.path(), "keeper", program, &arguments);
+    let agent = scene.space.start(scene.folder.path(), "agent", program, &arguments);
     until("the rules are there", || scene.saved().contains("--to 242.0.0.0/16"));
     write("10.250.0.0/16,10.249.0.0/24");
     until("the new network is there", || scene.saved().contains("--to 242.1.0.0/24"));
     fs::write(&file, "{").unwrap();
-    until("it says so", || keeper.output().contains("going on with the networks of before"));
+    until("it says so", || agent.output().contains("going on with the networks of before"));
     assert!(scene.saved().contains("--to 242.1.0.0/24"));
 }
 

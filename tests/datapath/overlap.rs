@@ -218,7 +218,7 @@ pub fn the_shoot_is_reached(lab: &Lab, pod: &Pod) {
 #[test]
 fn ours_in_place_of_gardenlets_proxy() {
     let Some(lab) = Lab::build(OVERLAP, Backend::Nft) else { return };
-    let guard = Guard::start(&lab, "overlap: {sidecar: always}\n");
+    let guard = Guard::start(&lab, "vpn: {sidecar: always}\n");
     let deployment = guard.deployment_with_proxy();
     drop(guard);
     let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];

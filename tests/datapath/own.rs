@@ -16,8 +16,8 @@ use crate::process::Process;
 use crate::space::{Space, must};
 use crate::watch;
 
-const CONFIGURATION: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 3600, \
-                             shootWebhook: {url: 'https://network-guard.example.org'}}\n";
+const CONFIGURATION: &str = "vpn: {nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 3600, \
+                             shootWebhook: {url: 'https://network-guard.example.org'}}}\n";
 
 /// A container's command with its rights, in this namespace.
 fn words(object: &Value, list: &str, name: &str) -> Vec<String> {
@@ -38,13 +38,13 @@ fn words(object: &Value, list: &str, name: &str) -> Vec<String> {
     words
 }
 
-/// Runs the init container to its end and starts the keeper.
+/// Runs the init container to its end and starts the agent.
 fn start(lab: &Lab, space: &Space, name: &str, object: &Value) -> Process {
     let init = words(object, "initContainers", "network-guard-nat-init");
     let mut command: Command = space.command(&init[0]);
     must(command.args(&init[1..]), "");
-    let keeper = words(object, "containers", "network-guard-nat");
-    space.start(lab.folder(), name, Path::new(&keeper[0]), &keeper[1..])
+    let agent = words(object, "containers", "network-guard-nat");
+    space.start(lab.folder(), name, Path::new(&agent[0]), &agent[1..])
 }
 
 #[test]

@@ -313,7 +313,7 @@ fn rotates_without_a_failed_write() {
 fn the_failure_policy_is_the_configured_one() {
     let of_seed = configuration("");
     let control_plane = ControlPlane::start();
-    let configured = |policy: &str| format!("overlap: {{failurePolicy: {policy}}}\n{of_seed}");
+    let configured = |policy: &str| format!("vpn: {{failurePolicy: {policy}}}\n{of_seed}");
     let mut guard = Guard::start_configured(&control_plane, &configured("Ignore"));
     guard.wait_until_ready();
     let admin = control_plane.admin();

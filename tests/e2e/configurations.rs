@@ -66,7 +66,7 @@ fn digest(guard: &Guard) -> String {
 }
 
 fn corrections(guard: &Guard) -> f64 {
-    guard.series("network_guard_findings_total", "rule=\"overlap/other-configuration\"")
+    guard.series("network_guard_findings_total", "rule=\"vpn/other-configuration\"")
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn replicas_that_differ_are_told_of() {
     let control_plane = ControlPlane::start();
     let first = Guard::start(&control_plane);
     // The file is read once, at the start.
-    configure(&first, "overlap: {envoy: {image: 'envoy:other', maxHosts: 100}}\n");
+    configure(&first, "vpn: {envoy: {image: 'envoy:other', maxHosts: 100}}\n");
     let mut second = first.replica("network-guard-2");
     second.wait_until_ready();
     assert_ne!(digest(&first), digest(&second));
@@ -111,7 +111,7 @@ fn replicas_that_differ_are_told_of() {
             assert_eq!(corrections(guard).to_string(), turn.to_string());
         }
     }
-    assert!(first.log().contains("overlap/other-configuration"));
+    assert!(first.log().contains("vpn/other-configuration"));
 
     // The same configuration for both, and it is over.
     second.kill();

@@ -6,7 +6,7 @@ use crate::harness::{Output, Scene, fixture, until};
 
 const NAMESPACE: &str = Scene::NAMESPACE;
 const SEED_PODS: &str = "10.0.0.0/8";
-const OWN: &str = "nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 30, shootWebhook: {url: 'https://network-guard.example.org'}}\n";
+const OWN: &str = "vpn: {nat: {mode: own, image: 'registry.example.org/network-guard:v1', keepSeconds: 30, shootWebhook: {url: 'https://network-guard.example.org'}}}\n";
 
 /// With a Shoot whose nodes overlap its Seed.
 fn start(configuration: &str) -> Scene {
@@ -101,7 +101,7 @@ fn wrong_variables_are_corrected_and_right_ones_are_not() {
         output.stderr
     );
     assert_eq!(scene.stored()["spec"], injected["spec"], "as if gardenlet had written the right one");
-    assert!(scene.guard.series("network_guard_findings_total", "overlap/vpn-variables-corrected") > 0.0);
+    assert!(scene.guard.series("network_guard_findings_total", "vpn/vpn-variables-corrected") > 0.0);
     gardenlet_moves_nothing(&scene, &wrong);
     assert_eq!(told_nodes(&scene.stored()), ["10.250.0.0/16"]);
     assert!(!scene.control_plane.log().contains("Failed to set admission audit annotation"));
@@ -174,9 +174,9 @@ fn own_containers_are_complete_and_go_with_the_overlap() {
     });
     let networks = network_guard::vpn::Networks::of(&facts.unwrap());
     let ours = network_guard::vpn::nat::Containers::new(&own, network_guard::vpn::nat::Side::Seed, &networks);
-    let [init, keeper] = [ours.init(), ours.keeper()].map(|piece| piece.unwrap().value());
+    let [init, agent] = [ours.init(), ours.agent()].map(|piece| piece.unwrap().value());
     assert_eq!(container(&stored, "initContainers", "network-guard-nat-init"), init);
-    assert_eq!(container(&stored, "containers", "network-guard-nat"), keeper);
+    assert_eq!(container(&stored, "containers", "network-guard-nat"), agent);
     assert_eq!(stored["spec"]["template"]["spec"]["initContainers"].as_array().unwrap().len(), 2);
     assert_eq!(stored["metadata"]["generation"], 1);
     gardenlet_moves_nothing(&scene, &desired);

@@ -139,13 +139,13 @@ fn scene_patch_container() -> Value {
     injection.container().clone()
 }
 
-/// `overlap.sidecar: always`: ours instead of gardenlet's own proxy, however often gardenlet writes it, and the way back.
+/// `vpn.sidecar: always`: ours instead of gardenlet's own proxy, however often gardenlet writes it, and the way back.
 #[test]
 fn ours_in_place_of_gardenlets_proxy() {
     let control_plane = ControlPlane::start();
     let (desired, cluster) = (fixture("ha-overlap", "deployment"), fixture("ha-overlap", "cluster"));
     control_plane.apply_cluster(&cluster);
-    let guard = Guard::start_configured(&control_plane, "overlap: {sidecar: always}\n");
+    let guard = Guard::start_configured(&control_plane, "vpn: {sidecar: always}\n");
     guard.wait_until_ready();
     let mut scene = Scene { control_plane, guard };
     let writes = |scene: &Scene| {
@@ -211,7 +211,7 @@ fn clusters_that_cannot_be_used() {
             "admission webhook \"kube-apiserver.network-guard.extensions.gardener.cloud\" denied the request: \
              Deployment shoot--local--ha/kube-apiserver is refused:\n\
              - metadata.namespace: there is no Cluster `shoot--local--ha` to read the networks from; \
-             wait for gardenlet to write it, then repeat (overlap/cluster-missing)"
+             wait for gardenlet to write it, then repeat (vpn/cluster-missing)"
         ),
         "{}",
         output.stderr
@@ -324,9 +324,9 @@ fn others_are_left_alone() {
     assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
     assert!(!scene.stored().to_string().contains("network-guard"));
     // It is as it should be on most landscapes, at each write: a note.
-    let noted = r#"rule="overlap/gardenlet-proxy",severity="note""#;
+    let noted = r#"rule="vpn/gardenlet-proxy",severity="note""#;
     assert!(scene.guard.series("network_guard_findings_total", noted) >= 1.0, "{}", scene.guard.metrics());
-    assert!(scene.guard.log().contains("overlap/gardenlet-proxy"));
+    assert!(scene.guard.log().contains("vpn/gardenlet-proxy"));
 
     // A Cluster that goes away is gone for the webhook too.
     admin.ok(&["delete", "cluster.extensions.gardener.cloud", NAMESPACE], None);

@@ -203,7 +203,7 @@ fn what_is_wrong_is_noticed() {
     until("calls are made", || caller.report().calls > 100);
     assert_eq!(caller.report().failed, 0);
     // Connections that are there stay as they are, so something has to end them.
-    mounted.mount_strange_leaf();
+    mounted.mount_leaf_of_unknown_issuer();
     mounted.replicas.replace();
     until("a leaf whose CA was not published costs calls", || {
         caller.report().failures.unwrap_or_default().iter().any(|text| text.contains("unknown authority"))

@@ -21,7 +21,7 @@ impl Scene {
     /// A Seed and a Shoot, whose networks do not overlap yet.
     fn start(nat: &str) -> Self {
         let webhook = "shootWebhook: {url: GUARD_URL, caFile: GUARD_CA}";
-        Self::start_configured(&format!("nat: {{{nat}{webhook}}}\n"))
+        Self::start_configured(&format!("vpn: {{nat: {{{nat}{webhook}}}}}\n"))
     }
 
     fn start_configured(configuration: &str) -> Self {
@@ -224,8 +224,8 @@ fn containers_of_ours_translate_and_the_end_of_the_shoot_is_free() {
     });
     assert_eq!(names(&first, "initContainers"), ["vpn-shoot-init", "network-guard-nat-init"]);
     assert_eq!(names(&first, "containers"), ["vpn-shoot-s0", "vpn-shoot-s1", "tunnel-controller", "network-guard-nat"]);
-    let keeper = &pod(&first)["containers"][3];
-    let command: Vec<&str> = keeper["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let agent = &pod(&first)["containers"][3];
+    let command: Vec<&str> = agent["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
     assert!(command.join(" ").starts_with("network-guard nat apply --side shoot --seed-pods 10.250.128.0/17"));
 
     // They are complete: gardener-resource-manager writes again and again, and no default makes a difference.
@@ -266,7 +266,7 @@ fn containers_of_ours_translate_and_the_end_of_the_shoot_is_free() {
 #[test]
 fn shoots_are_told_of_a_new_ca_before_it_signs() {
     let own = "certificates: {namespace: garden, marginSeconds: 1, registration: {url: OWN_URL}}";
-    let scene = Scene::start_configured(&format!("nat: {{shootWebhook: {{url: GUARD_URL}}}}\n{own}\n"));
+    let scene = Scene::start_configured(&format!("vpn: {{nat: {{shootWebhook: {{url: GUARD_URL}}}}}}\n{own}\n"));
     scene.switch.shoot.seed_pods(OVERLAPPING);
     let secret = || scene.switch.seed.api.get("/api/v1/namespaces/garden/secrets/network-guard-certificates").unwrap();
     let signing = || STANDARD.decode(secret()["data"]["ca.crt"].as_str().unwrap()).unwrap();

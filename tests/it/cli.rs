@@ -30,14 +30,14 @@ fn help_teaches() {
     insta::assert_snapshot!("help_doctor_garden", output(&["doctor", "garden", "--help"]));
     insta::assert_snapshot!("help_check", output(&["check", "--help"]));
     insta::assert_snapshot!("help_nat_apply", output(&["nat", "apply", "--help"]));
-    insta::assert_snapshot!("help_overlap_report", output(&["overlap", "report", "--help"]));
+    insta::assert_snapshot!("help_overlaps", output(&["overlaps", "--help"]));
     insta::assert_snapshot!("help_certs_generate", output(&["certs", "generate", "--help"]));
 }
 
 #[test]
 fn overlaps_of_a_landscape_are_reported() {
-    insta::assert_snapshot!("overlap_report", output(&["overlap", "report", "--landscape", "examples/landscape"]));
-    let json = output(&["overlap", "report", "--landscape", "examples/landscape", "-o", "json"]);
+    insta::assert_snapshot!("overlaps", output(&["overlaps", "--landscape", "examples/landscape"]));
+    let json = output(&["overlaps", "--landscape", "examples/landscape", "-o", "json"]);
     assert!(json.contains("\"mapped\": \"242.1.0.0/16\"") && json.contains("\"total\": 9"), "{json}");
 }
 
@@ -67,7 +67,7 @@ fn a_network_that_is_listed_twice_moves_the_next() {
     let plan = network_guard().args(["nat", "plan", "--cluster", "-"]).write_stdin(twice.clone()).output().unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("twice.yaml"), twice).unwrap();
-    let report = output(&["overlap", "report", "--landscape", folder.path().to_str().unwrap()]);
+    let report = output(&["overlaps", "--landscape", folder.path().to_str().unwrap()]);
     for text in [String::from_utf8(plan.stdout).unwrap(), report] {
         let shown = |network: &str, mapped: &str| {
             text.lines().any(|line| line.contains(network) && line.contains(&format!(" {mapped} ")))
@@ -119,11 +119,11 @@ fn a_report_names_what_cannot_be_translated_and_who_is_told_other_networks() {
         fs::write(folder.path().join("cluster.yaml"), cluster).unwrap();
         fs::write(folder.path().join("deployment.json"), &deployment).unwrap();
         let folder = folder.path().to_str().unwrap();
-        let report = output(&["overlap", "report", "--landscape", folder]);
+        let report = output(&["overlaps", "--landscape", folder]);
         assert!(report.starts_with("exit code 1\n"), "{name}: {report}");
         assert!(report.contains(&format!("\nshoot--garden--grown: {want}")), "{name}: {report}");
         assert!(report.contains(&format!("; 1 {counted}")), "{name}: {report}");
-        let json = output(&["overlap", "report", "--landscape", folder, "-o", "json"]);
+        let json = output(&["overlaps", "--landscape", folder, "-o", "json"]);
         assert!(json.contains(&format!("\"problem\": \"{want}")), "{name}: {json}");
     }
 }
@@ -138,7 +138,7 @@ fn failures_say_what_is_wrong() {
     };
     let bad_config = file(
         "config.yaml",
-        "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\noverlap: {envoy: {concurrencyy: 2}}\n",
+        "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\nvpn: {envoy: {concurrencyy: 2}}\n",
     );
     let not_a_kubeconfig = file("kubeconfig", "{}");
     let landscape = tempfile::tempdir().unwrap();

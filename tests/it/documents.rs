@@ -15,7 +15,7 @@ fn file(path: &str) -> String {
 fn rules_are_documented() {
     assert_eq!(
         file("docs/rules.md"),
-        network_guard::handlers::rules_markdown(),
+        network_guard::webhooks::rules_markdown(),
         "run `cargo run -- rules > docs/rules.md`"
     );
 }

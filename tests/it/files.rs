@@ -174,7 +174,7 @@ fn a_file_that_is_too_large_is_named() {
     // In a folder the rest is judged.
     let landscape = folder.path().to_str().unwrap();
     fs::write(folder.path().join("cluster.yaml"), CLUSTER).unwrap();
-    let said = output(&["overlap", "report", "--landscape", landscape]);
+    let said = output(&["overlaps", "--landscape", landscape]);
     assert!(said.starts_with("exit code 2\n") && said.contains("shoot--a--b"), "{said}");
     assert!(said.contains(&format!("{path}: line 1: the file: {why}\n")), "{said}");
     let said = output(&["check", "--landscape", landscape, "folder/shoot.yaml"]);
@@ -280,7 +280,7 @@ fn a_landscape_is_read_as_far_as_it_can_be() {
     let bare = CLUSTER.split("spec:").next().unwrap().replace("shoot--a--b", "bare");
     fs::write(folder.path().join("a.yaml"), format!("{CLUSTER}---\n{bare}")).unwrap();
     fs::write(folder.path().join("values.yaml"), "replicas: 1\n").unwrap();
-    let said = output(&["overlap", "report", "--landscape", path]);
+    let said = output(&["overlaps", "--landscape", path]);
     assert!(said.starts_with("exit code 2\n"), "{said}");
     assert!(said.contains("a.yaml: line 8: Cluster bare: it has no `spec`\n"), "{said}");
     assert!(said.contains("1 of 1 Shoot overlaps the Pods of its Seed; 1 could not be read\n"), "{said}");

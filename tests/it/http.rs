@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use network_guard::admission::{DOCTOR_ANNOTATION, Sign};
 use network_guard::controllers::certificates::Authority;
-use network_guard::handlers::VPN_SHOOT_PATH;
 use network_guard::runtime::https::Limits;
+use network_guard::webhooks::VPN_SHOOT_PATH;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,7 +34,7 @@ async fn a_review_is_answered() {
     for line in [
         r#"network_guard_requests_total{handler="kube-apiserver",operation="CREATE",result="patched"} 3"#,
         r#"network_guard_decisions_total{handler="kube-apiserver",decision="injected"} 3"#,
-        r#"network_guard_findings_total{rule="overlap/injected",severity="warn"} 3"#,
+        r#"network_guard_findings_total{rule="vpn/injected",severity="warn"} 3"#,
         r#"network_guard_request_duration_seconds_count{handler="kube-apiserver"} 3"#,
         "network_guard_clusters 1",
         "network_guard_clusters_overlapping 1",
@@ -445,7 +445,7 @@ async fn only_a_shoot_itself_is_told_of_its_vpn() {
     assert_eq!(told.status, 200);
     assert!(told.json()["response"]["patch"].is_string(), "{}", told.body);
     let mut answers = Vec::new();
-    for tail in [
+    for path_suffix in [
         format!("shoot--local--other/{uid}"),
         "shoot--local--ha/5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55".to_owned(),
         format!("shoot--local--ha/{uid}/"),
@@ -454,14 +454,14 @@ async fn only_a_shoot_itself_is_told_of_its_vpn() {
         "shoot--local--ha".to_owned(),
         "..".to_owned(),
     ] {
-        let answer = client.post(&format!("{VPN_SHOOT_PATH}/{tail}"), &body).await;
-        answers.push((tail, answer.status, answer.body));
+        let answer = client.post(&format!("{VPN_SHOOT_PATH}/{path_suffix}"), &body).await;
+        answers.push((path_suffix, answer.status, answer.body));
     }
     let want = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": {"uid": "u-1", "allowed": true},
     });
-    for (tail, status, body) in &answers {
-        assert_eq!((*status, body), (200, &answers[0].2), "{tail}");
+    for (path_suffix, status, body) in &answers {
+        assert_eq!((*status, body), (200, &answers[0].2), "{path_suffix}");
     }
     assert_eq!(serde_json::from_str::<Value>(&answers[0].2).unwrap(), want);
     assert_eq!(client.post(VPN_SHOOT_PATH, &body).await.status, 404, "nobody calls");
@@ -471,8 +471,8 @@ async fn only_a_shoot_itself_is_told_of_its_vpn() {
     asked["request"]["resource"]["resource"] = json!("statefulsets");
     asked["request"]["dryRun"] = json!(true);
     asked["request"]["object"]["metadata"]["annotations"] = json!({DOCTOR_ANNOTATION: "c0ffee"});
-    for tail in [format!("shoot--local--ha/{uid}"), format!("shoot--local--other/{uid}")] {
-        let answer = client.post(&format!("{VPN_SHOOT_PATH}/{tail}"), &asked.to_string()).await;
+    for path_suffix in [format!("shoot--local--ha/{uid}"), format!("shoot--local--other/{uid}")] {
+        let answer = client.post(&format!("{VPN_SHOOT_PATH}/{path_suffix}"), &asked.to_string()).await;
         assert_eq!((answer.status, answer.body.contains("doctor")), (200, false), "{}", answer.body);
     }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use network_guard::admission::UserInfo;
 use network_guard::gardener::ShootName;
-use network_guard::landscape::{Answer, Answers, Grant, Questions, Sight};
+use network_guard::landscape::{Answer, Answers, Grant, Questions, Visibility};
 use network_guard::sources::live::{LiveReads, Reader};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -96,16 +96,16 @@ fn named(name: &str) -> ShootName {
     ShootName::new("garden-shop", name)
 }
 
-async fn sights(live: &LiveReads, user: UserInfo, names: &[&str]) -> Answers {
-    let questions = Questions { sights: names.iter().map(|name| named(name)).collect(), ..Questions::default() };
+async fn visibilities(live: &LiveReads, user: UserInfo, names: &[&str]) -> Answers {
+    let questions = Questions { visibilities: names.iter().map(|name| named(name)).collect(), ..Questions::default() };
     live.answer(user, &questions, Instant::now() + Duration::from_secs(5)).await
 }
 
 #[tokio::test]
 async fn an_access_review_speaks_for_the_requesting_user() {
     let (live, seen) = start().await;
-    let answers = sights(&live, alice(), &["seen"]).await;
-    assert_eq!(answers.sights[&named("seen")], Sight::Visible);
+    let answers = visibilities(&live, alice(), &["seen"]).await;
+    assert_eq!(answers.visibilities[&named("seen")], Visibility::Visible);
     let seen = seen.lock().unwrap();
     assert_eq!(
         seen[0]["spec"],
@@ -133,8 +133,8 @@ async fn an_access_review_of_all_names_none() {
     let places = [Grant::Namespace("seen".into()), Grant::Namespace("broken".into()), Grant::Everywhere];
     let questions = Questions { grants: places.clone().into(), ..Questions::default() };
     let ask = || live.answer(alice(), &questions, Instant::now() + Duration::from_secs(5));
-    let broken = Sight::Unanswered("the API server answers 500".to_owned());
-    let want: HashMap<_, _> = places.into_iter().zip([Sight::Visible, broken, Sight::Hidden]).collect();
+    let broken = Visibility::Unanswered("the API server answers 500".to_owned());
+    let want: HashMap<_, _> = places.into_iter().zip([Visibility::Visible, broken, Visibility::Hidden]).collect();
     assert_eq!(ask().await.grants, want);
     let mut asked: Vec<Value> = seen.lock().unwrap().iter().map(|review| review["spec"].clone()).collect();
     asked.sort_by_key(|spec| spec["resourceAttributes"]["namespace"].as_str().map(str::to_owned));
@@ -151,18 +151,18 @@ async fn an_access_review_of_all_names_none() {
 async fn only_a_clear_yes_makes_a_shoot_visible() {
     let (live, _) = start().await;
     let names = ["seen", "seen-with-doubt", "hidden", "doubtful", "broken", "forbidden", "garbage"];
-    let answers = sights(&live, alice(), &names).await;
-    let unanswered = |why: &str| Sight::Unanswered(why.to_owned());
+    let answers = visibilities(&live, alice(), &names).await;
+    let unanswered = |why: &str| Visibility::Unanswered(why.to_owned());
     for (name, want) in [
-        ("seen", Sight::Visible),
-        ("seen-with-doubt", Sight::Visible),
-        ("hidden", Sight::Hidden),
-        ("doubtful", Sight::Hidden),
+        ("seen", Visibility::Visible),
+        ("seen-with-doubt", Visibility::Visible),
+        ("hidden", Visibility::Hidden),
+        ("doubtful", Visibility::Hidden),
         ("broken", unanswered("the API server answers 500")),
         ("forbidden", unanswered("the API server answers 403")),
         ("garbage", unanswered("the API server does not answer")),
     ] {
-        assert_eq!(answers.sights[&named(name)], want, "{name}");
+        assert_eq!(answers.visibilities[&named(name)], want, "{name}");
     }
     assert!(!format!("{answers:?}").contains("secret-host"), "what an API server says of itself is for the log");
 }
@@ -171,11 +171,11 @@ async fn only_a_clear_yes_makes_a_shoot_visible() {
 async fn answers_are_used_again_for_the_same_user_only_and_failures_never() {
     let (live, seen) = start().await;
     let asked = || seen.lock().unwrap().len();
-    sights(&live, alice(), &["seen", "hidden"]).await;
+    visibilities(&live, alice(), &["seen", "hidden"]).await;
     assert_eq!(asked(), 2);
     let same = UserInfo { groups: vec!["a".to_owned(), "b".to_owned()], ..alice() };
-    let answers = sights(&live, same, &["seen", "hidden"]).await;
-    assert_eq!((asked(), &answers.sights[&named("hidden")]), (2, &Sight::Hidden));
+    let answers = visibilities(&live, same, &["seen", "hidden"]).await;
+    assert_eq!((asked(), &answers.visibilities[&named("hidden")]), (2, &Visibility::Hidden));
     for other in [
         UserInfo { username: "bob".to_owned(), ..alice() },
         UserInfo { uid: "8".to_owned(), ..alice() },
@@ -183,12 +183,12 @@ async fn answers_are_used_again_for_the_same_user_only_and_failures_never() {
         UserInfo { extra: [("scopes".to_owned(), vec!["x".to_owned()])].into(), ..alice() },
     ] {
         let before = asked();
-        sights(&live, other.clone(), &["seen"]).await;
+        visibilities(&live, other.clone(), &["seen"]).await;
         assert_eq!(asked(), before + 1, "{other:?}");
     }
     let before = asked();
-    sights(&live, alice(), &["broken"]).await;
-    sights(&live, alice(), &["broken"]).await;
+    visibilities(&live, alice(), &["broken"]).await;
+    visibilities(&live, alice(), &["broken"]).await;
     assert_eq!(asked(), before + 2);
 }
 
@@ -198,17 +198,20 @@ async fn nobody_is_asked_about_for_a_user_who_is_too_long() {
     let (live, seen) = start().await;
     let groups = |count: usize| (0..count).map(|i| format!("{i:0>36}")).collect();
     for (groups, want) in [
-        (groups(1_000), Sight::Visible),
-        (groups(4_000), Sight::Unanswered("the user has too many groups to ask for".to_owned())),
+        (groups(1_000), Visibility::Visible),
+        (groups(4_000), Visibility::Unanswered("the user has too many groups to ask for".to_owned())),
         // Each takes more memory than it has bytes.
-        (vec!["a".to_owned(); 60_000], Sight::Unanswered("the user has too many groups to ask for".to_owned())),
+        (vec!["a".to_owned(); 60_000], Visibility::Unanswered("the user has too many groups to ask for".to_owned())),
     ] {
         let project = Grant::Namespace("seen".into());
-        let questions =
-            Questions { sights: [named("seen")].into(), grants: [project.clone()].into(), ..Questions::default() };
+        let questions = Questions {
+            visibilities: [named("seen")].into(),
+            grants: [project.clone()].into(),
+            ..Questions::default()
+        };
         let deadline = Instant::now() + Duration::from_secs(60);
         let answers = live.answer(UserInfo { groups, ..alice() }, &questions, deadline).await;
-        assert_eq!((&answers.sights[&named("seen")], &answers.grants[&project]), (&want, &want));
+        assert_eq!((&answers.visibilities[&named("seen")], &answers.grants[&project]), (&want, &want));
     }
     assert_eq!(seen.lock().unwrap().len(), 2);
 }
@@ -219,7 +222,7 @@ async fn what_does_not_answer_holds_up_nothing_else() {
     let silent: Vec<String> = (0..10).map(|i| format!("silent-{i}")).collect();
     let names = ["there", "absent", "broken", "not-served"];
     let questions = Questions {
-        sights: silent.iter().map(|name| named(name)).chain([named("seen")]).collect(),
+        visibilities: silent.iter().map(|name| named(name)).chain([named("seen")]).collect(),
         shoots: names.iter().map(|name| named(name)).chain([named("silent")]).collect(),
         seeds: ["there".to_owned(), "absent".to_owned()].into(),
         ..Questions::default()
@@ -232,8 +235,8 @@ async fn what_does_not_answer_holds_up_nothing_else() {
     let answers = answers.expect("one deadline for all of them");
     let late = "no answer in time";
     assert!(matches!(&answers.shoots[&named("silent")], Answer::Unanswered(why) if why == late));
-    assert!(silent.iter().all(|name| answers.sights[&named(name)] == Sight::Unanswered(late.to_owned())));
-    assert_eq!(answers.sights[&named("seen")], Sight::Visible);
+    assert!(silent.iter().all(|name| answers.visibilities[&named(name)] == Visibility::Unanswered(late.to_owned())));
+    assert_eq!(answers.visibilities[&named("seen")], Visibility::Visible);
     let Answer::Found(facts) = &answers.shoots[&named("there")] else { panic!("{answers:?}") };
     assert_eq!(facts.seed.as_deref(), Some("eu1-a"));
     assert_eq!(answers.shoots[&named("absent")], Answer::Absent);

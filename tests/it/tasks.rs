@@ -90,7 +90,7 @@ fn cluster(name: &str) -> Value {
     json!({"metadata": {"name": name, "resourceVersion": "5"}, "spec": {"shoot": {"spec": {}}}})
 }
 
-/// A streaming list of one Cluster, then the event of a bad one, then one that is good, and signs of life for ever; the same
+/// A streaming list of one Cluster, then the event of a bad one, then one that is good, and heartbeats for ever; the same
 /// again for callers that retry.
 async fn events() -> Body {
     let event = |kind: &str, object: &Value| format!(r#"{{"type":"{kind}","object":{object}}}"#) + "\n";

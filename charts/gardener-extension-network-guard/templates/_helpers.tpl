@@ -34,7 +34,7 @@ extensions.gardener.cloud:extension-network-guard:network-guard
 
 {{/* Not empty where the webhook of the VPN is registered in Shoots. */}}
 {{- define "shoots" -}}
-{{- if kindIs "map" (.Values.config.nat | default dict).shootWebhook }}true{{ end -}}
+{{- if kindIs "map" ((.Values.config.vpn | default dict).nat | default dict).shootWebhook }}true{{ end -}}
 {{- end -}}
 
 {{/* Not empty where the server makes its certificates and registers itself. */}}
@@ -57,8 +57,8 @@ network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "ov
 {{- if .Values.tls.caBundle -}}
 {{- fail "tls.caBundle is not for tls.mode self-managed, which makes its own CA: leave it out, or say tls.mode secret or cert-manager" -}}
 {{- end -}}
-{{- if hasKey ((.Values.config.nat | default dict).shootWebhook | default dict) "caFile" -}}
-{{- fail "config.nat.shootWebhook.caFile is not for tls.mode self-managed: Shoots are told of its CA" -}}
+{{- if hasKey (((.Values.config.vpn | default dict).nat | default dict).shootWebhook | default dict) "caFile" -}}
+{{- fail "config.vpn.nat.shootWebhook.caFile is not for tls.mode self-managed: Shoots are told of its CA" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -80,13 +80,13 @@ network-guard-{{ eq .Values.tls.mode "self-managed" | ternary "certificates" "ov
      Builds on the way to v1.124.0 may or may not bring the proxy. `sidecar: always` says nothing about it: an older gardenlet
      has no proxy that could be replaced, and none that is left where a write is not reviewed. */}}
 {{- define "failurepolicy" -}}
-{{- $overlap := .Values.config.overlap | default dict -}}
+{{- $vpn := .Values.config.vpn | default dict -}}
 {{- $version := toString (.Values.gardener.version | default "") -}}
 {{- $numbers := regexFind "^v?[0-9]{1,6}[.][0-9]{1,6}[.][0-9]{1,6}" $version -}}
 {{- $rest := trimPrefix $numbers $version -}}
-{{- if $overlap.failurePolicy -}}
-policy: {{ $overlap.failurePolicy }}
-why: config.overlap.failurePolicy says so
+{{- if $vpn.failurePolicy -}}
+policy: {{ $vpn.failurePolicy }}
+why: config.vpn.failurePolicy says so
 {{- else if or (not $numbers) (not (regexMatch "^([-+].*)?$" $rest)) -}}
 policy: Fail
 why: {{ $version | empty | ternary "gardener.version does not say which Gardener this is" "gardener.version cannot be read" }}
@@ -117,10 +117,10 @@ why: {{ printf "gardenlet brings no proxy of its own before v1.124, and this is 
 {{- if .Values.tls.caBundle -}}
 {{- $_ := set $known "caFile" "/etc/network-guard/config/ca.crt" -}}
 {{- end -}}
-{{- $_ := set $config.nat "shootWebhook" (merge (dict) $config.nat.shootWebhook $known) -}}
+{{- $_ := set $config.vpn.nat "shootWebhook" (merge (dict) $config.vpn.nat.shootWebhook $known) -}}
 {{- end -}}
 {{- $policy := dict "failurePolicy" (include "failurepolicy" . | fromYaml).policy -}}
-{{- $_ := set $config "overlap" (merge $policy ($config.overlap | default dict)) -}}
+{{- $_ := set $config "vpn" (merge $policy ($config.vpn | default dict)) -}}
 {{- if include "selfmanaged" . -}}
 {{- $_ := set $config "certificates" (include "certificates" . | fromYaml) -}}
 {{- end -}}

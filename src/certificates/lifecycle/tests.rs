@@ -90,7 +90,7 @@ fn decides_what_is_next() {
         ..Material::first(two.clone())
     };
     let lost = Material { signing: None, ..rotating(None) };
-    let stranger = Material { vouched: None, ..first.clone() };
+    let stranger = Material { confirmed: None, ..first.clone() };
     let (a, b, both) = ([&one.ca], [&two.ca], [&one.ca, &two.ca]);
     let (with_foreign, only_foreign) = ([&one.ca, &foreign.ca], [&foreign.ca]);
     let rows: Vec<(&str, Option<Material>, Vec<&[&Ca]>, i64, &str)> = vec![
@@ -102,17 +102,17 @@ fn decides_what_is_next() {
         ("not registered", Some(first.clone()), vec![], 1, "wait Renewal Some(20)"),
         ("somebody emptied a bundle", Some(first.clone()), vec![&[]], 1, "wait Renewal Some(20)"),
         ("two thirds have passed", Some(first.clone()), vec![&a], 20, "Issue(Due)"),
-        ("asked for", Some(Material { is_asked: true, ..first.clone() }), vec![&a], 1, "Issue(Asked)"),
+        ("asked for", Some(Material { rotation_requested: true, ..first.clone() }), vec![&a], 1, "Issue(Asked)"),
         (
             "asked for while the next one is on its way",
-            Some(Material { is_asked: true, ..rotating(Some(20)) }),
+            Some(Material { rotation_requested: true, ..rotating(Some(20)) }),
             vec![&both],
             21,
             "Issue(Asked)",
         ),
-        ("of unknown origin, and trusted", Some(stranger.clone()), vec![&a, &a], 1, "Vouch"),
-        ("of unknown origin, and nothing is told", Some(stranger.clone()), vec![&[]], 1, "Vouch"),
-        ("of unknown origin, and not registered", Some(stranger.clone()), vec![], 1, "Vouch"),
+        ("of unknown origin, and trusted", Some(stranger.clone()), vec![&a, &a], 1, "ConfirmTrust"),
+        ("of unknown origin, and nothing is told", Some(stranger.clone()), vec![&[]], 1, "ConfirmTrust"),
+        ("of unknown origin, and not registered", Some(stranger.clone()), vec![], 1, "ConfirmTrust"),
         (
             "of unknown origin, and one does not trust it",
             Some(Material { retired: vec![two.ca.clone()], ..stranger.clone() }),
@@ -165,7 +165,7 @@ fn a_replica_knows_when_its_leaf_is_due() {
     let foreign = Material::first(two.clone());
     let lost =
         Material { retired: vec![one.ca.clone()], ..Material::waiting(Some(Next { pair: two, published_at: None })) };
-    let stranger = Material { vouched: None, ..first.clone() };
+    let stranger = Material { confirmed: None, ..first.clone() };
     for (name, current, material, hour, want) in [
         ("none yet, and the leader has not looked", None, &stranger, 1, false),
         ("the leader has not looked", Some(leaf(&one, 0)), &stranger, 5, false),
@@ -187,10 +187,10 @@ fn a_replica_knows_when_its_leaf_is_due() {
     }
     let other = ["other.example".to_owned()];
     assert!(is_leaf_due(Some(&leaf(&one, 0)), &first, &other, at(HOUR), Duration::ZERO), "other names");
-    // A Secret that stays strange for long is the one that there is.
-    let strange =
+    // A Secret that does not know the issuer for long is the one that there is.
+    let unknown_issuer =
         |seconds| is_leaf_due(Some(&leaf(&one, 19)), &foreign, &names, at(21 * HOUR), Duration::from_secs(seconds));
-    assert!(!strange(59) && strange(60));
+    assert!(!unknown_issuer(59) && unknown_issuer(60));
 }
 
 // === A world of replicas and API servers ===
@@ -288,7 +288,7 @@ impl World {
             Event::Delete => self.secret = None,
             // Of what the leader found about it nothing is known.
             Event::Restore => {
-                self.secret = self.backup.clone().map(|backup| Material { vouched: None, ..backup });
+                self.secret = self.backup.clone().map(|backup| Material { confirmed: None, ..backup });
             }
         }
     }

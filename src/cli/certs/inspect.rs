@@ -15,7 +15,7 @@ use super::super::columns::{Format, columns};
 use super::super::served::{Served, served};
 use crate::certificates::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
 use crate::config::Configuration;
-use crate::controllers::certificates::keeper::material;
+use crate::controllers::certificates::leaf_issuer::material;
 use crate::controllers::certificates::{pem, read_published};
 use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
 use crate::wiring::client_config;
@@ -80,7 +80,7 @@ struct Certificate {
 #[serde(rename_all = "camelCase")]
 struct Webhook {
     name: String,
-    called: String,
+    server_name: String,
     trusts: Vec<String>,
 }
 
@@ -131,7 +131,7 @@ impl Inspect {
         let registered_in = kube::Client::try_from(client_config(registered_in.as_deref()).await?)?;
 
         let originals = Registered::originals(file)?;
-        let (published, called): (Vec<Published>, Vec<Option<String>>) =
+        let (published, server_name): (Vec<Published>, Vec<Option<String>>) =
             read_published(&registered_in, &originals).await?.into_iter().unzip();
         let secret = Api::<Secret>::namespaced(home, &namespace).get_opt(&name).await;
         let secret = secret.with_context(|| format!("cannot read the Secret {namespace}/{name}"))?;
@@ -146,19 +146,19 @@ impl Inspect {
             problems: Vec::new(),
         };
         report.look_at_secret(secret.as_ref(), &published, now, &lifetimes);
-        for (published, called) in published.iter().zip(&called) {
+        for (published, server_name) in published.iter().zip(&server_name) {
             if published.bundle.is_empty() {
                 report.problems.push(format!("{} is told of no CA that can be read", published.name));
             }
             report.webhooks.push(Webhook {
                 name: published.name.clone(),
-                called: called.clone().unwrap_or_default(),
+                server_name: server_name.clone().unwrap_or_default(),
                 trusts: published.bundle.iter().map(|ca| ca.fingerprint.to_string()).collect(),
             });
         }
         // What the configuration says of where API servers are to call.
         if let Some(names) = settings.as_ref().map(|settings| settings.to.names()) {
-            let elsewhere = called.iter().flatten().find(|called| !names.contains(called));
+            let elsewhere = server_name.iter().flatten().find(|server_name| !names.contains(server_name));
             if let Some(elsewhere) = elsewhere {
                 report.problems.push(format!(
                     "API servers call {elsewhere}, and not {}: another installation is registered",
@@ -173,7 +173,7 @@ impl Inspect {
             }
         }
         for server in &self.servers {
-            let (served, problems) = served(server, &published, &called, now, PATIENCE).await;
+            let (served, problems) = served(server, &published, &server_name, now, PATIENCE).await;
             report.served.extend(served);
             report.problems.extend(problems);
         }
@@ -242,7 +242,7 @@ fn events(step: &Step, material: &Material) -> Vec<Event> {
     let mut events = match step {
         Step::Begin { .. } => soon("make a CA"),
         Step::Adopt { .. } => soon("keep what API servers trust besides, until its last leaf has run out"),
-        Step::Vouch => soon("tell replicas that API servers trust the CA that signs"),
+        Step::ConfirmTrust => soon("tell replicas that API servers trust the CA that signs"),
         Step::Issue(_) => soon("make the next CA"),
         Step::Announce => soon("note that every configuration has the next CA"),
         Step::Recall => soon("note that a configuration lacks the next CA again"),
@@ -277,8 +277,8 @@ fn table(report: &Report) -> String {
     text += "\nREGISTERED\n";
     let mut rows = vec![["WEBHOOK", "CALLED", "TRUSTS"].map(str::to_owned)];
     rows.extend(report.webhooks.iter().map(|webhook| {
-        let Webhook { name, called, trusts } = webhook;
-        [name.clone(), called.clone(), trusts.join(" ")]
+        let Webhook { name, server_name, trusts } = webhook;
+        [name.clone(), server_name.clone(), trusts.join(" ")]
     }));
     text += &columns(&rows);
 

@@ -455,7 +455,7 @@ pub(super) mod tests {
         let header =
             "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
         let full = format!(
-            "{header}overlay: {{fallback: gardener-internal}}\nnat: {{shootWebhook: {{url: 'https://x'}}}}\n\
+            "{header}overlay: {{fallback: gardener-internal}}\nvpn: {{nat: {{shootWebhook: {{url: 'https://x'}}}}}}\n\
              certificates: {{namespace: home, secret: mine, registration: {{url: 'https://x', owner: theirs}}}}\n"
         );
         let full = Configuration::parse(&full).unwrap();

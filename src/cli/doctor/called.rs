@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use super::Role;
 use super::registered::{Expected, Found, again, word};
 use super::report::Check;
-use crate::controllers::registration::{host, path, point};
+use crate::controllers::registration::{host, path, set_endpoint};
 use crate::gardener::is_dns_label;
 use crate::json::excerpt;
 
@@ -70,7 +70,7 @@ pub(super) fn judge(check: &mut Check, role: Role, found: &[Found], expected: &E
                 );
             }
             let this = if let Some(to) = &expected.to {
-                point(wanted, Some(to), None);
+                set_endpoint(wanted, Some(to), None);
                 let (this, _) = called(wanted, &own);
                 (this != whom).then_some(this)
             } else {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role, called};
-use crate::controllers::registration::{Configuration, Where};
+use crate::controllers::registration::{Configuration, Endpoint};
 use crate::diagnostics::counted;
 
 /// One configuration that this release registers, and what is there.
@@ -101,7 +101,7 @@ pub(super) struct Expected {
     /// Somebody shows a certificate at the address that is called.
     pub(super) answers: bool,
     /// Where the server registers itself, by its configuration.
-    pub(super) to: Option<Where>,
+    pub(super) to: Option<Endpoint>,
     /// The namespace of this installation, where somebody said it or it is that of the Pod here.
     pub(super) namespace: Option<String>,
 }

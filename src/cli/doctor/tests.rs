@@ -17,7 +17,7 @@ use crate::admission::Sign;
 use crate::certificates::Published;
 use crate::cli::served::Served;
 use crate::controllers::certificates;
-use crate::controllers::registration::point;
+use crate::controllers::registration::set_endpoint;
 use crate::wiring::{GARDEN_LEASE, SELF_MANAGED_LEASE};
 
 const NOW: &str = "2026-11-20T12:00:00Z";
@@ -36,7 +36,7 @@ struct Scene {
     lease: Lease,
     metrics: Option<Result<Metrics, String>>,
     rights: Rights,
-    to: Option<Where>,
+    to: Option<Endpoint>,
     namespace: Option<String>,
     is_configured: bool,
     is_self_managed: Option<bool>,
@@ -45,12 +45,12 @@ struct Scene {
 impl Scene {
     fn new(role: Role) -> Self {
         let to = match role {
-            Role::Seed => Where::Service {
+            Role::Seed => Endpoint::Service {
                 namespace: "extension-network-guard-x7k2p".to_owned(),
                 name: role.component().to_owned(),
                 port: None,
             },
-            Role::Garden => Where::Url(format!("https://{}.garden", role.component())),
+            Role::Garden => Endpoint::Url(format!("https://{}.garden", role.component())),
         };
         let originals = Registered::originals(if role == Role::Seed { SEED } else { GARDEN }).unwrap();
         let found: Vec<Found> = originals
@@ -58,7 +58,7 @@ impl Scene {
             .map(|original| {
                 let mut there = original.clone();
                 for (_, client) in there.webhooks() {
-                    point(client, Some(&to), Some(b"PEM"));
+                    set_endpoint(client, Some(&to), Some(b"PEM"));
                 }
                 Found { original, there: Ok(there) }
             })
@@ -237,7 +237,7 @@ fn lead(scene: &mut Scene, change: impl Fn(&str, &mut WebhookClientConfig)) {
 /// Webhooks that lead elsewhere: all of them, to another installation; or one.
 #[test]
 fn registered_elsewhere() {
-    let service = |namespace: &str| Where::Service {
+    let service = |namespace: &str| Endpoint::Service {
         namespace: namespace.to_owned(),
         name: Role::Seed.component().to_owned(),
         port: None,
@@ -268,8 +268,8 @@ fn registered_elsewhere() {
     let other = || Some("second".to_owned());
     let mut scene = Scene { to: None, namespace: other(), ..Scene::new(Role::Garden) };
     assert_eq!(scene.named(State::Problem), ["registered"]);
-    let proxy = Where::Url("https://proxy.example/garden/".to_owned());
-    lead(&mut scene, |_, client| point(client, Some(&proxy), None));
+    let proxy = Endpoint::Url("https://proxy.example/garden/".to_owned());
+    lead(&mut scene, |_, client| set_endpoint(client, Some(&proxy), None));
     assert!(scene.named(State::Problem).is_empty(), "{}", scene.report().text(false));
     scene.to = Some(proxy);
     assert!(scene.named(State::Problem).is_empty(), "{}", scene.report().text(false));

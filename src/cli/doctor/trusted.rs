@@ -9,7 +9,7 @@ use super::registered::Found;
 use super::report::Check;
 use crate::certificates::Published;
 use crate::controllers::certificates::pem;
-use crate::controllers::registration::called;
+use crate::controllers::registration::server_name;
 use crate::diagnostics::counted;
 
 /// What is known of certificates.
@@ -36,7 +36,7 @@ pub(super) async fn look(found: &[Found], servers: &[String], now: Timestamp, pa
             let bundle = client.ca_bundle.as_ref().map(|bundle| &*bundle.0).unwrap_or_default();
             let name = format!("{kind}/{webhook}");
             facts.published.push(Published { name, bundle: pem::readable(bundle), is_told: !bundle.is_empty() });
-            names.push(called(client));
+            names.push(server_name(client));
             addresses.extend(address(client).filter(|address| !addresses.contains(address)));
         }
     }

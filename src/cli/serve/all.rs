@@ -10,10 +10,10 @@ use anyhow::Context as _;
 use super::Common;
 use crate::cli::certs;
 use crate::config::Configuration;
-use crate::handlers::{
+use crate::runtime::metrics::Metrics;
+use crate::webhooks::{
     ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
 };
-use crate::runtime::metrics::Metrics;
 use crate::wiring;
 use crate::wiring::webhook_server::Addresses;
 

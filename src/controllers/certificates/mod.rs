@@ -4,7 +4,7 @@
 //! Nothing is remembered here but the last good CAs, so that a Secret that somebody deletes comes back as it was.
 
 mod issue;
-pub mod keeper;
+pub mod leaf_issuer;
 mod neighbour;
 pub mod pem;
 mod registered;
@@ -25,7 +25,7 @@ pub use issue::{Authority, IssueError, Issued, is_name, issue_ca};
 pub use registered::{PublishError, Wanted, read_published};
 pub use registrar::Registration;
 
-use self::keeper::{Keeper, Settings};
+use self::leaf_issuer::{LeafIssuer, Settings};
 use self::registrar::Registrar;
 use self::store::Store;
 use crate::certificates::{Material, Published, Step, Waiting, carried_out, next_step};
@@ -56,7 +56,7 @@ const PATIENCE_WITH_SHOOTS: Duration = Duration::from_secs(24 * 60 * 60);
 const SHARE_FOR_SHOOTS: u32 = 12;
 
 /// What the controller is made of.
-pub struct Parts {
+pub struct CertificateDeps {
     /// How to talk to the cluster of the Secret.
     pub home: kube::Config,
     /// How to talk to the cluster of the webhook configurations.
@@ -66,7 +66,7 @@ pub struct Parts {
     /// The webhook configurations.
     pub registration: Registration,
     /// What this replica serves.
-    pub keeper: Arc<Keeper>,
+    pub issuer: Arc<LeafIssuer>,
     /// What must have been read before anybody is told to call.
     pub landscape: Arc<LandscapeCache>,
     /// Where it says whether another installation is registered.
@@ -74,12 +74,12 @@ pub struct Parts {
     /// What Shoots have, where they are told of the CA too; nothing until somebody has told them.
     pub shoots: Option<watch::Receiver<Option<InShoots>>>,
     /// Where it says what it does.
-    pub board: Arc<Board>,
+    pub metrics: Arc<CertificateMetrics>,
 }
 
 /// Its metrics.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct CertificateMetrics {
     unpublished: Gauge,
     missing: Gauge,
     contested: Gauge,
@@ -116,7 +116,7 @@ impl InShoots {
     }
 }
 
-impl Collector for Board {
+impl Collector for CertificateMetrics {
     fn register(&self, registry: &mut Registry) {
         let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
         registry.register("certificate_unpublished", help, self.unpublished.clone());
@@ -133,7 +133,7 @@ impl Collector for Board {
     }
 }
 
-impl Board {
+impl CertificateMetrics {
     fn sees(&self, others: usize, was_asked: bool) {
         let contested = if others == 0 && was_asked { 1 } else { others };
         self.contested.set(i64::try_from(contested).unwrap_or(i64::MAX));
@@ -141,22 +141,22 @@ impl Board {
 }
 
 /// Forgets what only a leader sees, however it came about that this replica is none any more.
-struct Leading<'p>(&'p Parts);
+struct Leading<'p>(&'p CertificateDeps);
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        let Parts { board, registrant, .. } = self.0;
-        board.unpublished.set(0);
-        board.missing.set(0);
-        board.contested.set(0);
+        let CertificateDeps { metrics, registrant, .. } = self.0;
+        metrics.unpublished.set(0);
+        metrics.missing.set(0);
+        metrics.contested.set(0);
         registrant.send_replace(Registrant::Unknown);
     }
 }
 
 /// Works as long as this replica leads.
-pub async fn work(parts: Arc<Parts>, tasks: Supervisor) {
-    let _leading = Leading(&parts);
-    let clients = || Ok((parts.keeper.client(parts.home.clone())?, parts.keeper.client(parts.registered_in.clone())?));
+pub async fn work(deps: Arc<CertificateDeps>, tasks: Supervisor) {
+    let _leading = Leading(&deps);
+    let clients = || Ok((deps.issuer.client(deps.home.clone())?, deps.issuer.client(deps.registered_in.clone())?));
     let (home, registered_in) = match clients() {
         Ok(clients) => clients,
         Err(error) => {
@@ -166,9 +166,9 @@ pub async fn work(parts: Arc<Parts>, tasks: Supervisor) {
         }
     };
     let mut controller = Controller {
-        store: Store::new(home, &parts.settings),
-        registrar: Registrar::new(registered_in, parts.registration.clone()),
-        parts: &parts,
+        store: Store::new(home, &deps.settings),
+        registrar: Registrar::new(registered_in, deps.registration.clone()),
+        deps: &deps,
         last: None,
         written_at: None,
         trouble: Trouble::default(),
@@ -177,7 +177,7 @@ pub async fn work(parts: Arc<Parts>, tasks: Supervisor) {
 }
 
 struct Controller<'p> {
-    parts: &'p Parts,
+    deps: &'p CertificateDeps,
     store: Store,
     registrar: Registrar,
     /// What was good when it was last looked at.
@@ -192,7 +192,7 @@ impl Work for Controller<'_> {
         let (pause, error) = match looked {
             Ok(pause) => (pause, None),
             Err(error) => {
-                self.parts.keeper.failed();
+                self.deps.issuer.failed();
                 (SOON * 5, Some(error))
             }
         };
@@ -219,7 +219,7 @@ impl Controller<'_> {
             None => None,
         };
         // What any replica has seen is as good as what a leader has.
-        let remembered = self.parts.keeper.material();
+        let remembered = self.deps.issuer.material();
         if material.is_none()
             && let Some(last) = self.last.as_ref().or(remembered.as_deref())
         {
@@ -230,21 +230,21 @@ impl Controller<'_> {
 
         let seen = self.registrar.look(material.or(remembered.as_deref())).await;
         if let Some(missing) = self.registrar.missing(seen.as_ref()) {
-            self.parts.board.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+            self.deps.metrics.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
         }
         let seen = seen.map_err(|error| error.to_string())?;
         let others = seen.of_others();
-        self.parts.board.sees(others, self.registrar.was_asked());
+        self.deps.metrics.sees(others, self.registrar.was_asked());
         let registrant = if others > 0 { Registrant::Another } else { Registrant::This };
-        self.parts.registrant.send_replace(registrant);
+        self.deps.registrant.send_replace(registrant);
         let mut published = seen.published.clone();
-        let now = whole_seconds(self.parts.keeper.clock.now());
-        let lifetimes = &self.parts.settings.lifetimes;
+        let now = whole_seconds(self.deps.issuer.clock.now());
+        let lifetimes = &self.deps.settings.lifetimes;
         // Where Shoots are told nothing, they have no say in who is trusted; nor when nothing is served that they could go on
         // trusting.
         // Nor while another installation does that work.
-        let shoots = self.parts.shoots.as_ref().filter(|_| registrant != Registrant::Another);
-        let serves = |material: &&Material| material.vouched_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
+        let shoots = self.deps.shoots.as_ref().filter(|_| registrant != Registrant::Another);
+        let serves = |material: &&Material| material.confirmed_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
         if let (Some(shoots), Some(material)) = (shoots, material.filter(serves)) {
             published.push(shoots_published(shoots.borrow().as_ref(), material, now, lifetimes.ca));
         }
@@ -254,7 +254,7 @@ impl Controller<'_> {
         {
             self.store.write(&stored, &next).await?;
             said(&step);
-            self.parts.board.steps.inc();
+            self.deps.metrics.steps.inc();
             self.last = Some(next);
             return Ok(SOON);
         }
@@ -263,9 +263,9 @@ impl Controller<'_> {
         if let Some(material) = material {
             let bundle = material.bundle(now);
             let unpublished = published.iter().filter(|published| !published.has_all(&bundle)).count();
-            self.parts.board.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
+            self.deps.metrics.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
             // Nobody is told to call who would not be answered.
-            let is_ready = self.parts.landscape.is_synced() && self.parts.keeper.pair().is_some();
+            let is_ready = self.deps.landscape.is_synced() && self.deps.issuer.pair().is_some();
             let is_due = self.written_at.is_none_or(|at| at.elapsed() >= WRITE_ANEW);
             if self.registrar.ensure(&seen, &bundle, is_ready, is_due).await.map_err(|error| error.to_string())? {
                 self.written_at = Some(Instant::now());
@@ -305,7 +305,7 @@ fn said(step: &Step) {
         Step::Adopt { adopted, demote } => {
             tracing::warn!(adopted = adopted.len(), demote, "configurations trust a CA that the Secret does not know");
         }
-        Step::Vouch => tracing::info!("API servers trust the CA that signs"),
+        Step::ConfirmTrust => tracing::info!("API servers trust the CA that signs"),
         Step::Issue(reason) => tracing::info!(?reason, "made the next CA; it is published now"),
         Step::Announce => tracing::info!("every configuration has the next CA"),
         Step::Recall => tracing::warn!("a configuration lacks the next CA again"),

@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use kube::Api;
 
-use super::super::registration::{Configuration, called};
+use super::super::registration::{Configuration, server_name};
 use super::neighbour::{self, ASKED, Move};
 use super::pem;
 use crate::certificates::{Ca, Published};
@@ -51,7 +51,7 @@ pub(super) struct Seen {
     /// One for each webhook that is to be there.
     pub(super) published: Vec<Published>,
     /// The name by which each is called.
-    pub(super) called: Vec<Option<String>>,
+    pub(super) server_name: Vec<Option<String>>,
     /// The configurations that are there.
     pub(super) present: Vec<Present>,
 }
@@ -66,7 +66,7 @@ pub(super) struct Present {
     /// What a write has to name, so that nothing is overwritten that was not seen.
     pub(super) version: Option<String>,
     /// The names by which its webhooks are called, as far as there are some.
-    pub(super) called: Vec<String>,
+    pub(super) server_name: Vec<String>,
     /// Who asks whether it is looked after.
     pub(super) asked: Option<String>,
     /// What is to be done about it.
@@ -107,7 +107,7 @@ pub async fn read_published(
 ) -> Result<Vec<(Published, Option<String>)>, PublishError> {
     let wanted = |original: &Configuration| Wanted { configuration: original.clone(), is_wanted: true };
     let wanted: Vec<Wanted> = originals.iter().map(wanted).collect();
-    look(client, &wanted).await.map(|seen| seen.published.into_iter().zip(seen.called).collect())
+    look(client, &wanted).await.map(|seen| seen.published.into_iter().zip(seen.server_name).collect())
 }
 
 pub(super) async fn look(client: &kube::Client, configurations: &[Wanted]) -> Result<Seen, PublishError> {
@@ -132,13 +132,13 @@ pub(super) async fn look(client: &kube::Client, configurations: &[Wanted]) -> Re
         let (is_ours, version) = (label == Some(MANAGED_BY.1), metadata.resource_version.clone());
         let asked = metadata.annotations.as_ref().and_then(|annotations| annotations.get(ASKED));
         let asked = asked.map(|asked| asked.chars().take(neighbour::LONGEST).collect());
-        let places = found.webhooks().into_iter().filter_map(|(_, client)| called(client)).collect();
+        let places = found.webhooks().into_iter().filter_map(|(_, client)| server_name(client)).collect();
         seen.present.push(Present {
             kind,
             name: name.to_owned(),
             is_ours,
             version,
-            called: places,
+            server_name: places,
             asked,
             next: Move::LookAfter,
             found: found.clone(),
@@ -151,7 +151,7 @@ pub(super) async fn look(client: &kube::Client, configurations: &[Wanted]) -> Re
             let bundle = client.ca_bundle.as_ref().map(|bundle| &*bundle.0).unwrap_or_default();
             let name = format!("{kind}/{webhook}");
             seen.published.push(Published { name, bundle: pem::readable(bundle), is_told: !bundle.is_empty() });
-            seen.called.push(called(client));
+            seen.server_name.push(server_name(client));
         }
     }
     Ok(seen)

@@ -13,7 +13,7 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::registration::{Configuration, Where, point};
+use super::super::registration::{Configuration, Endpoint, set_endpoint};
 use super::neighbour::{self, ASKED, Memory, Move, Place};
 use super::registered::{MANAGED_BY, Present, PublishError, Seen, Wanted, look};
 use crate::certificates::{Ca, Material, Published};
@@ -24,7 +24,7 @@ pub struct Registration {
     /// The configurations, each in a cluster once.
     pub configurations: Vec<Wanted>,
     /// Where API servers reach the webhooks.
-    pub to: Where,
+    pub to: Endpoint,
     /// The ClusterRole with which the configurations go: whoever uninstalls takes it away.
     pub owner: Option<String>,
 }
@@ -69,9 +69,9 @@ impl Registrar {
             let is_trusted = of_kind()
                 .flat_map(|published| &published.bundle)
                 .any(|ca| material.is_some_and(|material| material.knows(ca.fingerprint)));
-            let place = if present.called.is_empty() {
+            let place = if present.server_name.is_empty() {
                 Place::Nowhere
-            } else if present.called.iter().any(|called| names.contains(called)) {
+            } else if present.server_name.iter().any(|server_name| names.contains(server_name)) {
                 Place::Here
             } else {
                 Place::Elsewhere { is_trusted }
@@ -93,13 +93,13 @@ impl Registrar {
                 Move::TakeOver => tracing::warn!(
                     kind = present.kind,
                     name = present.name,
-                    registered = present.called.first(),
+                    registered = present.server_name.first(),
                     "the other installation does not answer any more; this one registers itself"
                 ),
                 Move::StandBack if !present.is_ours && self.said.insert(present.kind) => tracing::warn!(
                     kind = present.kind,
                     name = present.name,
-                    registered = present.called.first(),
+                    registered = present.server_name.first(),
                     "somebody else registered webhooks under this name, not a server; they are left alone. Delete the webhook \
                      configuration, and this installation registers itself"
                 ),
@@ -113,10 +113,10 @@ impl Registrar {
         let others: Vec<&str> =
             seen.present.iter().filter(|present| present.next != Move::LookAfter).map(|present| present.kind).collect();
         let is_own = |published: &Published| !others.iter().any(|kind| published.name.starts_with(kind));
-        seen.called = std::mem::take(&mut seen.called)
+        seen.server_name = std::mem::take(&mut seen.server_name)
             .into_iter()
             .zip(&seen.published)
-            .filter_map(|(called, published)| is_own(published).then_some(called))
+            .filter_map(|(server_name, published)| is_own(published).then_some(server_name))
             .collect();
         seen.published.retain(is_own);
     }
@@ -168,7 +168,7 @@ impl Registrar {
                     tracing::warn!(
                         kind,
                         name,
-                        registered = present.called.first(),
+                        registered = present.server_name.first(),
                         "another installation is registered under this name; it is left alone, and asked whether it \
                          still exists. Uninstall one of the two"
                     );
@@ -178,7 +178,7 @@ impl Registrar {
                     tracing::warn!(
                         kind,
                         name,
-                        registered = present.called.first(),
+                        registered = present.server_name.first(),
                         "another installation is registered under this name; it is left alone. It is not asked whether \
                          it still exists, because this one registers nothing, or is not ready"
                     );
@@ -237,7 +237,7 @@ impl Registrar {
     ) -> Result<(), PublishError> {
         let pem: String = bundle.iter().map(|ca| &*ca.pem).collect();
         for (_, client) in wanted.webhooks() {
-            point(client, Some(&self.registration.to), Some(pem.as_bytes()));
+            set_endpoint(client, Some(&self.registration.to), Some(pem.as_bytes()));
         }
         let owner = self.owner().await?;
         let metadata = wanted.metadata();

@@ -63,19 +63,19 @@ pub(super) fn read(data: &Data, annotations: &Annotations) -> Result<Material, B
         Some(pem) => pem::bundle(pem.as_bytes()).map_err(|why| BadSecret::Part(RETIRED, why))?,
         None => Vec::new(),
     };
-    let is_asked = annotations.contains_key(ROTATE);
-    let vouched = annotations.get(VOUCHED).cloned();
-    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL), is_asked, vouched })
+    let rotation_requested = annotations.contains_key(ROTATE);
+    let confirmed = annotations.get(VOUCHED).cloned();
+    Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL), rotation_requested, confirmed })
 }
 
 /// Writes into a Secret, and leaves alone what is not ours.
 pub(super) fn write(material: &Material, data: &mut Data, annotations: &mut Annotations) {
-    let Material { signing, next, retired, retired_until, is_asked, vouched } = material;
-    match vouched {
-        Some(vouched) => drop(annotations.insert(VOUCHED.to_owned(), vouched.clone())),
+    let Material { signing, next, retired, retired_until, rotation_requested, confirmed } = material;
+    match confirmed {
+        Some(confirmed) => drop(annotations.insert(VOUCHED.to_owned(), confirmed.clone())),
         None => drop(annotations.remove(VOUCHED)),
     }
-    if !is_asked {
+    if !rotation_requested {
         annotations.remove(ROTATE);
     }
     let next_pair = next.as_ref().map(|next| &next.pair);
@@ -125,11 +125,11 @@ mod tests {
             Material { retired: retired.clone(), retired_until: Some(at(28)), ..Material::first(two.clone()) };
         for (name, material) in [
             ("the first", first.clone()),
-            ("asked for", Material { is_asked: true, ..first.clone() }),
-            ("of unknown origin", Material { vouched: None, ..first.clone() }),
+            ("asked for", Material { rotation_requested: true, ..first.clone() }),
+            ("of unknown origin", Material { confirmed: None, ..first.clone() }),
             ("with a next one", rotating(None)),
             ("published", rotating(Some(at(20)))),
-            ("lost", Material { signing: None, vouched: None, retired, ..rotating(None) }),
+            ("lost", Material { signing: None, confirmed: None, retired, ..rotating(None) }),
             ("with retired ones", retiring.clone()),
             ("since nobody knows when", Material { retired_until: None, ..retiring }),
         ] {
@@ -137,7 +137,7 @@ mod tests {
             for before in [first.clone(), rotating(Some(at(1)))] {
                 let (mut data, mut annotations) = (Data::new(), Annotations::new());
                 write(&before, &mut data, &mut annotations);
-                if material.is_asked {
+                if material.rotation_requested {
                     annotations.insert(ROTATE.to_owned(), String::new());
                 }
                 write(&material, &mut data, &mut annotations);

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::PostParams;
 
-use super::keeper::{Settings, material};
+use super::leaf_issuer::{Settings, material};
 use super::secret::{BadSecret, write};
 use crate::certificates::Material;
 

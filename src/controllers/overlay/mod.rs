@@ -6,8 +6,8 @@
 //! here are the hands.
 
 mod access;
-mod board;
 mod events;
+mod metrics;
 mod settings;
 mod worker;
 
@@ -19,7 +19,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-pub use board::Board;
+pub use metrics::SwitchMetrics;
 pub use settings::OverlaySettings;
 
 use self::worker::Worker;
@@ -61,13 +61,13 @@ struct Context {
     /// Large lists that are kept at the same time.
     large: Arc<Semaphore>,
     settings: OverlaySettings,
-    board: Arc<Board>,
+    metrics: Arc<SwitchMetrics>,
     tasks: Supervisor,
     recorder: Recorder,
 }
 
 /// What the controller is made of.
-pub struct Parts {
+pub struct SwitchDeps {
     /// The way to the Seed.
     pub client: kube::Client,
     /// The Clusters of the Seed.
@@ -77,7 +77,7 @@ pub struct Parts {
     /// The settings.
     pub settings: OverlaySettings,
     /// Where it says what it does.
-    pub board: Arc<Board>,
+    pub metrics: Arc<SwitchMetrics>,
     /// What counts the turns of its workers.
     pub tasks: Supervisor,
     /// Who this replica is.
@@ -90,8 +90,8 @@ pub struct Controller(Arc<Context>);
 
 impl Controller {
     /// One that does nothing yet.
-    pub fn new(parts: Parts) -> Self {
-        let Parts { client, landscape, switches, settings, board, tasks, identity } = parts;
+    pub fn new(deps: SwitchDeps) -> Self {
+        let SwitchDeps { client, landscape, switches, settings, metrics, tasks, identity } = deps;
         // Also of what only a leader does.
         tasks.expect(WORKER);
         let reporter = Reporter { controller: REPORTER.into(), instance: Some(identity) };
@@ -103,7 +103,7 @@ impl Controller {
             reading: Semaphore::new(READING),
             large: Arc::new(Semaphore::new(LARGE)),
             settings,
-            board,
+            metrics,
             tasks,
             recorder,
         }))
@@ -123,7 +123,7 @@ struct Leading(Arc<Context>);
 
 impl Drop for Leading {
     fn drop(&mut self) {
-        self.0.board.forget_all();
+        self.0.metrics.forget_all();
     }
 }
 
@@ -143,7 +143,7 @@ impl Work for Workers {
                 && error.is_panic()
             {
                 tracing::error!("a worker died; another one goes on where it was");
-                context.board.failed();
+                context.metrics.failed();
                 context.tasks.panicked(WORKER);
             }
         }

@@ -27,8 +27,8 @@ use crate::gardener::network::{
 use crate::gardener::node::RouteCondition;
 use crate::landscape::NetworkName;
 use crate::overlay::{
-    Act, Nodes, Phase, Progress, Record, Relief, Routes, SwitchStatus, Vigil, act, newest_complaint, record, state,
-    wish,
+    Act, Nodes, Phase, Progress, Record, Relief, RouteTracker, Routes, SwitchStatus, act, desired, newest_complaint,
+    record, state,
 };
 use crate::runtime::work::{self, Turn, Work};
 use crate::sources::objects::NetworkObject;
@@ -47,7 +47,7 @@ pub(super) struct Worker {
     name: NetworkName,
     networks: Api<NetworkObject>,
     access: Access,
-    vigil: Vigil,
+    tracker: RouteTracker,
     relief: Relief,
     /// How many nodes were to lose a condition so far.
     freed: usize,
@@ -86,7 +86,7 @@ impl Work for Worker {
             // Somebody else wrote in between: the next turn starts from what they wrote.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => {
-                self.context.board.failed();
+                self.context.metrics.failed();
                 tracing::warn!(namespace = &*self.name.namespace, %error, "a turn about a held switch failed");
             }
         }
@@ -102,7 +102,7 @@ impl Worker {
             access: Access::new(&context, &name),
             context,
             name,
-            vigil: Vigil::default(),
+            tracker: RouteTracker::default(),
             relief: Relief::default(),
             freed: 0,
             refused: None,
@@ -123,7 +123,7 @@ impl Worker {
         sleep(first).await;
         let context = Arc::clone(&self.context);
         work::run(&context.tasks, WORKER, &mut self).await;
-        context.board.forget(&self.name);
+        context.metrics.forget(&self.name);
     }
 
     /// A tenth more or less, so that Shoots that started together do not stay together.
@@ -148,7 +148,7 @@ impl Worker {
             self.is_resumed = true;
             self.record = network.record.as_deref().and_then(Record::read);
             if let Some(record) = &self.record {
-                self.vigil = Vigil::resume(&record.since, &record.latched);
+                self.tracker = RouteTracker::resume(&record.since, &record.latched);
                 self.complaint = record.status.as_ref().and_then(|status| status.complaint.clone());
             }
         }
@@ -159,10 +159,10 @@ impl Worker {
         match (&progress, act.status()) {
             // What is told and what is measured is the same, also where it was seen earlier.
             (_, Some(SwitchStatus { routes: Some(routes), replacement, .. })) => {
-                self.context.board.saw(&self.name, routes, replacement.as_ref());
+                self.context.metrics.saw(&self.name, routes, replacement.as_ref());
             }
-            (Some(progress), _) => self.context.board.saw(&self.name, &Routes::from(progress), None),
-            (None, _) => self.context.board.forget(&self.name),
+            (Some(progress), _) => self.context.metrics.saw(&self.name, &Routes::from(progress), None),
+            (None, _) => self.context.metrics.forget(&self.name),
         }
         if progress.is_none() {
             // Nobody looked, so nobody needs a way there for now.
@@ -180,7 +180,7 @@ impl Worker {
             Act::Release(reason) => self.release(reason).await?,
             Act::Clear => self.clear(&network).await?,
             Act::Forget => self.forget(&network).await?,
-            Act::SeeThrough => self.see_through(&network, shoot).await?,
+            Act::AwaitRollout => self.await_rollout(&network, shoot).await?,
         }
         Ok(Left::Something)
     }
@@ -189,9 +189,9 @@ impl Worker {
     async fn act(&mut self, network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> (Act, Option<Progress>) {
         let settings = self.context.settings.switches.clone();
         let now = self.now();
-        let (first, progress) = act(network, shoot, &mut self.vigil, Nodes::Unseen, now, &settings);
+        let (first, progress) = act(network, shoot, &mut self.tracker, Nodes::Unseen, now, &settings);
         if first != Act::Look {
-            if first != Act::SeeThrough {
+            if first != Act::AwaitRollout {
                 self.relief = Relief::default();
             }
             return (first, progress);
@@ -203,7 +203,7 @@ impl Worker {
             self.relief = Relief::default();
         }
         match &nodes {
-            Err(why) => act(network, shoot, &mut self.vigil, Nodes::Failed(why), now, &settings),
+            Err(why) => act(network, shoot, &mut self.tracker, Nodes::Failed(why), now, &settings),
             Ok(nodes) => {
                 if self.looks.is_multiple_of(COMPLAINTS) {
                     let is_missing =
@@ -216,7 +216,7 @@ impl Worker {
                 }
                 self.looks = self.looks.wrapping_add(1);
                 let seen = Nodes::Seen(nodes, self.complaint.as_deref());
-                let (mut next, progress) = act(network, shoot, &mut self.vigil, seen, now, &settings);
+                let (mut next, progress) = act(network, shoot, &mut self.tracker, seen, now, &settings);
                 self.relieve(network, shoot, nodes, &mut next).await;
                 (next, progress)
             }
@@ -250,9 +250,9 @@ impl Worker {
         }
         // What an operator forced is what was held then.
         if (word == state::APPROVED || network.requested.is_none())
-            && let Some(wish) = shoot.and_then(wish)
+            && let Some(desired) = shoot.and_then(desired)
         {
-            set(SWITCH_REQUESTED, &mut network.requested, wish.digest());
+            set(SWITCH_REQUESTED, &mut network.requested, desired.digest());
         }
         if word == state::APPROVED {
             let confirmed = network.approved.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
@@ -272,7 +272,7 @@ impl Worker {
         }
         // Compared with what is stored: somebody else may have taken it away.
         let stored = network.record.as_deref().and_then(Record::read);
-        let remembered = Record { latched: self.vigil.latched(), ..record(&network, stored.as_ref()) };
+        let remembered = Record { latched: self.tracker.latched(), ..record(&network, stored.as_ref()) };
         let remembered = Record { status: status.or(remembered.status.clone()), ..remembered };
         let version = if stored.as_ref().is_some_and(|stored| remembered.is_stored(stored)) {
             network.resource_version.clone().into()
@@ -339,7 +339,7 @@ impl Worker {
         }
         self.record = None;
         self.failure = None;
-        self.vigil = Vigil::default();
+        self.tracker = RouteTracker::default();
         self.relief = Relief::default();
         (self.nodes, self.is_rolled_out) = (None, false);
         Ok(())

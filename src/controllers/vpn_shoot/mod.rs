@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use self::objects::{NotDone, Objects};
 use super::certificates::InShoots;
-use super::certificates::keeper::Keeper;
+use super::certificates::leaf_issuer::LeafIssuer;
 use super::certificates::pem::is_ca_bundle;
 use crate::gardener::{ClusterFacts, ExpectedVpn};
 use crate::landscape::Snapshot;
@@ -57,29 +57,29 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_sec
 const CONCURRENCY: usize = 8;
 
 /// What the controller needs.
-pub struct Parts {
+pub struct VpnShootDeps {
     /// The Clusters.
     pub landscape: Arc<LandscapeCache>,
     /// `None`: nothing is registered, and what was is taken away.
     pub settings: Option<ShootWebhook>,
     /// What has the CA where certificates are self-managed; otherwise a file may.
-    pub keeper: Option<Arc<Keeper>>,
+    pub issuer: Option<Arc<LeafIssuer>>,
     /// Who translates: with containers of ours the webhook has to answer.
     pub nat: Mode,
     /// Where it says what Shoots are given, where certificates are self-managed.
     pub given: watch::Sender<Option<InShoots>>,
     /// Where it says what it does.
-    pub board: Arc<Board>,
+    pub metrics: Arc<VpnShootMetrics>,
 }
 
 /// Its metrics.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct VpnShootMetrics {
     registered: Gauge,
     failures: Counter,
 }
 
-impl Collector for Board {
+impl Collector for VpnShootMetrics {
     fn register(&self, registry: &mut Registry) {
         let registered = "Shoots in which the leader registered the webhook of the VPN";
         registry.register("vpn_shoot_registrations", registered, self.registered.clone());
@@ -89,7 +89,7 @@ impl Collector for Board {
 }
 
 /// Says that this replica does not lead any more, however that came about.
-struct Leading<'b>(&'b Board);
+struct Leading<'b>(&'b VpnShootMetrics);
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
@@ -98,10 +98,10 @@ impl Drop for Leading<'_> {
 }
 
 /// Works as long as this replica leads.
-pub async fn work(parts: Arc<Parts>, client: kube::Client, tasks: Supervisor) {
-    let _leading = Leading(&parts.board);
+pub async fn work(deps: Arc<VpnShootDeps>, client: kube::Client, tasks: Supervisor) {
+    let _leading = Leading(&deps.metrics);
     let mut controller = Controller {
-        parts: &parts,
+        deps: &deps,
         objects: Objects::new(client),
         present: BTreeMap::new(),
         failed: BTreeMap::new(),
@@ -116,7 +116,7 @@ pub async fn work(parts: Arc<Parts>, client: kube::Client, tasks: Supervisor) {
 }
 
 struct Controller<'p> {
-    parts: &'p Parts,
+    deps: &'p VpnShootDeps,
     objects: Objects,
     /// The digest of what is there, by namespace.
     present: BTreeMap<String, String>,
@@ -161,7 +161,7 @@ enum Task {
 
 impl Work for Controller<'_> {
     async fn turn(&mut self) -> Turn {
-        let landscape = &self.parts.landscape;
+        let landscape = &self.deps.landscape;
         if !landscape.is_synced() || landscape.is_stale() {
             return Turn::Idle(LOOK);
         }
@@ -178,10 +178,10 @@ impl Controller<'_> {
         if !self.has_read {
             return;
         }
-        let snapshot = self.parts.landscape.snapshot();
-        let wanted = match &self.parts.settings {
+        let snapshot = self.deps.landscape.snapshot();
+        let wanted = match &self.deps.settings {
             Some(settings) if !self.read_ca(settings) => return,
-            Some(settings) => wanted(settings, self.ca_bundle.as_deref(), &self.parts.nat, &snapshot),
+            Some(settings) => wanted(settings, self.ca_bundle.as_deref(), &self.deps.nat, &snapshot),
             None => BTreeMap::new(),
         };
         let now = Instant::now();
@@ -224,7 +224,7 @@ impl Controller<'_> {
                         NotDone::NotYet(why) => tracing::debug!(namespace, why, "not ready for the webhook"),
                         NotDone::Failed(error) => {
                             tracing::warn!(namespace, %error, "the webhook of the VPN could not be written");
-                            self.parts.board.failures.inc();
+                            self.deps.metrics.failures.inc();
                         }
                     }
                     let now = Instant::now();
@@ -235,7 +235,7 @@ impl Controller<'_> {
         }
         drop(done);
         self.follow().await;
-        if let (Some(_), Some(bundle)) = (&self.parts.keeper, &self.ca_bundle) {
+        if let (Some(_), Some(bundle)) = (&self.deps.issuer, &self.ca_bundle) {
             // What a Shoot has whose Cluster cannot be read stays as it is.
             let is_unknown = |namespace: &String| snapshot.cluster(namespace).is_some_and(|record| record.is_err());
             let is_on_its_way = !self.failed.is_empty()
@@ -244,12 +244,12 @@ impl Controller<'_> {
                 || self.present.keys().any(is_unknown);
             self.gives(bundle, is_on_its_way);
         }
-        self.parts.board.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
+        self.deps.metrics.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
     }
 
     /// Says what Shoots are given. They have been given it since it was said first.
     fn gives(&self, bundle: &[u8], is_on_its_way: bool) {
-        self.parts.given.send_modify(|given| match given {
+        self.deps.given.send_modify(|given| match given {
             Some(given) if given.bundle == bundle => given.is_on_its_way = is_on_its_way,
             _ => *given = Some(InShoots { bundle: bundle.to_vec(), since: Instant::now(), is_on_its_way }),
         });
@@ -261,7 +261,7 @@ impl Controller<'_> {
         let now = Instant::now();
         self.unchecked
             .retain(|namespace| self.present.contains_key(namespace) && !self.followed.contains_key(namespace));
-        if self.parts.keeper.is_some() {
+        if self.deps.issuer.is_some() {
             for namespace in self.unchecked.clone() {
                 let digest = self.present.get(&namespace).map(String::as_str);
                 if self.objects.has_arrived(&namespace, digest).await.unwrap_or(false) {
@@ -284,7 +284,7 @@ impl Controller<'_> {
             };
             if let Err(error) = result {
                 tracing::warn!(namespace, %error, "the VPN in the Shoot could not be written anew");
-                self.parts.board.failures.inc();
+                self.deps.metrics.failures.inc();
             }
             let pause = followed.backoff.pause();
             followed.due = now + if followed.arrived { LOOK } else { pause };
@@ -301,13 +301,13 @@ impl Controller<'_> {
                 }
                 self.has_read = true;
                 self.present = present;
-                if self.parts.settings.is_none() && self.present.is_empty() { NEVER } else { READ }
+                if self.deps.settings.is_none() && self.present.is_empty() { NEVER } else { READ }
             }
             // Without the right to look nothing was ever registered.
-            Err(kube::Error::Api(status)) if status.code == 403 && self.parts.settings.is_none() => READ,
+            Err(kube::Error::Api(status)) if status.code == 403 && self.deps.settings.is_none() => READ,
             Err(error) => {
                 tracing::warn!(%error, "the ManagedResources of webhooks in Shoots cannot be read");
-                self.parts.board.failures.inc();
+                self.deps.metrics.failures.inc();
                 RETRY
             }
         };
@@ -316,8 +316,8 @@ impl Controller<'_> {
 
     /// `false` until the CA could be read once; later the last one is used until there is another.
     fn read_ca(&mut self, settings: &ShootWebhook) -> bool {
-        if let Some(keeper) = &self.parts.keeper {
-            self.ca_bundle = keeper.bundle().map(|bundle| bundle.as_bytes().to_vec()).or(self.ca_bundle.take());
+        if let Some(issuer) = &self.deps.issuer {
+            self.ca_bundle = issuer.bundle().map(|bundle| bundle.as_bytes().to_vec()).or(self.ca_bundle.take());
             return self.ca_bundle.is_some();
         }
         let Some(file) = &settings.ca_file else { return true };
@@ -330,7 +330,7 @@ impl Controller<'_> {
             Err(error) => Some(error.to_string()),
         };
         if let Some(error) = self.ca_trouble.news(error) {
-            tracing::warn!(file = %file.display(), error, "nat.shootWebhook.caFile cannot be read");
+            tracing::warn!(file = %file.display(), error, "vpn.nat.shootWebhook.caFile cannot be read");
         }
         self.ca_bundle.is_some()
     }

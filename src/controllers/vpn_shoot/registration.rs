@@ -4,7 +4,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, WebhookClientConfig};
 
 use crate::gardener::ShootUid;
-use crate::handlers::VPN_SHOOT_PATH;
+use crate::webhooks::VPN_SHOOT_PATH;
 
 /// The file that is in the repository, with the reason for every line.
 pub const ORIGINAL: &str = include_str!("../../../webhook-config/shoot.yaml");

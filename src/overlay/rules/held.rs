@@ -10,7 +10,7 @@ pub static HELD: Rule = Rule {
     up_to: None,
     rank: Rank::Notice,
     summary: "The Network of a Shoot asks Calico to give up its overlay. Calico keeps it until every node has its route; everything else in the write passes. It also asks for that by a second IP family, where the configuration has no `overlay`: then the family waits too.",
-    fix: "Nothing: it is let through by itself. `network-guard overlay status` shows what it waits for; the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot lets it through at once.",
+    fix: "Nothing: it is let through by itself. `network-guard switches` shows what it waits for; the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot lets it through at once.",
 };
 
 /// Calico's configuration cannot be read.
@@ -31,10 +31,10 @@ pub fn held(since: &str, obstacle: Option<&str>) -> Finding {
     let since = if since.is_empty() { String::new() } else { format!(" (since {since})") };
     if let Some(obstacle) = obstacle {
         let message = format!("Calico keeps its overlay{since}: {obstacle}");
-        return HELD.finding("spec.providerConfig", message, "`network-guard overlay status` shows it too");
+        return HELD.finding("spec.providerConfig", message, "`network-guard switches` shows it too");
     }
     let message = format!("Calico keeps its overlay until every node has its route{since}");
-    HELD.finding("spec.providerConfig", message, "nothing to do; `network-guard overlay status` shows what is missing")
+    HELD.finding("spec.providerConfig", message, "nothing to do; `network-guard switches` shows what is missing")
 }
 
 /// A field that cannot be read.

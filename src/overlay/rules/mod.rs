@@ -14,7 +14,7 @@ pub use settings::GardenSettings;
 use crate::diagnostics::{Finding, Policy, Rule, without_stored};
 use crate::gardener::Shoot;
 use crate::json;
-use crate::landscape::Knowledge;
+use crate::landscape::View;
 
 /// What there is to say of the overlay in a Shoot that is written, weighed. It counts only when there is nothing left to ask.
 pub fn judge(
@@ -22,7 +22,7 @@ pub fn judge(
     old: Option<&Shoot<'_>>,
     settings: &GardenSettings,
     policy: &Policy,
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> Vec<Finding> {
     if old.is_some_and(|old| old.is_moving) {
         // Whatever is said now would be about two Seeds at once; infrastructure extensions skip it too.
@@ -31,7 +31,7 @@ pub fn judge(
     let mut findings = own(new, old);
     findings.extend(limits::check(new, old, settings));
     let mut findings = policy.apply(findings);
-    findings.extend(neighbours::shared(new, old, settings, policy, knowledge));
+    findings.extend(neighbours::shared(new, old, settings, policy, view));
     findings
 }
 

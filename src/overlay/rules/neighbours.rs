@@ -7,7 +7,7 @@ use super::settings::GardenSettings;
 use super::vpc::{Newcomer, SHARED_VPC};
 use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
-use crate::landscape::{Grant, Knowledge, Target};
+use crate::landscape::{Grant, Target, View};
 
 /// The most Shoots of the same project, and of other projects, that are looked at; all of them may be seen. A VPC of AWS
 /// has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.
@@ -24,22 +24,22 @@ pub(super) fn shared(
     old: Option<&Shoot<'_>>,
     settings: &GardenSettings,
     policy: &Policy,
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> Vec<Finding> {
     let is_off = !policy.weigh(&mut SHARED_VPC.finding("", String::new(), ""));
     let newcomer = if is_off { None } else { Newcomer::of(new, old, &settings.vpcs) };
     let Some(newcomer) = newcomer else { return Vec::new() };
     let own = ShootName::new(&new.namespace, &new.name);
-    let sees_everything = knowledge.sees_all_of(Grant::Everywhere);
-    let mut sees = |project: &str| knowledge.sees_all_of(Grant::Namespace(project.into())) || sees_everything;
+    let sees_everything = view.sees_all_of(Grant::Everywhere);
+    let mut sees = |project: &str| view.sees_all_of(Grant::Namespace(project.into())) || sees_everything;
     let sees_own = sees(own.namespace());
     let mut projects = projects_of_peers(new);
     projects.retain(|project| sees(project));
     // A "no" that is none must not be silent.
-    let unanswered = knowledge.unanswered().filter(|_| !sees_everything);
+    let unanswered = view.unanswered().filter(|_| !sees_everything);
     let mut findings: Vec<Finding> = unanswered.map(|why| newcomer.not_compared(why)).into_iter().collect();
 
-    let shoots = &knowledge.snapshot().shoots;
+    let shoots = &view.snapshot().shoots;
     let neighbours: Names<'_> =
         if sees_own { Box::new(shoots.neighbours(&newcomer.vpc, own.namespace())) } else { Box::new([].into_iter()) };
     let others: Names<'_> = if sees_everything {
@@ -53,12 +53,12 @@ pub(super) fn shared(
         names.extend(some.by_ref().filter(|name| **name != own).take(LOOKED_AT));
         may_be_more |= some.any(|name| *name != own);
     }
-    let visible = visible(&names, &newcomer, settings, knowledge);
+    let visible = visible(&names, &newcomer, settings, view);
     if let Some(mut shared) = newcomer.meet(visible.iter().map(|(name, facts)| (*name, &**facts)), may_be_more) {
         policy.weigh(&mut shared.finding);
         if shared.finding.severity == Severity::Deny {
             // A refusal rests on what is there now, not on what was there when we last looked.
-            shared.rests_on.iter().for_each(|name| knowledge.confirm(name));
+            shared.rests_on.iter().for_each(|name| view.confirm(name));
         }
         findings.push(shared.finding);
     }
@@ -86,11 +86,11 @@ fn visible<'n>(
     names: &[&'n ShootName],
     newcomer: &Newcomer,
     settings: &GardenSettings,
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> Vec<(&'n ShootName, Arc<ShootFacts>)> {
     let mut found = Vec::new();
     for name in names {
-        if let Some(Target::Visible(facts)) = knowledge.target(name, None)
+        if let Some(Target::Visible(facts)) = view.target(name, None)
             && settings.vpcs.key(name.namespace(), &facts.vpc).as_ref() == Some(&newcomer.vpc)
         {
             found.push((*name, facts));

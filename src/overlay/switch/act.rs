@@ -3,18 +3,18 @@
 
 use jiff::Timestamp;
 
+use super::desired::desired;
 use super::obstacle::hint;
 use super::plan::{Plan, plan};
 use super::reason::Reason;
 use super::record::Record;
 use super::release::may_write;
 use super::risk::Replacement;
+use super::route_tracker::{Progress, RouteTracker};
 use super::routes::Routes;
 use super::settings::SwitchSettings;
 use super::state;
 use super::status::{SwitchStatus, WaitsFor};
-use super::vigil::{Progress, Vigil};
-use super::wish::wish;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Hibernation, SwitchFacts};
@@ -42,7 +42,7 @@ pub enum Act {
     /// Take the record away.
     Forget,
     /// The switch was let through: see Calico's Pods through it.
-    SeeThrough,
+    AwaitRollout,
     /// Write this into the annotations, where it is not there yet.
     Say {
         /// The state.
@@ -65,16 +65,16 @@ impl Act {
 pub fn act(
     network: &SwitchingNetwork,
     shoot: Option<&SwitchFacts>,
-    vigil: &mut Vigil,
+    tracker: &mut RouteTracker,
     nodes: Nodes<'_>,
     now: Timestamp,
     settings: &SwitchSettings,
 ) -> (Act, Option<Progress>) {
     let pending = |status: SwitchStatus| Act::Say { state: state::PENDING, status: Some(Box::new(status)) };
-    vigil.attend(network.since.as_deref().unwrap_or_default());
+    tracker.track(network.since.as_deref().unwrap_or_default());
     let plan = plan(network, shoot, &settings.hold);
     if plan != Plan::Look {
-        vigil.start_over();
+        tracker.reset();
     }
     // What was seen stays until the next good look.
     let known = || {
@@ -94,7 +94,7 @@ pub fn act(
     let (reason, progress) = match (plan, nodes) {
         (Plan::Clear, _) => return (Act::Clear, None),
         (Plan::Forget, _) => return (Act::Forget, None),
-        (Plan::SeeThrough, _) => return (Act::SeeThrough, None),
+        (Plan::AwaitRollout, _) => return (Act::AwaitRollout, None),
         (Plan::Leave(why), _) => return (Act::Nothing(why), None),
         (Plan::Wait(why), _) => {
             let has_nodes = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake);
@@ -111,9 +111,9 @@ pub fn act(
             return (pending(SwitchStatus { because, ..known }), None);
         }
         (Plan::Watch(why), Nodes::Seen(nodes, warning)) => {
-            let progress = vigil.look(nodes, now, &settings.vigil);
+            let progress = tracker.observe(nodes, now, &settings.tracker);
             // What was there meanwhile is no part of the time for which routes must stay.
-            vigil.start_over();
+            tracker.reset();
             let status = SwitchStatus {
                 because: why.to_owned(),
                 routes: Some(Routes::from(&progress)),
@@ -124,16 +124,16 @@ pub fn act(
             return (pending(status), Some(progress));
         }
         (Plan::Look, Nodes::Failed(why)) => {
-            vigil.start_over();
+            tracker.reset();
             let known = known();
             let because = cannot_be_listed(why, &known);
             return (pending(SwitchStatus { because, ..known }), None);
         }
         (Plan::Look, Nodes::Seen(nodes, warning)) => {
-            let progress = vigil.look(nodes, now, &settings.vigil);
+            let progress = tracker.observe(nodes, now, &settings.tracker);
             let routes = Some(Routes::from(&progress));
             if !progress.is_complete() {
-                let hint = shoot.and_then(|shoot| hint(shoot, &wish(shoot)?));
+                let hint = shoot.and_then(|shoot| hint(shoot, &desired(shoot)?));
                 let status = SwitchStatus {
                     waits_for: WaitsFor::Routes,
                     routes,
@@ -145,12 +145,12 @@ pub fn act(
                 return (pending(status), Some(progress));
             }
             // What was approved stays so while a new leader has not looked for long enough itself.
-            let was_approved = network.state.as_deref() == Some(state::APPROVED) && vigil.is_unsettled();
-            if !vigil.is_over(now, &settings.vigil) && !was_approved {
+            let was_approved = network.state.as_deref() == Some(state::APPROVED) && tracker.is_unsettled();
+            if !tracker.is_over(now, &settings.tracker) && !was_approved {
                 let status = SwitchStatus { waits_for: WaitsFor::Stability, routes, ..SwitchStatus::default() };
                 return (pending(status), Some(progress));
             }
-            if !vigil.is_over(now, &settings.vigil) {
+            if !tracker.is_over(now, &settings.tracker) {
                 return (Act::Say { state: state::APPROVED, status: None }, Some(progress));
             }
             (Reason::Routes, Some(progress))

@@ -6,13 +6,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::desired::{Desired, desired};
 use super::obstacle::obstacle;
 use super::reason::Reason;
 use super::record::{Phase, Record};
 use super::settings::HoldSettings;
 use super::state;
 use super::subset::{LONGEST_CONFIG, Subset, too_long};
-use super::wish::{Wish, wish};
 use crate::gardener::network::Network;
 use crate::gardener::{CALICO, Encapsulation, FieldError, Hibernation, SwitchFacts, encapsulation};
 use crate::json::{Text, excerpt};
@@ -110,7 +110,7 @@ pub fn decide(
     let old_config = parse(old).unwrap_or_default();
     let stored = Subset::of(old_config.as_ref());
     // A second family may not count yet. When it does, nobody need write anything, so it is judged as if it did.
-    let asked = match Wish::read(new.provider_config, new_config.as_ref(), &new.families) {
+    let asked = match Desired::read(new.provider_config, new_config.as_ref(), &new.families) {
         Ok(asked) => Some(asked),
         // It was there before, so this write is not to blame.
         Err(_) if Subset::of(new_config.as_ref()) == stored => None,
@@ -226,7 +226,9 @@ fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>
     let is_gardenlets = new.timestamp != old.timestamp || new.spec != old.spec;
     // In the first write that is held, gardenlet's Cluster may not have arrived here yet.
     let is_new = new.switch != old.switch;
-    is_gardenlets && !is_new && shoot.and_then(wish).is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay)
+    is_gardenlets
+        && !is_new
+        && shoot.and_then(desired).is_some_and(|desired| desired.encapsulation == Encapsulation::Overlay)
 }
 
 /// Whether the leader remembers the switch that is stored, or has just let it through itself. A record that is left of a former
@@ -262,7 +264,7 @@ fn hold(
     before: &Before,
     new: &Network<'_>,
     since: String,
-    asked: &Wish,
+    asked: &Desired,
     shoot: Option<&SwitchFacts>,
     old: &Network<'_>,
 ) -> Decision {

@@ -8,6 +8,7 @@
 //! ```
 
 mod act;
+mod desired;
 #[cfg(test)]
 mod fixtures;
 mod hold;
@@ -21,16 +22,16 @@ mod release;
 mod relief;
 mod risk;
 mod rollout;
+mod route_tracker;
 mod routes;
 mod settings;
 pub mod state;
 mod status;
 mod subset;
 mod time;
-mod vigil;
-mod wish;
 
 pub use act::{Act, Nodes, act};
+pub use desired::{Desired, desired};
 pub use hold::{APPROVAL, Decision, Held, Released, decide};
 pub use outcome::{Outcome, outcome};
 pub use passed::{Passed, carried};
@@ -41,9 +42,8 @@ pub use release::{may_write, release_word, released_config, released_families};
 pub use relief::Relief;
 pub use risk::Replacement;
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};
+pub use route_tracker::{Missing, Progress, RouteTracker};
 pub use routes::{MissingRoute, Routes};
-pub use settings::{HoldSettings, SwitchSettings, VigilSettings};
+pub use settings::{HoldSettings, RouteTrackerSettings, SwitchSettings};
 pub use status::{SwitchStatus, WaitsFor, is_the_gates, newest_complaint};
 pub use subset::{Subset, held};
-pub use vigil::{Missing, Progress, Vigil};
-pub use wish::{Wish, wish};

@@ -1,31 +1,31 @@
 //! Why a held switch cannot end by routes, or why they may be missing.
 
 use super::super::families::{TWO_NODE_NETWORKS, has_no_routes_with_two_families};
-use super::wish::Wish;
+use super::desired::Desired;
 use crate::gardener::providers::Routes;
 use crate::gardener::{Provider, SwitchFacts};
 use crate::net::Family;
 
 /// Why a held switch cannot end by routes as things are, and what to do.
-pub(super) fn obstacle(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
+pub(super) fn obstacle(shoot: &SwitchFacts, desired: &Desired) -> Option<&'static str> {
     if has_no_routes_with_two_families(&shoot.provider) {
         if shoot.has_two_node_networks {
             return Some(TWO_NODE_NETWORKS);
         }
-        if wish.families.contains(&Family::V6) {
+        if desired.families.contains(&Family::V6) {
             return Some(
                 "gcp makes no routes for a Shoot with two IP families, so none will come: keep the overlay, or replace all nodes, as new ones need no route, and force the switch; only while status.networking.nodes of the Shoot has one network, the second family can be taken back instead, and added when the overlay is off",
             );
         }
     }
-    (wish.is_by_families && shoot.counts_one_family).then_some(
+    (desired.is_by_families && shoot.counts_one_family).then_some(
         "Calico ends its overlay with the second IP family, which counts only when all nodes have it (constraint DualStackNodesMigrationReady)",
     )
 }
 
 /// Why routes may be missing: said while they are.
-pub(super) fn hint(shoot: &SwitchFacts, wish: &Wish) -> Option<&'static str> {
-    (wants_the_word(&shoot.provider) && !wish.subset.says_overlay()).then_some(
+pub(super) fn hint(shoot: &SwitchFacts, desired: &Desired) -> Option<&'static str> {
+    (wants_the_word(&shoot.provider) && !desired.subset.says_overlay()).then_some(
         "the infrastructure makes routes only where the Shoot says so: write overlay: {enabled: false} into it",
     )
 }
@@ -69,8 +69,8 @@ mod tests {
             ("alicloud, by the families", facts("alicloud"), None, two, "", ""),
             ("elsewhere", facts("elsewhere"), None, two, "", ""),
         ] {
-            let wish = Wish::of(config, families).unwrap();
-            for (said, word) in [(obstacle(&shoot, &wish), obstacle_word), (hint(&shoot, &wish), hint_word)] {
+            let desired = Desired::of(config, families).unwrap();
+            for (said, word) in [(obstacle(&shoot, &desired), obstacle_word), (hint(&shoot, &desired), hint_word)] {
                 let said = said.unwrap_or_default();
                 assert!(said.contains(word) && said.is_empty() == word.is_empty(), "{what}: {said:?}, not {word:?}");
             }

@@ -1,11 +1,11 @@
 //! What to do next about a held switch. Pure: the controller asks, does it, and asks again.
 
+use super::desired::desired;
 use super::obstacle::obstacle;
 use super::reason::Reason;
 use super::settings::HoldSettings;
 use super::state;
 use super::subset::held;
-use super::wish::wish;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsulation};
 
@@ -17,7 +17,7 @@ pub enum Plan {
     /// The switch was given up before it happened: nothing is to be remembered.
     Forget,
     /// It was let through: see Calico's Pods through it, then forget it.
-    SeeThrough,
+    AwaitRollout,
     /// Wait for this, and write nothing meanwhile: the Network is somebody else's matter now.
     Leave(&'static str),
     /// Wait for this. There are no nodes to look at, or nobody knows.
@@ -55,8 +55,8 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     if shoot.is_migrating {
         return Plan::Leave("the control plane is moving to another Seed");
     }
-    let Some(wish) = wish(shoot) else { return Plan::Wait("the Shoot's configuration of Calico cannot be read") };
-    if wish.encapsulation == Encapsulation::Overlay {
+    let Some(desired) = desired(shoot) else { return Plan::Wait("the Shoot's configuration of Calico cannot be read") };
+    if desired.encapsulation == Encapsulation::Overlay {
         return Plan::Clear;
     }
     if shoot.is_failed {
@@ -64,7 +64,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         return if shoot.hibernation == Hibernation::Awake { Plan::Watch(why) } else { Plan::Wait(why) };
     }
     // An operator forced what was held then; the Shoot may ask for something else by now.
-    if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| wish.is_named(digest))) {
+    if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| desired.is_named(digest))) {
         return Plan::Pass(Reason::Forced);
     }
     if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
@@ -75,19 +75,19 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         Hibernation::Between => return Plan::Wait("the Shoot is falling asleep or waking up"),
         Hibernation::Awake => {}
     }
-    if wish.subset.has_blocks() || held(network).has_blocks() {
+    if desired.subset.has_blocks() || held(network).has_blocks() {
         return Plan::Watch(
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads: keep the overlay, or force the switch",
         );
     }
-    obstacle(shoot, &wish).map_or(Plan::Look, Plan::Watch)
+    obstacle(shoot, &desired).map_or(Plan::Look, Plan::Watch)
 }
 
 /// Nothing is held any more; what became of it?
 fn afterwards(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> Plan {
     let families = shoot.map_or(&*network.families, |shoot| shoot.counting(&network.families));
     match encapsulation(network.config.as_deref(), families) {
-        Ok(Encapsulation::Native) => Plan::SeeThrough,
+        Ok(Encapsulation::Native) => Plan::AwaitRollout,
         Ok(Encapsulation::Overlay) | Err(_) => Plan::Forget,
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     use crate::net::Family;
 
     fn digest(shoot: &SwitchFacts) -> Box<str> {
-        wish(shoot).unwrap().digest().into()
+        desired(shoot).unwrap().digest().into()
     }
 
     #[test]
@@ -125,8 +125,8 @@ mod tests {
                 "the same by an older version",
                 &|n, s| {
                     by_families(s);
-                    let wish = wish(s).unwrap();
-                    (n.state, n.requested) = (Some("forced".into()), Some(wish.subset.digest().into()));
+                    let desired = desired(s).unwrap();
+                    (n.state, n.requested) = (Some("forced".into()), Some(desired.subset.digest().into()));
                 },
                 Plan::Pass(Reason::Forced),
             ),
@@ -176,7 +176,7 @@ mod tests {
             ("reverted, failed", |_, s| (s.config, s.is_failed) = (None, true), Plan::Clear),
             ("asleep", |_, s| s.hibernation = Hibernation::Asleep, Plan::Pass(Reason::Hibernated)),
             ("another infrastructure", |_, s| s.provider = "local".into(), Plan::Pass(Reason::NotListed)),
-            ("let through", |n, _| (n.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())), Plan::SeeThrough),
+            ("let through", |n, _| (n.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())), Plan::AwaitRollout),
             ("given up", |n, _| n.state = None, Plan::Forget),
             (
                 "blocks, forced",

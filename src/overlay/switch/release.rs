@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::desired::Desired;
 use super::reason::Reason;
 use super::state;
 use super::subset::{IPV6, tree};
-use super::wish::Wish;
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::net::Family;
@@ -19,19 +19,19 @@ pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason
 
 /// The state that the leader writes before it lets the switch through. An operator's force stays what it is: it counts where an
 /// approval does not, because no routes come.
-pub fn release_word(network: &SwitchingNetwork, wish: &Wish, reason: Reason) -> &'static str {
+pub fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reason) -> &'static str {
     let is_forced = network.state.as_deref() == Some(state::FORCED);
-    let is_for_this = network.requested.as_deref().is_some_and(|digest| wish.is_named(digest));
+    let is_for_this = network.requested.as_deref().is_some_and(|digest| desired.is_named(digest));
     // A force for something else is none for this, also when the Shoot forces it: its own word is looked at there.
     if reason == Reason::Forced && is_forced && is_for_this { state::FORCED } else { state::APPROVED }
 }
 
 /// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
-pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value> {
-    let config = wish.subset.put_into(tree(network.config.as_deref()), None);
-    match &wish.ipv6 {
+pub fn released_config(network: &SwitchingNetwork, desired: &Desired) -> Option<Value> {
+    let config = desired.subset.put_into(tree(network.config.as_deref()), None);
+    match &desired.ipv6 {
         // It was held back with the family.
-        Some(section) if released_families(network, wish).is_some() => {
+        Some(section) if released_families(network, desired).is_some() => {
             let mut config = config.unwrap_or_else(|| json!({}));
             config[IPV6] = section.clone();
             Some(config)
@@ -41,17 +41,17 @@ pub fn released_config(network: &SwitchingNetwork, wish: &Wish) -> Option<Value>
 }
 
 /// The IP families by which it is let through, where they were held back: the same that gardenlet would write.
-pub fn released_families<'w>(network: &SwitchingNetwork, wish: &'w Wish) -> Option<&'w [Family]> {
+pub fn released_families<'w>(network: &SwitchingNetwork, desired: &'w Desired) -> Option<&'w [Family]> {
     let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
-    wish.families.iter().any(|family| !held.contains(family)).then_some(&wish.families)
+    desired.families.iter().any(|family| !held.contains(family)).then_some(&desired.families)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::desired::desired;
     use super::super::fixtures::{network, shoot};
     use super::super::record::record;
     use super::super::subset::held;
-    use super::super::wish::wish;
     use super::*;
 
     #[test]
@@ -73,13 +73,13 @@ mod tests {
 
     #[test]
     fn a_release_is_what_was_asked_for_and_nothing_else() {
-        let wish = wish(&shoot()).unwrap();
-        assert_eq!(released_config(&network(), &wish), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
-        assert_eq!(released_families(&network(), &wish), None);
+        let desired = desired(&shoot()).unwrap();
+        assert_eq!(released_config(&network(), &desired), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
+        assert_eq!(released_families(&network(), &desired), None);
         // Families that were held back come with it, and what is held is remembered with the rest.
         let both: Box<[Family]> = [Family::V4, Family::V6].into();
-        let wish = super::super::wish::wish(&SwitchFacts { families: both.clone(), ..shoot() }).unwrap();
-        assert_eq!(released_families(&network(), &wish), Some(&*both));
+        let desired = super::super::desired::desired(&SwitchFacts { families: both.clone(), ..shoot() }).unwrap();
+        assert_eq!(released_families(&network(), &desired), Some(&*both));
         let remembered = record(&network(), None);
         assert_eq!(remembered.held, r#"{"ipFamilies":["IPv4"],"overlay":{"enabled":true}}"#);
         assert_eq!(remembered.families(), Some(vec![Family::V4]));

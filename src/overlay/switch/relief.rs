@@ -28,9 +28,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::desired::{Desired, desired};
 use super::obstacle::{hint, obstacle};
-use super::vigil::{Vigil, digest};
-use super::wish::{Wish, wish};
+use super::route_tracker::{RouteTracker, digest};
 use crate::gardener::SwitchFacts;
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
 
@@ -64,27 +64,33 @@ impl Stay {
 
 impl Relief {
     /// Whether Calico's word is in the way: nobody has said anything else of this node, and somebody could.
-    fn is_concerned(node: &NodeFacts, vigil: &Vigil) -> bool {
+    fn is_concerned(node: &NodeFacts, tracker: &RouteTracker) -> bool {
         let says_calico =
             node.route.as_ref().is_some_and(|route| &*route.status == "False" && &*route.reason == CALICO_IS_UP);
         // Without a Pod network there is nothing that a route controller could say.
-        says_calico && node.has_pod_cidr && !node.is_leaving && !vigil.has_seen(node)
+        says_calico && node.has_pod_cidr && !node.is_leaving && !tracker.has_seen(node)
     }
 
     /// Whether the route controller of this Shoot may need help: on one of these infrastructures, and where it makes routes at
     /// all. Elsewhere Calico's word is in nobody's way.
     pub fn is_wanted(shoot: &SwitchFacts, providers: &[String]) -> bool {
         let is_listed = providers.iter().any(|provider| **provider == *shoot.provider);
-        let makes_routes = |wish: Wish| hint(shoot, &wish).is_none() && obstacle(shoot, &wish).is_none();
-        is_listed && wish(shoot).is_some_and(makes_routes)
+        let makes_routes = |desired: Desired| hint(shoot, &desired).is_none() && obstacle(shoot, &desired).is_none();
+        is_listed && desired(shoot).is_some_and(makes_routes)
     }
 
     /// The nodes from which the condition is to be taken away, by their place, after a look at all of them. `window` is how
     /// long routes must stay.
-    pub fn look(&mut self, nodes: &[NodeFacts], vigil: &Vigil, now: Timestamp, window: SignedDuration) -> Vec<usize> {
+    pub fn observe(
+        &mut self,
+        nodes: &[NodeFacts],
+        tracker: &RouteTracker,
+        now: Timestamp,
+        window: SignedDuration,
+    ) -> Vec<usize> {
         let mut due = Vec::new();
         let mut seen = HashMap::new();
-        for (at, node) in nodes.iter().enumerate().filter(|(_, node)| Self::is_concerned(node, vigil)) {
+        for (at, node) in nodes.iter().enumerate().filter(|(_, node)| Self::is_concerned(node, tracker)) {
             let key = digest(&node.uid);
             let mut stay = self.seen.get(&key).copied().unwrap_or(Stay { since: now, looks: 0 });
             stay.looks = stay.looks.saturating_add(1);
@@ -107,13 +113,13 @@ impl Relief {
 mod tests {
     use super::*;
     use crate::net::Family;
-    use crate::overlay::VigilSettings;
+    use crate::overlay::RouteTrackerSettings;
     use crate::overlay::switch::fixtures::{CALICO, CREATED, node};
 
     /// Looks at nodes as the worker does, and says how often each lost its condition.
     struct Looks {
         relief: Relief,
-        vigil: Vigil,
+        tracker: RouteTracker,
         now: Timestamp,
         pace: SignedDuration,
         window: SignedDuration,
@@ -129,12 +135,18 @@ mod tests {
         /// With a look every so many seconds, where routes must stay for so many.
         fn at(pace: i64, window: i64) -> Self {
             let [pace, window] = [pace, window].map(SignedDuration::from_secs);
-            Self { relief: Relief::default(), vigil: Vigil::default(), now: Timestamp::UNIX_EPOCH, pace, window }
+            Self {
+                relief: Relief::default(),
+                tracker: RouteTracker::default(),
+                now: Timestamp::UNIX_EPOCH,
+                pace,
+                window,
+            }
         }
 
         fn look(&mut self, nodes: &[NodeFacts]) -> Vec<String> {
-            self.vigil.look(nodes, self.now, &VigilSettings::default());
-            let due = self.relief.look(nodes, &self.vigil, self.now, self.window);
+            self.tracker.observe(nodes, self.now, &RouteTrackerSettings::default());
+            let due = self.relief.observe(nodes, &self.tracker, self.now, self.window);
             self.now += self.pace;
             due.into_iter().map(|at| nodes[at].name.to_string()).collect()
         }

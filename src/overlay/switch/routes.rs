@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::vigil::{Missing, Progress};
+use super::route_tracker::{Missing, Progress};
 
 /// Nodes that are kept by name, of each kind: so what is remembered has a limit, however large the Shoot is.
 const KEPT: usize = 10;

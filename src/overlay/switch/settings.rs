@@ -10,7 +10,7 @@ pub struct SwitchSettings {
     /// Which switches are held.
     pub hold: HoldSettings,
     /// How nodes are watched.
-    pub vigil: VigilSettings,
+    pub tracker: RouteTrackerSettings,
 }
 
 /// Which switches are held.
@@ -31,14 +31,14 @@ impl Default for HoldSettings {
 
 /// How long, and how patiently.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct VigilSettings {
+pub struct RouteTrackerSettings {
     /// How long all nodes must have had their routes.
     pub window: SignedDuration,
     /// A node that has not been ready for longer than this holds up nobody.
     pub not_ready: SignedDuration,
 }
 
-impl Default for VigilSettings {
+impl Default for RouteTrackerSettings {
     /// Half a minute is three looks at the default pace. Ten minutes is when machine-controller-manager gives a node up.
     fn default() -> Self {
         Self { window: SignedDuration::from_secs(30), not_ready: SignedDuration::from_mins(10) }

@@ -165,7 +165,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vigil::{Missing, Progress};
+    use super::super::route_tracker::{Missing, Progress};
     use super::*;
 
     fn progress(missing: &[(&str, &str)]) -> Progress {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ShootFacts, ShootName};
-use crate::landscape::{Knowledge, Sight, Target};
+use crate::landscape::{Target, View, Visibility};
 use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::ruled::Ruled;
@@ -96,7 +96,7 @@ pub(in crate::peering) fn peers_overlap(
 pub(in crate::peering) fn peer_of_peer(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> Vec<Ruled> {
     let Some(own) = &subject.name else { return Vec::new() };
     let counting = |peer: &Listed<'_>| -> &[Cidr] {
@@ -128,10 +128,10 @@ pub(in crate::peering) fn peer_of_peer(
     let mut found = Vec::new();
     let (mut unanswered, mut reason) = (0, None);
     for (other, paths) in around {
-        let facts = match knowledge.sight(other) {
-            None | Some(Sight::Hidden) => continue,
-            Some(Sight::Visible) => knowledge.known_or_why(other),
-            Some(Sight::Unanswered(why)) => Err(&**why),
+        let facts = match view.visibility(other) {
+            None | Some(Visibility::Hidden) => continue,
+            Some(Visibility::Visible) => view.known_or_why(other),
+            Some(Visibility::Unanswered(why)) => Err(&**why),
         };
         match facts {
             Ok(Some(facts)) => {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
-use crate::landscape::{Knowledge, Seed, Target};
+use crate::landscape::{Seed, Target, View};
 use crate::net::{Cidr, Family};
 
 use super::super::ruled::Ruled;
@@ -292,10 +292,10 @@ fn removed(subject: &Subject<'_>, targets: &[Option<Target>]) -> Option<Finding>
 pub(in crate::peering) fn seed_nodes(
     subject: &Subject<'_>,
     settings: &Settings,
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> Option<Finding> {
     let name = subject.seed.filter(|_| settings.is_private_stack && !subject.fresh_nodes.is_empty())?;
-    let Seed::Found(facts) = knowledge.seed(name) else { return None };
+    let Seed::Found(facts) = view.seed(name) else { return None };
     let seed = facts.nodes?;
     // The Seed is a peer of every Shoot, whomever it lists.
     let own = subject.fresh_nodes.iter().find(|own| own.overlaps(seed))?;

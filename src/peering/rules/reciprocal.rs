@@ -4,7 +4,7 @@ use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::facts::PeeringFacts;
 use crate::gardener::shoot::PEERING_TYPE;
 use crate::gardener::{ShootFacts, ShootName};
-use crate::landscape::{Knowledge, Target};
+use crate::landscape::{Target, View};
 
 use super::super::kind::{API_VERSION, KIND};
 use super::super::subject::Subject;
@@ -108,15 +108,11 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) ->
 }
 
 /// All targets that do not list the Shoot, as one finding for the whole list.
-pub(in crate::peering) fn all_awaited(
-    subject: &Subject<'_>,
-    names: &[ShootName],
-    knowledge: &mut Knowledge<'_>,
-) -> Finding {
+pub(in crate::peering) fn all_awaited(subject: &Subject<'_>, names: &[ShootName], view: &mut View<'_>) -> Finding {
     let targets: Vec<(&ShootName, Lack)> = names
         .iter()
         .map(|name| {
-            let target = knowledge.target(name, subject.name.as_ref());
+            let target = view.target(name, subject.name.as_ref());
             (name, target.as_ref().and_then(Target::visible).map_or(Lack::Nothing, Lack::of))
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::json::excerpt;
-use crate::landscape::{Knowledge, Seed, Target};
+use crate::landscape::{Seed, Target, View};
 
 use super::super::subject::{Listed, Subject, Touch};
 use super::pair::Pair;
@@ -81,14 +81,14 @@ pub(super) fn seed_missing(pair: &Pair<'_>) -> Option<Finding> {
 pub(in crate::peering) fn seed_unknown(
     subject: &Subject<'_>,
     listed: &Listed<'_>,
-    knowledge: &mut Knowledge<'_>,
+    view: &mut View<'_>,
 ) -> Option<Finding> {
     let seed = &*listed.entry.seed;
     if seed.is_empty() {
         return None;
     }
     let path = || format!("{}.seed", subject.entry_path(&listed.entry));
-    let finding = match knowledge.seed(seed) {
+    let finding = match view.seed(seed) {
         Seed::Found(_) | Seed::Asked => return None,
         Seed::Unanswered(why) => return Some(seed_not_verified(&path(), seed, why)),
         Seed::Absent => SEED_UNKNOWN.finding(

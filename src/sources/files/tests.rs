@@ -175,7 +175,7 @@ async fn follows_changes_and_keeps_the_last_good_state() {
     fs::write(folder.path().join("b.yaml"), CLUSTER.replace("shoot--a--b", "x")).unwrap();
     count(2).await;
     fs::remove_file(folder.path().join("a.yaml")).unwrap();
-    // Each look is a sign of life. The first one may have begun before.
+    // Each look is a heartbeat. The first one may have begun before.
     let last_sign = || landscape.feeds[0].last_sign.load(std::sync::atomic::Ordering::Relaxed);
     let (head, _) = CLUSTER.split_once("spec:").unwrap();
     for broken in ["a: [", "apiVersion: extensions.gard", &head.replace("shoot--a--b", "x")] {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Capabilities, Container, ResourceRequirements, 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{Own, Side};
-use crate::admission::{Moves, PatchBuilder, Piece, Pointer};
+use crate::admission::{Fragment, ListEdits, PatchBuilder, Pointer};
 use crate::gardener::EnvValue;
 use crate::gardener::deployment::{self, PodSpec, RawPieces};
 use crate::net::{Cidr, Family};
@@ -27,48 +27,48 @@ const COMMAND: [&str; 3] = ["network-guard", "nat", "apply"];
 /// Our containers as they should be; without either for a Pod in which we do not translate.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Containers {
-    init: Option<Piece>,
-    keeper: Option<Piece>,
+    init: Option<Fragment>,
+    agent: Option<Fragment>,
 }
 
 impl Containers {
     /// The containers for this end of the tunnel between these networks.
     pub fn new(own: &Own, side: Side, networks: &Networks) -> Self {
         let init = container(own, INIT_CONTAINER, command(side, networks, None));
-        let keeper =
+        let agent =
             own.keep_seconds.map(|seconds| container(own, CONTAINER, command(side, networks, Some(seconds.get()))));
-        Self { init: Some(Piece::new(&init)), keeper: keeper.as_ref().map(Piece::new) }
+        Self { init: Some(Fragment::new(&init)), agent: agent.as_ref().map(Fragment::new) }
     }
 
     /// The init container, if there shall be one.
-    pub fn init(&self) -> Option<&Piece> {
+    pub fn init(&self) -> Option<&Fragment> {
         self.init.as_ref()
     }
 
     /// The container that keeps the rules, if there shall be one.
-    pub fn keeper(&self) -> Option<&Piece> {
-        self.keeper.as_ref()
+    pub fn agent(&self) -> Option<&Fragment> {
+        self.agent.as_ref()
     }
 
     /// Those that a Pod has, as they are. `raw` is the text of the object around it.
     pub fn stored(pod: &PodSpec<'_>, raw: &str) -> Self {
         let found = Places::of(pod);
-        if found.init.is_none() && found.keeper.is_none() {
+        if found.init.is_none() && found.agent.is_none() {
             return Self::default();
         }
         let Ok(pieces) = RawPieces::read(raw) else { return Self::default() };
-        let piece = |list: &[&serde_json::value::RawValue], index: Option<usize>| {
+        let fragment = |list: &[&serde_json::value::RawValue], index: Option<usize>| {
             let found = index.and_then(|index| list.get(index)).filter(|text| text.get().len() <= LONGEST_CONTAINER);
-            found.map(Piece::new)
+            found.map(Fragment::new)
         };
-        Self { init: piece(&pieces.init_containers, found.init), keeper: piece(&pieces.containers, found.keeper) }
+        Self { init: fragment(&pieces.init_containers, found.init), agent: fragment(&pieces.containers, found.agent) }
     }
 
     /// Whether stored containers are as configured as these. What they are told of networks does not count: that follows the
     /// Shoot.
     pub fn is_configured_as(&self, stored: &Self) -> bool {
         is_configured_as(self.init.as_ref(), stored.init.as_ref())
-            && is_configured_as(self.keeper.as_ref(), stored.keeper.as_ref())
+            && is_configured_as(self.agent.as_ref(), stored.agent.as_ref())
     }
 
     /// Brings a Pod to where it should be. `raw` is the text of the object from which `pod` was read; what moves its
@@ -78,16 +78,16 @@ impl Containers {
         pod: &PodSpec<'_>,
         raw: &str,
         patch: &mut PatchBuilder,
-        containers: &mut Moves<'p>,
+        containers: &mut ListEdits<'p>,
     ) -> Result<Change, Vec<Taken>> {
         let found = Places::of(pod);
-        if self.init.is_some() || self.keeper.is_some() {
+        if self.init.is_some() || self.agent.is_some() {
             let taken = found.taken(pod);
             if !taken.is_empty() {
                 return Err(taken);
             }
         }
-        let is_there = found.init.is_some() || found.keeper.is_some();
+        let is_there = found.init.is_some() || found.agent.is_some();
         // The text is only read when there is something to compare.
         let pieces = is_there.then(|| RawPieces::read(raw).ok()).flatten();
         let (init_containers, others) =
@@ -95,7 +95,7 @@ impl Containers {
 
         let mut changed = false;
         let at = Pointer::to("/spec/template/spec/initContainers");
-        let mut moves = Moves::default();
+        let mut edits = ListEdits::default();
         match (&self.init, &pod.init_containers) {
             (Some(init), None) => {
                 patch.add(&at, &format!("[{}]", init.json()));
@@ -103,12 +103,12 @@ impl Containers {
             }
             (desired, list) => {
                 let count = list.as_ref().map_or(0, Vec::len);
-                changed |= ensure(desired.as_ref(), found.init, count, init_containers, &at, patch, &mut moves);
+                changed |= ensure(desired.as_ref(), found.init, count, init_containers, &at, patch, &mut edits);
             }
         }
-        moves.apply(&at, patch);
+        edits.apply(&at, patch);
         let at = Pointer::to("/spec/template/spec/containers");
-        changed |= ensure(self.keeper.as_ref(), found.keeper, pod.containers.len(), others, &at, patch, containers);
+        changed |= ensure(self.agent.as_ref(), found.agent, pod.containers.len(), others, &at, patch, containers);
         Ok(match (changed, is_there, self.init.is_some()) {
             (false, _, _) => Change::Unchanged,
             (true, _, false) => Change::Removed,
@@ -118,30 +118,30 @@ impl Containers {
     }
 }
 
-fn is_configured_as(desired: Option<&Piece>, stored: Option<&Piece>) -> bool {
+fn is_configured_as(desired: Option<&Fragment>, stored: Option<&Fragment>) -> bool {
     let (Some(desired), Some(stored)) = (desired, stored) else { return desired.is_none() && stored.is_none() };
     // The networks are in the middle of the command, and how often it looks is at its end.
-    let last = |piece: &Piece| piece.value()["command"].as_array().and_then(|words| words.last().cloned());
+    let last = |fragment: &Fragment| fragment.value()["command"].as_array().and_then(|words| words.last().cloned());
     let mut settings = desired.value().clone();
     settings["command"] = stored.value()["command"].clone();
     let stored_text = serde_json::value::to_raw_value(stored.value()).expect("a value is JSON");
-    last(desired) == last(stored) && Piece::new(&settings).is_in(&stored_text)
+    last(desired) == last(stored) && Fragment::new(&settings).is_in(&stored_text)
 }
 
 /// Brings one container to where it should be, and says whether that was a change.
 fn ensure<'p>(
-    desired: Option<&'p Piece>,
+    desired: Option<&'p Fragment>,
     found: Option<usize>,
     count: usize,
     existing: &[&serde_json::value::RawValue],
     list: &Pointer,
     patch: &mut PatchBuilder,
-    moves: &mut Moves<'p>,
+    edits: &mut ListEdits<'p>,
 ) -> bool {
     match (desired, found) {
         (None, None) => return false,
-        (None, Some(index)) => moves.remove(index),
-        (Some(desired), None) => moves.insert(count, desired),
+        (None, Some(index)) => edits.remove(index),
+        (Some(desired), None) => edits.insert(count, desired),
         (Some(desired), Some(index)) => {
             if existing.get(index).is_some_and(|actual| desired.is_in(actual)) {
                 return false;
@@ -155,7 +155,7 @@ fn ensure<'p>(
 /// Where ours are.
 struct Places {
     init: Option<usize>,
-    keeper: Option<usize>,
+    agent: Option<usize>,
 }
 
 impl Places {
@@ -165,14 +165,14 @@ impl Places {
         };
         Self {
             init: ours(pod.init_containers.as_deref().unwrap_or_default(), INIT_CONTAINER),
-            keeper: ours(&pod.containers, CONTAINER),
+            agent: ours(&pod.containers, CONTAINER),
         }
     }
 
     /// Names of ours at containers that are not, in either list: a Pod has no two containers of one name.
     fn taken(&self, pod: &PodSpec<'_>) -> Vec<Taken> {
         let init_containers = pod.init_containers.as_deref().unwrap_or_default();
-        let lists = [("initContainers", init_containers, self.init), ("containers", &pod.containers, self.keeper)];
+        let lists = [("initContainers", init_containers, self.init), ("containers", &pod.containers, self.agent)];
         let mut taken = Vec::new();
         for (list, containers, ours) in lists {
             for (index, container) in containers.iter().enumerate() {

@@ -82,7 +82,7 @@ mod tests {
             Own::new("guard:1").json().to_string(),
             r#"{"cpuRequest":"10m","image":"guard:1","keepSeconds":10,"memoryRequest":"20Mi","version":1}"#
         );
-        let without_keeper = Own { keep_seconds: None, ..Own::new("guard:1") };
-        assert_eq!(without_keeper.json()["keepSeconds"], Value::Null);
+        let without_agent = Own { keep_seconds: None, ..Own::new("guard:1") };
+        assert_eq!(without_agent.json()["keepSeconds"], Value::Null);
     }
 }

@@ -13,7 +13,7 @@ pub use findings::{
 
 /// No Cluster of the namespace's name.
 pub static CLUSTER_MISSING: Rule = Rule {
-    name: "overlap/cluster-missing",
+    name: "vpn/cluster-missing",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
@@ -23,7 +23,7 @@ pub static CLUSTER_MISSING: Rule = Rule {
 
 /// The Cluster could not be read in time.
 pub static CLUSTER_UNANSWERED: Rule = Rule {
-    name: "overlap/cluster-unanswered",
+    name: "vpn/cluster-unanswered",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
@@ -33,7 +33,7 @@ pub static CLUSTER_UNANSWERED: Rule = Rule {
 
 /// The Cluster has networks that are none.
 pub static CLUSTER_UNREADABLE: Rule = Rule {
-    name: "overlap/cluster-unreadable",
+    name: "vpn/cluster-unreadable",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
@@ -43,7 +43,7 @@ pub static CLUSTER_UNREADABLE: Rule = Rule {
 
 /// Networks overlap and containers of the VPN are missing.
 pub static VPN_INCOMPLETE: Rule = Rule {
-    name: "overlap/vpn-incomplete",
+    name: "vpn/vpn-incomplete",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
@@ -53,7 +53,7 @@ pub static VPN_INCOMPLETE: Rule = Rule {
 
 /// Something of somebody else has one of our names.
 pub static NAME_TAKEN: Rule = Rule {
-    name: "overlap/name-taken",
+    name: "vpn/name-taken",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
@@ -63,7 +63,7 @@ pub static NAME_TAKEN: Rule = Rule {
 
 /// An object that cannot be read passes.
 pub static UNREADABLE: Rule = Rule {
-    name: "overlap/unreadable",
+    name: "vpn/unreadable",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Fault,
@@ -73,7 +73,7 @@ pub static UNREADABLE: Rule = Rule {
 
 /// Shoot and Deployment disagree about the VPN.
 pub static HA_VPN_MISMATCH: Rule = Rule {
-    name: "overlap/ha-vpn-mismatch",
+    name: "vpn/ha-vpn-mismatch",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Risk,
@@ -83,27 +83,27 @@ pub static HA_VPN_MISMATCH: Rule = Rule {
 
 /// gardenlet injected its own proxy.
 pub static GARDENLET_PROXY: Rule = Rule {
-    name: "overlap/gardenlet-proxy",
+    name: "vpn/gardenlet-proxy",
     severity: Severity::Note,
     up_to: None,
     rank: Rank::Notice,
-    summary: "gardenlet already injected its own envoy-proxy, which serves the same end. It is left as it is: because `overlap.sidecar` is `whereMissing`, or because with `always` it could not be replaced, for which another rule has the reason if there is one.",
-    fix: "Nothing. To have the sidecar in its place, set `overlap.sidecar: always`.",
+    summary: "gardenlet already injected its own envoy-proxy, which serves the same end. It is left as it is: because `vpn.sidecar` is `whereMissing`, or because with `always` it could not be replaced, for which another rule has the reason if there is one.",
+    fix: "Nothing. To have the sidecar in its place, set `vpn.sidecar: always`.",
 };
 
 /// The sidecar took the place of gardenlet's proxy.
 pub static REPLACED: Rule = Rule {
-    name: "overlap/replaced",
+    name: "vpn/replaced",
     severity: Severity::Note,
     up_to: None,
     rank: Rank::Notice,
-    summary: "Networks overlap, and the sidecar took the place of gardenlet's own envoy-proxy (`overlap.sidecar: always`). gardenlet sends its own with each write, so each write says this.",
+    summary: "Networks overlap, and the sidecar took the place of gardenlet's own envoy-proxy (`vpn.sidecar: always`). gardenlet sends its own with each write, so each write says this.",
     fix: "Nothing.",
 };
 
 /// IPv6 networks overlap.
 pub static IPV6_OVERLAP: Rule = Rule {
-    name: "overlap/ipv6",
+    name: "vpn/ipv6",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Fault,
@@ -113,7 +113,7 @@ pub static IPV6_OVERLAP: Rule = Rule {
 
 /// The sidecar was added.
 pub static INJECTED: Rule = Rule {
-    name: "overlap/injected",
+    name: "vpn/injected",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
@@ -123,7 +123,7 @@ pub static INJECTED: Rule = Rule {
 
 /// The sidecar was put right.
 pub static UPDATED: Rule = Rule {
-    name: "overlap/updated",
+    name: "vpn/updated",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
@@ -133,7 +133,7 @@ pub static UPDATED: Rule = Rule {
 
 /// The sidecar stays, because nobody can tell whether it is still needed.
 pub static KEPT: Rule = Rule {
-    name: "overlap/kept",
+    name: "vpn/kept",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Risk,
@@ -143,7 +143,7 @@ pub static KEPT: Rule = Rule {
 
 /// The sidecar was removed.
 pub static REMOVED: Rule = Rule {
-    name: "overlap/removed",
+    name: "vpn/removed",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
@@ -153,7 +153,7 @@ pub static REMOVED: Rule = Rule {
 
 /// What the VPN's containers are told is not what the Cluster says, and stays so.
 pub static VPN_VARIABLES: Rule = Rule {
-    name: "overlap/vpn-variables",
+    name: "vpn/vpn-variables",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Fault,
@@ -163,7 +163,7 @@ pub static VPN_VARIABLES: Rule = Rule {
 
 /// What the VPN's containers are told was put right.
 pub static VPN_VARIABLES_CORRECTED: Rule = Rule {
-    name: "overlap/vpn-variables-corrected",
+    name: "vpn/vpn-variables-corrected",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
@@ -173,27 +173,27 @@ pub static VPN_VARIABLES_CORRECTED: Rule = Rule {
 
 /// The containers that translate were changed.
 pub static NAT_CONTAINERS: Rule = Rule {
-    name: "overlap/nat-containers",
+    name: "vpn/nat-containers",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
-    summary: "The containers that translate in place of the VPN (`nat.mode: own`) were added, put right or removed.",
+    summary: "The containers that translate in place of the VPN (`vpn.nat.mode: own`) were added, put right or removed.",
     fix: "Nothing.",
 };
 
 /// Networks overlap and there is no way to translate them.
 pub static CANNOT_TRANSLATE: Rule = Rule {
-    name: "overlap/cannot-translate",
+    name: "vpn/cannot-translate",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
-    summary: "Networks overlap, and nothing can translate between them: there is no room for all networks of the Shoot in the ranges that Gardener reserves, or the Seed's Pod network is wider than a /8. With `nat.mode: own` the containers that translate would not start, so the write is refused. With `nat.mode: vpn-client` vpn2 cannot translate either, with or without a proxy: then this is a warning.",
+    summary: "Networks overlap, and nothing can translate between them: there is no room for all networks of the Shoot in the ranges that Gardener reserves, or the Seed's Pod network is wider than a /8. With `vpn.nat.mode: own` the containers that translate would not start, so the write is refused. With `vpn.nat.mode: vpn-client` vpn2 cannot translate either, with or without a proxy: then this is a warning.",
     fix: "Give the Shoot fewer or smaller networks, or networks that do not overlap the Seed's Pods.",
 };
 
 /// What is stored was made by somebody who is configured otherwise.
 pub static OTHER_CONFIGURATION: Rule = Rule {
-    name: "overlap/other-configuration",
+    name: "vpn/other-configuration",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,

@@ -1,4 +1,4 @@
-//! gardenlet's own proxy, and what goes with it where the sidecar takes its place (`overlap.sidecar: always`).
+//! gardenlet's own proxy, and what goes with it where the sidecar takes its place (`vpn.sidecar: always`).
 //!
 //! gardenlet's proxy listens with TLS on 0.0.0.0:9443 and demands no client certificate, so any client that reaches
 //! that port gets through it into the Shoot. The sidecar listens on a socket that only the API server has.

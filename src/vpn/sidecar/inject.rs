@@ -9,7 +9,7 @@ use super::names::{
 };
 use super::taken::taken;
 use super::{Injection, Proxy, Sidecar, gardenlet};
-use crate::admission::{Moves, PatchBuilder, Pointer};
+use crate::admission::{ListEdits, PatchBuilder, Pointer};
 use crate::gardener::Deployment;
 use crate::gardener::deployment::{Container, RawPieces, Volume};
 use crate::gardener::vpn_containers::FIRST_CLIENT;
@@ -21,7 +21,7 @@ pub(super) fn inject<'i>(
     deployment: &Deployment<'_>,
     raw: &str,
     patch: &mut PatchBuilder,
-    moves: &mut Moves<'i>,
+    edits: &mut ListEdits<'i>,
 ) -> Result<Change, Vec<Taken>> {
     let pod = &deployment.spec.template.spec;
     let proxy = Proxy::of(&pod.containers);
@@ -54,11 +54,11 @@ pub(super) fn inject<'i>(
         }
         Proxy::Gardenlet | Proxy::Absent | Proxy::Foreign(_) => {
             let first_client = pod.containers.iter().position(|container| &*container.name == FIRST_CLIENT);
-            moves.insert(first_client.unwrap_or(api_server + 1), &injection.container);
+            edits.insert(first_client.unwrap_or(api_server + 1), &injection.container);
             let Some(theirs) = pod.containers.iter().position(|container| &*container.name == ENVOY_CONTAINER) else {
                 return Ok(Change::Added);
             };
-            moves.remove(theirs);
+            edits.remove(theirs);
             return Ok(Change::Replaced);
         }
     }
@@ -144,11 +144,11 @@ fn ensure_mounts(patch: &mut PatchBuilder, injection: &Injection, index: usize, 
         return;
     };
     let desired = [(CONFIG_VOLUME, CONFIG_DIR, true), (SOCKET_VOLUME, SOCKET_DIR, false)];
-    for (piece, (name, path, read_only)) in injection.mounts.iter().zip(desired) {
+    for (fragment, (name, path, read_only)) in injection.mounts.iter().zip(desired) {
         match mounts.iter().position(|mount| &*mount.name == name) {
-            None => patch.add(&at().end(), piece.json()),
+            None => patch.add(&at().end(), fragment.json()),
             Some(found) if &*mounts[found].mount_path != path || mounts[found].read_only != read_only => {
-                patch.replace(&at().index(found), piece.json());
+                patch.replace(&at().index(found), fragment.json());
             }
             Some(_) => {}
         }
@@ -165,14 +165,14 @@ fn ensure_volumes(
         patch.add(&volumes(), &format!("[{},{}]", injection.config_volume.json(), injection.socket_volume.json()));
         return;
     };
-    for (name, piece) in [(CONFIG_VOLUME, &injection.config_volume), (SOCKET_VOLUME, &injection.socket_volume)] {
+    for (name, fragment) in [(CONFIG_VOLUME, &injection.config_volume), (SOCKET_VOLUME, &injection.socket_volume)] {
         let Some(index) = found.iter().position(|volume| &*volume.name == name) else {
-            patch.add(&volumes().end(), piece.json());
+            patch.add(&volumes().end(), fragment.json());
             continue;
         };
         let actual = existing.and_then(|pieces| pieces.volumes.get(index));
-        if !actual.is_some_and(|actual| piece.is_in(actual)) {
-            patch.replace(&volumes().index(index), piece.json());
+        if !actual.is_some_and(|actual| fragment.is_in(actual)) {
+            patch.replace(&volumes().index(index), fragment.json());
         }
     }
 }

@@ -5,34 +5,34 @@ use serde_json::Value;
 use super::egress::EgressSelectorConfiguration;
 use super::envoy::Bootstrap;
 use super::{Settings, Sidecar, container, names};
-use crate::admission::Piece;
+use crate::admission::Fragment;
 
 /// All pieces of the injection.
 #[derive(Clone, Debug)]
 pub struct Injection {
     pub(super) sidecar: Sidecar,
-    pub(super) container: Piece,
-    pub(super) config_volume: Piece,
-    pub(super) socket_volume: Piece,
-    pub(super) mounts: [Piece; 2],
-    pub(super) argument: Piece,
-    pub(super) envoy_config: Piece,
-    pub(super) egress_selector_config: Piece,
+    pub(super) container: Fragment,
+    pub(super) config_volume: Fragment,
+    pub(super) socket_volume: Fragment,
+    pub(super) mounts: [Fragment; 2],
+    pub(super) argument: Fragment,
+    pub(super) envoy_config: Fragment,
+    pub(super) egress_selector_config: Fragment,
 }
 
 impl Injection {
     /// Builds all pieces.
     pub fn new(settings: &Settings) -> Self {
-        let text = |piece: &Piece| Piece::new(&piece.json());
+        let text = |fragment: &Fragment| Fragment::new(&fragment.json());
         Self {
             sidecar: settings.sidecar,
-            container: Piece::new(&container::container(settings)),
-            config_volume: Piece::new(&container::config_volume()),
-            socket_volume: Piece::new(&container::socket_volume()),
-            mounts: container::mounts().map(|mount| Piece::new(&mount)),
-            argument: Piece::new(&names::egress_argument()),
-            envoy_config: text(&Piece::new(&Bootstrap::new(settings))),
-            egress_selector_config: text(&Piece::new(&EgressSelectorConfiguration::through_envoy())),
+            container: Fragment::new(&container::container(settings)),
+            config_volume: Fragment::new(&container::config_volume()),
+            socket_volume: Fragment::new(&container::socket_volume()),
+            mounts: container::mounts().map(|mount| Fragment::new(&mount)),
+            argument: Fragment::new(&names::egress_argument()),
+            envoy_config: text(&Fragment::new(&Bootstrap::new(settings))),
+            egress_selector_config: text(&Fragment::new(&EgressSelectorConfiguration::through_envoy())),
         }
     }
 

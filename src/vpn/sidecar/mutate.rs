@@ -6,7 +6,7 @@
 use super::Injection;
 use super::inject::inject;
 use super::remove::remove;
-use crate::admission::{Moves, PatchBuilder, Pointer};
+use crate::admission::{ListEdits, PatchBuilder, Pointer};
 use crate::gardener::Deployment;
 use crate::vpn::{Change, Taken};
 
@@ -20,7 +20,7 @@ pub fn mutate<'i>(
     deployment: &Deployment<'_>,
     raw: &str,
     patch: &mut PatchBuilder,
-    containers: &mut Moves<'i>,
+    containers: &mut ListEdits<'i>,
 ) -> Result<Change, Vec<Taken>> {
     match overlaps {
         Some(overlaps) => inject(injection, overlaps, deployment, raw, patch, containers),

@@ -6,12 +6,12 @@ use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION,
     OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME, egress_argument,
 };
-use crate::admission::{Moves, PatchBuilder, Pointer};
+use crate::admission::{ListEdits, PatchBuilder, Pointer};
 use crate::gardener::Deployment;
 use crate::gardener::deployment::{PodSpec, Volume, VolumeMount};
 use crate::vpn::Change;
 
-pub(super) fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, moves: &mut Moves<'_>) -> Change {
+pub(super) fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, edits: &mut ListEdits<'_>) -> Change {
     let before = patch.operations();
     if deployment.metadata.annotations.as_ref().is_some_and(|annotations| annotations.overlaps.is_some()) {
         patch.remove(&Pointer::to("/metadata/annotations").field(OVERLAPS_ANNOTATION));
@@ -62,7 +62,7 @@ pub(super) fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, move
         }
     }
     if let Proxy::Ours(index) = Proxy::of(&pod.containers) {
-        moves.remove(index);
+        edits.remove(index);
         return Change::Removed;
     }
     if patch.operations() == before { Change::Unchanged } else { Change::Removed }

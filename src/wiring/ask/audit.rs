@@ -26,7 +26,7 @@ impl AskLoop {
             namespace = ?&*request.namespace,
             name = ?&*request.name,
             // Without what follows, which nobody else may know.
-            shoot = request.tail.split_once('/').map(|(shoot, _)| tracing::field::debug(excerpt(shoot))),
+            shoot = request.path_suffix.split_once('/').map(|(shoot, _)| tracing::field::debug(excerpt(shoot))),
             user = ?excerpt(&request.user),
             dry_run = request.dry_run,
             outcome = verdict.outcome.name(),

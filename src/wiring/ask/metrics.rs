@@ -10,7 +10,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Failure;
 use crate::admission::Operation;
-use crate::landscape::{Answers, Sight};
+use crate::landscape::{Answers, Visibility};
 use crate::runtime::metrics::Collector;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -132,13 +132,13 @@ impl ReviewMetrics {
 
     pub(super) fn answered(&self, answers: &Answers) {
         let looked = |what, result| _ = self.lookups.get_or_create(&Looked { what, result }).inc();
-        for sight in answers.sights.values().chain(answers.grants.values()) {
+        for visibility in answers.visibilities.values().chain(answers.grants.values()) {
             looked(
                 "access",
-                match sight {
-                    Sight::Visible => "visible",
-                    Sight::Hidden => "hidden",
-                    Sight::Unanswered(_) => "unanswered",
+                match visibility {
+                    Visibility::Visible => "visible",
+                    Visibility::Hidden => "hidden",
+                    Visibility::Unanswered(_) => "unanswered",
                 },
             );
         }

@@ -89,7 +89,7 @@ impl Endpoint for AskLoop {
     }
 
     fn has_path_suffix(&self) -> bool {
-        self.handler.has_tail()
+        self.handler.has_path_suffix()
     }
 
     fn answer<'c>(&'c self, call: Call<'c>) -> BoxFuture<'c, Reply> {
@@ -106,7 +106,7 @@ impl AskLoop {
         let ended = |operation, failure: Failure| Ended { operation, result: failure.name() };
         let request = match admission::decode(call.body) {
             Ok(mut request) => {
-                request.tail = call.path_suffix;
+                request.path_suffix = call.path_suffix;
                 request
             }
             Err(error) => {
@@ -148,7 +148,7 @@ impl AskLoop {
             Step::Done(verdict) => {
                 self.audit(&request, &verdict, call.started);
                 // Where Shoots call, the doctor never asks, and an account that has one is told nothing of the server.
-                let id = admission::doctor_asks(&request).filter(|_| !self.handler.has_tail());
+                let id = admission::doctor_asks(&request).filter(|_| !self.handler.has_path_suffix());
                 let sign = id.map(|id| Sign {
                     id: id.to_string(),
                     release: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,7 +14,7 @@ fn variants() -> Vec<Value> {
         "image": {"digest": format!("sha256:{}", "0".repeat(64))}, "listenHost": "[::]",
         "service": {"topologyAwareRouting": {"enabled": true}}, "clientCA": {"configMapName": "ca"},
         "vpa": {"resourcePolicy": {"maxAllowed": {"cpu": "1", "memory": "1Gi"}}},
-        "config": {"overlay": {"fallback": "gardener-internal"}, "nat": {"shootWebhook": {}}},
+        "config": {"overlay": {"fallback": "gardener-internal"}, "vpn": {"nat": {"shootWebhook": {}}}},
         "tls": {"selfManaged": {"names": ["guard.example"]}},
     });
     let least = json!({

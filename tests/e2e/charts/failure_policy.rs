@@ -12,17 +12,17 @@ use crate::harness::{Chart, only};
 fn the_failure_policy_follows_gardener() {
     const WHY: &str = "network-guard.extensions.gardener.cloud/failure-policy";
     let version = |text: &str| json!({"gardener": {"version": text}});
-    let overlap = |overlap: Value| json!({"config": {"overlap": overlap}});
+    let overlap = |overlap: Value| json!({"config": {"vpn": overlap}});
     let recent = version("v1.149.0");
     let mut rows = vec![
         (json!({}), "Fail", "does not say"),
         (version(""), "Fail", "does not say"),
         (json!({"gardener": {"version": null}}), "Fail", "does not say"),
         (json!({"gardener": {"version": 1.149}}), "Fail", "cannot be read"),
-        (overlap(json!({"failurePolicy": "Ignore"})), "Ignore", "config.overlap.failurePolicy"),
-        (merged(recent.clone(), &overlap(json!({"failurePolicy": "Fail"}))), "Fail", "config.overlap.failurePolicy"),
-        (overlap(json!({"sidecar": "always", "failurePolicy": "Fail"})), "Fail", "config.overlap.failurePolicy"),
-        (overlap(json!({"sidecar": "always", "failurePolicy": "Ignore"})), "Ignore", "config.overlap.failurePolicy"),
+        (overlap(json!({"failurePolicy": "Ignore"})), "Ignore", "config.vpn.failurePolicy"),
+        (merged(recent.clone(), &overlap(json!({"failurePolicy": "Fail"}))), "Fail", "config.vpn.failurePolicy"),
+        (overlap(json!({"sidecar": "always", "failurePolicy": "Fail"})), "Fail", "config.vpn.failurePolicy"),
+        (overlap(json!({"sidecar": "always", "failurePolicy": "Ignore"})), "Ignore", "config.vpn.failurePolicy"),
         (merged(recent, &overlap(json!({"sidecar": "whereMissing"}))), "Ignore", "this is v1.149.0"),
         // Where gardenlet has no proxy, none takes the place of the sidecar that a missed call leaves out.
         (overlap(json!({"sidecar": "always"})), "Fail", "does not say"),
@@ -68,7 +68,7 @@ fn the_failure_policy_follows_gardener() {
             let objects = Chart::SEED.render(SEED, &values);
             let config = config_map(&objects);
             let told: Value = serde_saphyr::from_str(config["data"]["config.yaml"].as_str().unwrap()).unwrap();
-            assert_eq!(told["overlap"]["failurePolicy"], policy, "{values}");
+            assert_eq!(told["vpn"]["failurePolicy"], policy, "{values}");
             let mut said = vec![&config["metadata"]["annotations"][WHY]];
             // With certificates of its own the server registers itself.
             if mode != json!({}) {

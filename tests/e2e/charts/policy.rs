@@ -211,7 +211,7 @@ fn what_older_releases_write_may_be_kept() {
     std::fs::write(chart.join("files/rights/overlay-0.1.0.yaml"), "older").unwrap();
     let mut helm = Command::new(tool("helm"));
     helm.args(["template", "network-guard", "--kube-version", "1.36.0", "--set", "image.repository=x"]);
-    helm.args(["--set-json", r#"config={"nat":{"shootWebhook":{}}}"#, "-s", "templates/admissionpolicy.yaml"])
+    helm.args(["--set-json", r#"config={"vpn":{"nat":{"shootWebhook":{}}}}"#, "-s", "templates/admissionpolicy.yaml"])
         .arg(&chart);
     let output = run(&mut helm, None);
     assert!(output.ok, "{output:?}");
@@ -240,7 +240,7 @@ fn policies_are_for_one_account_and_what_it_may_write() {
             "kube-system:extension-admission-network-guard".to_owned(),
         ),
     ] {
-        let objects = chart.render(namespace, &json!({"config": {"nat": {"shootWebhook": {}}}}));
+        let objects = chart.render(namespace, &json!({"config": {"vpn": {"nat": {"shootWebhook": {}}}}}));
         let policy = only(&objects, "ValidatingAdmissionPolicy");
         let spec = &policy["spec"];
         assert_eq!(spec["failurePolicy"], "Fail");

@@ -148,7 +148,7 @@ fn the_configuration_arrives() {
         let mut read: Value = serde_saphyr::from_str(&text).unwrap();
         let section = read.as_object_mut().unwrap().remove("certificates");
         // On a Seed the chart says what is registered for the time when no replica answers.
-        let policy = read["overlap"].as_object_mut().unwrap().remove("failurePolicy");
+        let policy = read["vpn"].as_object_mut().unwrap().remove("failurePolicy");
         assert_eq!(policy, (chart == Chart::SEED).then(|| json!("Fail")));
         assert_eq!(section.is_some(), mode == json!({}));
         assert_eq!(read, example);
@@ -299,8 +299,8 @@ fn wrong_values_are_refused() {
         (
             Chart::SEED,
             SEED,
-            json!({"config": {"nat": {"shootWebhook": {"caFile": "/ca.crt"}}}}),
-            "config.nat.shootWebhook.caFile is not for tls.mode self-managed",
+            json!({"config": {"vpn": {"nat": {"shootWebhook": {"caFile": "/ca.crt"}}}}}),
+            "config.vpn.nat.shootWebhook.caFile is not for tls.mode self-managed",
         ),
         (Chart::SEED, SEED, json!({"config": {"certificates": {}}}), "config.certificates is written by the chart"),
         (
@@ -363,7 +363,8 @@ fn shoots_have_a_way_in_where_that_is_wanted() {
     assert!(!json!(plain).to_string().contains("10251"));
 
     let render = |nat: Value| {
-        Chart::SEED.render("extension-x", &merged(issued.clone(), &json!({"config": {"nat": {"shootWebhook": nat}}})))
+        Chart::SEED
+            .render("extension-x", &merged(issued.clone(), &json!({"config": {"vpn": {"nat": {"shootWebhook": nat}}}})))
     };
     let objects = render(json!({}));
     let name = "gardener-extension-network-guard-shoots";
@@ -391,7 +392,7 @@ fn shoots_have_a_way_in_where_that_is_wanted() {
     let config = |objects: &[Value]| -> (Value, Value) {
         let data = &config_map(objects)["data"];
         let config: Value = serde_saphyr::from_str(data["config.yaml"].as_str().unwrap()).unwrap();
-        (config["nat"]["shootWebhook"].clone(), data["ca.crt"].clone())
+        (config["vpn"]["nat"]["shootWebhook"].clone(), data["ca.crt"].clone())
     };
     let mounts = container["volumeMounts"].as_array().unwrap();
     let folder = mounts.iter().find(|mount| mount["name"] == "config").unwrap()["mountPath"].as_str().unwrap();
@@ -401,7 +402,7 @@ fn shoots_have_a_way_in_where_that_is_wanted() {
     let written = json!({"url": "https://guard.example", "caFile": "/etc/ssl/ca.crt"});
     assert_eq!(config(&render(written.clone())).0, written);
     // Shoots are told of the CA that the server makes.
-    let own = Chart::SEED.render("extension-x", &json!({"config": {"nat": {"shootWebhook": {}}}}));
+    let own = Chart::SEED.render("extension-x", &json!({"config": {"vpn": {"nat": {"shootWebhook": {}}}}}));
     assert_eq!(config(&own), (json!({"url": format!("https://{host}")}), Value::Null));
 }
 
@@ -415,7 +416,7 @@ fn rights_follow_the_configuration() {
         rights(only(&objects, kind)).iter().map(|right| right.replace(name, "network-guard")).collect::<BTreeSet<_>>()
     };
     let tested = seed_rights();
-    let all = json!({"config": {"nat": {"shootWebhook": {}}, "overlay": {"fallback": "gardener-internal"}}});
+    let all = json!({"config": {"vpn": {"nat": {"shootWebhook": {}}}, "overlay": {"fallback": "gardener-internal"}}});
     for kind in ["ClusterRole", "Role"] {
         let of_any_mode: BTreeSet<_> =
             modes().iter().flat_map(|mode| rendered(&merged(all.clone(), mode), kind)).collect();
@@ -437,9 +438,12 @@ fn rights_follow_the_configuration() {
         "resources.gardener.cloud/managedresources network-guard-vpn-shoot patch",
         "resources.gardener.cloud/managedresources shoot-core-vpn-shoot patch",
     ];
-    assert_eq!(further(&json!({"config": {"nat": {"shootWebhook": {"url": "https://guard.example"}}}})), for_shoots);
+    assert_eq!(
+        further(&json!({"config": {"vpn": {"nat": {"shootWebhook": {"url": "https://guard.example"}}}}})),
+        for_shoots
+    );
     assert_eq!(further(&json!({"shootWebhook": {"cleanUp": true}})), for_shoots);
-    assert_eq!(further(&json!({"config": {"nat": {"mode": "vpn-client"}}})), [""; 0]);
+    assert_eq!(further(&json!({"config": {"vpn": {"nat": {"mode": "vpn-client"}}}})), [""; 0]);
     let fallback = json!({"config": {"overlay": {"fallback": "gardener-internal"}}});
     assert_eq!(further(&fallback), ["/secrets gardener-internal get"]);
 

@@ -65,9 +65,9 @@ fn what_cannot_work_is_refused() {
         for (config, want) in [
             (json!({"overlay": {"pollSecond": 1}}), "pollSecond"),
             (json!({"overlay": {"pollSeconds": "1"}}), "/config/overlay/pollSeconds"),
-            (json!({"overlap": {"sidecar": "never"}}), "/config/overlap/sidecar"),
+            (json!({"vpn": {"sidecar": "never"}}), "/config/vpn/sidecar"),
             (json!({"rules": {"peering/overlap": "loud"}}), "/config/rules/peering~1overlap"),
-            (json!({"nat": {"mode": "none"}}), "/config/nat/mode"),
+            (json!({"vpn": {"nat": {"mode": "none"}}}), "/config/vpn/nat/mode"),
             (json!({"kind": "x"}), "kind"),
         ] {
             let error = template(&json!({"config": config})).unwrap_err();
@@ -76,7 +76,7 @@ fn what_cannot_work_is_refused() {
         }
         takes(&json!({"config": {"rules": {"peering/overlap": false}, "peering": {"conflicts": "warn"}}}));
     }
-    let shoots = json!({"webhookConfig": {"shootsPort": 8081}, "config": {"nat": {"shootWebhook": {}}}});
+    let shoots = json!({"webhookConfig": {"shootsPort": 8081}, "config": {"vpn": {"nat": {"shootWebhook": {}}}}});
     let error = Chart::SEED.template(SEED, &shoots).unwrap_err();
     assert!(error.contains("healthPort and webhookConfig.shootsPort are both 8081"), "{error}");
     // Without webhooks in Shoots nobody listens there.
@@ -98,14 +98,14 @@ fn what_is_left_empty_is_the_default() {
             objects.iter().filter(is_policy).cloned().collect()
         };
         let plain = meant(&json!({}));
-        for section in ["overlap", "nat", "overlay", "peering", "rules", "server"] {
+        for section in ["vpn", "overlay", "peering", "rules", "server"] {
             assert_eq!(meant(&json!({section: null})), plain, "{chart:?}: {section}");
         }
         for config in [
-            json!({"overlap": {"envoy": null}}),
+            json!({"vpn": {"envoy": null, "nat": null}}),
             json!({"peering": {"defaultNodeNetworks": null, "nodePrefixLengths": null}}),
             json!({"overlay": {"providers": null, "routeLimits": null, "vpcs": null}}),
-            json!({"nat": {"shootWebhook": null}}),
+            json!({"vpn": {"nat": {"shootWebhook": null}}}),
             // The defaults of these count in the grace period of Pods.
             json!({"server": {"stopPropagationSeconds": null, "stopIdleSeconds": null, "stopDrainSeconds": null}}),
         ] {
@@ -175,7 +175,7 @@ fn both_charts_get_along_in_one_namespace() {
         assert_eq!(leases.len(), 1);
         names.chain(leases).chain([secret]).collect()
     };
-    let shoots = json!({"config": {"nat": {"shootWebhook": {}}}});
+    let shoots = json!({"config": {"vpn": {"nat": {"shootWebhook": {}}}}});
     let (seed, garden) = (identities(Chart::SEED, &shoots), identities(Chart::RUNTIME, &json!({})));
     assert_eq!(seed.intersection(&garden).collect::<Vec<_>>(), [""; 0]);
 }

@@ -65,7 +65,7 @@ fn the_doctor_asks_for_what_the_charts_give() {
     let ca = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
     let mounted = json!({"tls": {"mode": "secret", "caBundle": ca}});
     let full = json!({"config": {
-        "nat": {"shootWebhook": {}}, "overlay": {"fallback": "gardener-internal"},
+        "vpn": {"nat": {"shootWebhook": {}}}, "overlay": {"fallback": "gardener-internal"},
     }});
     let owner = "extensions.gardener.cloud:extension-network-guard:network-guard";
     for (values, modes) in [

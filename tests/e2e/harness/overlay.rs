@@ -127,20 +127,20 @@ impl Switch {
         .any(|path| self.seed.api.get(path).is_some())
     }
 
-    /// What `network-guard overlay status` prints.
-    pub fn overlay_status(&self) -> String {
-        self.overlay_status_as("table")
+    /// What `network-guard switches` prints.
+    pub fn switches(&self) -> String {
+        self.switches_as("table")
     }
 
     /// The same for programs.
-    pub fn overlay_status_json(&self) -> String {
-        self.overlay_status_as("json")
+    pub fn switches_json(&self) -> String {
+        self.switches_as("json")
     }
 
-    fn overlay_status_as(&self, format: &str) -> String {
+    fn switches_as(&self, format: &str) -> String {
         let kubeconfig = self.seed.control_plane.kubeconfig("admin", "system:masters");
         let mut command = Command::new(env!("CARGO_BIN_EXE_network-guard"));
-        let arguments = ["overlay", "status", "--output", format, "--kubeconfig"];
+        let arguments = ["switches", "--output", format, "--kubeconfig"];
         let output = command.args(arguments).arg(kubeconfig).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()

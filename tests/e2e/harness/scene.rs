@@ -53,11 +53,11 @@ impl Scene {
         self.control_plane.admin().ok(&["delete", "deployment", "kube-apiserver", "-n", Self::NAMESPACE], None);
     }
 
-    /// What `overlap report` prints. Its exit code says whether somebody should do something about it.
+    /// What `network-guard overlaps` prints. Its exit code says whether somebody should do something about it.
     pub fn report(&self) -> String {
         let kubeconfig = self.control_plane.kubeconfig("admin", "system:masters");
         let output = Command::new(env!("CARGO_BIN_EXE_network-guard"))
-            .args(["overlap", "report", "--kubeconfig"])
+            .args(["overlaps", "--kubeconfig"])
             .arg(kubeconfig)
             .output()
             .unwrap();

@@ -81,7 +81,7 @@ fn the_charts_run_it_as_it_is() {
     let all = instructions();
     let of = |word: &str| &all.iter().rfind(|(found, _)| found == word).unwrap().1;
     let mut ports = BTreeSet::new();
-    let values = json!({"config": {"nat": {"shootWebhook": {}}}});
+    let values = json!({"config": {"vpn": {"nat": {"shootWebhook": {}}}}});
     for (chart, namespace, values) in
         [(Chart::SEED, "extension-network-guard", values), (Chart::RUNTIME, "garden", json!({}))]
     {

@@ -11,8 +11,8 @@ use std::process::Command;
 use network_guard::admission;
 use network_guard::admission::{Handler as _, Step};
 use network_guard::gardener::ClusterFacts;
-use network_guard::handlers::HoldNetwork;
 use network_guard::landscape::{Answer, Answers, Snapshot};
+use network_guard::webhooks::HoldNetwork;
 use serde_json::{Value, json};
 
 use self::rows::{OFF, ON, Row, Table};

@@ -56,7 +56,7 @@ fn a_family_that_ends_the_overlay_is_held_and_let_through() {
     held(shoot);
     let (since, requested) = (shoot.held("since"), shoot.held("requested"));
     says(shoot, "DualStackNodesMigrationReady");
-    assert!(switch.overlay_status().contains("DualStackNodesMigrationReady"), "{}", switch.overlay_status());
+    assert!(switch.switches().contains("DualStackNodesMigrationReady"), "{}", switch.switches());
 
     // They are; now routes are waited for, and the message says what brings them.
     constrain(shoot, Some("True"));
@@ -124,7 +124,7 @@ fn an_operator_forces_what_no_routes_come_for() {
 fn both_at_once_on_gcp_wait_with_the_reason_until_the_edit_is_split() {
     let switch = both_at_once();
     let shoot = &switch.shoot;
-    let status = switch.overlay_status();
+    let status = switch.switches();
     assert!(status.contains("can be taken back instead, and added when the overlay is off"), "{status}");
     // A condition from before says nothing any more.
     shoot.route_created("a");

@@ -35,7 +35,7 @@ fn every_node_needs_its_route() {
         message.contains("2 of 3 nodes have routes; missing: c (+0)") && message.contains("RouteLimitExceeded")
     });
     stays_held(&switch);
-    let status = switch.overlay_status();
+    let status = switch.switches();
     assert!(status.contains(&switch.shoot.namespace) && status.contains("2/3"), "{status}");
 
     // 8: a route that comes and goes within the window.

@@ -93,9 +93,9 @@ fn progress_is_data_and_is_written_once() {
         json!("7 of 8 nodes have routes");
     shoot.seed.patch(&shoot.network_path(), Patch::Merge, &annotation);
     // It is corrected at the next look; until then it is all that is shown.
-    until("the status says it", || switch.overlay_status().contains("1/12"));
-    assert!(!switch.overlay_status().contains("7/8"), "{}", switch.overlay_status());
-    let rows: Value = serde_json::from_str(&switch.overlay_status_json()).unwrap();
+    until("the status says it", || switch.switches().contains("1/12"));
+    assert!(!switch.switches().contains("7/8"), "{}", switch.switches());
+    let rows: Value = serde_json::from_str(&switch.switches_json()).unwrap();
     assert_eq!(
         (&rows[0]["nodesWithRoute"], &rows[0]["nodes"], &rows[0]["waitsFor"]),
         (&json!(1), &json!(12), &json!("routes"))
@@ -124,11 +124,7 @@ fn records_of_other_versions_are_read() {
     write(json!({"version": null, "status": null}));
     // Calico writes over it, so that only the record knows.
     shoot.node_condition("a", "False", "CalicoIsUp");
-    assert!(
-        switch.overlay_status().contains("1 of 2 nodes have routes"),
-        "as it was told: {}",
-        switch.overlay_status()
-    );
+    assert!(switch.switches().contains("1 of 2 nodes have routes"), "as it was told: {}", switch.switches());
     switch.seed.restart_guard();
     let shoot = &switch.shoot;
     until("it is brought up to date", || record(shoot)["version"] == 2 && record(shoot)["status"].is_object());
@@ -173,7 +169,7 @@ fn nodes_that_will_be_replaced_are_told_of() {
     reported(shoot, "OverlaySwitchNodesAtRisk");
     let words = format!("replaces node a and what comes after it from {} on", deadline.strftime("%Y-%m-%dT%H:%M:%SZ"));
     until("so does the message", || shoot.held("message").contains(&words));
-    let status = switch.overlay_status();
+    let status = switch.switches();
     assert!(status.contains("1 to be replaced") && status.contains(&words), "{status}");
     let name = "network_guard_overlay_switch_replacement_timestamp_seconds";
     #[allow(clippy::cast_precision_loss, reason = "seconds")]
@@ -208,7 +204,7 @@ fn a_failure_after_the_release_is_told_of() {
     });
     reported(shoot, "OverlaySwitchFailed");
     assert_eq!((record(shoot)["phase"].clone(), shoot.calico()), (json!("released"), overlay()));
-    let status = switch.overlay_status();
+    let status = switch.switches();
     assert!(status.contains("extension fails") && status.contains("not ready: lost (+0)"), "{status}");
     let name = "network_guard_overlay_switches{state=\"failed\"}";
     until("so does the metric", || metric(&switch, name) > 0.5);
@@ -247,7 +243,7 @@ fn a_switch_that_was_forced_beforehand_is_seen_through() {
     reported(shoot, "OverlaySwitchForced");
     reported(shoot, "OverlaySwitchFailed");
     until("the status says why", || {
-        let status = switch.overlay_status();
+        let status = switch.switches();
         status.contains("extension fails") && status.contains("the switch was forced")
     });
     assert_eq!((record(shoot)["phase"].clone(), shoot.held("passed")), (json!("released"), String::new()));

@@ -69,7 +69,7 @@ impl Mounted {
     }
 
     /// A leaf that nobody was told of how to check.
-    pub fn mount_strange_leaf(&mut self) {
+    pub fn mount_leaf_of_unknown_issuer(&mut self) {
         self.mount(Some(&Authority::new("strange CA", Timestamp::now(), LIFE_OF_A_CA).unwrap()));
         self.wait_until_served();
     }

@@ -11,8 +11,8 @@ use crate::gardener::network::{
 };
 use crate::gardener::{Encapsulation, SwitchFacts};
 use crate::overlay::{
-    Act, Phase, Reason, Record, Routes, SwitchStatus, Wish, record, release_word, released_config, released_families,
-    wish,
+    Act, Desired, Phase, Reason, Record, Routes, SwitchStatus, desired, record, release_word, released_config,
+    released_families,
 };
 use crate::sources::objects::ClusterObject;
 
@@ -23,7 +23,7 @@ impl Worker {
         let Some(network) = self.networks.get(&self.name.name).await?.switch else { return Ok(()) };
         let Some(shoot) = self.live_shoot().await? else { return Ok(()) };
         let (again, progress) = self.act(&network, Some(&shoot)).await;
-        let Some(wish) = wish(&shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
+        let Some(desired) = desired(&shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
         let now = Timestamp::now();
 
         // A control plane that moves right now must not be held again over there: all routes are known to exist.
@@ -42,7 +42,7 @@ impl Worker {
         let version = self.remember(Some(&released), &network).await?;
         let routes = if progress.is_some() { released.message() } else { reason.name().to_owned() };
         self.record = Some(released);
-        let written = self.write_release(&network, &wish, reason, version).await;
+        let written = self.write_release(&network, &desired, reason, version).await;
         if !matches!(written, Ok(true)) {
             // It did not happen. What is remembered is put right by the next turn.
             self.record = Some(held);
@@ -51,7 +51,7 @@ impl Worker {
         }
         let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
         self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;
-        self.context.board.released(reason.name(), since(&network), now);
+        self.context.metrics.released(reason.name(), since(&network), now);
         Ok(())
     }
 
@@ -60,14 +60,14 @@ impl Worker {
     async fn write_release(
         &self,
         network: &SwitchingNetwork,
-        wish: &Wish,
+        desired: &Desired,
         reason: Reason,
         version: String,
     ) -> Result<bool, kube::Error> {
-        let word = release_word(network, wish, reason);
-        let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: wish.digest()});
+        let word = release_word(network, desired, reason);
+        let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: desired.digest()});
         let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
-        let config = match released_config(network, wish) {
+        let config = match released_config(network, desired) {
             Some(config) => Some(json!({"op": "add", "path": "/spec/providerConfig", "value": config})),
             None => network.config.is_some().then(|| json!({"op": "remove", "path": "/spec/providerConfig"})),
         };
@@ -80,7 +80,7 @@ impl Worker {
             json!({"op": "add", "path": approved, "value": Timestamp::now().to_string()}),
         ];
         patch.extend(config);
-        if let Some(families) = released_families(network, wish) {
+        if let Some(families) = released_families(network, desired) {
             let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();
             patch.push(json!({"op": "add", "path": "/spec/ipFamilies", "value": names}));
         }
@@ -100,8 +100,8 @@ impl Worker {
     /// Ends a hold that nobody wants any more. Clusters and Networks arrive by different watches, so the wish is read once
     /// more: the one that is known may be older than the hold.
     pub(super) async fn clear(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
-        let wish = self.live_shoot().await?.as_ref().and_then(wish);
-        if wish.is_some_and(|wish| wish.encapsulation == Encapsulation::Overlay) {
+        let desired = self.live_shoot().await?.as_ref().and_then(desired);
+        if desired.is_some_and(|desired| desired.encapsulation == Encapsulation::Overlay) {
             self.forget(network).await?;
         }
         Ok(())

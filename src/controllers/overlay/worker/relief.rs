@@ -11,7 +11,7 @@ use super::Worker;
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
-use crate::overlay::{Act, Relief, SwitchStatus, Vigil, WaitsFor};
+use crate::overlay::{Act, Relief, RouteTracker, SwitchStatus, WaitsFor};
 
 /// Nodes whose condition is taken away at one look, at most.
 const NODES: usize = 100;
@@ -97,9 +97,9 @@ impl Worker {
         if !self.may_relieve(shoot) {
             return;
         }
-        let vigil = std::mem::take(&mut self.vigil);
-        let trouble = self.make_room(network, nodes, &vigil).await;
-        self.vigil = vigil;
+        let tracker = std::mem::take(&mut self.tracker);
+        let trouble = self.make_room(network, nodes, &tracker).await;
+        self.tracker = tracker;
         if let (Some(why), Act::Say { status: Some(status), .. }) = (trouble, next) {
             status.hints.push(not_removed(&why));
         }
@@ -110,15 +110,15 @@ impl Worker {
         shoot.is_some_and(|shoot| Relief::is_wanted(shoot, &self.context.settings.removes_calicos_condition))
     }
 
-    /// Takes Calico's condition from nodes where it stays, and whose route `vigil` has not seen; gives what prevents that.
+    /// Takes Calico's condition from nodes where it stays, and whose route `tracker` has not seen; gives what prevents that.
     pub(super) async fn make_room(
         &mut self,
         network: &SwitchingNetwork,
         nodes: &[NodeFacts],
-        vigil: &Vigil,
+        tracker: &RouteTracker,
     ) -> Option<String> {
-        let (now, window) = (self.now(), self.context.settings.switches.vigil.window);
-        let due: Vec<_> = self.relief.look(nodes, vigil, now, window).into_iter().map(|at| &nodes[at]).collect();
+        let (now, window) = (self.now(), self.context.settings.switches.tracker.window);
+        let due: Vec<_> = self.relief.observe(nodes, tracker, now, window).into_iter().map(|at| &nodes[at]).collect();
         let freed = self.free(&due).await;
         for node in &freed.nodes {
             self.relief.done(node);

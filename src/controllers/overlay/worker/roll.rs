@@ -10,13 +10,13 @@ use super::{Worker, seconds};
 use crate::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
 use crate::gardener::{Hibernation, SwitchFacts};
 use crate::overlay::{
-    Outcome, Passed, Phase, Reason, Record, Relief, SwitchStatus, Vigil, carried, is_the_gates, longest_rollout,
+    Outcome, Passed, Phase, Reason, Record, Relief, RouteTracker, SwitchStatus, carried, is_the_gates, longest_rollout,
     record, rollout,
 };
 
 impl Worker {
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
-    pub(super) async fn see_through(
+    pub(super) async fn await_rollout(
         &mut self,
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
@@ -41,7 +41,7 @@ impl Worker {
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
             self.report(network, Happened::Released, note).await;
-            self.context.board.released("carried", record.since.parse().ok(), now);
+            self.context.metrics.released("carried", record.since.parse().ok(), now);
         }
         let had_failed = self.failure.is_some();
         let outcome = self.outcome(network, &record).await;
@@ -97,7 +97,7 @@ impl Worker {
     /// The same as while a switch is held, from all nodes: what was seen of them earlier does not count for the gate.
     async fn make_room_for_gate(&mut self, network: &SwitchingNetwork) -> Option<String> {
         match self.access.nodes().await {
-            Ok(nodes) => self.make_room(network, &nodes, &Vigil::default()).await,
+            Ok(nodes) => self.make_room(network, &nodes, &RouteTracker::default()).await,
             Err(why) => {
                 self.relief = Relief::default();
                 Some(format!("nodes, which cannot be listed: {why}"))
@@ -129,7 +129,7 @@ impl Worker {
             let note = format!("Calico gives up its overlay, with gardenlet's own write: {word}");
             let what = if passed.reason == Reason::Forced { Happened::Forced } else { Happened::Released };
             self.report(network, what, note).await;
-            self.context.board.released(word, None, now);
+            self.context.metrics.released(word, None, now);
             version
         };
         self.annotate(&Map::from_iter([(SWITCH_PASSED.to_owned(), Value::Null)]), &version).await?;

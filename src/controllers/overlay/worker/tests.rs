@@ -11,7 +11,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::controllers::overlay::{Board, OverlaySettings};
+use crate::controllers::overlay::{OverlaySettings, SwitchMetrics};
 use crate::gardener::network::OPERATION;
 use crate::runtime::supervise::Supervisor;
 use crate::sources::LandscapeCache;
@@ -157,7 +157,7 @@ fn worker_with(seed: &Arc<Mutex<Seed>>, settings: OverlaySettings) -> Worker {
     landscape.feed(0).update(|snapshot| {
         snapshot.put_cluster("n", crate::gardener::ClusterFacts::parse(&cluster["spec"].to_string()));
     });
-    let board = Arc::new(Board::new(Arc::clone(&switches)));
+    let metrics = Arc::new(SwitchMetrics::new(Arc::clone(&switches)));
     let reading = Semaphore::new(1);
     let context = Arc::new(Context {
         client,
@@ -166,7 +166,7 @@ fn worker_with(seed: &Arc<Mutex<Seed>>, settings: OverlaySettings) -> Worker {
         reading,
         large: Arc::new(Semaphore::new(1)),
         settings,
-        board,
+        metrics,
         tasks: Supervisor::default(),
         recorder,
     });
@@ -207,7 +207,7 @@ async fn an_operators_force_is_written_as_one() {
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
     seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
     let mut worker = worker(&seed);
-    let digest = worker.context.landscape.snapshot().switch_facts("n").and_then(wish).unwrap().digest();
+    let digest = worker.context.landscape.snapshot().switch_facts("n").and_then(desired).unwrap().digest();
     {
         let mut seed = seed.lock().unwrap();
         let annotations = &mut seed.network["metadata"]["annotations"];

@@ -163,7 +163,7 @@ fn our_own_containers_count_where_they_are() {
     let ours = Containers::new(&Own::new("network-guard:1"), Side::Seed, &networks);
     let pod = &mut deployment["spec"]["template"]["spec"];
     pod["initContainers"].as_array_mut().unwrap().push(ours.init().unwrap().value().clone());
-    pod["containers"].as_array_mut().unwrap().push(ours.keeper().unwrap().value().clone());
+    pod["containers"].as_array_mut().unwrap().push(ours.agent().unwrap().value().clone());
     assert_eq!(judged(&deployment, &cluster), Some(vec![]));
     cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.251.0.0/16"]);
     assert_eq!(

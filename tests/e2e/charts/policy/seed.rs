@@ -22,7 +22,7 @@ fn a_token_of_a_seed_is_worth_little() {
         admin.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}));
     }
     let url = format!("https://{NAME}-shoots.{SEED}.svc");
-    let values = json!({"config": {"nat": {"shootWebhook": {}}}});
+    let values = json!({"config": {"vpn": {"nat": {"shootWebhook": {}}}}});
     let objects = Chart::SEED.render(SEED, &values);
     let thief = install(&control_plane, &objects, (SEED, NAME));
 
@@ -314,7 +314,7 @@ fn a_token_of_a_seed_is_worth_little() {
 
     // With containers of our own the webhook has to answer, and says by a digest which containers it adds.
     let nat = json!({"mode": "own", "image": "registry.example.com/network-guard:v1", "shootWebhook": {}});
-    let by_ours = Chart::SEED.render(SEED, &json!({"config": {"nat": nat}}));
+    let by_ours = Chart::SEED.render(SEED, &json!({"config": {"vpn": {"nat": nat}}}));
     admin.apply(&policies(&by_ours));
     let ours = |key: &str, policy: &str| {
         let digest = "0".repeat(64);

@@ -74,7 +74,7 @@ pub fn install_chart(seed: &ControlPlane, shoot_server: &str, shoots: bool) -> (
         },
     });
     if shoots {
-        values["config"]["nat"] = json!({"shootWebhook": {"url": format!("https://127.0.0.1:{shoots_port}")}});
+        values["config"]["vpn"]["nat"] = json!({"shootWebhook": {"url": format!("https://127.0.0.1:{shoots_port}")}});
     }
     let objects = Chart::SEED.render(SEED, &values);
     let admin = seed.admin();
@@ -152,7 +152,7 @@ fn the_seed_chart_gives_what_is_needed_and_nothing_else() {
     shoot.reconcile(&native()).ok();
     shoot.update_cluster(|_| ());
     eventually("nothing of network-guard is left", || {
-        (!scene.switch.has_access()).then_some(()).ok_or_else(|| scene.switch.overlay_status())
+        (!scene.switch.has_access()).then_some(()).ok_or_else(|| scene.switch.switches())
     });
     let events = shoot.events();
     for reason in ["OverlaySwitchHeld", "OverlaySwitchReleased"] {
@@ -317,7 +317,7 @@ fn the_seed_chart_gives_what_webhooks_in_shoots_need() {
     let config = scene.switch.seed.control_plane.folder().join("mounted/etc/network-guard/config/config.yaml");
     let text = std::fs::read_to_string(&config).unwrap();
     let mut without: Value = serde_saphyr::from_str(&text).unwrap();
-    without["nat"] = json!({});
+    without["vpn"]["nat"] = json!({});
     std::fs::write(&config, without.to_string()).unwrap();
     let values = json!({"shootWebhook": {"cleanUp": true}});
     let kept = Chart::SEED.render(SEED, &values);
