@@ -18,8 +18,8 @@ run: ## build and serve the example landscape, no Kubernetes needed
 	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
 
 test: tools lint deny image-root ## install what is missing, then run all checks and tests
-	cargo test --quiet --lib
-	cargo test --quiet --doc
+	cargo test --quiet --workspace --lib
+	cargo test --quiet --workspace --doc
 	cargo test --quiet --test it
 	cargo test --quiet --test budget
 	cargo bench --quiet --profile counts --bench counts -- --check
@@ -34,7 +34,7 @@ counts: tools ## write benches/counts.txt again: the allocations and instruction
 soak: export PROPTEST_RNG_SEED = $(shell date +%s)
 soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
 	@echo "The seed of the property tests is PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED)."
-	cargo test --quiet --lib
+	cargo test --quiet --workspace --lib
 	cargo test --test e2e -- --nocapture yaml::
 	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
 
@@ -43,7 +43,7 @@ flaky: tools image-root ## look for tests whose result depends on who is faster,
 
 lint: ## check format, and clippy with warnings as errors
 	cargo fmt --all --check
-	cargo clippy --quiet --all-targets --locked -- -D warnings
+	cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
 
 deny: ## check what we depend on: bans, licences, sources, advisories
 	tests/deny.sh

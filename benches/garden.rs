@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use network_guard::admission::{self, Handler, Step};
-use network_guard::controllers::certificates::Authority;
-use network_guard::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::landscape::{Answers, Snapshot, Visibility};
-use network_guard::sources::{LandscapeCache, files};
-use network_guard::webhooks::ValidateShoot;
+use network_guard_controllers::certificates::Authority;
+use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
+use network_guard_core::landscape::{Answers, Snapshot, Visibility};
+use network_guard_core::webhooks::ValidateShoot;
+use network_guard_sources::{LandscapeCache, files};
 use process::stub;
 use serde_json::{Value, json};
 

@@ -5,10 +5,10 @@ mod support;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use network_guard::nat::Tables;
-use network_guard::net::{Cidr, Family, NetworkKind, map_networks};
-use network_guard::vpn::Networks;
-use network_guard::vpn::nat::{End, Side, plan};
+use network_guard_core::net::{Cidr, Family, NetworkKind, map_networks};
+use network_guard_core::vpn::Networks;
+use network_guard_core::vpn::nat::{End, Side, plan};
+use network_guard_nat::Tables;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

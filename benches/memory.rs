@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 use process::stub;
 use serde_json::{Value, json};
 

@@ -14,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
-use network_guard::vpn::sidecar::{ENVOY_CONTAINER, Injection, Settings};
+use network_guard_controllers::certificates::Authority;
+use network_guard_core::vpn::sidecar::{ENVOY_CONTAINER, Injection, Settings};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 11;

@@ -92,12 +92,16 @@ def bom(packages, target):
     found = json.loads(file.read_text())
     file.unlink()
 
+    # It writes one for each crate.
+    for other in manifest.parent.glob("crates/*/sbom.json"):
+        other.unlink()
+
     own = found["metadata"]["component"]
     # The place of the sources, as a reference and as an address.
     references = {own["bom-ref"]: own["purl"].split("?")[0]}
     own.pop("components", None)
     components = [c for c in found["components"] if (c["name"], c["version"]) in packages]
-    references |= {component["bom-ref"]: component["purl"] for component in components}
+    references |= {component["bom-ref"]: component["purl"].split("?download_url=file")[0] for component in components}
     for component in [own, *components]:
         component["bom-ref"] = component["purl"] = references[component["bom-ref"]]
     dependencies = [
@@ -120,7 +124,7 @@ def licences(packages):
     texts = {}
     for package in json.loads(cargo("metadata", "--locked", "--format-version", "1"))["packages"]:
         sources = pathlib.Path(package["manifest_path"]).parent
-        if (package["name"], package["version"]) not in packages or sources == manifest.parent:
+        if (package["name"], package["version"]) not in packages or sources.is_relative_to(manifest.parent) and package["source"] is None:
             continue
         name = f"{package['name']} {package['version']} ({package['license'] or 'see below'})"
         files = [f for f in sources.iterdir() if f.name.upper().startswith(("LICEN", "COPYING", "NOTICE", "COPYRIGHT"))]

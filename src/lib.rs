@@ -50,22 +50,6 @@
 //! | 1 | [`admission`], [`landscape`], [`diagnostics`], [`gardener`] | protocol, snapshot, rules and findings, typed views |
 //! | 0 | [`net`], [`json`] | CIDRs and the mapping into Gardener's reserved ranges; JSON without a tree |
 
-pub mod admission;
-pub mod certificates;
 pub mod cli;
 pub mod config;
-pub mod controllers;
-pub mod diagnostics;
-pub mod gardener;
-pub mod json;
-pub mod landscape;
-pub mod nat;
-pub mod net;
-pub mod networks;
-pub mod overlay;
-pub mod peering;
-pub mod runtime;
-pub mod sources;
-pub mod vpn;
-pub mod webhooks;
 pub mod wiring;

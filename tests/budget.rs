@@ -5,8 +5,8 @@
 #[path = "budget/lists.rs"]
 mod lists;
 
-use network_guard::gardener::{Deployment, Shoot, ShootFacts, ShootName};
-use network_guard::landscape::Snapshot;
+use network_guard_core::gardener::{Deployment, Shoot, ShootFacts, ShootName};
+use network_guard_core::landscape::Snapshot;
 use serde_json::{Value, json};
 
 const SHOOTS: usize = 5_000;
@@ -53,7 +53,9 @@ fn a_shoot_costs_less_than_a_kibibyte() {
 
     // And they are all there.
     let name = ShootName::new("garden-project-0", "shoot-1");
-    let network_guard::gardener::Vpc::Named(vpc) = snapshot.shoots.get(&name).unwrap().vpc.clone() else { panic!() };
+    let network_guard_core::gardener::Vpc::Named(vpc) = snapshot.shoots.get(&name).unwrap().vpc.clone() else {
+        panic!()
+    };
     assert_eq!(snapshot.shoots.neighbours(&vpc, "garden-project-0").count(), 2);
 }
 
@@ -64,7 +66,7 @@ fn what_a_vpn_is_told_costs_less_than_half_of_that() {
     let mut snapshot = Snapshot::default();
     let kept = allocation_counter::measure(|| {
         for number in 0..SHOOTS {
-            let told = network_guard::vpn::nat::told(&Deployment::read(text).unwrap());
+            let told = network_guard_core::vpn::nat::told(&Deployment::read(text).unwrap());
             snapshot.put_told(format!("shoot--project--{number}").into(), told);
         }
     });

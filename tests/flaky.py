@@ -32,7 +32,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests/flaky.txt"
 FOLDER = ROOT / "target/flaky"
 RESULTS = FOLDER / "results.jsonl"
-SUITES = ["lib", "it", "budget", "bounds", "e2e", "datapath"]
+# The unit tests of each crate, and the programs of tests/.
+UNITS = ["core", "runtime", "sources", "nat", "controllers", "lib"]
+SUITES = [*UNITS, "it", "budget", "bounds", "e2e", "datapath"]
 CONDITIONS = ["idle", "one-core", "busy"]
 CORES = len(os.sched_getaffinity(0))
 
@@ -54,8 +56,9 @@ def number(variable, default):
 
 def build(suites):
     """Builds all tests and gives the program of each suite."""
-    arguments = ["--lib" if suite == "lib" else f"--test={suite}" for suite in suites]
-    command = ["cargo", "test", "--no-run", "--message-format=json-render-diagnostics", *arguments]
+    arguments = ["--lib"] if set(suites) & set(UNITS) else []
+    arguments += [f"--test={suite}" for suite in suites if suite not in UNITS]
+    command = ["cargo", "test", "--workspace", "--no-run", "--message-format=json-render-diagnostics", *arguments]
     built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if built.returncode:
         sys.exit("the tests cannot be built")
@@ -64,7 +67,9 @@ def build(suites):
         message = json.loads(line)
         if message["reason"] == "compiler-artifact" and message["profile"]["test"] and message["executable"]:
             target = message["target"]
-            programs["lib" if "lib" in target["kind"] else target["name"]] = message["executable"]
+            # A crate network_guard_core is the suite core, and the program's own library is lib.
+            crate = target["name"].removeprefix("network_guard").removeprefix("_") or "lib"
+            programs[crate if "lib" in target["kind"] else target["name"]] = message["executable"]
     return {suite: programs[suite] for suite in suites}
 
 

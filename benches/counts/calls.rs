@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use network_guard::admission::Handler;
-use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::landscape::{Answer, Snapshot};
-use network_guard::vpn::nat::Mode;
-use network_guard::webhooks::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
+use network_guard_core::admission::Handler;
+use network_guard_core::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use network_guard_core::landscape::{Answer, Snapshot};
+use network_guard_core::vpn::nat::Mode;
+use network_guard_core::webhooks::{AdviseShoot, HoldNetwork, MutateShoot, ValidateShoot, VpnShoot};
 use serde_json::{Value, json};
 
 use crate::support::{self, Scene};

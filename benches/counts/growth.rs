@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use network_guard::admission::Handler;
+use network_guard_core::admission::Handler;
 
 use crate::grown::Grown;
 use crate::hostile::KINDS;

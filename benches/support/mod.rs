@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use network_guard::admission::{self, Handler, Step};
-use network_guard::gardener::{ClusterFacts, ShootName};
-use network_guard::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot, Visibility};
-use network_guard::vpn::nat::Mode;
-use network_guard::vpn::sidecar::Settings;
-use network_guard::webhooks::KubeApiserver;
+use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::gardener::{ClusterFacts, ShootName};
+use network_guard_core::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot, Visibility};
+use network_guard_core::vpn::nat::Mode;
+use network_guard_core::vpn::sidecar::Settings;
+use network_guard_core::webhooks::KubeApiserver;
 use serde_json::{Value, json};
 
 /// A recorded review, told the Seed's Pod network of the Cluster here, as gardenlet would write it.

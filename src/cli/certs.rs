@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use crate::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Certs {

@@ -9,15 +9,15 @@ use clap::Args;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::admission::{self, Handler, Outcome, Step, UserInfo, Verdict};
 use crate::config::Configuration;
-use crate::diagnostics::{self, Finding, Severity, counted};
-use crate::gardener::{Shoot, ShootFacts, ShootName};
-use crate::landscape::{Access, Answer, Answers, Questions, Snapshot};
-use crate::peering::rules::unverified::NOT_VERIFIED;
-use crate::sources::manifests::{self, Again, Found, Remark, Weight};
-use crate::sources::{files, live};
-use crate::webhooks::{MutateShoot, ValidateShoot};
+use network_guard_core::admission::{self, Handler, Outcome, Step, UserInfo, Verdict};
+use network_guard_core::diagnostics::{self, Finding, Severity, counted};
+use network_guard_core::gardener::{Shoot, ShootFacts, ShootName};
+use network_guard_core::landscape::{Access, Answer, Answers, Questions, Snapshot};
+use network_guard_core::peering::rules::unverified::NOT_VERIFIED;
+use network_guard_core::webhooks::{MutateShoot, ValidateShoot};
+use network_guard_sources::manifests::{self, Again, Found, Remark, Weight};
+use network_guard_sources::{files, live};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {

@@ -32,9 +32,9 @@ use self::registered::Found;
 use self::report::{Report, State};
 use super::columns::Format;
 use crate::config::{Configuration, SelfManaged};
-use crate::controllers::registration::{Configuration as Registered, Endpoint, GARDEN, SEED, host};
-use crate::gardener::is_dns_label;
 use crate::wiring::client_config;
+use network_guard_controllers::registration::{Configuration as Registered, Endpoint, GARDEN, SEED, host};
+use network_guard_core::gardener::is_dns_label;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Doctor {

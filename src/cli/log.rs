@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::runtime::log::{Format, Level, Targets};
+use network_guard_runtime::log::{Format, Level, Targets};
 
 /// Our own lines, the modules that write some, and libraries that log, as code calls them; tests compare them with the code
 /// and with `Cargo.lock`.

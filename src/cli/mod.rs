@@ -87,7 +87,7 @@ impl Args {
             Command::Switches(switches) => switches.run()?,
             Command::Certs(certs) => return certs.run(),
             Command::Webhooks(webhooks) => webhooks.run()?,
-            Command::Rules => print(&crate::webhooks::rules_markdown()),
+            Command::Rules => print(&network_guard_core::webhooks::rules_markdown()),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -12,9 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::networks::Which;
 use super::print;
-use crate::nat::{self, Applied, Backend, Event, Iptables, KernelSettings, NatAgent, Routes, Tables};
-use crate::net::Family;
-use crate::vpn::nat::{End, Plan, Side};
+use network_guard_core::net::Family;
+use network_guard_core::vpn::nat::{End, Plan, Side};
+use network_guard_nat::{Applied, Backend, Event, Iptables, KernelSettings, NatAgent, Routes, Tables};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Nat {
@@ -169,7 +169,7 @@ impl Nat {
             Self::Plan(plan) => plan.run()?,
             Self::Apply(apply) => apply.run()?,
             Self::Verify(Verify { target }) => return target.verify(),
-            Self::Remove(Remove { iptables }) => nat::remove(iptables.into(), tell_removed)?,
+            Self::Remove(Remove { iptables }) => network_guard_nat::remove(iptables.into(), tell_removed)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -11,13 +11,13 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::columns::{Format, columns};
-use crate::diagnostics::{counted, printable};
-use crate::gardener::Deployment;
-use crate::landscape::ClusterRecord;
-use crate::sources::files;
-use crate::sources::objects::{ClusterObject, Watched as _};
-use crate::vpn::{Help, Survey, survey};
 use crate::wiring::client_config;
+use network_guard_core::diagnostics::{counted, printable};
+use network_guard_core::gardener::Deployment;
+use network_guard_core::landscape::ClusterRecord;
+use network_guard_core::vpn::{Help, Survey, survey};
+use network_guard_sources::files;
+use network_guard_sources::objects::{ClusterObject, Watched as _};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -256,7 +256,7 @@ impl Findings {
             .iter()
             .map(|(name, survey)| {
                 let networks = survey.networks.as_ref().map(|networks| {
-                    let network = |(kind, cidr, mapped): &(crate::net::NetworkKind, crate::net::Cidr, Option<_>)| {
+                    let network = |(kind, cidr, mapped): &(network_guard_core::net::NetworkKind, network_guard_core::net::Cidr, Option<_>)| {
                         let mapped = mapped.as_ref().map(ToString::to_string);
                         json!({"kind": kind.name(), "network": cidr.to_string(), "mapped": mapped, "overlaps": survey.overlapped_by(*cidr).is_some()})
                     };

@@ -9,10 +9,10 @@ use clap::{Args, Subcommand};
 
 use super::log::{self, LogFormat};
 use crate::config::Configuration;
-use crate::runtime::log::{Level, Log};
-use crate::runtime::metrics::Metrics;
-use crate::runtime::supervise::Supervisor;
 use crate::wiring::{self, Listen};
+use network_guard_runtime::log::{Level, Log};
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::supervise::Supervisor;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {

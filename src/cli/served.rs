@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::certificates::Published;
-use crate::controllers::certificates::pem;
+use network_guard_controllers::certificates::pem;
+use network_guard_core::certificates::Published;
 
 /// The leaf of one server.
 #[derive(Debug, Serialize)]

@@ -10,10 +10,10 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use super::columns::{Format, columns};
-use crate::gardener::network::SwitchingNetwork;
-use crate::overlay::{Outcome, Record, Routes, SwitchStatus, outcome};
-use crate::sources::objects::NetworkObject;
 use crate::wiring::client_config;
+use network_guard_core::gardener::network::SwitchingNetwork;
+use network_guard_core::overlay::{Outcome, Record, Routes, SwitchStatus, outcome};
+use network_guard_sources::objects::NetworkObject;
 
 #[derive(Debug, Args)]
 pub(super) struct Switches {

@@ -8,10 +8,10 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::config::is_webhook_url;
-use crate::controllers::certificates::pem::is_ca_bundle;
-use crate::controllers::registration::{Configuration, Endpoint, FailurePolicy, GARDEN, SEED, set_endpoint};
-use crate::controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
-use crate::gardener::{ShootUid, is_dns_label};
+use network_guard_controllers::certificates::pem::is_ca_bundle;
+use network_guard_controllers::registration::{Configuration, Endpoint, FailurePolicy, GARDEN, SEED, set_endpoint};
+use network_guard_controllers::vpn_shoot::{ORIGINAL as SHOOT, Registration};
+use network_guard_core::gardener::{ShootUid, is_dns_label};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Webhooks {
@@ -159,7 +159,9 @@ mod tests {
     use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
     use super::*;
-    use crate::webhooks::{ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
+    use network_guard_core::webhooks::{
+        ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH,
+    };
 
     #[test]
     fn the_garden_calls_our_paths() {
@@ -220,7 +222,7 @@ mod tests {
         let ca = tempfile::NamedTempFile::new().unwrap();
         let day = std::time::Duration::from_secs(24 * 60 * 60);
         let authority =
-            crate::controllers::certificates::Authority::new("test CA", jiff::Timestamp::now(), day).unwrap();
+            network_guard_controllers::certificates::Authority::new("test CA", jiff::Timestamp::now(), day).unwrap();
         let bundle = authority.certificate();
         fs::write(ca.path(), bundle).unwrap();
         let client = Client {
@@ -250,7 +252,7 @@ mod tests {
         let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";
         assert_eq!(client(None, "a", uid).fill().unwrap(), SHOOT);
         let filled = client(Some("https://guard"), "shoot--a--b", uid).fill().unwrap();
-        let url = format!("https://guard{}/shoot--a--b/{uid}", crate::webhooks::VPN_SHOOT_PATH);
+        let url = format!("https://guard{}/shoot--a--b/{uid}", network_guard_core::webhooks::VPN_SHOOT_PATH);
         assert!(filled.contains(&url) && filled.contains(r#""failurePolicy": "Fail""#), "{filled}");
         for (url, namespace, uid, want) in [
             ("http://guard", "a", uid, "https:// only"),

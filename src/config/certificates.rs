@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ConfigError, bad, is_webhook_url};
-use crate::certificates::Lifetimes;
-use crate::controllers::certificates::is_name;
-use crate::controllers::registration::{Endpoint, host};
-use crate::gardener::is_dns_label;
+use network_guard_controllers::certificates::is_name;
+use network_guard_controllers::registration::{Endpoint, host};
+use network_guard_core::certificates::Lifetimes;
+use network_guard_core::gardener::is_dns_label;
 
 /// What the section says.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -7,19 +7,19 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 use super::{Configuration, SelfManaged};
-use crate::certificates::Lifetimes;
-use crate::controllers::overlay::OverlaySettings;
-use crate::controllers::registration::{Endpoint, FailurePolicy};
-use crate::diagnostics::{Policy, Severity};
-use crate::gardener::providers::VpcScope;
-use crate::gardener::vpc::VpcNames;
-use crate::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
-use crate::peering::{self, NodePrefixes};
-use crate::runtime::https::Limits;
-use crate::runtime::stop::StopSettings;
-use crate::vpn::nat::{self, Mode, ShootWebhook};
-use crate::vpn::sidecar::{self, Sidecar};
-use crate::webhooks::ShootSettings;
+use network_guard_controllers::overlay::OverlaySettings;
+use network_guard_controllers::registration::{Endpoint, FailurePolicy};
+use network_guard_core::certificates::Lifetimes;
+use network_guard_core::diagnostics::{Policy, Severity};
+use network_guard_core::gardener::providers::VpcScope;
+use network_guard_core::gardener::vpc::VpcNames;
+use network_guard_core::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
+use network_guard_core::peering::{self, NodePrefixes};
+use network_guard_core::vpn::nat::{self, Mode, ShootWebhook};
+use network_guard_core::vpn::sidecar::{self, Sidecar};
+use network_guard_core::webhooks::ShootSettings;
+use network_guard_runtime::https::Limits;
+use network_guard_runtime::stop::StopSettings;
 
 /// Bytes of the digest that are shown: enough for a handful of configurations to differ.
 const SHOWN: usize = 6;

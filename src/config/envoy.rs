@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::quantity::{canonical_cpu, canonical_memory, memory_bytes};
 use super::{ConfigError, bad, is_image};
-use crate::vpn::sidecar::Settings;
+use network_guard_core::vpn::sidecar::Settings;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

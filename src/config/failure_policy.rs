@@ -1,8 +1,8 @@
 //! What becomes of writes of kube-apiservers while no replica answers.
 
 use super::Configuration;
-use crate::controllers::registration::FailurePolicy;
-use crate::vpn::sidecar::Sidecar;
+use network_guard_controllers::registration::FailurePolicy;
+use network_guard_core::vpn::sidecar::Sidecar;
 
 impl Configuration {
     /// What is registered, and whether anything is refused while we answer. Where nothing is said, the landscape relies on our

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::gardener::Vpcs;
-use crate::gardener::providers::VpcScope;
-use crate::gardener::vpc::VpcNames;
-use crate::overlay::GardenSettings;
+use network_guard_core::gardener::Vpcs;
+use network_guard_core::gardener::providers::VpcScope;
+use network_guard_core::gardener::vpc::VpcNames;
+use network_guard_core::overlay::GardenSettings;
 
 /// Where a provider names a VPC.
 #[derive(Debug, Deserialize)]

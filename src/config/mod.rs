@@ -20,14 +20,14 @@ use serde::Deserialize;
 
 pub use self::certificates::SelfManaged;
 pub use self::nat::is_webhook_url;
-use crate::controllers::overlay::OverlaySettings;
-use crate::controllers::registration::FailurePolicy;
-use crate::runtime::https::Limits;
-use crate::runtime::stop::StopSettings;
-use crate::sources::files;
-use crate::sources::yaml;
-use crate::vpn::sidecar;
-use crate::webhooks::ShootSettings;
+use network_guard_controllers::overlay::OverlaySettings;
+use network_guard_controllers::registration::FailurePolicy;
+use network_guard_core::vpn::sidecar;
+use network_guard_core::webhooks::ShootSettings;
+use network_guard_runtime::https::Limits;
+use network_guard_runtime::stop::StopSettings;
+use network_guard_sources::files;
+use network_guard_sources::yaml;
 
 /// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Configuration {
     /// What is registered for the time when no replica answers; see [`Configuration::failure_policy`].
     pub vpn_failure_policy: Option<FailurePolicy>,
     /// The double NAT behind the sidecar.
-    pub nat: crate::vpn::nat::Settings,
+    pub nat: network_guard_core::vpn::nat::Settings,
     /// Switches of the overlay that are held.
     pub overlay: OverlaySettings,
     /// What is said about Shoots in the garden.
@@ -157,7 +157,9 @@ impl Configuration {
             let problem = "is not for self-managed certificates: Shoots are told of their CA";
             return Err(bad("vpn.nat.shootWebhook.caFile", format!("{:?}", file.display().to_string()), problem));
         }
-        if self.vpn.sidecar == sidecar::Sidecar::Always && matches!(self.nat.mode, crate::vpn::nat::Mode::Own(_)) {
+        if self.vpn.sidecar == sidecar::Sidecar::Always
+            && matches!(self.nat.mode, network_guard_core::vpn::nat::Mode::Own(_))
+        {
             let problem = "is not for `vpn.nat.mode: own`: where gardenlet brings its own proxy, vpn2 translates itself, \
                            and our own containers would do it again; take `vpn.nat.mode: vpn-client`";
             return Err(bad("vpn.sidecar", "always".to_owned(), problem));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::quantity::{canonical_cpu, canonical_memory};
 use super::{ConfigError, bad, is_image};
-use crate::vpn::nat::{Mode, Own, Settings, ShootWebhook};
+use network_guard_core::vpn::nat::{Mode, Own, Settings, ShootWebhook};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -7,9 +7,9 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{ConfigError, bad, garden};
-use crate::controllers::overlay::OverlaySettings;
-use crate::gardener::is_dns_label;
-use crate::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
+use network_guard_controllers::overlay::OverlaySettings;
+use network_guard_core::gardener::is_dns_label;
+use network_guard_core::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::diagnostics::{Policy, Rule, Severity};
-use crate::net::ParseCidrError;
-use crate::{peering, webhooks};
+use network_guard_core::diagnostics::{Policy, Rule, Severity};
+use network_guard_core::net::ParseCidrError;
+use network_guard_core::peering;
+use network_guard_core::webhooks;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

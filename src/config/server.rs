@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ConfigError, bad};
-use crate::runtime::https::Limits;
-use crate::runtime::stop::StopSettings;
+use network_guard_runtime::https::Limits;
+use network_guard_runtime::stop::StopSettings;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -11,10 +11,10 @@ use super::process::{self, Listen, ProcessDeps};
 use super::webhook_server::Addresses;
 use super::{Sources, webhooks};
 use crate::config::Configuration;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::stop::StopSettings;
-use crate::sources::live::LiveReads;
-use crate::sources::{LandscapeCache, files};
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::stop::StopSettings;
+use network_guard_sources::live::LiveReads;
+use network_guard_sources::{LandscapeCache, files};
 
 /// How a folder is served.
 #[derive(Clone, Debug)]

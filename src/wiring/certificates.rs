@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use super::Sources;
 use crate::config::{Configuration, SelfManaged as Settings};
-use crate::controllers::certificates::leaf_issuer::{self, LeafIssuer};
-use crate::controllers::certificates::{self, InShoots, Registrant};
-use crate::controllers::registration;
-use crate::runtime::clock::Clock;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::supervise::Supervisor;
-use crate::runtime::tls::{PairFiles, PairSource};
-use crate::sources::LandscapeCache;
+use network_guard_controllers::certificates::leaf_issuer::{self, LeafIssuer};
+use network_guard_controllers::certificates::{self, InShoots, Registrant};
+use network_guard_controllers::registration;
+use network_guard_runtime::clock::Clock;
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::supervise::Supervisor;
+use network_guard_runtime::tls::{PairFiles, PairSource};
+use network_guard_sources::LandscapeCache;
 
 /// Where certificates come from.
 pub(super) enum Origin<'c> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::controllers::certificates::Registrant;
+use network_guard_controllers::certificates::Registrant;
 
 /// The pause between two looks at who is registered.
 const LOOK: Duration = Duration::from_secs(1);

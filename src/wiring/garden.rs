@@ -14,14 +14,14 @@ use super::leader::{self, GARDEN_LEASE, Leader, identity};
 use super::process::{self, Listen, ProcessDeps};
 use super::{Sources, watched, webhooks};
 use crate::config::Configuration;
-use crate::controllers::certificates::{self, Registrant};
-use crate::controllers::registration::GARDEN;
-use crate::runtime::lease::Lease;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::tls::PairSource;
-use crate::sources::LandscapeCache;
-use crate::sources::live::{LiveReads, Reader};
-use crate::sources::objects::{SeedObject, ShootObject};
+use network_guard_controllers::certificates::{self, Registrant};
+use network_guard_controllers::registration::GARDEN;
+use network_guard_runtime::lease::Lease;
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::tls::PairSource;
+use network_guard_sources::LandscapeCache;
+use network_guard_sources::live::{LiveReads, Reader};
+use network_guard_sources::objects::{SeedObject, ShootObject};
 
 /// How the garden is served.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::runtime::lease::Lease;
-use crate::runtime::supervise::Supervisor;
+use network_guard_runtime::lease::Lease;
+use network_guard_runtime::supervise::Supervisor;
 
 /// The Lease on a Seed whose certificates are files.
 pub const SEED_LEASE: &str = "network-guard-overlay";

@@ -23,9 +23,9 @@ pub use leader::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
 pub use process::Listen;
 pub use seed::Seed;
 
-use crate::runtime::supervise::Supervisor;
-use crate::sources::objects::Watched;
-use crate::sources::{Feed, watch};
+use network_guard_runtime::supervise::Supervisor;
+use network_guard_sources::objects::Watched;
+use network_guard_sources::{Feed, watch};
 
 /// What feeds the landscape. None ends while the server runs.
 type Sources = JoinSet<anyhow::Result<()>>;

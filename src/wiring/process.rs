@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 use super::leader::Leader;
 use super::webhook_server::{Addresses, Server, ServerDeps};
 use super::{Sources, webhooks};
-use crate::admission::Handler;
 use crate::config::Configuration;
-use crate::runtime::health::Pace;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::stop::{Stop, StopSettings};
-use crate::runtime::tls::{PairSource, Tls, TlsSources};
-use crate::sources::LandscapeCache;
-use crate::sources::live::LiveReads;
+use network_guard_core::admission::Handler;
+use network_guard_runtime::health::Pace;
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::stop::{Stop, StopSettings};
+use network_guard_runtime::tls::{PairSource, Tls, TlsSources};
+use network_guard_sources::LandscapeCache;
+use network_guard_sources::live::LiveReads;
 
 /// Where a server listens, and who may call it.
 #[derive(Clone, Debug)]

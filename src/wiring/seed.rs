@@ -17,16 +17,16 @@ use super::leader::{self, Leader, SEED_LEASE, SELF_MANAGED_LEASE, identity};
 use super::process::{self, Listen, ProcessDeps};
 use super::{Sources, watched, webhooks};
 use crate::config::Configuration;
-use crate::controllers::certificates::Registrant;
-use crate::controllers::registration::SEED;
-use crate::controllers::{certificates, overlay, vpn_shoot};
-use crate::runtime::lease::Lease;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::tls::PairSource;
-use crate::sources::LandscapeCache;
-use crate::sources::live::{LiveReads, Reader};
-use crate::sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
-use crate::sources::vpn_networks::VpnNetworksMetrics;
+use network_guard_controllers::certificates::Registrant;
+use network_guard_controllers::registration::SEED;
+use network_guard_controllers::{certificates, overlay, vpn_shoot};
+use network_guard_runtime::lease::Lease;
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::tls::PairSource;
+use network_guard_sources::LandscapeCache;
+use network_guard_sources::live::{LiveReads, Reader};
+use network_guard_sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
+use network_guard_sources::vpn_networks::VpnNetworksMetrics;
 
 /// How a Seed is served.
 #[derive(Clone, Debug)]

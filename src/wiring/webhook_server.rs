@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::ask::{self, Asking, ReviewMetrics};
-use crate::admission::Handler;
-use crate::runtime::health::Pace;
-use crate::runtime::https::Limits;
-use crate::runtime::metrics::Metrics;
-use crate::runtime::server::{self, Callers, Port};
-use crate::runtime::stop::Stop;
-use crate::runtime::tls::Tls;
-use crate::sources::LandscapeCache;
-use crate::sources::live::LiveReads;
-use crate::sources::metrics::LandscapeMetrics;
+use network_guard_core::admission::Handler;
+use network_guard_runtime::health::Pace;
+use network_guard_runtime::https::Limits;
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::server::{self, Callers, Port};
+use network_guard_runtime::stop::Stop;
+use network_guard_runtime::tls::Tls;
+use network_guard_sources::LandscapeCache;
+use network_guard_sources::live::LiveReads;
+use network_guard_sources::metrics::LandscapeMetrics;
 
 /// Where the server listens. Port 0 takes a free one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::admission::Handler;
 use crate::config::Configuration;
-use crate::controllers::registration::FailurePolicy;
-use crate::webhooks::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
+use network_guard_controllers::registration::FailurePolicy;
+use network_guard_core::admission::Handler;
+use network_guard_core::webhooks::{AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 
 /// Those that a Seed's API server calls.
 pub(super) fn of_seed(configuration: &Configuration) -> Vec<Arc<dyn Handler>> {
@@ -37,12 +37,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::admission;
-    use crate::admission::Outcome;
-    use crate::admission::Step;
-    use crate::landscape::Answer;
-    use crate::landscape::Answers;
-    use crate::landscape::Snapshot;
+    use network_guard_core::admission;
+    use network_guard_core::admission::Outcome;
+    use network_guard_core::admission::Step;
+    use network_guard_core::landscape::Answer;
+    use network_guard_core::landscape::Answers;
+    use network_guard_core::landscape::Snapshot;
 
     /// What the handler refuses agrees with what is registered for the time when nobody answers.
     #[test]

@@ -1,7 +1,7 @@
 //! What people's own files cost: a small multiple of their size, however many objects there are in them.
 
-use network_guard::landscape::Snapshot;
-use network_guard::sources::manifests::{Again, read};
+use network_guard_core::landscape::Snapshot;
+use network_guard_sources::manifests::{Again, read};
 
 use crate::stored;
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use network_guard::admission;
-use network_guard::admission::{Handler, Step};
-use network_guard::diagnostics::{Policy, Severity};
-use network_guard::landscape::{Answers, Questions, Snapshot};
-use network_guard::peering::rules::shape::TOO_MANY;
-use network_guard::sources::live;
-use network_guard::webhooks::{ShootSettings, ValidateShoot};
+use network_guard_core::admission;
+use network_guard_core::admission::{Handler, Step};
+use network_guard_core::diagnostics::{Policy, Severity};
+use network_guard_core::landscape::{Answers, Questions, Snapshot};
+use network_guard_core::peering::rules::shape::TOO_MANY;
+use network_guard_core::webhooks::{ShootSettings, ValidateShoot};
+use network_guard_sources::live;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

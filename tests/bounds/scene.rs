@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
-use network_guard::admission::{self, Handler, Step};
-use network_guard::diagnostics::{self, Policy, Severity};
-use network_guard::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard::landscape::{Answer, Answers, Snapshot};
-use network_guard::overlay::HoldSettings;
-use network_guard::peering::{self, rules};
-use network_guard::sources::live;
-use network_guard::vpn::nat::{Mode, Own};
-use network_guard::vpn::sidecar::Settings;
-use network_guard::webhooks::{
+use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::diagnostics::{self, Policy, Severity};
+use network_guard_core::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
+use network_guard_core::landscape::{Answer, Answers, Snapshot};
+use network_guard_core::overlay::HoldSettings;
+use network_guard_core::peering::{self, rules};
+use network_guard_core::vpn::nat::{Mode, Own};
+use network_guard_core::vpn::sidecar::Settings;
+use network_guard_core::webhooks::{
     AdviseShoot, HoldNetwork, KubeApiserver, MutateShoot, ShootSettings, ValidateShoot, VpnShoot,
 };
+use network_guard_sources::live;
 use serde_json::{Value, json};
 
 /// A request of one webhook.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::net::Cidr;
-use network_guard::webhooks::{KUBE_APISERVER_PATH, VPN_SHOOT_PATH};
+use network_guard_core::net::Cidr;
+use network_guard_core::webhooks::{KUBE_APISERVER_PATH, VPN_SHOOT_PATH};
 use serde_json::{Value, json};
 
 use crate::basics::{eventually, fixture};

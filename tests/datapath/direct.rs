@@ -2,9 +2,10 @@
 
 use crate::cluster::{Networks, admitted_deployment};
 use crate::lab::{Backend, Lab, POD};
+use crate::nat;
 use crate::objects::{create_node, create_pod, said, seen};
 use crate::pod::Pod;
-use crate::{nat, watch};
+use crate::watch;
 
 const APART: Networks = Networks {
     seed_pods: "10.0.0.0/14",

@@ -19,7 +19,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 use tempfile::TempDir;
 
 use crate::cluster::Networks;

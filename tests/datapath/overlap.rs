@@ -4,10 +4,12 @@ use serde_json::json;
 
 use crate::basics::{eventually, until};
 use crate::cluster::{Guard, Networks, admitted_deployment};
+use crate::hops;
 use crate::lab::{Backend, Lab, POD, POD_IN_TUNNEL};
+use crate::nat;
 use crate::objects::{create_endpoints, create_node, create_pod, create_service, said, seen, webhook};
 use crate::pod::Pod;
-use crate::{hops, nat, watch};
+use crate::watch;
 
 /// All of it inside the Seed's Pods.
 pub const OVERLAP: Networks = Networks {

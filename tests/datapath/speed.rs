@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 use crate::basics::{eventually, fixture, until};
 use crate::cluster::admitted_deployment;
 use crate::lab::{Backend, DAY, Lab, POD};
+use crate::nat;
 use crate::overlap::OVERLAP;
 use crate::peer::{self, Task};
 use crate::pod::Pod;
 use crate::process::Process;
-use crate::{nat, watch};
+use crate::watch;
 
 /// A way into the Shoot.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -87,7 +88,7 @@ impl Measurement {
     fn dial(&self, tls: &Arc<ClientConfig>) -> io::Result<Box<dyn Stream>> {
         match self.way {
             Way::Direct => Ok(Box::new(TcpStream::connect(self.server)?)),
-            Way::Socket => self.connect(UnixStream::connect(network_guard::vpn::sidecar::SOCKET_PATH)?),
+            Way::Socket => self.connect(UnixStream::connect(network_guard_core::vpn::sidecar::SOCKET_PATH)?),
             Way::Tls => {
                 let tcp = TcpStream::connect("127.0.0.1:9443")?;
                 // As in Go.

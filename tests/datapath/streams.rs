@@ -8,12 +8,13 @@ use serde_json::json;
 use crate::basics::{eventually, until};
 use crate::cluster::{Networks, admitted_deployment};
 use crate::lab::{Backend, Lab, POD, POD_V6};
+use crate::nat;
 use crate::objects::{create_endpoints, create_node, create_pod, create_service, said, seen, webhook};
 use crate::peer::{self, Task};
 use crate::pod::Pod;
 use crate::process::Process;
 use crate::space::Space;
-use crate::{nat, watch};
+use crate::watch;
 
 /// IPv4 inside the Seed's Pods, with node networks that were added one by one; IPv6 apart.
 const GROWN: Networks = Networks {
@@ -142,7 +143,7 @@ fn a_thousand_streams(lab: &Lab, pod: &Pod) {
 fn envoy_comes_back(pod: &Pod, mut envoy: Process) {
     let path = "/api/v1/namespaces/default/pods/http:web:8080/proxy/";
     let reached = || pod.try_kubectl(&["get", "--raw", path], "").ok;
-    let socket = network_guard::vpn::sidecar::SOCKET_PATH;
+    let socket = network_guard_core::vpn::sidecar::SOCKET_PATH;
     for (left_behind, prepare) in [
         ("the socket of the one that was killed", "test -S".to_owned()),
         ("a file", format!("rm {socket}; echo wrong > {socket}; test -f")),

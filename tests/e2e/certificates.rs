@@ -7,7 +7,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::controllers::certificates::pem;
+use network_guard_controllers::certificates::pem;
 use serde_json::{Value, json};
 
 use crate::harness::{ControlPlane, Guard, Kubectl, Output, eventually, fixture, run, until};
@@ -113,7 +113,7 @@ fn looks_after_itself() {
 
     // Whatever becomes of the Secret: what was good comes back, and no write fails meanwhile.
     let good = seed.secret();
-    let other = network_guard::controllers::certificates::issue_ca(
+    let other = network_guard_controllers::certificates::issue_ca(
         jiff::Timestamp::now(),
         std::time::Duration::from_secs(3_600),
     )
@@ -210,7 +210,7 @@ fn rotates_when_asked_and_tells_what_is_wrong() {
 
     // Somebody else's bundle in one webhook, a server that nobody can reach, a Secret that cannot be used.
     let foreign =
-        network_guard::controllers::certificates::issue_ca(jiff::Timestamp::now(), std::time::Duration::from_secs(600))
+        network_guard_controllers::certificates::issue_ca(jiff::Timestamp::now(), std::time::Duration::from_secs(600))
             .unwrap();
     let foreign = STANDARD.encode(&foreign.ca.pem);
     let mut configuration = admin.get(&CONFIGURATION);

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::controllers::certificates::pem::ca_pair;
+use network_guard_controllers::certificates::pem::ca_pair;
 use serde_json::{Value, json};
 
 use crate::harness::{Chart, ControlPlane, Guard, Output, charts, documents, fixture, run, tool, until};

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use network_guard::vpn::sidecar::{Injection, SOCKET_PATH, Settings};
+use network_guard_core::vpn::sidecar::{Injection, SOCKET_PATH, Settings};
 
 use crate::harness::{ControlPlane, Process, eventually, free_port, tool, until};
 

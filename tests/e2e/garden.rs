@@ -8,7 +8,7 @@ mod ratchet;
 mod reviews;
 mod vpc;
 
-use network_guard::gardener::shoot::CONFIRMATION;
+use network_guard_core::gardener::shoot::CONFIRMATION;
 use serde_json::{Value, json};
 
 use crate::harness::{Garden, Kubectl, Output, manifests};

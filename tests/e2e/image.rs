@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -163,17 +163,17 @@ fn own_containers_are_complete_and_go_with_the_overlap() {
 
     // What the API server stored is what we wrote: no default was added, so nothing will look changed.
     let stored = scene.stored();
-    let own = network_guard::vpn::nat::Own {
+    let own = network_guard_core::vpn::nat::Own {
         keep_seconds: std::num::NonZeroU32::new(30),
-        ..network_guard::vpn::nat::Own::new("registry.example.org/network-guard:v1")
+        ..network_guard_core::vpn::nat::Own::new("registry.example.org/network-guard:v1")
     };
-    let facts = network_guard::gardener::ClusterFacts::parse(&{
+    let facts = network_guard_core::gardener::ClusterFacts::parse(&{
         let mut cluster = fixture("ha", "cluster");
         cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!(SEED_PODS);
         cluster["spec"].to_string()
     });
-    let networks = network_guard::vpn::Networks::of(&facts.unwrap());
-    let ours = network_guard::vpn::nat::Containers::new(&own, network_guard::vpn::nat::Side::Seed, &networks);
+    let networks = network_guard_core::vpn::Networks::of(&facts.unwrap());
+    let ours = network_guard_core::vpn::nat::Containers::new(&own, network_guard_core::vpn::nat::Side::Seed, &networks);
     let [init, agent] = [ours.init(), ours.agent()].map(|piece| piece.unwrap().value());
     assert_eq!(container(&stored, "initContainers", "network-guard-nat-init"), init);
     assert_eq!(container(&stored, "containers", "network-guard-nat"), agent);

@@ -135,7 +135,8 @@ fn overlap_from_apply_to_removal() {
 
 /// The sidecar as the settings make it, with what the API server shows of it.
 fn scene_patch_container() -> Value {
-    let injection = network_guard::vpn::sidecar::Injection::new(&network_guard::vpn::sidecar::Settings::default());
+    let injection =
+        network_guard_core::vpn::sidecar::Injection::new(&network_guard_core::vpn::sidecar::Settings::default());
     injection.container().clone()
 }
 

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use network_guard::runtime::health::Pace;
+use network_guard_runtime::health::Pace;
 
 use crate::support::{Setup, TestServer};
 

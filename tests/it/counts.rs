@@ -82,12 +82,12 @@ fn what_is_written_is_read_back() {
 fn every_webhook_is_in_the_table() {
     let table = read(include_str!("../../benches/counts.txt")).unwrap();
     let webhooks = [
-        network_guard::webhooks::KUBE_APISERVER_PATH,
-        network_guard::webhooks::NETWORK_PATH,
-        network_guard::webhooks::VPN_SHOOT_PATH,
-        network_guard::webhooks::MUTATE_SHOOT_PATH,
-        network_guard::webhooks::VALIDATE_SHOOT_PATH,
-        network_guard::webhooks::ADVISE_SHOOT_PATH,
+        network_guard_core::webhooks::KUBE_APISERVER_PATH,
+        network_guard_core::webhooks::NETWORK_PATH,
+        network_guard_core::webhooks::VPN_SHOOT_PATH,
+        network_guard_core::webhooks::MUTATE_SHOOT_PATH,
+        network_guard_core::webhooks::VALIDATE_SHOOT_PATH,
+        network_guard_core::webhooks::ADVISE_SHOOT_PATH,
     ];
     for path in webhooks {
         let start = format!("{}/", path.strip_prefix("/webhooks/").unwrap());

@@ -15,7 +15,7 @@ fn file(path: &str) -> String {
 fn rules_are_documented() {
     assert_eq!(
         file("docs/rules.md"),
-        network_guard::webhooks::rules_markdown(),
+        network_guard_core::webhooks::rules_markdown(),
         "run `cargo run -- rules > docs/rules.md`"
     );
 }
@@ -53,7 +53,7 @@ fn examples_are_what_gardener_writes() {
 #[test]
 fn the_example_landscape_can_be_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/landscape");
-    let snapshot = network_guard::sources::files::read(&folder).unwrap();
+    let snapshot = network_guard_sources::files::read(&folder).unwrap();
     let unreadable: Vec<&str> =
         snapshot.clusters().filter(|(_, record)| record.is_err()).map(|(name, _)| name).collect();
     assert_eq!((snapshot.cluster_count(), unreadable), (9, vec!["shoot--garden--unreadable"]));
@@ -151,8 +151,8 @@ fn the_ca_that_is_made_by_hand_is_one() {
     let output = Command::new("sh").args(["-c", command]).env("dir", folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-    let pair = network_guard::controllers::certificates::pem::ca_pair(&read("ca.crt"), &read("ca.key")).unwrap();
+    let pair = network_guard_controllers::certificates::pem::ca_pair(&read("ca.crt"), &read("ca.key")).unwrap();
     let days = pair.ca.not_after.duration_since(pair.ca.not_before).as_hours() / 24;
     assert_eq!(days, 30);
-    network_guard::controllers::certificates::Authority::from_pair(&pair).unwrap();
+    network_guard_controllers::certificates::Authority::from_pair(&pair).unwrap();
 }

@@ -161,7 +161,7 @@ fn a_file_that_is_too_large_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let large = |name: &str| {
         let path = folder.path().join(name);
-        fs::File::create(&path).unwrap().set_len(network_guard::sources::yaml::MOST_BYTES + 1).unwrap();
+        fs::File::create(&path).unwrap().set_len(network_guard_sources::yaml::MOST_BYTES + 1).unwrap();
         path.to_str().unwrap().to_owned()
     };
     let why = "is larger than 1024 MiB, more than is read at once: split it";

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::webhooks::{ADVISE_SHOOT_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
+use network_guard_core::webhooks::{ADVISE_SHOOT_PATH, MUTATE_SHOOT_PATH, VALIDATE_SHOOT_PATH};
 use serde_json::{Value, json};
 
 use crate::support::TestServer;

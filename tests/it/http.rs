@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::admission::{DOCTOR_ANNOTATION, Sign};
-use network_guard::controllers::certificates::Authority;
-use network_guard::runtime::https::Limits;
-use network_guard::webhooks::VPN_SHOOT_PATH;
+use network_guard_controllers::certificates::Authority;
+use network_guard_core::admission::{DOCTOR_ANNOTATION, Sign};
+use network_guard_core::webhooks::VPN_SHOOT_PATH;
+use network_guard_runtime::https::Limits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

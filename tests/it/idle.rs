@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use network_guard::runtime::https::Limits;
+use network_guard_runtime::https::Limits;
 
 use crate::support::{PATH, Setup, TestServer, overlapping};
 

@@ -9,10 +9,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use network_guard::admission::UserInfo;
-use network_guard::gardener::ShootName;
-use network_guard::landscape::{Answer, Answers, Grant, Questions, Visibility};
-use network_guard::sources::live::{LiveReads, Reader};
+use network_guard_core::admission::UserInfo;
+use network_guard_core::gardener::ShootName;
+use network_guard_core::landscape::{Answer, Answers, Grant, Questions, Visibility};
+use network_guard_sources::live::{LiveReads, Reader};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

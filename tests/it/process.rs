@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 

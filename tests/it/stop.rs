@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use network_guard::runtime::https::Limits;
-use network_guard::runtime::stop::StopSettings;
+use network_guard_runtime::https::Limits;
+use network_guard_runtime::stop::StopSettings;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;

@@ -7,21 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::admission::{Handler, Request, Resource, Step, Verdict};
-use network_guard::controllers::certificates::{Authority, Issued};
-use network_guard::gardener::ClusterFacts;
-use network_guard::landscape::{Answers, Questions, Snapshot};
-use network_guard::runtime::health::Pace;
-use network_guard::runtime::https::Limits;
-use network_guard::runtime::metrics::Metrics;
-use network_guard::runtime::stop::Stop;
-use network_guard::runtime::tls::{Pair, PairFiles, PairSource, Tls, TlsError, TlsSources};
-use network_guard::sources::live::LiveReads;
-use network_guard::sources::{LandscapeCache, files};
-use network_guard::vpn::nat::Mode;
-use network_guard::vpn::sidecar::Settings;
-use network_guard::webhooks::{AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot};
 use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
+use network_guard_controllers::certificates::{Authority, Issued};
+use network_guard_core::admission::{Handler, Request, Resource, Step, Verdict};
+use network_guard_core::gardener::ClusterFacts;
+use network_guard_core::landscape::{Answers, Questions, Snapshot};
+use network_guard_core::vpn::nat::Mode;
+use network_guard_core::vpn::sidecar::Settings;
+use network_guard_core::webhooks::{
+    AdviseShoot, KUBE_APISERVER_PATH, KubeApiserver, MutateShoot, ValidateShoot, VpnShoot,
+};
+use network_guard_runtime::health::Pace;
+use network_guard_runtime::https::Limits;
+use network_guard_runtime::metrics::Metrics;
+use network_guard_runtime::stop::Stop;
+use network_guard_runtime::tls::{Pair, PairFiles, PairSource, Tls, TlsError, TlsSources};
+use network_guard_sources::live::LiveReads;
+use network_guard_sources::{LandscapeCache, files};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde_json::{Value, json};
@@ -150,7 +152,7 @@ impl TestServer {
                 Arc::new(AdviseShoot::default()),
                 Arc::new(Broken),
             ],
-            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard::vpn::nat::Mode::VpnClient))],
+            shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard_core::vpn::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),
             landscape,
             tls: Tls::load(tls, &metrics).unwrap(),

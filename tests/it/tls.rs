@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan};
-use network_guard::controllers::certificates::{Authority, Issued};
+use network_guard_controllers::certificates::{Authority, Issued};
 
 use crate::support::{DAY, PATH, Setup, TestServer, client_config, overlapping, write_pair};
 

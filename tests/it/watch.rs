@@ -11,8 +11,8 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
-use network_guard::sources::objects::ClusterObject;
-use network_guard::sources::{LandscapeCache, watch};
+use network_guard_sources::objects::ClusterObject;
+use network_guard_sources::{LandscapeCache, watch};
 use serde_json::{Value, json};
 
 /// One answer of the script: which kind of request it is for, and what is sent.
@@ -209,9 +209,9 @@ async fn every_trouble_ends_in_the_truth() {
 /// The live read of one Cluster: found, absent, forbidden, and no answer in time.
 #[tokio::test]
 async fn live_reads_answer_under_a_deadline() {
-    use network_guard::admission::UserInfo;
-    use network_guard::landscape::{Answer, Questions};
-    use network_guard::sources::live::{LiveReads, Reader};
+    use network_guard_core::admission::UserInfo;
+    use network_guard_core::landscape::{Answer, Questions};
+    use network_guard_sources::live::{LiveReads, Reader};
 
     async fn one(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
         match name.as_str() {

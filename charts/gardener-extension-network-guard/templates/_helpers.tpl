@@ -175,7 +175,7 @@ why: {{ printf "gardenlet brings no proxy of its own before v1.124, and this is 
 {{- toYaml (dict "configurations" $configurations) -}}
 {{- end -}}
 
-{{/* What the server would refuse when it starts is refused here, by the rules of src/config/certificates.rs and src/runtime/stop.rs:
+{{/* What the server would refuse when it starts is refused here, by the rules of src/config/certificates.rs and crates/runtime/src/stop.rs:
      a Pod that does not come up says it later, and to fewer people. */}}
 {{- define "check" -}}
 {{- $server := .Values.config.server | default dict -}}

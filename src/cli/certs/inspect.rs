@@ -13,12 +13,12 @@ use serde::Serialize;
 
 use super::super::columns::{Format, columns};
 use super::super::served::{Served, served};
-use crate::certificates::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
 use crate::config::Configuration;
-use crate::controllers::certificates::leaf_issuer::material;
-use crate::controllers::certificates::{pem, read_published};
-use crate::controllers::registration::{Configuration as Registered, GARDEN, SEED};
 use crate::wiring::client_config;
+use network_guard_controllers::certificates::leaf_issuer::material;
+use network_guard_controllers::certificates::{pem, read_published};
+use network_guard_controllers::registration::{Configuration as Registered, GARDEN, SEED};
+use network_guard_core::certificates::{Ca, Lifetimes, Material, Published, Step, Waiting, next_step};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {

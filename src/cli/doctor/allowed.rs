@@ -15,8 +15,8 @@ use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
 use crate::config::Configuration;
-use crate::diagnostics::counted;
-use crate::sources::yaml;
+use network_guard_core::diagnostics::counted;
+use network_guard_sources::yaml;
 
 /// All rights, with the reason for each.
 const RIGHTS: &str = include_str!("rights.yaml");

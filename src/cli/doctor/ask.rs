@@ -9,8 +9,8 @@ use kube::client::{Body, ClientBuilder};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::json::excerpt;
-use crate::runtime::clock::{Clock, Listening};
+use network_guard_core::json::excerpt;
+use network_guard_runtime::clock::{Clock, Listening};
 
 /// The most bytes of an answer that are read.
 const LONGEST: usize = 16 << 20;

@@ -5,9 +5,9 @@ use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use super::Role;
 use super::registered::{Expected, Found, again, word};
 use super::report::Check;
-use crate::controllers::registration::{host, path, set_endpoint};
-use crate::gardener::is_dns_label;
-use crate::json::excerpt;
+use network_guard_controllers::registration::{host, path, set_endpoint};
+use network_guard_core::gardener::is_dns_label;
+use network_guard_core::json::excerpt;
 
 /// The port of a Service that a registration without one calls; the default of Kubernetes.
 const PORT: i32 = 443;

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use super::Role;
 use super::reachable::{Asked, Tries};
 use super::report::Check;
-use crate::admission::Sign;
-use crate::json::excerpt;
-use crate::sources::STALE;
+use network_guard_core::admission::Sign;
+use network_guard_core::json::excerpt;
+use network_guard_sources::STALE;
 
 /// The most bytes of metrics that are read.
 const LONGEST: u64 = 8 << 20;

@@ -7,8 +7,8 @@ use kube::Api;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role};
-use crate::json::excerpt;
 use crate::wiring::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
+use network_guard_core::json::excerpt;
 
 /// What a Lease says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

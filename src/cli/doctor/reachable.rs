@@ -8,8 +8,8 @@ use super::ask::{Reply, Server, Trouble};
 use super::report::Check;
 use super::targets::{Target, garden_targets, seed_targets};
 use super::{Place, Role};
-use crate::admission::Sign;
-use crate::json::excerpt;
+use network_guard_core::admission::Sign;
+use network_guard_core::json::excerpt;
 
 /// A write that was refused after network-guard was asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -261,7 +261,7 @@ mod tests {
     use super::super::report::State;
     use super::super::targets::{deployment_target, shoot_target};
     use super::*;
-    use crate::vpn::sidecar::OVERLAPS_ANNOTATION;
+    use network_guard_core::vpn::sidecar::OVERLAPS_ANNOTATION;
 
     fn word(asked: &Asked) -> String {
         format!("{asked:?}").split(['(', ' ']).next().unwrap().to_owned()

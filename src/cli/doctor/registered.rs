@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::ask::{Server, Trouble};
 use super::report::Check;
 use super::{Place, Role, called};
-use crate::controllers::registration::{Configuration, Endpoint};
-use crate::diagnostics::counted;
+use network_guard_controllers::registration::{Configuration, Endpoint};
+use network_guard_core::diagnostics::counted;
 
 /// One configuration that this release registers, and what is there.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::ask::{Server, Trouble};
 use super::reachable::MOST_TRIED;
-use crate::admission::DOCTOR_ANNOTATION;
-use crate::gardener::network::SWITCH_MESSAGE;
-use crate::vpn::sidecar::OVERLAPS_ANNOTATION;
+use network_guard_core::admission::DOCTOR_ANNOTATION;
+use network_guard_core::gardener::network::SWITCH_MESSAGE;
+use network_guard_core::vpn::sidecar::OVERLAPS_ANNOTATION;
 
 /// A write that network-guard is asked about.
 #[derive(Clone, Debug)]

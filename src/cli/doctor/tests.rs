@@ -13,12 +13,12 @@ use super::registered::{Behind, Expected, Found};
 use super::report::{Check, Report, State};
 use super::trusted::Facts as Certificates;
 use super::*;
-use crate::admission::Sign;
-use crate::certificates::Published;
 use crate::cli::served::Served;
-use crate::controllers::certificates;
-use crate::controllers::registration::set_endpoint;
 use crate::wiring::{GARDEN_LEASE, SELF_MANAGED_LEASE};
+use network_guard_controllers::certificates;
+use network_guard_controllers::registration::set_endpoint;
+use network_guard_core::admission::Sign;
+use network_guard_core::certificates::Published;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 

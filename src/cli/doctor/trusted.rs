@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::super::served::{Served, served};
 use super::registered::Found;
 use super::report::Check;
-use crate::certificates::Published;
-use crate::controllers::certificates::pem;
-use crate::controllers::registration::server_name;
-use crate::diagnostics::counted;
+use network_guard_controllers::certificates::pem;
+use network_guard_controllers::registration::server_name;
+use network_guard_core::certificates::Published;
+use network_guard_core::diagnostics::counted;
 
 /// What is known of certificates.
 #[derive(Debug, Default)]

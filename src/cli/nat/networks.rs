@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 
-use crate::gardener::ClusterFacts;
-use crate::landscape::Snapshot;
-use crate::net::Family;
-use crate::sources::files;
-use crate::sources::manifests::{self, Again};
-use crate::vpn::Networks;
-use crate::vpn::nat::{Device, End, FLAGS, Plan, Side, plan};
+use network_guard_core::gardener::ClusterFacts;
+use network_guard_core::landscape::Snapshot;
+use network_guard_core::net::Family;
+use network_guard_core::vpn::Networks;
+use network_guard_core::vpn::nat::{Device, End, FLAGS, Plan, Side, plan};
+use network_guard_sources::files;
+use network_guard_sources::manifests::{self, Again};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Which {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::cli::columns::columns;
-use crate::nat::{match_text, rule_text};
-use crate::net::{Cidr, Family};
-use crate::vpn::nat::{Match, Plan, Rule, Side, Target};
+use network_guard_core::net::{Cidr, Family};
+use network_guard_core::vpn::nat::{Match, Plan, Rule, Side, Target};
+use network_guard_nat::{match_text, rule_text};
 
 /// A table: what is mapped to what, and which rule does it.
 pub(super) fn table(plan: &Plan) -> String {
@@ -109,8 +109,8 @@ pub(super) fn json(plan: &Plan) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vpn::Networks;
-    use crate::vpn::nat::{End, plan};
+    use network_guard_core::vpn::Networks;
+    use network_guard_core::vpn::nat::{End, plan};
 
     fn planned(side: Side, seed_pods: &str) -> Plan {
         let networks =

@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use super::Common;
 use crate::cli::certs;
 use crate::config::Configuration;
-use crate::runtime::metrics::Metrics;
-use crate::webhooks::{
-    ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
-};
 use crate::wiring;
 use crate::wiring::webhook_server::Addresses;
+use network_guard_core::webhooks::{
+    ADVISE_SHOOT_PATH, KUBE_APISERVER_PATH, MUTATE_SHOOT_PATH, NETWORK_PATH, VALIDATE_SHOOT_PATH, VPN_SHOOT_PATH,
+};
+use network_guard_runtime::metrics::Metrics;
 
 /// Serves a folder, with a temporary certificate where nobody gave one.
 pub(super) fn serve(

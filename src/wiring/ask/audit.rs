@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Instant;
 
 use super::AskLoop;
-use crate::admission::{Request, Verdict};
-use crate::diagnostics::{Severity, in_order};
-use crate::json::excerpt;
+use network_guard_core::admission::{Request, Verdict};
+use network_guard_core::diagnostics::{Severity, in_order};
+use network_guard_core::json::excerpt;
 
 /// The most rules that a line of the log names; what is more is counted by the metrics.
 const MOST_LOGGED: usize = 50;

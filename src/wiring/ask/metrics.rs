@@ -9,9 +9,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Failure;
-use crate::admission::Operation;
-use crate::landscape::{Answers, Visibility};
-use crate::runtime::metrics::Collector;
+use network_guard_core::admission::Operation;
+use network_guard_core::landscape::{Answers, Visibility};
+use network_guard_runtime::metrics::Collector;
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Review {

@@ -11,12 +11,13 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 
 pub(super) use self::metrics::ReviewMetrics;
-use crate::admission::{self, Handler, Request, Sign, Step};
-use crate::landscape::{Answers, Snapshot};
-use crate::runtime::https::{Call, Endpoint, Reply};
-use crate::sources::LandscapeCache;
-use crate::sources::live::LiveReads;
-use crate::{diagnostics, peering};
+use network_guard_core::admission::{self, Handler, Request, Sign, Step};
+use network_guard_core::diagnostics;
+use network_guard_core::landscape::{Answers, Snapshot};
+use network_guard_core::peering;
+use network_guard_runtime::https::{Call, Endpoint, Reply};
+use network_guard_sources::LandscapeCache;
+use network_guard_sources::live::LiveReads;
 
 /// The most errors of one unreadable object that are told.
 const MOST_ERRORS: usize = 20;

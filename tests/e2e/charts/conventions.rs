@@ -1,6 +1,6 @@
 //! What Gardener expects of the objects of an extension.
 
-use network_guard::runtime::stop::StopSettings;
+use network_guard_runtime::stop::StopSettings;
 use serde_json::{Value, json};
 
 use super::{RUNTIME, by_secret, merged, servers};

@@ -13,7 +13,7 @@ const WORDS: [(&str, bool); 19] = [
     ("error", true),
     ("info,network_guard=debug", true),
     ("network_guard=debug,info", true),
-    ("warn,network_guard::runtime::tls=trace,kube_client=off", true),
+    ("warn,network_guard_runtime::tls=trace,kube_client=off", true),
     ("banana", false),
     ("", false),
     ("INFO", false),

@@ -16,7 +16,7 @@ use super::{RUNTIME, SEED, VIRTUAL};
 use crate::harness::{Chart, ControlPlane, Kubectl, documents, only, run, tool, until};
 
 const SHOOT: &str = "shoot--a--b";
-const RIGHTS: &str = include_str!("../../../src/controllers/overlay/rights.yaml");
+const RIGHTS: &str = include_str!("../../../crates/controllers/src/overlay/rights.yaml");
 const TOKEN: &str = "shoot-access-network-guard";
 const OVERLAY: &str = "managedresource-network-guard-overlay";
 const VPN: &str = "managedresource-network-guard-vpn-shoot";
@@ -285,5 +285,9 @@ fn policies_are_for_one_account_and_what_it_may_write() {
         "one is a copy of the other"
     );
     // What this release asks for is among what is permitted.
-    assert_eq!(Chart::SEED.file("files/rights/overlay.yaml"), RIGHTS, "cp src/controllers/overlay/rights.yaml there");
+    assert_eq!(
+        Chart::SEED.file("files/rights/overlay.yaml"),
+        RIGHTS,
+        "cp crates/controllers/src/overlay/rights.yaml there"
+    );
 }

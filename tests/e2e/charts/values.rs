@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use network_guard::certificates::Lifetimes;
-use network_guard::runtime::stop::StopSettings;
+use network_guard_core::certificates::Lifetimes;
+use network_guard_runtime::stop::StopSettings;
 use serde_json::{Value, json};
 
 use super::render::config_map;

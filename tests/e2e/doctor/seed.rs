@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 use serde_json::{Value, json};
 
 use super::{Said, doctor};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use network_guard::controllers::certificates::{Authority, Issued};
+use network_guard_controllers::certificates::{Authority, Issued};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use network_guard::gardener::shoot::PEERING_TYPE;
-use network_guard::peering;
+use network_guard_core::gardener::shoot::PEERING_TYPE;
+use network_guard_core::peering;
 use serde_json::{Value, json};
 
 use super::{ControlPlane, Guard, Kubectl, Output, Process, Scraped, eventually, free_port, tool, until};

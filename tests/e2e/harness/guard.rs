@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use network_guard::controllers::certificates::Authority;
+use network_guard_controllers::certificates::Authority;
 use serde_json::Value;
 
 use super::{ControlPlane, Process, free_port, only, until};
@@ -253,7 +253,8 @@ impl Guard {
             let mut deployment = super::fixture("non-ha", "deployment");
             deployment["metadata"]["namespace"] = "probe".into();
             // Without something of network-guard it would not be sent. Nobody needs to know a Cluster to take it away.
-            deployment["metadata"]["annotations"][network_guard::vpn::sidecar::OVERLAPS_ANNOTATION] = "probe".into();
+            deployment["metadata"]["annotations"][network_guard_core::vpn::sidecar::OVERLAPS_ANNOTATION] =
+                "probe".into();
             admin.ok(&["create", "--dry-run=server", "-f", "-"], Some(&deployment.to_string()));
             self.metric("network_guard_requests_total") > before
         });

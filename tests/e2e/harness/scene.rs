@@ -1,6 +1,6 @@
 use std::process::Command;
 
-use network_guard::net::Cidr;
+use network_guard_core::net::Cidr;
 use serde_json::{Value, json};
 
 use super::{ControlPlane, Guard, fixture, until};

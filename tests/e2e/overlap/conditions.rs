@@ -10,14 +10,14 @@ use std::process::Command;
 use std::sync::Arc;
 
 use Does::{Refuse, Send, Store};
-use network_guard::admission::{self, Handler as _, Outcome, Request, Step};
-use network_guard::gardener::ClusterFacts;
-use network_guard::landscape::{Answer, Answers, ClusterRecord, Snapshot};
-use network_guard::vpn::nat::{Mode, Own};
-use network_guard::vpn::sidecar::{
+use network_guard_core::admission::{self, Handler as _, Outcome, Request, Step};
+use network_guard_core::gardener::ClusterFacts;
+use network_guard_core::landscape::{Answer, Answers, ClusterRecord, Snapshot};
+use network_guard_core::vpn::nat::{Mode, Own};
+use network_guard_core::vpn::sidecar::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION, Settings, Sidecar,
 };
-use network_guard::webhooks::KubeApiserver;
+use network_guard_core::webhooks::KubeApiserver;
 use serde_json::{Value, json};
 
 use super::mutations::{self, Mutation, NOTHING, containers, drop_named, pod};

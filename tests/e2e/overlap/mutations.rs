@@ -1,6 +1,6 @@
 //! What people, controllers, gardenlet and mistakes may do to a kube-apiserver Deployment.
 
-use network_guard::vpn::sidecar::{
+use network_guard_core::vpn::sidecar::{
     EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION, ENVOY_CONTAINER, OVERLAPS_ANNOTATION,
 };
 use serde_json::{Value, json};

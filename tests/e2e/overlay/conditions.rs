@@ -8,11 +8,11 @@ mod rows;
 use std::collections::HashMap;
 use std::process::Command;
 
-use network_guard::admission;
-use network_guard::admission::{Handler as _, Step};
-use network_guard::gardener::ClusterFacts;
-use network_guard::landscape::{Answer, Answers, Snapshot};
-use network_guard::webhooks::HoldNetwork;
+use network_guard_core::admission;
+use network_guard_core::admission::{Handler as _, Step};
+use network_guard_core::gardener::ClusterFacts;
+use network_guard_core::landscape::{Answer, Answers, Snapshot};
+use network_guard_core::webhooks::HoldNetwork;
 use serde_json::{Value, json};
 
 use self::rows::{OFF, ON, Row, Table};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use network_guard::overlay::{Record, Subset};
+use network_guard_core::overlay::{Record, Subset};
 use serde_json::{Value, json};
 
 use super::Does::{self, Refuse, Send, Store};

@@ -56,7 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* What the server would refuse when it starts is refused here, by the rules of src/config/certificates.rs and src/runtime/stop.rs:
+{{/* What the server would refuse when it starts is refused here, by the rules of src/config/certificates.rs and crates/runtime/src/stop.rs:
      a Pod that does not come up says it later, and to fewer people. */}}
 {{- define "check" -}}
 {{- $server := .Values.config.server | default dict -}}

@@ -1,0 +1,178 @@
+//! After a switch: Calico's Pods are seen through it.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::super::access::NoAnswer;
+use super::super::events::Happened;
+use super::relief::not_removed;
+use super::{Worker, seconds};
+use network_guard_core::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
+use network_guard_core::gardener::{Hibernation, SwitchFacts};
+use network_guard_core::overlay::{
+    Outcome, Passed, Phase, Reason, Record, Relief, RouteTracker, SwitchStatus, carried, is_the_gates, longest_rollout,
+    record, rollout,
+};
+
+impl Worker {
+    /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
+    pub(super) async fn await_rollout(
+        &mut self,
+        network: &SwitchingNetwork,
+        shoot: Option<&SwitchFacts>,
+    ) -> Result<(), kube::Error> {
+        let now = Timestamp::now();
+        // Calico's Pods are replaced since gardenlet wrote, whenever we come to look.
+        let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok()).unwrap_or(now);
+        if let Some(trace) = &network.passed {
+            return self.begin(network, Passed::read(trace), written).await;
+        }
+        let Some(mut record) = self.record.clone() else { return self.forget(network).await };
+        if record.phase == Phase::Held {
+            // gardenlet's own write carried it.
+            record.phase = Phase::Released;
+            record.released = seconds(written.min(now));
+            // What it waited for is over.
+            let reason = carried(record.status.as_ref(), shoot);
+            let routes = record.status.take().and_then(|status| status.routes);
+            let because = if reason == Reason::Routes { "" } else { reason.name() };
+            record.status = Some(SwitchStatus { routes, ..SwitchStatus::waits(because) });
+            self.remember(Some(&record), network).await?;
+            self.record = Some(record.clone());
+            let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
+            self.report(network, Happened::Released, note).await;
+            self.context.metrics.released("carried", record.since.parse().ok(), now);
+        }
+        let had_failed = self.failure.is_some();
+        let outcome = self.outcome(network, &record).await;
+        let has_succeeded = outcome == Outcome::Succeeded;
+        if has_succeeded && record.carried_out.is_empty() {
+            record.carried_out = network.operated.as_deref().unwrap_or_default().to_owned();
+            // While it failed, Pods that were new were so for another reason.
+            self.is_rolled_out &= !had_failed;
+        }
+        // What cannot be read for a moment ends nothing.
+        let has_pods = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
+        // Of an unknown time nobody knows when it would be over.
+        let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        // An extension that failed for hours replaces Calico's Pods after that.
+        let begun = record.carried_out.parse().unwrap_or(released).max(released).min(now);
+        // Before the nodes are listed it is known how many there were when they were waited for.
+        let nodes = self.nodes.unwrap_or_else(|| record.nodes());
+        let is_due = self.context.settings.guards_rollout && has_pods && !self.is_rolled_out;
+        let is_due = is_due && now.duration_since(begun) < longest_rollout(nodes);
+        if is_due {
+            self.is_rolled_out = self.see_rollout(network, released).await;
+        }
+        let is_over = !is_due || self.is_rolled_out;
+        // The gate of the network extension looks at what the condition says now, and demands the route controller's word.
+        // Between two tries it is at work, and has still failed.
+        let is_gates = self.failure.as_deref().is_some_and(is_the_gates);
+        let needs_room = is_gates && has_pods && self.may_relieve(shoot);
+        let trouble = if needs_room {
+            self.make_room_for_gate(network).await
+        } else {
+            // Looks count in a row.
+            self.relief = Relief::default();
+            None
+        };
+        if has_succeeded && is_over {
+            return self.forget(network).await;
+        }
+        if !has_succeeded && is_over && !needs_room {
+            // The extension is waited for: a failure is told of until it succeeds. Nodes need not be looked at for that.
+            self.access.remove().await?;
+        }
+        let hints: Vec<String> = trouble.iter().map(|why| not_removed(why)).collect();
+        if record.status.as_ref().map_or(&[][..], |status| &status.hints) != hints {
+            record.status.get_or_insert_default().hints = hints;
+        }
+        if self.record.as_ref() != Some(&record) {
+            self.remember(Some(&record), network).await?;
+            self.record = Some(record);
+        }
+        Ok(())
+    }
+
+    /// The same as while a switch is held, from all nodes: what was seen of them earlier does not count for the gate.
+    async fn make_room_for_gate(&mut self, network: &SwitchingNetwork) -> Option<String> {
+        match self.access.nodes().await {
+            Ok(nodes) => self.make_room(network, &nodes, &RouteTracker::default()).await,
+            Err(why) => {
+                self.relief = Relief::default();
+                Some(format!("nodes, which cannot be listed: {why}"))
+            }
+        }
+    }
+
+    /// Begins the record of a switch that passed with gardenlet's write before anything was remembered of it: somebody had
+    /// forced it beforehand, or the Shoot slept. The next turn goes on. Who finds it begun only takes the trace away: another write
+    /// came in between, or another leader ended there.
+    async fn begin(
+        &mut self,
+        network: &SwitchingNetwork,
+        passed: Passed,
+        written: Timestamp,
+    ) -> Result<(), kube::Error> {
+        let stored = network.record.as_deref().and_then(Record::read).filter(|stored| passed.has_begun(stored));
+        let version = if let Some(stored) = stored {
+            self.record = Some(stored);
+            network.resource_version.to_string()
+        } else {
+            let now = Timestamp::now();
+            let begun = passed.begin(record(network, None), written, now);
+            let version = self.remember(Some(&begun), network).await?;
+            self.record = Some(begun);
+            (self.nodes, self.is_rolled_out, self.failure) = (None, false, None);
+            self.relief = Relief::default();
+            let word = passed.reason.name();
+            let note = format!("Calico gives up its overlay, with gardenlet's own write: {word}");
+            let what = if passed.reason == Reason::Forced { Happened::Forced } else { Happened::Released };
+            self.report(network, what, note).await;
+            self.context.metrics.released(word, None, now);
+            version
+        };
+        self.annotate(&Map::from_iter([(SWITCH_PASSED.to_owned(), Value::Null)]), &version).await?;
+        Ok(())
+    }
+
+    /// Frees nodes, and says whether all Pods are new and no node is left marked.
+    async fn see_rollout(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {
+        let look = async {
+            let daemon_set = match self.access.get("/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node").await
+            {
+                Ok(daemon_set) => Some(daemon_set),
+                Err(NoAnswer::Absent) => None,
+                Err(why) => return Err(why.words()),
+            };
+            let pods = self
+                .access
+                .list("/api/v1/namespaces/kube-system/pods", "&labelSelector=k8s-app%3Dcalico-node")
+                .await
+                .map_err(NoAnswer::words)?;
+            let nodes = self.access.nodes().await?;
+            let rollout = rollout(&nodes, &pods, daemon_set.as_ref(), released);
+            self.nodes = Some(nodes.len());
+            let marked: Vec<_> = rollout.marked.iter().map(|at| &nodes[*at]).collect();
+            let freed = self.free(&marked).await;
+            if let Some(why) = freed.trouble {
+                tracing::info!(namespace = &*self.name.namespace, why, "a mark of calico-node could not be taken away");
+            }
+            let names: Vec<_> = freed.nodes.iter().map(|node| node.name.clone()).collect();
+            Ok((rollout.is_over && names.len() == marked.len(), names))
+        };
+        match look.await {
+            Ok((is_over, freed)) => {
+                for node in freed {
+                    let note = format!("took the mark CalicoIsDown from node {node}, whose new calico-node runs");
+                    self.report(network, Happened::Freed, note).await;
+                }
+                is_over
+            }
+            Err(why) => {
+                tracing::info!(namespace = &*self.name.namespace, why, "the roll of calico-node cannot be watched");
+                false
+            }
+        }
+    }
+}

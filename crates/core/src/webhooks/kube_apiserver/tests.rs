@@ -1,0 +1,378 @@
+//! Every case of the decision, on Deployments and Clusters that Gardener's own code wrote, and the laws of the patch.
+
+mod always;
+mod annotation;
+mod cases;
+mod changes;
+mod configurations;
+mod laws;
+mod nat;
+mod parity;
+mod removal;
+mod tolerant;
+mod variables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::admission;
+use crate::gardener::ClusterFacts;
+use crate::landscape::{Answer, ClusterRecord, Questions};
+use crate::net::Cidr;
+use crate::vpn::nat::Mode;
+use crate::vpn::sidecar::Sidecar;
+
+/// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
+fn fixture(case: &'static str, file: &'static str) -> Value {
+    static READ: Mutex<BTreeMap<(&str, &str), Value>> = Mutex::new(BTreeMap::new());
+    READ.lock().unwrap().entry((case, file)).or_insert_with(|| read_fixture(case, file)).clone()
+}
+
+fn read_fixture(case: &str, file: &str) -> Value {
+    let path = format!("{}/../../tests/fixtures/gardener/{case}/{file}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
+}
+
+/// The Deployment as gardenlet writes it for this Cluster: the VPN's containers are told its networks.
+fn told(mut deployment: Value, cluster: &Value) -> Value {
+    let list = |kind: &str| {
+        let networking = |part: &str| cluster["spec"]["shoot"][part]["networking"][kind].clone();
+        // Without host bits, and of what is in `status` all but what is written like that in `spec`.
+        let masked = |text: &str| text.parse().map_or_else(|_| text.to_owned(), |cidr: Cidr| cidr.to_string());
+        let in_spec = networking("spec").as_str().map(masked);
+        let in_status = networking("status");
+        let in_status = in_status.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let in_status = in_status.filter(|text| in_spec.as_deref() != Some(text)).map(masked);
+        in_spec.clone().into_iter().chain(in_status).collect::<Vec<_>>().join(",")
+    };
+    let pod = &mut deployment["spec"]["template"]["spec"];
+    for part in ["containers", "initContainers"] {
+        for container in pod.get_mut(part).and_then(Value::as_array_mut).into_iter().flatten() {
+            for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+                let value = match variable["name"].as_str().unwrap() {
+                    "SEED_POD_NETWORK" => cluster["spec"]["seed"]["spec"]["networks"]["pods"].clone(),
+                    "SHOOT_POD_NETWORKS" => json!(list("pods")),
+                    "SHOOT_SERVICE_NETWORKS" => json!(list("services")),
+                    "SHOOT_NODE_NETWORKS" => json!(list("nodes")),
+                    _ => continue,
+                };
+                variable["value"] = value;
+            }
+        }
+    }
+    deployment
+}
+
+/// One call: what the API server would send, and what the landscape knows.
+#[derive(Clone)]
+struct Call {
+    operation: &'static str,
+    sub_resource: &'static str,
+    object: Value,
+    old: Option<Value>,
+    cluster: Option<Value>,
+    answers: Answers,
+    settings: Settings,
+    nat: Mode,
+    is_tolerant: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+struct Done {
+    verdict: Verdict,
+    /// The object with the patch applied.
+    object: Value,
+    /// The answer on the wire.
+    response: Value,
+}
+
+impl Call {
+    /// A write of gardenlet's Deployment of one case, with the Cluster of another.
+    fn new(deployment: &'static str, cluster: &'static str) -> Self {
+        Self {
+            operation: "CREATE",
+            sub_resource: "",
+            object: told(fixture(deployment, "deployment"), &fixture(cluster, "cluster")),
+            old: None,
+            cluster: Some(fixture(cluster, "cluster")),
+            answers: Answers::default(),
+            settings: Settings::default(),
+            nat: Mode::default(),
+            is_tolerant: false,
+        }
+    }
+
+    /// HA VPN and an overlap by nodes, before anybody injected anything.
+    fn overlapping() -> Self {
+        Self::new("ha", "ha-overlap")
+    }
+
+    fn object(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.object);
+        self
+    }
+
+    fn pod(self, change: impl FnOnce(&mut Value)) -> Self {
+        self.object(|object| change(&mut object["spec"]["template"]["spec"]))
+    }
+
+    fn cluster(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        let cluster = self.cluster.as_mut().unwrap();
+        change(&mut cluster["spec"]);
+        self.object = told(self.object, cluster);
+        self
+    }
+
+    fn without_cluster(mut self, answer: Option<Answer<Arc<ClusterRecord>>>) -> Self {
+        self.cluster = None;
+        self.answers.cluster = answer;
+        self
+    }
+
+    /// The API server answers what the cache says.
+    fn live(mut self) -> Self {
+        let spec = self.cluster.as_ref().unwrap()["spec"].to_string();
+        self.answers.cluster = Some(Answer::Found(Arc::new(ClusterFacts::parse(&spec))));
+        self
+    }
+
+    fn over(mut self, old: Value) -> Self {
+        self.operation = "UPDATE";
+        self.old = Some(old);
+        self
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        if let Some(cluster) = &self.cluster {
+            let record = ClusterFacts::parse(&cluster["spec"].to_string());
+            snapshot.put_cluster(cluster["metadata"]["name"].as_str().unwrap(), record);
+        }
+        snapshot
+    }
+
+    fn body(&self) -> String {
+        json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-1",
+                "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+                "subResource": self.sub_resource,
+                "name": self.object["metadata"]["name"],
+                "namespace": self.object["metadata"]["namespace"],
+                "operation": self.operation,
+                "userInfo": {"username": "system:serviceaccount:garden:gardenlet"},
+                "object": if self.operation == "DELETE" { Value::Null } else { self.object.clone() },
+                "oldObject": self.old,
+            },
+        })
+        .to_string()
+    }
+
+    fn step(&self) -> Step {
+        let body = self.body();
+        let request = admission::decode(body.as_bytes()).unwrap();
+        let handler = KubeApiserver::new(&self.settings, &self.nat).tolerant(self.is_tolerant);
+        handler.review(&request, &self.snapshot(), &self.answers)
+    }
+
+    fn run(&self) -> Done {
+        let Step::Done(verdict) = self.step() else { panic!("no decision: {:?}", self.step()) };
+        let body = self.body();
+        let request = admission::decode(body.as_bytes()).unwrap();
+        let response: Value = serde_json::from_slice(&admission::encode(&request, &verdict)).unwrap();
+        let response = response["response"].clone();
+        let mut object = self.object.clone();
+        if let Some(patch) = response["patch"].as_str() {
+            let patch = base64::engine::general_purpose::STANDARD.decode(patch).unwrap();
+            let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
+            json_patch::patch(&mut object, &patch).expect("a patch always applies");
+        }
+        Done { verdict, object, response }
+    }
+}
+
+impl Done {
+    fn names(&self, list: &str) -> Vec<String> {
+        let list = self.object["spec"]["template"]["spec"][list].as_array().cloned().unwrap_or_default();
+        list.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn rules(&self) -> Vec<String> {
+        self.verdict.findings.iter().map(|f| format!("{} {}", f.severity.name(), f.rule)).collect()
+    }
+
+    fn message(&self) -> &str {
+        self.response["status"]["message"].as_str().unwrap_or_default()
+    }
+}
+
+/// gardenlet's object for the Shoot that overlaps.
+fn plain() -> Value {
+    Call::overlapping().object
+}
+
+/// The stored object after a first write with overlap.
+fn injected() -> Value {
+    Call::overlapping().run().object
+}
+
+#[test]
+fn injects_on_overlap() {
+    let done = Call::overlapping().run();
+    assert_eq!(done.verdict.decision, "injected");
+    assert_eq!(
+        done.names("containers"),
+        ["kube-apiserver", "envoy-proxy", "vpn-client-0", "vpn-client-1", "vpn-path-controller"]
+    );
+    insta::assert_json_snapshot!("patch", {
+        let patch = done.response["patch"].as_str().unwrap();
+        serde_json::from_slice::<Value>(&base64::engine::general_purpose::STANDARD.decode(patch).unwrap()).unwrap()
+    });
+    assert_eq!(
+        done.response["warnings"],
+        json!(["nodes 10.250.0.0/16 overlaps Seed pods 10.250.128.0/17: added envoy-proxy and egress selector"])
+    );
+    assert_eq!(
+        done.response["auditAnnotations"],
+        json!({"decision": "injected", "overlaps": "nodes 10.250.0.0/16 overlaps Seed pods 10.250.128.0/17"})
+    );
+}
+
+#[test]
+fn asks_for_a_missing_cluster_once() {
+    let call = Call::overlapping().without_cluster(None);
+    assert!(matches!(call.step(), Step::Ask(Questions { cluster: Some(name), .. }) if name == "shoot--local--ha"));
+}
+
+/// Names from outside never reach a URL: only a namespace can be asked for.
+#[test]
+fn asks_for_namespaces_only() {
+    for name in ["?watch=true", "a/../../api/v1/secrets", "", "-a", "A", &"a".repeat(64)] {
+        let call =
+            Call::overlapping().object(|object| object["metadata"]["namespace"] = json!(name)).without_cluster(None);
+        let Step::Unreadable(errors) = call.step() else { panic!("{name}: {:?}", call.step()) };
+        assert_eq!(errors[0].path, "request.namespace", "{name}");
+    }
+}
+
+/// gardenlet's object never carries the sidecar. While nobody can tell whether it is needed, what is stored decides.
+#[test]
+fn keeps_the_stored_injection_without_facts() {
+    let hibernated = |mut object: Value| {
+        object["spec"]["replicas"] = json!(0);
+        object
+    };
+    for (name, desired) in [("repeated", plain()), ("hibernation", hibernated(plain()))] {
+        let call = Call { object: desired, ..Call::overlapping() };
+        let call = call.without_cluster(Some(Answer::Absent)).over(injected());
+        let done = call.run();
+        assert_eq!(done.verdict.decision, "kept", "{name}");
+        assert_eq!(done.object["spec"]["template"], injected()["spec"]["template"], "{name}: nothing rolls");
+        assert_eq!(done.object["metadata"]["annotations"], injected()["metadata"]["annotations"], "{name}");
+        assert_eq!(done.rules(), ["warn vpn/cluster-missing", "warn vpn/kept"], "{name}");
+    }
+    // Where nothing is stored there is nothing to keep.
+    let call = Call::overlapping().without_cluster(Some(Answer::Absent)).over(hibernated(plain()));
+    assert_eq!(call.run().verdict.decision, "refused");
+}
+
+/// What people read, word for word.
+#[test]
+fn denials_say_what_to_do() {
+    for (call, want) in [
+        (
+            Call::overlapping().without_cluster(Some(Answer::Absent)),
+            "Deployment shoot--local--ha/kube-apiserver is refused:\n\
+             - metadata.namespace: there is no Cluster `shoot--local--ha` to read the networks from; wait for gardenlet to write it, then repeat (vpn/cluster-missing)",
+        ),
+        (
+            Call::overlapping()
+                .cluster(|spec| spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.0.0/8"])),
+            "Deployment shoot--local--ha/kube-apiserver is refused:\n\
+             - cluster shoot--local--ha: spec.shoot.status.networking.nodes[1]: \"10.0.0/8\" is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`; correct it in the Shoot or Seed (vpn/cluster-unreadable)",
+        ),
+        (
+            Call::overlapping().pod(|pod| {
+                pod["containers"]
+                    .as_array_mut()
+                    .unwrap()
+                    .retain(|c| c["name"] != "vpn-client-1" && c["name"] != "vpn-path-controller");
+            }),
+            "Deployment shoot--local--ha/kube-apiserver is refused:\n\
+             - spec.template.spec: nodes 10.250.0.0/16 overlaps Seed pods 10.250.128.0/17, but the Deployment lacks `vpn-client-1`, `vpn-path-controller`; write all containers of the VPN (vpn/vpn-incomplete)",
+        ),
+    ] {
+        assert_eq!(call.run().message(), want);
+    }
+}
+
+#[test]
+fn an_object_of_another_shape_is_unreadable() {
+    let call = Call::overlapping().pod(|pod| pod["containers"][0]["name"] = json!(7));
+    let Step::Unreadable(errors) = call.step() else { panic!("{:?}", call.step()) };
+    assert!(
+        errors[0].to_string().starts_with("request.object.spec.template.spec.containers[0].name: invalid type"),
+        "{errors:?}"
+    );
+}
+
+/// More of the VPN than gardenlet ever writes is refused in few words, and an edit of something else passes all the same.
+#[test]
+fn too_many_containers_of_the_vpn_are_unreadable() {
+    let many = |pod: &mut Value| {
+        pod["containers"].as_array_mut().unwrap().extend(vec![json!({"name": "vpn-client-1"}); 20]);
+    };
+    let call = Call::overlapping().pod(many);
+    let Step::Unreadable(errors) = call.step() else { panic!("{:?}", call.step()) };
+    assert_eq!(
+        errors[0].to_string(),
+        "request.object.spec.template.spec.containers[17].name: \"vpn-client-1\": there are more than 16 containers of the VPN, \
+         while gardenlet writes three"
+    );
+    let stored = call.object.clone();
+    let labelled = call.object(|object| object["metadata"]["labels"]["x"] = json!("y")).over(stored);
+    let done = labelled.run();
+    assert_eq!((done.verdict.decision, &done.object), ("tolerated", &labelled.object));
+}
+
+/// A write by somebody else over an injected Deployment carries the injection and keeps it.
+#[test]
+fn a_replica_change_keeps_the_injection() {
+    let mut object = injected();
+    object["spec"]["replicas"] = json!(4);
+    let done = Call { object: object.clone(), ..Call::overlapping() }.over(injected()).run();
+    assert_eq!((done.verdict.decision, &done.object), ("unchanged", &object));
+    assert!(done.response.get("warnings").is_none());
+}
+
+/// An empty map or list is the same to an API server as none.
+fn without_empty(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(map) => {
+            for item in map.values_mut() {
+                *item = without_empty(item.take());
+            }
+            map.retain(|_, item| match item {
+                Value::Null => false,
+                Value::Object(map) => !map.is_empty(),
+                Value::Array(list) => !list.is_empty(),
+                _ => true,
+            });
+        }
+        Value::Array(list) => {
+            for item in list.iter_mut() {
+                *item = without_empty(item.take());
+            }
+        }
+        _ => {}
+    }
+    value
+}

@@ -1,0 +1,129 @@
+//! The webhooks of the garden: what is said about a Shoot when somebody applies it.
+//!
+//! | webhook | when | may refuse |
+//! |---|---|---|
+//! | [`MutateShoot`] | before Gardener validates | no: it fills in what is missing |
+//! | [`ValidateShoot`] | after | yes |
+//! | [`AdviseShoot`] | deletion, and a move to another Seed | no: it warns |
+
+mod advise;
+mod mutate;
+mod validate;
+
+pub use advise::AdviseShoot;
+pub use mutate::MutateShoot;
+pub use validate::ValidateShoot;
+
+use crate::admission::{Operation, Request, Resource, Step, UserInfo, Verdict};
+use crate::diagnostics::Policy;
+use crate::gardener::shoot::Extension;
+use crate::gardener::{FieldError, Shoot};
+use crate::json;
+use crate::json::Text;
+use crate::overlay;
+use crate::peering;
+
+/// The path of the webhook that fills in what is missing.
+pub const MUTATE_SHOOT_PATH: &str = "/webhooks/mutate/shoot";
+
+/// The path of the webhook that judges.
+pub const VALIDATE_SHOOT_PATH: &str = "/webhooks/validate/shoot";
+
+/// The path of the webhook that warns.
+pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
+
+const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
+
+/// What operators decide about Shoots.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ShootSettings {
+    /// Limits and ranges of peerings.
+    pub peering: peering::Settings,
+    /// Limits of the infrastructure without an overlay, and where Shoots name their VPC.
+    pub overlay: overlay::GardenSettings,
+    /// What rules weigh.
+    pub policy: Policy,
+}
+
+/// The group of the gardenlets of Seeds. Operators run them.
+const SEED_GARDENLETS: &str = "gardener.cloud:system:seeds";
+
+/// The group of the gardenlets of self-hosted Shoots. Each runs in its Shoot, so whoever owns that can act as it.
+const SHOOT_GARDENLETS: &str = "gardener.cloud:system:shoots";
+
+/// What of a write is let be because a component of Gardener wrote it. gardenlet writes `spec.networking.nodes` when the
+/// infrastructure is ready; refusing that would end in an endless reconciliation error that nobody can mend.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Exempt {
+    /// Nothing: somebody else wrote it.
+    Nothing,
+    /// All but entries of peerings: the gardenlet of a self-hosted Shoot never writes those, but its owner would.
+    AllButEntries,
+    /// All of it.
+    All,
+}
+
+impl Exempt {
+    fn of(user: &UserInfo, old: Option<&Shoot<'_>>, new: &Shoot<'_>) -> Self {
+        let is_in = |group: &str| user.groups.iter().any(|other| **other == *group);
+        let leaves_peerings = || is_same_peering(old.and_then(|old| old.peering.as_ref()), new.peering.as_ref());
+        if is_in(SEED_GARDENLETS) {
+            Self::All
+        } else if !is_in(SHOOT_GARDENLETS) {
+            Self::Nothing
+        } else if leaves_peerings() {
+            Self::All
+        } else {
+            Self::AllButEntries
+        }
+    }
+}
+
+/// Decides on a Shoot that is created or updated itself, not one of its subresources; all else is none of these webhooks'
+/// business.
+fn review_written(request: &Request<'_>, review: impl FnOnce(&str) -> Result<Step, FieldError>) -> Step {
+    let writes = matches!(request.operation, Operation::Create | Operation::Update);
+    match request.object.filter(|_| writes && request.sub_resource.is_empty()).map(review) {
+        None => Step::Done(Verdict::allow("not-concerned")),
+        Some(Ok(step)) => step,
+        Some(Err(error)) => Step::Unreadable(vec![error]),
+    }
+}
+
+/// Reads one of the objects of a request.
+fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a>, FieldError> {
+    let mut shoot = Shoot::read(text).map_err(|error| error.within(path))?;
+    if shoot.namespace.is_empty() {
+        shoot.namespace = Text::from(request.namespace.to_string());
+    }
+    Ok(shoot)
+}
+
+/// Whether nothing changed of what these webhooks look at: whatever else changed is none of their business, and passes
+/// without a lookup.
+fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
+    is_unchanged_to_peers(old, new)
+        && json::are_same(old.network_config, new.network_config)
+        && old.is_deletion_confirmed == new.is_deletion_confirmed
+}
+
+/// Whether nothing changed of what peerings depend on.
+fn is_unchanged_to_peers(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
+    is_same_peering(old.peering.as_ref(), new.peering.as_ref())
+        && old.networking == new.networking
+        && old.has_workers == new.has_workers
+}
+
+/// Whether the extension says the same as before.
+fn is_same_peering(old: Option<&Extension<'_>>, new: Option<&Extension<'_>>) -> bool {
+    match (old, new) {
+        (None, None) => true,
+        (Some(old), Some(new)) => {
+            old.is_disabled == new.is_disabled && json::are_same(old.provider_config, new.provider_config)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

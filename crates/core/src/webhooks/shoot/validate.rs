@@ -1,0 +1,142 @@
+//! `/webhooks/validate/shoot`: judges peerings and networks.
+
+use std::fmt::Write as _;
+
+use super::{
+    Exempt, SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, is_unchanged, is_unchanged_to_peers, read, review_written,
+};
+use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
+use crate::diagnostics::{Finding, Severity};
+use crate::gardener::{FieldError, Shoot};
+use crate::landscape::{Answers, Snapshot, View};
+use crate::networks;
+use crate::overlay;
+use crate::peering::rules::unverified::seed_not_verified;
+use crate::peering::{self, PairState};
+
+const AUDIT_DECISION: AuditKey = AuditKey::new("decision");
+const AUDIT_PEERINGS: AuditKey = AuditKey::new("peerings");
+
+/// The webhook.
+#[derive(Debug, Default)]
+pub struct ValidateShoot {
+    settings: ShootSettings,
+}
+
+impl ValidateShoot {
+    /// With these settings.
+    pub fn new(settings: &ShootSettings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    fn review_shoot(
+        &self,
+        request: &Request<'_>,
+        text: &str,
+        snapshot: &Snapshot,
+        answers: &Answers,
+    ) -> Result<Step, FieldError> {
+        let new = read(request, text, "request.object")?;
+        if new.is_being_deleted {
+            return Ok(Step::Done(Verdict::allow("deleting")));
+        }
+        let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
+        if old.as_ref().is_some_and(|old| is_unchanged(old, &new) && overlay::is_untouched(&new, old)) {
+            return Ok(Step::Done(Verdict::allow("unchanged")));
+        }
+        let exempt = Exempt::of(&request.user_info()?, old.as_ref(), &new);
+        let mut view = View::new(snapshot, answers, exempt == Exempt::All);
+        let (findings, peerings) = self.judge(&new, old.as_ref(), exempt, &mut view);
+        let questions = std::mem::take(&mut view.questions).without(answers);
+        if !questions.is_empty() {
+            return Ok(Step::Ask(questions));
+        }
+        Ok(Step::Done(verdict(findings, peerings, exempt == Exempt::All)))
+    }
+
+    /// All findings, weighed. They count only when there is nothing left to ask.
+    fn judge(
+        &self,
+        new: &Shoot<'_>,
+        old: Option<&Shoot<'_>>,
+        exempt: Exempt,
+        view: &mut View<'_>,
+    ) -> (Vec<Finding>, String) {
+        let ShootSettings { peering, overlay, policy } = &self.settings;
+        if old.is_some_and(|old| is_unchanged(old, new)) {
+            // Only nodes or their infrastructure changed, which is nothing to peerings and networks.
+            return (overlay::rules::judge(new, old, overlay, policy, view), String::new());
+        }
+        let spare =
+            |finding: Finding| if exempt == Exempt::Nothing { finding } else { finding.at_most(Severity::Note) };
+        let (mut own, unanswered) = networks::judge(new, old, view);
+        own.extend(unanswered.map(|(seed, why)| seed_not_verified("spec.seedName", &seed, why)));
+        let mut findings: Vec<Finding> = policy.apply(own).into_iter().map(spare).collect();
+        if let Some(seed) =
+            new.seed.as_deref().filter(|_| findings.iter().any(|finding| finding.severity == Severity::Deny))
+        {
+            // Of a Seed nothing changes that networks depend on, unless it is another one of the same name.
+            view.confirm_seed(seed);
+        }
+
+        findings.extend(overlay::rules::judge(new, old, overlay, policy, view).into_iter().map(spare));
+
+        findings.extend(policy.apply(peering::deletion_confirmed(new, old).into_iter().collect()));
+        if old.is_some_and(|old| is_unchanged_to_peers(old, new)) {
+            return (findings, String::new());
+        }
+
+        let spares_networks = exempt == Exempt::AllButEntries;
+        let (found, states) = peering::judge(new, old, peering, policy, spares_networks, view);
+        findings.extend(found);
+        (findings, peerings(&states))
+    }
+}
+
+/// How many pairs stand how, for the audit log.
+fn peerings(states: &[PairState]) -> String {
+    let mut text = String::new();
+    for state in [PairState::ConfiguredOnBoth, PairState::Incomplete, PairState::CannotBeVerified] {
+        let count = states.iter().filter(|other| **other == state).count();
+        if count > 0 {
+            let comma = if text.is_empty() { "" } else { ", " };
+            let _ = write!(text, "{comma}{count} {}", state.name());
+        }
+    }
+    text
+}
+
+fn verdict(mut findings: Vec<Finding>, peerings: String, by_gardener: bool) -> Verdict {
+    if by_gardener {
+        findings = findings.into_iter().map(|finding| finding.at_most(Severity::Note)).collect();
+    }
+    let is_refused = findings.iter().any(|finding| finding.severity == Severity::Deny);
+    let (outcome, decision) = match (is_refused, by_gardener) {
+        (true, _) => (Outcome::Denied, "refused"),
+        (false, true) => (Outcome::Allowed, "gardener"),
+        (false, false) => (Outcome::Allowed, "accepted"),
+    };
+    let mut audit = vec![(AUDIT_DECISION, decision.to_owned())];
+    if !peerings.is_empty() {
+        audit.push((AUDIT_PEERINGS, peerings));
+    }
+    Verdict { outcome, decision, findings, audit }
+}
+
+impl Handler for ValidateShoot {
+    fn name(&self) -> &'static str {
+        "validate-shoot"
+    }
+
+    fn path(&self) -> &'static str {
+        VALIDATE_SHOOT_PATH
+    }
+
+    fn resource(&self) -> Resource {
+        SHOOTS
+    }
+
+    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
+        review_written(request, |text| self.review_shoot(request, text, snapshot, answers))
+    }
+}

@@ -1,0 +1,349 @@
+//! A landscape from a folder of manifests: for trying out, tests and demos.
+//!
+//! All `.yaml`, `.yml` and `.json` files in any depth are read as kubectl reads them ([`yaml`]), each with any number of
+//! documents. What is no manifest, or of a kind that we have no use for, is skipped and named. When something of a kind that is
+//! read cannot be read, it is reported with its place and the last good state stays: perhaps somebody is writing it.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use std::{fmt, fs};
+
+use super::Feed;
+use super::manifests::{self, Again, Found as InFile, Remark, Weight};
+use crate::yaml;
+use network_guard_core::gardener::Vpcs;
+use network_guard_core::landscape::Snapshot;
+
+/// How often the folder is compared with what was read last.
+const POLL: Duration = Duration::from_secs(1);
+
+/// What is wrong with a folder.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FileProblem {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What is wrong, with line and column where it is about the content.
+    pub problem: String,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.problem)
+    }
+}
+
+/// A file as it was found: as long as this stays the same its content is taken to be the same.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Found {
+    path: PathBuf,
+    length: u64,
+    /// `None` where the file cannot be looked at. Linux has a time for each file, also on file systems that store none.
+    modified: Option<SystemTime>,
+}
+
+/// A clock that stamps files may stand still for this long: what changed so recently may change again unseen.
+const CLOCK_STEP: Duration = Duration::from_secs(2);
+
+/// The manifests below a folder, in order of their paths.
+pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
+    Ok(find(folder)?.into_iter().map(|found| found.path).collect())
+}
+
+impl FileProblem {
+    /// The same as one of the things to say about files: what the file says is unknown.
+    pub fn remark(self) -> (PathBuf, Remark) {
+        let Self { path, problem: why } = self;
+        (path, Remark { line: 1, what: "the file".to_owned(), why, weight: Weight::Broken, kind: None })
+    }
+}
+
+/// The text of a file of at most [`yaml::MOST_BYTES`], and what there is to say about its encoding.
+pub fn text(path: &Path) -> Result<(String, Option<Remark>), FileProblem> {
+    Ok(decode(bytes(path).map_err(|error| problem(path, &error))?))
+}
+
+fn decode(bytes: Vec<u8>) -> (String, Option<Remark>) {
+    let (text, replaced) = yaml::decode(bytes);
+    let remark = replaced.map(|line| Remark {
+        line,
+        what: "the file".to_owned(),
+        why: format!("{}; it is read as kubectl does, with U+FFFD in its place", yaml::NOT_UTF8),
+        weight: Weight::Note,
+        kind: None,
+    });
+    (text, remark)
+}
+
+/// The bytes of a file: at most [`yaml::MOST_BYTES`].
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    // Of a file that is too large nothing is read. A pipe has no length; of it no more is kept than is permitted.
+    if file.metadata()?.len() > yaml::MOST_BYTES {
+        return Err(too_large(yaml::MOST_BYTES));
+    }
+    up_to(yaml::MOST_BYTES, file)
+}
+
+/// The same of standard input.
+pub fn standard_input() -> Result<(String, Option<Remark>), FileProblem> {
+    let bytes = up_to(yaml::MOST_BYTES, io::stdin());
+    Ok(decode(bytes.map_err(|error| problem(Path::new("standard input"), &error))?))
+}
+
+/// All bytes of an input, which may have so many.
+fn up_to(most: u64, from: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+fn too_large(most: u64) -> io::Error {
+    let why = format!("is larger than {} MiB, more than is read at once: split it", most >> 20);
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
+}
+
+/// What a folder says.
+#[derive(Debug)]
+pub struct Read {
+    /// The landscape, as far as it can be read.
+    pub snapshot: Snapshot,
+    /// What there is to say about the files, in order of their paths.
+    pub remarks: Vec<(PathBuf, Remark)>,
+}
+
+impl Read {
+    /// What of the kinds that are read cannot be read.
+    pub fn broken(&self) -> Vec<FileProblem> {
+        let broken = self.remarks.iter().filter(|(_, remark)| remark.weight == Weight::Broken);
+        broken.map(|(path, remark)| FileProblem { path: path.clone(), problem: remark.to_string() }).collect()
+    }
+}
+
+/// Reads a folder once; nothing that it says may be broken.
+pub fn read(folder: &Path) -> Result<Snapshot, Vec<FileProblem>> {
+    let read = load(folder, &Arc::default()).map_err(|problem| vec![problem])?;
+    let broken = read.broken();
+    if broken.is_empty() { Ok(read.snapshot) } else { Err(broken) }
+}
+
+/// Reads a folder once, as far as it can be read, and looks for the VPCs of Shoots as this says.
+pub fn load(folder: &Path, vpcs: &Arc<Vpcs>) -> Result<Read, FileProblem> {
+    Ok(parse(&find(folder)?, vpcs))
+}
+
+/// How many times a folder is looked at that is another one each time, until it is read nevertheless.
+const MOST_UNSETTLED: u32 = 5;
+
+/// What was seen of a folder.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    found: Option<Result<Vec<Found>, FileProblem>>,
+    /// Whether it was read since.
+    is_read: bool,
+    /// How often it was another one than before.
+    unsettled: u32,
+}
+
+/// Keeps the landscape like the folder, until the task is dropped.
+///
+/// A change is read when the folder is the same for two looks: a program that writes a file empties it first.
+pub async fn follow(folder: PathBuf, feed: Feed) {
+    let mut seen = Seen::default();
+    let mut said = Vec::new();
+    let vpcs = Arc::clone(feed.landscape.snapshot().shoots.vpcs());
+    loop {
+        // Reading a folder blocks; it gets a thread that may.
+        let looked = tokio::task::spawn_blocking({
+            let (folder, seen, vpcs) = (folder.clone(), seen.clone(), Arc::clone(&vpcs));
+            move || look(&folder, &seen, &vpcs)
+        });
+        match looked.await {
+            Ok((now, read)) => {
+                feed.heartbeat();
+                seen = now;
+                match read {
+                    Some(Ok(read)) => {
+                        let problems = broken(&read, &feed.landscape.snapshot());
+                        // Said once, not each second.
+                        let is_new = said != read.remarks;
+                        if is_new {
+                            report(&read.remarks, problems.is_empty());
+                        }
+                        said.clone_from(&read.remarks);
+                        if problems.is_empty() {
+                            take(read.snapshot, &feed);
+                        } else if is_new {
+                            complain(&problems);
+                        }
+                    }
+                    Some(Err(problem)) => complain(&[problem]),
+                    None => {}
+                }
+            }
+            // A panic is this task's own; anything else is the end of the process.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn take(snapshot: Snapshot, feed: &Feed) {
+    tracing::info!(
+        clusters = snapshot.cluster_count(),
+        shoots = snapshot.shoots.len(),
+        seeds = snapshot.seed_count(),
+        "landscape read from its folder"
+    );
+    feed.update(|current| *current = snapshot);
+    feed.set_synced();
+}
+
+/// Why the last good state stays. A Cluster that has lost its `spec` is being written, one that never had it is left out.
+fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
+    let mut broken = read.broken();
+    let names: HashSet<&str> = current.clusters().map(|(name, _)| name).collect();
+    for (path, remark) in &read.remarks {
+        let cluster = remark.what.strip_prefix("Cluster ").filter(|_| remark.weight == Weight::Unused);
+        // Another file may have it.
+        if cluster.is_some_and(|name| names.contains(name) && read.snapshot.cluster(name).is_none()) {
+            broken.push(FileProblem { path: path.clone(), problem: remark.to_string() });
+        }
+    }
+    broken
+}
+
+type Look = (Seen, Option<Result<Read, FileProblem>>);
+
+/// Reads the folder if it may have changed since it was read last, and does not change now.
+fn look(folder: &Path, seen: &Seen, vpcs: &Arc<Vpcs>) -> Look {
+    let found = find(folder);
+    let now = SystemTime::now();
+    // A time that lies further ahead was given by another clock, or by an archive: it is no reason to read all the time.
+    let is_recent = |modified: SystemTime| modified + CLOCK_STEP > now && modified < now + CLOCK_STEP;
+    let is_recent = |file: &Found| file.modified.is_some_and(is_recent);
+    let is_same = seen.found.as_ref() == Some(&found);
+    let unsettled = if is_same { 0 } else { seen.unsettled + 1 };
+    let is_settled = is_same || seen.found.is_none() || unsettled >= MOST_UNSETTLED;
+    let may_have_changed = !is_same || !seen.is_read || found.as_ref().is_ok_and(|files| files.iter().any(is_recent));
+    let is_read = is_settled && may_have_changed;
+    let read = is_read.then(|| found.as_ref().map_err(Clone::clone).map(|files| parse(files, vpcs)));
+    let unsettled = if is_read { 0 } else { unsettled };
+    (Seen { found: Some(found), is_read: is_read || is_same && seen.is_read, unsettled }, read)
+}
+
+fn complain(problems: &[FileProblem]) {
+    for problem in problems {
+        tracing::error!(path = %problem.path.display(), problem = %problem.problem, "the last good landscape stays in use");
+    }
+}
+
+/// Names what is not read, each that matters and the others by their number.
+fn report(remarks: &[(PathBuf, Remark)], is_used: bool) {
+    let mut skipped = 0;
+    for (path, remark) in remarks {
+        match remark.weight {
+            Weight::Other => {
+                skipped += 1;
+                tracing::debug!(path = %path.display(), remark = %remark, "skipped");
+            }
+            Weight::Broken if !is_used => {}
+            Weight::Note | Weight::Unused | Weight::Broken => {
+                tracing::warn!(path = %path.display(), remark = %remark, "about a file of the landscape");
+            }
+        }
+    }
+    if skipped > 0 {
+        tracing::info!(
+            skipped,
+            "documents of the landscape that are of no kind that is read; --log-level debug names them"
+        );
+    }
+}
+
+fn find(folder: &Path) -> Result<Vec<Found>, FileProblem> {
+    let mut found = Vec::new();
+    collect(folder, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn problem(path: &Path, error: &io::Error) -> FileProblem {
+    FileProblem { path: path.to_owned(), problem: error.to_string() }
+}
+
+fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
+    for entry in fs::read_dir(folder).map_err(|error| problem(folder, &error))? {
+        let entry = entry.map_err(|error| problem(folder, &error))?;
+        let path = entry.path();
+        // A mounted ConfigMap has its files twice: beside, and in the hidden folder that they are links into.
+        // Other hidden files belong to editors.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if path.is_dir() {
+            // A link to a folder may lead back to where we are.
+            if !is_link && collect(&path, found).is_err() {
+                // Its path is read as that of a file, which says why it cannot be read.
+                found.push(Found { path, length: 0, modified: None });
+            }
+        } else if path
+            .extension()
+            .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
+        {
+            match fs::metadata(&path) {
+                // A pipe would be read for ever.
+                Ok(metadata) if !metadata.is_file() => {}
+                Ok(metadata) => found.push(Found { path, length: metadata.len(), modified: metadata.modified().ok() }),
+                // A link to nowhere, perhaps. The rest of the folder is read all the same.
+                Err(_) => found.push(Found { path, length: 0, modified: None }),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads all files, in order of their paths, as far as they can be read.
+fn parse(files: &[Found], vpcs: &Arc<Vpcs>) -> Read {
+    let mut snapshot = Snapshot::with_vpcs(Arc::clone(vpcs));
+    let mut remarks = Vec::new();
+    for Found { path, .. } in files {
+        let found = match text(path) {
+            Ok((text, remark)) => {
+                let mut found = manifests::read(&text, Again::Refuse, &mut snapshot);
+                found.splice(0..0, remark);
+                found
+            }
+            Err(problem) => vec![problem.remark().1],
+        };
+        remarks.extend(found.into_iter().map(|remark| (path.clone(), remark)));
+    }
+    Read { snapshot, remarks }
+}
+
+/// The texts of all Deployments of this name below a folder, by namespace.
+pub fn deployments(folder: &Path, wanted: &str) -> Result<HashMap<String, String>, FileProblem> {
+    let mut deployments = HashMap::new();
+    for path in paths(folder)? {
+        // What cannot be read is said by who reads the folder.
+        let Ok((text, _)) = text(&path) else { continue };
+        manifests::each(&text, &mut |found| {
+            if let InFile::Object(object) = found
+                && let Some((namespace, _)) = object.deployment().filter(|(_, name)| name == wanted)
+            {
+                deployments.insert(namespace, object.json.to_owned());
+            }
+        });
+    }
+    Ok(deployments)
+}
+
+#[cfg(test)]
+mod tests;
