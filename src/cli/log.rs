@@ -8,7 +8,7 @@ use network_guard_runtime::log::{Format, Level, Targets};
 /// and with `Cargo.lock`.
 const TARGETS: Targets = Targets {
     program: "network_guard",
-    parts: &["network_guard::controllers", "network_guard::runtime", "network_guard::sources", "network_guard::wiring"],
+    parts: &["network_guard::wiring", "network_guard_controllers", "network_guard_runtime", "network_guard_sources"],
     libraries: &["hyper_rustls", "hyper_util", "kube_client", "kube_runtime", "rustls", "tower", "tower_http"],
 };
 
@@ -71,12 +71,15 @@ mod tests {
 
     #[test]
     fn targets_are_those_that_log() {
-        let logging: BTreeSet<String> = std::fs::read_dir(root("src"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_dir() && logs(path))
-            .map(|path| format!("{}::{}", TARGETS.program, path.file_name().unwrap().to_str().unwrap()))
-            .collect();
+        let named = |folder: &str, between: &str| -> Vec<String> {
+            let folders = std::fs::read_dir(root(folder)).unwrap().map(|entry| entry.unwrap().path());
+            let logging = folders.filter(|path| path.is_dir() && logs(path));
+            logging
+                .map(|path| format!("{}{between}{}", TARGETS.program, path.file_name().unwrap().to_str().unwrap()))
+                .collect()
+        };
+        // Modules of the program, and its other crates.
+        let logging: BTreeSet<String> = named("src", "::").into_iter().chain(named("crates", "_")).collect();
         let known: BTreeSet<String> = TARGETS.parts.iter().copied().map(str::to_owned).collect();
         assert_eq!(logging, known);
 

@@ -55,7 +55,7 @@ mod tests {
     fn the_chart_permits_it() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/charts/gardener-extension-network-guard/files/shoot-webhook/vpn.json"
+            "/../../charts/gardener-extension-network-guard/files/shoot-webhook/vpn.json"
         );
         let permitted = std::fs::read_to_string(path).unwrap();
         let uid = ShootUid::parse("5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55").unwrap();
