@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::mutate::{containers, volumes};
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION,
-    ENVOY_CONTAINER, OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME,
+    ENVOY_CONTAINER, OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME, containers, volumes,
 };
 use super::taken::taken;
 use super::{Injection, Proxy, Sidecar, gardenlet};

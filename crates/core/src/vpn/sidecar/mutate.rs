@@ -6,7 +6,7 @@
 use super::Injection;
 use super::inject::inject;
 use super::remove::remove;
-use crate::admission::{ListEdits, PatchBuilder, Pointer};
+use crate::admission::{ListEdits, PatchBuilder};
 use crate::gardener::Deployment;
 use crate::vpn::{Change, Taken};
 
@@ -26,12 +26,4 @@ pub fn mutate<'i>(
         Some(overlaps) => inject(injection, overlaps, deployment, raw, patch, containers),
         None => Ok(remove(deployment, patch, containers)),
     }
-}
-
-pub(super) fn containers() -> Pointer {
-    Pointer::to("/spec/template/spec/containers")
-}
-
-pub(super) fn volumes() -> Pointer {
-    Pointer::to("/spec/template/spec/volumes")
 }

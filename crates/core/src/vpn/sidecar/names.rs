@@ -1,5 +1,7 @@
 //! Names that others rely on: what we put into the Pod is found by these.
 
+use crate::admission::Pointer;
+
 /// The sidecar. The same name as gardenlet's own, so that both can never run side by side.
 pub const ENVOY_CONTAINER: &str = "envoy-proxy";
 /// The container that gets the egress selector.
@@ -52,4 +54,14 @@ pub const ENVOY_GROUP_ID: u32 = 31_415;
 /// The whole argument that we add to the API server.
 pub(super) fn egress_argument() -> String {
     format!("{EGRESS_SELECTOR_FLAG}={CONFIG_DIR}/{EGRESS_SELECTOR_FILE}")
+}
+
+/// Where a Deployment has its containers.
+pub(super) fn containers() -> Pointer {
+    Pointer::to("/spec/template/spec/containers")
+}
+
+/// Where a Deployment has its volumes.
+pub(super) fn volumes() -> Pointer {
+    Pointer::to("/spec/template/spec/volumes")
 }

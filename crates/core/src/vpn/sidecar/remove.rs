@@ -1,10 +1,9 @@
 //! The sidecar goes.
 
 use super::Proxy;
-use super::mutate::{containers, volumes};
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_ANNOTATION, ENVOY_CONFIG_ANNOTATION,
-    OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME, egress_argument,
+    OVERLAPS_ANNOTATION, SOCKET_DIR, SOCKET_VOLUME, containers, egress_argument, volumes,
 };
 use crate::admission::{ListEdits, PatchBuilder, Pointer};
 use crate::gardener::Deployment;
