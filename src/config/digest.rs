@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 use super::{Configuration, SelfManaged};
-use network_guard_controllers::overlay::OverlaySettings;
+use network_guard_controllers::overlay_switch::OverlaySettings;
 use network_guard_controllers::registration::{Endpoint, FailurePolicy};
 use network_guard_core::certificates::Lifetimes;
 use network_guard_core::diagnostics::{Policy, Severity};

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 pub use self::certificates::SelfManaged;
 pub use self::nat::is_webhook_url;
-use network_guard_controllers::overlay::OverlaySettings;
+use network_guard_controllers::overlay_switch::OverlaySettings;
 use network_guard_controllers::registration::FailurePolicy;
 use network_guard_core::vpn::sidecar;
 use network_guard_core::webhooks::ShootSettings;

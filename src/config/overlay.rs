@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{ConfigError, bad, garden};
-use network_guard_controllers::overlay::OverlaySettings;
+use network_guard_controllers::overlay_switch::OverlaySettings;
 use network_guard_core::gardener::is_dns_label;
 use network_guard_core::overlay::{GardenSettings, HoldSettings, RouteTrackerSettings, SwitchSettings};
 

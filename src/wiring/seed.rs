@@ -19,7 +19,7 @@ use super::{Sources, watched, webhooks};
 use crate::config::Configuration;
 use network_guard_controllers::certificates::Registrant;
 use network_guard_controllers::registration::SEED;
-use network_guard_controllers::{certificates, overlay, vpn_shoot};
+use network_guard_controllers::{certificates, overlay_switch, vpn_shoot};
 use network_guard_runtime::lease::Lease;
 use network_guard_runtime::metrics::Metrics;
 use network_guard_runtime::tls::PairSource;
@@ -109,9 +109,9 @@ impl Seed {
             kube::Client::try_from(own).context("the controller cannot run")?
         };
 
-        let switch_metrics = Arc::new(overlay::SwitchMetrics::new(Arc::clone(&switches)));
+        let switch_metrics = Arc::new(overlay_switch::SwitchMetrics::new(Arc::clone(&switches)));
         metrics.add(Arc::clone(&switch_metrics) as _);
-        let switches = overlay::Controller::new(overlay::SwitchDeps {
+        let switches = overlay_switch::Controller::new(overlay_switch::SwitchDeps {
             client: client.clone(),
             landscape: Arc::clone(&landscape),
             switches,
@@ -130,7 +130,7 @@ impl Seed {
         });
         metrics.add(Arc::clone(&in_shoots_parts.metrics) as _);
         let mut leader = Leader::new(lease, controllers.clone(), tasks.clone())
-            .with(overlay::TASK, {
+            .with(overlay_switch::TASK, {
                 let registrant = registrant.clone();
                 move || {
                     let (switches, registrant) = (switches.clone(), registrant.clone());

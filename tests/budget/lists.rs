@@ -16,7 +16,7 @@ use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use network_guard_controllers::certificates::Authority;
-use network_guard_controllers::overlay::{self, OverlaySettings, SwitchMetrics};
+use network_guard_controllers::overlay_switch::{self, OverlaySettings, SwitchMetrics};
 use network_guard_core::gardener::ClusterFacts;
 use network_guard_core::gardener::network::{SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE};
 use network_guard_core::landscape::Snapshot;
@@ -220,7 +220,7 @@ fn run(nodes: Nodes, until: impl Fn(&Value) -> bool) -> (Value, u64) {
     let taken = allocation_counter::measure(|| {
         runtime.block_on(async {
             let config = kube::Config::new(format!("http://{seed_address}").parse().unwrap());
-            let controller = overlay::Controller::new(overlay::SwitchDeps {
+            let controller = overlay_switch::Controller::new(overlay_switch::SwitchDeps {
                 client: kube::Client::try_from(config).unwrap(),
                 landscape: Arc::clone(&landscape),
                 switches: Arc::clone(&switches),

@@ -1,16 +1,15 @@
-//! Decides: what network-guard finds wrong, changes, holds and releases, as pure functions. What waits, talks, reads a clock or draws a random number
-//! must never enter.
+//! Decides: what network-guard finds wrong, changes, holds and releases, as pure functions. What waits, talks, reads a clock or
+//! draws a random number must never enter.
 //!
-//! Floors, from below; each module uses only those of lower floors:
+//! A room uses only what is below it. Rooms of floor 2 do not know each other; on floor 1 each uses only those that are named
+//! before it. `tests/it/architecture.rs` of the program checks that, and `clippy.toml` of this crate that it stays pure.
 //!
-//! | floor | modules | |
+//! | floor | rooms | |
 //! |---|---|---|
 //! | 3 | [`webhooks`] | one file a webhook: which rules it calls, which verdict they make |
-//! | 2 | [`certificates`], [`networks`], [`overlay`], [`peering`], [`vpn`] | decisions, one room each; rooms do not know each other |
-//! | 1 | [`gardener`], [`diagnostics`], [`landscape`], [`admission`] | typed views; rules and findings; the snapshot, questions and answers; the protocol: each uses only what is before it |
+//! | 2 | [`certificates`], [`networks`], [`overlay`], [`peering`], [`vpn`] | one room for each subject |
+//! | 1 | [`gardener`], [`diagnostics`], [`landscape`], [`admission`] | typed views of Gardener's objects; rules and findings; the snapshot, questions and answers; the protocol |
 //! | 0 | [`net`], [`json`] | CIDRs and the mapping into Gardener's reserved ranges; JSON without a tree |
-//!
-//! `clippy.toml` of this crate forbids the purity to erode; `tests/it/architecture.rs` of the program keeps the floors.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read fixtures"))]
 

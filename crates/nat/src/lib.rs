@@ -1,4 +1,5 @@
-//! The double NAT in a network namespace: text and execution of what `vpn::nat` plans.
+//! Translates: the double NAT of the VPN in a network namespace, as text and as execution of what `vpn::nat` of the core plans.
+//! The plan itself must never enter: both ends of a tunnel compute it from the core.
 //!
 //! ```text
 //! Plan ── wanted ──────────────────────────────> Tables ──┐
@@ -6,7 +7,7 @@
 //! iptables-save ──────────── read ──────────> Tables ─────┘── drift ──> what is not as it should be
 //! ```
 //!
-//! The rules live in chains of our own, to which the built-in ones jump, so they can be told from what others wrote,
+//! The rules are in chains of network-guard, to which the built-in ones jump, so they can be told from what others wrote,
 //! replaced at once and taken away without a trace.
 
 mod agent;

@@ -1,4 +1,5 @@
-//! What feeds the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
+//! Sees: watches on an API server, folders of manifests, and the live reads of one request feed the landscape, which says how
+//! fresh it is. What writes to an API server, and what decides, must never enter.
 
 mod cache;
 pub mod files;

@@ -16,7 +16,7 @@ use super::{RUNTIME, SEED, VIRTUAL};
 use crate::harness::{Chart, ControlPlane, Kubectl, documents, only, run, tool, until};
 
 const SHOOT: &str = "shoot--a--b";
-const RIGHTS: &str = include_str!("../../../crates/controllers/src/overlay/rights.yaml");
+const RIGHTS: &str = include_str!("../../../crates/controllers/src/overlay_switch/rights.yaml");
 const TOKEN: &str = "shoot-access-network-guard";
 const OVERLAY: &str = "managedresource-network-guard-overlay";
 const VPN: &str = "managedresource-network-guard-vpn-shoot";
@@ -288,6 +288,6 @@ fn policies_are_for_one_account_and_what_it_may_write() {
     assert_eq!(
         Chart::SEED.file("files/rights/overlay.yaml"),
         RIGHTS,
-        "cp crates/controllers/src/overlay/rights.yaml there"
+        "cp crates/controllers/src/overlay_switch/rights.yaml there"
     );
 }

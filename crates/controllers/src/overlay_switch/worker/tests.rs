@@ -11,7 +11,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::sync::Semaphore;
 
 use super::*;
-use crate::overlay::{OverlaySettings, SwitchMetrics};
+use crate::overlay_switch::{OverlaySettings, SwitchMetrics};
 use network_guard_core::gardener::network::OPERATION;
 use network_guard_runtime::supervise::Supervisor;
 use network_guard_sources::LandscapeCache;
