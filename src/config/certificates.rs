@@ -125,7 +125,7 @@ impl Certificates {
 
 impl SelfManaged {
     /// All names of the certificate, each once.
-    pub fn all_names(&self, shoot_url: Option<&str>) -> Vec<String> {
+    pub(crate) fn all_names(&self, shoot_url: Option<&str>) -> Vec<String> {
         let mut names = self.to.names();
         for name in shoot_url.and_then(host).into_iter().chain(self.names.iter().cloned()) {
             if !names.contains(&name) {

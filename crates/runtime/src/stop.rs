@@ -69,7 +69,7 @@ impl Stop {
     }
 
     /// Ends when the HTTPS ports are not served any more.
-    pub async fn finished(&self) {
+    pub(crate) async fn finished(&self) {
         self.finished.cancelled().await;
     }
 

@@ -68,7 +68,7 @@ impl Supervisor {
     }
 
     /// Counts a turn that a task has ended. One that hangs counts no more of them.
-    pub fn turned(&self, task: &'static str) {
+    pub(crate) fn turned(&self, task: &'static str) {
         self.turns.get_or_create(&Task { task }).inc();
     }
 

@@ -124,7 +124,7 @@ impl Feed {
 
     /// Notes that changes may have been lost: until everything has been read anew, no answer of the source shows that the
     /// snapshot is up to date.
-    pub fn mark_stale(&self) {
+    pub(crate) fn mark_stale(&self) {
         self.state().is_following.store(false, Ordering::Relaxed);
     }
 

@@ -34,7 +34,7 @@ impl Fragment {
 
     /// Whether an object has every field of this one with this value. Further fields are an API server's defaults, or
     /// somebody's business.
-    pub fn is_in(&self, actual: &RawValue) -> bool {
+    pub(crate) fn is_in(&self, actual: &RawValue) -> bool {
         // What is so much longer has more in it than an API server's defaults, and its tree would take a hundred times as much.
         if actual.get().len() > 4 * self.json.len() + DEFAULTS_ROOM {
             return false;

@@ -34,12 +34,12 @@ impl Policy {
     }
 
     /// Whether a rule is off.
-    pub fn is_off(&self, rule: &Rule) -> bool {
+    pub(crate) fn is_off(&self, rule: &Rule) -> bool {
         self.choices.get(rule.name) == Some(&None)
     }
 
     /// Weighs one finding anew; `false` when its rule is off.
-    pub fn weigh(&self, finding: &mut Finding) -> bool {
+    pub(crate) fn weigh(&self, finding: &mut Finding) -> bool {
         match self.choices.get(finding.rule) {
             None => true,
             Some(None) => false,

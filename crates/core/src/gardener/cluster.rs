@@ -170,7 +170,7 @@ impl ClusterFacts {
     }
 
     /// Reads a `spec` that came in another format, all but what a switch of the overlay depends on.
-    pub fn from_spec(spec: ClusterSpec) -> Result<Self, Unusable> {
+    pub(crate) fn from_spec(spec: ClusterSpec) -> Result<Self, Unusable> {
         let Some(shoot) = spec.shoot else {
             return Err(vec![FieldError::missing("spec.shoot")].into());
         };

@@ -106,7 +106,7 @@ pub struct PodSpec<'a> {
 impl<'a> PodSpec<'a> {
     /// The names that the Pod gives addresses, read only when somebody asks. What is no list of them is refused by the
     /// API server; nothing of it counts.
-    pub fn host_aliases(&self) -> Vec<HostAlias<'a>> {
+    pub(crate) fn host_aliases(&self) -> Vec<HostAlias<'a>> {
         let aliases = self.host_aliases.and_then(|text| serde_json::from_str::<Option<_>>(text).ok());
         aliases.flatten().unwrap_or_default()
     }

@@ -158,7 +158,7 @@ impl ShootFacts {
     }
 
     /// Whether it would list this Shoot, if its extension were not disabled.
-    pub fn would_list(&self, name: &ShootName) -> bool {
+    pub(crate) fn would_list(&self, name: &ShootName) -> bool {
         matches!(&self.peering, PeeringFacts::Disabled(peers) if peers.iter().any(|peer| peer.target == *name))
     }
 }

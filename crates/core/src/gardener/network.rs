@@ -206,7 +206,7 @@ impl<'a> Network<'a> {
     }
 
     /// Whether this is the network of a Shoot, and not of a Seed or the garden.
-    pub fn is_of_a_shoot(&self) -> bool {
+    pub(crate) fn is_of_a_shoot(&self) -> bool {
         self.class.as_deref().is_none_or(|class| class == "shoot")
     }
 }

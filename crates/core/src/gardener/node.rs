@@ -77,12 +77,12 @@ impl RouteCondition {
     }
 
     /// Whether calico-node says that it stopped. That is about itself, and takes no route away.
-    pub fn is_calico_down(&self) -> bool {
+    pub(crate) fn is_calico_down(&self) -> bool {
         &*self.status == "True" && &*self.reason == CALICO_IS_DOWN
     }
 
     /// Whether a route controller says that it could not make the route.
-    pub fn is_no_route_created(&self) -> bool {
+    pub(crate) fn is_no_route_created(&self) -> bool {
         &*self.status == "True" && &*self.reason == NO_ROUTE_CREATED
     }
 }

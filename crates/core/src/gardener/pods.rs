@@ -35,14 +35,14 @@ impl Shoot<'_> {
     }
 
     /// Whether its status has a node network of each family: so has its infrastructure, whatever the Shoot lists by now.
-    pub fn has_two_node_networks(&self) -> bool {
+    pub(crate) fn has_two_node_networks(&self) -> bool {
         self.status_networking.get(NetworkKind::Nodes).len() == 2
     }
 
     /// Whether its Pods are reached by routes of the infrastructure only, as far as it is known. Of a provider whose
     /// infrastructure makes none, or of which nothing is known, that is all Shoots without an overlay: there it counts
     /// only where the configuration names the provider. `stored` as for [`Shoot::pods`].
-    pub fn may_need_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
+    pub(crate) fn may_need_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
         match Provider::of(&self.provider_type) {
             Some(provider) if provider.routes != Routes::Bgp => self.pods(stored).is_some_and(Pods::need_routes),
             provider => self.has_workers && self.encapsulation_by(self.key(), provider) == Some(Encapsulation::Native),
@@ -51,7 +51,7 @@ impl Shoot<'_> {
 
     /// Whether the infrastructure has routes to its Pods, with an overlay or without one: as [`Shoot::may_need_routes`],
     /// but for providers that make them in any case.
-    pub fn may_have_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
+    pub(crate) fn may_have_routes(&self, stored: Option<&Shoot<'_>>) -> bool {
         match Provider::of(&self.provider_type) {
             Some(provider) if provider.routes != Routes::Bgp => {
                 self.pods(stored).is_some_and(|pods| pods.way == Way::Routes)
@@ -119,17 +119,17 @@ impl Shoot<'_> {
 
     /// Whether it has no nodes, and shall have none. The status of an update is what its sender likes: that of the stored
     /// object counts.
-    pub fn is_asleep(&self, stored: Option<&Shoot<'_>>) -> bool {
+    pub(crate) fn is_asleep(&self, stored: Option<&Shoot<'_>>) -> bool {
         self.shall_sleep && stored.map_or(self.sleeps, |stored| stored.sleeps)
     }
 
     /// How many nodes it may have at a time: of each worker `maximum`, and `maxSurge` while they are replaced.
-    pub fn max_nodes(&self) -> u64 {
+    pub(crate) fn max_nodes(&self) -> u64 {
         self.workers().iter().map(Worker::max_nodes).fold(0, u64::saturating_add)
     }
 
     /// Whether some of those are there only while others are replaced.
-    pub fn has_surge(&self) -> bool {
+    pub(crate) fn has_surge(&self) -> bool {
         self.workers().iter().any(|worker| worker.max_nodes() > u64::from(worker.maximum))
     }
 

@@ -76,7 +76,7 @@ impl Pools {
 
     /// After which time a node of this pool is replaced for want of a route; `None` for never, and where that is
     /// unknown. A pool that is not known has the default, unless some were left out.
-    pub fn health_timeout(&self, pool: &str) -> Option<SignedDuration> {
+    pub(crate) fn health_timeout(&self, pool: &str) -> Option<SignedDuration> {
         let default = (!self.are_cut).then_some(HEALTH_TIMEOUT);
         self.kept.iter().find(|known| &*known.name == pool).map_or(default, |known| known.timeout)
     }

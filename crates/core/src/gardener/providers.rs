@@ -341,12 +341,12 @@ pub struct Pods {
 
 impl Pods {
     /// Whether they are in no tunnel.
-    pub fn are_native(self) -> bool {
+    pub(crate) fn are_native(self) -> bool {
         self.encapsulation == Some(Encapsulation::Native)
     }
 
     /// Whether they are reached by routes of the infrastructure, and only by those.
-    pub fn need_routes(self) -> bool {
+    pub(crate) fn need_routes(self) -> bool {
         self.are_native() && self.way == Way::Routes
     }
 }

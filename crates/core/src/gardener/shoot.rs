@@ -126,7 +126,7 @@ impl<'a> Networking<'a> {
     }
 
     /// Whether the Shoot has addresses of this family; without a word in `ipFamilies` it has IPv4 only.
-    pub fn has_family(&self, family: Family) -> bool {
+    pub(crate) fn has_family(&self, family: Family) -> bool {
         let families = self.ip_families.as_deref().unwrap_or_default();
         match family {
             Family::V4 => families.is_empty() || families.iter().any(|name| &**name == "IPv4"),
@@ -150,7 +150,7 @@ impl<'a> StatusNetworking<'a> {
 
 impl<'a> Shoot<'a> {
     /// The peering extension, if it is there and not disabled.
-    pub fn enabled_peering(&self) -> Option<&Extension<'a>> {
+    pub(crate) fn enabled_peering(&self) -> Option<&Extension<'a>> {
         self.peering.as_ref().filter(|extension| !extension.is_disabled)
     }
 

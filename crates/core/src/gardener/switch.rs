@@ -223,7 +223,7 @@ impl SwitchFacts {
     }
 
     /// The families of a Network of this Shoot that count.
-    pub fn counting<'f>(&self, families: &'f [Family]) -> &'f [Family] {
+    pub(crate) fn counting<'f>(&self, families: &'f [Family]) -> &'f [Family] {
         if self.counts_one_family { &families[..families.len().min(1)] } else { families }
     }
 }

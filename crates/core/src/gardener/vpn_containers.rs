@@ -22,7 +22,7 @@ const SHOOT_INIT: &str = "vpn-shoot-init";
 
 impl Container<'_> {
     /// Whether it is one of a highly available VPN, on the Seed's side or on the Shoot's.
-    pub fn is_of_vpn(&self) -> bool {
+    pub(crate) fn is_of_vpn(&self) -> bool {
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = |prefix| self.name.strip_prefix(prefix);
         let is_numbered = [CLIENT_PREFIX, SHOOT_PREFIX].into_iter().filter_map(number).any(is_number);

@@ -54,13 +54,13 @@ impl Shoots {
     }
 
     /// The Shoots that list this one, sorted by name.
-    pub fn listers(&self, name: &ShootName) -> &[ShootName] {
+    pub(crate) fn listers(&self, name: &ShootName) -> &[ShootName] {
         self.listers.get(name).map_or(&[], |listers| listers)
     }
 
     /// Those of them that are in the same namespace. Others cost nothing: not even the time for an answer tells how many
     /// there are.
-    pub fn listers_in_project(&self, name: &ShootName) -> &[ShootName] {
+    pub(crate) fn listers_in_project(&self, name: &ShootName) -> &[ShootName] {
         let listers = self.listers(name);
         let before_all = ShootName::new(name.namespace(), "");
         let listers = &listers[listers.partition_point(|lister| *lister < before_all)..];

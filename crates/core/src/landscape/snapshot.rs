@@ -50,7 +50,7 @@ impl Snapshot {
     }
 
     /// Whether the absence of an object means nothing.
-    pub fn is_blind(&self) -> bool {
+    pub(crate) fn is_blind(&self) -> bool {
         self.is_blind
     }
 

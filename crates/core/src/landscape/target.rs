@@ -42,7 +42,7 @@ impl Target {
     }
 
     /// Its node networks, for a verdict only: a rule that puts one into a message asks [`Target::visible`].
-    pub fn nodes_for_verdicts(&self) -> &[Cidr] {
+    pub(crate) fn nodes_for_verdicts(&self) -> &[Cidr] {
         match self {
             Self::Visible(facts) | Self::Consenting(Consent(facts)) => &facts.networks.nodes,
             Self::Missing | Self::Hidden | Self::Unverified(_) => &[],
@@ -57,13 +57,13 @@ impl Consent {
     }
 
     /// Whether one of these networks overlaps one of its node networks that none of the old ones did.
-    pub fn newly_overlaps(&self, nodes: &[Cidr], old: &[Cidr]) -> bool {
+    pub(crate) fn newly_overlaps(&self, nodes: &[Cidr], old: &[Cidr]) -> bool {
         let overlaps = |nodes: &[Cidr], own: &Cidr| nodes.iter().any(|other| own.overlaps(*other));
         self.0.networks.nodes.iter().any(|own| overlaps(nodes, own) && !overlaps(old, own))
     }
 
     /// Whether it can have no node network at all.
-    pub fn is_workerless(&self) -> bool {
+    pub(crate) fn is_workerless(&self) -> bool {
         self.0.is_workerless
     }
 
@@ -73,12 +73,12 @@ impl Consent {
     }
 
     /// Whether this is neither the Seed that it has nor the one that it comes from.
-    pub fn has_other_seed(&self, seed: &str) -> bool {
+    pub(crate) fn has_other_seed(&self, seed: &str) -> bool {
         self.0.seed.as_deref().is_some_and(|own| own != seed) && self.0.old_seed.as_deref() != Some(seed)
     }
 
     /// Whether there is something to check later: it has no Seed or no node network yet, or it is moving.
-    pub fn is_unsettled(&self) -> bool {
+    pub(crate) fn is_unsettled(&self) -> bool {
         self.0.seed.is_none() || self.0.old_seed.is_some() || self.0.networks.nodes.is_empty()
     }
 }

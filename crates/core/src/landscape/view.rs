@@ -82,7 +82,7 @@ impl<'a> View<'a> {
     /// Whether the requesting user may see all Shoots there, and nothing of them need be hidden; `false` too while that
     /// has to be asked first. This is how rules find Shoots that the user did not name: asked about one by one, hidden ones
     /// would shape the answer by their number.
-    pub fn sees_all_of(&mut self, place: Grant) -> bool {
+    pub(crate) fn sees_all_of(&mut self, place: Grant) -> bool {
         let visibility = self.answers.grants.get(&place);
         if visibility.is_none() && !self.sees_all {
             self.questions.grants.insert(place);
@@ -122,7 +122,7 @@ impl<'a> View<'a> {
     /// # Errors
     ///
     /// Says why nothing is known of it.
-    pub fn known_or_why(&self, name: &ShootName) -> Result<Option<&'a Arc<ShootFacts>>, &'a str> {
+    pub(crate) fn known_or_why(&self, name: &ShootName) -> Result<Option<&'a Arc<ShootFacts>>, &'a str> {
         match (self.answers.shoots.get(name), self.snapshot.shoots.get(name)) {
             (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Ok(Some(facts)),
             (Some(Answer::Unanswered(why)), _) => Err(why),
@@ -154,19 +154,19 @@ impl<'a> View<'a> {
     }
 
     /// Has a Seed read again before something is refused because of what it is.
-    pub fn confirm_seed(&mut self, name: &str) {
+    pub(crate) fn confirm_seed(&mut self, name: &str) {
         if !self.sees_all && is_dns_subdomain(name) && !self.answers.seeds.contains_key(name) {
             self.questions.seeds.insert(name.to_owned());
         }
     }
 
     /// Whether anything was read again already.
-    pub fn is_second_look(&self) -> bool {
+    pub(crate) fn is_second_look(&self) -> bool {
         !self.answers.shoots.is_empty()
     }
 
     /// Whether this Shoot was read again already, or need not be.
-    pub fn is_confirmed(&self, name: &ShootName) -> bool {
+    pub(crate) fn is_confirmed(&self, name: &ShootName) -> bool {
         self.sees_all || self.answers.shoots.contains_key(name)
     }
 }

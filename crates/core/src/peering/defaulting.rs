@@ -27,7 +27,7 @@ pub struct Missing {
 
 impl Missing {
     /// What is lacking of which target, wherever the entry stands.
-    pub fn lack(&self) -> (&ShootName, bool, bool) {
+    pub(crate) fn lack(&self) -> (&ShootName, bool, bool) {
         (&self.target, self.lacks_namespace, self.lacks_seed)
     }
 

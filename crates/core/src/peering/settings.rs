@@ -52,7 +52,7 @@ impl NodePrefixes {
 
 impl Settings {
     /// The most entries that are looked up for one request.
-    pub fn looked_up(&self) -> usize {
+    pub(crate) fn looked_up(&self) -> usize {
         self.max_peers.min(MOST_PEERS)
     }
 }

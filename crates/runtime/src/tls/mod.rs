@@ -70,7 +70,7 @@ impl Tls {
     }
 
     /// Whether one is served that is valid now.
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         self.served().is_some_and(|served| served.is_valid_at(self.sources.clock.now()))
     }
 

@@ -79,13 +79,13 @@ impl Newcomer {
     }
 
     /// That others were not compared, and why.
-    pub fn not_compared(&self, why: &str) -> Finding {
+    pub(crate) fn not_compared(&self, why: &str) -> Finding {
         not_compared(self.vpc.id(), why)
     }
 
     /// Which of its neighbours are in the way. Whoever calls this gives those that the writer may see, and says whether
     /// there may be more of them.
-    pub fn meet<'n>(
+    pub(crate) fn meet<'n>(
         &self,
         neighbours: impl IntoIterator<Item = (&'n ShootName, &'n ShootFacts)>,
         may_be_more: bool,

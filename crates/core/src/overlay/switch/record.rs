@@ -148,7 +148,7 @@ impl Record {
     }
 
     /// The members that are held.
-    pub fn subset(&self) -> Subset {
+    pub(crate) fn subset(&self) -> Subset {
         let held = Some(&self.held).filter(|held| held.len() <= LONGEST_CONFIG);
         Subset::of(held.and_then(|held| serde_json::from_str::<Value>(held).ok()).as_ref())
     }

@@ -77,7 +77,7 @@ impl Replacement {
     }
 
     /// Whether it was due so long ago that what became of it is not known without a look.
-    pub fn is_past(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_past(&self, now: Timestamp) -> bool {
         now.duration_since(self.deadline) >= ALARM
     }
 

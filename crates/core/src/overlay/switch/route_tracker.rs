@@ -83,7 +83,7 @@ pub struct Missing {
 
 impl Progress {
     /// Whether every node that counts has its route. Where there are nodes and none of them counts, that is not known.
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.missing.is_empty() && (self.total > 0 || (self.given_up.is_empty() && self.leaving == 0))
     }
 }
@@ -97,14 +97,14 @@ impl RouteTracker {
     }
 
     /// Starts again when the switch is another one than before.
-    pub fn track(&mut self, since: &str) {
+    pub(crate) fn track(&mut self, since: &str) {
         if *self.since != *since {
             *self = Self::resume(since, &BTreeSet::new());
         }
     }
 
     /// Whether the route of a node was seen, and nobody has denied it since.
-    pub fn has_seen(&self, node: &NodeFacts) -> bool {
+    pub(crate) fn has_seen(&self, node: &NodeFacts) -> bool {
         self.seen.contains_key(&digest(&node.uid))
     }
 
@@ -177,7 +177,7 @@ impl RouteTracker {
     }
 
     /// Whether it has not been watched for a whole window, and nothing happened yet.
-    pub fn is_unsettled(&self) -> bool {
+    pub(crate) fn is_unsettled(&self) -> bool {
         !self.is_settled
     }
 

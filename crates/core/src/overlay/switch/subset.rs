@@ -75,7 +75,7 @@ impl Subset {
 
     /// The same configuration with exactly these members of those that count. Objects that are left empty by that go, and
     /// so does a configuration of which nothing is left, unless they were there before, in `stored`.
-    pub fn put_into(&self, config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
+    pub(crate) fn put_into(&self, config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
         let mut config = match config {
             Some(Value::Object(config)) => config,
             _ => Map::new(),
@@ -109,7 +109,7 @@ impl Subset {
     }
 
     /// Takes the section of IPv6 out of a configuration. One of which nothing is left goes, unless it was there before, in `stored`.
-    pub fn without_ipv6(config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
+    pub(crate) fn without_ipv6(config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
         let mut config = config?;
         if config.as_object_mut().and_then(|members| members.remove(IPV6)).is_none() {
             return Some(config);
@@ -120,12 +120,12 @@ impl Subset {
     }
 
     /// Whether there is a word about the overlay.
-    pub fn says_overlay(&self) -> bool {
+    pub(crate) fn says_overlay(&self) -> bool {
         self.0.get("overlay").is_some_and(|value| !value.is_null())
     }
 
     /// Whether Pods get addresses of Calico's own blocks, to which no route of the infrastructure leads.
-    pub fn has_blocks(&self) -> bool {
+    pub(crate) fn has_blocks(&self) -> bool {
         let member = |key, member| self.0.get(key).and_then(|value| value.get(member));
         member("vxlan", "enabled") == Some(&Value::Bool(true))
             || member("ipam", "type").and_then(Value::as_str) == Some("calico-ipam")
@@ -138,7 +138,7 @@ impl Subset {
 
     /// The same of these members together with IP families. No configuration has that digest by itself: `ipFamilies` is
     /// none of the members that count.
-    pub fn digest_with(&self, families: &[Family]) -> String {
+    pub(crate) fn digest_with(&self, families: &[Family]) -> String {
         let mut members = self.0.clone();
         let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();
         members.insert("ipFamilies".to_owned(), json!(names));

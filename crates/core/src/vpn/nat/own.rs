@@ -66,7 +66,7 @@ impl Containers {
 
     /// Whether stored containers are as configured as these. What they are told of networks does not count: that follows the
     /// Shoot.
-    pub fn is_configured_as(&self, stored: &Self) -> bool {
+    pub(crate) fn is_configured_as(&self, stored: &Self) -> bool {
         is_configured_as(self.init.as_ref(), stored.init.as_ref())
             && is_configured_as(self.agent.as_ref(), stored.agent.as_ref())
     }

@@ -71,18 +71,18 @@ impl Translation {
     }
 
     /// Whether what is stored has the containers that translate as these are configured.
-    pub fn is_configured_as(&self, stored: &Containers) -> bool {
+    pub(crate) fn is_configured_as(&self, stored: &Containers) -> bool {
         self.containers.is_configured_as(stored)
     }
 
     /// Whether it takes the Cluster as it is now: gardenlet writes it just before the Deployment, and a cache that lags
     /// behind must not undo what gardenlet knows.
-    pub fn depends_on_now(&self) -> bool {
+    pub(crate) fn depends_on_now(&self) -> bool {
         !self.wrong.is_empty() && self.why_left.is_some()
     }
 
     /// Whether anything is put right.
-    pub fn corrects(&self) -> bool {
+    pub(crate) fn corrects(&self) -> bool {
         !self.wrong.is_empty() && self.why_left.is_none()
     }
 

@@ -235,7 +235,7 @@ fn shows_overlap([seed_pods, networks @ ..]: [&EnvValue<'_>; 4]) -> bool {
 
 impl Correction {
     /// Whether it can be put right.
-    pub fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         !matches!(self.found, Found::Reference(_))
     }
 
