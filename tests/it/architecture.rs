@@ -14,8 +14,8 @@ const CRATES: [(&str, &[&str]); 6] = [
     ("network-guard-core", &[]),
     ("network-guard-runtime", &[]),
     ("network-guard-sources", &["core", "runtime"]),
-    ("network-guard-nat", &["core", "runtime", "sources"]),
-    ("network-guard-controllers", &["core", "runtime", "sources", "nat"]),
+    ("network-guard-nat", &["core"]),
+    ("network-guard-controllers", &["core", "runtime", "sources"]),
     ("network-guard", &["core", "runtime", "sources", "nat", "controllers"]),
 ];
 
