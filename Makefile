@@ -35,6 +35,7 @@ soak: export PROPTEST_RNG_SEED = $(shell date +%s)
 soak: tools ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
 	@echo "The seed of the property tests is PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED)."
 	cargo test --quiet --workspace --lib
+	cargo test --quiet --profile counts --test bounds
 	cargo test --test e2e -- --nocapture yaml::
 	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
 

@@ -59,6 +59,12 @@ const FLOOR_ONE: [&str; 4] = ["gardener", "diagnostics", "landscape", "admission
 /// Rooms that must not know each other are on this floor.
 const ROOMS: u8 = 2;
 
+/// What no file of the core names: places, threads and processes. That it reads no clock is for clippy.
+const PLACES: [&str; 6] = ["std::fs", "std::env", "std::thread", "std::process", "std::net::Tcp", "std::net::Udp"];
+
+/// The modules of the program from below: each uses only those before it.
+const PROGRAM: [&str; 3] = ["config", "wiring", "cli"];
+
 /// The most lines of a file, without its tests.
 const LONGEST: usize = 400;
 
@@ -311,6 +317,29 @@ fn a_path_is_read_from_its_tree() {
         paths(code),
         ["a::B", "crate::c", "crate::d::E", "crate::d::F", "crate::", "super::g::h"].map(|p| p.trim_end_matches(':'))
     );
+}
+
+#[test]
+fn the_core_names_no_place() {
+    for (path, code) in by_room().into_values().flatten() {
+        for word in PLACES.iter().filter(|word| code.contains(**word)) {
+            panic!("{} names {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn modules_of_the_program_use_only_what_is_below() {
+    for (at, module) in PROGRAM.iter().enumerate() {
+        let mut found = Vec::new();
+        sources(&root().join("src").join(module), &mut found);
+        assert!(!found.is_empty());
+        for (path, code) in found {
+            let used = uses(&code);
+            let above = PROGRAM[at + 1..].iter().find(|above| used.contains(**above));
+            assert_eq!(above, None, "{}", path.display());
+        }
+    }
 }
 
 #[test]

@@ -105,6 +105,8 @@ pub(super) fn write(material: &Material, data: &mut Data, annotations: &mut Anno
 mod tests {
     use std::time::Duration;
 
+    use network_guard_core::certificates::{Lifetimes, Reason, Step, carried_out};
+
     use super::super::issue_ca;
     use super::*;
 
@@ -112,6 +114,33 @@ mod tests {
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + hour * 60 * 60).unwrap()
+    }
+
+    /// Each step of the life of a CA, carried out with real keys, survives the Secret.
+    #[test]
+    fn every_step_is_stored_and_read_back() {
+        let theirs = issue_ca(at(0), LIFETIME).unwrap().ca;
+        let adopt = |demote| Step::Adopt { adopted: vec![theirs.clone()], demote };
+        let begin = |at_once| Step::Begin { adopted: vec![theirs.clone()], at_once };
+        let lifetimes = Lifetimes { ca: LIFETIME, ..Lifetimes::default() };
+        for story in [
+            vec![begin(true), Step::ConfirmTrust, Step::Issue(Reason::Due), Step::Announce, Step::Switch, Step::Retire],
+            vec![begin(true), Step::Issue(Reason::Asked), Step::Announce, Step::Recall, Step::Announce, Step::Switch],
+            vec![begin(false), Step::Announce, Step::Switch, adopt(false), Step::Retire],
+            vec![begin(true), adopt(true), Step::Issue(Reason::NotValid), Step::Announce, Step::Switch],
+            vec![begin(true), Step::Issue(Reason::Due), adopt(true), Step::Issue(Reason::NextIsOld)],
+        ] {
+            let (mut data, mut annotations) = (Data::new(), Annotations::new());
+            let mut material = None;
+            for (hour, step) in (0..).zip(story) {
+                let name = format!("{step:?}");
+                let next = carried_out(step, material.as_ref(), at(hour), &lifetimes, issue_ca).unwrap();
+                let next = next.unwrap_or_else(|| panic!("{name} does nothing"));
+                write(&next, &mut data, &mut annotations);
+                assert_eq!(read(&data, &annotations).as_ref(), Ok(&next), "{name}");
+                material = Some(next);
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Malformed {
 /// Walks a JSON text once, from member to member; at each value the caller skips, reads, or enters it.
 ///
 /// ```
-/// use network_guard::json::Members;
+/// use network_guard_core::json::Members;
 ///
 /// let mut members = Members::of(r#"{"skipped": {"a": [1]}, "entered": {"b": "text"}}"#);
 /// let mut found = None;
@@ -37,7 +37,7 @@ pub struct Malformed {
 /// }
 /// members.end()?;
 /// assert_eq!(found, Some(("b".to_owned(), "\"text\"")));
-/// # Ok::<(), network_guard::json::Malformed>(())
+/// # Ok::<(), network_guard_core::json::Malformed>(())
 /// ```
 #[derive(Debug)]
 pub struct Members<'a> {

@@ -46,7 +46,7 @@ pub(super) fn compose(text: &str) -> Result<Option<Composed>, Problem> {
         match event {
             Event::DocumentStart(..) => has_document = true,
             Event::DocumentEnd | Event::StreamEnd => break,
-            Event::Scalar(_, ScalarStyle::Plain, ..) if let Some(next) = joined_colon(&text[end_of(&span)..]) => {
+            Event::Scalar(_, ScalarStyle::Plain, ..) if let Some(next) = joined_colon(rest(text, &span)) => {
                 return Err(Problem { line, problem: format!("write a blank between `:` and `{next}`") });
             }
             event => composer.take(event, line).map_err(|problem| Problem { line, problem })?,
@@ -68,8 +68,9 @@ fn next<'a>(parser: &mut Parser<'a, StrInput<'a>>) -> Result<Option<(Event<'a>, 
     event.map_err(|error| Problem { line: error.marker().line(), problem: error.info() })
 }
 
-fn end_of(span: &Span) -> usize {
-    span.end.byte_offset().unwrap_or_default()
+/// What follows a part of a text.
+fn rest<'t>(text: &'t str, span: &Span) -> &'t str {
+    span.end.byte_offset().and_then(|end| text.get(end..)).unwrap_or_default()
 }
 
 /// The bracket or comma behind a colon that ends a key without quotes, as in `{a:}`. The colon belongs to the key for goyaml (YAML
