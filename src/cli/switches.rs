@@ -114,7 +114,7 @@ impl Row {
     /// All there is to say, with and without the counts.
     fn says(&self) -> (String, String) {
         if self.network.state.is_none() {
-            let told = || "the Network was told; its extension and Calico's Pods follow".to_owned();
+            let told = || "the Network was updated; its extension and Calico's Pods follow".to_owned();
             let text = self.failure().unwrap_or_else(told);
             return (text.clone(), text);
         }
@@ -252,7 +252,7 @@ mod tests {
             "nodes": 20, "withRoute": 5, "missing": missing(&["a", "b", "c", "d"]), "notReady": 2, "notReadyNodes": ["y", "z"],
         }});
         let window = json!({"waitsFor": "maintenanceWindow", "routes": {"nodes": 2, "withRoute": 2}});
-        let wakes = json!({"waitsFor": "other", "because": "the Shoot is falling asleep or waking up"});
+        let wakes = json!({"waitsFor": "other", "because": "the Shoot is being hibernated or woken up"});
         let mut failed =
             held(days, &json!({"routes": {"nodes": 3, "withRoute": 3, "notReady": 1, "notReadyNodes": ["d"]}}));
         let rolling = json!({"state": {"networkGuard": {

@@ -150,7 +150,7 @@ fn a_grown_cluster_is_not_corrected_back() {
     // When it may not even ask, it changes nothing and says so.
     permit(&scene, &["create"], "get");
     let output = apply(&scene, &grown);
-    assert!(output.stderr.contains("left as it is, the Cluster could not be read anew"), "{}", output.stderr);
+    assert!(output.stderr.contains("left as it is, the Cluster could not be read again"), "{}", output.stderr);
     assert_eq!(scene.stored()["spec"], stored["spec"]);
 }
 

@@ -60,7 +60,7 @@ fn stays_held(switch: &Switch) {
 /// All routes are there, and the switch is held for as long as the window is.
 #[track_caller]
 fn waits_for_window(shoot: &Shoot) {
-    until("it waits whether routes stay", || shoot.held("message").contains("waiting whether they stay"));
+    until("it waits whether routes stay", || shoot.held("message").contains("waiting to see whether they stay"));
 }
 
 /// Something happened to the Network, of which there is an Event. It is reported when it is done.

@@ -167,7 +167,7 @@ fn nodes_that_will_be_replaced_are_told_of() {
     let left = deadline.duration_since(Timestamp::now());
     assert!((SignedDuration::from_mins(45)..SignedDuration::from_mins(56)).contains(&left), "{left}");
     reported(shoot, "OverlaySwitchNodesAtRisk");
-    let words = format!("replaces node a and what comes after it from {} on", deadline.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let words = format!("replaces node a and its successors from {} on", deadline.strftime("%Y-%m-%dT%H:%M:%SZ"));
     until("so does the message", || shoot.held("message").contains(&words));
     let status = switch.switches();
     assert!(status.contains("1 to be replaced") && status.contains(&words), "{status}");

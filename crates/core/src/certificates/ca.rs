@@ -8,11 +8,11 @@ use jiff::Timestamp;
 /// How far before the moment of its issue a certificate becomes valid, so that a peer whose clock is behind accepts it.
 pub const BACKDATED: Duration = Duration::from_secs(5 * 60);
 
-/// The SHA-256 of a certificate, by which it is told from all others.
+/// The SHA-256 of a certificate, which identifies it.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// The first 16 of 64 digits: enough for people to tell a handful of certificates apart.
+/// The first 16 of 64 digits: enough to distinguish a handful of certificates.
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -30,7 +30,7 @@ impl fmt::Debug for Fingerprint {
 pub struct Ca {
     /// As PEM, always written in the same way.
     pub pem: String,
-    /// Which one it is.
+    /// Its fingerprint.
     pub fingerprint: Fingerprint,
     /// Valid from.
     pub not_before: Timestamp,
@@ -44,7 +44,7 @@ impl Ca {
         (self.not_before..=self.not_after).contains(&now)
     }
 
-    /// When it is renewed.
+    /// When it is due for renewal.
     pub fn renewal_at(&self) -> Timestamp {
         two_thirds(self.not_before, self.not_after)
     }
@@ -67,7 +67,7 @@ impl fmt::Debug for CaPair {
 }
 
 impl CaPair {
-    /// Of a certificate and its key, PEM. That they belong together is for the caller to know.
+    /// From a certificate and its key, PEM. The caller guarantees that they belong together.
     pub fn new(ca: Ca, key: String) -> Self {
         Self { ca, key }
     }
@@ -78,12 +78,12 @@ impl CaPair {
     }
 }
 
-/// What is known of a leaf without the connection that shows it.
+/// The facts about a leaf that decisions need.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Leaf {
     /// The CA that signed it.
     pub issuer: Fingerprint,
-    /// For whom it is.
+    /// The names that it is valid for.
     pub names: Vec<String>,
     /// Valid from.
     pub not_before: Timestamp,
@@ -91,7 +91,7 @@ pub struct Leaf {
     pub not_after: Timestamp,
 }
 
-/// The moment at two thirds of a life, which began after the backdating.
+/// The moment at two thirds of a certificate's life, not counting the backdating.
 pub(super) fn two_thirds(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
     let issued = later(not_before, BACKDATED);
     let seconds = not_after.as_second().saturating_sub(issued.as_second()).max(0);

@@ -1,4 +1,4 @@
-//! Certificates with the dates of real ones, and nothing else of them: what is decided here depends on nothing more.
+//! Certificates with only the dates of real ones: decisions depend on nothing else.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ pub(super) fn issue(now: Timestamp, lifetime: Duration) -> Result<CaPair, Infall
     Ok(CaPair::new(ca, format!("key {number}\n")))
 }
 
-/// A leaf of this CA, which ends with it at the latest.
+/// A leaf of this CA, valid no longer than the CA.
 pub(super) fn leaf(signing: &CaPair, names: &[String], now: Timestamp, lifetime: Duration) -> Leaf {
     Leaf {
         issuer: signing.ca.fingerprint,

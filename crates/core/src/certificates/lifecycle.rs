@@ -1,19 +1,19 @@
-//! What happens next with self-managed certificates, and when.
+//! The next step for self-managed certificates, and when it is due.
 //!
 //! A rotation never breaks a call, because each step waits for what it needs:
 //!
 //! ```text
 //! Issue      a new CA is stored beside the one that signs
 //!            ... and published: every webhook configuration has both
-//! Announce   that was seen; API servers have the margin to hear of it
+//! Announce   the leader saw that; API servers have the margin to receive it
 //! Switch     the new CA signs; each replica serves a leaf of it; the key of the old one is gone
-//!            ... until the last leaf of the old one would have run out
-//! Retire     the old one is taken out of the configurations, and forgotten
+//!            ... until the last leaf of the old one would have expired
+//! Retire     the old one is removed from the configurations and from the Secret
 //! ```
 //!
-//! A loss begins in the middle: what API servers still trust may still be served, so it is adopted as if it were retired, and
-//! the new CA has to wait like any other. All of it is decided from the Secret and the configurations, so a leader may
-//! end between any two steps.
+//! After a loss of the Secret it starts in the middle: leaves of CAs that API servers still trust may still be served,
+//! so those CAs are adopted as if they were retired, and the new CA has to wait like any other. All decisions are made
+//! from the Secret and the configurations, so a leader may stop between any two steps.
 
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ use jiff::Timestamp;
 use super::ca::{later, two_thirds};
 use super::{Ca, CaPair, Leaf, Material, Next};
 
-/// How long certificates are valid, and how long API servers get to hear of a new CA.
+/// How long certificates are valid, and how long API servers get to receive a new CA.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Lifetimes {
     /// Of a CA.
     pub ca: Duration,
     /// Of a leaf. None is valid for longer than its CA.
     pub leaf: Duration,
-    /// From the moment in which a new CA was seen in every webhook configuration to its first leaf.
+    /// From the moment when a new CA was seen in every webhook configuration to its first leaf.
     pub margin: Duration,
 }
 
@@ -41,19 +41,19 @@ impl Default for Lifetimes {
     }
 }
 
-/// What API servers are told to trust when they call one webhook, or the webhooks in all Shoots.
+/// The CA bundle of one webhook configuration, or of the webhooks in all Shoots.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Published {
-    /// Which one, for people.
+    /// Its name in messages.
     pub name: String,
     /// The certificates in it that can be read.
     pub bundle: Vec<Ca>,
-    /// Whether it says anything at all, readable or not.
+    /// Whether it is not empty, readable or not.
     pub is_told: bool,
 }
 
 impl Published {
-    /// Whether nothing is missing that API servers have to trust.
+    /// Whether it has every certificate that API servers have to trust.
     pub fn has_all(&self, bundle: &[&Ca]) -> bool {
         bundle.iter().all(|ca| self.has(ca))
     }
@@ -63,73 +63,73 @@ impl Published {
     }
 }
 
-/// Why there is a new CA.
+/// Why a new CA is issued.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reason {
     /// The old one has lived through two thirds of its life.
     Due,
-    /// Somebody asked for it.
+    /// An operator requested it.
     Asked,
-    /// The one that should sign is not valid now.
+    /// The CA that should sign is not valid now.
     NotValid,
-    /// The one that should sign next has grown old meanwhile.
+    /// The CA that should sign next has become old meanwhile.
     NextIsOld,
 }
 
-/// What is waited for.
+/// What the leader waits for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Waiting {
     /// The renewal of the CA.
     Renewal,
     /// These configurations lack a certificate.
     Publication(Vec<String>),
-    /// API servers hear of the new CA.
+    /// The margin, in which API servers receive the new CA.
     Margin,
-    /// The last leaf of an old CA runs out.
+    /// The expiry of the last leaf of an old CA.
     LastLeaf,
     /// These configurations still have a retired CA.
     Withdrawal(Vec<String>),
 }
 
-/// What is to be done now.
+/// The next step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Step {
-    /// There is no usable Secret: make one. These are trusted by API servers at present.
+    /// There is no usable Secret: create one. API servers trust these CAs at present.
     Begin {
-        /// What is kept in the bundle meanwhile.
+        /// CAs that are kept in the bundle meanwhile.
         adopted: Vec<Ca>,
-        /// Whether API servers trust nobody yet, so that the new CA need not wait until they trust it.
+        /// Whether API servers trust no CA yet, so that the new CA need not wait until they trust it.
         at_once: bool,
     },
     /// API servers trust CAs that the Secret does not know.
     Adopt {
-        /// They are kept in the bundle until their leaves have run out.
+        /// They are kept in the bundle until their leaves have expired.
         adopted: Vec<Ca>,
-        /// Whether nobody trusts the CA that signs, which therefore has to be published first.
+        /// Whether no API server trusts the CA that signs, which therefore has to be published first.
         demote: bool,
     },
-    /// API servers trust the CA that signs: tell replicas so.
+    /// API servers trust the CA that signs: record that for the replicas.
     ConfirmTrust,
-    /// Make a CA that signs next.
+    /// Issue the CA that signs next.
     Issue(Reason),
-    /// Note that every configuration has the next CA.
+    /// Record that every configuration has the next CA.
     Announce,
-    /// Note that one lacks it again.
+    /// Record that one lacks it again.
     Recall,
     /// Let the next CA sign.
     Switch,
-    /// Forget retired CAs.
+    /// Remove retired CAs.
     Retire,
-    /// Nothing, until then or until something changes.
+    /// Do nothing, until this time or until something changes.
     Wait {
-        /// When there is more to do by the clock alone.
+        /// When the next step is due by the clock alone.
         until: Option<Timestamp>,
-        /// What for.
+        /// The reason.
         waiting: Waiting,
     },
 }
 
-/// Decides what is to be done.
+/// Decides the next step.
 pub fn next_step(material: Option<&Material>, published: &[Published], now: Timestamp, lifetimes: &Lifetimes) -> Step {
     let mut unknown: Vec<Ca> = Vec::new();
     for ca in published.iter().flat_map(|published| &published.bundle) {
@@ -150,7 +150,7 @@ pub fn next_step(material: Option<&Material>, published: &[Published], now: Time
     if let Some(signing) = &material.signing
         && material.confirmed_signing().is_none()
     {
-        // Nobody knows what this Secret has been through. Where API servers are told nothing, nothing can be wrong.
+        // The history of this Secret is unknown. Where API servers have no bundle, no trust can be broken.
         let is_trusted = |published: &Published| !published.is_told || published.has(&signing.ca);
         if published.iter().all(is_trusted) {
             return Step::ConfirmTrust;
@@ -168,7 +168,7 @@ fn with_next(material: &Material, next: &Next, published: &[Published], now: Tim
     if !next.pair.ca.is_valid_at(now) || next.pair.ca.renewal_at() <= now {
         return Step::Issue(Reason::NextIsOld);
     }
-    // Whoever saw one key saw the other too.
+    // An operator who suspects one key suspects the other too: both were in this Secret.
     if material.rotation_requested {
         return Step::Issue(Reason::Asked);
     }
@@ -179,7 +179,7 @@ fn with_next(material: &Material, next: &Next, published: &[Published], now: Tim
         None if missing.is_empty() => Step::Announce,
         None => Step::Wait { until: None, waiting: Waiting::Publication(missing) },
         Some(_) if !missing.is_empty() => Step::Recall,
-        // A clock that was ahead: nobody knows how long ago that was.
+        // The clock was ahead, so it is unknown how long ago that was.
         Some(at) if at > now => Step::Announce,
         Some(at) => match later(at, lifetimes.margin) {
             then if then <= now => Step::Switch,
@@ -203,7 +203,7 @@ fn without_next(material: &Material, signing: &CaPair, published: &[Published], 
         return Step::Wait { until: Some(renewal), waiting: Waiting::Renewal };
     }
     match material.retired_until {
-        // Nobody remembers, so the leaves may be as new as can be.
+        // The time is not recorded, so the leaves may have been issued just now.
         None => Step::Adopt { adopted: Vec::new(), demote: false },
         Some(until) if now < until => Step::Wait { until: Some(until.min(renewal)), waiting: Waiting::LastLeaf },
         Some(_) => {
@@ -217,7 +217,8 @@ fn without_next(material: &Material, signing: &CaPair, published: &[Published], 
     }
 }
 
-/// What is to be stored after a step; `None` if nothing changes. `issue` makes a CA that is valid from now on for so long.
+/// The material to store after a step; `None` if nothing changes. `issue` makes a CA that is valid from now for this
+/// long.
 pub fn carried_out<E>(
     step: Step,
     material: Option<&Material>,
@@ -268,7 +269,7 @@ pub fn carried_out<E>(
     Ok(Some(material))
 }
 
-/// Whether a replica that serves this leaf, or none, should issue itself another one.
+/// Whether a replica that serves this leaf, or none, should issue a new one for itself.
 ///
 /// `unknown_issuer_for` is how long the Secret has not known the CA of the leaf.
 pub fn is_leaf_due(
@@ -282,20 +283,20 @@ pub fn is_leaf_due(
     let Some(signing) = material.confirmed_signing().filter(is_usable) else { return false };
     let Some(leaf) = current else { return true };
     if leaf.issuer != signing.ca.fingerprint {
-        // A CA of which the Secret has never heard: then the Secret is not the one that it was, and API servers may not
-        // trust what is in it. The leader sets that right, unless there is nothing wrong with it.
+        // The Secret does not know this CA, so it is another Secret than before, and API servers may not trust its CA.
+        // The leader corrects that, if it is wrong.
         return material.knows(leaf.issuer)
             || leaf.not_after <= now
             || unknown_issuer_for >= PATIENCE_WITH_UNKNOWN_ISSUER;
     }
-    // A leaf that ends with its CA cannot be made to last longer.
+    // A new leaf would expire with the CA too, so it would not last longer.
     let can_last_longer = leaf.not_after < signing.ca.not_after;
     leaf.names != names
         || now < leaf.not_before
         || (can_last_longer && two_thirds(leaf.not_before, leaf.not_after) <= now)
 }
 
-/// How long a replica keeps its leaf when the Secret does not know who signed it: some looks of a leader.
+/// How long a replica keeps its leaf when the Secret does not know its issuer: some turns of a leader.
 const PATIENCE_WITH_UNKNOWN_ISSUER: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Ca, CaPair, Fingerprint};
 
-/// A CA that will sign once everybody trusts it.
+/// A CA that will sign once all API servers trust it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Next {
     /// The CA.
@@ -15,7 +15,7 @@ pub struct Next {
     pub published_at: Option<Timestamp>,
 }
 
-/// All CAs that matter. There is always one that signs or one that will.
+/// All CAs in use. There is always one that signs or one that will.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Material {
     /// Signs leaves. `None` after a loss: then replicas keep the leaf that they have until the next one may sign.
@@ -26,15 +26,15 @@ pub struct Material {
     pub retired: Vec<Ca>,
     /// Until when the last of those leaves is valid.
     pub retired_until: Option<Timestamp>,
-    /// Whether somebody asked for a new CA before it is time.
+    /// Whether an operator requested a new CA before it is due.
     pub rotation_requested: bool,
-    /// The CA of which the leader last knew that API servers trust it. A Secret that somebody restored does not say so, and
-    /// nobody signs with its CA before the leader has looked.
+    /// The CA that API servers trust, as the leader last confirmed. A Secret from a backup does not say so, and no
+    /// replica signs with its CA before the leader has confirmed it.
     pub confirmed: Option<String>,
 }
 
 impl Material {
-    /// A first CA, that signs at once: nobody trusts another one.
+    /// A first CA, which signs at once: no API server trusts another one.
     pub fn first(pair: CaPair) -> Self {
         let confirmed = Some(pair.ca.fingerprint.to_string());
         Self { signing: Some(pair), confirmed, ..Self::waiting(None) }
@@ -59,28 +59,28 @@ impl Material {
         self.signing.iter().chain(self.next.iter().map(|next| &next.pair)).map(|pair| &pair.ca).chain(retired).collect()
     }
 
-    /// The same as text.
+    /// The bundle as text.
     pub fn bundle_pem(&self, now: Timestamp) -> String {
         self.bundle(now).into_iter().map(|ca| &*ca.pem).collect()
     }
 
-    /// Whether it knows this certificate in any role.
+    /// Whether it has this certificate in any role.
     pub fn knows(&self, fingerprint: Fingerprint) -> bool {
         let pairs = self.signing.iter().chain(self.next.iter().map(|next| &next.pair)).map(|pair| &pair.ca);
         pairs.chain(&self.retired).any(|ca| ca.fingerprint == fingerprint)
     }
 
-    /// The CA that signs, if the leader has looked at it.
+    /// The CA that signs, if the leader has confirmed it.
     pub fn confirmed_signing(&self) -> Option<&CaPair> {
         self.signing.as_ref().filter(|pair| self.confirmed.as_deref() == Some(&*pair.ca.fingerprint.to_string()))
     }
 
-    /// Notes that API servers trust the CA that signs.
+    /// Records that API servers trust the CA that signs.
     pub(super) fn confirm_trust(&mut self) {
         self.confirmed = self.signing.as_ref().map(|pair| pair.ca.fingerprint.to_string());
     }
 
-    /// Remembers CAs that others were told to trust, because leaves of theirs may be served.
+    /// Adds CAs that API servers were configured to trust, because their leaves may still be served.
     pub(super) fn adopt(&mut self, adopted: Vec<Ca>, now: Timestamp, leaf: Duration) {
         for ca in adopted {
             if !self.knows(ca.fingerprint) {
@@ -90,7 +90,7 @@ impl Material {
         self.retire_at(now, leaf);
     }
 
-    /// The next CA signs from now on; the key of the old one is forgotten.
+    /// The next CA signs from now on; the key of the old one is deleted.
     pub(super) fn switch(&mut self, now: Timestamp, leaf: Duration) {
         let Some(next) = self.next.take() else { return };
         if let Some(old) = self.signing.replace(next.pair) {
@@ -100,9 +100,9 @@ impl Material {
         self.retire_at(now, leaf);
     }
 
-    /// A leaf that is issued just before everybody knows better is the last one.
+    /// The last leaf of the old CA may be issued just before all replicas know the new one.
     fn retire_at(&mut self, now: Timestamp, leaf: Duration) {
-        // Where leaves live long, rotations may follow each other before the last one has run out.
+        // Where leaves live long, rotations may follow each other before the last leaf has expired.
         self.retired.retain(|ca| now <= ca.not_after);
         if !self.retired.is_empty() {
             let until = now.checked_add(leaf).unwrap_or(Timestamp::MAX);

@@ -1,4 +1,4 @@
-//! The lifecycle of certificates that a server makes itself: from fingerprints, dates and the time to the next step.
+//! The lifecycle of certificates that a server issues itself: from fingerprints, dates and the time to the next step.
 //!
 //! ```text
 //! Secret ── read ──> Material ─┬─ bundle ──────────> webhook configurations
@@ -6,7 +6,7 @@
 //!                     clock ───┴─ next_step ── carried_out ──> the next Material
 //! ```
 //!
-//! Here it is only decided. Keys and certificates are made, and PEM is read, where the steps are taken.
+//! This module only decides. The crate `controllers` executes the steps: it makes keys and certificates, and reads PEM.
 
 mod ca;
 #[cfg(test)]

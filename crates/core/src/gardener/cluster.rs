@@ -12,9 +12,9 @@ use crate::net::{Cidr, NetworkKind};
 pub struct ClusterFacts {
     /// `spec.seed.spec.networks.pods`; `None` for a self-hosted Shoot, whose Cluster has no Seed.
     pub seed_pods: Option<Cidr>,
-    /// The Shoot's networks of all kinds and families, from spec and status: pods, services, nodes, each with the one in
-    /// `spec` first. As gardenlet passes them to both ends of the VPN, so a network may be there several times: vpn2 maps
-    /// each.
+    /// The Shoot's networks of all kinds and families, from spec and status: pods, services, nodes, each with the one
+    /// in `spec` first. As gardenlet passes them to both ends of the VPN, so a network may be listed several times:
+    /// vpn2 maps each.
     pub shoot_networks: Box<[ShootNetwork]>,
     /// The VPN that the Shoot's specification asks for.
     pub expected_vpn: ExpectedVpn,
@@ -31,7 +31,7 @@ pub struct ClusterFacts {
 pub struct Unusable {
     /// All fields that cannot be used.
     pub problems: Vec<FieldError>,
-    /// Whose it is, if that much could be read: `spec.shoot.metadata.uid`.
+    /// The UID of its Shoot, if that could be read: `spec.shoot.metadata.uid`.
     pub shoot_uid: Option<ShootUid>,
 }
 
@@ -192,7 +192,8 @@ impl ClusterFacts {
         let shoot_uid = shoot.metadata.as_ref().and_then(|metadata| metadata.uid.as_deref()).and_then(ShootUid::parse);
         let shoot_networks = shoot.networks(&mut errors);
         if expected_vpn != ExpectedVpn::Absent && errors.is_empty() {
-            // Both are set before there is a Cluster. Nodes come with the infrastructure, and may be missing until then.
+            // Both are set before there is a Cluster. Node networks come with the infrastructure, and may be missing
+            // until then.
             for kind in [NetworkKind::Pods, NetworkKind::Services] {
                 if !shoot_networks.iter().any(|network| network.kind == kind) {
                     errors.push(FieldError::missing(&format!("spec.shoot.spec.networking.{}", kind.name())));

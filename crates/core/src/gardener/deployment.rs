@@ -24,9 +24,9 @@ pub struct Deployment<'a> {
 pub struct Metadata<'a> {
     /// `metadata.name`; empty while an API server still has to generate it.
     pub name: Text<'a>,
-    /// `metadata.labels`, those that tell Shoot API servers from other Deployments.
+    /// `metadata.labels`, those that distinguish Shoot API servers from other Deployments.
     pub labels: Option<Labels<'a>>,
-    /// `metadata.annotations`, ours.
+    /// `metadata.annotations`, network-guard's.
     pub annotations: Option<Annotations<'a>>,
     /// Whether the object is being deleted: `metadata.deletionTimestamp` is there.
     pub is_being_deleted: bool,
@@ -43,7 +43,7 @@ pub struct Labels<'a> {
     pub role: Option<Text<'a>>,
 }
 
-/// Our annotation on the Deployment. Others are skipped.
+/// network-guard's annotation on the Deployment. Others are skipped.
 #[derive(Debug, Deserialize)]
 pub struct Annotations<'a> {
     /// The overlapping pairs.
@@ -63,7 +63,7 @@ pub struct Spec<'a> {
 /// `spec.template`.
 #[derive(Debug)]
 pub struct Template<'a> {
-    /// Its text.
+    /// The JSON text of `spec.template`.
     pub text: &'a str,
     /// `spec.template.metadata`.
     pub metadata: Option<TemplateMetadata<'a>>,
@@ -74,12 +74,12 @@ pub struct Template<'a> {
 /// `spec.template.metadata`.
 #[derive(Debug, Deserialize)]
 pub struct TemplateMetadata<'a> {
-    /// `spec.template.metadata.annotations`, ours.
+    /// `spec.template.metadata.annotations`, network-guard's.
     #[serde(borrow)]
     pub annotations: Option<TemplateAnnotations<'a>>,
 }
 
-/// Our annotations on the Pod template. Others are skipped.
+/// network-guard's annotations on the Pod template. Others are skipped.
 #[derive(Debug, Deserialize)]
 pub struct TemplateAnnotations<'a> {
     /// Envoy's bootstrap configuration.
@@ -104,15 +104,15 @@ pub struct PodSpec<'a> {
 }
 
 impl<'a> PodSpec<'a> {
-    /// The names that the Pod gives addresses, read only when somebody asks. What is no list of them is refused by the
-    /// API server; nothing of it counts.
+    /// The host aliases of the Pod, read only on demand. The API server refuses anything but a list of them, so that is
+    /// read as none.
     pub(crate) fn host_aliases(&self) -> Vec<HostAlias<'a>> {
         let aliases = self.host_aliases.and_then(|text| serde_json::from_str::<Option<_>>(text).ok());
         aliases.flatten().unwrap_or_default()
     }
 }
 
-/// Names that a Pod gives an address.
+/// The host names that a Pod has for an address.
 #[derive(Debug, Deserialize)]
 pub struct HostAlias<'a> {
     /// The address.
@@ -128,7 +128,7 @@ pub struct HostAlias<'a> {
 pub struct Container<'a> {
     /// Its name.
     pub name: Text<'a>,
-    /// The program, and for some writers its arguments too.
+    /// The program; some writers put its arguments here too.
     pub command: Option<Vec<Text<'a>>>,
     /// The arguments.
     pub args: Option<Vec<Text<'a>>>,
@@ -153,7 +153,7 @@ pub struct VolumeMount<'a> {
     pub read_only: bool,
 }
 
-/// A volume: its name and which of the two sources that we use it has.
+/// A volume: its name, and which of the two sources that the sidecar uses it has.
 #[derive(Debug, Default)]
 pub struct Volume<'a> {
     /// Its name.

@@ -6,7 +6,7 @@ use super::FieldError;
 use crate::json::{Text, excerpt};
 use crate::net::Family;
 
-/// The network type (`spec.networking.type`) whose encapsulation we know.
+/// The network type (`spec.networking.type`) whose encapsulation is known.
 pub const CALICO: &str = "calico";
 
 /// How Pods of different nodes reach each other.
@@ -19,7 +19,7 @@ pub enum Encapsulation {
 }
 
 /// `NetworkConfig` (`calico.networking.extensions.gardener.cloud/v1alpha1`), as far as encapsulation depends on it.
-/// `apiVersion` and `kind` are missing in what providers write, so nobody asks for them.
+/// `apiVersion` and `kind` are missing in what providers write, so they are not required.
 #[derive(Default, Deserialize)]
 struct Config<'a> {
     #[serde(borrow)]
@@ -45,12 +45,13 @@ struct Overlay {
 /// The encapsulation that a `providerConfig` asks for, in a Shoot with these IP families.
 ///
 /// As gardener-extension-networking-calico v1.60.0-dev decides (`pkg/controller/actuator_reconcile.go`, `Reconcile` and
-/// `setPoolMode`; `pkg/charts/utils.go`, `mergeCalicoValuesWithConfig`): a word about `overlay` overrides `backend` and the
-/// modes of pools; without one, IPv6 sets the backend `none`, and with IPv4 alone `backend` and `ipv4.mode` count.
+/// `setPoolMode`; `pkg/charts/utils.go`, `mergeCalicoValuesWithConfig`): `overlay`, if set, overrides `backend` and the
+/// modes of pools; otherwise IPv6 sets the backend `none`, and with IPv4 alone `backend` and `ipv4.mode` count.
 ///
-/// With `enabled: true` and IPv6 it is an overlay that does not work: the IPv4 pool has `ipipMode: Always`, so no route of the
-/// infrastructure is used, and Felix makes no IPIP tunnel (`FELIX_IPINIPENABLED`); only VXLAN has one. IPv6 is never
-/// encapsulated. Nothing is held for it, as it asks for no route; in the garden `overlay/on-with-ipv6` says so.
+/// With `enabled: true` and IPv6 it is an overlay that does not work: the IPv4 pool has `ipipMode: Always`, so no route
+/// of the infrastructure is used, and Felix makes no IPIP tunnel (`FELIX_IPINIPENABLED`); only VXLAN has one. IPv6 is
+/// never encapsulated. Such a switch is not held, as it needs no route; in the garden `overlay/on-with-ipv6` reports
+/// it.
 pub fn encapsulation(provider_config: Option<&str>, families: &[Family]) -> Result<Encapsulation, FieldError> {
     let config: Config<'_> = match provider_config {
         None => Config::default(),

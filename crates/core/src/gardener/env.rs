@@ -1,4 +1,4 @@
-//! The environment of a container, read only when somebody asks for it.
+//! The environment of a container, read only on demand.
 
 use super::deployment::Container;
 use crate::json::{Malformed, Members, Text};
@@ -10,12 +10,12 @@ pub enum EnvValue<'a> {
     Missing,
     /// This text.
     Text(Text<'a>),
-    /// `valueFrom`: nobody knows it before the Pod starts.
+    /// `valueFrom`: the value is not known before the Pod starts.
     Elsewhere,
 }
 
 impl EnvValue<'_> {
-    /// The same, which borrows from nobody.
+    /// The same with owned text.
     pub fn into_owned(self) -> EnvValue<'static> {
         match self {
             Self::Missing => EnvValue::Missing,
@@ -30,7 +30,7 @@ impl<'a> Container<'a> {
     /// names are skipped unread. An API server writes names without escapes, so they are compared as they are.
     pub fn variables<const N: usize>(&self, names: [&str; N]) -> [Option<(usize, EnvValue<'a>)>; N] {
         let mut found = [const { None }; N];
-        // What is no list of objects is refused by the API server; nothing of it is a variable.
+        // The API server refuses anything but a list of objects, so that has no variables.
         let _ = self.env.map(|env| {
             each(env, |index, name, value| {
                 if let Some(at) = names.iter().position(|wanted| *wanted == name) {

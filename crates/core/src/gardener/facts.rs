@@ -9,8 +9,8 @@ use super::{LONGEST_NAME, ShootName, Vpc};
 use crate::json::{self, Malformed, Members};
 use crate::net::{Cidr, NetworkKind};
 
-/// What the landscape keeps of a Shoot. Whatever cannot be read is left out: another Shoot's mistake is not reported to
-/// whoever looks at it.
+/// What the landscape keeps of a Shoot. Unreadable parts are left out: a mistake in a Shoot is not reported to the
+/// owners of others.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ShootFacts {
@@ -18,7 +18,7 @@ pub struct ShootFacts {
     pub seed: Option<Arc<str>>,
     /// `status.seedName`, where it is another than in `spec`.
     pub old_seed: Option<Arc<str>>,
-    /// Whether it is on its way out.
+    /// Whether it is being deleted.
     pub is_being_deleted: bool,
     /// Whether it has no workers, and so no node network.
     pub is_workerless: bool,
@@ -26,9 +26,9 @@ pub struct ShootFacts {
     pub networks: Networks,
     /// Where it may share routes with others: only for a Shoot that has some, and whose Pod network is known.
     pub vpc: Vpc,
-    /// Whether it has no overlay; `false` also where it shares routes with nobody.
+    /// Whether it has no overlay; `false` also where it shares no routes with others.
     pub is_native: bool,
-    /// Whom it lists.
+    /// The Shoots that it lists as peers.
     pub peering: PeeringFacts,
     /// Whether there is a list of peers, which may be empty, in the configuration of its peering extension.
     pub has_peer_list: bool,
@@ -60,7 +60,7 @@ pub enum PeeringFacts {
 /// An entry of `shootPeerings` that can be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Peer {
-    /// Whom it names.
+    /// The Shoot that it names.
     pub target: ShootName,
     /// The Seed that it says the target has; empty if it says none.
     pub seed: Box<str>,
@@ -168,15 +168,15 @@ fn peer_list(config: Option<&str>) -> Option<&str> {
     json::find(config?, &["shootPeerings"]).filter(|list| list.starts_with('['))
 }
 
-/// The most entries of one Shoot that count: far more than a configuration permits, and few enough that one Shoot costs
-/// nobody else any memory.
+/// The most entries of one Shoot that count: far more than a configuration permits, and few enough that one Shoot
+/// cannot use up the memory.
 const PEERS: usize = 1_000;
 
-/// The entries of a providerConfig that name a Shoot. Lenient: what is stored need not be what we would accept, and the
-/// peering extension has its own idea of it.
+/// The entries of a providerConfig that name a Shoot. Lenient: a stored configuration need not be one that
+/// network-guard would accept, and the peering extension reads it in its own way.
 pub fn peers(provider_config: Option<&str>) -> Box<[Peer]> {
     let mut peers = Vec::new();
-    // What breaks off has no entries, as if it were no JSON at all.
+    // A truncated list has no entries, like a text that is not JSON.
     if provider_config.is_some_and(|text| read_peers(text, &mut peers).is_err()) {
         peers.clear();
     }
@@ -196,10 +196,10 @@ fn read_peers(text: &str, peers: &mut Vec<Peer>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// The Shoot that an entry names, if it is one that does.
+/// The Shoot that an entry names, if it names one.
 fn peer<'e>(entry: &'e str) -> Option<Peer> {
     let text = |field: &str| json::find(entry, &[field]).filter(|text| *text != "null");
-    // What is longer than any name names nobody.
+    // A text that is longer than any name names no Shoot.
     let read =
         |text: &'e str| serde_json::from_str::<Cow<'_, str>>(text).ok().filter(|name| name.len() <= LONGEST_NAME);
     let seed = text("seed").map_or_else(|| Some(Cow::default()), read)?;

@@ -1,6 +1,6 @@
-//! A list of the API server of a Shoot, read while it arrives. That server belongs to somebody else, who may put into it
-//! what they like: no page is ever held as a whole, texts are cut before they are decoded, and what is kept of all pages
-//! has a limit in bytes.
+//! A list from the API server of a Shoot, read while it arrives. That server belongs to the Shoot's owner, who may have
+//! it send anything: no page is ever held as a whole, texts are cut before they are decoded, and what is kept of all
+//! pages has a limit in bytes.
 
 use std::fmt;
 
@@ -16,24 +16,24 @@ const OBJECT: usize = 2 << 20;
 /// The most bytes of a page besides its objects.
 const REST: usize = 64 << 10;
 
-/// The longest text that asks for the next page, in bytes. An API server makes it of a version and a name.
+/// The longest continue token, in bytes. An API server makes it of a version and a name.
 const TOKEN: usize = 4 << 10;
 
 /// How deep the objects of a list are: inside the page, and inside `items`.
 const DEPTH: usize = 2;
 
-/// What can be read of a list.
+/// An object that can be read from a list.
 pub trait Listed: DeserializeOwned + Send {
     /// The bytes that it holds besides its own size.
     fn heap(&self) -> usize;
 }
 
-/// What a list may have with all its pages.
+/// The limits of a list with all its pages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ListLimits {
     /// Objects.
     pub objects: usize,
-    /// Objects of one page: as many as were asked for, so that what is kept grows by a page at a time.
+    /// Objects of one page: as many as were requested, so that the kept objects grow by a page at a time.
     pub page: usize,
     /// Pages.
     pub pages: usize,
@@ -46,13 +46,13 @@ pub struct ListLimits {
 /// Why a list is not read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ListError {
-    /// It is no list, or breaks off.
+    /// It is not a list, or is truncated.
     Unreadable,
     /// One of its objects is too large.
     Object,
     /// It has more objects than this.
     Objects(usize),
-    /// One of its pages has more objects than this, and so than were asked for.
+    /// One of its pages has more objects than this, which were requested.
     Page(usize),
     /// It has more pages than this.
     Pages(usize),
@@ -125,12 +125,12 @@ enum Expected {
 }
 
 impl<T: Listed> List<T> {
-    /// Nothing of it was read yet.
+    /// Nothing was read yet.
     pub fn new(limits: ListLimits) -> Self {
         Self { limits, objects: Vec::new(), pages: 0, first: 0, arrived: 0, kept: 0, page: Page::default() }
     }
 
-    /// Reads on, where the last bytes ended. After an error there is nothing to go on with.
+    /// Reads on, where the last bytes ended. After an error the list cannot be read on.
     pub fn read(&mut self, mut bytes: &[u8]) -> Result<(), ListError> {
         self.arrived += bytes.len();
         if self.arrived > self.limits.arriving {
@@ -153,7 +153,7 @@ impl<T: Listed> List<T> {
     fn object(&mut self) -> Result<(), ListError> {
         let object: T = serde_json::from_slice(&self.page.object).map_err(|_| ListError::Unreadable)?;
         self.page.object.clear();
-        // One that was large leaves no room behind that only it needed.
+        // A large object must not leave a large buffer behind.
         self.page.object.shrink_to(REST);
         self.kept += size_of::<T>() + object.heap();
         if self.kept > self.limits.kept {
@@ -169,11 +169,11 @@ impl<T: Listed> List<T> {
         Ok(())
     }
 
-    /// Ends a page. Gives what asks for the next one; `None` after the last.
+    /// Ends a page. Returns the continue token; `None` after the last page.
     pub fn end_page(&mut self) -> Result<Option<String>, ListError> {
         let page = std::mem::take(&mut self.page);
         let rest: Rest = serde_json::from_slice(&page.rest).map_err(|_| ListError::Unreadable)?;
-        // Objects that were not taken out of it would be objects that nobody looked at.
+        // Objects that are still in it would be objects that were not read.
         if !rest.items.is_empty() {
             return Err(ListError::Unreadable);
         }
@@ -192,7 +192,7 @@ impl<T: Listed> List<T> {
         self.kept
     }
 
-    /// Takes out what was read, so that it does not count among what is kept.
+    /// Takes out the objects that were read, which then do not count among the kept ones.
     pub fn take(&mut self) -> Vec<T> {
         (self.kept, self.first) = (0, 0);
         std::mem::take(&mut self.objects)
@@ -221,7 +221,7 @@ impl Page {
         self.items.is_some() && self.depth > DEPTH
     }
 
-    /// Where what comes now belongs, and how much of it there may be.
+    /// The buffer of the current text, and its limit.
     fn target(&mut self) -> (&mut Vec<u8>, usize, ListError) {
         if self.is_in_object() {
             (&mut self.object, OBJECT, ListError::Object)
@@ -239,7 +239,7 @@ impl Page {
         Ok(())
     }
 
-    /// A byte outside texts. Answers whether an object ends with it.
+    /// A byte outside texts. Returns whether an object ends with it.
     fn byte(&mut self, byte: u8) -> Result<bool, ListError> {
         if byte.is_ascii_whitespace() {
             return Ok(false);
@@ -283,7 +283,7 @@ impl Page {
         }
     }
 
-    /// Goes on with a text, to its end at most. Answers how many bytes that were.
+    /// Continues a text, to its end at most. Returns the number of bytes.
     fn text(&mut self, bytes: &[u8]) -> Result<usize, ListError> {
         let Some(mut text) = self.text else { return Ok(0) };
         let is_in_object = self.is_in_object();

@@ -1,17 +1,18 @@
-//! Lean typed views of Gardener's resources: only the fields that we read.
+//! Lean typed views of Gardener's resources: only the fields that are read.
 //!
-//! A view decides, it is never written back: what we return to an API server is raw JSON or a JSON Patch, so fields
+//! A view is for decisions and is never written back: answers to an API server are raw JSON or a JSON Patch, so fields
 //! that these types do not know survive.
 //!
-//! Whose text it is decides how it is read:
+//! Who wrote a text decides how it is read:
 //!
-//! - [`AtMost`](crate::json::AtMost) and [`FirstOf`](crate::json::FirstOf) are for lists in the object of a review, which anybody with the right to write it may have made: Shoots,
-//!   Networks, Deployments. The text is in memory already and has the limit of a body; decoded it must not become many times
-//!   as large.
-//! - [`list`] is for what the API server of a Shoot answers. It belongs to somebody else, and nothing limits what it sends,
-//!   so no page of it is ever held as a whole.
-//! - [`find`](crate::json::find) and [`is_same`](crate::json::is_same) are for configurations of other people's programs inside of such an object (`providerConfig`): one member is
-//!   looked for, or two are compared, and no tree is made.
+//! - [`AtMost`](crate::json::AtMost) and [`FirstOf`](crate::json::FirstOf) are for lists in the object of a review,
+//!   which anybody with the right to write it may have made: Shoots, Networks, Deployments. The text is in memory
+//!   already and has the limit of a body; decoded it must not become many times as large.
+//! - [`list`] is for answers of the API server of a Shoot. It belongs to the Shoot's owner, and nothing limits what it
+//!   sends, so no page is ever held as a whole.
+//! - [`find`](crate::json::find) and [`is_same`](crate::json::is_same) are for configurations of other extensions
+//!   inside of such an object (`providerConfig`): one member is searched, or two texts are compared, without building a
+//!   tree.
 
 pub mod cluster;
 pub mod deployment;

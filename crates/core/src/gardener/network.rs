@@ -1,4 +1,4 @@
-//! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet asks of a network extension.
+//! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet requests from a network extension.
 
 mod switching;
 
@@ -16,7 +16,7 @@ use crate::net::Family;
 pub const OPERATION: &str = "gardener.cloud/operation";
 
 /// When gardenlet wrote the object last, RFC 3339 with nanoseconds. gardenlet waits until the extension has answered
-/// exactly this write, so nobody else may touch it.
+/// exactly this write, so no other writer may change it.
 pub const TIMESTAMP: &str = "gardener.cloud/timestamp";
 
 /// The state of a held switch: `pending`, `approved` or `forced`.
@@ -25,26 +25,26 @@ pub const SWITCH_STATE: &str = "network-guard.extensions.gardener.cloud/overlay-
 /// When a switch was held first, RFC 3339.
 pub const SWITCH_SINCE: &str = "network-guard.extensions.gardener.cloud/overlay-switch-since";
 
-/// What was asked for: a digest of the configuration on which encapsulation depends.
+/// What was requested: a digest of the configuration on which encapsulation depends.
 pub const SWITCH_REQUESTED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-requested";
 
-/// What a held switch waits for, for people.
+/// What a held switch waits for, as a message.
 pub const SWITCH_MESSAGE: &str = "network-guard.extensions.gardener.cloud/overlay-switch-message";
 
 /// When an approval was last confirmed, RFC 3339.
 pub const SWITCH_APPROVED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-approved";
 
-/// Why a switch passed of which nothing is remembered, `routes`, `forced` or `hibernated`, and with which write of gardenlet:
-/// `forced 2026-11-20T10:00:00Z`. The webhook leaves it for the leader, which begins the record by it and takes it away. Nothing
-/// else depends on it, so writes of a Network that has it are not sent to the webhook because of it.
+/// Why a switch without a record passed, `routes`, `forced` or `hibernated`, and with which write of gardenlet: `forced
+/// 2026-11-20T10:00:00Z`. The webhook writes it for the leader, which starts the record from it and removes it. Nothing
+/// else depends on it, so a Network is not sent to the webhook because of it.
 pub const SWITCH_PASSED: &str = "network-guard.extensions.gardener.cloud/overlay-switch-passed";
 
 /// All annotations of a held switch.
 pub const SWITCH_ANNOTATIONS: [&str; 5] =
     [SWITCH_STATE, SWITCH_SINCE, SWITCH_REQUESTED, SWITCH_MESSAGE, SWITCH_APPROVED];
 
-/// The member of `status.state` that is ours. Gardener carries `status.state` along when a control plane moves to
-/// another Seed, which it does not do with annotations.
+/// network-guard's member of `status.state`. Gardener copies `status.state` when a control plane moves to another Seed,
+/// which it does not do with annotations.
 pub const STATE_MEMBER: &str = "networkGuard";
 
 /// A Network in a review; it borrows from the request.
@@ -64,23 +64,23 @@ pub struct Network<'a> {
     pub passed: Option<Text<'a>>,
     /// `spec.type`, such as `calico`.
     pub network_type: Text<'a>,
-    /// `spec.class`; without a word it is `shoot`.
+    /// `spec.class`; the default is `shoot`.
     pub class: Option<Text<'a>>,
     /// `spec.ipFamilies`, those that are known.
     pub families: Vec<Family>,
-    /// `status.ipFamilies`: those that the extension has deployed, as far as it said. Calico's names those of which its
-    /// configuration has a section (`updateProviderStatus` in `pkg/controller/status.go` of networking-calico, v1.60.0-dev), be it
-    /// the Shoot's or its own for each family that counts. These are the families that counted: before it says so it renders
-    /// its chart, which fails over a section of a family that does not count (`mergeCalicoValuesWithConfig` in
-    /// `pkg/charts/utils.go`, since before there was this field).
+    /// `status.ipFamilies`: those that the extension has deployed, if it reports any. Calico's names those of which its
+    /// configuration has a section (`updateProviderStatus` in `pkg/controller/status.go` of networking-calico,
+    /// v1.60.0-dev), be it the Shoot's or its own for each family that counts. These are the families that counted:
+    /// before it reports them it renders its chart, which fails over a section of a family that does not count
+    /// (`mergeCalicoValuesWithConfig` in `pkg/charts/utils.go`, since before there was this field).
     pub deployed: Vec<Family>,
     /// The text of `spec.providerConfig`; `None` also for `null`.
     pub provider_config: Option<&'a str>,
     /// The text of `spec`: API servers write equal objects the same way.
     pub spec: &'a str,
-    /// The text of our member of `status.state`.
+    /// The text of network-guard's member of `status.state`.
     pub record: Option<&'a str>,
-    /// Whether `status.state` has members of others too.
+    /// Whether `status.state` has other members too.
     pub has_other_state: bool,
 }
 
@@ -179,7 +179,8 @@ impl<'a> Network<'a> {
             None => None,
         };
         let families = families.iter().flat_map(|families| &families.0);
-        // A status is written by others, and thrown away in a write of the object: whatever is in it stops nobody.
+        // A status is written by others, and the API server ignores it in a write of the object, so an unreadable one
+        // is ignored.
         let status: Status<'_> = wire.status.and_then(|status| typed("status", status.get()).ok()).unwrap_or_default();
         let (record, has_other_state) = status.state.and_then(|state| members_of(state.get())).unwrap_or_default();
         let deployed: Option<FirstOf<Text<'_>, MOST_FAMILIES>> =
@@ -211,7 +212,7 @@ impl<'a> Network<'a> {
     }
 }
 
-/// Our member of a state, and whether there are others; `None` where it is no object.
+/// network-guard's member of a state, and whether there are others; `None` where the state is not an object.
 fn members_of(state: &str) -> Option<(Option<&str>, bool)> {
     let mut members = Members::of(state);
     let (mut ours, mut has_others) = (None, false);

@@ -12,22 +12,22 @@ use crate::json::excerpt;
 /// The longest name that is kept, in bytes. UIDs and versions are shorter.
 const NAME: usize = LONGEST_NAME;
 
-/// What a condition says beyond this, in bytes, is cut: more than anybody is told.
+/// The longest text of a condition, in bytes; the rest is cut. More would not be reported.
 const WORDS: usize = 300;
 
-/// The condition that tells whether a node's route exists. Route controllers and Calico both write it.
+/// The condition that says whether a node's route exists. Route controllers and Calico both write it.
 pub const NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
 
-/// The reason by which a route controller says that the route exists.
+/// The reason by which a route controller reports that the route exists.
 pub const ROUTE_CREATED: &str = "RouteCreated";
 
-/// The reason by which calico-node says that it runs.
+/// The reason by which calico-node reports that it runs.
 pub const CALICO_IS_UP: &str = "CalicoIsUp";
 
-/// The reason by which a route controller says that it could not make the route.
+/// The reason by which a route controller reports that it could not make the route.
 pub const NO_ROUTE_CREATED: &str = "NoRouteCreated";
 
-/// The reason by which calico-node says that it stops.
+/// The reason by which calico-node reports that it stops.
 pub const CALICO_IS_DOWN: &str = "CalicoIsDown";
 
 /// The taint by which cluster-autoscaler marks a node that it is about to remove.
@@ -45,7 +45,7 @@ pub struct NodeFacts {
     pub uid: Box<str>,
     /// `metadata.resourceVersion`.
     pub resource_version: Box<str>,
-    /// Whether it is on its way out: deleted, or marked by cluster-autoscaler or machine-controller-manager.
+    /// Whether it is leaving: deleted, or marked by cluster-autoscaler or machine-controller-manager.
     pub is_leaving: bool,
     /// Whether it has a Pod network that a route could lead to.
     pub has_pod_cidr: bool,
@@ -62,26 +62,26 @@ pub struct NodeFacts {
 pub struct RouteCondition {
     /// `True`, `False` or `Unknown`.
     pub status: Box<str>,
-    /// Who says so, and why.
+    /// The reason, which also shows the writer.
     pub reason: Box<str>,
-    /// The same for people.
+    /// The message.
     pub message: Box<str>,
     /// `lastTransitionTime`, as it is written.
     pub transition: Box<str>,
 }
 
 impl RouteCondition {
-    /// Whether a route controller says that the route exists.
+    /// Whether a route controller reports that the route exists.
     pub fn is_route_created(&self) -> bool {
         &*self.status == "False" && &*self.reason == ROUTE_CREATED
     }
 
-    /// Whether calico-node says that it stopped. That is about itself, and takes no route away.
+    /// Whether calico-node reports that it stopped. That does not remove a route.
     pub(crate) fn is_calico_down(&self) -> bool {
         &*self.status == "True" && &*self.reason == CALICO_IS_DOWN
     }
 
-    /// Whether a route controller says that it could not make the route.
+    /// Whether a route controller reports that it could not make the route.
     pub(crate) fn is_no_route_created(&self) -> bool {
         &*self.status == "True" && &*self.reason == NO_ROUTE_CREATED
     }
@@ -150,7 +150,7 @@ struct Condition {
 impl<'de> Deserialize<'de> for NodeFacts {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { metadata, spec, status } = Wire::deserialize(deserializer)?;
-        // The name becomes part of a path.
+        // The name becomes part of a URL path.
         if !is_dns_subdomain(&metadata.name)
             || [&metadata.uid, &metadata.resource_version].iter().any(|text| text.len() > NAME)
         {
@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for NodeFacts {
                     let [status, reason, message] = [condition.status, condition.reason, condition.message].map(cut);
                     node.route = Some(RouteCondition { status, reason, message, transition });
                 }
-                // Without a time nobody knows how long: then it is not long.
+                // Without a time it is unknown for how long: then it does not count as long.
                 "Ready" if &*condition.status != "True" => node.not_ready_since = transition.parse().ok(),
                 TERMINATING if &*condition.status == "True" => node.is_leaving = true,
                 _ => {}
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_of_a_node() {
+    fn reads_what_counts_of_a_node() {
         let plain = node(|_| ());
         assert!(plain.has_pod_cidr && !plain.is_leaving && plain.not_ready_since.is_none());
         assert!(plain.route.unwrap().is_route_created());
@@ -261,9 +261,9 @@ mod tests {
         }
     }
 
-    /// However long the texts are that somebody else wrote, a node is small, and names are never cut.
+    /// However long the texts of other writers are, a node is small, and names are never cut.
     #[test]
-    fn long_texts_are_cut_and_long_names_are_no_names() {
+    fn long_texts_are_cut_and_long_names_are_refused() {
         let long = || json!("x".repeat(5_000));
         let node = |change: fn(&mut Value, Value)| {
             let mut node = json!({

@@ -13,7 +13,7 @@ use crate::net::{Family, NetworkKind};
 const CILIUM: &str = "cilium";
 
 impl Shoot<'_> {
-    /// How its Pods reach each other, as far as the table of providers tells. `stored` is the Shoot that an update
+    /// How its Pods reach each other, by the table of providers. `stored` is the Shoot that an update
     /// replaces, the Shoot itself for one that is stored, and `None` for a new one: on it depends what counts where
     /// `overlay` is not set. `None` without workers, and where that is unknown.
     pub fn pods(&self, stored: Option<&Shoot<'_>>) -> Option<Pods> {
@@ -68,7 +68,7 @@ impl Shoot<'_> {
         }
     }
 
-    /// The key as it is written.
+    /// The key `overlay` as it is written.
     pub fn key(&self) -> Key {
         let overlay = self.network_config.and_then(|config| json::find(config, &["overlay"]));
         match overlay.filter(|overlay| *overlay != "null") {
@@ -99,15 +99,15 @@ impl Shoot<'_> {
         };
         match &*self.network_type {
             CALICO => {
-                // What cannot be read is Calico's own business.
+                // An unreadable configuration is left to Calico's own validation.
                 let written = self.encapsulation()?;
                 if provider.is_some_and(|provider| !provider.has_calico_overlay) {
                     return Some(Encapsulation::Native);
                 }
                 by_key.or(Some(written))
             }
-            // networking-cilium, pkg/charts/utils.go and pkg/controller/actuator_reconcile.go: VXLAN without a word, and the
-            // key decides whether there is a tunnel.
+            // networking-cilium, pkg/charts/utils.go and pkg/controller/actuator_reconcile.go: VXLAN by default, and
+            // the key decides whether there is a tunnel.
             CILIUM => by_key.or_else(|| {
                 let tunnel = self.network_config.and_then(|config| json::find(config, &["tunnel"]));
                 let is_native = tunnel == Some("\"disabled\"");
@@ -117,8 +117,8 @@ impl Shoot<'_> {
         }
     }
 
-    /// Whether it has no nodes, and shall have none. The status of an update is what its sender likes: that of the stored
-    /// object counts.
+    /// Whether it has no nodes, and should have none. The status in a request is not trusted: its writer can put
+    /// anything there, so that of the stored object counts.
     pub(crate) fn is_asleep(&self, stored: Option<&Shoot<'_>>) -> bool {
         self.shall_sleep && stored.map_or(self.sleeps, |stored| stored.sleeps)
     }
@@ -128,7 +128,7 @@ impl Shoot<'_> {
         self.workers().iter().map(Worker::max_nodes).fold(0, u64::saturating_add)
     }
 
-    /// Whether some of those are there only while others are replaced.
+    /// Whether some of those exist only while others are replaced.
     pub(crate) fn has_surge(&self) -> bool {
         self.workers().iter().any(|worker| worker.max_nodes() > u64::from(worker.maximum))
     }
@@ -165,7 +165,8 @@ impl Worker<'_> {
     }
 }
 
-/// `maxSurge`: a number, or a share of `maximum`. What is neither is Gardener's own business, and counts as none.
+/// `maxSurge`: a number, or a percentage of `maximum`. Anything else is left to Gardener's own validation, and counts
+/// as none.
 enum Surge {
     Machines(u32),
     Percent(u32),

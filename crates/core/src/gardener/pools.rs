@@ -1,4 +1,4 @@
-//! Worker pools of a Shoot: when machine-controller-manager gives a node of theirs up.
+//! Worker pools of a Shoot: when machine-controller-manager replaces an unhealthy node of theirs.
 
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -8,17 +8,18 @@ use super::name::LONGEST_POOL;
 use super::node::NETWORK_UNAVAILABLE;
 use crate::json::{FirstOf, Text};
 
-/// After which time machine-controller-manager replaces an unhealthy node without a word from the Shoot
-/// (`MachineHealthTimeout` in its `pkg/util/provider/app/options/options.go`, v0.62.1; gardenlet does not set the flag).
+/// After which time machine-controller-manager replaces an unhealthy node if the Shoot sets none
+/// (`MachineHealthTimeout` in its `pkg/util/provider/app/options/options.go`, v0.62.1; gardenlet does not set the
+/// flag).
 const HEALTH_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
 
-/// Pools that are looked at. No real Shoot has as many.
+/// The most pools that are read. No real Shoot has as many.
 const LOOKED_AT: usize = 256;
 
-/// Pools that are kept: those that differ from the default.
+/// The most pools that are kept. Only those that differ from the default are.
 const KEPT: usize = 32;
 
-/// Conditions of a node that are looked through in a pool's list.
+/// The most conditions of a node that are read of a pool's list.
 const CONDITIONS: usize = 64;
 
 /// The longest text that is read as a duration, in bytes.
@@ -28,7 +29,7 @@ const DURATION: usize = 64;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Pools {
     kept: Box<[Pool]>,
-    /// Whether some were left out: then nothing is claimed of a pool that is not known.
+    /// Whether some were left out: then the time of an unknown pool is unknown.
     are_cut: bool,
 }
 
@@ -59,12 +60,12 @@ struct Settings<'a> {
 }
 
 impl Pools {
-    /// Reads the text of `spec.provider.workers`. A pool that cannot be read is as good as one without settings.
+    /// Reads the text of `spec.provider.workers`. An unreadable pool is treated like one without settings.
     pub fn read(workers: &str) -> Self {
         let Ok(workers) = serde_json::from_str::<FirstOf<&RawValue, LOOKED_AT>>(workers) else {
             return Self::default();
         };
-        // As many as are looked at may be more.
+        // If the list is full, there may be more.
         let mut are_cut = workers.0.len() >= LOOKED_AT;
         let pools = workers.0.into_iter().filter_map(|worker| Pool::read(worker.get()));
         let mut kept: Vec<Pool> =
@@ -75,7 +76,7 @@ impl Pools {
     }
 
     /// After which time a node of this pool is replaced for want of a route; `None` for never, and where that is
-    /// unknown. A pool that is not known has the default, unless some were left out.
+    /// unknown. An unknown pool has the default, unless some were left out.
     pub(crate) fn health_timeout(&self, pool: &str) -> Option<SignedDuration> {
         let default = (!self.are_cut).then_some(HEALTH_TIMEOUT);
         self.kept.iter().find(|known| &*known.name == pool).map_or(default, |known| known.timeout)
@@ -88,7 +89,7 @@ impl Pool {
         let name = worker.name.filter(|name| name.len() <= LONGEST_POOL)?;
         let settings = worker.machine_controller_manager?;
         let conditions = settings.node_conditions.map(|conditions| conditions.0).filter(|list| !list.is_empty());
-        // Without a list there is the one of machine-controller-manager, which has this condition.
+        // Without a list the default of machine-controller-manager holds, which has this condition.
         let counts = conditions.is_none_or(|list| list.iter().any(|condition| &**condition == NETWORK_UNAVAILABLE));
         let is_never = settings.disable_health_timeout == Some(true) || !counts;
         let timeout = settings.machine_health_timeout.filter(|text| text.len() <= DURATION);
@@ -126,7 +127,7 @@ mod tests {
             let pools = Pools::read(&workers);
             assert_eq!(pools.health_timeout("a"), want, "{workers}");
             assert_eq!(pools.health_timeout("other"), minutes(10));
-            assert_eq!(pools.kept.len(), usize::from(want != minutes(10)), "what is as everywhere is not kept");
+            assert_eq!(pools.kept.len(), usize::from(want != minutes(10)), "a pool with the default is not kept");
         }
         for wrong in ["", "5", "{}", "[5]", "[null]", r#"[{"name":5}]"#] {
             assert_eq!(Pools::read(wrong), Pools::default(), "{wrong}");
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!(Pools::read(&json!([pool("x".repeat(64))]).to_string()).kept.len(), 0);
     }
 
-    /// Where some are left out, no time is claimed of those that are not known.
+    /// Where some are left out, the time of unknown pools is unknown.
     #[test]
     fn nothing_is_claimed_of_what_was_left_out() {
         let minutes = |minutes| Some(SignedDuration::from_mins(minutes));
@@ -155,7 +156,7 @@ mod tests {
             ("as many as are kept", pools(KEPT, 1), minutes(10)),
             ("one more", pools(KEPT + 1, 1), None),
             ("many like the default", pools(1, LOOKED_AT - 2), minutes(10)),
-            ("as many as are looked at", pools(1, LOOKED_AT - 1), None),
+            ("as many as are read", pools(1, LOOKED_AT - 1), None),
         ] {
             assert_eq!((pools.health_timeout("s0"), pools.health_timeout("p0")), (minutes(60), unknown), "{what}");
             assert_eq!(pools.health_timeout(&format!("s{KEPT}")), unknown, "{what}");

@@ -1,4 +1,4 @@
-//! What is known of infrastructure providers: who leads packets to the Pods of other nodes, and when.
+//! What is known of infrastructure providers: who makes routes to the Pods of other nodes, and when.
 //!
 //! One table, [`PROVIDERS`]. Of a provider that is not in it nothing is known, and nothing is claimed. Each row says where
 //! its facts were read. They hold for the extensions as of August 2026.
@@ -48,13 +48,13 @@ pub enum Addresses {
     OnlyIpv6,
 }
 
-/// What the provider's admission makes of a new Shoot that does not set the key. What it wrote once it keeps: without a
-/// word in a later write the stored key stays.
+/// What the provider's admission sets in a new Shoot without the key. It keeps a stored key: a later write without the
+/// key does not remove it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NewKey {
     /// `enabled: false`.
     Off,
-    /// Either, as a flag of the admission says; without that flag `enabled: true`.
+    /// Either, by a flag of the admission, whose default is `enabled: true`.
     Flag,
     /// Nothing.
     Untouched,
@@ -66,23 +66,23 @@ pub enum NewKey {
 pub enum Reports {
     /// It does not, as far as is known.
     No,
-    /// It does, whatever the condition says: it compares the reason, and writes its own over that of others.
+    /// It does, whatever the condition says: it compares the reason, and overwrites that of others.
     Always,
-    /// It does, unless the condition is `False` already: it compares nothing but the status, not the writer.
+    /// It does, unless the condition is `False` already: it compares only the status.
     UnlessFalse,
 }
 
 /// Among which Shoots a name means the same VPC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum VpcScope {
-    /// Among all: ids that the infrastructure makes up, and never twice.
+    /// Among all: ids that the infrastructure generates, and never twice.
     Landscape,
-    /// Among those of one Gardener project: names that people choose mean something in one account only. Accounts
-    /// cannot be read, and the Shoots of one project mostly share one.
+    /// Among those of one Gardener project: names that users choose are unique only within an account. Accounts cannot
+    /// be read, and the Shoots of one project mostly share one.
     Project,
 }
 
-/// Where a Shoot names a VPC that is there already.
+/// The field in which a Shoot names an existing VPC.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct VpcField {
     /// The field of `infrastructureConfig`.
@@ -100,9 +100,9 @@ pub struct Provider {
     pub name: &'static str,
     /// Who makes routes, and when.
     pub routes: Routes,
-    /// In which Shoots none are made, because Pods are reached without.
+    /// In which Shoots none are made, because Pods are reached without routes.
     pub addresses: Addresses,
-    /// What a new Shoot without the key gets.
+    /// The key that a new Shoot without one gets.
     pub new_key: NewKey,
     /// Whether Calico can have an overlay at all.
     pub has_calico_overlay: bool,
@@ -118,7 +118,7 @@ pub struct Provider {
     pub sources: &'static [&'static str],
 }
 
-/// How Pods of other nodes are reached in a Shoot, but for tunnels.
+/// How Pods of other nodes are reached in a Shoot without tunnels.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Way {
     /// By a route for each node that the infrastructure makes.
@@ -131,7 +131,7 @@ pub enum Way {
     Nowhere,
 }
 
-/// What of a Shoot the way depends on.
+/// The facts of a Shoot on which that depends.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Facts {
@@ -147,7 +147,7 @@ pub struct Facts {
     pub has_two_node_networks: bool,
 }
 
-/// What is the same of all of which little is known.
+/// The values of providers of which little is known.
 const PLAIN: Provider = Provider {
     name: "",
     routes: Routes::Bgp,
@@ -161,7 +161,7 @@ const PLAIN: Provider = Provider {
     sources: &[],
 };
 
-/// All that is known, in the order of the documentation.
+/// All known providers, in the order of the documentation.
 pub static PROVIDERS: [Provider; 8] = [
     Provider {
         name: "aws",
@@ -205,17 +205,18 @@ pub static PROVIDERS: [Provider; 8] = [
     },
     Provider {
         name: "openstack",
-        // The cloud-controller-manager makes routes when it knows the router, which it is told without an overlay.
+        // The cloud-controller-manager makes routes when it knows the router, which is configured only without an
+        // overlay.
         routes: Routes::WhenOff,
         addresses: Addresses::Never,
         new_key: NewKey::Flag,
         has_calico_overlay: true,
-        // `max_routes` of neutron.conf, which every operator sets as it likes.
+        // `max_routes` of neutron.conf, which every operator chooses.
         most_routes: None,
         // `updateNetworkingCondition` of the cloud-controller-manager up to 0.35. From 0.36 on it compares the reason too.
         reports: Reports::UnlessFalse,
         has_policy: true,
-        // A UUID. Routes are the router's, so a network that is there already does not matter.
+        // A UUID. Routes belong to the router, so an existing network does not matter.
         vpc: Some(VpcField { path: "networks.router.id", scope: VpcScope::Landscape, own_table: None }),
         sources: &[
             "gardener/gardener-extension-provider-openstack: pkg/admission/mutator/shoot.go, cmd/gardener-extension-admission-openstack/app/app.go, pkg/controller/controlplane/valuesprovider.go",
@@ -289,13 +290,13 @@ pub static PROVIDERS: [Provider; 8] = [
 ];
 
 impl Provider {
-    /// What is known of a type of `spec.provider`.
+    /// The provider of this type (`spec.provider.type`).
     pub fn of(name: &str) -> Option<&'static Self> {
         PROVIDERS.iter().find(|provider| provider.name == name)
     }
 
-    /// The key that counts once the provider's admission has seen a write: of a new Shoot, or one of which this key is
-    /// stored. `None` where only the admission knows.
+    /// The key after the provider's admission: of a new Shoot, or of one whose stored key is this. `None` where only
+    /// the admission knows.
     pub fn key(&self, written: Key, stored: Option<Key>) -> Option<Key> {
         match (written, self.new_key, stored) {
             (Key::Off | Key::On, ..) | (Key::Absent, NewKey::Untouched, _) => Some(written),
@@ -329,13 +330,13 @@ impl Provider {
 /// How Pods of different nodes reach each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Pods {
-    /// Of whom this is known.
+    /// The provider.
     pub provider: &'static Provider,
     /// The key that counts.
     pub key: Key,
-    /// Whether they are in a tunnel; `None` where the network's type, or its configuration, says nothing that we can read.
+    /// Whether they are in a tunnel; `None` where that is unknown by the network's type and configuration.
     pub encapsulation: Option<Encapsulation>,
-    /// How they are reached where they are not.
+    /// How they are reached where there is no tunnel.
     pub way: Way,
 }
 
@@ -351,12 +352,12 @@ impl Pods {
     }
 }
 
-/// The names of those whose route controllers report.
+/// The names of the providers whose route controllers report.
 pub fn reporting() -> Vec<String> {
     names(|provider| provider.reports != Reports::No)
 }
 
-/// The names of those whose route controllers say nothing over a condition of somebody else that is `False`.
+/// The names of the providers whose route controllers do not overwrite another writer's `False` condition.
 pub fn silenced() -> Vec<String> {
     names(|provider| provider.reports == Reports::UnlessFalse)
 }

@@ -15,7 +15,7 @@ pub struct SeedFacts {
     pub nodes: Option<Cidr>,
 }
 
-/// The `spec` of a Seed, as far as we read it.
+/// The `spec` of a Seed, as far as it is read.
 #[derive(Debug, Default, Deserialize)]
 pub struct SeedSpec {
     networks: Option<SeedNetworks>,

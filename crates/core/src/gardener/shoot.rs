@@ -1,7 +1,7 @@
 //! The `Shoot` resource (`core.gardener.cloud/v1beta1`).
 //!
-//! What a review is decided on: it borrows from the request and keeps raw what users configure freely. What the landscape
-//! keeps of every Shoot is in [`ShootFacts`](super::ShootFacts).
+//! This view is for decisions about a review: it borrows from the request and keeps raw what users configure freely.
+//! What the landscape keeps of every Shoot is in [`ShootFacts`](super::ShootFacts).
 
 mod reading;
 
@@ -84,7 +84,7 @@ pub struct Networking<'a> {
     pub ip_families: Option<Vec<Text<'a>>>,
 }
 
-/// `status.networking`, as far as we read it.
+/// `status.networking`, as far as it is read.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct StatusNetworking<'a> {
     #[serde(borrow)]
@@ -98,7 +98,7 @@ pub struct StatusNetworking<'a> {
 /// Networks of one kind. gardenlet lists one, and one more for each time that the infrastructure grew by another.
 type StatusList<'a> = Option<FirstOf<Text<'a>, MOST_NETWORKS>>;
 
-/// The most networks of one kind in a status that are looked at.
+/// The most networks of one kind that are read of a status.
 const MOST_NETWORKS: usize = 128;
 
 /// The most IP families: Kubernetes knows two.
@@ -125,7 +125,7 @@ impl<'a> Networking<'a> {
         }
     }
 
-    /// Whether the Shoot has addresses of this family; without a word in `ipFamilies` it has IPv4 only.
+    /// Whether the Shoot has addresses of this family; without `ipFamilies` it has IPv4 only.
     pub(crate) fn has_family(&self, family: Family) -> bool {
         let families = self.ip_families.as_deref().unwrap_or_default();
         match family {
@@ -149,7 +149,7 @@ impl<'a> StatusNetworking<'a> {
 }
 
 impl<'a> Shoot<'a> {
-    /// The peering extension, if it is there and not disabled.
+    /// The peering extension, if it is present and not disabled.
     pub(crate) fn enabled_peering(&self) -> Option<&Extension<'a>> {
         self.peering.as_ref().filter(|extension| !extension.is_disabled)
     }
@@ -314,7 +314,7 @@ impl<'a> Shoot<'a> {
             match &*key {
                 "seedName" => self.status_seed = name("status.seedName", members)?,
                 "networking" => self.status_networking = read("status.networking", members)?.unwrap_or_default(),
-                // Whatever these are, gardenlet wrote them, and nobody could mend them here.
+                // gardenlet wrote these, and the writer could not correct them, so wrong types are ignored.
                 "hibernated" => self.sleeps = members.skip().map_err(here)? == "true",
                 "lastOperation" => self.is_moving = is_moving(members.skip().map_err(here)?),
                 _ => drop(members.skip().map_err(here)?),

@@ -1,5 +1,5 @@
-//! What a switch of Calico's overlay depends on, besides the `Network` and the nodes: the Shoot's own wish and where it
-//! is in its life, as gardenlet's `Cluster` tells.
+//! The facts of a Shoot that a switch of Calico's overlay depends on, besides the `Network` and the nodes: the desired
+//! configuration and the state of the Shoot, from gardenlet's `Cluster`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,7 +10,7 @@ use super::shoot::MOST_FAMILIES;
 use crate::json::{FirstOf, Text};
 use crate::net::Family;
 
-/// The constraint that is there, and not `True`, while nodes become dual-stack. Until then only the first of the
+/// The constraint that is present, and not `True`, while nodes become dual-stack. Until then only the first of the
 /// Shoot's IP families counts.
 const DUAL_STACK_CONSTRAINT: &str = "DualStackNodesMigrationReady";
 
@@ -22,20 +22,20 @@ pub struct SwitchFacts {
     pub network_type: Box<str>,
     /// `spec.provider.type`.
     pub provider: Box<str>,
-    /// The text of `spec.networking.providerConfig`: what the Shoot asks for now, though the Network may not say it yet.
+    /// The text of `spec.networking.providerConfig`: what the Shoot asks for now, which may be newer than the Network.
     pub config: Option<Box<str>>,
-    /// `spec.networking.ipFamilies`, also one that does not count yet.
+    /// `spec.networking.ipFamilies`, including one that does not count yet.
     pub families: Box<[Family]>,
-    /// Whether nodes are on their way to two families, so that only the first counts.
+    /// Whether nodes are still changing to two families, so that only the first counts.
     pub counts_one_family: bool,
     /// Whether the infrastructure has node networks of two families (`status.networking.nodes`). It keeps the second one
     /// when the Shoot takes that family back.
     pub has_two_node_networks: bool,
-    /// Whether the Shoot shall have, or has, no running control plane.
+    /// Whether the Shoot is hibernated, or changing to or from that.
     pub hibernation: Hibernation,
     /// Whether `metadata.deletionTimestamp` is set.
     pub is_being_deleted: bool,
-    /// Whether the last operation failed for good: then extensions do nothing until somebody repeats it.
+    /// Whether the last operation failed for good: then extensions do nothing until it is repeated.
     pub is_failed: bool,
     /// Whether an operation is under way.
     pub is_processing: bool,
@@ -45,23 +45,23 @@ pub struct SwitchFacts {
     pub confines_rollout: bool,
     /// Whether the annotation [`OVERLAY_SWITCH`](super::shoot::OVERLAY_SWITCH) says `force`.
     pub is_forced: bool,
-    /// When nodes of each pool are given up.
+    /// When unhealthy nodes of each pool are replaced.
     pub pools: Pools,
 }
 
-/// Whether a Shoot sleeps.
+/// Whether a Shoot is hibernated.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Hibernation {
-    /// It runs, and shall.
+    /// It runs, and should.
     #[default]
     Awake,
-    /// It sleeps, and shall: it has no nodes and no API server.
+    /// It is hibernated, and should be: it has no nodes and no API server.
     Asleep,
-    /// It is told to sleep or to wake, and did not yet.
+    /// It is being hibernated or woken up.
     Between,
 }
 
-/// `spec.shoot` of a Cluster, as far as we read it here.
+/// `spec.shoot` of a Cluster, as far as it is read here.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireShoot<'a> {
@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn the_wish_and_the_life_of_a_shoot() {
+    fn reads_the_desired_configuration_and_the_state_of_a_shoot() {
         let plain = facts(|_| ()).unwrap();
         assert_eq!((&*plain.network_type, &*plain.provider), ("calico", "aws"));
         assert_eq!(plain.config.as_deref(), Some(r#"{"overlay":{"enabled":false}}"#));
         assert_eq!(&*plain.families, [Family::V4]);
         let table: [(&str, fn(&mut Value), fn(&SwitchFacts) -> bool); 11] = [
             ("forced", |s| s["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force"), |f| f.is_forced),
-            ("another word", |s| s["metadata"]["annotations"][OVERLAY_SWITCH] = json!("true"), |f| !f.is_forced),
+            ("another value", |s| s["metadata"]["annotations"][OVERLAY_SWITCH] = json!("true"), |f| !f.is_forced),
             ("deleting", |s| s["metadata"]["deletionTimestamp"] = json!("x"), |f| f.is_being_deleted),
             (
                 "failed",
@@ -309,7 +309,7 @@ mod tests {
                 shoot["status"]["constraints"] = json!([{"type": DUAL_STACK_CONSTRAINT, "status": status}]);
             })
             .unwrap();
-            assert_eq!(facts.families.len(), 2, "{status}: what is asked for is not forgotten");
+            assert_eq!(facts.families.len(), 2, "{status}: the desired families are kept");
             assert_eq!(facts.counting(&[Family::V4, Family::V6]).len(), want, "{status}");
         }
     }

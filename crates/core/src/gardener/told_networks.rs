@@ -1,8 +1,8 @@
-//! What is kept of a kube-apiserver's Deployment: what its VPN is told about the networks.
+//! What is kept of a kube-apiserver's Deployment: the networks that its VPN is configured with.
 
 use super::EnvValue;
 
-/// What a kube-apiserver's VPN is told about the networks. Containers that are told the same are there once.
+/// The networks that a kube-apiserver's VPN is configured with. Containers with equal networks are listed once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ToldNetworks {
     /// The texts for the Seed's Pods, the Shoot's Pods, Services and nodes.
@@ -10,7 +10,7 @@ pub struct ToldNetworks {
 }
 
 impl ToldNetworks {
-    /// What it takes to keep this.
+    /// The memory that this takes, in bytes.
     pub fn bytes(&self) -> usize {
         let text = |value: &EnvValue<'_>| if let EnvValue::Text(text) = value { text.len() } else { 0 };
         size_of_val(&*self.sets) + self.sets.iter().flatten().map(text).sum::<usize>()

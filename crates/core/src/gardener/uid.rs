@@ -1,16 +1,16 @@
-//! The UID of a Shoot, which its API server shows as a proof of who calls.
+//! The UID of a Shoot, which its API server sends to prove which Shoot calls.
 
 use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 
-/// `metadata.uid` of a Shoot. Whoever is not the Shoot, its owner or an operator cannot know it: 122 of its bits are
-/// random. So it is never printed, and compared without telling by the time how much of it was right.
+/// `metadata.uid` of a Shoot. Only the Shoot, its owner and operators can know it: 122 of its bits are random. So it is
+/// never printed, and it is compared in constant time.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct ShootUid([u8; 16]);
 
 impl ShootUid {
-    /// The UID that nobody has: it stands in where there is none, so that a comparison takes place in any case.
+    /// The UID that no Shoot has: a placeholder where there is none, so that a comparison takes place in any case.
     pub const NOBODY: Self = Self([0; 16]);
 
     /// Reads the form in which API servers write it.
@@ -38,7 +38,7 @@ impl ShootUid {
         Some(Self(uid))
     }
 
-    /// Whether both are the same Shoot's, in a time that does not depend on it. Nobody is nobody's.
+    /// Whether both belong to the same Shoot, in constant time. [`Self::NOBODY`] equals nothing, not even itself.
     pub fn is(&self, other: &Self) -> bool {
         let same = bool::from(self.0.ct_eq(&other.0));
         same && self.0 != Self::NOBODY.0

@@ -1,7 +1,7 @@
 //! The networks of the infrastructure (VPCs) that several Shoots may be in. Without an overlay they share its routes.
 //!
-//! Where a Shoot names its VPC is the business of its provider. [`Vpcs`] says where to look, [`VpcKey`] is what is
-//! found there, and [`Vpc`] is what is kept of a Shoot: the text as it is written until somebody looks.
+//! The field that names the VPC depends on the provider. [`Vpcs`] has the fields, [`VpcKey`] is the value that was
+//! found, and [`Vpc`] is what is kept of a Shoot: the raw text until the value is needed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,21 +26,21 @@ const SEPARATOR: char = '\n';
 /// Provider, path, namespace and id.
 const PARTS: usize = 4;
 
-/// The longest id that counts: far longer than any provider's, and short enough that no Shoot costs memory by it.
+/// The longest id that counts: far longer than any provider's, and short enough that no Shoot can use up memory by it.
 const LONGEST_ID: usize = 256;
 
-/// The longest `infrastructureConfig` that is looked through, in bytes: some times that of a Shoot in many zones.
+/// The longest `infrastructureConfig` that is searched, in bytes: several times that of a Shoot in many zones.
 const LONGEST_CONFIG: usize = 16 * 1024;
 
 /// What is kept of a Shoot's VPC.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Vpc {
-    /// It is in no VPC that others could name, or has no routes there.
+    /// It is in no VPC that other Shoots could name, or has no routes there.
     #[default]
     Absent,
-    /// As it is written; nobody has looked yet which VPC it is.
+    /// The raw text, not searched yet.
     Written(Box<Infrastructure>),
-    /// This one.
+    /// The VPC that was found.
     Named(VpcKey),
 }
 
@@ -54,7 +54,7 @@ pub struct Infrastructure {
 }
 
 impl Vpc {
-    /// The VPC of a Shoot that may have routes there, as it is written. `stored` as for [`Shoot::pods`].
+    /// The VPC of a Shoot that may have routes there, as raw text. `stored` as for [`Shoot::pods`].
     pub fn of(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Self {
         match shoot.infrastructure_config {
             Some(config) if config.len() <= LONGEST_CONFIG && shoot.may_have_routes(stored) => {
@@ -75,14 +75,14 @@ pub struct Vpcs(BTreeMap<String, VpcNames>);
 /// Where one provider's `infrastructureConfig` names a VPC.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct VpcNames {
-    /// Fields, such as `networks.vpc.id`; the first that is there counts.
+    /// Fields, such as `networks.vpc.id`; the first that is present counts.
     pub paths: Vec<String>,
     /// Among which Shoots a name means the same VPC.
     pub scope: VpcScope,
 }
 
 impl Default for Vpcs {
-    /// What is known of providers. Azure is missing because each Shoot has a route table of its own there.
+    /// The defaults of the table of providers. Azure is missing because each Shoot has its own route table there.
     fn default() -> Self {
         let known = PROVIDERS.iter().filter_map(|provider| Some((provider.name, provider.vpc?)));
         let names = |field: VpcField| VpcNames { paths: vec![field.path.to_owned()], scope: field.scope };
@@ -91,12 +91,12 @@ impl Default for Vpcs {
 }
 
 impl Vpcs {
-    /// Says it of one provider, instead of what was said before.
+    /// Sets the fields of one provider, in place of the former ones.
     pub fn set(&mut self, provider: String, names: VpcNames) {
         self.0.insert(provider, names);
     }
 
-    /// What is said of each provider.
+    /// The fields of each provider.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &VpcNames)> {
         self.0.iter().map(|(provider, names)| (&**provider, names))
     }
@@ -127,7 +127,7 @@ impl Vpcs {
         Some(VpcKey([provider, &*path, namespace, &*id].join(&SEPARATOR.to_string()).into()))
     }
 
-    /// The same as it is kept, once somebody has looked.
+    /// The same in the form that is kept, after the search.
     pub fn named(&self, namespace: &str, vpc: &Vpc) -> Vpc {
         self.key(namespace, vpc).map_or(Vpc::Absent, Vpc::Named)
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_word_is_not_always_the_same_vpc() {
+    fn the_same_name_is_not_always_the_same_vpc() {
         let mut vpcs = Vpcs::default();
         vpcs.set(
             "cloud".to_owned(),

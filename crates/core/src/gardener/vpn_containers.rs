@@ -3,11 +3,11 @@
 use super::deployment::Container;
 
 /// The first client in the Pod of a kube-apiserver whose VPN is highly available (this and the next three: gardener
-/// `pkg/component/kubernetes/apiserver`, two VPN servers). More clients than two are welcome.
+/// `pkg/component/kubernetes/apiserver`, two VPN servers). More than two clients are accepted.
 pub const FIRST_CLIENT: &str = "vpn-client-0";
 /// The second client.
 pub const SECOND_CLIENT: &str = "vpn-client-1";
-/// What moves the routes to the tunnel that works.
+/// The container that moves the routes to the working tunnel.
 pub const PATH_CONTROLLER: &str = "vpn-path-controller";
 /// The init container of the clients.
 pub const CLIENT_INIT: &str = "vpn-client-init";

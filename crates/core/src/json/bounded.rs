@@ -15,7 +15,7 @@ pub type AtMost<T, const N: usize> = Bounded<T, N, true>;
 /// The first `N` elements of a list.
 pub type FirstOf<T, const N: usize> = Bounded<T, N, false>;
 
-/// What is wrong with a list that has too many elements.
+/// The error about a list with too many elements.
 pub fn too_many(most: usize) -> String {
     format!("has more than {most} elements, which no real object has")
 }

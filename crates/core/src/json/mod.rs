@@ -1,5 +1,5 @@
-//! JSON texts that somebody else wrote, read without a tree in memory: what is read borrows from the text, and takes no more
-//! memory than its reader permits.
+//! Reads JSON texts from untrusted writers without a tree in memory: values borrow from the text, and take no more
+//! memory than the reader permits.
 
 mod bounded;
 mod query;

@@ -1,11 +1,11 @@
-//! Questions to JSON texts that need no tree in memory: a tree of a hostile text takes a hundred times its size.
+//! Queries on JSON texts without a tree in memory: a tree of a hostile text takes a hundred times its size.
 
 use super::{Members, Text};
 
-/// How deep two texts are compared, far deeper than any configuration that we look at.
+/// How deep two texts are compared, far deeper than any real configuration.
 const DEEPEST: usize = 8;
 
-/// The text of the member that a path of names leads to. Of a member that is there twice the last one counts, as it does for an
+/// The text of the member that a path of names leads to. Of a duplicate member the last one counts, as it does for an
 /// API server.
 pub fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     path.iter().try_fold(text, |text, name| {
@@ -22,13 +22,14 @@ pub fn find<'a>(text: &'a str, path: &[&str]) -> Option<&'a str> {
     })
 }
 
-/// Whether two texts say the same, in whatever order and with whatever white space and escapes. Numbers are compared as they are
-/// written, and what is nested deeper than any configuration too. Takes a small multiple of the texts in memory and time.
+/// Whether two texts have the same value, in any order and with any white space and escapes. Numbers are compared as
+/// they are written, and so are values that are nested deeper than any real configuration. Takes a small multiple of
+/// the texts in memory and time.
 pub fn is_same(one: &str, other: &str) -> bool {
     same(one.trim(), other.trim(), 0).unwrap_or(false)
 }
 
-/// The same of two texts that need not be there.
+/// The same for two optional texts.
 pub fn are_same(one: Option<&str>, other: Option<&str>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => is_same(one, other),
@@ -36,7 +37,7 @@ pub fn are_same(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
-/// `None` where one of them is no JSON.
+/// `None` where one of them is not JSON.
 fn same(one: &str, other: &str, depth: usize) -> Option<bool> {
     if one == other {
         return Some(true);
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_compared_by_what_they_say() {
+    fn texts_are_compared_by_value() {
         let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(20), "]".repeat(20));
         for (one, other, want) in [
             (r#"{"a":1,"b":[true,null]}"#, r#" { "b" : [ true , null ] , "a" : 1 } "#, true),

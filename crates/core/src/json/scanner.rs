@@ -1,19 +1,19 @@
 //! The members of a JSON object, found without reading their values.
 //!
 //! Most of a review is never read: managed fields, status, the old object, environments and probes. A parser that
-//! checks every byte of them takes longer than all the rest of a call. This one looks for quotes and brackets only,
-//! which it needs to find the end of a value, and leaves the values that are read to `serde_json`, which checks them.
+//! checks every byte of them takes longer than all the rest of a call. This one searches only for quotes and brackets,
+//! which mark the end of a value, and leaves the values that are read to `serde_json`, which checks them.
 
 use serde::Deserialize;
 use wide::u8x16;
 
 use super::Text;
 
-/// The text is not the object or array that was entered, or breaks off inside it.
+/// The text is not the object or array that was entered, or ends inside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("malformed JSON at byte {at}")]
 pub struct Malformed {
-    /// The byte of the text that should have been another.
+    /// The position of the wrong byte.
     pub at: usize,
 }
 
@@ -43,7 +43,7 @@ pub struct Malformed {
 pub struct Members<'a> {
     text: &'a str,
     at: usize,
-    /// Whether an object or array was entered and nothing of it was taken yet.
+    /// Whether an object or array was entered and none of its elements was read yet.
     is_first: bool,
 }
 
@@ -167,7 +167,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The byte behind the value that starts here. Brackets are counted, not matched: who reads the value will see.
+/// The position after the value that starts here. Brackets are counted, not matched: the reader of the value checks
+/// them.
 fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     match *bytes.get(start)? {
         b'"' | b'{' | b'[' => bracketed_end(bytes, start),
@@ -179,14 +180,14 @@ fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// The bytes that are looked at together.
+/// The number of bytes that are compared at once.
 const BLOCK: usize = 16;
 
-/// The byte behind the string, array or object that starts here. Only quotes, brackets and backslashes are looked at
+/// The position after the string, array or object that starts here. Only quotes, brackets and backslashes are handled
 /// one by one; a comparison of a whole block finds them.
 fn bracketed_end(bytes: &[u8], start: usize) -> Option<usize> {
     let (mut depth, mut in_string) = (0_usize, false);
-    // The next byte that counts: what a backslash stands before does not.
+    // The next byte that counts: an escaped one does not.
     let mut next = start;
     let mut base = start;
     while base < bytes.len() {

@@ -60,11 +60,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// The beginning of a text that somebody else wrote: what goes into an answer or a log must not be as long as they
-/// like.
+/// The beginning of a text from an untrusted writer: an answer or a log must not become as long as that text.
 pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 300;
-    // Nor may it begin a line of its own, or steer a terminal.
+    // Nor may it start a new line, or send control sequences to a terminal.
     let mut excerpt: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if excerpt.len() < text.len() {
         excerpt.push_str("...");

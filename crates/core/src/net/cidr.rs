@@ -19,7 +19,7 @@ pub struct Cidr(IpNet);
 /// The IP family of a [`Cidr`].
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Family {
-    /// 32-bit addresses: the family that double NAT disentangles.
+    /// 32-bit addresses: the family that the double NAT translates.
     V4,
     /// 128-bit addresses: never translated.
     V6,
@@ -29,7 +29,8 @@ pub enum Family {
 /// is an IPv6 network, and to Go contains none of them.
 const MAPPED_PREFIX: u8 = 96;
 
-/// Why a text is not a CIDR. The text itself is not repeated: whoever reports the error names the field and value.
+/// Why a text is not a CIDR. The text itself is not repeated: the caller that reports the error names the field and
+/// value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ParseCidrError {
     /// An address alone, such as `10.0.0.1`.
@@ -81,7 +82,7 @@ impl Cidr {
         self.family() == Family::V4 && text.contains(':')
     }
 
-    /// How this network lies to another one that it overlaps, for a sentence: `10.0.0.0/8 contains 10.1.0.0/16`.
+    /// How this network relates to another one that it overlaps, for a message: `10.0.0.0/8 contains 10.1.0.0/16`.
     pub fn lies(self, other: Self) -> &'static str {
         match self.prefix_len().cmp(&other.prefix_len()) {
             Ordering::Less => "contains",
@@ -96,7 +97,7 @@ impl Cidr {
     }
 }
 
-/// The IPv4 network that an IPv6 one stands for.
+/// The IPv4 network of an IPv4-mapped IPv6 network; `None` for any other.
 fn mapped(network: IpNet) -> Option<Ipv4Net> {
     let IpNet::V6(network) = network else { return None };
     let prefix_len = network.prefix_len().checked_sub(MAPPED_PREFIX)?;
@@ -192,7 +193,7 @@ mod tests {
         assert_eq!((v4.family(), v6.family()), (Family::V4, Family::V6));
     }
 
-    /// What Gardener's own code says of each text, and of each pair of them.
+    /// The result of Gardener's own code for each text, and for each pair of them.
     #[test]
     fn agrees_with_gardener() {
         let mut networks: Vec<(&str, Cidr)> = Vec::new();
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_in_which_way_it_was_written() {
+    fn knows_in_which_notation_it_was_written() {
         for (text, want) in [
             ("::ffff:10.250.0.0/112", true),
             ("::FFFF:afa:0/112", true),

@@ -1,9 +1,9 @@
-//! Where a Shoot's IPv4 networks appear inside the tunnel.
+//! The mapping of a Shoot's IPv4 networks inside the tunnel.
 //!
-//! Both ends of the tunnel compute this mapping alone from the same list of networks, so it has to be what Gardener's
-//! vpn2 computes, bit for bit: networks sorted by prefix length, widest first, equal lengths in the order given, and
-//! each in turn gets the first free aligned block of its size. A network that is listed twice takes two blocks, of which
-//! the second stands for it.
+//! Each end of the tunnel computes this mapping on its own from the same list of networks, so it has to be what
+//! Gardener's vpn2 computes, bit for bit: networks sorted by prefix length, widest first, equal lengths in the order
+//! given, and each in turn gets the first free aligned block of its size. A network that is listed twice takes two
+//! blocks, and is mapped to the second.
 //!
 //! Because sizes only shrink along that order, the end of one block is always aligned for the next: a running cursor
 //! is the first free block. That is O(n log n) for the sort and O(n) memory, where listing the blocks of a /8 would
@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use super::{Cidr, Family, NetworkKind};
 
-/// A network and the block that stands for it inside the tunnel. Addresses keep their offset.
+/// A network and the block that it is mapped to inside the tunnel. Addresses keep their offset.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct MappedNetwork {
     /// The network as the Shoot knows it.
@@ -54,10 +54,10 @@ impl NetworkKind {
     }
 }
 
-/// The shortest prefix of an IPv4 Pod network of a Seed whose addresses stay different in 241.0.0.0/8.
+/// The shortest prefix of a Seed's IPv4 Pod network whose addresses remain distinct in 241.0.0.0/8.
 pub const WIDEST_SEED_PODS: u8 = 8;
 
-/// Whether the IPv4 networks of one kind have room in their /8 together: whether [`map_networks`] can map them.
+/// Whether the IPv4 networks of one kind fit into their /8 together: whether [`map_networks`] can map them.
 pub fn fit_together(networks: impl Iterator<Item = Cidr>) -> bool {
     let ipv4 = networks.filter(|network| network.family() == Family::V4);
     // Widest first, blocks follow each other without gaps, so only their sum matters.
@@ -86,7 +86,7 @@ pub fn map_networks(kind: NetworkKind, networks: &[Cidr]) -> Result<Vec<MappedNe
         })
         .collect::<Result<_, _>>()?;
 
-    // The last one of a network stands for it: vpn2 keeps its results by network.
+    // The last block of a network counts: vpn2 keeps its results by network.
     let mut seen = HashSet::with_capacity(mapped.len());
     if !mapped.iter().all(|network| seen.insert(network.original)) {
         seen.clear();

@@ -1,12 +1,13 @@
-//! Lists in which something stands twice.
+//! Removes duplicates from lists.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// So many are looked through in place, without memory of their own: more than the networks of nearly every Shoot.
+/// Lists of up to this length are searched in place, without extra memory: more than the networks of nearly every
+/// Shoot.
 const FEW: usize = 8;
 
-/// Each element once, where it stands first. Takes time in proportion to the list, whoever wrote it.
+/// Each element once, at its first position. The time is linear in the length of the list, also for a hostile list.
 pub fn each_once<T: Copy + Eq + Hash>(all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
     let (mut few, mut many) = ([None; FEW], HashSet::new());
     all.into_iter().filter(move |element| {

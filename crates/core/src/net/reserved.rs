@@ -2,7 +2,7 @@
 
 use super::Cidr;
 
-/// Which of a Shoot's networks.
+/// A kind of a Shoot's networks.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum NetworkKind {
     /// Addresses of Pods.
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// What Gardener's own code says; it names the IPv6 range before the others.
+    /// The result of Gardener's own code; it names the IPv6 range before the others.
     #[test]
     fn agrees_with_gardener() {
         for line in include_str!("../../../../tests/fixtures/cidrs/networks.txt").lines() {

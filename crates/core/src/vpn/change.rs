@@ -1,13 +1,13 @@
 //! What was done to a Pod, and what stands in the way.
 
-/// What was done about something of network-guard in a Pod: the sidecar, or the containers that translate.
+/// What was changed of network-guard's parts of a Pod: the sidecar, or the containers that translate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
     /// It was not there and was added.
     Added,
     /// What others had in its place was there and was replaced.
     Replaced,
-    /// It was there, something of it was not as it should be and was corrected.
+    /// It was there, differed from what it should be, and was corrected.
     Updated,
     /// It was there and was removed.
     Removed,
@@ -16,7 +16,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The decision, in a word.
+    /// The name of the decision.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Added => "injected",
@@ -28,7 +28,7 @@ impl Change {
     }
 }
 
-/// Something of somebody else is where something of network-guard would be.
+/// Somebody else's object has the name or the place of one of network-guard's.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Taken {
     /// The path in the object.

@@ -1,4 +1,4 @@
-//! Which VPN a Deployment really carries.
+//! Which VPN the containers of a Deployment show.
 
 use crate::gardener::deployment::PodSpec;
 use crate::gardener::vpn_containers::{CLIENT_INIT, CLIENT_PREFIX, FIRST_CLIENT, PATH_CONTROLLER, SECOND_CLIENT};
@@ -14,11 +14,11 @@ pub enum Vpn {
     Partial(Vec<&'static str>),
 }
 
-/// What the Deployment of a Shoot with a highly available VPN has, beside the init container.
+/// The containers of a highly available VPN in a kube-apiserver's Deployment, without the init container.
 const CONTAINERS: [&str; 3] = [FIRST_CLIENT, SECOND_CLIENT, PATH_CONTROLLER];
 
 impl Vpn {
-    /// Looks for the containers by name.
+    /// Finds the containers by name.
     pub fn of(pod: &PodSpec<'_>) -> Self {
         let has = |name: &str| pod.containers.iter().any(|container| &*container.name == name);
         let has_init = pod.init_containers.iter().flatten().any(|container| &*container.name == CLIENT_INIT);

@@ -3,31 +3,31 @@
 use super::{Overlap, Vpn, overlaps};
 use crate::gardener::{ClusterFacts, ExpectedVpn};
 
-/// What shall be done with a Deployment whose Cluster is known.
+/// What to do with a Deployment whose Cluster is known.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
     /// It needs the sidecar because of these IPv4 pairs.
     Inject(Vec<Overlap>),
-    /// It needs nothing of ours; what is there goes.
+    /// It does not need the sidecar; a present one is removed.
     Leave,
-    /// It needs the sidecar, but is not one that we know how to help: these containers are missing.
+    /// It needs the sidecar, but these containers of the VPN are missing, without which the sidecar does not work.
     Incomplete(Vec<Overlap>, Vec<&'static str>),
 }
 
-/// What does not fit together, although a decision is possible.
+/// A contradiction that does not prevent a decision.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Conflict {
-    /// The Shoot asks for another VPN than the Deployment carries: it is on its way to or from high availability.
+    /// The Shoot asks for another VPN than the Deployment carries: it is changing to or from high availability.
     OtherVpn {
         /// What the Shoot asks for.
         expected: ExpectedVpn,
     },
-    /// IPv6 networks overlap, which no translation disentangles.
+    /// IPv6 networks overlap. IPv6 is never translated.
     Ipv6(Overlap),
 }
 
-/// Decides. What counts as a highly available VPN is what the Deployment carries; a Shoot that says otherwise is a
-/// conflict to report, never a reason to refuse.
+/// Decides by the VPN that the Deployment carries. A Shoot that asks for another one is a conflict to report, never a
+/// reason to refuse.
 pub fn decide(vpn: &Vpn, facts: &ClusterFacts) -> (Decision, Vec<Conflict>) {
     let carries_ha = *vpn != Vpn::Absent;
     let expects_ha = facts.expected_vpn == ExpectedVpn::HighlyAvailable;

@@ -1,4 +1,4 @@
-//! Where networks appear inside the tunnel.
+//! The addresses of networks inside the tunnel.
 
 use super::overlap::overlaps_between;
 use super::{Networks, Overlap};
@@ -8,10 +8,10 @@ use crate::net::{Cidr, DoesNotFit, Family, MappedNetwork, NetworkKind, WIDEST_SE
 /// The first octet of the /8 that the Seed's Pod network is mapped into (the table of reserved ranges).
 const SEED_PODS_OCTET: u32 = 241;
 
-/// Where networks appear inside the tunnel: the same at both ends, whatever their devices are.
+/// The mapping of networks inside the tunnel: the same at both ends, whatever their devices are.
 pub(super) struct Mapping {
-    /// The Shoot's networks that overlap the Seed's Pods. Of either family, as vpn2 counts it: what Gardener lets nobody
-    /// create, an overlap of IPv6, makes it translate IPv4.
+    /// The Shoot's networks that overlap the Seed's Pods, of both families as in vpn2: an overlap of IPv6, which
+    /// Gardener does not admit, makes vpn2 translate IPv4.
     pub(super) overlaps: Vec<Overlap>,
     /// The Seed's Pods.
     pub(super) seed_pods: Option<MappedNetwork>,
@@ -25,7 +25,7 @@ pub enum CannotPlan {
     /// A kind of networks is larger than its range.
     #[error(transparent)]
     DoesNotFit(#[from] DoesNotFit),
-    /// The Seed's Pods could not be told apart.
+    /// Mapped, several of the Seed's Pods would have the same address.
     #[error("the Seed's Pod network {0} does not fit into 241.0.0.0/8: it has to have a prefix length of at least 8")]
     SeedPodsTooWide(Cidr),
     /// A Seed has one Pod network of each family.
@@ -43,7 +43,7 @@ impl Mapping {
                 return Err(CannotPlan::TwoSeedPods(one, other));
             }
         }
-        // Also without an overlap: vpn2's path controller maps before it looks, and then sets no route at all.
+        // Also without an overlap: vpn2's path controller maps first, and sets no route at all if that fails.
         let mut shoot = map_shoot(networks)?;
         let overlaps: Vec<Overlap> = overlaps_between(networks.all_of_shoot(), &networks.seed_pods).collect();
         let mut seed_pods = None;
@@ -56,7 +56,7 @@ impl Mapping {
     }
 }
 
-/// Where the IPv4 networks of a Shoot appear, kind by kind, should they be translated.
+/// The mapping of a Shoot's IPv4 networks, kind by kind, for the case that they are translated.
 pub(super) fn map_shoot(networks: &Networks) -> Result<Vec<(NetworkKind, MappedNetwork)>, DoesNotFit> {
     let mut shoot = Vec::new();
     for kind in NetworkKind::ALL {
@@ -70,7 +70,8 @@ pub(super) fn fit(networks: &Networks) -> Result<(), CannotPlan> {
     Mapping::of(networks).map(drop)
 }
 
-/// Why neither end could translate between the networks of a Cluster, should they overlap: what [`fit`] says, without the work where there is nothing to say.
+/// Why neither end could translate between the networks of a Cluster if they overlapped: the result of [`fit`], with a
+/// shortcut for the usual case, in which they fit.
 pub fn cannot_translate(facts: &ClusterFacts) -> Option<CannotPlan> {
     let is_wide = |pods: Cidr| pods.family() == Family::V4 && pods.prefix_len() < WIDEST_SEED_PODS;
     let of_kind = |kind| facts.shoot_networks.iter().filter(move |network| network.kind == kind).map(|it| it.cidr);
@@ -80,7 +81,7 @@ pub fn cannot_translate(facts: &ClusterFacts) -> Option<CannotPlan> {
     fit(&Networks::of(facts)).err()
 }
 
-/// Where the Seed's Pod network appears: its addresses keep their last 24 bits.
+/// The mapping of the Seed's Pod network: its addresses keep their last 24 bits.
 fn map_seed_pods(original: Cidr) -> Result<MappedNetwork, CannotPlan> {
     if original.prefix_len() < WIDEST_SEED_PODS {
         return Err(CannotPlan::SeedPodsTooWide(original));

@@ -5,10 +5,10 @@
 //! ClusterFacts ── overlaps
 //!                       └── nat::Translation ──> variables, containers ──> Patch  the same Pod, and vpn-shoot
 //!
-//! Networks ── nat::plan ──> nat::Plan                what carries it out is `network_guard_nat`
+//! Networks ── nat::plan ──> nat::Plan                executed by `network_guard_nat`
 //! ```
 //!
-//! Only the kube-apiserver Pods of highly available Shoots talk into the tunnel from the Seed's Pod network without a
+//! Only the kube-apiserver Pods of highly available Shoots send into the tunnel from the Seed's Pod network without a
 //! proxy of their own, and only IPv4 is translated. Where a Shoot's pods, services or nodes overlap the Seed's Pod
 //! network, the API server sends its connections into the Shoot through Envoy: vpn2's rules translate what Envoy's
 //! group sends, and only that, so no connection to a Seed address is mistaken for one to the Shoot.

@@ -3,7 +3,7 @@
 use crate::gardener::{ClusterFacts, ShootNetwork};
 use crate::net::{Cidr, Family, NetworkKind, ParseCidrError};
 
-/// The networks at both ends, as vpn2 gets them: one that is there several times takes as many blocks of the mapping.
+/// The networks at both ends, as vpn2 gets them: one that is listed several times takes as many blocks of the mapping.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
     /// The Seed's Pod network, one of each family at most.
@@ -16,15 +16,15 @@ pub struct Networks {
     pub nodes: Vec<Cidr>,
 }
 
-/// An entry of a list that is no network.
+/// An entry of a list that is not a network.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("entry {entry}, {text:?}: {error}")]
 pub struct NotANetwork {
-    /// Which list, from 0, in the order of [`Networks::parse`].
+    /// The index of the list, from 0, in the order of [`Networks::parse`].
     pub list: usize,
-    /// Which entry of it, from 1.
+    /// The position of the entry, from 1.
     pub entry: usize,
-    /// What it says.
+    /// The text of the entry.
     pub text: String,
     /// What is wrong with it.
     pub error: ParseCidrError,

@@ -15,7 +15,7 @@ pub struct Overlap {
 }
 
 impl Overlap {
-    /// Whether it is one of IPv4, which is all that can be translated.
+    /// Whether it is a pair of IPv4 networks; only those can be translated.
     pub fn is_ipv4(&self) -> bool {
         self.seed_pods.family() == Family::V4
     }
@@ -33,7 +33,7 @@ pub fn overlaps(facts: &ClusterFacts) -> impl Iterator<Item = Overlap> + '_ {
     overlaps_between(facts.shoot_networks.iter().copied(), facts.seed_pods.as_slice())
 }
 
-/// The one computation of the overlap: all pairs of these networks, in the order of the Shoot's, each once.
+/// The only computation of the overlap: all pairs of these networks, in the order of the Shoot's, each once.
 pub(super) fn overlaps_between<'s>(
     shoot: impl Iterator<Item = ShootNetwork> + 's,
     seed_pods: &'s [Cidr],
@@ -43,13 +43,14 @@ pub(super) fn overlaps_between<'s>(
     each_once(found).flat_map(move |shoot| overlapped_by(shoot).map(move |pods| Overlap { shoot, seed_pods: *pods }))
 }
 
-/// So many pairs are written out. All annotations of an object have 256 KiB together (`TotalAnnotationSizeLimitB` of
-/// `k8s.io/apimachinery/pkg/api/validation`), and a write of more is refused: a pair has 60 bytes, so these take 2 % of that.
+/// The most pairs that are written out. All annotations of an object have 256 KiB together (`TotalAnnotationSizeLimitB`
+/// of `k8s.io/apimachinery/pkg/api/validation`), and a write of more is refused: a pair has 60 bytes, so these take 2 %
+/// of that.
 const MOST_PAIRS: usize = 100;
 
-/// The value of the annotation that lists the pairs, for people: the first ones, and how many more there are. The same pairs
-/// give the same text. Nobody reads networks out of it: this program and its match conditions ask only whether the
-/// annotation is there, and whether a write changes it.
+/// The value of the annotation that lists the pairs, for people: the first ones, and how many more there are. The same
+/// pairs give the same text. No program reads networks out of it: network-guard and its match conditions only check
+/// whether the annotation is present, and whether a write changes it.
 pub fn overlaps_text(overlaps: &[Overlap]) -> String {
     let (shown, rest) = overlaps.split_at(overlaps.len().min(MOST_PAIRS));
     let mut text = shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

@@ -1,17 +1,18 @@
-//! Whether what network-guard has in a Deployment is whole.
+//! Whether network-guard's parts of a Deployment are complete.
 
 use super::nat::{CONTAINER, INIT_CONTAINER};
 use super::sidecar::pieces;
 use crate::gardener::Deployment;
 use crate::gardener::deployment::PodSpec;
 
-/// Whether something of network-guard is there, and something that belongs to it is not: whether it has to go or to be
-/// completed, a decision tells. What is whole only goes with the next Pod.
+/// Whether some of network-guard's parts are present and others are missing. A decision says whether they are removed
+/// or completed. Complete parts are removed only with a write that starts new Pods.
 pub fn is_half_there(deployment: &Deployment<'_>) -> bool {
     let sidecar = pieces(deployment);
     let (init, agent) = containers(&deployment.spec.template.spec);
     let is_any_there = sidecar.contains(&true) || init || agent;
-    // Without the sidecar nothing is translated by us, and what keeps rules in place needs what puts them there.
+    // Without the sidecar network-guard translates nothing, and the container that keeps the rules needs the one that
+    // sets them.
     let is_whole = !sidecar.contains(&false) && (init || !agent);
     is_any_there && !is_whole
 }

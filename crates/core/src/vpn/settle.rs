@@ -1,4 +1,4 @@
-//! All operations on one Pod of the VPN, in an order in which none moves what another one addresses.
+//! All operations on one Pod of the VPN, in an order in which none moves the target of another one.
 
 use super::nat::Translation;
 use super::sidecar::{Injection, mutate};
@@ -9,9 +9,9 @@ use crate::gardener::Deployment;
 /// The sidecar as a Deployment should have it.
 #[derive(Clone, Copy, Debug)]
 pub struct WantedSidecar<'i> {
-    /// The pieces.
+    /// Its parts.
     pub injection: &'i Injection,
-    /// The pairs that need it (see [`super::overlaps_text`]); `None` for a Deployment that should have nothing of it.
+    /// The pairs that need it (see [`super::overlaps_text`]); `None` for a Deployment that should not have it.
     pub overlaps: Option<&'i str>,
 }
 
@@ -26,8 +26,9 @@ pub struct Settled {
     pub patch: Option<Patch>,
 }
 
-/// Brings the Pod of a Deployment or StatefulSet to where it should be: first what addresses containers by their index, at
-/// the end what moves them. `raw` is the text from which `object` was read. The error is what stands in the way.
+/// Brings the Pod of a Deployment or StatefulSet into the desired state: first the operations that address containers
+/// by index, at the end those that move them. `raw` is the text from which `object` was read. The error is what is in
+/// the way.
 pub fn settle(
     object: &Deployment<'_>,
     raw: &str,

@@ -1,5 +1,5 @@
-//! What can be said of one Shoot: which of its networks overlap, where they appear in the tunnel, whether its API server is
-//! helped, and whether its VPN is told the right networks.
+//! The state of one Shoot: which of its networks overlap, how they are mapped in the tunnel, whether its API server has
+//! a proxy, and whether its VPN has the networks of its Cluster.
 
 use std::collections::HashMap;
 
@@ -10,39 +10,39 @@ use super::{CannotPlan, Networks, Overlap, Vpn, cannot_translate, overlaps};
 use crate::gardener::{ClusterFacts, Deployment, ExpectedVpn};
 use crate::net::{Cidr, DoesNotFit, NetworkKind, each_once};
 
-/// What can be said of one Shoot.
+/// The state of one Shoot.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Survey {
     /// The networks that overlap the Seed's Pods.
     pub overlaps: Vec<Overlap>,
-    /// All networks of the Shoot, each once, and where they appear in the tunnel; IPv6 networks are not mapped.
+    /// All networks of the Shoot, each once, and what they are mapped to in the tunnel; IPv6 networks are not mapped.
     pub networks: Result<Vec<(NetworkKind, Cidr, Option<Cidr>)>, DoesNotFit>,
-    /// How its API server is helped.
+    /// What tells its API server's traffic to the Shoot from that to the Seed.
     pub help: Help,
-    /// What the VPN of its kube-apiserver is told otherwise than the Cluster says; `None` where nothing is told.
+    /// Networks of its kube-apiserver's VPN that differ from the Cluster's; `None` where nothing is mapped.
     pub told: Option<Vec<Difference>>,
     /// Why its networks cannot be translated.
     pub untranslatable: Option<CannotPlan>,
 }
 
-/// How the API server of a Shoot is helped to tell its networks from the Seed's.
+/// What tells an API server's traffic to the Shoot from that to the Seed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Help {
-    /// By our sidecar.
+    /// network-guard's sidecar.
     Ours,
-    /// By gardenlet's own.
+    /// gardenlet's own proxy.
     Gardenlet,
-    /// It needs help and has none.
+    /// It needs a proxy and has none.
     Missing,
-    /// It needs help, and somebody else's `envoy-proxy` stands in the way.
+    /// It needs a proxy, and somebody else's `envoy-proxy` is in the way.
     Foreign,
     /// It needs none: its VPN has one server, which always translates.
     SingleVpn,
-    /// It needs none: it has no workers, so no VPN.
+    /// It needs none: the Shoot has no workers, so no VPN.
     NoVpn,
     /// Only IPv6 overlaps, which nothing translates.
     Ipv6,
-    /// Our sidecar is there, and nothing overlaps any more; gardenlet's next write takes it away.
+    /// The sidecar is present, and nothing overlaps any more; gardenlet's next write removes it.
     Leftover,
     /// It needs none: nothing overlaps.
     Apart,
@@ -51,10 +51,10 @@ pub enum Help {
 }
 
 impl Help {
-    /// In a few words, for a column.
+    /// A few words for a column of a table.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Ours => "ours",
+            Self::Ours => "network-guard's",
             Self::Gardenlet => "gardenlet's",
             Self::Missing => "MISSING",
             Self::Foreign => "FOREIGN",
@@ -67,24 +67,24 @@ impl Help {
         }
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether an operator should act.
     pub const fn is_trouble(self) -> bool {
         matches!(self, Self::Missing | Self::Foreign)
     }
 }
 
 impl Survey {
-    /// Whether there is nothing to say: no overlap, and nothing of ours.
+    /// Whether there is nothing to report: no overlap, and no sidecar.
     pub fn is_quiet(&self) -> bool {
         self.overlaps.is_empty() && self.help != Help::Leftover
     }
 
-    /// Whether its VPN is told other networks.
+    /// Whether its VPN has other networks than the Cluster.
     pub fn is_told_otherwise(&self) -> bool {
         self.told.as_ref().is_some_and(|told| !told.is_empty())
     }
 
-    /// Whether somebody should do something about it.
+    /// Whether an operator should act.
     pub fn is_trouble(&self) -> bool {
         self.help.is_trouble() || self.is_told_otherwise() || self.untranslatable.is_some()
     }
@@ -95,7 +95,7 @@ impl Survey {
     }
 }
 
-/// Looks at one Shoot.
+/// Determines the state of one Shoot.
 pub fn survey(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>) -> Survey {
     let overlaps: Vec<Overlap> = overlaps(facts).collect();
     let has_ipv4 = overlaps.iter().any(Overlap::is_ipv4);
@@ -122,7 +122,7 @@ fn help(facts: &ClusterFacts, deployment: Option<&Deployment<'_>>, overlaps: boo
         (Proxy::Ours(_), _, _) if !overlaps => Help::Leftover,
         (Proxy::Ours(_), _, _) => Help::Ours,
         (Proxy::Gardenlet, _, _) => Help::Gardenlet,
-        // What the Deployment carries counts; without one, what the Shoot asks for.
+        // The VPN of the Deployment counts; without a Deployment, the one that the Shoot asks for.
         (_, ExpectedVpn::Absent, Some(Vpn::Absent) | None) => Help::NoVpn,
         (_, ExpectedVpn::Single, None) | (_, _, Some(Vpn::Absent)) => Help::SingleVpn,
         (_, _, None) => Help::Unknown,
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Which of the Shoot's networks overlap follows from each alone: nothing is searched for it, however many there are.
+    /// Whether one of the Shoot's networks overlaps is decided without a search, however many there are.
     #[test]
     fn overlaps_are_those_of_the_networks() {
         for seed_pods in ["10.0.0.0/8", "10.248.0.0/16", "fd00::/48", "10.64.0.0/11"] {

@@ -37,8 +37,8 @@ impl WhyOld<'_> {
     /// In words, for gardenlet.
     pub(super) fn in_words(&self) -> Cow<'static, str> {
         match self {
-            Self::NotAsked => "the Cluster was not read anew".into(),
-            Self::Unanswered(why) => format!("the Cluster could not be read anew: {why}").into(),
+            Self::NotAsked => "the Cluster was not read again".into(),
+            Self::Unanswered(why) => format!("the Cluster could not be read again: {why}").into(),
             Self::Gone => "the Cluster is gone".into(),
             Self::Unreadable => "the Cluster has networks by now that cannot be read".into(),
         }
@@ -47,8 +47,8 @@ impl WhyOld<'_> {
     /// In words, for a Shoot: what goes on in the Seed is not its business.
     pub(super) fn for_shoots(&self) -> Cow<'static, str> {
         match self {
-            Self::NotAsked => "the Cluster was not read anew".into(),
-            Self::Unanswered(_) | Self::Gone | Self::Unreadable => "the Cluster could not be read anew".into(),
+            Self::NotAsked => "the Cluster was not read again".into(),
+            Self::Unanswered(_) | Self::Gone | Self::Unreadable => "the Cluster could not be read again".into(),
         }
     }
 }

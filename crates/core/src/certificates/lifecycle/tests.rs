@@ -21,7 +21,7 @@ fn published(name: &str, bundle: &[&Ca]) -> Published {
     Published { name: name.to_owned(), is_told: !bundle.is_empty(), bundle }
 }
 
-/// What is decided, in a word or two.
+/// The decision, in a few words.
 fn said(step: &Step) -> String {
     match step {
         Step::Begin { adopted, at_once } => format!("begin, adopt {}, at once {at_once}", adopted.len()),
@@ -40,7 +40,7 @@ fn goes_through_a_rotation() {
     let mut material: Option<Material> = None;
     let mut configuration = published("seed", &[]);
     let mut story = Vec::new();
-    // The hours at which somebody looks, and what the leader does about the configuration before the next look.
+    // The hours of the leader's turns, and what it does about the configuration before the next turn.
     for (hour, publishes) in [
         (0, true),
         (1, true),
@@ -95,23 +95,23 @@ fn decides_what_is_next() {
     let (with_foreign, only_foreign) = ([&one.ca, &foreign.ca], [&foreign.ca]);
     let rows: Vec<(&str, Option<Material>, Vec<&[&Ca]>, i64, &str)> = vec![
         ("nothing at all", None, vec![], 0, "begin, adopt 0, at once true"),
-        ("nothing is told yet", None, vec![&[]], 0, "begin, adopt 0, at once true"),
+        ("no bundle yet", None, vec![&[]], 0, "begin, adopt 0, at once true"),
         ("a Secret that is lost", None, vec![&a, &both], 21, "begin, adopt 2, at once false"),
-        ("what has run out is not adopted", None, vec![&a], 31, "begin, adopt 0, at once false"),
-        ("all is well", Some(first.clone()), vec![&a], 1, "wait Renewal Some(20)"),
+        ("an expired CA is not adopted", None, vec![&a], 31, "begin, adopt 0, at once false"),
+        ("nothing to do", Some(first.clone()), vec![&a], 1, "wait Renewal Some(20)"),
         ("not registered", Some(first.clone()), vec![], 1, "wait Renewal Some(20)"),
         ("somebody emptied a bundle", Some(first.clone()), vec![&[]], 1, "wait Renewal Some(20)"),
         ("two thirds have passed", Some(first.clone()), vec![&a], 20, "Issue(Due)"),
-        ("asked for", Some(Material { rotation_requested: true, ..first.clone() }), vec![&a], 1, "Issue(Asked)"),
+        ("requested", Some(Material { rotation_requested: true, ..first.clone() }), vec![&a], 1, "Issue(Asked)"),
         (
-            "asked for while the next one is on its way",
+            "requested while the next one is waiting",
             Some(Material { rotation_requested: true, ..rotating(Some(20)) }),
             vec![&both],
             21,
             "Issue(Asked)",
         ),
         ("of unknown origin, and trusted", Some(stranger.clone()), vec![&a, &a], 1, "ConfirmTrust"),
-        ("of unknown origin, and nothing is told", Some(stranger.clone()), vec![&[]], 1, "ConfirmTrust"),
+        ("of unknown origin, and no bundle", Some(stranger.clone()), vec![&[]], 1, "ConfirmTrust"),
         ("of unknown origin, and not registered", Some(stranger.clone()), vec![], 1, "ConfirmTrust"),
         (
             "of unknown origin, and one does not trust it",
@@ -120,34 +120,40 @@ fn decides_what_is_next() {
             1,
             "adopt 0, demote true",
         ),
-        ("it ran out", Some(first.clone()), vec![&a], 31, "Issue(NotValid)"),
-        ("from a future", Some(first.clone()), vec![&a], -1, "Issue(NotValid)"),
-        ("a foreign CA beside ours", Some(first.clone()), vec![&with_foreign], 1, "adopt 1, demote false"),
-        ("a foreign CA instead of ours", Some(first.clone()), vec![&only_foreign], 1, "adopt 1, demote true"),
-        ("instead of ours, in one", Some(first.clone()), vec![&only_foreign, &a], 1, "adopt 1, demote false"),
+        ("expired", Some(first.clone()), vec![&a], 31, "Issue(NotValid)"),
+        ("from the future", Some(first.clone()), vec![&a], -1, "Issue(NotValid)"),
+        ("a foreign CA beside the own one", Some(first.clone()), vec![&with_foreign], 1, "adopt 1, demote false"),
+        ("a foreign CA instead of the own one", Some(first.clone()), vec![&only_foreign], 1, "adopt 1, demote true"),
+        (
+            "instead of the own one, in one configuration",
+            Some(first.clone()),
+            vec![&only_foreign, &a],
+            1,
+            "adopt 1, demote false",
+        ),
         ("missing in one", Some(rotating(None)), vec![&both, &a], 20, r#"wait Publication(["1"]) None"#),
         ("missing in all", Some(rotating(None)), vec![&[], &a], 20, r#"wait Publication(["0", "1"]) None"#),
         ("published", Some(rotating(None)), vec![&both, &both], 20, "Announce"),
-        ("nobody to tell", Some(rotating(None)), vec![], 20, "Announce"),
+        ("no configuration", Some(rotating(None)), vec![], 20, "Announce"),
         ("taken back", Some(rotating(Some(20))), vec![&both, &a], 20, "Recall"),
         ("in the margin", Some(rotating(Some(20))), vec![&both], 20, "wait Margin Some(21)"),
         ("after the margin", Some(rotating(Some(20))), vec![&both], 21, "Switch"),
-        ("published in a future", Some(rotating(Some(25))), vec![&both], 21, "Announce"),
+        ("published in the future", Some(rotating(Some(25))), vec![&both], 21, "Announce"),
         ("the next one is old", Some(rotating(Some(20))), vec![&both], 40, "Issue(NextIsOld)"),
-        ("the next one is of a future", Some(rotating(None)), vec![&both], 19, "Issue(NextIsOld)"),
+        ("the next one is from the future", Some(rotating(None)), vec![&both], 19, "Issue(NextIsOld)"),
         ("lost, and not published", Some(lost.clone()), vec![&a], 20, "adopt 1, demote false"),
         ("lost, and published", Some(Material { retired: vec![one.ca.clone()], ..lost }), vec![&both], 20, "Announce"),
         ("leaves of the old one", Some(retiring(Some(28))), vec![&both], 21, "wait LastLeaf Some(28)"),
         ("no leaf is left", Some(retiring(Some(28))), vec![&b, &both], 28, r#"wait Withdrawal(["1"]) Some(40)"#),
         ("taken out", Some(retiring(Some(28))), vec![&b, &b], 28, "Retire"),
-        ("nobody knows since when", Some(retiring(None)), vec![&both], 21, "adopt 0, demote false"),
+        ("unknown since when", Some(retiring(None)), vec![&both], 21, "adopt 0, demote false"),
     ];
     for (name, material, bundles, hour, want) in rows {
         let published: Vec<Published> = (0..).zip(bundles).map(|(i, ca)| published(&i.to_string(), ca)).collect();
         let now = at(hour * HOUR);
         let step = next_step(material.as_ref(), &published, now, &lifetimes);
         assert_eq!(said(&step), want, "{name}");
-        // The same step is not asked for a second time.
+        // The same step is not due a second time.
         if let Some(next) = carried_out(step.clone(), material.as_ref(), now, &lifetimes, issue).unwrap() {
             assert_ne!(said(&next_step(Some(&next), &published, now, &lifetimes)), want, "{name}: again");
         }
@@ -167,11 +173,11 @@ fn a_replica_knows_when_its_leaf_is_due() {
         Material { retired: vec![one.ca.clone()], ..Material::waiting(Some(Next { pair: two, published_at: None })) };
     let stranger = Material { confirmed: None, ..first.clone() };
     for (name, current, material, hour, want) in [
-        ("none yet, and the leader has not looked", None, &stranger, 1, false),
-        ("the leader has not looked", Some(leaf(&one, 0)), &stranger, 5, false),
+        ("none yet, and the leader has not confirmed", None, &stranger, 1, false),
+        ("the leader has not confirmed", Some(leaf(&one, 0)), &stranger, 5, false),
         ("none yet", None, &first, 0, true),
-        ("none yet, and the CA is of a future", None, &first, -1, false),
-        ("none yet, and the CA ran out", None, &first, 31, false),
+        ("none yet, and the CA is from the future", None, &first, -1, false),
+        ("none yet, and the CA has expired", None, &first, 31, false),
         ("none yet, and nothing may sign", None, &lost, 21, false),
         ("a new one", Some(leaf(&one, 0)), &first, 1, false),
         ("two thirds have passed", Some(leaf(&one, 0)), &first, 5, true),
@@ -180,14 +186,14 @@ fn a_replica_knows_when_its_leaf_is_due() {
         ("nothing may sign", Some(leaf(&one, 19)), &lost, 21, false),
         ("a Secret of somebody else", Some(leaf(&one, 19)), &foreign, 21, false),
         ("a Secret of somebody else, and no time left", Some(leaf(&one, 19)), &foreign, 26, true),
-        ("from a future", Some(leaf(&one, 3)), &first, 1, true),
+        ("from the future", Some(leaf(&one, 3)), &first, 1, true),
     ] {
         let now = at(hour * HOUR);
         assert_eq!(is_leaf_due(current.as_ref(), material, &names, now, Duration::ZERO), want, "{name}");
     }
     let other = ["other.example".to_owned()];
     assert!(is_leaf_due(Some(&leaf(&one, 0)), &first, &other, at(HOUR), Duration::ZERO), "other names");
-    // A Secret that does not know the issuer for long is the one that there is.
+    // A Secret that has not known the issuer for long is the current one.
     let unknown_issuer =
         |seconds| is_leaf_due(Some(&leaf(&one, 19)), &foreign, &names, at(21 * HOUR), Duration::from_secs(seconds));
     assert!(!unknown_issuer(59) && unknown_issuer(60));
@@ -200,13 +206,13 @@ fn a_replica_knows_when_its_leaf_is_due() {
 enum Event {
     /// Time passes, in minutes.
     Pass(i64),
-    /// The leader looks at everything and takes a step.
+    /// The leader reads everything and takes a step.
     Lead,
     /// The leader brings the configurations up to date.
     Publish,
     /// A replica reads the Secret.
     Read(usize),
-    /// A replica starts anew, without a leaf.
+    /// A replica restarts, without a leaf.
     Restart(usize),
     /// The Secret is deleted.
     Delete,
@@ -233,12 +239,12 @@ struct World {
     secret: Option<Material>,
     backup: Option<Material>,
     configuration: Vec<Ca>,
-    /// What API servers believe: the configuration of some minutes ago.
+    /// What API servers trust: the configuration of some minutes ago.
     history: Vec<(i64, Vec<Ca>)>,
     leaves: [Option<Leaf>; 3],
 }
 
-/// API servers hear of a new configuration within this time, less than the margin. In minutes.
+/// API servers receive a new configuration within this time, less than the margin. In minutes.
 const LAG: i64 = 30;
 
 impl World {
@@ -246,7 +252,7 @@ impl World {
         at(self.minute * 60)
     }
 
-    /// The bundles that some API server may believe in at this moment.
+    /// The bundles that some API server may use at this moment.
     fn believed(&self) -> impl Iterator<Item = &Vec<Ca>> {
         let first = self.history.iter().rposition(|(minute, _)| *minute <= self.minute - LAG).unwrap_or(0);
         self.history[first..].iter().map(|(_, bundle)| bundle)
@@ -269,7 +275,7 @@ impl World {
                 let published = [published("seed", &self.configuration.iter().collect::<Vec<_>>())];
                 let registered = if self.history.is_empty() { &[][..] } else { &published };
                 let step = next_step(self.secret.as_ref(), registered, now, lifetimes);
-                // Nobody is registered before somebody serves.
+                // The webhook is registered only when a replica serves.
                 let serves = !self.history.is_empty() || self.leaves.iter().any(Option::is_some);
                 if let (Some(material), Step::Wait { .. }, true) = (&self.secret, step, serves) {
                     self.configuration = material.bundle(now).into_iter().cloned().collect();
@@ -286,14 +292,14 @@ impl World {
             }
             Event::Restart(i) => self.leaves[i] = None,
             Event::Delete => self.secret = None,
-            // Of what the leader found about it nothing is known.
+            // It does not have what the leader recorded later.
             Event::Restore => {
                 self.secret = self.backup.clone().map(|backup| Material { confirmed: None, ..backup });
             }
         }
     }
 
-    /// Whether a replica serves what some API server does not believe, though it is still valid.
+    /// The replica that serves a valid leaf that some API server does not trust, if there is one.
     fn broken(&self) -> Option<(usize, Fingerprint)> {
         let now = self.now();
         let leaves = self.leaves.iter().enumerate().filter_map(|(i, leaf)| Some((i, leaf.as_ref()?)));
@@ -309,9 +315,9 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: no replica serves a valid leaf that an API server does not believe.
+    /// Whatever happens in whatever order: no replica serves a valid leaf that an API server does not trust.
     #[test]
-    fn what_is_served_is_believed(events in prop::collection::vec(event(), 1..250)) {
+    fn what_is_served_is_trusted(events in prop::collection::vec(event(), 1..250)) {
         let lifetimes = lifetimes();
         let mut world = World::default();
         for event in [Event::Lead, Event::Read(0), Event::Publish].into_iter().chain(events) {
@@ -320,7 +326,7 @@ proptest! {
         }
     }
 
-    /// After whatever happened: when leader and replicas work again, all is as it should be within a rotation.
+    /// After any events: when leader and replicas work again, everything is consistent within one rotation.
     #[test]
     fn it_settles(events in prop::collection::vec(event(), 1..80)) {
         let lifetimes = lifetimes();

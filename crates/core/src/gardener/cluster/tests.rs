@@ -6,7 +6,7 @@ fn parse(spec: &serde_json::Value) -> Result<ClusterFacts, Vec<String>> {
     ClusterFacts::parse(&spec.to_string()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
 }
 
-/// What is in `spec`, what is in `status`, and what gardenlet makes of both.
+/// The networks in `spec`, those in `status`, and what gardenlet makes of both.
 #[test]
 fn joins_spec_and_status_as_gardenlet_does() {
     let rows: [(&str, Option<&str>, &[&str], &[&str]); 9] = [
@@ -114,7 +114,7 @@ fn reports_every_bad_field_with_its_path() {
 }
 
 #[test]
-fn knows_who_the_shoot_is_and_whether_it_leaves() {
+fn reads_the_uid_and_whether_the_shoot_leaves() {
     let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";
     for (name, metadata, seeds, is_leaving) in [
         ("stays", json!({"uid": uid}), ["a", "a"], false),
@@ -128,7 +128,10 @@ fn knows_who_the_shoot_is_and_whether_it_leaves() {
         assert_eq!(facts.is_leaving, is_leaving, "{name}");
         assert!(facts.shoot_uid.unwrap().is(&ShootUid::parse(uid).unwrap()), "{name}");
     }
-    assert!(!parse(&json!({"shoot": {"spec": {"seedName": "a"}}})).unwrap().is_leaving, "nobody knows yet");
+    assert!(
+        !parse(&json!({"shoot": {"spec": {"seedName": "a"}}})).unwrap().is_leaving,
+        "a Shoot without a status has not left"
+    );
 }
 
 #[test]

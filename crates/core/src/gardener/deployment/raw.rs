@@ -1,10 +1,10 @@
-//! The texts of the parts of a Deployment that are compared with what they should be.
+//! The raw text of those parts of a Deployment that are compared with what they should be.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The raw text of containers and volumes, in the order of the view. Read only when something of ours is already
-/// there and has to be compared with what it should be.
+/// The raw text of containers and volumes, in the order of the view. Read only when parts of network-guard are present
+/// and have to be compared with what they should be.
 #[derive(Debug)]
 pub struct RawPieces<'a> {
     /// `spec.template.spec.containers`.

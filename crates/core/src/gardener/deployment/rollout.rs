@@ -1,19 +1,19 @@
-//! What of a Deployment decides whether a write starts Pods.
+//! The parts of a Deployment that decide whether a write starts Pods.
 
 use super::reading::{each_member, parse};
 use super::{Annotations, Deployment, Spec};
 use crate::gardener::FieldError;
 use crate::json::{Members, Text};
 
-/// What decides whether a write starts a Pod that did not run before, and whether it changes our annotation. Most of the
-/// object is skipped.
+/// What decides whether a write starts a Pod that did not run before, and whether it changes network-guard's
+/// annotation. Most of the object is skipped.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rollout<'a> {
     /// The text of `spec.template`.
     pub template: &'a str,
     /// `spec.replicas`; absent means 1.
     pub replicas: i32,
-    /// Our annotation on the Deployment; empty without one.
+    /// network-guard's annotation on the Deployment; empty without one.
     pub overlaps: Text<'a>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Rollout<'a> {
         Ok(Self::new(template, replicas, annotations.as_ref()))
     }
 
-    /// The same of a Deployment that was read already.
+    /// The same from a Deployment that was read already.
     pub fn of(deployment: &Deployment<'a>) -> Self {
         let Spec { replicas, template } = &deployment.spec;
         Self::new(template.text, *replicas, deployment.metadata.annotations.as_ref())

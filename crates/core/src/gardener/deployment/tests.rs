@@ -1,4 +1,4 @@
-//! What of a Deployment is read, and how much.
+//! What is read of a Deployment, and how much.
 
 use serde_json::{Value, json};
 

@@ -27,7 +27,7 @@ fn read(text: &str, sizes: &[usize]) -> Result<(Vec<Value>, Option<String>), Lis
     Ok((list.into_objects(), next))
 }
 
-/// A text with everything that is special in JSON.
+/// A text with all characters that are special in JSON.
 fn text() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         Just("\"".to_owned()),
@@ -72,7 +72,7 @@ fn is_cut(cut: &Value, whole: &Value, is_escaped: bool) -> bool {
     match (cut, whole) {
         (Value::String(cut), Value::String(whole)) => {
             let written = |text: &str| write(&json!(text), false, is_escaped).len() - 2;
-            // What one character needs at most is missing.
+            // At most the bytes of one character are missing.
             let is_full = written(cut) + 12 > TEXT;
             whole.starts_with(&**cut) && written(cut) <= TEXT && (cut == whole || is_full)
         }
@@ -89,7 +89,7 @@ fn is_cut(cut: &Value, whole: &Value, is_escaped: bool) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Wherever the page is cut into pieces, what is read is what is written, but for long texts.
+    /// Wherever the page is split, the objects are read as they were written, except for long texts.
     #[test]
     fn all_objects_are_read(
         objects in prop::collection::vec(object(value()), 0..5),
@@ -110,7 +110,7 @@ proptest! {
         prop_assert!(is_cut(&json!(read), &json!(objects), is_escaped), "{:?}", read);
     }
 
-    /// No end of a page is missing without a word.
+    /// A truncated page is an error.
     #[test]
     fn half_a_page_is_no_page(
         objects in prop::collection::vec(object(value()), 0..4), end in any::<prop::sample::Index>(),
@@ -151,7 +151,7 @@ fn what_is_no_list_is_not_read() {
         (r#"{"metadata":{},"items":[]} x"#, Unreadable),
         (r#"{"metadata":{},"items":[]}}"#, Unreadable),
         (r#"{"metadata":{},"items":[{}],"items":[]}"#, Unreadable),
-        // Nobody would have looked at these.
+        // These would not have been read.
         (r#"{"metadata":{},"it\u0065ms":[{}]}"#, Unreadable),
         (r#"{"metadata":{},"x\"items":[{}]}"#, Unreadable),
         (&token, Unreadable),

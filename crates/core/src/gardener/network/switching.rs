@@ -1,4 +1,4 @@
-//! What is kept of a Network with a switch of the overlay.
+//! The facts that are kept of a Network with a switch of the overlay.
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use crate::gardener::FieldError;
 use crate::json::{Text, excerpt};
 use crate::net::Family;
 
-/// A Network with a switch: one that is held, or one whose end is still to be seen to.
+/// A Network with a switch: a held one, or one whose rollout is not finished.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SwitchingNetwork {
     /// `metadata.uid`.
@@ -40,11 +40,11 @@ pub struct SwitchingNetwork {
     pub has_succeeded: bool,
     /// `status.lastOperation.lastUpdateTime`, RFC 3339.
     pub operated: Option<Box<str>>,
-    /// What the extension said when it failed last, while it has not succeeded since.
+    /// The last error of the extension, if it has not succeeded since.
     pub failure: Option<Box<str>>,
-    /// The text of our member of `status.state`.
+    /// The text of network-guard's member of `status.state`.
     pub record: Option<Box<str>>,
-    /// Whether `status.state` has members of others too.
+    /// Whether `status.state` has other members too.
     pub has_other_state: bool,
 }
 
@@ -132,7 +132,7 @@ struct LastError<'a> {
     description: Option<Text<'a>>,
 }
 
-/// What the extension said when it failed last, cut. While it tries again, its last error stays.
+/// The last error of the extension, cut. It stays while the extension tries again.
 fn failure(operation: &LastOperation<'_>, error: Option<LastError<'_>>) -> Option<Box<str>> {
     let is_retrying = matches!(operation.state.as_deref(), Some("Processing" | "Pending")) && error.is_some();
     let has_failed = matches!(operation.state.as_deref(), Some("Error" | "Failed"));

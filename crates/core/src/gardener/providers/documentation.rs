@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Addresses, NewKey, PROVIDERS, Provider, Reports, Routes};
 
-/// The table as Markdown, with where it was read.
+/// The table as Markdown, with its sources.
 pub fn markdown() -> String {
     let mut text = include_str!("providers.md").to_owned();
     for provider in &PROVIDERS {
@@ -49,7 +49,7 @@ fn addresses(addresses: Addresses) -> &'static str {
     }
 }
 
-/// What Calico makes of a stored Shoot without the key.
+/// What Calico does in a stored Shoot without the key.
 fn live(provider: &Provider) -> &'static str {
     match (provider.has_calico_overlay, provider.routes) {
         (false, _) => "no overlay: Calico has none there",
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(silenced(), ["gcp", "openstack", "alicloud"]);
     }
 
-    /// One row a Shoot: which key counts where it is not set, and how Pods are reached.
+    /// One row for each Shoot: which key counts where it is not set, and how Pods are reached.
     #[test]
     fn who_leads_to_pods() {
         use Key::{Absent, Off, On};

@@ -1,11 +1,11 @@
-//! Reading one member of a Shoot, and what is said when it cannot be read.
+//! Reads one member of a Shoot, or reports why it cannot be read.
 
 use serde::Deserialize;
 
 use crate::gardener::{FieldError, LONGEST_NAME};
 use crate::json::{Malformed, Members, Text, excerpt};
 
-/// What is wrong at a fixed place, or in an item of a list there.
+/// What is wrong at a fixed path, or in an item of a list there.
 pub(super) struct Problem {
     path: &'static str,
     index: Option<usize>,
@@ -34,17 +34,17 @@ impl Problem {
     }
 }
 
-/// Enters a mapping, or says what there is instead of it.
+/// Enters a mapping, or reports what is there instead.
 pub(super) fn enter(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
     members.enter().map_err(|error| Problem::new(path, instead("a mapping", members.rest(), error)))
 }
 
-/// Enters a list, or says what there is instead of it.
+/// Enters a list, or reports what is there instead.
 pub(super) fn enter_list(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
     members.enter_array().map_err(|error| Problem::new(path, instead("a list", members.rest(), error)))
 }
 
-/// What there is, in the words of people who write YAML.
+/// What is there instead, in the terms of YAML.
 fn instead(expected: &str, rest: &str, error: Malformed) -> String {
     let found = match rest.as_bytes().first() {
         Some(b'n') => return "is empty".to_owned(),
@@ -63,7 +63,7 @@ pub(super) fn text<'a>(members: &mut Members<'a>) -> Result<Option<&'a str>, Mal
     Ok(Some(members.skip()?).filter(|text| *text != "null"))
 }
 
-/// Reads a name that is no longer than any can be.
+/// Reads a name; an overlong one is an error.
 pub(super) fn name<'a>(path: &'static str, members: &mut Members<'a>) -> Result<Option<Text<'a>>, Problem> {
     let name: Option<Text<'_>> = read(path, members)?;
     match name.as_ref().map_or(0, |name| name.len()) {

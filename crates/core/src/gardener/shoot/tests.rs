@@ -1,4 +1,4 @@
-//! What of a Shoot is read.
+//! What is read of a Shoot.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -38,7 +38,7 @@ fn reads_what_decisions_need() {
     let facts = ShootFacts::of(&shoot);
     assert_eq!((facts.seed.as_deref(), facts.old_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
     assert_eq!(format!("{:?}", facts.networks.nodes), "[10.5.0.0/27, 10.5.0.0/26]");
-    assert_eq!(facts.peering, PeeringFacts::Disabled([].into()), "an entry without a namespace names nobody");
+    assert_eq!(facts.peering, PeeringFacts::Disabled([].into()), "an entry without a namespace names no Shoot");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn counts_nodes_and_knows_native_routing() {
     }
 }
 
-/// One row a worker: what Gardener and the machine-controller-manager make of `maxSurge`.
+/// One row for each worker: what Gardener and the machine-controller-manager make of `maxSurge`.
 #[test]
 fn nodes_that_are_replaced_count_twice() {
     for (worker, want) in [
@@ -92,7 +92,7 @@ fn nodes_that_are_replaced_count_twice() {
 }
 
 #[test]
-fn knows_who_is_asleep() {
+fn knows_who_is_hibernated() {
     let of = |enabled: bool, hibernated: bool| {
         json!({"spec": {"hibernation": {"enabled": enabled}}, "status": {"hibernated": hibernated}}).to_string()
     };
@@ -138,7 +138,7 @@ fn absent_and_null_are_the_same() {
 }
 
 #[test]
-fn says_what_is_no_shoot() {
+fn reports_what_is_not_a_shoot() {
     for (text, want) in [
         ("[]", "is a list, not a mapping"),
         (r#"{"spec":{"networking":{"nodes":5}}}"#, "spec.networking.nodes: invalid type: integer `5`"),

@@ -1,6 +1,5 @@
-//! Rules about the configuration of Calico. They look at the configuration of Calico in a Shoot, as it was
-//! and as it shall be, and at what is known of its provider. Of a provider that nobody knows only
-//! that is said which Calico alone decides.
+//! Rules about the configuration of Calico in a Shoot. They compare the old with the new one, and use what is known of
+//! the provider. For an unknown provider they report only what Calico alone decides.
 
 use super::{families, limits};
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
@@ -10,7 +9,7 @@ use crate::gardener::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way};
 use crate::json;
 use crate::net::Family;
 
-/// `overlay` without a clear `enabled`.
+/// `overlay` without a boolean `enabled`.
 pub static ENABLED: Rule = Rule {
     name: "overlay/enabled",
     severity: Severity::Deny,
@@ -26,11 +25,11 @@ pub static POD_ADDRESSES: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a Shoot that is asleep only what the new configuration says of addresses counts, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning, and of a new Shoot without an overlay, where nobody is cut off yet, it is never more.",
-    fix: "Keep the overlay, or begin with a new Shoot. Whoever knows that it works here sets the annotation.",
+    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a hibernated Shoot only the addresses of the new configuration count, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning. For a new Shoot without an overlay, which has no Pods to cut off yet, it is never more.",
+    fix: "Keep the overlay, or begin with a new Shoot. If you know that it works in this landscape, set the annotation.",
 };
 
-/// AWS and an old Kubernetes.
+/// AWS with a Kubernetes that is too old.
 pub static OLD_KUBERNETES: Rule = Rule {
     name: "overlay/old-kubernetes",
     severity: Severity::Deny,
@@ -40,38 +39,38 @@ pub static OLD_KUBERNETES: Rule = Rule {
     fix: "Update Kubernetes first.",
 };
 
-/// Pods wait for routes.
+/// The overlay is switched off, and Pods need routes.
 pub static SWITCH: Rule = Rule {
     name: "overlay/switch",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Risk,
-    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where nobody makes routes because `overlay` is not set. Nothing is said where no routes are needed (see the table), and of a Shoot that is asleep. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
-    fix: "Look at the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, do it when nobody minds.",
+    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where no routes are made because `overlay` is not set. Not reported where no routes are needed (see the table), nor for a hibernated Shoot. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
+    fix: "Check the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, switch at a time when an interruption is acceptable.",
 };
 
-/// Routes stay behind.
+/// The overlay is switched on, and routes stay behind.
 pub static ROUTES_LEFT: Rule = Rule {
     name: "overlay/routes-left",
     severity: Severity::Warn,
-    // To set the overlay back is a way out while nodes are replaced because they have no route.
+    // Switching the overlay on again is a remedy while nodes are replaced because they have no route.
     up_to: Some(Severity::Warn),
     rank: Rank::Notice,
-    summary: "The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making them. Nobody removes those routes: they use up quota, and may later lead nowhere. Nothing is said of a Shoot that is asleep.",
+    summary: "The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making them. Those routes are not removed: they use up quota, and may later lead nowhere. Not reported for a hibernated Shoot.",
     fix: "Remove the routes from the infrastructure's route tables afterwards.",
 };
 
-/// Native by a side door.
+/// Native routing by other keys than `overlay`.
 pub static INDIRECT: Rule = Rule {
     name: "overlay/indirect",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension looks at `overlay` only, so it provides no routes. Said where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
+    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension reads `overlay` only, so it provides no routes. Reported where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
     fix: "Write `overlay: {enabled: false}` too.",
 };
 
-/// Routes between nodes that nobody asked for.
+/// `createPodRoutes` without an effect.
 pub static POD_ROUTES: Rule = Rule {
     name: "overlay/pod-routes",
     severity: Severity::Warn,
@@ -81,19 +80,19 @@ pub static POD_ROUTES: Rule = Rule {
     fix: "Remove it.",
 };
 
-/// Which mode it will be.
+/// Whether a new Shoot that does not set `overlay` will have one.
 pub static DEFAULT_MODE: Rule = Rule {
     name: "overlay/default-mode",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Risk,
-    summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Nothing is said where the provider has a default of its own for Calico.",
-    fix: "Write what is wanted; it cannot be changed later without care.",
+    summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Not reported where the provider has its own default for Calico.",
+    fix: "Write what you want; changing it later needs care.",
 };
 
 const CONFIG: &str = "spec.networking.providerConfig";
 
-/// Calico's configuration in a Shoot, and what becomes of it.
+/// Calico's configuration in a Shoot, and what follows from it.
 #[derive(Clone, Copy)]
 struct Config<'a> {
     text: Option<&'a str>,
@@ -106,7 +105,7 @@ impl<'a> Config<'a> {
         Some(Self { text: shoot.network_config, pods: shoot.pods(stored)? })
     }
 
-    /// The text of a member, if it is there and not `null`.
+    /// The text of a member, if it is present and not `null`.
     fn member(&self, path: &[&str]) -> Option<&'a str> {
         json::find(self.text?, path).filter(|text| *text != "null")
     }
@@ -121,15 +120,15 @@ impl<'a> Config<'a> {
     }
 }
 
-/// Whether an update leaves everything alone that Pods without an overlay depend on, and that is not part of the network's
-/// own configuration: how many nodes there may be, and where.
+/// Whether an update changes nothing that Pods without an overlay depend on and that is not part of the network's own
+/// configuration: how many nodes there may be, and where.
 pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
     let is_same_place = old.infrastructure_config == new.infrastructure_config;
     (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_have_routes(Some(old))
 }
 
-/// What there is to say about Calico in a Shoot that is created or whose configuration changes. A configuration that
-/// cannot be read is Calico's own business.
+/// The findings about Calico in a Shoot that is created or whose configuration changes. A configuration that cannot be
+/// read is left to Calico's own validation.
 pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     if &*new.network_type != CALICO || !new.has_workers {
         return Vec::new();
@@ -163,7 +162,7 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     findings
 }
 
-/// The text of a member of Calico's configuration, if it is there and not `null`.
+/// The text of a member of Calico's configuration, if it is present and not `null`.
 fn member<'a>(shoot: &Shoot<'a>, path: &[&str]) -> Option<&'a str> {
     json::find(shoot.network_config?, path).filter(|text| *text != "null")
 }
@@ -178,7 +177,7 @@ fn enabled(shoot: &Shoot<'_>) -> Option<Finding> {
     Some(ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message.to_owned(), "write what is meant"))
 }
 
-/// `old` is missing where Pods of before do not matter.
+/// `old` is `None` where the Pods of before do not matter.
 fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) -> Option<Finding> {
     let has_blocks = config.has_blocks() || old.is_some_and(|old| old.has_blocks());
     (has_blocks && config.pods.way != Way::Announced).then(|| {
@@ -193,7 +192,7 @@ fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) 
     })
 }
 
-/// Of a new Shoot, which nobody is cut off in: it begins so.
+/// For a new Shoot, in which no Pods are cut off: it starts without an overlay.
 fn new_pod_addresses(config: &Config<'_>) -> Option<Finding> {
     let is_led_by_routes = config.pods.are_native() && matches!(config.pods.way, Way::Routes | Way::Nowhere);
     (is_led_by_routes && config.has_blocks()).then(|| {
@@ -212,8 +211,8 @@ fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
     })
 }
 
-/// What is said when the tunnels go. Where Pods are reached without routes of the infrastructure, there is nothing to wait
-/// for that we know of.
+/// The finding when the tunnels are removed. Where Pods are reached without routes of the infrastructure, nothing that
+/// is known has to be waited for.
 fn switch(before: Pods, after: Pods, is_by_families: bool) -> Option<Finding> {
     let what = match (after.way, before.way) {
         (Way::Routes, Way::Routes) => {
@@ -223,9 +222,7 @@ fn switch(before: Pods, after: Pods, is_by_families: bool) -> Option<Finding> {
         (Way::Routes, _) => {
             "unless the Seed waits for all routes, Pods on other nodes are cut off until theirs are there"
         }
-        (Way::Nowhere, _) => {
-            "nobody makes routes, so Pods on other nodes are cut off unless the Seed keeps the overlay"
-        }
+        (Way::Nowhere, _) => "no routes are made, so Pods on other nodes are cut off unless the Seed keeps the overlay",
         (Way::Addresses | Way::Announced, _) => return None,
     };
     Some(if is_by_families {
@@ -248,7 +245,7 @@ fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
     let is_indirect = config.pods.are_native() && config.pods.key == Key::Absent && config.pods.way == Way::Nowhere;
     (is_indirect && !shoot.networking.has_family(Family::V6)).then(|| {
         let message =
-            "`overlay` is not set, and off by `backend` or `ipv4.mode` only, so nobody provides routes".to_owned();
+            "`overlay` is not set, and off by `backend` or `ipv4.mode` only, so no routes are provided".to_owned();
         INDIRECT.finding(CONFIG, message, "write `overlay: {enabled: false}`")
     })
 }
@@ -262,7 +259,7 @@ fn pod_routes(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Option<Finding> 
     })
 }
 
-/// What the provider's admission makes of a new Shoot that does not set the key.
+/// The mode that the provider's admission sets in a new Shoot without the key.
 fn set_by_admission(shoot: &Shoot<'_>) -> Option<Finding> {
     let provider = Provider::of(&shoot.provider_type).filter(|_| shoot.key() == Key::Absent)?;
     let name = provider.name;
@@ -285,7 +282,7 @@ fn set_by_admission(shoot: &Shoot<'_>) -> Option<Finding> {
     Some(DEFAULT_MODE.finding(CONFIG, message, ""))
 }
 
-/// What Calico makes of it.
+/// The mode that Calico chooses without the key.
 fn default_mode(config: &Config<'_>) -> Option<Finding> {
     let says_so = ["backend", "ipv4"].iter().any(|key| config.member(&[key]).is_some());
     let has_own_default = !config.pods.provider.has_calico_overlay || config.pods.way == Way::Announced;
@@ -299,7 +296,7 @@ fn default_mode(config: &Config<'_>) -> Option<Finding> {
     Some(DEFAULT_MODE.finding(CONFIG, format!("`overlay` is not set, so Calico will run {mode}"), ""))
 }
 
-/// The rules of this file with an example of each.
+/// The rules of this file, each with an example.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let shoot = |config: &'static str| Shoot {
         network_type: CALICO.into(),

@@ -1,4 +1,4 @@
-//! Rules about the overlay and a second IP family. What becomes of both is in the file of that name above.
+//! Rules about the overlay and a second IP family. [`crate::overlay::families`] says what Calico makes of both.
 
 use super::super::families::{TWO_NODE_NETWORKS, has_no_routes_with_two_families};
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
@@ -6,17 +6,17 @@ use crate::gardener::{Encapsulation, Key, Shoot};
 use crate::json;
 use crate::net::Family;
 
-/// Off together with a second family, where that ends routes.
+/// The overlay is switched off together with a second family, where that ends routes.
 pub static TOGETHER: Rule = Rule {
     name: "overlay/with-families",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The overlay is switched off in a Shoot on GCP that has a second IP family, gets one in the same edit, or had one once, so that its infrastructure has it (two networks in `status.networking.nodes`). There the infrastructure extension makes no routes as soon as a Shoot has two families: nodes that are created from then on have alias ranges instead, and those that are there already get them only in exchange for routes that they have. So Pods on nodes without a route are cut off until the nodes are replaced, and a Seed that holds the switch does so until somebody forces it or takes it back. Once the infrastructure has the second family, taking it back does not bring routes. Nothing is said of a Shoot that is asleep: its nodes are all new ones.",
+    summary: "The overlay is switched off in a Shoot on GCP that has a second IP family, gets one in the same edit, or had one once, so that its infrastructure has it (two networks in `status.networking.nodes`). There the infrastructure extension makes no routes as soon as a Shoot has two families: nodes that are created from then on have alias ranges instead, and those that are there already get them only in exchange for routes that they have. So Pods on nodes without a route are cut off until the nodes are replaced, and a Seed that holds the switch does so until it is forced or reverted. Once the infrastructure has the second family, removing it does not bring routes. Not reported for a hibernated Shoot: all its nodes will be new.",
     fix: "Switch the overlay off alone; add the second family when Calico runs without an overlay.",
 };
 
-/// On, with IPv6.
+/// The overlay is on, with IPv6.
 pub static ON_WITH_IPV6: Rule = Rule {
     name: "overlay/on-with-ipv6",
     severity: Severity::Warn,
@@ -33,14 +33,14 @@ const CONFIG: &str = "spec.networking.providerConfig";
 
 const OVERLAY: &str = "spec.networking.providerConfig.overlay";
 
-/// Whether the families end the overlay of a Shoot without a word about it.
+/// Whether the families end the overlay of a Shoot that does not set `overlay`.
 pub(super) fn end_the_overlay(new: &Shoot<'_>) -> bool {
     let says_so = new.network_config.and_then(|config| json::find(config, &["overlay"])).is_some_and(|it| it != "null");
     let alone = crate::gardener::encapsulation(new.network_config, &[Family::V4]).ok();
     !says_so && alone == Some(Encapsulation::Overlay)
 }
 
-/// What there is to say where the overlay of a Shoot with nodes ends: whether a family keeps its nodes without routes.
+/// The finding where the overlay of a Shoot with nodes ends, and a second family keeps its nodes without routes.
 pub(super) fn ends_with_families(new: &Shoot<'_>, old: &Shoot<'_>) -> Option<Finding> {
     let has_ipv6 = |shoot: &Shoot<'_>| shoot.networking.has_family(Family::V6);
     let when = if old.has_two_node_networks() {
@@ -58,9 +58,9 @@ pub(super) fn ends_with_families(new: &Shoot<'_>, old: &Shoot<'_>) -> Option<Fin
 /// When a Shoot whose overlay ends got its second family.
 #[derive(Clone, Copy)]
 enum When {
-    /// Long ago: its infrastructure has it, whether or not the Shoot still lists it.
+    /// Before: its infrastructure has it, whether or not the Shoot still lists it.
     Before,
-    /// Before this edit.
+    /// Before this edit: the Shoot lists it, and its infrastructure does not have it yet.
     Stored,
     /// In this edit.
     Now,
@@ -90,7 +90,7 @@ fn say_together(when: When, is_not_set: bool) -> Finding {
     TOGETHER.finding(path, message, help)
 }
 
-/// What there is to say about an overlay in a Shoot with IPv6, on every infrastructure.
+/// The finding about an overlay in a Shoot with IPv6, on every infrastructure.
 pub(super) fn on_with_ipv6(new: &Shoot<'_>) -> Option<Finding> {
     let is_on = new.networking.has_family(Family::V6) && new.encapsulation() == Some(Encapsulation::Overlay);
     let has_vxlan = is_on && new.network_config.and_then(|it| json::find(it, &["vxlan", "enabled"])) == Some("true");
@@ -106,7 +106,7 @@ fn say_on_with_ipv6(has_vxlan: bool) -> Finding {
     ON_WITH_IPV6.finding(&format!("{OVERLAY}.enabled"), message.to_owned(), "switch it off first, then add IPv6")
 }
 
-/// These rules with an example of each.
+/// The rules of this file, each with an example.
 pub(super) fn documented() -> [(&'static Rule, Finding); 2] {
     [(&TOGETHER, say_together(When::Now, false)), (&ON_WITH_IPV6, say_on_with_ipv6(false))]
 }
@@ -179,9 +179,9 @@ mod tests {
         }
     }
 
-    /// One row a Shoot on GCP whose overlay ends: what is said of its families.
+    /// One row for each Shoot on GCP whose overlay ends: the finding about its families.
     #[test]
-    fn what_is_said_is_true_of_the_shoot() {
+    fn the_finding_fits_the_shoot() {
         let (on, off) = (json!({"overlay": {"enabled": true}}), json!({"overlay": {"enabled": false}}));
         let (none, backend) = (json!({}), json!({"backend": "none"}));
         let (one, two) = (&["IPv4"][..], &["IPv4", "IPv6"][..]);

@@ -1,4 +1,4 @@
-//! What is said about a switch on the Seed, where it is held.
+//! The rules about a held switch, on the Seed.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::FieldError;
@@ -26,7 +26,7 @@ pub static UNREADABLE: Rule = Rule {
 /// The rules of the Seed.
 pub const RULES: [&Rule; 2] = [&HELD, &UNREADABLE];
 
-/// A switch is held since then, and cannot end by routes for this reason.
+/// A switch has been held since `since`, and cannot end by routes because of `obstacle`.
 pub fn held(since: &str, obstacle: Option<&str>) -> Finding {
     let since = if since.is_empty() { String::new() } else { format!(" (since {since})") };
     if let Some(obstacle) = obstacle {

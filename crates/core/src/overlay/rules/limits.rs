@@ -1,5 +1,5 @@
-//! What the infrastructure and Kubernetes must provide for a Shoot without an overlay: room for routes, and a stop to
-//! who else writes a node's condition.
+//! What the infrastructure and Kubernetes must provide for a Shoot without an overlay: enough routes, and a policy that
+//! keeps calico-node from writing a node's condition.
 
 use super::settings::GardenSettings;
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
@@ -12,7 +12,7 @@ pub static ROUTE_LIMIT: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Risk,
-    summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Said of a new Shoot, when the overlay is switched off, and when workers may become more; at most a warning when routes become necessary by something else, such as a second IP family that is taken back; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not looked at.",
+    summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Reported for a new Shoot, when the overlay is switched off, and when workers may become more; at most a warning when routes become necessary by something else, such as a second IP family that is taken back; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not checked.",
     fix: "Have the quota raised, lower the workers' `maximum` or `maxSurge`, or keep the overlay.",
 };
 
@@ -26,7 +26,7 @@ pub static ADMISSION_POLICY: Rule = Rule {
     fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
 };
 
-/// What there is to say of a Shoot without an overlay that is created, or loses its overlay, or may have more nodes.
+/// The findings about a Shoot without an overlay that is created, or loses its overlay, or may have more nodes.
 pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Vec<Finding> {
     if !new.may_need_routes(old) {
         return Vec::new();
@@ -39,8 +39,8 @@ fn route_limit(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettin
     let nodes = new.max_nodes();
     let grows = old.is_none_or(|old| old.max_nodes() < nodes);
     let is_caused = grows || old.is_some_and(|old| !old.may_need_routes(Some(old)));
-    // Without an overlay before, and with as many nodes: what made routes necessary is a way out of something else, such as
-    // to take a second family back.
+    // It had no overlay before, and as many nodes: the edit that makes routes necessary is a remedy for something else,
+    // such as the removal of a second family.
     let is_way_out = !grows && old.is_some_and(|old| old.is_native(Some(old)));
     (nodes > limit && is_caused).then(|| {
         let finding = say_route_limit(nodes, new.has_surge(), limit, &new.provider_type);
@@ -55,7 +55,7 @@ fn say_route_limit(nodes: u64, has_surge: bool, limit: u64, provider: &str) -> F
 }
 
 fn admission_policy(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {
-    // A new Shoot has no nodes whose condition could be wrong, nor has one that is asleep.
+    // A new Shoot has no nodes whose condition could be wrong, nor has a hibernated one.
     let pods = new.pods(old).filter(|_| &*new.network_type == CALICO && !new.is_asleep(old))?;
     let was = old.and_then(|old| old.pods(Some(old)));
     let was_overlay = was.is_some_and(|was: Pods| was.encapsulation == Some(Encapsulation::Overlay));
@@ -66,8 +66,9 @@ fn admission_policy(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding>
 }
 
 fn say_admission_policy(version: &str) -> Finding {
-    let message =
-        format!("{version} has no MutatingAdmissionPolicy: calico-node calls nodes fine whose route is missing");
+    let message = format!(
+        "{version} has no MutatingAdmissionPolicy: calico-node marks nodes as available whose route is missing"
+    );
     ADMISSION_POLICY.finding("spec.kubernetes.version", message, "update to 1.36 first, or opt in")
 }
 
@@ -76,7 +77,7 @@ pub(super) fn minor(version: &str) -> Option<u32> {
     version.strip_prefix("1.")?.split('.').next()?.parse().ok()
 }
 
-/// Generally available since 1.36, beta since 1.34; both stages before have to be switched on.
+/// Generally available since 1.36, beta since 1.34; before 1.36 it has to be enabled.
 fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
     let stage = match minor {
         36.. => return true,
@@ -88,7 +89,7 @@ fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
         && is_on(&["runtimeConfig", &format!("admissionregistration.k8s.io/{stage}")])
 }
 
-/// The rules of this file with an example of each.
+/// The rules of this file, each with an example.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     vec![(&ROUTE_LIMIT, say_route_limit(601, true, 500, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
 }
@@ -99,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// A Shoot with an overlay or without one, and with so many nodes.
+    /// A Shoot with an overlay or without one, and with workers of these sizes.
     fn shoot(provider: &str, overlay: bool, maximum: &[u64]) -> Value {
         let workers: Vec<Value> = maximum.iter().map(|maximum| json!({"maximum": maximum, "maxSurge": 0})).collect();
         json!({"spec": {
@@ -160,7 +161,7 @@ mod tests {
                 Some((501, "aws", 500)),
             ),
             ("configured", None, shoot("cloud", native, &[11]), Some((11, "cloud", 10))),
-            ("a provider that nobody knows", None, shoot("onmetal", native, &[5_000]), None),
+            ("an unknown provider", None, shoot("onmetal", native, &[5_000]), None),
             ("with an overlay", None, shoot("aws", overlay, &[5_000]), None),
             ("it grows", Some(shoot("aws", native, &[500])), shoot("aws", native, &[500, 1]), Some((501, "aws", 500))),
             (
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(said(None, &new), Vec::<String>::new());
     }
 
-    /// Where nothing keeps calico-node from the condition, no version of Kubernetes does.
+    /// Where the provider has no policy, the version of Kubernetes does not matter.
     #[test]
     fn a_policy_is_missed_only_where_there_is_one() {
         let of =

@@ -1,4 +1,4 @@
-//! What the writer of a Shoot is told about its overlay, and what is said on the Seed where a switch is held.
+//! The rules about the overlay: those for the writer of a Shoot, and those for a switch that is held on the Seed.
 
 pub mod configuration;
 pub mod families;
@@ -16,7 +16,8 @@ use crate::gardener::Shoot;
 use crate::json;
 use crate::landscape::View;
 
-/// What there is to say of the overlay in a Shoot that is written, weighed. It counts only when there is nothing left to ask.
+/// The findings about the overlay in a Shoot that is written, with their severities. They are final only when no
+/// question is open.
 pub fn judge(
     new: &Shoot<'_>,
     old: Option<&Shoot<'_>>,
@@ -25,7 +26,8 @@ pub fn judge(
     view: &mut View<'_>,
 ) -> Vec<Finding> {
     if old.is_some_and(|old| old.is_moving) {
-        // Whatever is said now would be about two Seeds at once; infrastructure extensions skip it too.
+        // During a migration a finding would be about two Seeds at once; infrastructure extensions skip their checks
+        // too.
         return Vec::new();
     }
     let mut findings = own(new, old);
@@ -47,12 +49,12 @@ fn own(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     }
     let stored = old.map_or_else(Vec::new, |old| check(old, Some(old)));
     without_stored(check(new, old), stored, |finding, old| {
-        // With VXLAN it is half as bad, and still the same.
+        // With VXLAN the IPv4 part works, but the rule is the same.
         finding.rule == families::ON_WITH_IPV6.name && old.path == finding.path
     })
 }
 
-/// All rules of the garden with an example of each, in the order of the documentation.
+/// All rules of the garden, each with an example, in the order of the documentation.
 pub fn documented() -> Vec<(&'static Rule, Finding)> {
     let mut all = configuration::documented();
     all.extend(families::documented());

@@ -1,4 +1,4 @@
-//! Who else is in the VPC of a Shoot without an overlay, as far as its writer may know.
+//! The other Shoots in the VPC of a Shoot without an overlay, as far as its writer may know of them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
 use crate::landscape::{Grant, Target, View};
 
-/// The most Shoots of the same project, and of other projects, that are looked at; all of them may be seen. A VPC of AWS
-/// has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.
+/// The most Shoots of the same project, and of other projects, that are compared; all of them may be visible. A VPC of
+/// AWS has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.
 const LOOKED_AT: usize = 64;
 
-/// The most projects of peers that are looked at; what is asked is bounded by it.
+/// The most projects of peers that are considered; this bounds the number of questions.
 const PROJECTS: usize = 8;
 
-/// What overlaps in the VPC of a Shoot whose writer changed that. Whom the writer may see is asked project by project, for
-/// those that the writer named, and for all at once: so the questions follow from the request alone, and a Shoot that may
-/// not be seen is as good as not there, however many there are.
+/// The overlaps in the VPC of a Shoot whose writer changed something that they depend on. Visibility is asked project
+/// by project, for those that the writer named, and for all at once. So the questions follow from the request alone,
+/// and Shoots that are not visible change nothing, however many there are.
 pub(super) fn shared(
     new: &Shoot<'_>,
     old: Option<&Shoot<'_>>,
@@ -35,7 +35,7 @@ pub(super) fn shared(
     let sees_own = sees(own.namespace());
     let mut projects = projects_of_peers(new);
     projects.retain(|project| sees(project));
-    // A "no" that is none must not be silent.
+    // A missing answer must be reported: it is not a "no".
     let unanswered = view.unanswered().filter(|_| !sees_everything);
     let mut findings: Vec<Finding> = unanswered.map(|why| newcomer.not_compared(why)).into_iter().collect();
 
@@ -57,7 +57,7 @@ pub(super) fn shared(
     if let Some(mut shared) = newcomer.meet(visible.iter().map(|(name, facts)| (*name, &**facts)), may_be_more) {
         policy.weigh(&mut shared.finding);
         if shared.finding.severity == Severity::Deny {
-            // A refusal rests on what is there now, not on what was there when we last looked.
+            // A refusal rests on the present objects, not on the cache.
             shared.rests_on.iter().for_each(|name| view.confirm(name));
         }
         findings.push(shared.finding);
@@ -66,7 +66,7 @@ pub(super) fn shared(
     findings
 }
 
-/// Some Shoots of a VPC.
+/// A part of the Shoots of a VPC.
 type Names<'n> = Box<dyn Iterator<Item = &'n ShootName> + 'n>;
 
 /// The projects, besides its own, of those that the Shoot lists as peers.
@@ -81,7 +81,7 @@ fn projects_of_peers(shoot: &Shoot<'_>) -> BTreeSet<String> {
     projects
 }
 
-/// Those that the writer may see, and that are still in this VPC.
+/// The Shoots that the writer may see, and that are still in this VPC.
 fn visible<'n>(
     names: &[&'n ShootName],
     newcomer: &Newcomer,

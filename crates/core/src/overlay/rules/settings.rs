@@ -1,4 +1,4 @@
-//! What operators decide about Shoots without an overlay, besides the severity of rules.
+//! The settings for rules about Shoots without an overlay, besides the severity of the rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::gardener::Vpcs;
 use crate::gardener::providers::PROVIDERS;
 
-/// What operators decide about Shoots without an overlay.
+/// The settings for rules about Shoots without an overlay.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GardenSettings {
     /// The most routes that a provider permits, by provider type.
@@ -16,7 +16,7 @@ pub struct GardenSettings {
 }
 
 impl Default for GardenSettings {
-    /// What is known of providers.
+    /// The defaults of the table of providers.
     fn default() -> Self {
         let limits = PROVIDERS.iter().filter_map(|provider| Some((provider.name.to_owned(), provider.most_routes?)));
         Self { route_limits: limits.collect(), vpcs: Arc::default() }

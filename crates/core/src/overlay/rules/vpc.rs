@@ -9,45 +9,45 @@ use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{Provider, Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
 use crate::net::Cidr;
 
-/// Two Shoots, one route.
+/// Two Shoots in one VPC have routes for the same addresses.
 pub static SHARED_VPC: Rule = Rule {
     name: "overlay/shared-vpc",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Said of a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Where the infrastructure makes routes beside an overlay too (Alibaba Cloud), it is enough that one of the two has none. Shoots that have no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; others are as good as not there, however many there are. Of the same project, and of all others, the first 64 are looked at.",
-    fix: "Choose Pod networks that do not overlap, for Shoots that are there by a new Shoot; or keep the overlay in one of the two, where it has no routes then.",
+    summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Reported for a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Where the infrastructure makes routes beside an overlay too (Alibaba Cloud), it is enough that one of the two has none. Shoots that have no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; all others are ignored, however many there are. Of the same project, and of all others, the first 64 are looked at.",
+    fix: "Choose Pod networks that do not overlap: for an existing Shoot that takes a new Shoot. Or keep the overlay in one of the two, if that one then has no routes.",
 };
 
-/// Nobody answered whether the writer may see the others.
+/// It is unknown whether the writer may see the other Shoots.
 pub static NOT_COMPARED: Rule = Rule {
     name: "overlay/not-compared",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
     summary: "The API server did not answer whether the writer may see other Shoots in the VPC of this one, or the writer has too many groups to ask for. So `overlay/shared-vpc` compared nothing, or not all, and the Shoot is accepted unchecked, even where that rule refuses. Whether there are other Shoots makes no difference to this.",
-    fix: "Apply the Shoot again to have it compared, and look at the webhook's log if this stays.",
+    fix: "Apply the Shoot again to have it compared, and check the webhook's log if this happens again.",
 };
 
-/// What of a Shoot could be in the way of others in its VPC, and is new.
+/// The new properties of a Shoot that could conflict with others in its VPC.
 #[derive(Debug)]
 pub struct Newcomer {
-    /// Where it is.
+    /// Its VPC.
     pub vpc: VpcKey,
     /// Whether it has no overlay.
     is_native: bool,
     /// Whether its provider makes routes beside an overlay too.
     has_routes_anyway: bool,
-    /// Its Pod networks that were not there before; empty as long as none is known.
+    /// Its new Pod networks; empty as long as none is known.
     pods: Vec<Cidr>,
 }
 
-/// What was found, and whom it rests on.
+/// A finding, and the Shoots that it is based on.
 #[derive(Debug)]
 pub struct Shared {
     /// The finding.
     pub finding: Finding,
-    /// All Shoots that are in the way.
+    /// All Shoots that it conflicts with.
     pub rests_on: Vec<ShootName>,
 }
 
@@ -55,11 +55,11 @@ pub struct Shared {
 const NAMED: usize = 2;
 
 impl Newcomer {
-    /// What is new about a Shoot; `None` if nothing is, or if it shares no routes with anybody.
+    /// The new properties of a Shoot; `None` if there are none, or if it shares no routes with others.
     pub fn of(new: &Shoot<'_>, old: Option<&Shoot<'_>>, vpcs: &Vpcs) -> Option<Self> {
         let key = |shoot: &Shoot<'_>, stored| vpcs.key(&new.namespace, &Vpc::of(shoot, stored));
         let vpc = key(new, old)?;
-        // The status of a request is what its sender likes.
+        // The status in a request is not trusted: its writer can put anything there.
         let no_status = StatusNetworking::default();
         let mut pods =
             Networks::of(&new.networking, old.map_or(&no_status, |old| &old.status_networking)).pods.into_vec();
@@ -78,13 +78,13 @@ impl Newcomer {
         Some(Self { vpc, is_native, has_routes_anyway, pods })
     }
 
-    /// That others were not compared, and why.
+    /// The finding that others were not compared, and why.
     pub(crate) fn not_compared(&self, why: &str) -> Finding {
         not_compared(self.vpc.id(), why)
     }
 
-    /// Which of its neighbours are in the way. Whoever calls this gives those that the writer may see, and says whether
-    /// there may be more of them.
+    /// The conflict with its neighbours. The caller passes those that the writer may see, and whether there may be more
+    /// of them.
     pub(crate) fn meet<'n>(
         &self,
         neighbours: impl IntoIterator<Item = (&'n ShootName, &'n ShootFacts)>,
@@ -95,7 +95,7 @@ impl Newcomer {
         for (name, facts) in neighbours {
             count += 1;
             if !self.is_native && !facts.is_native {
-                // Tunnels lead to the Pods of both.
+                // Both use tunnels to their Pods.
                 continue;
             }
             let theirs = &facts.networks.pods;
@@ -110,7 +110,7 @@ impl Newcomer {
         let finding = match (found.first(), self.pods.is_empty()) {
             (None, _) if may_be_more => say_may_be_more(count, id),
             (None, _) => return None,
-            // A default may be disjoint from all of them: nobody is refused because of it.
+            // A default may be disjoint from all of them, so that is never a refusal.
             (Some(_), true) => say_unknown(&listed(&found), id, self.has_routes_anyway).at_most(Severity::Warn),
             (Some((_, own, _)), false) => say(*own, &listed(&found), id, self.has_routes_anyway),
         };
@@ -118,7 +118,7 @@ impl Newcomer {
     }
 }
 
-/// Names and networks, as many as are read.
+/// Names and networks, only the first ones.
 fn listed(found: &[(&ShootName, Cidr, Cidr)]) -> String {
     let mut text = String::new();
     for (i, (name, _, theirs)) in found.iter().take(NAMED).enumerate() {
@@ -161,7 +161,7 @@ fn not_compared(id: &str, why: &str) -> Finding {
     NOT_COMPARED.finding(PODS, message, "apply again to have them compared")
 }
 
-/// The rules of this file with an example of each.
+/// The rules of this file, each with an example.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let own = "100.96.0.0/11".parse().expect("a constant");
     let id = "vpc-0123456789abcdef0";
@@ -195,7 +195,7 @@ mod tests {
         object
     }
 
-    /// The Pod networks that are new; `None` if nobody need be asked.
+    /// The new Pod networks; `None` if nothing has to be compared.
     fn new_pods(old: Option<&Value>, new: &Value) -> Option<Vec<String>> {
         let (old, new) = (old.map(Value::to_string), new.to_string());
         let old = old.as_deref().map(|old| Shoot::read(old).unwrap());
@@ -222,7 +222,7 @@ mod tests {
                 Some(vec!["100.64.0.0/16"]),
             ),
             (
-                "new, without a word, as its admission will have it",
+                "new, not set, as its admission will set it",
                 None,
                 with(stored.clone(), "/spec/networking/providerConfig", json!({})),
                 Some(vec!["100.64.0.0/16"]),
@@ -280,7 +280,7 @@ mod tests {
         let disjoint = "10.0.0.0/16";
         let six = ["100.64.0.0/16"; 6];
         for (what, own, neighbours, may_be_more, want) in [
-            ("nobody", &["100.64.0.0/16"][..], &[][..], false, None),
+            ("no neighbours", &["100.64.0.0/16"][..], &[][..], false, None),
             ("disjoint", &["100.64.0.0/16"], &[disjoint][..], false, None),
             (
                 "overlapping",

@@ -1,5 +1,4 @@
-//! One turn of the controller about one held switch, without its hands: what it sees goes in, what it should write comes
-//! out.
+//! One turn of the controller about one held switch, as a pure function from what it observed to what it should write.
 
 use jiff::Timestamp;
 
@@ -19,10 +18,10 @@ use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Hibernation, SwitchFacts};
 
-/// What was seen of the nodes.
+/// What was observed of the nodes.
 #[derive(Clone, Copy, Debug)]
 pub enum Nodes<'n> {
-    /// Nobody looked.
+    /// They were not listed.
     Unseen,
     /// All nodes, and the newest warning of a route controller.
     Seen(&'n [NodeFacts], Option<&'n str>),
@@ -30,24 +29,24 @@ pub enum Nodes<'n> {
     Failed(&'n str),
 }
 
-/// What to do.
+/// The next action of the controller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Act {
-    /// Look at the nodes, and ask again.
+    /// List the nodes, and call again.
     Look,
-    /// Nothing now, for this reason.
+    /// Nothing for now, for this reason.
     Nothing(&'static str),
-    /// Take the annotations and the record away: nothing is to be held any more.
+    /// Remove the annotations and the record: nothing is held any more.
     Clear,
-    /// Take the record away.
+    /// Remove the record.
     Forget,
-    /// The switch was let through: see Calico's Pods through it.
+    /// The switch was released: wait for the rollout of Calico's Pods.
     AwaitRollout,
-    /// Write this into the annotations, where it is not there yet.
+    /// Write this into the annotations, where they differ.
     Say {
         /// The state.
         state: &'static str,
-        /// What is known; `None` where what is said stays.
+        /// The status; `None` to leave the stored one.
         status: Option<Box<SwitchStatus>>,
     },
     /// Write the configuration that was asked for.
@@ -55,13 +54,13 @@ pub enum Act {
 }
 
 impl Act {
-    /// What is said, where something is.
+    /// The status that is reported, if any.
     pub fn status(&self) -> Option<&SwitchStatus> {
         if let Self::Say { status, .. } = self { status.as_deref() } else { None }
     }
 }
 
-/// The next act about a Network with a switch.
+/// The next action about a Network with a switch.
 pub fn act(
     network: &SwitchingNetwork,
     shoot: Option<&SwitchFacts>,
@@ -76,12 +75,12 @@ pub fn act(
     if plan != Plan::Look {
         tracker.reset();
     }
-    // What was seen stays until the next good look.
+    // What was observed is kept until the nodes can be listed again.
     let known = || {
         let record = network.record.as_deref().and_then(Record::read);
         let record = record.filter(|record| network.since.as_deref() == Some(&*record.since));
         let status = record.and_then(|record| record.status).unwrap_or_default();
-        // What was due long ago has happened, or has not; it is not known.
+        // Whether a replacement that was due long ago has happened is not known.
         let replacement = status.replacement.filter(|replacement| !replacement.is_past(now));
         let known = SwitchStatus { routes: status.routes, complaint: status.complaint, ..SwitchStatus::default() };
         SwitchStatus { replacement, ..known }
@@ -112,7 +111,7 @@ pub fn act(
         }
         (Plan::Watch(why), Nodes::Seen(nodes, warning)) => {
             let progress = tracker.observe(nodes, now, &settings.tracker);
-            // What was there meanwhile is no part of the time for which routes must stay.
+            // Time without an observation does not count for the time that routes must stay.
             tracker.reset();
             let status = SwitchStatus {
                 because: why.to_owned(),
@@ -144,7 +143,7 @@ pub fn act(
                 };
                 return (pending(status), Some(progress));
             }
-            // What was approved stays so while a new leader has not looked for long enough itself.
+            // An approval stays while a new leader has not observed the nodes for long enough itself.
             let was_approved = network.state.as_deref() == Some(state::APPROVED) && tracker.is_unsettled();
             if !tracker.is_over(now, &settings.tracker) && !was_approved {
                 let status = SwitchStatus { waits_for: WaitsFor::Stability, routes, ..SwitchStatus::default() };
@@ -164,7 +163,7 @@ pub fn act(
     } else {
         WaitsFor::Gardenlet
     };
-    // Of these only routes need an approval. The others the webhook sees by itself, and sees too when they are over.
+    // Of these reasons only routes need an approval. The webhook sees by itself when the others begin and end.
     let state = match reason {
         Reason::Routes => state::APPROVED,
         Reason::Forced if network.state.as_deref() == Some(state::FORCED) => state::FORCED,

@@ -1,4 +1,4 @@
-//! What a Shoot asks of Calico, as far as its overlay depends on it.
+//! What a Shoot asks for in Calico's configuration, as far as its overlay depends on it.
 
 use serde_json::Value;
 
@@ -6,23 +6,23 @@ use super::subset::{IPV6, LONGEST_CONFIG, Subset, too_long};
 use crate::gardener::{Encapsulation, FieldError, SwitchFacts, encapsulation};
 use crate::net::Family;
 
-/// What is asked for: by a Network that is written, or by the Shoot, where the Network may not say it yet.
+/// The desired configuration: of a Network that is written, or of the Shoot, which may be newer than the Network.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Desired {
     /// The members of the configuration that count.
     pub subset: Subset,
-    /// All IP families, also one that does not count yet.
+    /// All IP families, including one that does not count yet.
     pub families: Box<[Family]>,
-    /// What it means once all families count.
+    /// The encapsulation once all families count.
     pub encapsulation: Encapsulation,
     /// The section `ipv6` as a whole: it is held back with the family, because Calico's chart fails over one without the other.
     pub ipv6: Option<Value>,
-    /// Whether it is the families that end the overlay, because the configuration does not say a word about it.
+    /// Whether the families end the overlay, because the configuration does not set `overlay`.
     pub is_by_families: bool,
 }
 
 impl Desired {
-    /// Reads a `providerConfig` beside these families; one that is too long for any is not read.
+    /// Reads a `providerConfig` with these families; an overlong one is not read.
     pub fn of(text: Option<&str>, families: &[Family]) -> Result<Self, FieldError> {
         let length = text.map_or(0, str::len);
         if length > LONGEST_CONFIG {
@@ -42,20 +42,21 @@ impl Desired {
         Ok(Self { subset: Subset::of(config), families: families.into(), encapsulation: means, ipv6, is_by_families })
     }
 
-    /// The digest by which approvals and force name exactly this. The families are part of it where it is they that end the
-    /// overlay: then the same configuration means something else without them.
+    /// The digest by which approvals and force refer to exactly this configuration. The families are part of it where
+    /// they end the overlay: then the same configuration means something else without them.
     pub fn digest(&self) -> String {
         if self.is_by_families { self.subset.digest_with(&self.families) } else { self.subset.digest() }
     }
 
-    /// Whether a digest names this. Switches that an older version held have digests without families. One that fits is of
-    /// the same families all the same: with IPv4 alone the configuration means an overlay, and nothing was held.
+    /// Whether a digest refers to this. Switches that an older version held have digests without families. A digest
+    /// that fits is of the same families nevertheless: with IPv4 alone the configuration means an overlay, and nothing
+    /// was held.
     pub fn is_named(&self, digest: &str) -> bool {
         digest == self.digest() || digest == self.subset.digest()
     }
 }
 
-/// What the Shoot asks for; `None` when it cannot be read.
+/// The desired configuration of a Shoot; `None` when it cannot be read.
 pub fn desired(shoot: &SwitchFacts) -> Option<Desired> {
     Desired::of(shoot.config.as_deref(), &shoot.families).ok()
 }
@@ -69,7 +70,7 @@ mod tests {
     fn families_are_named_where_they_end_the_overlay() {
         let of = |text, families: &[Family]| Desired::of(text, families).unwrap();
         let off = Some(r#"{"overlay":{"enabled":false}}"#);
-        // The digest of a configuration that says it itself is the same as ever.
+        // The digest of a configuration that sets `overlay` does not depend on the families.
         assert!(!of(off, &[V4, V6]).is_by_families);
         assert_eq!(of(off, &[V4]).digest(), of(off, &[V4, V6]).digest());
         assert_eq!(of(off, &[V4]).digest(), of(off, &[V4]).subset.digest());
@@ -78,14 +79,14 @@ mod tests {
             assert!(desired.is_by_families && desired.encapsulation == Encapsulation::Native, "{text:?}");
             assert!(desired.is_named(&desired.digest()) && desired.digest() != desired.subset.digest(), "{text:?}");
             assert_eq!(desired.digest().len(), 64);
-            // What an earlier release held, approved or forced is known again.
+            // Switches that an earlier release held, approved or forced are recognized.
             assert!(desired.is_named(&desired.subset.digest()), "{text:?}");
             assert!(!desired.is_named(&of(off, &[V4, V6]).digest()), "{text:?}");
         }
         let on = of(Some(r#"{"overlay":{"enabled":true}}"#), &[V4, V6]);
         assert!(!on.is_by_families && on.encapsulation == Encapsulation::Overlay);
         assert!(Desired::of(Some(r#"{"overlay":5}"#), &[V4]).is_err());
-        // A tree of it would take a hundred times as much.
+        // Parsed, it would take a hundred times as much memory.
         let padded = |length: usize| format!(r#"{{"overlay":{{}}{}}}"#, " ".repeat(length - r#"{"overlay":{}}"#.len()));
         assert!(Desired::of(Some(&padded(LONGEST_CONFIG)), &[V4]).is_ok());
         assert!(Desired::of(Some(&padded(LONGEST_CONFIG + 1)), &[V4]).is_err());

@@ -1,11 +1,11 @@
-//! What tests of several files need.
+//! Fixtures for the tests of several files.
 
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::gardener::node::{NodeFacts, RouteCondition};
 use crate::net::Family;
 
-/// A node with a Pod network by what its condition says: status and reason.
+/// A node with a Pod network and a condition of this status and reason.
 pub(super) fn node(name: &str, route: Option<(&str, &str)>) -> NodeFacts {
     NodeFacts {
         name: name.into(),
@@ -24,7 +24,7 @@ pub(super) const CREATED: Option<(&str, &str)> = Some(("False", "RouteCreated"))
 pub(super) const NOT_CREATED: Option<(&str, &str)> = Some(("True", "NoRouteCreated"));
 pub(super) const CALICO: Option<(&str, &str)> = Some(("False", "CalicoIsUp"));
 
-/// A Network with a switch of the overlay that is held.
+/// A Network with a held switch of the overlay.
 pub(super) fn network() -> SwitchingNetwork {
     SwitchingNetwork {
         state: Some("pending".into()),
@@ -36,7 +36,7 @@ pub(super) fn network() -> SwitchingNetwork {
     }
 }
 
-/// What is known of a Shoot on AWS that asks for native routing.
+/// The facts of a Shoot on AWS that asks for native routing.
 pub(super) fn shoot() -> SwitchFacts {
     SwitchFacts {
         network_type: "calico".into(),

@@ -1,7 +1,7 @@
-//! What becomes of a write to a Network: whether it switches the overlay off, and may do so now.
+//! The decision about a write to a Network: whether it switches the overlay off, and may do so now.
 //!
-//! Pure, from the request and what is known of the Shoot. Whether routes exist is not known here: the controller finds
-//! that out and approves.
+//! Pure, from the request and the facts of the Shoot. Whether routes exist is not known here: the controller observes
+//! that and approves the switch.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -18,18 +18,18 @@ use crate::gardener::{CALICO, Encapsulation, FieldError, Hibernation, SwitchFact
 use crate::json::{Text, excerpt};
 use crate::net::Family;
 
-/// How long an approval counts without being confirmed.
+/// How long an approval is valid without being confirmed.
 pub const APPROVAL: SignedDuration = SignedDuration::from_mins(5);
 
 /// How far clocks of gardenlet and leader may be apart.
 const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
-/// What becomes of a write.
+/// The decision about a write.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// Not ours to touch: it passes as it is.
+    /// network-guard does not touch it: it passes unchanged.
     Pass,
-    /// It passes, and no switch is held any more.
+    /// It passes, and the held switch is cleared.
     Clear,
     /// It passes, and the held switch stays held.
     Keep,
@@ -37,7 +37,7 @@ pub enum Decision {
     Release {
         /// Why.
         why: Released,
-        /// Whether nothing is remembered of it, so that a trace is needed by which the leader sees Calico's Pods through it.
+        /// Whether there is no record of it, so that the leader needs a trace to follow the rollout of Calico's Pods.
         is_unknown: bool,
     },
     /// It passes with the old encapsulation.
@@ -49,14 +49,14 @@ pub enum Decision {
 pub enum Released {
     /// The controller approved exactly this.
     Approved,
-    /// Somebody forced it.
+    /// It was forced.
     Forced,
-    /// The Shoot sleeps: there is nothing to cut off.
+    /// The Shoot is hibernated: there are no Pods to cut off.
     Asleep,
 }
 
 impl Released {
-    /// The same as the leader calls it.
+    /// The same reason in the leader's terms.
     pub const fn reason(self) -> Reason {
         match self {
             Self::Approved => Reason::Routes,
@@ -74,17 +74,17 @@ pub struct Held {
     /// The `spec.ipFamilies` to store, where it is not what was asked for: Calico cannot have two families with an overlay.
     /// Empty when there are to be none.
     pub families: Option<Vec<Family>>,
-    /// Since when; empty when nobody said so yet.
+    /// Since when it is held; empty when that is not recorded yet.
     pub since: String,
     /// The digest of what was asked for.
     pub requested: String,
-    /// Whether the very same was held before.
+    /// Whether the same switch was held before.
     pub is_known: bool,
-    /// Why it cannot end by routes as things are, if that is known.
+    /// Why it cannot end by routes at present, if a reason is known.
     pub obstacle: Option<&'static str>,
 }
 
-/// Decides about a write. `shoot` is `None` when nothing is known of the Shoot, which holds more rather than less.
+/// Decides about a write. `shoot` is `None` when nothing is known of the Shoot; in doubt the switch is then held.
 pub fn decide(
     new: &Network<'_>,
     old: Option<&Network<'_>>,
@@ -98,7 +98,7 @@ pub fn decide(
         return Ok(Decision::Pass);
     }
     let Some(old) = old else {
-        // A new Shoot, or one on its way from another Seed, of which nothing is told yet.
+        // A new Shoot, or one that moves here from another Seed and is not restored yet.
         return Ok(if new.switch.is_empty() { Decision::Pass } else { Decision::Clear });
     };
     let new_config = match parse(new) {
@@ -109,7 +109,7 @@ pub fn decide(
     };
     let old_config = parse(old).unwrap_or_default();
     let stored = Subset::of(old_config.as_ref());
-    // A second family may not count yet. When it does, nobody need write anything, so it is judged as if it did.
+    // A second family may not count yet. No write is needed when it begins to count, so it is judged as if it did.
     let asked = match Desired::read(new.provider_config, new_config.as_ref(), &new.families) {
         Ok(asked) => Some(asked),
         // It was there before, so this write is not to blame.
@@ -121,7 +121,7 @@ pub fn decide(
     let is_listed = shoot.is_none_or(listed);
 
     if let Some(record) = restored(new) {
-        // Whatever is asked for by now: a switch that is held means that Calico has its overlay.
+        // Whatever is asked for now, a held switch means that Calico has its overlay.
         if let Some(asked) = &native
             && is_listed
         {
@@ -129,7 +129,8 @@ pub fn decide(
             return Ok(hold(new_config, &before, new, record.since, asked, shoot, old));
         }
         if native.is_none() && new.switch != old.switch && !new.switch.is_empty() {
-            // What we made of the write that restores it, seen again after other webhooks.
+            // The webhook's own change of the restoring write, seen again when the API server calls after other
+            // webhooks.
             return Ok(Decision::Keep);
         }
     }
@@ -141,7 +142,7 @@ pub fn decide(
     };
     let is_as_stored = asked.subset == stored && *asked.families == *old.families;
     if !is_listed || (is_as_stored && !starts_to_count(new, old)) {
-        // Nobody would report routes; or nothing that ends the overlay changes.
+        // No route controller would report routes, or nothing changes that ends the overlay.
         return Ok(Decision::Clear);
     }
     // A release takes the annotations away. When an API server calls again after other webhooks, the stored object still
@@ -157,7 +158,7 @@ pub fn decide(
     let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
     match switch.state.as_deref() {
         Some(state::FORCED) if is_for_this => return release(Released::Forced),
-        // It was for families with which routes come.
+        // The approval was for families with which routes are made.
         Some(state::APPROVED)
             if is_for_this && is_fresh(new, old) && shoot.is_none_or(|shoot| obstacle(shoot, &asked).is_none()) =>
         {
@@ -170,24 +171,24 @@ pub fn decide(
     Ok(hold(new_config, &before, new, since, &asked, shoot, old))
 }
 
-/// Whether a stored family may count from now on, though nobody changes anything: gardenlet has the extension deploy again what
-/// it has not deployed with this family so far.
+/// Whether a stored family may begin to count with this write, although the write changes nothing: gardenlet has the
+/// extension deploy again, for the first time with this family.
 fn starts_to_count(new: &Network<'_>, old: &Network<'_>) -> bool {
     new.timestamp != old.timestamp && !old.deployed.is_empty() && !old.deployed.contains(&Family::V6)
 }
 
 /// Whether Calico runs without an overlay by what is stored.
 ///
-/// A second family counts as far as the extension has said so, because who deployed it knows best; where it said nothing, as
-/// far as the Shoot's nodes have it; and where nothing is known of the Shoot, it does not.
+/// A second family counts if the extension, which deploys it, lists it in the status. If the extension lists nothing,
+/// it counts if the Shoot's nodes have it. If nothing is known of the Shoot, it does not count.
 fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>) -> bool {
-    // A stored configuration that cannot be read is in force nowhere: what was before it was an overlay, for all we know.
+    // A stored configuration that cannot be read was never deployed. The one before it is assumed to have an overlay.
     let means = |families| encapsulation(old.provider_config, families) == Ok(Encapsulation::Native);
     let first = &old.families[..old.families.len().min(1)];
     if means(first) || !means(&old.families) {
         return means(first);
     }
-    // A switch that was let through a moment ago, and that the extension has still to deploy, is not held again.
+    // A switch that was just released, and that the extension has still to deploy, is not held again.
     if (old.record.is_some() || old.passed.is_some()) && old.switch.is_empty() && new.switch.is_empty() {
         return true;
     }
@@ -197,14 +198,14 @@ fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>)
     shoot.is_some_and(|shoot| !shoot.counts_one_family)
 }
 
-/// Whether an approval is young enough for this write. A leader confirms it again and again; one that nobody confirms any
+/// Whether an approval is young enough for this write. A leader confirms it repeatedly; one that is not confirmed any
 /// more says nothing about nodes that joined since.
 fn is_fresh(new: &Network<'_>, old: &Network<'_>) -> bool {
-    // Called again by the API server, after we took the annotations away.
+    // The API server calls again after the webhook removed the annotations.
     if new.switch.is_empty() {
         return true;
     }
-    // gardenlet stamps its writes. Others count for nothing, but for the leader, who approves in the same write.
+    // gardenlet stamps its writes. Of other writes only the leader's counts, which approves in the same write.
     if new.timestamp == old.timestamp {
         return new.switch.approved.is_some() && new.switch.approved != old.switch.approved;
     }
@@ -215,14 +216,14 @@ fn is_fresh(new: &Network<'_>, old: &Network<'_>) -> bool {
     }
 }
 
-/// Whether a write that keeps the overlay says that the Shoot does not ask for native routing any more.
+/// Whether a write that keeps the overlay shows that the Shoot does not ask for native routing any more.
 ///
-/// The request alone cannot tell: when other webhooks change the object after us, an API server calls us again with what
-/// we made of it, and that looks like a Shoot that took its wish back. So the wish itself is looked at. Where it is not
-/// known, the controller will see to it.
+/// The request alone does not show it: when other webhooks change the object afterwards, the API server calls again
+/// with the object that this webhook changed, and that looks like a Shoot that reverted the switch. So the Shoot's
+/// configuration is checked. Where it is not known, the controller clears the switch later.
 fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>) -> bool {
-    // gardenlet stamps each of its writes, and sends all of `spec`. Others, such as the extension taking away the
-    // operation annotation, say nothing about the wish.
+    // gardenlet stamps each of its writes, and sends all of `spec`. Other writes, such as the extension's removal of
+    // the operation annotation, say nothing about what the Shoot asks for.
     let is_gardenlets = new.timestamp != old.timestamp || new.spec != old.spec;
     // In the first write that is held, gardenlet's Cluster may not have arrived here yet.
     let is_new = new.switch != old.switch;
@@ -231,8 +232,8 @@ fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>
         && shoot.and_then(desired).is_some_and(|desired| desired.encapsulation == Encapsulation::Overlay)
 }
 
-/// Whether the leader remembers the switch that is stored, or has just let it through itself. A record that is left of a former
-/// switch does not count.
+/// Whether the leader has a record of the stored switch, or has just released it itself. The record of a former switch
+/// does not count.
 fn is_remembered(old: &Network<'_>) -> bool {
     let is_this = |record: &Record| !old.switch.is_empty() && Some(&*record.since) == old.switch.since.as_deref();
     old.record.and_then(Record::read).is_some_and(|record| is_this(&record))
@@ -246,8 +247,8 @@ fn restored(new: &Network<'_>) -> Option<Record> {
     Record::read(new.record?).filter(|record| record.phase == Phase::Held)
 }
 
-/// The families that were held on another Seed. What an older version remembered has none: then it is the first of those
-/// that are stored, which are what the Shoot asks for. No overlay works with two.
+/// The families that were held on another Seed. The record of an older version has none: then it is the first of the
+/// stored families, which are those that the Shoot asks for. No overlay works with two.
 fn held_families(record: &Record, old: &Network<'_>) -> Vec<Family> {
     record.families().unwrap_or_else(|| old.families.iter().take(1).copied().collect())
 }
@@ -269,17 +270,18 @@ fn hold(
     old: &Network<'_>,
 ) -> Decision {
     let mut config = before.subset.put_into(new_config, before.config.as_ref());
-    // Without a word there is IPv4 only.
+    // Without `ipFamilies` there is IPv4 only.
     let stored: &[Family] = if before.families.is_empty() { &[Family::V4] } else { &before.families };
     let is_more = new.families.iter().any(|family| !stored.contains(family));
     let mut families = if is_more { &*before.families } else { &*new.families };
-    // What is held must mean an overlay when all families count, too.
+    // The held configuration must mean an overlay also when all families count.
     let text = config.as_ref().map(Value::to_string);
     let means = |families| encapsulation(text.as_deref(), families) == Ok(Encapsulation::Overlay);
     if !means(families) && means(&families[..families.len().min(1)]) {
         families = &families[..1];
     }
-    // Calico's chart fails over a section of IPv6 without the family. One that was written so is not ours to correct.
+    // Calico's chart fails over an `ipv6` section without the family. A configuration that was written so is not
+    // corrected.
     let is_theirs = asked.ipv6.is_some() && !new.families.contains(&Family::V6);
     if !families.contains(&Family::V6) && !is_theirs {
         config = Subset::without_ipv6(config, before.config.as_ref());

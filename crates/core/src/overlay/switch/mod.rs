@@ -1,10 +1,12 @@
-//! How a change to native routing is held until every node has its route, let through, and seen to its end.
+//! How a change to native routing is held until every node has its route, released, and followed until it is rolled
+//! out.
 //!
-//! The webhook asks [`decide`] about each write to a Network; what it holds, the controller asks [`act`] about, again and again:
+//! The webhook calls [`decide`] for each write to a Network; for what it holds, the controller calls [`act`],
+//! repeatedly:
 //!
 //! ```text
 //! write ── decide ──> hold, keep, clear, release
-//! Network, Shoot ── plan ──> nothing to look at, or: nodes ── Vigil ──> Progress ── act ──> what to write
+//! Network, Shoot ── plan ──> nothing to observe, or: nodes ── RouteTracker ──> Progress ── act ──> what to write
 //! ```
 
 mod act;

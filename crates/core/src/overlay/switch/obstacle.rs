@@ -6,7 +6,7 @@ use crate::gardener::providers::Routes;
 use crate::gardener::{Provider, SwitchFacts};
 use crate::net::Family;
 
-/// Why a held switch cannot end by routes as things are, and what to do.
+/// Why a held switch cannot end by routes at present, and what to do.
 pub(super) fn obstacle(shoot: &SwitchFacts, desired: &Desired) -> Option<&'static str> {
     if has_no_routes_with_two_families(&shoot.provider) {
         if shoot.has_two_node_networks {
@@ -23,14 +23,14 @@ pub(super) fn obstacle(shoot: &SwitchFacts, desired: &Desired) -> Option<&'stati
     )
 }
 
-/// Why routes may be missing: said while they are.
+/// Why routes may be missing; reported while they are.
 pub(super) fn hint(shoot: &SwitchFacts, desired: &Desired) -> Option<&'static str> {
     (wants_the_word(&shoot.provider) && !desired.subset.says_overlay()).then_some(
         "the infrastructure makes routes only where the Shoot says so: write overlay: {enabled: false} into it",
     )
 }
 
-/// Where there are routes only if `overlay` says that it is off.
+/// Whether the provider makes routes only if `overlay.enabled` is `false`.
 fn wants_the_word(provider: &str) -> bool {
     Provider::of(provider).is_some_and(|provider| provider.routes == Routes::WhenOff)
 }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_the_way_of_routes() {
+    fn obstacles_to_routes() {
         let off = Some(r#"{"overlay":{"enabled":false}}"#);
         let (one, two) = (&[Family::V4][..], &[Family::V4, Family::V6][..]);
         let facts = |provider: &str| SwitchFacts { provider: provider.into(), ..SwitchFacts::default() };

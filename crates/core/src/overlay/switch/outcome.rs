@@ -1,28 +1,29 @@
-//! What the network extension made of a switch that was let through.
+//! Whether the network extension carried out a released switch.
 //!
-//! Nobody but the extension can tell. Its feature gate `SeamlessOverlaySwitch` demands a route of every node, also of those
-//! that do not count here because they have not been ready for long: then it fails, and Calico keeps its overlay.
+//! Only the extension knows. Its feature gate `SeamlessOverlaySwitch` demands a route for every node, also for those
+//! that do not count here because they have not been ready for long: then the extension fails, and Calico keeps its
+//! overlay.
 
 use jiff::Timestamp;
 
 use super::record::{Phase, Record};
 use crate::gardener::network::SwitchingNetwork;
 
-/// What became of it.
+/// The outcome of a released switch.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// The extension has not answered yet.
     Open,
-    /// It did what it was told.
+    /// It carried the switch out.
     Succeeded,
-    /// It failed, and says this; it tries again.
+    /// It failed with this error, and tries again.
     Fails(Box<str>),
 }
 
-/// What became of the switch of this record.
+/// The outcome of the switch of this record.
 pub fn outcome(network: &SwitchingNetwork, record: &Record) -> Outcome {
     let time = |text: &str| text.parse::<Timestamp>().ok();
-    // What it said before says nothing about this. Gardener writes times to the second.
+    // An operation before the release says nothing about the switch. Gardener writes times to the second.
     let released = time(&record.released);
     let is_later = (network.operated.as_deref().and_then(time))
         .is_some_and(|operated| released.is_some_and(|released| operated.as_second() >= released.as_second()));
@@ -78,7 +79,7 @@ mod tests {
                 fails("x y"),
             ),
             (
-                "without a word",
+                "without a description",
                 json!({"state": "Failed", "lastUpdateTime": at(31)}),
                 json!({}),
                 fails("it does not say why"),

@@ -1,5 +1,5 @@
-//! The trace of a switch that passed before anything was remembered of it. The webhook leaves it, and the leader begins its
-//! record by it.
+//! The trace of a switch that passed before there was a record of it. The webhook writes it, and the leader starts its
+//! record from it.
 
 use std::fmt;
 
@@ -14,34 +14,34 @@ use crate::gardener::{Hibernation, SwitchFacts};
 /// Why such a switch passed, and with which write: `forced 2026-11-20T10:00:00Z`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Passed {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
     /// gardenlet's stamp of the write that carried it, to the second; `None` where it had none.
     pub written: Option<Timestamp>,
 }
 
 impl Passed {
-    /// Reads a trace. It is in an annotation, where anybody may write: what cannot be read stands for nothing special.
+    /// Reads a trace. It is in an annotation, which others may write too: an unreadable part is ignored.
     pub fn read(text: &str) -> Self {
         let (word, time) = text.split_once(' ').unwrap_or((text, ""));
         Self { reason: Reason::of(word).unwrap_or(Reason::Forced), written: time.parse().ok() }
     }
 
-    /// The record to begin with, where `record` is what the Network says of a switch. `latest` is gardenlet's newest stamp, for a
-    /// trace without one.
+    /// The record to start with, from `record`, which is made of the Network. `latest` is gardenlet's newest stamp, for
+    /// a trace without one.
     pub fn begin(self, record: Record, latest: Timestamp, now: Timestamp) -> Record {
         let written = self.written.unwrap_or(latest);
         Record {
             phase: Phase::Released,
             since: seconds(written),
-            // Clocks may differ.
+            // The clocks of gardenlet and the leader may differ.
             released: seconds(written.min(now)),
             status: Some(SwitchStatus::waits(self.reason.name())),
             ..record
         }
     }
 
-    /// Whether this record was begun by this very trace, which only has to be taken away then.
+    /// Whether this record was started from this trace, which then only has to be removed.
     pub fn has_begun(self, record: &Record) -> bool {
         record.phase == Phase::Released
             && record.carried_out.is_empty()
@@ -57,7 +57,7 @@ impl fmt::Display for Passed {
     }
 }
 
-/// Why a switch passed with gardenlet's own write, by what was said of it last and what is known of its Shoot.
+/// Why a switch passed with gardenlet's own write, by its last status and the facts of its Shoot.
 pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Reason {
     let is = |reason: Reason| said.is_some_and(|status| status.because == reason.words());
     if is(Reason::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
@@ -97,7 +97,7 @@ mod tests {
         let [early, late] = [600, 900].map(|second| Timestamp::from_second(second).unwrap());
         for written in [Some(early), None] {
             let passed = Passed { reason: Reason::Forced, written };
-            // gardenlet's clock is ahead of ours.
+            // gardenlet's clock is ahead of the leader's.
             let now = Timestamp::from_second(500).unwrap();
             let begun = passed.begin(Record::default(), late, now);
             assert_eq!(begun.since, seconds(written.unwrap_or(late)));
@@ -106,7 +106,7 @@ mod tests {
             assert!(!Passed { written: Some(now), ..passed }.has_begun(&begun), "another write");
             assert!(!Passed { reason: Reason::Hibernated, ..passed }.has_begun(&begun), "for another reason");
             let carried_out = Record { carried_out: "x".into(), ..begun.clone() };
-            assert!(!passed.has_begun(&carried_out), "the extension is through with that one");
+            assert!(!passed.has_begun(&carried_out), "the extension has carried that one out");
             assert!(!passed.has_begun(&Record { phase: Phase::Held, ..begun }));
         }
     }

@@ -1,4 +1,4 @@
-//! What to do next about a held switch. Pure: the controller asks, does it, and asks again.
+//! The next step about a held switch. Pure: the controller executes the step, and calls again.
 
 use super::desired::desired;
 use super::obstacle::obstacle;
@@ -12,25 +12,25 @@ use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsula
 /// The next step.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Plan {
-    /// The Shoot does not ask for native routing any more: nothing is to be held.
+    /// The Shoot does not ask for native routing any more: clear the switch.
     Clear,
-    /// The switch was given up before it happened: nothing is to be remembered.
+    /// The switch was abandoned before it happened: delete its record.
     Forget,
-    /// It was let through: see Calico's Pods through it, then forget it.
+    /// It was released: wait for the rollout of Calico's Pods, then delete its record.
     AwaitRollout,
-    /// Wait for this, and write nothing meanwhile: the Network is somebody else's matter now.
+    /// Wait for this, and write nothing meanwhile: others are working on the Network.
     Leave(&'static str),
-    /// Wait for this. There are no nodes to look at, or nobody knows.
+    /// Wait for this. There are no nodes, or it is unknown whether there are any.
     Wait(&'static str),
-    /// Wait for this, and look at the nodes meanwhile: they may be replaced for want of a route.
+    /// Wait for this, and observe the nodes meanwhile: they may be replaced for want of a route.
     Watch(&'static str),
-    /// It may pass without a look at nodes.
+    /// It may pass without observing the nodes.
     Pass(Reason),
-    /// Look at the nodes.
+    /// Observe the nodes.
     Look,
 }
 
-/// The next step about a Network with a switch, in what is known of its Shoot.
+/// The next step about a Network with a switch, by the facts of its Shoot.
 pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &HoldSettings) -> Plan {
     if network.is_being_deleted {
         return Plan::Leave("the Network is being deleted");
@@ -63,7 +63,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         let why = "the Shoot's last operation failed for good; repeat it";
         return if shoot.hibernation == Hibernation::Awake { Plan::Watch(why) } else { Plan::Wait(why) };
     }
-    // An operator forced what was held then; the Shoot may ask for something else by now.
+    // An operator forced the configuration of that time; the Shoot may ask for something else by now.
     if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| desired.is_named(digest))) {
         return Plan::Pass(Reason::Forced);
     }
@@ -72,7 +72,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     }
     match shoot.hibernation {
         Hibernation::Asleep => return Plan::Pass(Reason::Hibernated),
-        Hibernation::Between => return Plan::Wait("the Shoot is falling asleep or waking up"),
+        Hibernation::Between => return Plan::Wait("the Shoot is being hibernated or woken up"),
         Hibernation::Awake => {}
     }
     if desired.subset.has_blocks() || held(network).has_blocks() {
@@ -83,7 +83,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     obstacle(shoot, &desired).map_or(Plan::Look, Plan::Watch)
 }
 
-/// Nothing is held any more; what became of it?
+/// Nothing is held any more: whether the switch was released or abandoned.
 fn afterwards(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> Plan {
     let families = shoot.map_or(&*network.families, |shoot| shoot.counting(&network.families));
     match encapsulation(network.config.as_deref(), families) {
@@ -159,7 +159,7 @@ mod tests {
         }
         let table: [(&str, Change, Plan); 14] = [
             ("pending", |_, _| (), Plan::Look),
-            ("approved, still looked at", |n, _| n.state = Some("approved".into()), Plan::Look),
+            ("approved, still observed", |n, _| n.state = Some("approved".into()), Plan::Look),
             (
                 "forced on the Network",
                 |n, s| (n.state, n.requested) = (Some("forced".into()), Some(digest(s))),
@@ -169,7 +169,7 @@ mod tests {
             ("forced on the Shoot", |_, s| s.is_forced = true, Plan::Pass(Reason::Forced)),
             ("reverted", |_, s| s.config = None, Plan::Clear),
             (
-                "reverted by another Shoot word",
+                "reverted by the Shoot's configuration",
                 |_, s| s.config = Some(r#"{"overlay":{"enabled":true}}"#.into()),
                 Plan::Clear,
             ),
@@ -207,7 +207,7 @@ mod tests {
             ("moving", |_, s| s.is_migrating = true),
             ("Shoot is being deleted", |_, s| s.is_being_deleted = true),
             ("failed", |_, s| s.is_failed = true),
-            ("waking", |_, s| s.hibernation = Hibernation::Between),
+            ("woken up", |_, s| s.hibernation = Hibernation::Between),
             ("blocks", |n, _| n.config = Some(r#"{"ipam":{"type":"calico-ipam"}}"#.into())),
             ("blocks", |_, s| s.config = Some(r#"{"overlay":{},"vxlan":{"enabled":true}}"#.into())),
             ("cannot be read", |_, s| s.config = Some(r#"{"overlay":5}"#.into())),

@@ -5,21 +5,21 @@
 pub enum Reason {
     /// Every node has its route.
     Routes,
-    /// There are no nodes, and no Pods to cut off: the Shoot sleeps.
+    /// The Shoot is hibernated: there are no nodes, and no Pods to cut off.
     Hibernated,
-    /// Somebody forced it.
+    /// It was forced.
     Forced,
-    /// Nobody reports routes on this infrastructure; it is not among those that are configured.
+    /// No route controller reports routes on this infrastructure: it is not among the configured ones.
     NotListed,
 }
 
 impl Reason {
-    /// The one of this name.
+    /// The reason of this name.
     pub fn of(name: &str) -> Option<Self> {
         [Self::Routes, Self::Hibernated, Self::Forced, Self::NotListed].into_iter().find(|reason| reason.name() == name)
     }
 
-    /// The word used in metrics and events.
+    /// The name in metrics and events.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Routes => "routes",
@@ -29,13 +29,13 @@ impl Reason {
         }
     }
 
-    /// What is said of a switch that may pass for this reason, as long as it does not.
+    /// The message about a switch that may pass for this reason and has not passed yet.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Routes => "",
-            Self::Hibernated => "the Shoot sleeps",
+            Self::Hibernated => "the Shoot is hibernated",
             Self::Forced => "forced",
-            Self::NotListed => "nobody reports routes on this infrastructure",
+            Self::NotListed => "no route controller reports routes on this infrastructure",
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What is remembered of a held switch in `status.state` of its Network: it survives restarts, and Gardener takes
-//! it along when the control plane moves to another Seed.
+//! The record of a held switch in `status.state` of its Network. It survives restarts, and Gardener copies it when the
+//! control plane moves to another Seed.
 //!
-//! Other versions of this program read and write it too. A record without a version is from before there was one. One of a
-//! later version is read as far as it is known here, and members that are not known stay where they are: what is written is a
-//! merge patch of what changed.
+//! Other versions of this program read and write it too. A record without a version is of the first format. One of a
+//! later version is read as far as this version knows its members, and unknown members are kept: a write is a merge
+//! patch of the members that changed.
 
 use std::collections::BTreeSet;
 
@@ -23,35 +23,35 @@ const VERSION: u32 = 2;
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Of which version it is.
+    /// The version of its format.
     pub version: u32,
-    /// Whether the switch is held, or was let through.
+    /// Whether the switch is held, or was released.
     pub phase: Phase,
     /// The JSON text of the members that are held, as they were before. Text, because a merge patch would mix an object
     /// with the one before it.
     pub held: String,
     /// The digest of what was asked for.
     pub requested: String,
-    /// Since when it is held, RFC 3339.
+    /// Since when the switch is held, RFC 3339.
     pub since: String,
-    /// When it was let through, RFC 3339; empty before.
+    /// When it was released, RFC 3339; empty before.
     pub released: String,
-    /// When the network extension first said that it had carried it out, RFC 3339; empty before.
+    /// When the network extension first reported that it had carried the switch out, RFC 3339; empty before.
     pub carried_out: String,
-    /// The nodes whose route was seen: a digest of each UID.
+    /// The nodes whose route was reported: a digest of each UID.
     pub latched: BTreeSet<String>,
-    /// What is known of it; `None` in records of the first version.
+    /// Its status; `None` in records of the first version.
     pub status: Option<SwitchStatus>,
 }
 
-/// How far a switch is.
+/// The phase of a switch.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// Calico still has the overlay.
     #[default]
     Held,
-    /// Calico was told, and its Pods may still be on their way.
+    /// The Network asks for native routing, and the rollout of Calico's Pods may not be finished.
     Released,
 }
 
@@ -71,7 +71,7 @@ impl Default for Record {
     }
 }
 
-/// A record as it is stored. What no decision needs stops nobody when it cannot be read.
+/// A record as it is stored. A member that no decision needs may be unreadable.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -103,27 +103,27 @@ fn as_far_as_possible<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
 }
 
 impl Record {
-    /// Reads a record; one that is not ours, or cannot be read, is none.
+    /// Reads a record; `None` for one that is not network-guard's, or cannot be read.
     pub fn read(text: &str) -> Option<Self> {
         let Wire { version, phase, held, requested, since, released, carried_out, latched, status } =
             serde_json::from_str(text).ok()?;
         let phase = match &*phase {
             "held" => Phase::Held,
             "released" => Phase::Released,
-            // A switch that is held waits for routes. One that is taken for let through may cut Pods off.
+            // In doubt it is held: then it waits for routes, while one that is mistaken for released may cut Pods off.
             _ if version > VERSION => Phase::Held,
             _ => return None,
         };
         Some(Self { version, phase, held, requested, since, released, carried_out, latched, status })
     }
 
-    /// How many nodes the Shoot had, as far as it is known: with or without routes.
+    /// How many nodes the Shoot had, with or without routes, as far as it is known.
     pub fn nodes(&self) -> usize {
         let seen = self.status.as_ref().and_then(|status| status.routes.as_ref());
         self.latched.len().max(seen.map_or(0, |routes| routes.nodes + routes.not_ready + routes.leaving))
     }
 
-    /// Whether this says the same as the one that is stored. One of a later version says it in its own way.
+    /// Whether this has the same content as the stored record, which may be in the format of a later version.
     pub fn is_stored(&self, stored: &Self) -> bool {
         let version = if stored.version > VERSION { stored.version } else { self.version };
         let Self { phase, held, requested, since, released, carried_out, latched, status, .. } = self;
@@ -133,7 +133,7 @@ impl Record {
                 == (&stored.released, &stored.carried_out, &stored.latched, &stored.status)
     }
 
-    /// The merge patch that makes this of the one that is stored: members that differ. Those of others stay.
+    /// The merge patch that makes this of the stored record: the members that differ. Unknown members are kept.
     pub fn patch(&self, stored: Option<&str>) -> Map<String, Value> {
         let Ok(Value::Object(mut patch)) = serde_json::to_value(self) else { return Map::new() };
         if let Some(Value::Object(stored)) = stored.and_then(|text| serde_json::from_str(text).ok()) {
@@ -142,7 +142,7 @@ impl Record {
         patch
     }
 
-    /// What is known of the switch, for people.
+    /// The status of the switch as a message.
     pub fn message(&self) -> String {
         self.status.as_ref().map(SwitchStatus::message).unwrap_or_default()
     }
@@ -153,8 +153,8 @@ impl Record {
         Subset::of(held.and_then(|held| serde_json::from_str::<Value>(held).ok()).as_ref())
     }
 
-    /// The IP families that are held, where they were remembered: a member `ipFamilies` beside the others, which a
-    /// version that does not know it leaves alone.
+    /// The IP families that are held, if they were recorded: a member `ipFamilies` beside the others, which versions
+    /// that do not know it keep.
     pub fn families(&self) -> Option<Vec<Family>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -167,7 +167,7 @@ impl Record {
     }
 }
 
-/// The record of a switch as it should be now, from what was remembered and what the Network says.
+/// The record of a switch as it should be now, from the stored record and the Network.
 pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
     let requested = network.requested.as_deref().unwrap_or_default();
     let since = network.since.as_deref().unwrap_or_default();
@@ -182,8 +182,8 @@ pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record
     }
 }
 
-/// The same as text, to be remembered, with the families that are held beside them: over on another Seed the Network has
-/// what the Shoot asks for.
+/// The same as text for the record, with the held families: on another Seed the Network has the families that the Shoot
+/// asks for.
 fn held_text(network: &SwitchingNetwork) -> String {
     let mut members = held(network).value();
     let names: Vec<&str> = network.families.iter().map(|family| family_name(*family)).collect();
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    /// What releases before this one wrote.
+    /// A record of an earlier release.
     #[test]
     fn an_older_one_is_read() {
         let text = r#"{"phase":"held","held":"{\"overlay\":{\"enabled\":true}}","requested":"ab","since":"2026-11-20T10:00:00Z","released":"","latched":["0123456789ab"]}"#;
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!((least.phase, least.status), (Phase::Released, None));
     }
 
-    /// What a later version wrote is read as far as it is known, and left alone as long as nothing changed.
+    /// A record of a later version is read as far as it is known, and not written as long as nothing changes.
     #[test]
     fn a_later_one_is_kept() {
         let stored = json!({
@@ -258,7 +258,7 @@ mod tests {
     }
 
     proptest! {
-        /// The same of all that can be known of a switch: nothing of what was known before is left in it.
+        /// The patch makes any status of any other: nothing of the former status is left.
         #[test]
         fn the_patch_makes_any_status(from in statuses(), to in statuses()) {
             let of = |status| Record { status, ..record() };
@@ -309,7 +309,7 @@ mod tests {
         prop::option::of(status)
     }
 
-    /// Whatever is stored, the patch makes the record of it, and no more than is needed.
+    /// Whatever is stored, the patch makes the record of it, and has no more members than needed.
     #[test]
     fn the_patch_makes_the_record() {
         let with = |change: fn(&mut Record)| {

@@ -1,4 +1,4 @@
-//! How a switch is let through that may pass.
+//! How a switch that may pass is released.
 
 use serde_json::{Value, json};
 
@@ -10,23 +10,24 @@ use crate::gardener::SwitchFacts;
 use crate::gardener::network::SwitchingNetwork;
 use crate::net::Family;
 
-/// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or the
-/// extension are at work, or where changes wait for the maintenance window, unless somebody wants it at once.
+/// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or
+/// the extension is at work, or where changes wait for the maintenance window, unless the switch is forced.
 pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
     let is_confined = shoot.confines_rollout && reason != Reason::Forced;
     network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !is_confined
 }
 
-/// The state that the leader writes before it lets the switch through. An operator's force stays what it is: it counts where an
-/// approval does not, because no routes come.
+/// The state that the leader writes before it releases the switch. An operator's force is kept: it counts where an
+/// approval does not, because no routes are made.
 pub fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reason) -> &'static str {
     let is_forced = network.state.as_deref() == Some(state::FORCED);
     let is_for_this = network.requested.as_deref().is_some_and(|digest| desired.is_named(digest));
-    // A force for something else is none for this, also when the Shoot forces it: its own word is looked at there.
+    // A force for another configuration does not count for this one, also when the Shoot forces this one: that is
+    // checked there.
     if reason == Reason::Forced && is_forced && is_for_this { state::FORCED } else { state::APPROVED }
 }
 
-/// The configuration by which the held switch is let through: what the Shoot asks for, in the Network's configuration.
+/// The configuration that releases the held switch: what the Shoot asks for, within the Network's configuration.
 pub fn released_config(network: &SwitchingNetwork, desired: &Desired) -> Option<Value> {
     let config = desired.subset.put_into(tree(network.config.as_deref()), None);
     match &desired.ipv6 {
@@ -40,7 +41,7 @@ pub fn released_config(network: &SwitchingNetwork, desired: &Desired) -> Option<
     }
 }
 
-/// The IP families by which it is let through, where they were held back: the same that gardenlet would write.
+/// The IP families that release it, where they were held back: those that gardenlet would write.
 pub fn released_families<'w>(network: &SwitchingNetwork, desired: &'w Desired) -> Option<&'w [Family]> {
     let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
     desired.families.iter().any(|family| !held.contains(family)).then_some(&desired.families)
@@ -76,7 +77,7 @@ mod tests {
         let desired = desired(&shoot()).unwrap();
         assert_eq!(released_config(&network(), &desired), Some(json!({"overlay": {"enabled": false}, "typha": 1})));
         assert_eq!(released_families(&network(), &desired), None);
-        // Families that were held back come with it, and what is held is remembered with the rest.
+        // Families that were held back are released with it, and the record has them too.
         let both: Box<[Family]> = [Family::V4, Family::V6].into();
         let desired = super::super::desired::desired(&SwitchFacts { families: both.clone(), ..shoot() }).unwrap();
         assert_eq!(released_families(&network(), &desired), Some(&*both));

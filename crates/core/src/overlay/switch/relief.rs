@@ -1,28 +1,29 @@
-//! Calico's word in the place where a route controller would put its own.
+//! Calico's entry in the node condition that a route controller should write.
 //!
-//! Calico and route controllers write the same condition of a node, `NetworkUnavailable`. When calico-node starts, it writes
-//! `False`, `CalicoIsUp`. Many route controllers compare nothing but the status, so where that is `False` already they never
-//! say that the route exists, and a switch that waits for it would be held for ever. Without a condition they write theirs
-//! in their next round. So while a switch is held, Calico's word is taken away where it stays, on the infrastructures of which the
-//! table of providers says so ([`Reports::UnlessFalse`](crate::gardener::providers::Reports)).
+//! Calico and route controllers write the same condition of a node, `NetworkUnavailable`. When calico-node starts, it
+//! writes `False`, `CalicoIsUp`. Many route controllers compare only the status, so where that is `False` already they
+//! never report that the route exists, and a switch that waits for it would be held for ever. Without a condition they
+//! write theirs in their next round. So while a switch is held, the controller removes Calico's condition where it
+//! persists, on the infrastructures that need it by the table of providers
+//! ([`Reports::UnlessFalse`](crate::gardener::providers::Reports)).
 //!
-//! What that does to a node:
+//! What the removal does to a node:
 //!
-//! - A node without the condition is as good as one with `False`. The node lifecycle controller makes a taint of `True` only
-//!   (`nodeConditionToTaintKeyStatusMap`), the scheduler looks at taints, machine-controller-manager counts a condition that
-//!   is there and not `False` (`isHealthy`), and gardenlet's health check passes over one that is not there (`CheckNode`). It
-//!   may stay so for ever: the node merely counts as one without a route, and the switch stays held.
-//! - Where the route cannot be made, the upstream route controller writes `True`, `NoRouteCreated`. That it does over Calico's
-//!   `False` as well: nothing becomes of a node that would not have become of it anyway. Alibaba's writes nothing then
+//! - A node without the condition is treated like one with `False`. The node lifecycle controller makes a taint of
+//!   `True` only (`nodeConditionToTaintKeyStatusMap`), the scheduler looks at taints, machine-controller-manager counts
+//!   a condition that is there and not `False` (`isHealthy`), and gardenlet's health check skips a missing condition
+//!   (`CheckNode`). It may stay so for ever: the node merely counts as one without a route, and the switch stays held.
+//! - Where the route cannot be made, the upstream route controller writes `True`, `NoRouteCreated`. It does so over
+//!   Calico's `False` as well, so the removal changes nothing for such a node. Alibaba's writes nothing then
 //!   (`batchAddRoutes` in its `pkg/controller/route`, v2.14.0): the node stays without the condition.
 //! - calico-node writes again when it starts, and half a minute later (networking-calico's container
-//!   `network-unavailable-condition-ensurer`), and then never. The condition is taken away again only when it stayed again,
-//!   so nobody fights.
-//! - provider-gcp and provider-openstack take it away too: once, when a Shoot gives up its overlay. Nodes that join later, or
-//!   whose calico-node restarts, have it again, where no policy keeps calico-node from writing it (Kubernetes before
-//!   1.36). Those policies are about calico-node's own writes. provider-gcp's webhook for `nodes/status` undoes "Node created
-//!   without a route" only. Alibaba's node controller writes just that where there is no condition, but only on a node that
-//!   it has not initialized yet: that happens to a new node anyway, unless calico-node was faster.
+//!   `network-unavailable-condition-ensurer`), and then never. The condition is removed again only after it persisted
+//!   again, so the two do not fight.
+//! - provider-gcp and provider-openstack remove it too: once, when a Shoot gives up its overlay. Nodes that join later,
+//!   or whose calico-node restarts, have it again, where no policy keeps calico-node from writing it (Kubernetes before
+//!   1.36). Those policies are about calico-node's own writes. provider-gcp's webhook for `nodes/status` undoes "Node
+//!   created without a route" only. Alibaba's node controller writes just that where there is no condition, but only on
+//!   a node that it has not initialized yet: that happens to a new node anyway, unless calico-node was faster.
 
 use std::collections::HashMap;
 
@@ -34,17 +35,19 @@ use super::route_tracker::{RouteTracker, digest};
 use crate::gardener::SwitchFacts;
 use crate::gardener::node::{CALICO_IS_UP, NodeFacts};
 
-/// How long Calico's word must have been there, in every look. A route controller that writes over it does so in one round, by
-/// default of 10 s (`--route-reconciliation-period`), and calico-node writes twice within half a minute.
+/// How long Calico's condition must have been there, in every observation. A route controller that overwrites it does
+/// so in one round, by default of 10 s (`--route-reconciliation-period`), and calico-node writes twice within half a
+/// minute.
 const STAYS: SignedDuration = SignedDuration::from_mins(1);
 
-/// Where routes need not stay for long (`overlay.windowSeconds`), twice that time is enough, if it was so many looks.
+/// The least number of observations. Where routes need not stay for long (`overlay.windowSeconds`), twice that time is
+/// enough.
 const LOOKS: u32 = 6;
 
-/// Where Calico's word was seen.
+/// The nodes on which Calico's condition was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Relief {
-    /// By the digest of the node's UID, in looks in a row.
+    /// By the digest of the node's UID, in consecutive observations.
     seen: HashMap<u64, Stay>,
 }
 
@@ -63,24 +66,25 @@ impl Stay {
 }
 
 impl Relief {
-    /// Whether Calico's word is in the way: nobody has said anything else of this node, and somebody could.
+    /// Whether Calico's condition is in the way: nothing else was reported for this node, and a route controller could
+    /// report.
     fn is_concerned(node: &NodeFacts, tracker: &RouteTracker) -> bool {
         let says_calico =
             node.route.as_ref().is_some_and(|route| &*route.status == "False" && &*route.reason == CALICO_IS_UP);
-        // Without a Pod network there is nothing that a route controller could say.
+        // Without a Pod network there is nothing that a route controller could report.
         says_calico && node.has_pod_cidr && !node.is_leaving && !tracker.has_seen(node)
     }
 
-    /// Whether the route controller of this Shoot may need help: on one of these infrastructures, and where it makes routes at
-    /// all. Elsewhere Calico's word is in nobody's way.
+    /// Whether the route controller of this Shoot may need help: on one of these infrastructures, and where it makes
+    /// routes at all. Elsewhere Calico's condition does no harm.
     pub fn is_wanted(shoot: &SwitchFacts, providers: &[String]) -> bool {
         let is_listed = providers.iter().any(|provider| **provider == *shoot.provider);
         let makes_routes = |desired: Desired| hint(shoot, &desired).is_none() && obstacle(shoot, &desired).is_none();
         is_listed && desired(shoot).is_some_and(makes_routes)
     }
 
-    /// The nodes from which the condition is to be taken away, by their place, after a look at all of them. `window` is how
-    /// long routes must stay.
+    /// The nodes from which the condition is to be removed, by index, after an observation of all of them. `window` is
+    /// how long routes must stay.
     pub fn observe(
         &mut self,
         nodes: &[NodeFacts],
@@ -103,7 +107,7 @@ impl Relief {
         due
     }
 
-    /// It was taken away: should it come back, the node is waited for again.
+    /// The condition was removed: if it returns, the waiting time starts again.
     pub fn done(&mut self, node: &NodeFacts) {
         self.seen.remove(&digest(&node.uid));
     }
@@ -116,7 +120,7 @@ mod tests {
     use crate::overlay::RouteTrackerSettings;
     use crate::overlay::switch::fixtures::{CALICO, CREATED, node};
 
-    /// Looks at nodes as the worker does, and says how often each lost its condition.
+    /// Observes nodes as the worker does, and counts how often each lost its condition.
     struct Looks {
         relief: Relief,
         tracker: RouteTracker,
@@ -132,7 +136,7 @@ mod tests {
     }
 
     impl Looks {
-        /// With a look every so many seconds, where routes must stay for so many.
+        /// With an observation every so many seconds, where routes must stay for so many.
         fn at(pace: i64, window: i64) -> Self {
             let [pace, window] = [pace, window].map(SignedDuration::from_secs);
             Self {
@@ -151,14 +155,14 @@ mod tests {
             due.into_iter().map(|at| nodes[at].name.to_string()).collect()
         }
 
-        /// The first of so many looks in which something was due.
+        /// The first of so many observations in which a removal was due.
         fn first(&mut self, looks: u32, nodes: &[NodeFacts]) -> Option<u32> {
             (1..=looks).find(|_| !self.look(nodes).is_empty())
         }
     }
 
     #[test]
-    fn only_what_calico_wrote_and_nobody_else_said_is_taken_away() {
+    fn only_calicos_condition_is_removed_and_only_without_a_report() {
         let bare = NodeFacts { has_pod_cidr: false, ..node("x", CALICO) };
         let leaving = NodeFacts { is_leaving: true, ..node("x", CALICO) };
         let lost = NodeFacts { not_ready_since: Some(Timestamp::UNIX_EPOCH), ..node("x", CALICO) };
@@ -167,21 +171,21 @@ mod tests {
             ("it is not ready", lost, true),
             ("calico-node stopped", node("x", Some(("True", "CalicoIsDown"))), false),
             ("a reason of Calico with another status", node("x", Some(("True", "CalicoIsUp"))), false),
-            ("a status that nobody knows", node("x", Some(("Unknown", "CalicoIsUp"))), false),
+            ("an unknown status", node("x", Some(("Unknown", "CalicoIsUp"))), false),
             ("a route", node("x", CREATED), false),
             ("no route", node("x", Some(("True", "NoRouteCreated"))), false),
             ("somebody else", node("x", Some(("False", "CiliumIsUp"))), false),
             ("nothing", node("x", None), false),
             ("no Pod network", bare, false),
-            ("on its way out", leaving, false),
+            ("leaving", leaving, false),
         ] {
             assert_eq!(Looks::default().first(2 * LOOKS, &[node]), want.then_some(LOOKS), "{what}");
         }
-        // Calico wrote over the route controller's word: the route is known, and nothing is missing.
+        // Calico overwrote the route controller's report: the route is known, and nothing is missing.
         let mut looks = Looks::default();
         assert!(looks.look(&[node("x", CREATED)]).is_empty());
         assert_eq!(looks.first(2 * LOOKS, &[node("x", CALICO)]), None);
-        // ... until somebody denied it.
+        // ... until the route was denied.
         assert!(looks.look(&[node("x", Some(("True", "NoRouteCreated")))]).is_empty());
         assert_eq!(looks.first(2 * LOOKS, &[node("x", CALICO)]), Some(LOOKS));
     }
@@ -205,7 +209,7 @@ mod tests {
             assert_eq!(is_wanted, want, "{provider} {:?}", shoot.config);
             assert!(!Relief::is_wanted(&shoot, &[]), "switched off");
         }
-        // Forced, where no routes come.
+        // Forced, where no routes are made.
         let gcp = SwitchFacts { provider: "gcp".into(), config: Some(off.into()), ..SwitchFacts::default() };
         let both: Box<[Family]> = [Family::V4, Family::V6].into();
         for (what, shoot) in [
@@ -216,9 +220,10 @@ mod tests {
         }
     }
 
-    /// The first look in which something is due, by the pace of looks and the time for which routes must stay, in seconds.
+    /// The first observation in which a removal is due, by the interval of observations and the time for which routes
+    /// must stay, in seconds.
     #[test]
-    fn it_takes_a_minute_whatever_the_pace() {
+    fn it_takes_a_minute_whatever_the_interval() {
         for (pace, window, want) in
             [(10, 30, 7), (1, 30, 61), (600, 30, 2), (60, 30, 2), (30, 30, 3), (10, 3_600, 7), (1, 1, 6), (1, 5, 11)]
         {
@@ -228,21 +233,21 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_fought_with() {
+    fn other_writers_are_not_fought() {
         let held = [node("x", CALICO)];
         let mut looks = Looks::default();
-        // A route controller that writes over it in time is never disturbed, nor one that takes turns with Calico.
+        // A route controller that overwrites it in time is never disturbed, nor one that alternates with Calico.
         for _ in 0..3 {
             assert_eq!(looks.first(LOOKS - 1, &held), None);
             assert!(looks.look(&[node("x", None)]).is_empty());
         }
-        // What could not be taken away is due in the next look again.
+        // A condition that could not be removed is due in the next observation again.
         assert_eq!(looks.first(LOOKS, &held), Some(LOOKS));
         assert_eq!(looks.first(1, &held), Some(1));
-        // What comes back at once must stay for as long again.
+        // A condition that returns at once must persist for as long again.
         looks.relief.done(&held[0]);
         assert_eq!(looks.first(2 * LOOKS, &held), Some(LOOKS));
-        // A node that joins has a time of its own, also one of an old name.
+        // A node that joins has its own waiting time, also one with an old name.
         let other = NodeFacts { uid: "another".into(), ..node("x", CALICO) };
         assert_eq!(looks.first(2 * LOOKS, &[other]), Some(LOOKS));
         assert!(looks.look(&[]).is_empty() && looks.relief.seen.is_empty(), "what is gone is forgotten");

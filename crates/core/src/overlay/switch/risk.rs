@@ -14,35 +14,38 @@ use crate::gardener::providers::Routes;
 use crate::gardener::{Provider, SwitchFacts};
 use crate::net::Family;
 
-/// How long a route controller must have said that there is no route before it is worth a word: most get one at its next try.
+/// How long a route controller must have reported a missing route before it is a risk: most nodes get one at the next
+/// try.
 const ALARM: SignedDuration = SignedDuration::from_mins(2);
 
 /// Nodes that will be replaced.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replacement {
-    /// The first of them.
+    /// The first of these nodes.
     pub node: String,
-    /// When that is due: machine-controller-manager replaces one node of a pool at a time, so it may be later.
+    /// When its replacement is due: machine-controller-manager replaces one node of a pool at a time, so it may be
+    /// later.
     pub deadline: Timestamp,
-    /// How many there are.
+    /// How many nodes there are.
     pub nodes: usize,
-    /// Whether the Shoot has IPv6, with which Calico has no overlay. It is always written: what is stored is changed by a merge
-    /// patch, in which a member that is left out stays as it was.
+    /// Whether the Shoot has IPv6, with which Calico has no overlay. It is always written: the stored record is changed
+    /// by a merge patch, in which a missing member stays as it was.
     #[serde(default)]
     pub has_ipv6: bool,
-    /// Whether the infrastructure makes routes with an overlay too, so that setting it back helps nobody. Always written as well.
+    /// Whether the infrastructure makes routes with an overlay too, so that setting it back does not help. Always
+    /// written as well.
     #[serde(default)]
     pub routes_stay: bool,
 }
 
 impl Replacement {
-    /// Of these nodes those that have been without a route for long; `None` when there is none that anybody replaces.
+    /// The nodes that have been without a route for long; `None` when none of them is replaced.
     pub fn of(nodes: &[NodeFacts], shoot: &SwitchFacts, now: Timestamp) -> Option<Self> {
         let due = |node: &NodeFacts| {
             let route = node.route.as_ref().filter(|route| route.is_no_route_created() && !node.is_leaving)?;
             let since: Timestamp = route.transition.parse().ok()?;
-            // A node that no pool has was not made by machine-controller-manager.
+            // A node without a pool was not made by machine-controller-manager.
             let timeout = shoot.pools.health_timeout(node.pool.as_deref()?)?;
             (now.duration_since(since) >= ALARM).then(|| since.saturating_add(timeout)).and_then(Result::ok)
         };
@@ -59,11 +62,11 @@ impl Replacement {
         })
     }
 
-    /// For people, with the ways out.
+    /// The message, with the remedies.
     pub fn message(&self) -> String {
         let whom = match self.nodes {
-            0 | 1 => format!("node {} and what comes after it", self.node),
-            nodes => format!("{nodes} nodes and what comes after them, {} first,", self.node),
+            0 | 1 => format!("node {} and its successors", self.node),
+            nodes => format!("{nodes} nodes and their successors, {} first,", self.node),
         };
         let or = match (self.routes_stay, self.has_ipv6) {
             (true, _) => "",
@@ -76,12 +79,12 @@ impl Replacement {
         )
     }
 
-    /// Whether it was due so long ago that what became of it is not known without a look.
+    /// Whether it was due so long ago that its result is not known without an observation.
     pub(crate) fn is_past(&self, now: Timestamp) -> bool {
         now.duration_since(self.deadline) >= ALARM
     }
 
-    /// Whether this is another wave of replacements than the one that was reported: there was none, or its node is gone by
+    /// Whether this is another wave of replacements than the reported one: none was reported, or its node is gone by
     /// now.
     pub fn is_news(&self, reported: Option<&Self>, now: Timestamp) -> bool {
         reported.is_none_or(|reported| reported.node != self.node && reported.deadline <= now)
@@ -98,7 +101,7 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
     }
 
-    /// A node of a pool, by its condition, which it has since this minute.
+    /// A node of a pool with this condition, which it has had since this minute.
     fn node(name: &str, pool: &str, condition: &str, since: i64) -> NodeFacts {
         let (status, reason) = condition.split_once('/').unwrap();
         serde_json::from_value(json!({
@@ -137,7 +140,7 @@ mod tests {
             ("switched off", vec![node("a", "never", DENIED, 5)], None),
             ("another list of conditions", vec![node("a", "blind", DENIED, 5)], None),
             ("a pool that is not known", vec![node("a", "gone", DENIED, 5)], Some(("a", 15, 1))),
-            ("a node of nobody", vec![changed(node("a", "plain", DENIED, 5), |n| n.pool = None)], None),
+            ("a node without a pool", vec![changed(node("a", "plain", DENIED, 5), |n| n.pool = None)], None),
             ("leaving", vec![changed(node("a", "plain", DENIED, 5), |n| n.is_leaving = true)], None),
             (
                 "without a time",
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_back_is_told_where_there_is_one() {
+    fn the_message_names_remedies_that_help() {
         for (provider, families, want) in [
             ("aws", &[Family::V4][..], "raise the quota of routes, or set the overlay back"),
             ("gcp", &[Family::V4, Family::V6], "raise the quota of routes, or set the overlay back and take IPv6 back"),

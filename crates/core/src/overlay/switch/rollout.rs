@@ -1,8 +1,8 @@
-//! Whether Calico's Pods are through a switch, and which nodes they left marked behind them.
+//! Whether the rollout of Calico's Pods after a switch is finished, and which nodes it left with an outdated condition.
 //!
-//! A calico-node that stops says so in the node's condition, and its successor, which has no routing daemon any more,
-//! never takes it back: the node keeps a taint, and machine-controller-manager replaces it after some minutes. Shoots
-//! with a MutatingAdmissionPolicy for this do not have the problem; in others the mark has to be taken away.
+//! A calico-node that stops sets the node's condition, and its successor, which has no routing daemon any more, never
+//! resets it: the node keeps a taint, and machine-controller-manager replaces it after some minutes. Shoots with a
+//! MutatingAdmissionPolicy for this do not have the problem; in others the condition has to be removed.
 
 use std::collections::HashSet;
 
@@ -15,17 +15,17 @@ use crate::gardener::node::{CALICO_IS_DOWN, NodeFacts};
 /// How far clocks of Seed and Shoot may be apart.
 const SKEW: SignedDuration = SignedDuration::from_secs(10);
 
-/// How long Calico's Pods are seen through a switch at least, if they take that long.
+/// The shortest limit for the rollout of Calico's Pods.
 const ROLLOUT: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long for each node: the DaemonSet replaces two Pods at a time (`maxUnavailable` in networking-calico's chart), so this
-/// is four minutes for a Pod that stops, starts and becomes ready.
+/// The additional time for each node: the DaemonSet replaces two Pods at a time (`maxUnavailable` in
+/// networking-calico's chart), so this is four minutes for a Pod that stops, starts and becomes ready.
 const EACH: SignedDuration = SignedDuration::from_mins(2);
 
-/// Nodes beyond these do not make it longer: Kubernetes is made for so many. It is not quite a week.
+/// More nodes than these do not make it longer: Kubernetes is made for so many. The limit is then almost a week.
 const MOST: usize = 5_000;
 
-/// How long after a switch Calico's Pods are seen through it at most, by the number of nodes.
+/// How long after a switch the controller waits for the rollout of Calico's Pods at most, by the number of nodes.
 pub fn longest_rollout(nodes: usize) -> SignedDuration {
     let nodes = i32::try_from(nodes.min(MOST)).unwrap_or(i32::MAX);
     ROLLOUT.max(EACH * nodes)
@@ -55,16 +55,16 @@ struct DaemonSetStatus {
     desired_number_scheduled: usize,
 }
 
-/// How far the Pods are.
+/// The progress of the rollout.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rollout {
-    /// Nodes whose mark is out of date, by their place in the list.
+    /// Nodes whose condition is out of date, by their index in the list.
     pub marked: Vec<usize>,
     /// Whether every Pod was made after the switch, and is ready.
     pub is_over: bool,
 }
 
-/// Looks at nodes and Pods after a switch.
+/// Evaluates nodes and Pods after a switch.
 pub fn rollout(
     nodes: &[NodeFacts],
     pods: &[CalicoPod],

@@ -1,9 +1,10 @@
-//! Watching the nodes of a Shoot until every one has its route, and for a while after that.
+//! Tracks the nodes of a Shoot until every one has its route, and for a while after that.
 //!
-//! One look at a condition is no proof: Calico and route controllers write the same one, and a route controller may say
-//! "yes" for one route table and "no" for the next. So a route counts once a route controller said that it is there, for
-//! this very node, until somebody says the contrary; and all routes must count for a while without a change. That calico-node
-//! stopped is not the contrary: its node counts again when it runs, or when a route controller repeats its word.
+//! One observation of a condition is no proof: Calico and route controllers write the same one, and a route controller
+//! may write "yes" for one route table and "no" for the next. So a route counts once a route controller reported it for
+//! this very node, until the contrary is reported; and all routes must count for a while without a change. A stopped
+//! calico-node is not the contrary: its node counts again when calico-node runs, or when a route controller repeats its
+//! report.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -18,28 +19,28 @@ use crate::json::excerpt;
 /// nodes, those that are left out must be reported once more after a restart.
 const REMEMBERED: usize = 5_000;
 
-/// Looks that must agree, however short the window.
+/// The least number of observations that must agree, however short the window.
 const SAMPLES: u32 = 2;
 
-/// What has been seen so far.
+/// What has been observed so far.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTracker {
-    /// Which switch this is about: since when it is held. Routes that were seen during another one do not count.
+    /// Which switch this is about: since when it is held. Routes that were reported during another one do not count.
     since: Box<str>,
-    /// Nodes whose route was seen, by the digest of their UID.
+    /// Nodes whose route was reported, by the digest of their UID.
     seen: Seen,
     ready_since: Option<Timestamp>,
     samples: u32,
-    /// Whether a whole window was watched, or something happened in it: before that, this process knows no
-    /// better than the one that watched before.
+    /// Whether a whole window was observed, or something happened in it. Before that, this process knows no more than
+    /// its predecessor.
     is_settled: bool,
 }
 
-/// Nodes whose route was seen, and when their route controller last changed its word: a digest of the time as it is
-/// written, 0 where it is not known.
+/// Nodes whose route was reported, and when their route controller last changed the condition: a digest of the time as
+/// it is written, 0 where it is not known.
 type Seen = HashMap<u64, u64, BuildHasherDefault<Itself>>;
 
-/// Digests need no hash.
+/// Digests need no hashing.
 #[derive(Clone, Copy, Debug, Default)]
 struct Itself(u64);
 
@@ -57,7 +58,7 @@ impl Hasher for Itself {
     }
 }
 
-/// What one look at all nodes showed.
+/// The result of one observation of all nodes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Progress {
     /// Nodes that count.
@@ -77,7 +78,7 @@ pub struct Progress {
 pub struct Missing {
     /// Its name.
     pub name: Box<str>,
-    /// Why, as far as somebody said; may be empty.
+    /// The reason, if one was reported; may be empty.
     pub why: String,
 }
 
@@ -89,26 +90,25 @@ impl Progress {
 }
 
 impl RouteTracker {
-    /// Goes on where a former one was, as far as it was remembered: the switch that is held since then, and the nodes
-    /// whose route was seen.
+    /// Resumes from a record: the switch that has been held since `since`, and the nodes whose route was reported.
     pub fn resume(since: &str, latched: &BTreeSet<String>) -> Self {
         let seen = latched.iter().filter_map(|key| Some((u64::from_str_radix(key, 16).ok()?, 0))).collect();
         Self { since: since.into(), seen, ..Self::default() }
     }
 
-    /// Starts again when the switch is another one than before.
+    /// Restarts when the switch is another one than before.
     pub(crate) fn track(&mut self, since: &str) {
         if *self.since != *since {
             *self = Self::resume(since, &BTreeSet::new());
         }
     }
 
-    /// Whether the route of a node was seen, and nobody has denied it since.
+    /// Whether the route of a node was reported, and has not been denied since.
     pub(crate) fn has_seen(&self, node: &NodeFacts) -> bool {
         self.seen.contains_key(&digest(&node.uid))
     }
 
-    /// The nodes whose route was seen, to be remembered: of too many always the same, as far as they are still there.
+    /// The nodes whose route was reported, for the record: of too many always the same ones, as long as they exist.
     pub fn latched(&self) -> BTreeSet<String> {
         let mut keys: Vec<u64> = self.seen.keys().copied().collect();
         if keys.len() > REMEMBERED {
@@ -118,7 +118,7 @@ impl RouteTracker {
         keys.into_iter().map(|key| format!("{key:016x}")).collect()
     }
 
-    /// Looks at all nodes.
+    /// Observes all nodes.
     pub fn observe(&mut self, nodes: &[NodeFacts], now: Timestamp, settings: &RouteTrackerSettings) -> Progress {
         let mut progress = Progress::default();
         let mut seen = Seen::with_capacity_and_hasher(nodes.len(), BuildHasherDefault::default());
@@ -169,14 +169,14 @@ impl RouteTracker {
         self.samples >= SAMPLES && self.ready_since.is_some_and(|since| now.duration_since(since) >= settings.window)
     }
 
-    /// Forgets how long all was well, as when nodes could not be looked at.
+    /// Restarts the window, as when nodes could not be listed.
     pub fn reset(&mut self) {
         self.ready_since = None;
         self.samples = 0;
         self.is_settled = true;
     }
 
-    /// Whether it has not been watched for a whole window, and nothing happened yet.
+    /// Whether less than a whole window has been observed, and nothing happened yet.
     pub(crate) fn is_unsettled(&self) -> bool {
         !self.is_settled
     }
@@ -184,10 +184,10 @@ impl RouteTracker {
     fn route(&self, node: &NodeFacts, key: u64) -> Route {
         match &node.route {
             Some(route) if route.is_route_created() => Route::Present,
-            // The node gets no Pods meanwhile, so it does not count as ready.
+            // The scheduler places no Pods there meanwhile, so its route does not count.
             Some(route) if route.is_calico_down() && self.seen.contains_key(&key) => Route::Interrupted,
             Some(route) if &*route.status != "False" => Route::Absent,
-            // Calico said something else, or somebody took the condition away. Neither takes the route away.
+            // Calico overwrote the condition, or it was removed. Neither removes the route.
             _ if self.seen.contains_key(&key) => Route::Remembered,
             _ => Route::Unreported,
         }
@@ -198,13 +198,13 @@ impl RouteTracker {
 enum Route {
     Present,
     Remembered,
-    /// Remembered, while calico-node is stopped.
+    /// Its route was reported, and calico-node is stopped.
     Interrupted,
     Absent,
     Unreported,
 }
 
-/// Why a node has no route, in the words of the writer of its condition.
+/// Why a node has no route, as the writer of its condition says.
 fn why(node: &NodeFacts) -> String {
     if !node.has_pod_cidr {
         return "it has no Pod network (spec.podCIDR)".to_owned();
@@ -218,8 +218,8 @@ fn why(node: &NodeFacts) -> String {
     }
 }
 
-/// FNV-1a, 64 bits: tells the nodes of one Shoot apart, whose UIDs are an API server's and nobody's choice. It is
-/// remembered, so it must stay the same in every version.
+/// FNV-1a, 64 bits. It distinguishes the nodes of one Shoot; an API server generates their UIDs, so no attacker chooses
+/// them. It is stored, so it must be the same in every version.
 pub(super) fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
@@ -249,15 +249,15 @@ mod tests {
             ("denied", &[NOT_CREATED], false),
             ("unknown", &[Some(("Unknown", "RouteCreated"))], false),
             ("overwritten by Calico", &[CREATED, CALICO], true),
-            ("taken away", &[CREATED, None], true),
+            ("removed", &[CREATED, None], true),
             ("denied, then Calico", &[CREATED, NOT_CREATED, CALICO], false),
             ("denied, then created", &[CREATED, NOT_CREATED, CREATED], true),
             ("Calico stopped", &[CREATED, DOWN], false),
             ("Calico stopped and started", &[CREATED, DOWN, CALICO], true),
             ("Calico stopped and started before", &[DOWN, CALICO], false),
-            ("Calico stopped, and the condition was taken away", &[CREATED, DOWN, None], true),
+            ("Calico stopped, and the condition was removed", &[CREATED, DOWN, None], true),
             ("Calico stopped, then denied", &[CREATED, DOWN, NOT_CREATED, CALICO], false),
-            ("stopped by somebody else", &[CREATED, Some(("True", "CiliumIsDown")), CALICO], false),
+            ("stopped by another writer", &[CREATED, Some(("True", "CiliumIsDown")), CALICO], false),
         ] {
             let mut tracker = RouteTracker::default();
             let mut ready = 0;
@@ -334,7 +334,7 @@ mod tests {
             (
                 "not ready for a moment",
                 vec![short],
-                (false, "0 of 1 nodes have routes; missing: short (+0); nobody has reported a route for short yet"),
+                (false, "0 of 1 nodes have routes; missing: short (+0); no route has been reported for short yet"),
             ),
             ("not ready, with a route", vec![routed], (true, "1 of 1 nodes have routes")),
             (
@@ -376,9 +376,9 @@ mod tests {
         };
         assert!(over(&[(0, good()), (30, good())]));
         assert!(!over(&[(0, good()), (29, good())]), "too short");
-        assert!(!over(&[(0, good())]) && !over(&[(31, good())]), "one look");
+        assert!(!over(&[(0, good())]) && !over(&[(31, good())]), "one observation");
         assert!(!over(&[(0, good()), (10, vec![node("a", NOT_CREATED)]), (30, good())]), "it flapped");
-        assert!(!over(&[(0, good()), (10, changed()), (30, changed())]), "it flapped between two looks");
+        assert!(!over(&[(0, good()), (10, changed()), (30, changed())]), "it flapped between two observations");
         assert!(
             !over(&[(0, good()), (10, vec![node("a", CREATED), node("b", CALICO)]), (30, good())]),
             "a node joined"
@@ -388,6 +388,6 @@ mod tests {
         tracker.observe(&good(), at(0), &settings());
         tracker.reset();
         tracker.observe(&good(), at(30), &settings());
-        assert!(!tracker.is_over(at(30), &settings()), "nobody looked in between");
+        assert!(!tracker.is_over(at(30), &settings()), "there was no observation in between");
     }
 }

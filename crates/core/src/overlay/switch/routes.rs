@@ -1,16 +1,16 @@
-//! What the last look at the nodes showed, as it is remembered and told.
+//! The result of the last observation of the nodes, as it is stored and reported.
 
 use serde::{Deserialize, Serialize};
 
 use super::route_tracker::{Missing, Progress};
 
-/// Nodes that are kept by name, of each kind: so what is remembered has a limit, however large the Shoot is.
+/// The most nodes of each kind whose names are stored, so that the record has a limit, however large the Shoot is.
 const KEPT: usize = 10;
 
-/// Nodes that a message names.
+/// The most nodes that a message names.
 const NAMED: usize = 3;
 
-/// What a look at the nodes showed.
+/// The result of an observation of the nodes.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Routes {
@@ -34,7 +34,7 @@ pub struct Routes {
 pub struct MissingRoute {
     /// Its name.
     pub node: String,
-    /// Why, as far as somebody said; may be empty.
+    /// The reason, if one was reported; may be empty.
     pub reason: String,
 }
 
@@ -77,7 +77,7 @@ impl Routes {
             sentences.push(format!("missing: {} (+{more})", named.join(", ")));
             sentences.push(match self.missing.iter().find(|missing| !missing.reason.is_empty()) {
                 Some(missing) => format!("{}: {}", missing.node, missing.reason),
-                None => format!("nobody has reported a route for {} yet", first.node),
+                None => format!("no route has been reported for {} yet", first.node),
             });
         }
         if let Some(not_ready) = self.not_ready_words() {

@@ -1,8 +1,8 @@
-//! The values of the annotation that says how far a switch is.
+//! The values of the annotation with the state of a switch.
 
 /// Held, until every node has its route.
 pub const PENDING: &str = "pending";
-/// Every node has its route; the next write of what was asked for passes.
+/// Every node has its route; the next write of the requested configuration passes.
 pub const APPROVED: &str = "approved";
-/// Somebody decided that it passes now.
+/// An operator decided that it passes now.
 pub const FORCED: &str = "forced";

@@ -1,5 +1,5 @@
-//! What is known of a held switch, as data. Annotation, events, tables and JSON are made from it, and by nothing else: no
-//! program has to read a sentence.
+//! The status of a held switch, as data. Annotation, events, tables and JSON are made from it, so that no program has
+//! to parse a sentence.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::reason::Reason;
 use super::risk::Replacement;
 use super::routes::Routes;
 
-/// What the feature gate `SeamlessOverlaySwitch` of networking-calico says when it does not let a switch pass
+/// The errors of the feature gate `SeamlessOverlaySwitch` of networking-calico when it does not let a switch pass
 /// (`ensureNodesRoutesBeforeOverlaySwitch` in its `pkg/controller/actuator_reconcile.go`, v1.60.0-dev).
 const GATE: [&str; 3] = [
     "waiting for routes to be created",
@@ -17,24 +17,24 @@ const GATE: [&str; 3] = [
     "failed to check node route status",
 ];
 
-/// Whether this is what the gate says.
+/// Whether this is an error of the gate.
 pub fn is_the_gates(description: &str) -> bool {
     GATE.iter().any(|words| description.contains(words))
 }
 
-/// What is known of a held switch.
+/// The status of a held switch.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SwitchStatus {
     /// What it waits for.
     pub waits_for: WaitsFor,
-    /// What there is to say about that, for people; may be empty.
+    /// More about that, as a message; may be empty.
     pub because: String,
-    /// What the last look at the nodes showed; `None` where nobody had to look.
+    /// The result of the last observation of the nodes; `None` where none was needed.
     pub routes: Option<Routes>,
-    /// What a route controller complained about last.
+    /// The last complaint of a route controller.
     pub complaint: Option<String>,
-    /// Why routes may be missing, besides.
+    /// More reasons why routes may be missing.
     pub hints: Vec<String>,
     /// Which nodes will be replaced for want of a route.
     pub replacement: Option<Replacement>,
@@ -52,14 +52,14 @@ pub enum WaitsFor {
     MaintenanceWindow,
     /// The next write of gardenlet: it may pass.
     Gardenlet,
-    /// What is told for people; or what a later version knows.
+    /// What the message says, or something that only a later version knows.
     #[default]
     #[serde(other)]
     Other,
 }
 
 impl WaitsFor {
-    /// What it is called in JSON.
+    /// Its name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Routes => "routes",
@@ -72,7 +72,7 @@ impl WaitsFor {
 
     const fn words(self) -> &'static str {
         match self {
-            Self::Stability => "waiting whether they stay",
+            Self::Stability => "waiting to see whether they stay",
             Self::MaintenanceWindow => "it passes in the next maintenance window",
             Self::Gardenlet => "it passes with gardenlet's next write",
             Self::Routes | Self::Other => "",
@@ -81,12 +81,12 @@ impl WaitsFor {
 }
 
 impl SwitchStatus {
-    /// Waits for something else than routes.
+    /// A status that waits for something else than routes.
     pub fn waits(why: impl Into<String>) -> Self {
         Self { because: why.into(), ..Self::default() }
     }
 
-    /// All of it, for people: `17 of 20 nodes have routes; missing: a, b, c (+0)`.
+    /// The whole status as a message: `17 of 20 nodes have routes; missing: a, b, c (+0)`.
     pub fn message(&self) -> String {
         let mut text = self.routes.as_ref().map(Routes::count).unwrap_or_default();
         let details = self.details();
@@ -96,7 +96,7 @@ impl SwitchStatus {
         text
     }
 
-    /// The same without the counts, for a table that has them in a column of their own.
+    /// The same without the counts, for a table that has them in their own column.
     pub fn details(&self) -> String {
         let mut sentences = vec![self.because.clone()];
         if let Some(routes) = &self.routes {
@@ -114,10 +114,10 @@ impl SwitchStatus {
         sentences.join("; ")
     }
 
-    /// What there is to say, for people, when the network extension fails after the switch was let through. Its feature gate
+    /// The message when the network extension fails after the switch was released. Its feature gate
     /// `SeamlessOverlaySwitch` counts nodes that do not count here.
     pub fn failure(&self, description: &str) -> String {
-        let mut text = format!("the Network was told, but its extension fails: {description}");
+        let mut text = format!("the Network was updated, but its extension fails: {description}");
         if !is_the_gates(description) {
             return text;
         }
@@ -125,7 +125,7 @@ impl SwitchStatus {
             "; its feature gate SeamlessOverlaySwitch demands that every node has RouteCreated at that moment",
         );
         let is = |reason: Reason| self.because == reason.name();
-        // What nodes looked like before a Shoot slept says nothing of those that it has when it wakes up.
+        // The nodes before a hibernation say nothing about those after it.
         let routes = self.routes.as_ref().filter(|_| !is(Reason::Hibernated));
         let not_counted = routes.map(Routes::not_counted).unwrap_or_default();
         if !not_counted.is_empty() {
@@ -135,7 +135,7 @@ impl SwitchStatus {
             text.push_str("; the switch was forced, so nodes may be without a route");
         }
         if is(Reason::Hibernated) {
-            text.push_str("; it was let through because the Shoot slept, when no node can be asked");
+            text.push_str("; it was let through because the Shoot was hibernated, when no node can be checked");
         }
         text.push_str("; turn the gate off");
         if !not_counted.is_empty() {
@@ -148,8 +148,9 @@ impl SwitchStatus {
     }
 }
 
-/// The complaint to show, from the one that was shown and the newest. One that differs in numbers only, such as the time a
-/// call took or the number of a request, is the same: else it would be written again at each look.
+/// The complaint to show, from the one that was shown and the newest. Complaints that differ only in numbers, such as
+/// the duration of a call or the id of a request, are the same: otherwise it would be written again at each
+/// observation.
 pub fn newest_complaint(shown: Option<String>, newest: Option<String>) -> Option<String> {
     match (shown, newest) {
         (Some(shown), Some(newest)) if words(&shown).eq(words(&newest)) => Some(shown),
@@ -157,7 +158,7 @@ pub fn newest_complaint(shown: Option<String>, newest: Option<String>) -> Option
     }
 }
 
-/// The words of a text, but for those with digits.
+/// The words of a text, except those with digits.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || ",;:()[]\"".contains(c))
         .filter(|word| !word.is_empty() && !word.contains(|c: char| c.is_ascii_digit()))
@@ -197,7 +198,7 @@ mod tests {
             ),
             (
                 SwitchStatus { waits_for: WaitsFor::Stability, routes: routes(&[]), ..SwitchStatus::default() },
-                "20 of 20 nodes have routes; waiting whether they stay",
+                "20 of 20 nodes have routes; waiting to see whether they stay",
             ),
             (
                 SwitchStatus {
@@ -207,7 +208,7 @@ mod tests {
                     replacement,
                     ..SwitchStatus::default()
                 },
-                "16 of 20 nodes have routes; missing: a, b, c (+1); c: NoRouteCreated; the route controller says: RouteLimitExceeded; without a route, machine-controller-manager replaces 2 nodes and what comes after them, c first, from 2026-11-20T10:10:00Z on: raise the quota of routes, or set the overlay back",
+                "16 of 20 nodes have routes; missing: a, b, c (+1); c: NoRouteCreated; the route controller says: RouteLimitExceeded; without a route, machine-controller-manager replaces 2 nodes and their successors, c first, from 2026-11-20T10:10:00Z on: raise the quota of routes, or set the overlay back",
             ),
         ];
         for (status, want) in table {
@@ -219,7 +220,7 @@ mod tests {
         }
     }
 
-    /// What a later version says is read as far as it is known.
+    /// A status of a later version is read as far as it is known.
     #[test]
     fn later_words_are_read_as_far_as_possible() {
         let text = r#"{"waitsFor":"moon","routes":{"nodes":3,"withRoute":1,"new":5},"more":[]}"#;
@@ -278,13 +279,13 @@ mod tests {
                 "asleep",
                 SwitchStatus::waits("hibernated"),
                 "cannot verify node routes before overlay switch: x",
-                format!("{demands}; it was let through because the Shoot slept, when no node can be asked"),
+                format!("{demands}; it was let through because the Shoot was hibernated, when no node can be checked"),
             ),
             (
                 "asleep, and what was seen before",
                 SwitchStatus { because: "hibernated".into(), ..nodes(1, 1) },
                 gate,
-                format!("{demands}; it was let through because the Shoot slept, when no node can be asked"),
+                format!("{demands}; it was let through because the Shoot was hibernated, when no node can be checked"),
             ),
         ] {
             let end = match &*want {
@@ -292,7 +293,7 @@ mod tests {
                 want if want.contains("count here") => "; turn the gate off, or remove those nodes",
                 _ => "; turn the gate off",
             };
-            let want = format!("the Network was told, but its extension fails: {error}{want}{end}");
+            let want = format!("the Network was updated, but its extension fails: {error}{want}{end}");
             assert_eq!(status.failure(error), want, "{what}");
         }
         let hints = vec!["Calico's condition cannot be removed from nodes: x".to_owned()];

@@ -1,7 +1,7 @@
 //! The members of a `NetworkConfig` on which encapsulation depends.
 //!
-//! A held switch puts these back, each one there or not there exactly as it was, and lets all others through. Only JSON
-//! values are handled, never a typed configuration: what we do not know must survive.
+//! A held switch restores these, each one present or absent exactly as it was, and lets all others pass. Only JSON
+//! values are handled, never a typed configuration: unknown members must survive.
 
 use std::fmt::Write as _;
 
@@ -12,18 +12,18 @@ use crate::gardener::FieldError;
 use crate::gardener::network::{SwitchingNetwork, family_name};
 use crate::net::Family;
 
-/// The longest configuration that is looked at, in bytes; a real one has less than one KiB. A tree of it takes a hundred times as
-/// much.
+/// The longest configuration that is parsed, in bytes; a real one has less than one KiB. Parsed, it takes a hundred
+/// times as much.
 pub(super) const LONGEST_CONFIG: usize = 16 << 10;
 
-/// What is said of one that is longer.
+/// The error about one that is longer.
 pub(super) fn too_long(length: usize) -> FieldError {
     let problem =
         format!("has {length} bytes, far more than any configuration of Calico; at most {LONGEST_CONFIG} are read");
     FieldError { path: String::new(), value: String::new(), problem }
 }
 
-/// The tree of a configuration; of one that is too long there is none.
+/// Parses a configuration; an error for one that is too long.
 pub(super) fn tree(text: Option<&str>) -> Option<Value> {
     text.filter(|text| text.len() <= LONGEST_CONFIG).and_then(|text| serde_json::from_str(text).ok())
 }
@@ -37,7 +37,7 @@ const POOLS: [&str; 2] = ["ipv4", IPV6];
 /// The section of the second family.
 pub(super) const IPV6: &str = "ipv6";
 
-/// What counts in a pool.
+/// The members of a pool that count.
 const POOL_MEMBERS: [&str; 2] = ["mode", "pool"];
 
 /// The members that count, and nothing else.
@@ -45,7 +45,7 @@ const POOL_MEMBERS: [&str; 2] = ["mode", "pool"];
 pub struct Subset(Map<String, Value>);
 
 impl Subset {
-    /// What counts in a configuration; one that is absent, or no object, has nothing that does.
+    /// The members of a configuration that count; none for one that is absent, or not an object.
     pub fn of(config: Option<&Value>) -> Self {
         let mut subset = Map::new();
         let Some(Value::Object(config)) = config else { return Self(subset) };
@@ -73,8 +73,8 @@ impl Subset {
         Value::Object(self.0.clone())
     }
 
-    /// The same configuration with exactly these members of those that count. Objects that are left empty by that go, and
-    /// so does a configuration of which nothing is left, unless they were there before, in `stored`.
+    /// The same configuration with exactly these of the members that count. Objects that become empty are removed, and
+    /// so is the configuration if nothing is left of it, unless they were there before, in `stored`.
     pub(crate) fn put_into(&self, config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
         let mut config = match config {
             Some(Value::Object(config)) => config,
@@ -108,7 +108,8 @@ impl Subset {
         stays.then_some(Value::Object(config))
     }
 
-    /// Takes the section of IPv6 out of a configuration. One of which nothing is left goes, unless it was there before, in `stored`.
+    /// Removes the section of IPv6 from a configuration. If nothing is left of it, it is removed, unless it was there
+    /// before, in `stored`.
     pub(crate) fn without_ipv6(config: Option<Value>, stored: Option<&Value>) -> Option<Value> {
         let mut config = config?;
         if config.as_object_mut().and_then(|members| members.remove(IPV6)).is_none() {
@@ -119,7 +120,7 @@ impl Subset {
         stays.then_some(config)
     }
 
-    /// Whether there is a word about the overlay.
+    /// Whether it sets `overlay`.
     pub(crate) fn says_overlay(&self) -> bool {
         self.0.get("overlay").is_some_and(|value| !value.is_null())
     }
@@ -136,8 +137,8 @@ impl Subset {
         sha256(&self.value())
     }
 
-    /// The same of these members together with IP families. No configuration has that digest by itself: `ipFamilies` is
-    /// none of the members that count.
+    /// The digest of these members together with IP families. No configuration alone has that digest: `ipFamilies` is
+    /// not one of the members that count.
     pub(crate) fn digest_with(&self, families: &[Family]) -> String {
         let mut members = self.0.clone();
         let names: Vec<&str> = families.iter().map(|family| family_name(*family)).collect();

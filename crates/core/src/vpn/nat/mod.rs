@@ -1,11 +1,13 @@
-//! The double NAT as data: which rules, routes and kernel settings each end of the tunnel needs, and who sees to them.
+//! The double NAT as data: which rules, routes and kernel settings each end of the tunnel needs, and who applies them.
 //!
-//! Seed and Shoot may both use, say, 10.250.0.0/16. Inside the tunnel neither does: the Seed's Pods appear in 241.0.0.0/8,
-//! the Shoot's nodes, Services and Pods in 242, 243 and 244. Each end translates its own addresses and those that it uses
-//! for the other, so no packet with an ambiguous address is ever sent through, and nobody outside sees a mapped one.
+//! Seed and Shoot may both use, say, 10.250.0.0/16. Inside the tunnel neither does: the Seed's Pods appear in
+//! 241.0.0.0/8, the Shoot's nodes, Services and Pods in 242, 243 and 244. Each end translates its own addresses and
+//! those that it uses for the other, so no packet with an ambiguous address is ever sent through, and mapped addresses
+//! are not visible outside.
 //!
-//! The rules are those of vpn2 in effect (`tests/fixtures/vpn2`). Who carries them out depends on the landscape's vpn2. A
-//! new one does, from its variables, which are kept right; beside an old one run containers of ours.
+//! The rules have the effect of vpn2's (`tests/fixtures/vpn2`). Who applies them depends on the landscape's vpn2. A new
+//! vpn2 does it itself, from its variables, which network-guard keeps correct. Beside an old vpn2 network-guard runs
+//! its own containers.
 
 mod own;
 mod plan;

@@ -1,7 +1,7 @@
-//! Our containers that translate beside a vpn2 that does not.
+//! network-guard's containers that translate beside a vpn2 that does not.
 //!
-//! An init container puts the rules in place before anything is sent. If wanted, a container beside the others keeps them
-//! as they should be, and lets the routes follow those of the old vpn2.
+//! An init container sets the rules before anything is sent. Optionally, a second container keeps them in place, and
+//! makes the routes follow those of the old vpn2.
 
 use k8s_openapi::api::core::v1::{Capabilities, Container, ResourceRequirements, SeccompProfile, SecurityContext};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -13,18 +13,18 @@ use crate::gardener::deployment::{self, PodSpec, RawPieces};
 use crate::net::{Cidr, Family};
 use crate::vpn::{Change, Networks, Taken};
 
-/// The init container that puts the rules in place.
+/// The init container that sets the rules.
 pub const INIT_CONTAINER: &str = "network-guard-nat-init";
-/// The container that keeps them there.
+/// The container that keeps them in place.
 pub const CONTAINER: &str = "network-guard-nat";
 
-/// The longest stored container that is kept, in bytes: ours have two KiB, and networks may make them longer.
+/// The longest stored container that is kept, in bytes: network-guard's have two KiB, more with many networks.
 const LONGEST_CONTAINER: usize = 64 << 10;
 
-/// The beginning of what both run; a container of our name that runs something else is not ours.
+/// The beginning of both commands. A container of this name with another command is not network-guard's.
 const COMMAND: [&str; 3] = ["network-guard", "nat", "apply"];
 
-/// Our containers as they should be; without either for a Pod in which we do not translate.
+/// The containers as they should be; none for a Pod in which network-guard does not translate.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Containers {
     init: Option<Fragment>,
@@ -40,12 +40,12 @@ impl Containers {
         Self { init: Some(Fragment::new(&init)), agent: agent.as_ref().map(Fragment::new) }
     }
 
-    /// The init container, if there shall be one.
+    /// The init container, if there should be one.
     pub fn init(&self) -> Option<&Fragment> {
         self.init.as_ref()
     }
 
-    /// The container that keeps the rules, if there shall be one.
+    /// The container that keeps the rules, if there should be one.
     pub fn agent(&self) -> Option<&Fragment> {
         self.agent.as_ref()
     }
@@ -64,15 +64,15 @@ impl Containers {
         Self { init: fragment(&pieces.init_containers, found.init), agent: fragment(&pieces.containers, found.agent) }
     }
 
-    /// Whether stored containers are as configured as these. What they are told of networks does not count: that follows the
+    /// Whether stored containers have the same configuration as these. Their networks are ignored: those follow the
     /// Shoot.
     pub(crate) fn is_configured_as(&self, stored: &Self) -> bool {
         is_configured_as(self.init.as_ref(), stored.init.as_ref())
             && is_configured_as(self.agent.as_ref(), stored.agent.as_ref())
     }
 
-    /// Brings a Pod to where it should be. `raw` is the text of the object from which `pod` was read; what moves its
-    /// containers is left to the caller.
+    /// Adds, corrects or removes the containers of a Pod. `raw` is the text of the object from which `pod` was read;
+    /// edits that move its containers are left to the caller.
     pub fn ensure<'p>(
         &'p self,
         pod: &PodSpec<'_>,
@@ -120,7 +120,7 @@ impl Containers {
 
 fn is_configured_as(desired: Option<&Fragment>, stored: Option<&Fragment>) -> bool {
     let (Some(desired), Some(stored)) = (desired, stored) else { return desired.is_none() && stored.is_none() };
-    // The networks are in the middle of the command, and how often it looks is at its end.
+    // The networks are in the middle of the command, and the interval is at its end.
     let last = |fragment: &Fragment| fragment.value()["command"].as_array().and_then(|words| words.last().cloned());
     let mut settings = desired.value().clone();
     settings["command"] = stored.value()["command"].clone();
@@ -128,7 +128,7 @@ fn is_configured_as(desired: Option<&Fragment>, stored: Option<&Fragment>) -> bo
     last(desired) == last(stored) && Fragment::new(&settings).is_in(&stored_text)
 }
 
-/// Brings one container to where it should be, and says whether that was a change.
+/// Adds, corrects or removes one container, and returns which of these it was.
 fn ensure<'p>(
     desired: Option<&'p Fragment>,
     found: Option<usize>,
@@ -152,7 +152,7 @@ fn ensure<'p>(
     true
 }
 
-/// Where ours are.
+/// The positions of network-guard's containers.
 struct Places {
     init: Option<usize>,
     agent: Option<usize>,
@@ -169,7 +169,7 @@ impl Places {
         }
     }
 
-    /// Names of ours at containers that are not, in either list: a Pod has no two containers of one name.
+    /// Other containers with a name of network-guard's, in either list: container names are unique in a Pod.
     fn taken(&self, pod: &PodSpec<'_>) -> Vec<Taken> {
         let init_containers = pod.init_containers.as_deref().unwrap_or_default();
         let lists = [("initContainers", init_containers, self.init), ("containers", &pod.containers, self.agent)];
@@ -178,7 +178,8 @@ impl Places {
             for (index, container) in containers.iter().enumerate() {
                 if matches!(&*container.name, INIT_CONTAINER | CONTAINER) && ours != Some(index) {
                     let path = format!("spec.template.spec.{list}[{index}].name");
-                    let what = format!("`{}` is not ours: it does not run `{}`", container.name, COMMAND.join(" "));
+                    let what =
+                        format!("`{}` is not network-guard's: it does not run `{}`", container.name, COMMAND.join(" "));
                     taken.push(Taken { path, what });
                 }
             }
@@ -191,10 +192,10 @@ fn is_ours(container: &deployment::Container<'_>) -> bool {
     container.command.iter().flatten().map(|word| &**word).take(COMMAND.len()).eq(COMMAND)
 }
 
-/// The flags by which ours are told the networks, in the order of [`super::NAMES`].
+/// The flags that give network-guard's containers the networks, in the order of [`super::NAMES`].
 pub const FLAGS: [&str; 4] = ["--seed-pods", "--shoot-pods", "--shoot-services", "--shoot-nodes"];
 
-/// What each of ours is told about the networks.
+/// The networks that each of network-guard's containers gets.
 pub(super) fn told(pod: &PodSpec<'_>) -> Vec<[EnvValue<'static>; 4]> {
     let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
     let ours =
@@ -210,7 +211,7 @@ pub(super) fn told(pod: &PodSpec<'_>) -> Vec<[EnvValue<'static>; 4]> {
     .collect()
 }
 
-/// What a container runs: once, or every so many seconds.
+/// The command of a container: it runs once, or every so many seconds.
 fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
     let mut command = COMMAND.map(str::to_owned).to_vec();
     let mut flag = |name: &str, value: String| command.extend([name.to_owned(), value]);
@@ -222,9 +223,9 @@ fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
         }
     }
     flag("--ip-families", if networks.has(Family::V6) { "IPv4,IPv6" } else { "IPv4" }.to_owned());
-    // The VPN's own init container, which is privileged, sets what the kernel has to do.
+    // The VPN's own init container, which is privileged, sets the kernel settings.
     flag("--settings", "leave".to_owned());
-    // Also while there is no tunnel yet: until there is one, nothing that is translated may leave.
+    // Also while there is no tunnel yet: until then, nothing that has to be translated may leave the Pod.
     flag("--routes", "follow".to_owned());
     if let Some(seconds) = every {
         flag("--every", seconds.to_string());
@@ -232,7 +233,7 @@ fn command(side: Side, networks: &Networks, every: Option<u32>) -> Vec<String> {
     command
 }
 
-/// Complete: what an API server would add as a default would look like a change each time.
+/// Complete, because a default that the API server adds would look like a change each time.
 fn container(own: &Own, name: &str, command: Vec<String>) -> Container {
     let requests = [("cpu", &own.cpu_request), ("memory", &own.memory_request)];
     Container {
@@ -251,7 +252,7 @@ fn container(own: &Own, name: &str, command: Vec<String>) -> Container {
                 drop: Some(vec!["ALL".to_owned()]),
             }),
             read_only_root_filesystem: Some(true),
-            // Only root gets a capability that it was given.
+            // Only root has a capability that is added.
             run_as_non_root: Some(false),
             run_as_user: Some(0),
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() }),

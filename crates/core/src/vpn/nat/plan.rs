@@ -27,14 +27,14 @@ pub struct End {
     pub tunnel: Device,
     /// Whether the Shoot has IPv4; without it nothing is translated.
     pub has_ipv4: bool,
-    /// Whether the Shoot has IPv6, so that IPv6 needs rules too.
+    /// Whether the Shoot has IPv6, which then needs rules too.
     pub has_ipv6: bool,
 }
 
 /// A network that a route leads to, through the link of the tunnel that works at the moment.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Route {
-    /// Where to.
+    /// The destination.
     pub to: Cidr,
 }
 
@@ -45,31 +45,31 @@ pub struct Setting {
     pub name: &'static str,
     /// The value.
     pub value: &'static str,
-    /// What would go wrong without.
+    /// What would fail without it.
     pub why: &'static str,
 }
 
 /// All that one end of the tunnel needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
-    /// For which end.
+    /// The end it is for.
     pub side: Side,
     /// The Shoot's networks that overlap the Seed's Pods; without any nothing is translated.
     pub overlaps: Vec<Overlap>,
-    /// Where the Seed's Pod network appears inside the tunnel.
+    /// The Seed's Pod network inside the tunnel.
     pub seed_pods: Option<MappedNetwork>,
-    /// Where the Shoot's networks appear inside the tunnel.
+    /// The Shoot's networks inside the tunnel.
     pub shoot: Vec<(NetworkKind, MappedNetwork)>,
-    /// The firewall, in the order in which it is asked.
+    /// The rules of the firewall, in the order in which the kernel evaluates them.
     pub rules: Vec<Rule>,
-    /// Where packets are sent into the tunnel.
+    /// The routes into the tunnel.
     pub routes: Vec<Route>,
-    /// What the kernel has to do.
+    /// The kernel settings.
     pub settings: Vec<Setting>,
 }
 
 impl Side {
-    /// The word on the command line.
+    /// The value on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Seed => "seed",
@@ -78,8 +78,8 @@ impl Side {
     }
 }
 
-/// Plans one end of the tunnel of a highly available VPN. The same networks give the same mapping at both ends, and rules
-/// that are vpn2's in effect, in the same order where it matters.
+/// Plans one end of the tunnel of a highly available VPN. The same networks give the same mapping at both ends, and
+/// rules with the effect of vpn2's, in the same order where the order matters.
 pub fn plan(networks: &Networks, end: &End) -> Result<Plan, CannotPlan> {
     let Mapping { overlaps, seed_pods, shoot } = Mapping::of(networks)?;
     let mut plan = Plan {
@@ -109,8 +109,8 @@ fn families(end: &End) -> impl Iterator<Item = Family> + use<> {
     [end.has_ipv4.then_some(Family::V4), end.has_ipv6.then_some(Family::V6)].into_iter().flatten()
 }
 
-/// In the kube-apiserver's Pod: what Envoy sends to the Shoot goes to the mapped address, from a mapped one; nobody on
-/// the other side may open a connection to here.
+/// In the kube-apiserver's Pod: what Envoy sends to the Shoot goes to the mapped address, from a mapped one. The
+/// other side may not open connections to this Pod.
 fn seed_rules(plan: &mut Plan, end: &End) {
     let tunnel = || end.tunnel.clone();
     for (_, network) in &plan.shoot {
@@ -126,7 +126,7 @@ fn seed_rules(plan: &mut Plan, end: &End) {
     for family in families(end) {
         let mut input = |matches, target| plan.rules.push(rule(family, Table::Filter, Hook::Input, matches, target));
         if family == Family::V6 {
-            // Neighbours find each other by it.
+            // Neighbour discovery needs it.
             input(vec![Match::In(tunnel()), Match::Icmpv6], Target::Accept);
         }
         input(vec![Match::In(tunnel()), Match::Established], Target::Accept);
@@ -152,8 +152,8 @@ fn shoot_rules(plan: &mut Plan, end: &End) {
     }
 }
 
-/// Into the tunnel lead: on the Seed's side the range of each kind that is translated, otherwise the Shoot's networks as
-/// they are; on the Shoot's side the Seed's Pods.
+/// The destinations behind the tunnel. On the Seed's side: the range of each kind that is translated, otherwise the
+/// Shoot's networks as they are. On the Shoot's side: the Seed's Pods.
 fn routes(
     networks: &Networks,
     side: Side,
@@ -182,7 +182,7 @@ fn routes(
     each_once(routes).collect()
 }
 
-/// What the path needs of the kernel; vpn2 sets more, for speed.
+/// The kernel settings that the path needs; vpn2 sets more, for speed.
 fn settings(side: Side) -> Vec<Setting> {
     const STRICT: &str = "answers that come back another way than the kernel expects are dropped";
     let mut settings = vec![

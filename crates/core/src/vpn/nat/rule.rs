@@ -15,26 +15,26 @@ pub enum Table {
     Mangle,
 }
 
-/// Where in the life of a packet a rule is asked: a built-in chain.
+/// When a rule is evaluated in the life of a packet: a built-in chain.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Hook {
-    /// It has just come in.
+    /// The packet has just come in.
     Prerouting,
-    /// It is for a process here.
+    /// It is for a process of this Pod.
     Input,
-    /// It goes on to somebody else.
+    /// It is forwarded.
     Forward,
-    /// A process here sends it.
+    /// A process of this Pod sends it.
     Output,
     /// It is about to leave.
     Postrouting,
 }
 
-/// Network devices by name; a `+` at the end stands for any rest.
+/// A pattern for names of network devices; a `+` at the end matches any rest.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Device(Box<str>);
 
-/// Why a text is no [`Device`].
+/// The text is not a [`Device`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("is not the name of a network device, such as `tun0`, nor the beginning of one with a `+`, such as `bond0+`")]
 pub struct NotADevice;
@@ -42,7 +42,7 @@ pub struct NotADevice;
 /// The longest name of a network device, in bytes (Linux `IFNAMSIZ` without the final zero).
 const LONGEST_DEVICE: usize = 15;
 
-/// What a packet has to be for a rule to apply.
+/// A condition on a packet, for a rule to apply.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Match {
     /// It goes to this network.
@@ -57,7 +57,7 @@ pub enum Match {
     Group(u32),
     /// It belongs to a connection that was let through before.
     Established,
-    /// It is part of IPv6's own housekeeping.
+    /// It belongs to IPv6 itself, such as neighbour discovery.
     Icmpv6,
     /// It opens a TCP connection.
     TcpSyn,
@@ -66,8 +66,8 @@ pub enum Match {
 /// What happens to a packet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// Its address gets the front part of this network and keeps its own rest. The first packet of a connection decides
-    /// for all, answers are translated back.
+    /// Its address gets the prefix of this network and keeps its other bits. The first packet of a connection decides
+    /// for all; answers are translated back.
     Netmap(Cidr),
     /// It is let through.
     Accept,
@@ -75,7 +75,7 @@ pub enum Target {
     Drop,
     /// It gets the address of the device by which it leaves.
     Masquerade,
-    /// TCP segments are announced as small as the path demands.
+    /// The announced size of TCP segments is limited to what the path carries.
     ClampMss,
 }
 
@@ -88,14 +88,14 @@ pub struct Rule {
     pub table: Table,
     /// The built-in chain.
     pub hook: Hook,
-    /// All of these have to be so.
+    /// All of these have to match.
     pub matches: Vec<Match>,
-    /// Then this happens.
+    /// What then happens.
     pub target: Target,
 }
 
 impl Table {
-    /// All tables that rules of ours are in.
+    /// All tables that network-guard has rules in.
     pub const ALL: [Self; 3] = [Self::Nat, Self::Filter, Self::Mangle];
 
     /// The name as iptables knows it.
@@ -127,7 +127,7 @@ impl Device {
         self.0.strip_suffix('+').map_or((&self.0, false), |name| (name, true))
     }
 
-    /// Whether a device of this name is meant.
+    /// Whether a device of this name matches.
     pub fn matches(&self, name: &str) -> bool {
         match self.parts() {
             (start, true) => name.starts_with(start),

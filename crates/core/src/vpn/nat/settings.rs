@@ -10,26 +10,26 @@ use serde_json::{Value, json};
 pub struct Settings {
     /// Who translates.
     pub mode: Mode,
-    /// The webhook that Shoots call about their end of the tunnel; `None` leaves it alone.
+    /// The webhook that Shoots call about their end of the tunnel; with `None` network-guard does not change that end.
     pub shoot_webhook: Option<ShootWebhook>,
 }
 
 /// Who translates.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Mode {
-    /// vpn2 (from v0.40.0), by the variables of its containers, which are kept right.
+    /// vpn2 (from v0.40.0), by the variables of its containers, which network-guard keeps correct.
     #[default]
     VpnClient,
-    /// Containers of ours.
+    /// network-guard's own containers.
     Own(Own),
 }
 
-/// Our containers.
+/// The settings of network-guard's own containers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Own {
     /// Their image: `network-guard`, iptables and iproute2 have to be on its path.
     pub image: String,
-    /// The pause between two looks of a container that keeps the rules as they should be; `None` for no such container.
+    /// The interval in which a container checks the rules and restores them; `None` for no such container.
     pub keep_seconds: Option<NonZeroU32>,
     /// The CPU request of each, as the API server writes it.
     pub cpu_request: String,
@@ -38,7 +38,8 @@ pub struct Own {
 }
 
 impl Own {
-    /// The usual containers of this image. The routes of an old vpn2 move when a link fails, so somebody has to follow them.
+    /// The usual containers of this image. The routes of an old vpn2 move when a link fails, so a container follows
+    /// them.
     pub fn new(image: &str) -> Self {
         Self {
             image: image.to_owned(),
@@ -48,8 +49,8 @@ impl Own {
         }
     }
 
-    /// All of it, under names that do not change with the code: what is digested is this. The same settings have the same
-    /// JSON, others another. `version` moves when a member gets another meaning.
+    /// All of it, under names that do not change with the code; the digest is made of this. Equal settings have equal
+    /// JSON, different ones do not. `version` is raised when a member gets another meaning.
     pub fn json(&self) -> Value {
         let Self { image, keep_seconds, cpu_request, memory_request } = self;
         json!({
@@ -65,9 +66,9 @@ impl Own {
 /// How Shoots reach the webhook about their end of the tunnel.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ShootWebhook {
-    /// Where it is, as Shoots see it: `https`, without query or fragment.
+    /// Its URL, as Shoots reach it: `https`, without query or fragment.
     pub url: String,
-    /// The CA of its certificate; `None` if every Shoot trusts it anyway.
+    /// The CA of its certificate; `None` if every Shoot trusts that anyway.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -75,7 +76,7 @@ pub struct ShootWebhook {
 mod tests {
     use super::*;
 
-    /// Its digest is stored, so the text stays: with another one the VPN of every Shoot would be written again.
+    /// Its digest is stored, so the text must not change: another digest has the VPN of every Shoot written again.
     #[test]
     fn own_containers_have_one_text() {
         assert_eq!(

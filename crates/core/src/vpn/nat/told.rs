@@ -1,4 +1,4 @@
-//! Whether the VPN of a kube-apiserver is told the networks that its Cluster has.
+//! Whether the VPN of a kube-apiserver is configured with the networks of its Cluster.
 //!
 //! After a Shoot has grown, gardenlet writes the Cluster first and the kube-apiserver when the steps between are done.
 //! Until then, or for as long as one of them fails, the Seed's end of the tunnel maps by the old networks.
@@ -11,12 +11,12 @@ use crate::gardener::deployment::PodSpec;
 use crate::gardener::{ClusterFacts, Deployment, EnvValue, ToldNetworks};
 use crate::json::excerpt;
 
-/// What of the networks is told otherwise than the Cluster says, so that another mapping comes of it.
+/// Networks that the VPN is configured with and that differ from the Cluster's, so that they lead to another mapping.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
     /// Whose networks.
     pub whose: &'static str,
-    /// What is told; empty where nothing is.
+    /// The configured networks; empty if there are none.
     pub told: String,
     /// What the Cluster says.
     pub wanted: String,
@@ -25,18 +25,18 @@ pub struct Difference {
 /// In the order of [`super::NAMES`].
 const WHOSE: [&str; 4] = ["Seed pods", "pods", "services", "nodes"];
 
-/// The most sets that are looked at: more than a VPN has containers, which are all told the same anyway.
+/// The most sets that are compared: more than a VPN has containers, all of which usually have the same set.
 const MOST_SETS: usize = 8;
 
-/// What a kube-apiserver's VPN is told; `None` where nothing is mapped: its VPN ends elsewhere, the Shoot is hibernated, or
-/// the Deployment is on its way out.
+/// The networks that a kube-apiserver's VPN is configured with. `None` where nothing is mapped: its VPN ends elsewhere,
+/// the Shoot is hibernated, or the Deployment is being deleted.
 pub fn told(deployment: &Deployment<'_>) -> Option<ToldNetworks> {
     if deployment.metadata.is_being_deleted || deployment.spec.replicas == Some(0) {
         return None;
     }
     let pod = &deployment.spec.template.spec;
     let own = own::told(pod);
-    // Where containers of ours translate, vpn2 does not.
+    // Where network-guard's containers translate, vpn2 does not.
     let all = if own.is_empty() { of_vpn(pod) } else { own };
     let mut sets: Vec<[EnvValue<'static>; 4]> = Vec::new();
     for set in all {
@@ -52,9 +52,9 @@ fn of_vpn(pod: &PodSpec<'_>) -> Vec<[EnvValue<'static>; 4]> {
     found.map(|found| found.map(|found| found.map_or(EnvValue::Missing, |(_, value)| value.into_owned()))).collect()
 }
 
-/// All that a kube-apiserver's VPN is told otherwise, each once. What counts is the mapping that comes of it. What nobody knows
-/// before the Pod starts is no difference, nor is anything where nothing is translated, or where nobody will write it any
-/// more because the Shoot goes.
+/// All differences between a kube-apiserver's VPN and its Cluster, each once. Only the resulting mapping is compared. A
+/// value that is unknown before the Pod starts is no difference. There is none where nothing is translated, nor for a
+/// Shoot that is being deleted or moved, because gardenlet does not write its Deployment any more.
 pub fn differences(told: &ToldNetworks, facts: &ClusterFacts) -> Vec<Difference> {
     let Some(wanted) = Wanted::of(facts).filter(|_| !facts.is_leaving) else { return Vec::new() };
     let mut differences = Vec::new();

@@ -1,4 +1,4 @@
-//! What the double NAT needs in the Pod: vpn2's variables as the Cluster says, or containers of ours.
+//! What the double NAT needs in the Pod: vpn2's variables as the Cluster says, or network-guard's own containers.
 
 use std::borrow::Cow;
 
@@ -10,25 +10,26 @@ use crate::gardener::deployment::PodSpec;
 use crate::vpn::mapping::fit;
 use crate::vpn::{Change, Networks, Overlap, cannot_translate, rules};
 
-/// Facts, and how new they are.
+/// Facts about a Cluster, and whether they are current.
 #[derive(Debug)]
 pub struct KnownFacts<'s> {
     /// The facts.
     pub facts: &'s ClusterFacts,
-    /// Why they may be older than what the sender used; `None` where the Cluster was just read.
+    /// Why they may be older than what the writer used; `None` where the Cluster was just read.
     pub why_old: Option<Cow<'static, str>>,
 }
 
 /// What the Pod should have.
 #[derive(Debug, Default)]
 pub struct Translation {
-    /// Ours.
+    /// network-guard's containers.
     pub(in crate::vpn) containers: Containers,
-    /// What is wrong and can be put right; with containers of ours only what tells that gardenlet knew other networks.
+    /// Wrong variables that can be corrected. Where network-guard's containers translate, only those that show that
+    /// gardenlet knew other networks.
     wrong: Vec<Correction>,
-    /// What nobody can judge before the Pod starts.
+    /// Variables whose value is not known before the Pod starts.
     references: Vec<Correction>,
-    /// Why nothing is put right.
+    /// Why nothing is corrected.
     why_left: Option<Cow<'static, str>>,
     /// Why vpn2 cannot translate, whatever its variables say.
     untranslatable: Option<Finding>,
@@ -53,12 +54,12 @@ impl Translation {
             corrections(pod, known.facts).into_iter().partition(Correction::is_possible);
         let (mut containers, mut untranslatable) = (Containers::default(), None);
         if let (Mode::VpnClient, Some(overlaps)) = (mode, overlaps) {
-            // With or without a proxy it is as broken, so the write passes, and its sender is told.
+            // It does not work with a proxy or without one, so the write passes with a warning.
             untranslatable = cannot_translate(known.facts)
                 .map(|why| rules::cannot_translate(overlaps, &why.to_string()).at_most(Severity::Warn));
         }
         if let Mode::Own(own) = mode {
-            // A vpn2 that needs us translates nothing by its variables.
+            // A vpn2 that needs network-guard's containers translates nothing by its variables.
             references.clear();
             wrong.retain(|wrong| why_left.is_some() && matches!(wrong.found, Found::Value(_, Some(_))));
             if let Some(overlaps) = overlaps {
@@ -70,30 +71,30 @@ impl Translation {
         Ok(Self { containers, wrong, references, why_left, untranslatable })
     }
 
-    /// Whether what is stored has the containers that translate as these are configured.
+    /// Whether the stored containers that translate have the same configuration as these.
     pub(crate) fn is_configured_as(&self, stored: &Containers) -> bool {
         self.containers.is_configured_as(stored)
     }
 
-    /// Whether it takes the Cluster as it is now: gardenlet writes it just before the Deployment, and a cache that lags
-    /// behind must not undo what gardenlet knows.
+    /// Whether the Cluster has to be read live: gardenlet writes it just before the Deployment, and a stale cache must
+    /// not undo what gardenlet knows.
     pub(crate) fn depends_on_now(&self) -> bool {
         !self.wrong.is_empty() && self.why_left.is_some()
     }
 
-    /// Whether anything is put right.
+    /// Whether anything is corrected.
     pub(crate) fn corrects(&self) -> bool {
         !self.wrong.is_empty() && self.why_left.is_none()
     }
 
-    /// Puts right what can be.
+    /// Corrects what can be corrected.
     pub(in crate::vpn) fn correct(&self, patch: &mut PatchBuilder) {
         for correction in self.wrong.iter().filter(|_| self.corrects()) {
             correction.apply(patch);
         }
     }
 
-    /// What the sender is told.
+    /// The findings for the writer.
     pub fn findings(&self, containers: Change) -> Vec<Finding> {
         let path = |all: &[Correction]| all.first().map(Correction::path).unwrap_or_default();
         let mut findings: Vec<Finding> = self.untranslatable.iter().cloned().collect();
@@ -109,7 +110,7 @@ impl Translation {
         findings
     }
 
-    /// What is recorded about variables that are put right.
+    /// The audit record of the variables that are corrected.
     pub fn audit(&self) -> Option<String> {
         self.corrects().then(|| self.wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }

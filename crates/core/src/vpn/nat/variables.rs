@@ -1,7 +1,7 @@
-//! What the VPN's containers are told about the networks.
+//! The variables that configure the VPN's containers with the networks.
 //!
-//! Each end of the tunnel translates by what its own variables say, so both have to lead to the same mapping. What
-//! counts is therefore the mapping, not the text, and what the Cluster says, from which both are made.
+//! Each end of the tunnel translates by its own variables, so both have to lead to the same mapping. Therefore the
+//! mappings are compared, not the texts, and both ends are compared with the Cluster, from which gardenlet makes them.
 
 use std::fmt;
 
@@ -20,8 +20,8 @@ pub const NAMES: [&str; 4] =
 /// The kinds of Shoot networks in the order of [`NAMES`].
 const KINDS: [NetworkKind; 3] = [NetworkKind::Pods, NetworkKind::Services, NetworkKind::Nodes];
 
-/// What the four variables of a VPN container should say, as far as IPv4 is concerned. IPv6 is never translated, and
-/// during the migration to dual-stack gardenlet keeps one family back: its entries are nobody's business here.
+/// What the four variables of a VPN container should say about IPv4. IPv6 entries are ignored: IPv6 is never
+/// translated, and during the migration to dual-stack gardenlet leaves one family out.
 pub(super) struct Wanted<'f> {
     facts: &'f ClusterFacts,
     seed_pods: Cidr,
@@ -49,26 +49,26 @@ pub struct Correction {
 /// What a container has instead of the right value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Found {
-    /// Another value, at this place of `env`; `None` is the member that an empty value lacks.
+    /// Another value, at this index of `env`; `None` where the member `value` is missing, as in an empty variable.
     Value(usize, Option<String>),
-    /// Nothing. The flag says that there is an `env` by the time this correction is applied.
+    /// No such variable. The flag says whether there is an `env` by the time this correction is applied.
     Nothing(bool),
-    /// A reference, at this place of `env`, whose value nobody knows before the Pod starts. It is left as it is.
+    /// A reference, at this index of `env`, whose value is not known before the Pod starts. It is left as it is.
     Reference(usize),
 }
 
-/// All that has to be put right in the VPN's containers of a Pod, in the order of the containers. Empty where nothing
-/// is translated: without overlap, neither by the Cluster nor by what a container is told, the mapping does not matter.
+/// All corrections in the VPN's containers of a Pod, in the order of the containers. Empty where nothing is translated:
+/// if nothing overlaps, neither by the Cluster nor by the variables of a container, the mapping does not matter.
 pub fn corrections(pod: &PodSpec<'_>, facts: &ClusterFacts) -> Vec<Correction> {
     let Some(wanted) = Wanted::of(facts) else { return Vec::new() };
     let told = container_variables(pod);
     told.iter().flat_map(|(list, index, container, found)| wanted.judge(list, *index, container, found)).collect()
 }
 
-/// Each of [`NAMES`] with its place in the environment, where it is there.
+/// Each of [`NAMES`] with its index in the environment, where it is present.
 type FoundVariables<'a> = [Option<(usize, EnvValue<'a>)>; 4];
 
-/// What the containers of the VPN are told: the list and the place of each, and its variables.
+/// The containers of the VPN: the list and the index of each, and its variables.
 pub(super) fn container_variables<'p, 'a>(
     pod: &'p PodSpec<'a>,
 ) -> Vec<(&'static str, usize, &'p Container<'a>, FoundVariables<'a>)> {
@@ -78,7 +78,7 @@ pub(super) fn container_variables<'p, 'a>(
     for (list, containers) in lists {
         for (index, container) in containers.iter().enumerate().filter(|(_, container)| container.is_of_vpn()) {
             let found = container.variables(NAMES);
-            // Those that only prepare devices may be told nothing about networks.
+            // Those that only prepare devices may have none of the variables.
             if list == "initContainers" && found.iter().all(Option::is_none) {
                 continue;
             }
@@ -125,17 +125,17 @@ impl<'f> Wanted<'f> {
         (!is_fine).then(|| self.seed_pods.to_string())
     }
 
-    /// What a list should say instead; `None` if it leads to the same mapping, or nobody can say better.
+    /// What a list should say instead; `None` if it leads to the same mapping, or if there is no better value.
     fn networks_instead_of(&self, kind: NetworkKind, value: &EnvValue<'_>) -> Option<String> {
         let found = Listed::of(text_of(value));
         let lists_v6_only = found.v4.is_empty() && !found.v6.is_empty();
         let is_readable = !found.has_unreadable;
-        // What the Cluster does not know cannot be put right.
+        // What the Cluster does not know cannot be corrected.
         let is_known = self.networks(kind).next().is_some();
         if !is_known || is_readable && (lists_v6_only || self.networks(kind).eq(found.v4.iter().copied())) {
             return None;
         }
-        // Nor can what fits into no mapping.
+        // Nor can networks that fit into no mapping.
         let networks: Vec<Cidr> = self.networks(kind).collect();
         let mapping = map_networks(kind, &networks).ok()?;
         if is_readable && map_networks(kind, &found.v4).is_ok_and(|found| found == mapping) {
@@ -143,7 +143,7 @@ impl<'f> Wanted<'f> {
         }
         let (first, second) = if found.is_v6_first { (&found.v6, &networks) } else { (&networks, &found.v6) };
         let all: Vec<String> = first.iter().chain(second).map(ToString::to_string).collect();
-        // Nor what would be longer than we read: the next time we would find it wrong again.
+        // Nor a list that would be longer than the limit of reading: the next review would find it wrong again.
         Some(all.join(",")).filter(|wanted| wanted.len() <= MOST_BYTES)
     }
 
@@ -183,15 +183,15 @@ struct Listed {
     v4: Vec<Cidr>,
     v6: Vec<Cidr>,
     is_v6_first: bool,
-    /// Something vpn2 cannot read, which keeps it from starting: also a space, and an IPv4 network that is written as an
-    /// IPv6 one, whose prefix length vpn2 takes for that of an IPv4 network when it maps it.
+    /// Something that vpn2 cannot read, so that it does not start. That includes a space, and an IPv4 network that is
+    /// written as an IPv6 one: vpn2 takes its prefix length for that of an IPv4 network.
     has_unreadable: bool,
 }
 
 impl Listed {
     fn of(text: &str) -> Self {
         let mut listed = Self::default();
-        // Nobody has that many, and whoever sends them wants us to be busy.
+        // No real Shoot has that many networks, so their writer only wants to cause work.
         if text.len() > MOST_BYTES {
             return Self { has_unreadable: true, ..listed };
         }
@@ -224,7 +224,7 @@ pub(super) fn text_of<'v>(value: &'v EnvValue<'_>) -> &'v str {
     }
 }
 
-/// Whether vpn2 would translate by what a container is told.
+/// Whether vpn2 would translate by these variables.
 fn shows_overlap([seed_pods, networks @ ..]: [&EnvValue<'_>; 4]) -> bool {
     let Ok(seed_pods) = text_of(seed_pods).parse::<Cidr>() else { return false };
     let listed = KINDS.into_iter().zip(networks).flat_map(|(kind, value)| {
@@ -234,12 +234,12 @@ fn shows_overlap([seed_pods, networks @ ..]: [&EnvValue<'_>; 4]) -> bool {
 }
 
 impl Correction {
-    /// Whether it can be put right.
+    /// Whether it can be corrected.
     pub(crate) fn is_possible(&self) -> bool {
         !matches!(self.found, Found::Reference(_))
     }
 
-    /// Puts it right. Corrections of one Pod have to be applied in their order, and before anything that moves its
+    /// Corrects it. Corrections of one Pod have to be applied in their order, and before any edit that moves its
     /// containers.
     pub fn apply(&self, patch: &mut PatchBuilder) {
         let at = Pointer::to("/spec/template/spec").field(self.list).index(self.index).field("env");
@@ -265,7 +265,7 @@ impl Correction {
     }
 }
 
-/// What is wrong, for people.
+/// What is wrong, as a message.
 impl fmt::Display for Correction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` of `{}` ", self.variable, excerpt(&self.container))?;
@@ -273,7 +273,7 @@ impl fmt::Display for Correction {
             Found::Value(_, Some(text)) => write!(f, "says `{}`", excerpt(text))?,
             Found::Value(_, None) => f.write_str("is empty")?,
             Found::Nothing(_) => f.write_str("is missing")?,
-            Found::Reference(_) => f.write_str("is a reference, which nobody can judge before the Pod starts")?,
+            Found::Reference(_) => f.write_str("is a reference, whose value is not known before the Pod starts")?,
         }
         write!(f, ", the Cluster says `{}`", self.wanted)
     }

@@ -1,4 +1,4 @@
-//! Examples of what the rules say.
+//! Examples of findings.
 
 use super::{
     cannot_translate, change, cluster_missing, cluster_unanswered, cluster_unreadable, conflict, gardenlet_proxy, kept,
@@ -25,7 +25,7 @@ pub fn examples() -> Vec<Finding> {
     };
     let taken = Taken {
         path: "spec.template.spec.volumes[3].name".to_owned(),
-        what: "volume `network-guard-socket` is not ours, its source is another".to_owned(),
+        what: "volume `network-guard-socket` is not network-guard's: its source differs".to_owned(),
     };
     let nat = "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8";
     let mut examples = vec![
@@ -50,7 +50,7 @@ pub fn examples() -> Vec<Finding> {
     let variable = "`SHOOT_NODE_NETWORKS` of `vpn-client-1` says `10.9.0.0/16`, the Cluster says `10.250.0.0/16`";
     let path = "spec.template.spec.containers[3].env[3].value";
     examples.extend([
-        variables_left(path, &[variable], "the Cluster could not be read anew: no answer within 4500 ms"),
+        variables_left(path, &[variable], "the Cluster could not be read again: no answer within 4500 ms"),
         variables_corrected(path, &[variable]),
     ]);
     examples.extend(nat_containers(Change::Added));

@@ -1,4 +1,4 @@
-//! What each rule says of one write.
+//! The finding of each rule about a write.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::diagnostics::Finding;
 use crate::gardener::{ExpectedVpn, FieldError};
 use crate::vpn::{Change, Conflict, Overlap, Taken};
 
-/// There is no such Cluster.
+/// The Cluster does not exist.
 pub fn cluster_missing(namespace: &str) -> Finding {
     CLUSTER_MISSING.finding(
         "metadata.namespace",
@@ -20,12 +20,12 @@ pub fn cluster_missing(namespace: &str) -> Finding {
     )
 }
 
-/// There was no answer.
+/// The read of the Cluster was not answered.
 pub fn cluster_unanswered(namespace: &str, why: &str) -> Finding {
     CLUSTER_UNANSWERED.finding(
         "metadata.namespace",
         format!("the Cluster `{namespace}` could not be read: {why}"),
-        "repeat; if it stays, check the webhook's rights and connection",
+        "repeat the write; if it fails again, check the webhook's rights and connection",
     )
 }
 
@@ -49,12 +49,16 @@ pub fn vpn_incomplete(overlaps: &[Overlap], missing: &[&str]) -> Finding {
     )
 }
 
-/// Something stands in our way.
+/// An object of somebody else is in the way of the sidecar.
 pub fn name_taken(taken: &Taken) -> Finding {
-    NAME_TAKEN.finding(&taken.path, taken.what.clone(), "remove or rename it, the overlap sidecar needs the place")
+    NAME_TAKEN.finding(
+        &taken.path,
+        taken.what.clone(),
+        "remove or rename it, it is in the way of network-guard's sidecar",
+    )
 }
 
-/// An object passes though it cannot be read.
+/// An object passes although it cannot be read.
 pub fn unreadable(error: &FieldError) -> Finding {
     let value = if error.value.is_empty() { String::new() } else { format!("{}: ", error.value) };
     UNREADABLE.finding(&error.path, format!("{value}{}; left as it is", error.problem), "")
@@ -95,7 +99,7 @@ pub fn change(change: Change, overlaps: &[Overlap]) -> Option<Finding> {
         Change::Replaced => {
             (&REPLACED, format!("{}: replaced gardenlet's envoy-proxy and egress selector", first_and_more(overlaps)))
         }
-        Change::Updated => (&UPDATED, "put envoy-proxy and egress selector right".to_owned()),
+        Change::Updated => (&UPDATED, "corrected envoy-proxy and egress selector".to_owned()),
         Change::Removed => (&REMOVED, "no IPv4 overlap to bridge: removed envoy-proxy and egress selector".to_owned()),
         Change::Unchanged => return None,
     };
@@ -108,17 +112,17 @@ pub fn kept(change: Change) -> Option<Finding> {
         .then(|| KEPT.finding("", "kept envoy-proxy and egress selector as they were".to_owned(), ""))
 }
 
-/// What was wrong about variables of the VPN's containers, the first at this path, and was put right.
+/// Wrong variables of the VPN's containers, the first at this path, that were corrected.
 pub fn variables_corrected<T: fmt::Display>(path: &str, wrong: &[T]) -> Finding {
     VPN_VARIABLES_CORRECTED.finding(path, format!("{}: corrected", first_and_more(wrong)), "")
 }
 
-/// What is wrong about variables of the VPN's containers, the first at this path, and why it was left so.
+/// Wrong variables of the VPN's containers, the first at this path, and why they were left as they are.
 pub fn variables_left<T: fmt::Display>(path: &str, wrong: &[T], why: &str) -> Finding {
     VPN_VARIABLES.finding(path, format!("{}: left as it is, {why}", first_and_more(wrong)), "repeat the write")
 }
 
-/// Variables of the VPN's containers, the first at this path, that nobody can judge.
+/// Variables of the VPN's containers, the first at this path, whose value is not known before the Pod starts.
 pub fn variables_unknown<T: fmt::Display>(path: &str, unknown: &[T]) -> Finding {
     VPN_VARIABLES.finding(path, format!("{}: left as it is", first_and_more(unknown)), "write the value itself")
 }
@@ -127,7 +131,7 @@ pub fn variables_unknown<T: fmt::Display>(path: &str, unknown: &[T]) -> Finding 
 pub fn nat_containers(change: Change) -> Option<Finding> {
     let done = match change {
         Change::Added => "added",
-        Change::Replaced | Change::Updated => "put right",
+        Change::Replaced | Change::Updated => "corrected",
         Change::Removed => "removed",
         Change::Unchanged => return None,
     };
@@ -143,9 +147,9 @@ pub fn cannot_translate(overlaps: &[Overlap], why: &str) -> Finding {
     )
 }
 
-/// The stored sidecar is replaced by one of ours.
+/// The stored sidecar, of another configuration, is replaced.
 pub fn other_configuration() -> Finding {
-    let text = "what is stored was made by another configuration or release: replaced, the API server's Pods roll";
+    let text = "the stored sidecar was made by another configuration or release: replaced, the API server's Pods roll";
     OTHER_CONFIGURATION.finding("", text.to_owned(), "")
 }
 

@@ -1,4 +1,4 @@
-//! The rules about the VPN: each says one thing, and here is where its words are.
+//! The rules about the VPN, with the texts of their documentation.
 
 mod examples;
 mod findings;
@@ -11,13 +11,13 @@ pub use findings::{
     variables_unknown, vpn_incomplete,
 };
 
-/// No Cluster of the namespace's name.
+/// There is no Cluster with the name of the namespace.
 pub static CLUSTER_MISSING: Rule = Rule {
     name: "vpn/cluster-missing",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
-    summary: "The Deployment carries the containers of a highly available VPN, but there is no Cluster named like its namespace, so nobody can tell whether networks overlap.",
+    summary: "The Deployment carries the containers of a highly available VPN, but there is no Cluster named like its namespace, so it is unknown whether networks overlap.",
     fix: "Wait for gardenlet to write the Cluster, or restore it; then repeat the write.",
 };
 
@@ -28,16 +28,16 @@ pub static CLUSTER_UNANSWERED: Rule = Rule {
     up_to: None,
     rank: Rank::Fault,
     summary: "The Cluster is not in the cache and the API server did not answer in time, or did not permit the read.",
-    fix: "Repeat the write; if it stays, check the webhook's rights on clusters.extensions.gardener.cloud and its connection to the API server.",
+    fix: "Repeat the write; if it fails again, check the webhook's rights on clusters.extensions.gardener.cloud and its connection to the API server.",
 };
 
-/// The Cluster has networks that are none.
+/// A network of the Cluster cannot be read.
 pub static CLUSTER_UNREADABLE: Rule = Rule {
     name: "vpn/cluster-unreadable",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
-    summary: "A network in the Cluster cannot be read, so nobody can tell whether it overlaps.",
+    summary: "A network in the Cluster cannot be read, so it is unknown whether it overlaps.",
     fix: "Correct the named field in the Shoot or Seed; gardenlet copies it into the Cluster.",
 };
 
@@ -51,14 +51,14 @@ pub static VPN_INCOMPLETE: Rule = Rule {
     fix: "Write the Deployment with all of vpn-client-0, vpn-client-1, vpn-path-controller and the init container vpn-client-init.",
 };
 
-/// Something of somebody else has one of our names.
+/// Somebody else's object has one of network-guard's names.
 pub static NAME_TAKEN: Rule = Rule {
     name: "vpn/name-taken",
     severity: Severity::Deny,
     up_to: None,
     rank: Rank::Fault,
-    summary: "Networks overlap, and something that is not ours stands where the sidecar, a volume, a mount or the egress selector would go.",
-    fix: "Remove or rename what stands there.",
+    summary: "Networks overlap, and something that is not network-guard's is in the place of the sidecar, a volume, a mount or the egress selector.",
+    fix: "Remove or rename it.",
 };
 
 /// An object that cannot be read passes.
@@ -121,17 +121,17 @@ pub static INJECTED: Rule = Rule {
     fix: "Nothing.",
 };
 
-/// The sidecar was put right.
+/// The sidecar was corrected.
 pub static UPDATED: Rule = Rule {
     name: "vpn/updated",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
-    summary: "The sidecar was there, but not as it is configured now, and was put right.",
+    summary: "The sidecar was there, but not as it is configured now, and was corrected.",
     fix: "Nothing.",
 };
 
-/// The sidecar stays, because nobody can tell whether it is still needed.
+/// The sidecar stays, because it is unknown whether it is still needed.
 pub static KEPT: Rule = Rule {
     name: "vpn/kept",
     severity: Severity::Warn,
@@ -151,23 +151,23 @@ pub static REMOVED: Rule = Rule {
     fix: "Nothing.",
 };
 
-/// What the VPN's containers are told is not what the Cluster says, and stays so.
+/// Variables of the VPN's containers differ from the Cluster, and are left as they are.
 pub static VPN_VARIABLES: Rule = Rule {
     name: "vpn/vpn-variables",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Fault,
-    summary: "A container of the VPN is told other networks than the Cluster says, so both ends of the tunnel may translate differently. It was left as it is: the Cluster could not be read anew, or the variable takes its value from elsewhere.",
+    summary: "The variables of a VPN container name other networks than the Cluster, so both ends of the tunnel may translate differently. They were left as they are: the Cluster could not be read again, or a variable takes its value from elsewhere.",
     fix: "Repeat the write; if the message names a reference, write the value itself.",
 };
 
-/// What the VPN's containers are told was put right.
+/// Variables of the VPN's containers were corrected.
 pub static VPN_VARIABLES_CORRECTED: Rule = Rule {
     name: "vpn/vpn-variables-corrected",
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
-    summary: "A container of the VPN was told other networks than the Cluster says, so both ends of the tunnel would have translated differently. It was put right.",
+    summary: "The variables of a VPN container named other networks than the Cluster, so both ends of the tunnel would have translated differently. They were corrected.",
     fix: "Find out who changes the variables that gardenlet writes.",
 };
 
@@ -177,11 +177,11 @@ pub static NAT_CONTAINERS: Rule = Rule {
     severity: Severity::Warn,
     up_to: None,
     rank: Rank::Notice,
-    summary: "The containers that translate in place of the VPN (`vpn.nat.mode: own`) were added, put right or removed.",
+    summary: "The containers that translate in place of the VPN (`vpn.nat.mode: own`) were added, corrected or removed.",
     fix: "Nothing.",
 };
 
-/// Networks overlap and there is no way to translate them.
+/// Networks overlap and cannot be translated.
 pub static CANNOT_TRANSLATE: Rule = Rule {
     name: "vpn/cannot-translate",
     severity: Severity::Deny,
@@ -191,7 +191,7 @@ pub static CANNOT_TRANSLATE: Rule = Rule {
     fix: "Give the Shoot fewer or smaller networks, or networks that do not overlap the Seed's Pods.",
 };
 
-/// What is stored was made by somebody who is configured otherwise.
+/// The stored sidecar was made by another configuration or release.
 pub static OTHER_CONFIGURATION: Rule = Rule {
     name: "vpn/other-configuration",
     severity: Severity::Warn,

@@ -13,8 +13,7 @@ use super::names::{
     ENVOY_CONFIG_FILE, ENVOY_CONTAINER, ENVOY_GROUP_ID, SOCKET_DIR, SOCKET_VOLUME,
 };
 
-/// The container. The user is the Pod's, the same as the API server's; the group is the one whose packets the VPN
-/// translates.
+/// The container. It has the user of the Pod, as the API server has, and the group whose packets the VPN translates.
 pub(super) fn container(settings: &Settings) -> Container {
     let probe = |failure_threshold| Probe {
         http_get: Some(HTTPGetAction {
@@ -106,7 +105,7 @@ pub(super) fn config_volume() -> Volume {
     }
 }
 
-/// The directory of the socket. It holds two sockets and no data, so a page of memory is plenty.
+/// The directory of the socket. It holds two sockets and no data, so a page of memory is enough.
 pub(super) fn socket_volume() -> Volume {
     Volume {
         name: SOCKET_VOLUME.to_owned(),

@@ -67,7 +67,7 @@ mod tests {
         insta::assert_json_snapshot!(EgressSelectorConfiguration::through_envoy());
     }
 
-    /// The same connections take the same way as in gardenlet's own configuration; only the transport differs.
+    /// The same connections go through the proxy as in gardenlet's own configuration; only the transport differs.
     #[test]
     fn sends_the_same_connections_as_gardenlet() {
         let theirs =

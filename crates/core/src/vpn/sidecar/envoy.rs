@@ -46,7 +46,7 @@ struct FilterChain {
     filters: [Extension<HttpConnectionManager>; 1],
 }
 
-/// An extension point: a name for people and a configuration whose type Envoy reads from `@type`.
+/// An extension point: a descriptive name, and a configuration whose type Envoy reads from `@type`.
 #[derive(Debug, Serialize)]
 struct Extension<T> {
     name: &'static str,
@@ -181,7 +181,7 @@ const ADMIN_CLUSTER: &str = "admin";
 impl Bootstrap {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            // Mode 0600: statistics and a stop button, for nobody but Envoy's own status listener.
+            // Mode 0600: it serves statistics and can stop Envoy, so only Envoy's own status listener may use it.
             admin: Admin { address: Address::Pipe { path: ADMIN_SOCKET_PATH, mode: 0o600 } },
             static_resources: StaticResources {
                 listeners: [egress_listener(settings), status_listener(settings)],
@@ -200,8 +200,9 @@ fn egress_listener(settings: &Settings) -> Listener {
             type_url: CONNECTION_MANAGER_TYPE,
             stat_prefix: "egress",
             stream_idle_timeout: Some(Duration(settings.idle_timeout_seconds)),
-            // Zero waits. By default, once the Shoot has closed, a reader who pauses for a second loses what he has not
-            // read yet: the end of a log, or of a large answer while the API server is busy.
+            // Zero means no limit. By default, once the Shoot has closed the connection, a reader that pauses for a
+            // second loses what it has not read yet: the end of a log, or of a large answer while the API server is
+            // busy.
             delayed_close_timeout: Some(Duration(0)),
             access_log: vec![access_log(settings)],
             route_config: routes(
@@ -284,7 +285,7 @@ fn dns_cache(settings: &Settings) -> Value {
 
 /// Failed and slow connections only: a line for each would drown the API server's own log.
 fn access_log(settings: &Settings) -> AccessLog {
-    // Envoy lets a runtime key override the threshold; ours names nothing.
+    // Envoy demands a runtime key that may override the threshold; no runtime sets this one.
     let at_least =
         |value: u32| json!({"op": "GE", "value": {"default_value": value, "runtime_key": "network_guard.none"}});
     AccessLog {

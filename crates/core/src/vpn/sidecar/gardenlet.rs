@@ -1,12 +1,12 @@
-//! gardenlet's own proxy, and what goes with it where the sidecar takes its place (`vpn.sidecar: always`).
+//! gardenlet's own proxy, and what is removed with it where the sidecar replaces it (`vpn.sidecar: always`).
 //!
 //! gardenlet's proxy listens with TLS on 0.0.0.0:9443 and demands no client certificate, so any client that reaches
 //! that port gets through it into the Shoot. The sidecar listens on a socket that only the API server has.
 //!
-//! A part of gardenlet's is known by its name and its place, and stays if anything else uses it. The annotations
-//! `reference.resources.gardener.cloud/…` stay too: they mount nothing, and only keep gardener-resource-manager from
-//! deleting the Secrets and ConfigMaps. Those have to be there when a write misses the webhook, or when the Deployment is
-//! rolled back, and gardenlet's proxy comes back.
+//! A part of gardenlet's proxy is recognized by its name and its place, and stays if anything else uses it. The
+//! annotations `reference.resources.gardener.cloud/…` stay too: they mount nothing, and only keep
+//! gardener-resource-manager from deleting the Secrets and ConfigMaps. Those have to be there when a write misses the
+//! webhook, or when the Deployment is rolled back, and gardenlet's proxy comes back.
 
 use super::names::{ENVOY_CONTAINER, GARDENLET_EGRESS_ARGUMENT, GARDENLET_HOST, GARDENLET_MOUNTS, GARDENLET_VOLUMES};
 use super::{Injection, Sidecar};
@@ -18,11 +18,11 @@ pub(super) fn gives_way(injection: &Injection, argument: &str) -> bool {
     injection.sidecar == Sidecar::Always && argument == GARDENLET_EGRESS_ARGUMENT
 }
 
-/// Removes the mounts, volumes and the host alias of gardenlet's proxy, which its container and its argument leave
-/// behind. What was added to these lists before has to stand at their ends.
+/// Removes the mounts, the volumes and the host alias of gardenlet's proxy, which are not needed without its container
+/// and its argument. What was added to these lists before has to be at their ends.
 pub(super) fn remove(pod: &PodSpec<'_>, api_server: usize, patch: &mut PatchBuilder) {
     let container = &pod.containers[api_server];
-    // Asked once for each part: a review may repeat them without end.
+    // Computed once, because a review may repeat these parts any number of times.
     let goes = GARDENLET_MOUNTS.map(|(_, place)| !is_named(container, place));
     let is_part = |mount: &VolumeMount<'_>| {
         let part = GARDENLET_MOUNTS.iter().position(|part| *part == (&*mount.name, &*mount.mount_path));
@@ -41,14 +41,14 @@ pub(super) fn remove(pod: &PodSpec<'_>, api_server: usize, patch: &mut PatchBuil
     remove_alias(&pod.host_aliases(), patch);
 }
 
-/// Whether the API server is told of a place by anything but the argument that goes.
+/// Whether the API server uses a path by anything but the argument that is removed.
 fn is_named(container: &Container<'_>, place: &str) -> bool {
     let words = [&container.command, &container.args].into_iter().flatten().flatten();
     words.into_iter().any(|word| &**word != GARDENLET_EGRESS_ARGUMENT && word.contains(place))
         || container.env.is_some_and(|env| env.contains(place))
 }
 
-/// Whether a volume was mounted by what goes, and by nothing that stays.
+/// Whether a volume was mounted only by what is removed.
 fn is_left_behind(
     pod: &PodSpec<'_>,
     api_server: usize,
@@ -69,7 +69,7 @@ fn is_left_behind(
     goes && !stays
 }
 
-/// Takes the name of gardenlet's proxy out; an alias, or the list of them, that has nothing else goes with it.
+/// Removes the host name of gardenlet's proxy, and with it an alias, or the list of aliases, that would be empty.
 fn remove_alias(aliases: &[HostAlias<'_>], patch: &mut PatchBuilder) {
     let (address, host) = GARDENLET_HOST;
     let names = |alias: &HostAlias<'_>| {
@@ -92,7 +92,7 @@ fn remove_alias(aliases: &[HostAlias<'_>], patch: &mut PatchBuilder) {
     }
 }
 
-/// From the end, because removing an element moves those behind it.
+/// From the end, because removing an element moves those after it.
 fn remove_each<T>(patch: &mut PatchBuilder, at: &Pointer, list: &[T], goes: impl Fn(&T) -> bool) {
     for (index, _) in list.iter().enumerate().rev().filter(|(_, element)| goes(element)) {
         patch.remove(&at.clone().index(index));

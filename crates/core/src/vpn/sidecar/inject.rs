@@ -1,4 +1,4 @@
-//! The sidecar comes, or is corrected.
+//! Adds or corrects the sidecar.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(super) fn inject<'i>(
         return Err(taken);
     };
 
-    // The text of what is already there is only read when there is something to compare.
+    // The raw text is read only when there is something to compare.
     let existing = match proxy {
         Proxy::Ours(_) => RawPieces::read(raw).ok(),
         _ => None,
@@ -125,7 +125,7 @@ fn ensure_argument(patch: &mut PatchBuilder, injection: &Injection, index: usize
                 None if is_there => {}
                 None => patch.add(&at.end(), injection.argument.json()),
                 Some((first, _)) => {
-                    // From the end, because removing an element moves those behind it.
+                    // From the end, because removing an element moves those after it.
                     theirs.rev().for_each(|(index, _)| patch.remove(&at.clone().index(index)));
                     let first = at.index(first);
                     if is_there { patch.remove(&first) } else { patch.replace(&first, injection.argument.json()) }

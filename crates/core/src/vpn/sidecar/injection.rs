@@ -1,4 +1,4 @@
-//! Everything that we may add to a Deployment, made once at start-up: it depends on the configuration only.
+//! All parts that may be added to a Deployment, built once at start-up: they depend on the configuration only.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::envoy::Bootstrap;
 use super::{Settings, Sidecar, container, names};
 use crate::admission::Fragment;
 
-/// All pieces of the injection.
+/// All parts of the sidecar.
 #[derive(Clone, Debug)]
 pub struct Injection {
     pub(super) sidecar: Sidecar,
@@ -21,7 +21,7 @@ pub struct Injection {
 }
 
 impl Injection {
-    /// Builds all pieces.
+    /// Builds all parts.
     pub fn new(settings: &Settings) -> Self {
         let text = |fragment: &Fragment| Fragment::new(&fragment.json());
         Self {
@@ -36,7 +36,7 @@ impl Injection {
         }
     }
 
-    /// Where the sidecar goes.
+    /// Which Deployments get the sidecar.
     pub fn sidecar(&self) -> Sidecar {
         self.sidecar
     }

@@ -1,7 +1,7 @@
 //! The Envoy sidecar through which a kube-apiserver reaches into its Shoot.
 //!
-//! [`Injection`] is everything that may come into a Deployment, made once at start-up; [`mutate`] brings a Deployment to
-//! where it should be.
+//! [`Injection`] is everything that may be added to a Deployment, built once at start-up; [`mutate`] brings a
+//! Deployment into the desired state.
 
 mod container;
 mod egress;

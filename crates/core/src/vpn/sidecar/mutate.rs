@@ -1,7 +1,7 @@
-//! From intent to JSON Patch: every piece of the injection is found by name, then added, replaced or removed.
+//! From intent to JSON Patch: every part of the sidecar is found by name, then added, replaced or removed.
 //!
-//! What we did not put there is never touched, and a piece that is already as it should be yields no operation: a
-//! second application changes nothing.
+//! Parts of others are never touched, and a part that is already as it should be yields no operation: a second
+//! application changes nothing.
 
 use super::Injection;
 use super::inject::inject;
@@ -10,10 +10,9 @@ use crate::admission::{ListEdits, PatchBuilder};
 use crate::gardener::Deployment;
 use crate::vpn::{Change, Taken};
 
-/// Brings a Deployment to where it should be: with the injection for these pairs (see
-/// [`overlaps_text`]), or, with `None`, without anything
-/// of ours. `raw` is the text from which `deployment` was read. What moves its containers is left to the caller, who
-/// may have more to do with them.
+/// Brings a Deployment into the desired state: with the sidecar for these pairs (see [`overlaps_text`]), or, for
+/// `None`, without it. `raw` is the text from which `deployment` was read. Edits that move its containers are left to
+/// the caller, which may have more of them.
 pub fn mutate<'i>(
     injection: &'i Injection,
     overlaps: Option<&str>,

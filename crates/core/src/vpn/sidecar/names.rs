@@ -1,8 +1,8 @@
-//! Names that others rely on: what we put into the Pod is found by these.
+//! Names that others rely on: the parts of the sidecar are found by these.
 
 use crate::admission::Pointer;
 
-/// The sidecar. The same name as gardenlet's own, so that both can never run side by side.
+/// The sidecar. It has the name of gardenlet's own proxy, so that both can never run side by side.
 pub const ENVOY_CONTAINER: &str = "envoy-proxy";
 /// The container that gets the egress selector.
 pub(super) const API_SERVER_CONTAINER: &str = "kube-apiserver";
@@ -26,7 +26,8 @@ pub(super) const EGRESS_SELECTOR_FILE: &str = "egress-selector.json";
 pub const ENVOY_CONFIG_ANNOTATION: &str = "network-guard.extensions.gardener.cloud/envoy-config";
 /// The Pod annotation that holds the egress selector.
 pub const EGRESS_SELECTOR_ANNOTATION: &str = "network-guard.extensions.gardener.cloud/egress-selector-config";
-/// The Deployment annotation that lists the overlapping pairs. It is not on the Pods: a new pair rolls nothing.
+/// The Deployment annotation that lists the overlapping pairs. It is not on the Pods, so that a new pair restarts no
+/// Pod.
 pub const OVERLAPS_ANNOTATION: &str = "network-guard.extensions.gardener.cloud/overlaps";
 /// The API server's flag for the egress selector.
 pub(super) const EGRESS_SELECTOR_FLAG: &str = "--egress-selector-config-file";
@@ -37,7 +38,7 @@ pub(super) const GARDENLET_ENVOY_VOLUME: &str = "envoy-config";
 /// (this and the next three: gardener `pkg/component/kubernetes/apiserver`).
 pub(super) const GARDENLET_EGRESS_ARGUMENT: &str =
     "--egress-selector-config-file=/etc/kubernetes/egress/egress-selector-configuration.yaml";
-/// What gardenlet mounts into the API server for its own proxy: volume and place.
+/// What gardenlet mounts into the API server for its own proxy: volume and path.
 pub(super) const GARDENLET_MOUNTS: [(&str, &str); 3] = [
     ("ca-vpn", "/srv/kubernetes/ca-vpn"),
     ("http-proxy", "/etc/srv/kubernetes/envoy"),
@@ -51,7 +52,7 @@ pub(super) const GARDENLET_HOST: (&str, &str) = ("127.0.0.1", "kube-apiserver-ht
 /// The group whose packets vpn2 translates (gardener `EnvoyVPNGroupId`).
 pub const ENVOY_GROUP_ID: u32 = 31_415;
 
-/// The whole argument that we add to the API server.
+/// The whole argument that is added to the API server.
 pub(super) fn egress_argument() -> String {
     format!("{EGRESS_SELECTOR_FLAG}={CONFIG_DIR}/{EGRESS_SELECTOR_FILE}")
 }

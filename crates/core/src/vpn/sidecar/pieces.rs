@@ -1,11 +1,11 @@
-//! What there is of the sidecar, by names alone.
+//! Which parts of the sidecar are present, by names alone.
 
 use super::Proxy;
 use super::names::{self, API_SERVER_CONTAINER, CONFIG_VOLUME, SOCKET_VOLUME};
 use crate::gardener::Deployment;
 
-/// Whether each piece of the injection is there, whatever it says: the annotations, the container, its volumes, and what
-/// the API server has of it. The webhook configuration asks the same (`webhook-config/seed.yaml`).
+/// Whether each part of the sidecar is present, whatever its content: the annotations, the container, its volumes, and
+/// the API server's mounts and argument. The webhook configuration checks the same (`webhook-config/seed.yaml`).
 pub fn pieces(deployment: &Deployment<'_>) -> [bool; 9] {
     let template = &deployment.spec.template;
     let pod = &template.spec;

@@ -12,16 +12,17 @@ use crate::gardener::deployment::{Container, RawPieces};
 pub enum Proxy {
     /// None.
     Absent,
-    /// Ours: it mounts our configuration.
+    /// network-guard's: it mounts the sidecar's configuration.
     Ours(usize),
-    /// gardenlet's own: it mounts gardenlet's configuration, and the API server has an egress selector that is not ours.
+    /// gardenlet's: it mounts gardenlet's configuration, and the API server has an egress selector other than
+    /// network-guard's.
     Gardenlet,
     /// Somebody else's.
     Foreign(usize),
 }
 
 impl Proxy {
-    /// Looks for the container by name and tells whose it is by what it mounts.
+    /// Finds the container by name, and decides whose it is by its mounts.
     pub fn of(containers: &[Container<'_>]) -> Self {
         let Some(index) = containers.iter().position(|container| &*container.name == ENVOY_CONTAINER) else {
             return Self::Absent;
@@ -46,8 +47,8 @@ fn has_foreign_egress_selector(containers: &[Container<'_>]) -> bool {
     })
 }
 
-/// Whether a stored Deployment carries our sidecar as this configuration makes it; without any there is nothing to tell.
-/// `raw` is the text from which `stored` was read.
+/// Whether a stored Deployment carries the sidecar as this configuration makes it; `None` if it carries none. `raw` is
+/// the text from which `stored` was read.
 pub fn is_made_by(injection: &Injection, stored: &Deployment<'_>, raw: &str) -> Option<bool> {
     let Proxy::Ours(index) = Proxy::of(&stored.spec.template.spec.containers) else { return None };
     let annotations = stored.spec.template.metadata.as_ref().and_then(|metadata| metadata.annotations.as_ref());

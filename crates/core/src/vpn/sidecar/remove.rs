@@ -1,4 +1,4 @@
-//! The sidecar goes.
+//! Removes the sidecar.
 
 use super::Proxy;
 use super::names::{
@@ -27,7 +27,7 @@ pub(super) fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, edit
         }
     }
 
-    // Removing an element moves those behind it: every list is walked from its end.
+    // Removing an element moves those after it: every list is walked from its end.
     let pod = &deployment.spec.template.spec;
     let is_ours = |volume: &Volume<'_>| match &*volume.name {
         CONFIG_VOLUME => volume.is_downward_api,
@@ -36,7 +36,7 @@ pub(super) fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, edit
     };
     let mut our_volumes: Vec<&str> =
         pod.volumes.iter().flatten().filter(|volume| is_ours(volume)).map(|volume| &*volume.name).collect();
-    // There may be thousands of one name, and all mounts are looked through for each.
+    // Only the first of a name: there may be thousands, and each search walks all mounts.
     our_volumes.sort_unstable();
     our_volumes.dedup();
     let argument = egress_argument();
@@ -67,7 +67,7 @@ pub(super) fn remove(deployment: &Deployment<'_>, patch: &mut PatchBuilder, edit
     if patch.operations() == before { Change::Unchanged } else { Change::Removed }
 }
 
-/// Whether anything that stays mounts this volume: without it the Deployment would be invalid.
+/// Whether a container that stays mounts this volume: without it the Deployment would be invalid.
 fn is_mounted_by_others(pod: &PodSpec<'_>, volume: &str) -> bool {
     let ours = match Proxy::of(&pod.containers) {
         Proxy::Ours(index) => Some(index),

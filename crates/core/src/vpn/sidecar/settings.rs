@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Sidecar {
-    /// Where gardenlet has not put a proxy of its own (Gardener before v1.124); that one is left as it is.
+    /// Where gardenlet has not injected its own proxy, as before Gardener v1.124; that one is left as it is.
     #[default]
     WhereMissing,
     /// Everywhere: gardenlet's own proxy is replaced.
@@ -27,17 +27,17 @@ pub struct Settings {
     pub cpu_request: String,
     /// The memory request, as the API server writes it, such as `100Mi`.
     pub memory_request: String,
-    /// The memory limit, if there shall be one.
+    /// The memory limit, if there should be one.
     pub memory_limit: Option<String>,
     /// The TCP port of the status listener.
     pub status_port: u16,
-    /// Different hosts that Envoy remembers at the same time.
+    /// The most host names in Envoy's DNS cache.
     pub max_hosts: u32,
-    /// Connections into the Shoot at the same time.
+    /// The most connections into the Shoot at the same time.
     pub max_connections: u32,
     /// How long a connection into the Shoot may take to be established.
     pub connect_timeout_seconds: u32,
-    /// How long a tunnel may be silent.
+    /// How long a tunnel may be idle.
     pub idle_timeout_seconds: u32,
     /// Connections that last at least this long are logged.
     pub slow_milliseconds: u32,
@@ -59,8 +59,8 @@ impl Default for Settings {
             max_connections: 8_192,
             connect_timeout_seconds: 20,
             slow_milliseconds: 1_000,
-            // Envoy's default of 5 minutes would cut a silent `kubectl exec` or `logs -f`. kubelet's own
-            // `--streaming-connection-idle-timeout` is 4 hours: whoever closes first should be kubelet.
+            // Envoy's default of 5 minutes would cut an idle `kubectl exec` or `logs -f`. kubelet's own
+            // `--streaming-connection-idle-timeout` is 4 hours: kubelet should be the one that closes.
             idle_timeout_seconds: 4 * 60 * 60,
         }
     }

@@ -1,4 +1,4 @@
-//! What of somebody else is where the sidecar would be.
+//! Objects of others that are in the way of the sidecar.
 
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_DIR, CONFIG_VOLUME, EGRESS_SELECTOR_FLAG, ENVOY_CONTAINER, GARDENLET_ENVOY_VOLUME,
@@ -9,10 +9,10 @@ use crate::gardener::Deployment;
 use crate::json::excerpt;
 use crate::vpn::Taken;
 
-/// More places than these tell nobody more.
+/// The most places that are reported: more would help no reader.
 const MOST_TAKEN: usize = 10;
 
-/// All places where somebody else stands in our way, or the first of very many.
+/// All places where somebody else's object is in the way, or the first of very many.
 pub(super) fn taken(
     injection: &Injection,
     deployment: &Deployment<'_>,
@@ -32,7 +32,7 @@ pub(super) fn taken(
         push(
             format!("{PATH}.containers[{index}].name"),
             format!(
-                "`{ENVOY_CONTAINER}` is neither ours nor gardenlet's: it mounts neither `{CONFIG_VOLUME}` nor `{GARDENLET_ENVOY_VOLUME}`"
+                "`{ENVOY_CONTAINER}` is neither network-guard's nor gardenlet's: it mounts neither `{CONFIG_VOLUME}` nor `{GARDENLET_ENVOY_VOLUME}`"
             ),
         );
     }
@@ -45,7 +45,7 @@ pub(super) fn taken(
         if foreign {
             push(
                 format!("{PATH}.volumes[{index}].name"),
-                format!("volume `{}` is not ours, its source is another", volume.name),
+                format!("volume `{}` is not network-guard's: its source differs", volume.name),
             );
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn taken(
             if value.starts_with(EGRESS_SELECTOR_FLAG) && **value != *ours && !gives_way {
                 push(
                     format!("{PATH}.containers[{api_server}].{field}[{index}]"),
-                    format!("`{value}` is not our egress selector"),
+                    format!("`{value}` is not network-guard's egress selector"),
                 );
             }
         }

@@ -215,7 +215,7 @@ fn every_case() {
             Call::wrong().with(|call| call.live = Some(Answer::Unanswered("secret words".to_owned()))),
             "unchanged",
             true,
-            Some(format!("{wrong}: left as it is, the Cluster could not be read anew; repeat the write")),
+            Some(format!("{wrong}: left as it is, the Cluster could not be read again; repeat the write")),
         ),
         ("the Cluster is gone", Call::wrong().with(|call| call.live = Some(Answer::Absent)), "unchanged", true, None),
         ("a blind cache", Call::wrong().with(|call| call.is_blind = true), "corrected", true, None),

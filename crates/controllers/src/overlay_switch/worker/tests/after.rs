@@ -284,8 +284,8 @@ async fn a_carried_switch_says_why_it_passed() {
         ("", true, false, ""),
         ("forced", true, false, "forced"),
         ("", true, true, "forced"),
-        ("the Shoot sleeps", false, false, "hibernated"),
-        ("the Shoot sleeps", true, false, "hibernated"),
+        ("the Shoot is hibernated", false, false, "hibernated"),
+        ("the Shoot is hibernated", true, false, "hibernated"),
         ("", false, false, "hibernated"),
     ] {
         let seed = released(&json!({"state": "Processing"}));

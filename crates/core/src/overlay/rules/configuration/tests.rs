@@ -1,4 +1,4 @@
-//! What is said of a configuration, and of a change.
+//! The findings about a configuration, and about a change.
 
 use serde_json::{Value, json};
 
@@ -33,14 +33,14 @@ fn what_a_configuration_says() {
         ("off", None, off(), &[]),
         ("nothing", None, json!(null), &["warn default-mode"]),
         ("`null`", None, json!({"overlay": null}), &["warn default-mode"]),
-        ("not set any more, which admission undoes", Some(off()), json!({"backend": "bird"}), &[]),
+        ("not set any more, which the provider's admission reverts", Some(off()), json!({"backend": "bird"}), &[]),
         ("nothing about it", None, json!({"typha": {"enabled": true}}), &["warn default-mode"]),
-        ("no word, as before", Some(json!(null)), json!({"typha": {"enabled": true}}), &[]),
+        ("not set, as before", Some(json!(null)), json!({"typha": {"enabled": true}}), &[]),
         ("an empty overlay", None, json!({"overlay": {}}), &["deny enabled"]),
         ("a text", None, json!({"overlay": {"enabled": "no"}}), &["deny enabled"]),
         ("no overlay at all", None, json!({"overlay": null, "backend": "bird"}), &["warn default-mode"]),
         ("off while it runs", Some(on()), off(), &["warn switch"]),
-        ("off, as it was not said before", Some(json!(null)), off(), &["warn switch"]),
+        ("off, not set before", Some(json!(null)), off(), &["warn switch"]),
         ("off, as it was", Some(off()), json!({"overlay": {"enabled": false}, "vethMTU": "1400"}), &[]),
         ("on again", Some(off()), on(), &["warn routes-left"]),
         (
@@ -79,7 +79,7 @@ fn what_a_configuration_says() {
     }
 }
 
-/// One row a provider and a change: which rules speak.
+/// One row for each provider and change: which rules report it.
 #[test]
 fn providers_differ() {
     let (on, off, none) = (json!({"overlay": {"enabled": true}}), json!({"overlay": {"enabled": false}}), json!({}));
@@ -134,9 +134,9 @@ fn providers_differ() {
     }
 }
 
-/// Nobody is cut off where there are no Pods, and new Pods get new addresses.
+/// No Pods are cut off where there are none, and new Pods get new addresses.
 #[test]
-fn asleep_nothing_is_cut_off() {
+fn a_hibernated_shoot_has_nothing_to_cut_off() {
     let asleep = |config: Value| {
         let mut shoot = shoot(&config);
         shoot["spec"]["hibernation"] = json!({"enabled": true});
@@ -170,7 +170,7 @@ fn a_writer_who_forces_it_is_warned_only() {
 }
 
 #[test]
-fn only_calico_with_workers_is_looked_at() {
+fn only_calico_with_workers_is_checked() {
     let new = shoot(&json!({"overlay": {}}));
     for (pointer, value) in [("/spec/networking/type", json!("cilium")), ("/spec/provider/workers", json!([]))] {
         let mut new = new.clone();
@@ -179,7 +179,7 @@ fn only_calico_with_workers_is_looked_at() {
     }
 }
 
-/// A new Shoot whose Pods no route leads to is told so: nothing more, whatever operators say.
+/// A new Shoot whose Pods no route leads to gets a warning, and never more, whatever operators configure.
 #[test]
 fn new_pods_that_no_route_leads_to() {
     let blocks = json!({"overlay": {"enabled": false}, "ipam": {"type": "calico-ipam"}});
@@ -200,7 +200,7 @@ fn new_pods_that_no_route_leads_to() {
     }
 }
 
-/// What a flag decides may be what does not go together with the Shoot's families.
+/// The default of a flag may not be compatible with the Shoot's families.
 #[test]
 fn a_flag_and_two_families() {
     let mut new = shoot(&json!(null));
@@ -216,7 +216,7 @@ fn a_flag_and_two_families() {
 }
 
 #[test]
-fn two_families_need_no_word() {
+fn two_families_need_no_overlay_key() {
     let mut new = shoot(&json!({"overlay": {"enabled": false}}));
     new["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);
     assert_eq!(said(None, &new), Vec::<String>::new());

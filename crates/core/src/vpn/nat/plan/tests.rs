@@ -30,9 +30,9 @@ fn without_an_overlap_nothing_is_translated() {
     }
 }
 
-/// A repetition takes a block of the mapping; everything else is there once.
+/// A repeated network takes a block of the mapping of its own; rules and routes are not repeated.
 #[test]
-fn networks_that_are_there_twice() {
+fn repeated_networks() {
     let nodes = "10.250.0.0/16,10.249.0.0/16,10.249.0.0/16,10.248.0.0/16";
     for (name, seed_pods, mapped) in [
         ("overlap", "10.0.0.0/8", &["242.0.0.0/16", "242.2.0.0/16", "242.3.0.0/16"][..]),
@@ -52,7 +52,7 @@ fn networks_that_are_there_twice() {
 }
 
 proptest! {
-    /// The short way says the same as a whole plan.
+    /// The shortcut agrees with a whole plan.
     #[test]
     fn what_cannot_be_translated_cannot_be_planned(
         pods in (any::<u32>(), 5u8..12),

@@ -1,4 +1,4 @@
-//! On what Gardener's own code writes.
+//! Tests with objects that Gardener's own code wrote.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn fixture(case: &str, file: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
 }
 
-/// What is told of this Deployment, and what of it differs from this Cluster.
+/// The differences between this Deployment and this Cluster.
 fn judged(deployment: &Value, cluster: &Value) -> Option<Vec<String>> {
     let text = deployment.to_string();
     let facts = ClusterFacts::parse(&cluster["spec"].to_string()).unwrap();
@@ -25,7 +25,7 @@ fn containers(deployment: &mut Value) -> impl Iterator<Item = &mut Value> {
     lists.flat_map(|(_, list)| list.as_array_mut().unwrap())
 }
 
-/// Tells all containers of the VPN this, or only that of one name.
+/// Sets a variable of all containers of the VPN, or only of the one of this name.
 fn tell(deployment: &mut Value, only: &str, variable: &str, value: &Value) {
     for container in containers(deployment).filter(|container| only.is_empty() || container["name"] == only) {
         for entry in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -39,7 +39,7 @@ fn tell(deployment: &mut Value, only: &str, variable: &str, value: &Value) {
 const NODES: &str = "SHOOT_NODE_NETWORKS";
 
 #[test]
-fn what_gardener_writes_is_told_the_same() {
+fn what_gardener_writes_does_not_differ() {
     for (case, is_told) in [
         ("ha", true),
         ("ha-overlap", true),
@@ -60,11 +60,11 @@ fn what_gardener_writes_is_told_the_same() {
         }
         let text = deployment.to_string();
         let sets = told(&Deployment::read(&text).unwrap()).map_or(0, |told| told.sets.len());
-        assert_eq!(sets, usize::from(is_told), "{case}: all containers are told the same, which is kept once");
+        assert_eq!(sets, usize::from(is_told), "{case}: all containers have the same set, which is kept once");
     }
 }
 
-/// A name, what is told about nodes, the Cluster's node networks in its status, and what differs.
+/// A name, the configured node networks, the Cluster's node networks in its status, and what differs.
 #[test]
 fn what_counts_is_the_mapping() {
     let grown = json!(["10.250.0.0/16", "10.251.0.0/16", "10.4.0.0/24"]);
@@ -103,7 +103,7 @@ fn what_counts_is_the_mapping() {
         ),
         ("IPv6 of its own", "10.250.0.0/16,fd00::/64", json!(["10.250.0.0/16"]), ""),
         ("only IPv6 for now", "fd00::/64", json!(["10.250.0.0/16", "fd00::/64"]), ""),
-        ("nobody knows", "$(NODES)", grown, ""),
+        ("unknown before the Pod starts", "$(NODES)", grown, ""),
     ] {
         let (mut deployment, mut cluster) = (fixture("ha-overlap", "deployment"), fixture("ha-overlap", "cluster"));
         cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = status;
@@ -120,12 +120,12 @@ fn where_nothing_is_mapped_nothing_differs() {
         ("they differ", |_, _| (), Some(true)),
         ("hibernated", |deployment, _| deployment["spec"]["replicas"] = json!(0), None),
         (
-            "on its way out",
+            "being deleted",
             |deployment, _| deployment["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
             None,
         ),
         (
-            "the Shoot on its way out",
+            "the Shoot is being deleted",
             |_, cluster| cluster["spec"]["shoot"]["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
             Some(false),
         ),
@@ -139,7 +139,7 @@ fn where_nothing_is_mapped_nothing_differs() {
             Some(false),
         ),
         (
-            "no overlap any more, and one is told of it",
+            "no overlap any more, and one container knows it",
             |_, cluster| cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!("192.168.0.0/16"),
             Some(true),
         ),
@@ -153,7 +153,7 @@ fn where_nothing_is_mapped_nothing_differs() {
     }
 }
 
-/// Beside an old vpn2 it is ours that translate, so only what they are told counts.
+/// Beside an old vpn2 network-guard's containers translate, so only their networks count.
 #[test]
 fn our_own_containers_count_where_they_are() {
     let (mut deployment, mut cluster) = (fixture("ha-overlap", "deployment"), fixture("ha-overlap", "cluster"));

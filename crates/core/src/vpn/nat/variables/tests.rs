@@ -1,4 +1,4 @@
-//! What counts as right, what is put right, and that it stays so.
+//! What counts as correct, what is corrected, and that a second review changes nothing.
 
 mod laws;
 
@@ -29,7 +29,7 @@ fn facts(seed_pods: &str, pods: &str, services: &str, nodes: &str) -> ClusterFac
     }
 }
 
-/// The environment of a container that is told these networks; `-` leaves a variable out.
+/// The environment of a container with these networks; `-` leaves a variable out.
 fn env(values: [&str; 4]) -> Value {
     let told = NAMES.iter().zip(values).filter(|(_, value)| *value != "-");
     let mut env = vec![json!({"name": "IS_HA", "value": "true"})];
@@ -70,8 +70,8 @@ const REPEATED: [&str; 4] = [
     "10.250.0.0/16,10.249.0.0/16,10.249.0.0/16,10.248.0.0/16",
 ];
 
-/// A name, the Cluster, what `vpn-client-1` is told, what it should be told instead; `=` stands for the Cluster's value,
-/// or for what is there already.
+/// A name, the Cluster, the variables of `vpn-client-1`, and what they should say; `=` stands for the Cluster's value,
+/// or for the present one.
 #[test]
 fn every_case() {
     let without_overlap = ["172.16.0.0/12", CLUSTER[1], CLUSTER[2], CLUSTER[3]];
@@ -136,7 +136,7 @@ fn every_case() {
             ["="; 4],
         ),
         (
-            "no overlap, but told of one that is written as IPv6",
+            "no overlap, but a container has one that is written as IPv6",
             without_overlap,
             ["=", "=", "=", "::ffff:172.16.0.0/112"],
             ["=", "=", "=", CLUSTER[3]],
@@ -157,9 +157,14 @@ fn every_case() {
         ("IPv6 Seed where IPv4 is known", CLUSTER, ["fd00::/48", "=", "=", "="], ["="; 4]),
         ("no overlap, wrong", without_overlap, ["=", "=", "=", "10.9.0.0/16"], ["="; 4]),
         ("no overlap, missing", without_overlap, ["-"; 4], ["="; 4]),
-        ("no overlap, but told of one", without_overlap, ["=", "=", "=", "172.16.0.0/16"], ["=", "=", "=", CLUSTER[3]]),
         (
-            "no overlap, but told of another Seed",
+            "no overlap, but a container has one",
+            without_overlap,
+            ["=", "=", "=", "172.16.0.0/16"],
+            ["=", "=", "=", CLUSTER[3]],
+        ),
+        (
+            "no overlap, but a container has another Seed",
             without_overlap,
             ["10.0.0.0/8", "=", "=", "="],
             [without_overlap[0], "=", "=", "="],
@@ -233,7 +238,7 @@ fn all_containers_of_the_vpn_are_judged_and_no_other() {
 
 /// Containers with an environment of another shape, what is said of each, and what they are afterwards.
 #[test]
-fn any_shape_is_put_right() {
+fn any_shape_is_corrected() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
     let right = env(["10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16"]);
     let with = |change: &dyn Fn(&mut Vec<Value>)| {
@@ -281,13 +286,13 @@ fn any_shape_is_put_right() {
 }
 
 #[test]
-fn init_containers_that_are_told_nothing_stay_so() {
+fn init_containers_without_the_variables_stay_so() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
     let init = json!([{"name": "vpn-shoot-init", "env": [{"name": "IS_HA", "value": "true"}]}]);
     assert_eq!(judge(&pod(&json!([]), &init), &facts), []);
 }
 
-/// Names of others that only begin like the VPN's.
+/// Names of other containers that only begin like the VPN's.
 #[test]
 fn containers_of_others_are_left() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
@@ -306,7 +311,7 @@ fn containers_of_others_are_left() {
     }
 }
 
-/// Whoever sends more networks than anybody has keeps us busy no longer than others.
+/// A list with more networks than any real Shoot has takes no longer to review than others.
 #[test]
 fn a_list_without_end_is_wrong() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16");
@@ -316,7 +321,7 @@ fn a_list_without_end_is_wrong() {
     assert_eq!(judge(&pod(&json!(containers), &Value::Null), &facts).len(), 64);
 }
 
-/// The next time it would be found wrong again.
+/// The next review would find it wrong again.
 #[test]
 fn nothing_is_written_that_is_too_long_to_be_read() {
     let nodes: Vec<String> = (0..4_000u32).map(|i| Cidr::v4(0x0b00_0000 + i, 32).unwrap().to_string()).collect();
@@ -324,8 +329,8 @@ fn nothing_is_written_that_is_too_long_to_be_read() {
     assert_eq!(judge(&pod(&json!([{"name": "vpn-client-0"}]), &Value::Null), &facts).len(), 3, "all but the nodes");
 }
 
-/// A repetition moves what comes behind it, so it is wrong wherever the Cluster does not have it: the other end of the tunnel
-/// is told what the Cluster has.
+/// A repeated network moves the blocks of those after it, so it is wrong wherever the Cluster does not have it: the
+/// other end of the tunnel has the Cluster's networks.
 #[test]
 fn repetitions_count_in_every_container() {
     let facts = facts("10.0.0.0/8", "100.96.0.0/11", "100.64.0.0/13", "10.250.0.0/16,10.249.0.0/16");

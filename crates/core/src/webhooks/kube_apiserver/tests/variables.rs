@@ -103,7 +103,7 @@ fn without_an_answer_variables_stay() {
     for (answer, want) in [
         (
             Answer::Unanswered("no answer within 4500 ms".to_owned()),
-            "the Cluster could not be read anew: no answer within 4500 ms",
+            "the Cluster could not be read again: no answer within 4500 ms",
         ),
         (Answer::Absent, "the Cluster is gone"),
         (Answer::Found(Arc::new(Err(unreadable.into()))), "the Cluster has networks by now that cannot be read"),

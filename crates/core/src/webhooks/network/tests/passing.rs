@@ -108,7 +108,7 @@ fn sleeping_and_waking() {
     let Act::Say { state: "pending", status: Some(status) } = world.controller() else {
         panic!("an approval would outlive the sleep")
     };
-    assert_eq!(status.message(), "the Shoot sleeps; it passes in the next maintenance window");
+    assert_eq!(status.message(), "the Shoot is hibernated; it passes in the next maintenance window");
     // It wakes before anybody looks again.
     world.shoot["spec"]["hibernation"] = json!({"enabled": false});
     world.shoot["status"]["hibernated"] = json!(false);
@@ -212,5 +212,5 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
         said(&mut world);
     }
     world.shoot["status"]["lastOperation"]["state"] = json!("Succeeded");
-    assert_eq!(said(&mut world).message(), "2 of 2 nodes have routes; waiting whether they stay");
+    assert_eq!(said(&mut world).message(), "2 of 2 nodes have routes; waiting to see whether they stay");
 }

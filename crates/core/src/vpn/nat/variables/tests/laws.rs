@@ -10,7 +10,7 @@ fn cidr() -> impl Strategy<Value = String> {
     prop_oneof![6 => v4, 2 => v6]
 }
 
-/// Values as nobody should write them, and some as they should.
+/// Wrong values, and some correct ones.
 fn value() -> impl Strategy<Value = Value> {
     let list = || prop::collection::vec(cidr(), 0..4).prop_map(|list| list.join(","));
     prop_oneof![
@@ -34,7 +34,7 @@ fn container() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// The patch applies, a second look finds nothing more to put right, and IPv6 entries stay what they were.
+    /// The patch applies, a second review finds nothing to correct, and IPv6 entries stay what they were.
     #[test]
     fn corrections_hold(
         containers in prop::collection::vec(container(), 0..4),
@@ -48,7 +48,7 @@ proptest! {
         let after = corrected(&object, &found);
         let left = judge(&after, &facts);
         prop_assert!(left.iter().all(|left| !left.is_possible()), "{:?}", left);
-        // A watch of the Deployment finds a difference where the webhook has something to put right, and nowhere else.
+        // A watch of the Deployment finds a difference where the webhook has something to correct, and nowhere else.
         for (object, is_wrong) in [(&object, found.iter().any(Correction::is_possible)), (&after, false)] {
             let text = object.to_string();
             let told = crate::vpn::nat::told(&Deployment::read(&text).unwrap());
@@ -58,7 +58,7 @@ proptest! {
         let v6 = |object: &Value| object.to_string().matches("fd00:").count();
         let six_of = |text: &str| text.matches("fd00:").count();
         let lost: usize = found.iter().map(|found| match &found.found {
-            // One network stands where somebody wrote a list.
+            // `SEED_POD_NETWORK` is one network, also where a list was written.
             Found::Value(_, Some(text)) if found.variable == NAMES[0] => six_of(text),
             _ => 0,
         }).sum();

@@ -75,7 +75,7 @@ pub(super) fn verify(case: &Case, finding: &crate::diagnostics::Finding) -> Resu
             true_if(new.routes || !new.reached, "no routes are needed")?;
             true_if(says("is not set") == new.key.is_none(), "it is set, or not")?;
             let had_routes = old.is_some_and(|old| old.routes);
-            true_if(says("nobody makes routes") != new.routes, "somebody makes routes, or nobody")?;
+            true_if(says("no routes are made") != new.routes, "somebody makes routes, or nobody")?;
             true_if(says("until theirs are there") == (new.routes && !had_routes), "routes come, or were there")?;
             true_if(says("while there is an overlay too") == (new.routes && had_routes), "there were none, or some")
         }
