@@ -1,4 +1,4 @@
-//! Loops that write to an API server. Any number of replicas may run; a Lease says which one of them works.
+//! Control loops that write to an API server. Any number of replicas may run; a Lease decides which one works.
 
 pub mod certificates;
 pub mod overlay;
