@@ -1,4 +1,4 @@
-//! What feeds the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
+//! The sources of the landscape: watches on an API server, or a folder of manifests; and the live reads of one request.
 
 mod cache;
 pub mod files;
