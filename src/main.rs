@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match Args::parse().run() {
         Ok(code) => code,
         Err(error) => {
-            // Nobody may be there to read it.
+            // Standard error may be closed.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::from(2)
         }

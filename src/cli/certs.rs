@@ -1,4 +1,4 @@
-//! `network-guard certs`: certificates for development, and a look at those that are used.
+//! `network-guard certs`: certificates for development, and inspection of those in use.
 
 mod inspect;
 
@@ -21,27 +21,27 @@ pub(super) enum Certs {
     ///
     /// The CA's key is not kept: run again for another certificate, and give API servers the new ca.crt.
     Generate {
-        /// The folder to write to; it is made if it is not there, existing files are replaced
+        /// The folder to write to; created if it does not exist; existing files are replaced
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// A DNS name or IP address under which the server is called; may be repeated
+        /// A DNS name or IP address under which clients call the server; may be repeated
         #[arg(long = "san", value_name = "NAME", default_values_t = default_names())]
         names: Vec<String>,
         /// How long the certificate is valid, in days
         #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: u32,
     },
-    /// Look at the Secret of the certificate, at what API servers are told to trust, and at what is served
+    /// Inspect the Secret of the certificate, the CAs that API servers trust, and the certificate that is served
     ///
-    /// In a Pod of the server, where all rights are there already:
+    /// In a Pod of the server, which has all rights already:
     ///   network-guard certs inspect --config /etc/network-guard/config/config.yaml --server 127.0.0.1:10250
     ///
-    /// Exit code 1 when an API server would not trust what is served, or something cannot be used.
+    /// Exit code 1 when an API server would not trust the served certificate, or something cannot be used.
     #[command(verbatim_doc_comment)]
     Inspect(inspect::Inspect),
 }
 
-/// The names under which a server on this machine is called.
+/// The names under which clients call a server on this machine.
 pub(super) fn default_names() -> Vec<String> {
     ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
 }
@@ -73,7 +73,7 @@ pub(super) fn generate(out: &Path, names: &[String], lifetime: Duration) -> anyh
     write(&out.join("tls.crt"), &server.certificate, 0o644)
 }
 
-/// Replaces a file as one: a reader sees the old text or the new one. The mode is set before there is any content.
+/// Replaces a file atomically: a reader sees the old text or the new one. The mode is set before there is any content.
 fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     let beside = path.with_extension("new");
     let _ = fs::remove_file(&beside);

@@ -21,22 +21,22 @@ use network_guard_sources::{files, live};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Files with Shoots, YAML or JSON as kubectl reads them, or folders of them, or - for standard input: each Shoot is judged as
-    /// if it were created now, after what the server fills in is filled in.
-    /// Seeds in them count too; other kinds are skipped and named
+    /// Files with Shoots, YAML or JSON as kubectl reads them, folders of them, or - for standard input: each Shoot is
+    /// checked as if it were created now, after the server has filled in its defaults. Seeds in them count too; other
+    /// kinds are skipped and named
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A folder with what else there is: Seeds, other Shoots, and role bindings for --as. Without it, Seeds that are in no
-    /// file are accepted with a warning
+    /// A folder with the rest of the landscape: Seeds, other Shoots, and role bindings for --as. Without it, Seeds that
+    /// are in no file are accepted with a warning
     #[arg(long, value_name = "DIR", env = "NETWORK_GUARD_LANDSCAPE")]
     landscape: Option<PathBuf>,
-    /// The configuration file, for what rules weigh
+    /// The configuration file, for the severity of rules
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
     config: Option<PathBuf>,
-    /// In whose name: what this user may not see is not looked at; without it everything is seen
+    /// The user on whose behalf to check: what this user may not see is ignored; without it everything is visible
     #[arg(long = "as", value_name = "USER")]
     user: Option<String>,
-    /// A group of that user, once for each
+    /// A group of that user; may be repeated
     #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
     groups: Vec<String>,
 }
@@ -47,14 +47,14 @@ const MOST_NAMED: usize = 20;
 /// Why it is unknown whether a Seed that is in no file exists.
 const NO_LANDSCAPE: &str = "no landscape was given";
 
-/// The same, where a Seed is in a file that cannot be read, or may be.
+/// The same, where a Seed is, or may be, in a file that cannot be read.
 const UNREAD: &str = "not all files could be read";
 
-/// What there is to say about files, each with its path.
+/// The remarks about files, each with its path.
 type Remarks = Vec<(PathBuf, Remark)>;
 
 impl Check {
-    /// Prints what is found; the exit code says whether anything would be refused, or could not be judged.
+    /// Prints the findings; the exit code shows whether anything would be refused, or could not be checked.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let configuration = match &self.config {
             Some(path) => Configuration::read(path)?,
@@ -65,13 +65,13 @@ impl Check {
             Some(folder) => {
                 let files::Read { snapshot, mut remarks } =
                     files::load(folder, vpcs).map_err(|problem| anyhow!("the landscape cannot be read:\n{problem}"))?;
-                // What else is in that folder is nobody's question here.
+                // Remarks about other objects in that folder are not printed.
                 remarks.retain(|(_, remark)| remark.weight > Weight::Other);
                 (snapshot, remarks)
             }
             None => (Snapshot::with_vpcs(Arc::clone(vpcs)), Vec::new()),
         };
-        // The Shoots of all files come together: each may list the others. So do Seeds, and whatever else is read.
+        // The Shoots of all files are read together: each may list the others. So are Seeds and the rest.
         let mut shoots: Vec<(PathBuf, String)> = Vec::new();
         for path in &self.files {
             for path in files_of(path)? {
@@ -102,7 +102,7 @@ impl Check {
             },
             user,
         };
-        // First the webhook that fills in, for all of them: each may list the others.
+        // First the mutating webhook, for all of them: each may list the others.
         let fills = MutateShoot::new(&configuration.shoots);
         let mut filled = Vec::new();
         for (path, shoot) in &mut shoots {
@@ -154,7 +154,7 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// A line for each remark, but not for very many documents of other kinds.
+/// A line for each remark, except for very many documents of other kinds.
 fn said(remarks: &[(PathBuf, Remark)]) -> String {
     let mut text = String::new();
     let mut others = 0;
@@ -180,8 +180,8 @@ fn said(remarks: &[(PathBuf, Remark)]) -> String {
     text
 }
 
-/// Whether a Shoot, a Seed or a Cluster is missing because of this, or what may be one. Nothing is decided by a Deployment or a
-/// Network here, and by a role binding only in somebody's name.
+/// Whether a Shoot, a Seed or a Cluster is, or may be, missing because of this. A Deployment or a Network decides
+/// nothing here, and a role binding only with --as.
 fn is_loss(remark: &Remark, has_user: bool) -> bool {
     let kind = remark.kind.as_deref().map(|kind| kind.strip_suffix("List").unwrap_or(kind));
     remark.is_loss()
@@ -192,7 +192,7 @@ fn is_loss(remark: &Remark, has_user: bool) -> bool {
         }
 }
 
-/// Whether what is missing because of this may be a Seed.
+/// Whether the missing object may be a Seed.
 fn may_be_seed(remark: &Remark) -> bool {
     remark.is_loss() && matches!(remark.kind.as_deref(), None | Some("Seed" | "SeedList" | "List"))
 }
@@ -202,7 +202,7 @@ fn files_of(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if path.is_dir() { files::paths(path).map_err(|problem| anyhow!("{problem}")) } else { Ok(vec![path.to_owned()]) }
 }
 
-/// Adds what a file says to the landscape, in the place of what was known, and its Shoots to those that are judged.
+/// Adds the objects of a file to the landscape, replacing known ones, and its Shoots to those that are checked.
 fn add(path: &Path, snapshot: &mut Snapshot, shoots: &mut Vec<(PathBuf, String)>, remarks: &mut Remarks) {
     let read = if path == Path::new("-") { files::standard_input() } else { files::text(path) };
     let text = match read {
@@ -210,7 +210,7 @@ fn add(path: &Path, snapshot: &mut Snapshot, shoots: &mut Vec<(PathBuf, String)>
             remarks.extend(remark.map(|remark| (path.to_owned(), remark)));
             text
         }
-        // The others are judged all the same.
+        // The others are checked all the same.
         Err(problem) => return remarks.push(problem.remark()),
     };
     manifests::each(&text, &mut |found| match found {
@@ -226,15 +226,15 @@ fn add(path: &Path, snapshot: &mut Snapshot, shoots: &mut Vec<(PathBuf, String)>
     });
 }
 
-/// In whose name webhooks are asked, and what is known.
+/// The user of the reviews, and the landscape.
 struct Judge {
-    /// Why a Seed that is not in the snapshot may be there all the same; `None` where it is not there.
+    /// Why a Seed that is not in the snapshot may exist all the same; `None` where it does not.
     no_seed: Option<&'static str>,
     user: UserInfo,
 }
 
 impl Judge {
-    /// Fills in what the server fills in, in the text and in the landscape, and gives what there is to say about it.
+    /// Fills in the defaults of the server, in the text and in the landscape, and returns remarks about that.
     fn fill(&self, webhook: &MutateShoot, text: &mut String, snapshot: &mut Snapshot) -> anyhow::Result<Vec<Finding>> {
         let (_, verdict) = self.review(webhook, text, snapshot)?;
         if let Outcome::Patched(patch) = &verdict.outcome {
@@ -248,7 +248,7 @@ impl Judge {
         Ok(verdict.findings)
     }
 
-    /// The name of a Shoot and the verdict on it, through the same door as that of an API server.
+    /// The name of a Shoot and its verdict, by the same review as that of an API server.
     fn review(&self, webhook: &impl Handler, text: &str, snapshot: &Snapshot) -> anyhow::Result<(String, Verdict)> {
         let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
         let lists_peers = !ShootFacts::of_new(&shoot).peers().is_empty();

@@ -1,19 +1,19 @@
-//! How reports are printed: tables for people, JSON for programs.
+//! The output of reports: tables for people, JSON for programs.
 
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
 
-/// What `--output` says.
+/// The value of `--output`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum Format {
-    /// Lines for people
+    /// A table or lines for people
     Table,
     /// JSON
     Json,
 }
 
-/// Lines with all cells of a column below each other.
+/// Lines with aligned columns.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

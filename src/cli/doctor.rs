@@ -1,7 +1,7 @@
 //! `network-guard doctor`: whether an installed network-guard works, seen from a Pod or a laptop.
 //!
-//! Each check is two steps: a look, which asks API servers and servers, each question with a limit, and a judgement, which
-//! is a function of what was seen. Nothing is written: the one write is a dry run.
+//! Each check has two steps: it collects facts by questions to API servers and servers, each with a time limit; and it
+//! judges the facts, which is a pure function. Nothing is written: the one write is a dry run.
 
 mod allowed;
 mod ask;
@@ -38,32 +38,33 @@ use network_guard_core::gardener::is_dns_label;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Doctor {
-    /// Ask whether network-guard works on a Seed
+    /// Check whether network-guard works on a Seed
     ///
     /// Nothing is written: the one write is a dry run.
     #[command(after_help = HELP)]
     Seed(SeedArgs),
-    /// Ask whether network-guard works in the garden
+    /// Check whether network-guard works in the garden
     ///
     /// Nothing is written: the one write is a dry run.
     #[command(after_help = HELP)]
     Garden(GardenArgs),
 }
 
-/// What each answer means, below the flags.
+/// The checks, printed below the flags.
 const HELP: &str = "\
-What is asked, each with an answer of ok, problem or unknown, what was seen, and what to do:
-  registered  the webhook configurations are there, trust somebody, and are of this release;
+The checks, each with the result ok, problem or unknown, the facts, and what to do:
+  registered  the webhook configurations exist, have a CA, and are of this release;
               Pods are ready behind the Service that they call
   reachable   network-guard answers one write through the API server, a dry run
-  trusted     the CA that API servers trust has signed what is served; both last a while
+  trusted     the CA that API servers trust has signed the served certificate;
+              neither expires soon
   led         one replica holds the Lease and renews it
-  fresh       the server hears of changes
+  fresh       the server receives changes
   allowed     it has the rights that it needs
 
-Exit codes: 0 all is well, 1 there is a problem, 2 something could not be looked at.
+Exit codes: 0 no problem, 1 there is a problem, 2 something could not be checked.
 
-In a Pod of network-guard, where its own configuration and rights are:
+In a Pod of network-guard, with its own configuration and rights:
   kubectl exec -n NAMESPACE deploy/gardener-extension-network-guard -- \\
     /usr/bin/network-guard doctor seed \\
     --config /etc/network-guard/config/config.yaml
@@ -101,34 +102,34 @@ struct Common {
     /// The namespace of the release; without it the one that the configuration or the registration names
     #[arg(short, long)]
     namespace: Option<String>,
-    /// The configuration file of the server; without it the ConfigMap of the chart, if it may be read
+    /// The configuration file of the server; without it the ConfigMap of the chart, if it can be read
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
     config: Option<PathBuf>,
-    /// A replica whose certificate is looked at; may be repeated; without it what API servers call
+    /// A replica whose certificate is verified; may be repeated; without it the address that API servers call
     #[arg(long = "server", value_name = "HOST:PORT")]
     servers: Vec<String>,
     /// The metrics of a replica; in a Pod its own by default
     #[arg(long, value_name = "HOST:PORT")]
     metrics: Option<String>,
-    /// As whom the server talks to the API server, where that is not the ServiceAccount of the charts
+    /// The user of the server at the API server, if it is not the ServiceAccount of the charts
     #[arg(long, value_name = "USER")]
     user: Option<String>,
     /// How long one question may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
     timeout: u64,
-    /// How it is printed
+    /// The output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 impl Common {
-    /// Whether the Pod that this may run in is one of network-guard: somebody gave the configuration, and no kubeconfig.
+    /// Whether this runs in a Pod of network-guard: the configuration is given, and no kubeconfig.
     fn is_of_the_pod(&self) -> bool {
         self.config.is_some() && self.kubeconfig.is_none()
     }
 }
 
-/// Whose webhooks.
+/// The role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Role {
     Seed,
@@ -151,7 +152,7 @@ impl Role {
         }
     }
 
-    /// What the names of its webhooks end with.
+    /// The suffix of the names of its webhooks.
     const fn suffix(self) -> &'static str {
         match self {
             Self::Seed => ".network-guard.extensions.gardener.cloud",
@@ -160,21 +161,21 @@ impl Role {
     }
 }
 
-/// Where network-guard is.
+/// The location of network-guard.
 #[derive(Clone, Debug, Default)]
 struct Place {
     namespace: Option<String>,
-    /// Where the Lease may be: the server has a flag for that, which is not seen here.
+    /// The namespaces in which the Lease may be: a flag of the server decides, which is unknown here.
     lease_namespaces: Vec<String>,
     /// The name of the Service.
     service: String,
-    /// The registration was read, so that is what is called.
+    /// The registration was read, so API servers call this.
     is_registered: bool,
-    /// What API servers call, where that is no Service.
+    /// The address that API servers call, if it is no Service.
     elsewhere: Option<String>,
 }
 
-/// The port of metrics by default.
+/// The default port of metrics.
 const METRICS: &str = "127.0.0.1:8080";
 
 /// Where a Pod finds the name of its namespace.
@@ -200,7 +201,7 @@ impl Doctor {
         let format = common.output;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let report = runtime.block_on(examine(role, &common, runtime_kubeconfig.as_deref(), on.as_deref()))?;
-        // A look that hangs in the system, such as for a name, is not waited for.
+        // A system call that hangs, such as the resolution of a name, is not waited for.
         runtime.shutdown_background();
         let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         super::print(&match format {
@@ -232,7 +233,7 @@ async fn examine(
     };
     let user = match allowed::whoami(&server).await {
         Ok(user) => Some(user),
-        // Nothing else would be answered either.
+        // No other question would be answered either.
         Err(Trouble::Silent(why)) => bail!("{} does not answer: {why}", server.url),
         Err(_) => None,
     };
@@ -290,18 +291,18 @@ async fn examine(
     Ok(Report { role: role.name(), server: server.url, user, namespace: place.namespace, state, checks })
 }
 
-/// Where the server registers itself, if it does.
+/// The address at which the server registers itself, if it does.
 fn registers_at(certificates: &SelfManaged) -> Option<Endpoint> {
     certificates.is_registered.then(|| certificates.to.clone())
 }
 
-/// What the answer has to repeat, so that it is of this question.
+/// A number that the answer has to repeat, so that it belongs to this question.
 fn id() -> String {
     let number = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
     format!("{number:016x}")
 }
 
-/// Where it is: by what somebody said, by the registration, by the Pod that this runs in, or by the label of its Service.
+/// The location: by flag, by the registration, by the Pod that this runs in, or by the label of its Service.
 async fn place(
     role: Role,
     common: &Common,
@@ -342,7 +343,7 @@ async fn place(
 }
 
 impl Place {
-    /// The Lease is in the namespace of the release, or, without the charts, where the configuration says.
+    /// The Lease is in the namespace of the release, or, without the charts, in that of the configuration.
     fn configured(mut self, role: Role, configuration: Option<&Configuration>) -> Self {
         let configured =
             configuration.filter(|_| role == Role::Seed).map(|known| known.overlay.lease_namespace.clone());
@@ -352,7 +353,7 @@ impl Place {
     }
 }
 
-/// The configuration as the chart has it, if it may be read, and is one that this release knows.
+/// The configuration of the chart, if it can be read, and this release knows its version.
 async fn mounted(role: Role, home: Option<&Server>, place: &Place) -> Option<Configuration> {
     let (home, namespace) = (home?, place.namespace.as_deref()?);
     let maps = Api::<ConfigMap>::namespaced(home.client.clone(), namespace);
@@ -360,7 +361,7 @@ async fn mounted(role: Role, home: Option<&Server>, place: &Place) -> Option<Con
     Configuration::parse(map.data?.get("config.yaml")?).ok()
 }
 
-/// Whether the server makes its certificates: the configuration says so, or the mark of what it registered.
+/// Whether the certificates are self-managed: by the configuration, or by the label of the registration.
 fn is_self_managed(configuration: Option<&Configuration>, found: &mut [Found]) -> Option<bool> {
     if let Some(configuration) = configuration {
         return Some(configuration.certificates.is_some());
@@ -372,7 +373,7 @@ fn is_self_managed(configuration: Option<&Configuration>, found: &mut [Found]) -
     })
 }
 
-/// Brings what is wanted to what the configuration wants.
+/// Fills in the wanted registration from the configuration.
 fn expect(found: &mut Vec<Found>, configuration: &Configuration) {
     let disabled = configuration.certificates.as_ref().map(|known| known.disabled.clone()).unwrap_or_default();
     found.retain_mut(|found| {
@@ -382,7 +383,7 @@ fn expect(found: &mut Vec<Found>, configuration: &Configuration) {
     });
 }
 
-/// On which infrastructures Networks are sent: as registered, or as configured.
+/// The infrastructures whose Networks are sent: as registered, or as configured.
 fn providers(configuration: Option<&Configuration>, found: &mut [Found]) -> Vec<String> {
     let registered = found.iter().find_map(|found| {
         let text = serde_json::to_value(found.there.as_ref().ok()?).ok()?;

@@ -1,11 +1,11 @@
-//! `--log-level` and `--log-format`, and all that lines of the log may come from.
+//! `--log-level` and `--log-format`, and the targets that lines of the log may have.
 
 use clap::ValueEnum;
 
 use network_guard_runtime::log::{Format, Level, Targets};
 
-/// Our own lines, the modules that write some, and libraries that log, as code calls them; tests compare them with the code
-/// and with `Cargo.lock`.
+/// network-guard's own targets, and libraries that log, by their names in code; tests compare them with the code and
+/// with `Cargo.lock`.
 const TARGETS: Targets = Targets {
     program: "network_guard",
     parts: &["network_guard::wiring", "network_guard_controllers", "network_guard_runtime", "network_guard_sources"],
@@ -29,7 +29,7 @@ impl From<LogFormat> for Format {
     }
 }
 
-/// What `--log-level` says.
+/// Parses `--log-level`.
 pub(super) fn level(text: &str) -> Result<Level, String> {
     Level::parse(text, &TARGETS)
 }
@@ -46,17 +46,17 @@ mod tests {
     /// The rule as a regular expression, for the schemas of the charts.
     fn pattern() -> String {
         let levels = LEVELS.join("|");
-        // Of this one all or nothing is logged.
+        // Of this library everything or nothing is logged.
         let whole = "kube_client";
         let others = TARGETS.libraries.iter().filter(|library| **library != whole);
         let with_path: Vec<&str> = TARGETS.parts.iter().chain(others).copied().collect();
         let target = format!("({}|({})(::[a-z0-9_]+)*|{whole})", TARGETS.program, with_path.join("|"));
         let part = format!("{target}=({levels}|off)");
-        // One of them says that something is logged.
+        // At least one part logs something.
         format!("^({part},)*({levels}|{target}=({levels}))(,{part})*$")
     }
 
-    /// What Helm makes of it, a test of the charts compares.
+    /// A test of the charts checks what Helm makes of it.
     #[test]
     fn the_schemas_of_the_charts_have_the_same_rule() {
         let admission = "gardener-extension-admission-network-guard/charts";
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_those_that_log() {
+    fn targets_match_the_code() {
         let named = |folder: &str, between: &str| -> Vec<String> {
             let folders = std::fs::read_dir(root(folder)).unwrap().map(|entry| entry.unwrap().path());
             let logging = folders.filter(|path| path.is_dir() && logs(path));

@@ -1,4 +1,4 @@
-//! The door: one file a subcommand, which wires the rest together.
+//! The command line: one file for each subcommand, which wires the rest together.
 
 mod certs;
 mod check;
@@ -36,25 +36,26 @@ enum Command {
     /// Run the admission server
     #[command(subcommand)]
     Serve(serve::Serve),
-    /// Judge Shoots in files as `serve garden` would, without Kubernetes
+    /// Check Shoots in files as `serve garden` would, without Kubernetes
     ///
-    /// Exit code 1 when one of them would be refused, and 2 when a Shoot, a Seed or a Cluster in the files cannot be read: what is
-    /// skipped is named, and the others are judged.
+    /// Exit code 1 when one of them would be refused, and 2 when a Shoot, a Seed or a Cluster in the files cannot be
+    /// read: what is skipped is named, and the others are checked.
     Check(check::Check),
-    /// Look at Shoots whose networks overlap the Pods of their Seed
+    /// List Shoots whose networks overlap the Pods of their Seed
     ///
-    /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in the
-    /// tunnel, whether the kube-apiserver carries the sidecar, and whether its VPN is told the networks of the Cluster
+    /// Print a table of all Shoots whose networks overlap the Pods of their Seed: which networks, where they appear in
+    /// the tunnel, whether the kube-apiserver has the sidecar, and whether its VPN has the networks of the Cluster
     ///
-    /// MISSING means that the API server needs the sidecar and does not have it: the next write of another Pod template brings
-    /// it, if the webhook is registered. OTHER means that the VPN of the kube-apiserver is told other networks than the
-    /// Cluster has, so the two ends of the tunnel may map differently until gardenlet writes the kube-apiserver again. Exit
-    /// code 1 when there is such a Shoot, one whose networks cannot be translated, or a Cluster that cannot be used; 2 when
-    /// something in the folder cannot be read, which is named.
+    /// MISSING means that the API server needs the sidecar and does not have it: the next write with another Pod
+    /// template adds it, if the webhook is registered. OTHER means that the VPN of the kube-apiserver has other
+    /// networks than the Cluster, so the two ends of the tunnel may map differently until gardenlet writes the
+    /// kube-apiserver again. Exit code 1 when there is such a Shoot, one whose networks cannot be translated, or a
+    /// Cluster that cannot be used; 2 when something in the folder cannot be read, which is named.
     Overlaps(overlaps::Overlaps),
-    /// Look at switches from Calico's overlay to native routing that a Seed holds
+    /// List switches from Calico's overlay to native routing that a Seed holds
     ///
-    /// Print a table of all held switches: since when, how many nodes have their routes, and what is missing
+    /// Print a table of all held switches: how long they have been held, how many nodes have their routes, and what is
+    /// missing
     ///
     /// A switch is held from when a Shoot asks for native routing until every node has its route. To let one through at
     /// once, annotate the Shoot: network-guard.extensions.gardener.cloud/overlay-switch=force
@@ -62,10 +63,10 @@ enum Command {
     /// Plan, apply and verify the double NAT of an overlapping Shoot
     #[command(subcommand)]
     Nat(nat::Nat),
-    /// Make certificates for development, and look at those that are used
+    /// Make certificates for development, and inspect those in use
     #[command(subcommand)]
     Certs(certs::Certs),
-    /// Ask whether an installed network-guard works, and what to do where it does not
+    /// Check whether an installed network-guard works, and show what to do where it does not
     #[command(subcommand)]
     Doctor(doctor::Doctor),
     /// Print the webhook configurations, ready for `kubectl apply`
@@ -76,7 +77,7 @@ enum Command {
 }
 
 impl Args {
-    /// Does what was asked for.
+    /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Check(check) => return check.run(),

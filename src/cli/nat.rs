@@ -1,4 +1,4 @@
-//! `network-guard nat`: the double NAT of an overlapping Shoot, on either end of its tunnel.
+//! `network-guard nat`: the double NAT of an overlapping Shoot, at either end of its tunnel.
 
 mod networks;
 mod show;
@@ -18,24 +18,24 @@ use network_guard_nat::{Applied, Backend, Event, Iptables, KernelSettings, NatAg
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Nat {
-    /// Print what is mapped to what, and the rules, routes and kernel settings for it
+    /// Print the mapping of networks, and the rules, routes and kernel settings for it
     ///
     /// Nothing is changed, and no rights are needed.
     Plan(PlanArgs),
-    /// Put the rules into this network namespace, or bring them back to what they should be
+    /// Apply the rules to this network namespace, and correct them
     ///
-    /// They live in chains of their own, NETWORK-GUARD-…; rules of others are never touched. A second call changes
+    /// The rules are in separate chains, NETWORK-GUARD-…; rules of others are never touched. A second call changes
     /// nothing. When anything fails, the firewall is as it was before. Needs the capability NET_ADMIN.
     #[command(after_help = "\
 Examples:
   network-guard nat apply --side seed --cluster cluster.yaml
   network-guard nat apply --side shoot --cluster cluster.yaml --every 10")]
     Apply(Apply),
-    /// Tell what is not as it should be: missing, extra and reordered rules, kernel settings, routes
+    /// Print deviations: missing, extra and reordered rules, kernel settings, routes
     ///
-    /// Exit code 0 when all is well, 1 when not, 2 when it is unknown.
+    /// Exit code 0 when there are none, 1 when there are some, 2 when it is unknown.
     Verify(Verify),
-    /// Take away all rules and routes of network-guard, whatever networks they were for
+    /// Remove all rules and routes of network-guard, whatever networks they were for
     ///
     /// Kernel settings stay: others in the same Pod rely on them.
     Remove(Remove),
@@ -48,7 +48,7 @@ pub(super) struct PlanArgs {
     side: Option<SideName>,
     #[command(flatten)]
     which: Which,
-    /// How it is printed
+    /// The output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -73,10 +73,10 @@ enum Format {
     Restore6,
 }
 
-/// Which iptables: what `--iptables` says.
+/// The iptables backend: the value of `--iptables`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum BackendName {
-    /// The one that has rules of network-guard; else nft if it works here; else legacy
+    /// The one that has rules of network-guard; otherwise nft if it works here; otherwise legacy
     Auto,
     /// iptables-nft
     Nft,
@@ -84,12 +84,12 @@ enum BackendName {
     Legacy,
 }
 
-/// What becomes of kernel settings.
+/// How kernel settings are handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 enum SettingsName {
     /// They are set
     Set,
-    /// They are left as they are; those that are wrong are told
+    /// They are left as they are; wrong ones are reported
     Leave,
 }
 
@@ -100,14 +100,14 @@ struct Target {
     side: SideName,
     #[command(flatten)]
     which: Which,
-    /// Which iptables
+    /// The iptables backend
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
     iptables: BackendName,
-    /// What becomes of kernel settings
+    /// How kernel settings are handled
     #[arg(long, value_name = "WHAT", default_value = "set")]
     settings: SettingsName,
-    /// Who sets the routes into the tunnel: `none` if vpn2 does, as from v0.40.0; `follow` to go where an older vpn2 goes;
-    /// or the link of the tunnel
+    /// What sets the routes into the tunnel: `none` if vpn2 does, from v0.40.0 on; `follow` to follow the routes of an
+    /// older vpn2; or the link of the tunnel
     #[arg(long, value_name = "LINK", default_value = "none")]
     routes: Routes,
 }
@@ -116,8 +116,8 @@ struct Target {
 pub(super) struct Apply {
     #[command(flatten)]
     target: Target,
-    /// Go on, and look every so many seconds whether all is well, with `--routes follow` also whenever a route changes, and
-    /// read the Cluster's file again; SIGTERM ends it and leaves everything in place
+    /// Keep running: check every so many seconds, with `--routes follow` also whenever a route changes, correct
+    /// deviations, and read the Cluster's file again; SIGTERM ends it and leaves everything in place
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3_600))]
     every: Option<u32>,
 }
@@ -130,7 +130,7 @@ pub(super) struct Verify {
 
 #[derive(Debug, Args)]
 pub(super) struct Remove {
-    /// Which iptables; here `auto` means both
+    /// The iptables backend; here `auto` means both
     #[arg(long, value_name = "BACKEND", default_value = "auto")]
     iptables: BackendName,
 }
@@ -205,7 +205,7 @@ impl Apply {
     fn run(&self) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            // First of all: the first process of a container gets no signal that it has not asked for.
+            // First of all: the first process of a container gets no signal that it has no handler for.
             let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
             let stop = async move {
                 tokio::select! {
@@ -242,7 +242,7 @@ impl Target {
             count => format!("{count} things are"),
         };
         print(&format!(
-            "{}\n{}: {count} not as it should be; `network-guard nat apply` with the same flags mends that\n",
+            "{}\n{}: {count} not as it should be; `network-guard nat apply` with the same flags corrects that\n",
             lines.join("\n"),
             backend.name(),
         ));
@@ -256,14 +256,14 @@ fn tell(event: Event) {
             let what = if translates { "addresses are translated" } else { "nothing is translated" };
             let changes = match lines.len() {
                 0 => "all was in place".to_owned(),
-                1 => "1 thing was brought in order".to_owned(),
-                count => format!("{count} things were brought in order"),
+                1 => "1 thing was corrected".to_owned(),
+                count => format!("{count} things were corrected"),
             };
             print(&format!("{}: {what}; {changes}\n", backend.name()));
         }
         Event::Repaired(line) => print(&format!("repaired: {line}\n")),
         Event::Warning(warning) => eprintln!("warning: {warning}"),
-        Event::KeepsNetworks(error) => eprintln!("error: {error:#}; going on with the networks of before"),
+        Event::KeepsNetworks(error) => eprintln!("error: {error:#}; continuing with the previous networks"),
         Event::Failed(error) => eprintln!("error: {error:#}"),
     }
 }

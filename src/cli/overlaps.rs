@@ -31,7 +31,7 @@ pub(super) struct Overlaps {
     /// The kubeconfig of the Seed; without it the Pod's own service account, then ~/.kube/config
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
-    /// How it is printed
+    /// The output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -42,18 +42,18 @@ const PAGE: u32 = 250;
 /// Deployments that are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// All that is known.
+/// The report.
 #[derive(Default)]
 struct Findings {
-    /// How many Shoots were looked at.
+    /// The number of Shoots.
     shoots: usize,
-    /// Those of which there is something to say, by control-plane namespace.
+    /// The Shoots in the report, by control-plane namespace.
     found: Vec<(String, Survey)>,
-    /// How many Clusters cannot be used.
+    /// The number of Clusters that cannot be used.
     unusable: usize,
-    /// How many objects in files cannot be read.
+    /// The number of objects in files that cannot be read.
     unread: usize,
-    /// Why.
+    /// The reasons.
     problems: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl Overlaps {
     }
 }
 
-// === where it comes from ===
+// === sources ===
 
 fn of_folder(folder: &Path) -> anyhow::Result<Findings> {
     let unreadable = |problem: files::FileProblem| anyhow!("the landscape cannot be read:\n{problem}");
@@ -109,7 +109,7 @@ async fn of_seed(kubeconfig: Option<&Path>) -> anyhow::Result<Findings> {
             .map(|(name, record)| {
                 let client = &client;
                 async move {
-                    // Also without an overlap: something of network-guard may be left.
+                    // Also without an overlap: parts of network-guard may be left.
                     let deployment = deployment(client, &name).await?;
                     anyhow::Ok((name, record, deployment))
                 }
@@ -137,9 +137,9 @@ async fn deployment(client: &kube::Client, namespace: &str) -> anyhow::Result<Op
     }
 }
 
-// === how it is told ===
+// === output ===
 
-/// Whether its VPN is told the right networks, in a word, for a column.
+/// Whether its VPN has the right networks, in a word, for a column.
 fn told_name(survey: &Survey) -> &'static str {
     match &survey.told {
         None => "-",
@@ -148,7 +148,7 @@ fn told_name(survey: &Survey) -> &'static str {
     }
 }
 
-/// What is wrong, a line each.
+/// The problems, one per line.
 fn lines(survey: &Survey) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(survey.untranslatable.map(|why| format!("its networks cannot be translated: {why}")));

@@ -16,11 +16,11 @@ use network_guard_runtime::supervise::Supervisor;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Serve {
-    /// The webhooks of a Seed, which watch its Clusters, and the controller of held overlay switches
+    /// Serve the webhooks of a Seed, watch its Clusters, and control held overlay switches
     Seed(Seed),
-    /// The webhooks of the virtual garden, which watch its Shoots and Seeds
+    /// Serve the webhooks of the virtual garden, and watch its Shoots and Seeds
     Garden(Garden),
-    /// All webhooks on a folder of manifests: no Kubernetes needed, for trying out, tests and demos
+    /// Serve all webhooks on a folder of manifests: no Kubernetes needed, for trying out, tests and demos
     All(All),
 }
 
@@ -38,11 +38,11 @@ pub(super) struct Remote {
 pub(super) struct Seed {
     #[command(flatten)]
     remote: Remote,
-    /// The namespace of the Lease by which one replica looks after held switches of the overlay; without it the
+    /// The namespace of the Lease by which one replica controls held switches of the overlay; without it the
     /// configuration's `overlay.leaseNamespace`
     #[arg(long, value_name = "NAMESPACE", env = "NETWORK_GUARD_LEASE_NAMESPACE")]
     lease_namespace: Option<String>,
-    /// Where the webhook of the VPN is served to API servers of Shoots, by HTTPS; only with `vpn.nat.shootWebhook` in the
+    /// The HTTPS address of the webhook of the VPN, for API servers of Shoots; only with `vpn.nat.shootWebhook` in the
     /// configuration. Shoots must not reach the other webhooks
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10251", env = "NETWORK_GUARD_SHOOTS_BIND_ADDRESS")]
     shoots_bind_address: SocketAddr,
@@ -52,8 +52,8 @@ pub(super) struct Seed {
 pub(super) struct Garden {
     #[command(flatten)]
     remote: Remote,
-    /// The kubeconfig of the cluster in which the server runs, where the Secret and the Lease of self-managed certificates
-    /// are; without it the Pod's own service account
+    /// The kubeconfig of the cluster in which the server runs, with the Secret and the Lease of self-managed
+    /// certificates; without it the Pod's own service account
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_RUNTIME_KUBECONFIG")]
     runtime_kubeconfig: Option<PathBuf>,
 }
@@ -69,29 +69,29 @@ pub(super) struct All {
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Where webhooks are served, by HTTPS
+    /// The HTTPS address of the webhooks
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:10250", env = "NETWORK_GUARD_BIND_ADDRESS")]
     bind_address: SocketAddr,
-    /// Where /healthz and /readyz are served, by HTTP
+    /// The HTTP address of /healthz and /readyz
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081", env = "NETWORK_GUARD_HEALTH_BIND_ADDRESS")]
     health_bind_address: SocketAddr,
-    /// Where /metrics are served, by HTTP
+    /// The HTTP address of /metrics
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080", env = "NETWORK_GUARD_METRICS_BIND_ADDRESS")]
     metrics_bind_address: SocketAddr,
-    /// The folder with tls.crt and tls.key, read again when they change; absent where the configuration has
-    /// `certificates`, and `serve all` makes its own
+    /// The folder with tls.crt and tls.key, read again when they change; not with `certificates` in the configuration;
+    /// `serve all` makes its own certificate
     #[arg(long, value_name = "DIR", env = "NETWORK_GUARD_CERT_DIR")]
     cert_dir: Option<PathBuf>,
-    /// CAs of clients: with them only API servers that show a certificate of one may call
+    /// CAs of clients: with them only API servers with a certificate of one of them may call
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CLIENT_CA_FILE")]
     client_ca_file: Option<PathBuf>,
     /// The configuration file, of kind NetworkGuardConfiguration
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
     config: Option<PathBuf>,
-    /// What is logged: error, warn, info, debug or trace, also by module, such as info,network_guard=debug
+    /// The log level: error, warn, info, debug or trace, also by module, such as info,network_guard=debug
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log::level, env = "NETWORK_GUARD_LOG_LEVEL")]
     log_level: Level,
-    /// How it is logged
+    /// The log format
     #[arg(long, value_name = "FORMAT", default_value = "json", env = "NETWORK_GUARD_LOG_FORMAT")]
     log_format: LogFormat,
 }

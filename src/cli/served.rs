@@ -1,4 +1,4 @@
-//! What a server shows to those who connect, judged as each API server would.
+//! The certificate that a server shows, verified as by each API server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,15 +24,15 @@ use network_guard_core::certificates::Published;
 #[serde(rename_all = "camelCase")]
 pub(super) struct Served {
     pub(super) server: String,
-    /// How many webhooks' API servers would trust it.
+    /// The number of webhooks whose API servers would trust it.
     pub(super) trusted_by: usize,
-    /// Of how many.
+    /// The number of all webhooks.
     pub(super) of: usize,
     pub(super) from: Timestamp,
     pub(super) until: Timestamp,
 }
 
-/// Connects, and says what is wrong.
+/// Connects, and returns the problems.
 pub(super) async fn served(
     server: &str,
     published: &[Published],
@@ -58,7 +58,7 @@ pub(super) async fn served(
     (Some(shown), problems)
 }
 
-/// As an API server does that is told this.
+/// Verifies as an API server with this configuration does.
 fn judge(chain: &[CertificateDer<'_>], published: &Published, server_name: &str, now: Timestamp) -> anyhow::Result<()> {
     let mut roots = RootCertStore::empty();
     for ca in &published.bundle {
@@ -92,7 +92,7 @@ async fn chain(server: &str) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     Ok(seen)
 }
 
-/// Looks at whatever is shown. Nothing is sent to the server, so nobody need be sure who it is.
+/// Accepts any certificate. Nothing is sent to the server, so its identity does not matter.
 #[derive(Debug)]
 struct Witness {
     provider: Arc<CryptoProvider>,

@@ -23,7 +23,7 @@ pub(super) struct Switches {
     /// Only this control-plane namespace, such as shoot--shop--orders
     #[arg(short, long)]
     namespace: Option<String>,
-    /// How it is printed
+    /// The output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -39,7 +39,7 @@ struct Row {
     namespace: String,
     name: String,
     network: SwitchingNetwork,
-    /// What is remembered of it.
+    /// Its record.
     record: Option<Record>,
 }
 
@@ -85,24 +85,24 @@ impl Switches {
 impl Row {
     fn new(namespace: String, name: String, network: SwitchingNetwork) -> Self {
         let record = network.record.as_deref().and_then(Record::read);
-        // One that is left of a former switch says nothing about this one.
+        // A failure of a former switch says nothing about this one.
         let is_of_this = |record: &Record| network.state.is_none() || network.since.as_deref() == Some(&*record.since);
         Self { namespace, name, record: record.filter(is_of_this), network }
     }
 
-    /// The state; without annotations the switch was let through, and Calico's Pods are on their way.
+    /// The state; without annotations the switch was let through, and Calico's Pods are being replaced.
     fn state(&self) -> &str {
         self.network.state.as_deref().unwrap_or("rolling")
     }
 
-    /// What is known, as far as this record has it: those of the first version had their message in an annotation only. A server
-    /// of that version leaves the status of a later one as it was, so one that does not say what the annotation says is old.
+    /// The status of the record: records of the first version had their message in an annotation only. A server of that
+    /// version leaves the status of a later one as it was, so a status that differs from the annotation is outdated.
     fn status(&self) -> Option<&SwitchStatus> {
         let status = self.record.as_ref().filter(|_| self.network.state.is_some())?.status.as_ref();
         status.filter(|status| self.network.message.as_deref() == Some(&*status.message()))
     }
 
-    /// What the extension says when it fails over a switch that was let through.
+    /// The failure that the extension reports over a switch that was let through.
     fn failure(&self) -> Option<String> {
         let record = self.record.as_ref()?;
         match outcome(&self.network, record) {
@@ -111,7 +111,7 @@ impl Row {
         }
     }
 
-    /// All there is to say, with and without the counts.
+    /// The whole description, with and without the counts.
     fn says(&self) -> (String, String) {
         if self.network.state.is_none() {
             let told = || "the Network was updated; its extension and Calico's Pods follow".to_owned();
@@ -127,7 +127,7 @@ impl Row {
         }
     }
 
-    /// What somebody should see to, in a few words.
+    /// The trouble that needs attention, in a few words.
     fn trouble(&self) -> String {
         if self.failure().is_some() {
             return "extension fails".to_owned();
@@ -176,7 +176,7 @@ fn span(duration: SignedDuration) -> String {
     }
 }
 
-/// All fields, as they are: `null` where nothing is known.
+/// All fields: `null` where the value is unknown.
 fn json(rows: &[Row]) -> String {
     let items: Vec<_> = rows
         .iter()
@@ -238,7 +238,7 @@ mod tests {
         };
         let [minutes, days, seconds] = ["2026-11-20T11:48:00Z", "2026-11-18T09:00:00Z", "2026-11-20T11:59:13Z"];
         let pending = |since| [("state", "pending"), ("since", since), ("message", "not looked at")];
-        // What a server of this version writes: the annotation says what the record has.
+        // As a server of this version writes it: the annotation has the text of the record.
         let told = |namespace: &str, state: &str, since: &str, status: &Value| {
             let message = serde_json::from_value::<SwitchStatus>(status.clone()).unwrap().message();
             row(namespace, &[("state", state), ("since", since), ("message", &message)], &held(since, status))
@@ -262,7 +262,7 @@ mod tests {
         failed["state"]["networkGuard"]["released"] = json!(minutes);
         failed["lastOperation"] = json!({"state": "Error", "lastUpdateTime": seconds});
         failed["lastError"] = json!({"description": "waiting for routes to be created"});
-        // What releases before this one stored: the counts are in the message only, and stay there.
+        // As earlier releases stored it: the counts are in the message only, and stay there.
         let old =
             json!({"state": {"networkGuard": {"phase": "held", "held": "{}", "requested": "x", "since": minutes}}});
         let text = "17 of 20 nodes have routes; missing: a, b, c (+0); a: RouteController failed to create a route";
@@ -275,7 +275,7 @@ mod tests {
             row("shoot--x--rolls", &[], &rolling),
             row("shoot--x--fails", &[], &failed),
             row("shoot--x--old", &by_text, &old),
-            // The same after a rollback: what the later version knew is still there.
+            // The same after a rollback: the status of the later version is still there.
             row("shoot--x--back", &by_text, &held(minutes, &waits)),
             row("shoot--x--former", &pending(seconds), &held(days, &window)),
             row("shoot--x--new", &pending(seconds), &json!({})),

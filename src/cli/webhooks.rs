@@ -31,7 +31,7 @@ pub(super) enum Webhooks {
 
 #[derive(Debug, Args)]
 pub(super) struct ShootClient {
-    /// Where API servers of Shoots reach the webhooks, such as `https://guard.extension-network-guard.svc`
+    /// The address of the webhooks for API servers of Shoots, such as `https://guard.extension-network-guard.svc`
     #[arg(long, requires_all = ["control_plane", "shoot_uid"])]
     url: Option<String>,
     /// The file with the CA of the webhooks' certificate, PEM
@@ -52,15 +52,15 @@ pub(super) struct ShootClient {
 pub(super) struct SeedClient {
     #[command(flatten)]
     client: Client,
-    /// What becomes of writes of kube-apiservers while no replica answers: `Fail` refuses them, `Ignore` lets them pass,
-    /// for Seeds whose gardenlet brings a proxy of its own, which it does from v1.124 on
+    /// What the API server does with writes of kube-apiservers while no replica answers: `Fail` refuses them, `Ignore`
+    /// lets them pass, for Seeds whose gardenlet adds a proxy of its own (from v1.124 on)
     #[arg(long, value_name = "Fail|Ignore")]
     failure_policy: Option<FailurePolicy>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Client {
-    /// Where the API server reaches the webhooks, such as `https://127.0.0.1:10250`
+    /// The address of the webhooks for the API server, such as `https://127.0.0.1:10250`
     #[arg(long, conflicts_with = "service")]
     url: Option<String>,
     /// The Service of the webhooks, as NAMESPACE/NAME
@@ -164,7 +164,7 @@ mod tests {
     };
 
     #[test]
-    fn the_garden_calls_our_paths() {
+    fn the_webhooks_of_the_garden_have_the_paths_of_the_server() {
         let client = Client { url: Some("https://127.0.0.1:1".to_owned()), service: None, ca_file: None };
         let list: serde_json::Value = serde_json::from_str(&client.fill(GARDEN, None).unwrap()).unwrap();
         let mut found = Vec::new();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_original_calls_our_paths() {
+    fn the_original_has_the_paths_of_the_server() {
         let configuration = filled(&Client { url: None, service: None, ca_file: None });
         let webhook = &configuration.webhooks.unwrap()[0];
         assert_eq!(webhook.client_config.service.as_ref().unwrap().path.as_deref(), Some(KUBE_APISERVER_PATH));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn fills_in_what_becomes_of_writes_without_an_answer() {
+    fn fills_in_the_failure_policy() {
         let client = Client { url: None, service: None, ca_file: None };
         for policy in [FailurePolicy::Fail, FailurePolicy::Ignore] {
             let text = client.fill(SEED, Some(policy)).unwrap();
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn fills_in_where_the_webhooks_are() {
+    fn fills_in_the_address_of_the_webhooks() {
         let ca = tempfile::NamedTempFile::new().unwrap();
         let day = std::time::Duration::from_secs(24 * 60 * 60);
         let authority =
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn fills_in_whose_webhook_it_is() {
+    fn fills_in_the_shoot_of_the_webhook() {
         let client = |url: Option<&str>, namespace: &str, uid: &str| ShootClient {
             url: url.map(str::to_owned),
             ca_file: None,
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_flag() {
+    fn errors_name_the_flag() {
         for (url, service, want) in [
             (Some("http://x"), None, "https:// only"),
             (Some("https://x/?a=b"), None, "without query"),

@@ -1,4 +1,4 @@
-//! The section `certificates` of the configuration: the server makes its own, and registers itself.
+//! The section `certificates` of the configuration: self-managed certificates, with which the server registers itself.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use network_guard_controllers::registration::{Endpoint, host};
 use network_guard_core::certificates::Lifetimes;
 use network_guard_core::gardener::is_dns_label;
 
-/// What the section says.
+/// The values of the section.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SelfManaged {
     /// The namespace of the Secret.
@@ -21,13 +21,13 @@ pub struct SelfManaged {
     pub names: Vec<String>,
     /// How long certificates are valid.
     pub lifetimes: Lifetimes,
-    /// Where API servers reach the webhooks.
+    /// The address at which API servers reach the webhooks.
     pub to: Endpoint,
-    /// Whether they are told.
+    /// Whether the server registers itself.
     pub is_registered: bool,
-    /// First words of the names of webhooks that are left out.
+    /// The first words of the names of disabled webhooks.
     pub disabled: Vec<String>,
-    /// The ClusterRole with which the webhook configurations go.
+    /// The ClusterRole that owns the webhook configurations.
     pub owner: Option<String>,
 }
 
@@ -136,7 +136,7 @@ impl SelfManaged {
     }
 }
 
-/// A leaf has to end while its CA is still there, and a CA has to be published before the old one runs out.
+/// A leaf has to end before its CA does, and a CA has to be published before the old one expires.
 fn lifetimes(ca: Option<u64>, leaf: Option<u64>, margin: Option<u64>) -> Result<Lifetimes, ConfigError> {
     let default = Lifetimes::default();
     let seconds = |value: Option<u64>, default: Duration| value.map_or(default, Duration::from_secs);

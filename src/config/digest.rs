@@ -1,4 +1,4 @@
-//! By what replicas can be told apart.
+//! The digest by which the configurations of replicas can be compared.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,12 +21,12 @@ use network_guard_core::webhooks::ShootSettings;
 use network_guard_runtime::https::Limits;
 use network_guard_runtime::stop::StopSettings;
 
-/// Bytes of the digest that are shown: enough for a handful of configurations to differ.
+/// The bytes of the digest that are shown: enough for a handful of configurations to differ.
 const SHOWN: usize = 6;
 
 impl Configuration {
-    /// A short digest of everything that was configured, defaults included: two replicas of one release that show the same
-    /// one decide the same. A configuration names files and holds nothing secret.
+    /// A short digest of the whole configuration, defaults included: two replicas of one release with the same digest
+    /// decide alike. A configuration names files and contains no secret.
     pub fn digest(&self) -> String {
         let digest = digest::digest(&digest::SHA256, self.json().to_string().as_bytes());
         digest.as_ref()[..SHOWN].iter().fold(String::new(), |mut text, byte| {
@@ -35,8 +35,8 @@ impl Configuration {
         })
     }
 
-    /// Everything that was configured, under names that do not change with the code. A field that is new does not compile
-    /// until it is here. `version` moves when a member gets another meaning.
+    /// The whole configuration, under names that are independent of the code. A new field does not compile until it is
+    /// added here. `version` changes when a member gets another meaning.
     fn json(&self) -> Value {
         let Self { vpn, vpn_failure_policy, nat, overlay, shoots, certificates, limits, stop } = self;
         json!({
@@ -237,7 +237,7 @@ mod tests {
         };
         let default = Configuration::default().digest();
         assert_eq!(default.len(), 2 * SHOWN);
-        // However it is written.
+        // The syntax does not matter.
         assert_eq!(of(""), default);
         assert_eq!(of("vpn: {envoy: {concurrency: 2, memoryRequest: 102400Ki}}"), default);
         for body in [
@@ -257,9 +257,9 @@ mod tests {
         }
     }
 
-    /// What is digested has names of its own: code that is renamed does not change it.
+    /// The digest uses names of its own: renamed code does not change it.
     #[test]
-    fn is_of_names_that_stay() {
+    fn uses_stable_names() {
         insta::assert_json_snapshot!(Configuration::default().json());
     }
 }

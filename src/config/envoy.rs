@@ -56,7 +56,7 @@ impl Envoy {
     }
 }
 
-/// What cannot be, though each field can be read.
+/// Checks combinations of fields that can be read each.
 pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
     let field = |path: &str, value: &dyn ToString, problem: &str| Err(bad(path, value.to_string(), problem));
     if !is_image(&settings.image) {

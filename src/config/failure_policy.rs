@@ -1,14 +1,15 @@
-//! What becomes of writes of kube-apiservers while no replica answers.
+//! What API servers do with writes of kube-apiservers while no replica answers.
 
 use super::Configuration;
 use network_guard_controllers::registration::FailurePolicy;
 use network_guard_core::vpn::sidecar::Sidecar;
 
 impl Configuration {
-    /// What is registered, and whether anything is refused while we answer. Where nothing is said, the landscape relies on our
-    /// sidecar: an API server that rolls out without it reaches wrong addresses. With `sidecar: always` it does not: a missed
-    /// call leaves gardenlet's proxy, which works. That is for a gardenlet that has one (from v1.124.0 on); which it is, nobody
-    /// knows here. The chart knows, and always says what it chose.
+    /// The registered failure policy; with `Fail` the webhook also refuses what it cannot review. By default the
+    /// landscape relies on network-guard's sidecar: a kube-apiserver that rolls out without it reaches wrong addresses.
+    /// With `sidecar: always` that is not so: after a missed call gardenlet's own proxy is used, which works. That
+    /// requires a gardenlet that has one (from v1.124.0 on); its version is unknown here. The chart knows it, and
+    /// always sets the policy explicitly.
     pub fn failure_policy(&self) -> FailurePolicy {
         self.vpn_failure_policy.unwrap_or(match self.vpn.sidecar {
             Sidecar::WhereMissing => FailurePolicy::Fail,

@@ -1,4 +1,4 @@
-//! The part of `overlay` in the configuration that is about Shoots in the garden.
+//! The part of `overlay` in the configuration about Shoots in the garden.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use network_guard_core::gardener::providers::VpcScope;
 use network_guard_core::gardener::vpc::VpcNames;
 use network_guard_core::overlay::GardenSettings;
 
-/// Where a provider names a VPC.
+/// The path at which a provider names a VPC.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -28,7 +28,7 @@ enum Scope {
     Project,
 }
 
-/// The defaults of all providers, but for those that the file names.
+/// The defaults of all providers, except for those in the file.
 pub(super) fn settings(
     route_limits: BTreeMap<String, u64>,
     vpcs: BTreeMap<String, Vpc>,
@@ -49,7 +49,7 @@ pub(super) fn settings(
                 return Err(bad(&format!("overlay.vpcs.{provider}.paths[{i}]"), format!("{path:?}"), problem));
             }
         }
-        // An operator who does not say that an id is unique everywhere need not have thought of it.
+        // Without an explicit scope it is not assumed that an id is unique everywhere.
         let scope = match scope {
             Some(Scope::Landscape) => VpcScope::Landscape,
             Some(Scope::Project) | None => VpcScope::Project,

@@ -29,20 +29,20 @@ use network_guard_runtime::stop::StopSettings;
 use network_guard_sources::files;
 use network_guard_sources::yaml;
 
-/// What the file says, with the defaults of everything that it does not say. Unknown fields are errors.
+/// The values of the file, with defaults for everything else. Unknown fields are errors.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Configuration {
     /// The sidecar of overlapping Shoots.
     pub vpn: sidecar::Settings,
-    /// What is registered for the time when no replica answers; see [`Configuration::failure_policy`].
+    /// The registered failure policy; see [`Configuration::failure_policy`].
     pub vpn_failure_policy: Option<FailurePolicy>,
     /// The double NAT behind the sidecar.
     pub nat: network_guard_core::vpn::nat::Settings,
     /// Switches of the overlay that are held.
     pub overlay: OverlaySettings,
-    /// What is said about Shoots in the garden.
+    /// The settings about Shoots in the garden.
     pub shoots: ShootSettings,
-    /// Certificates that the server makes itself; `None`: they are files.
+    /// Self-managed certificates; `None`: they are files.
     pub certificates: Option<SelfManaged>,
     /// Limits of the server.
     pub limits: Limits,
@@ -50,7 +50,7 @@ pub struct Configuration {
     pub stop: StopSettings,
 }
 
-/// Why a configuration is not used.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -64,14 +64,14 @@ pub enum ConfigError {
     /// It is not a configuration.
     #[error("the configuration is wrong: {0}")]
     Malformed(String),
-    /// A field has a value that cannot be.
+    /// A field has an impossible value.
     #[error("the configuration is wrong: {path}: {value}: {problem}")]
     Field {
         /// The field.
         path: String,
         /// Its value.
         value: String,
-        /// What is wrong with it, and what would be right.
+        /// The problem, and what would be right.
         problem: String,
     },
 }
@@ -93,7 +93,7 @@ struct File {
     peering: peering::Peering,
     #[serde(default)]
     rules: BTreeMap<String, peering::Choice>,
-    // The chart writes it.
+    // The chart sets it.
     #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     certificates: Option<certificates::Certificates>,
     #[serde(default)]
@@ -169,7 +169,7 @@ impl Configuration {
     }
 }
 
-/// Whether a text can be the name of an image; whether there is one, nobody knows here.
+/// Whether a text can be the name of an image; whether the image exists is unknown here.
 fn is_image(text: &str) -> bool {
     !text.is_empty() && !text.contains(char::is_whitespace)
 }

@@ -54,7 +54,7 @@ impl Nat {
         Ok(Settings { mode, shoot_webhook })
     }
 
-    /// A setting without effect is a mistake that somebody wants to know of.
+    /// A setting without effect is a mistake, and is reported.
     fn mode_vpn_client(&self) -> Result<Mode, ConfigError> {
         let quoted = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
         for (field, value) in [
@@ -104,7 +104,7 @@ impl Nat {
 /// The longest pause that `network-guard nat apply --every` takes.
 const LONGEST_PAUSE: u32 = 3_600;
 
-/// Whether an API server takes this as the beginning of a webhook's URL.
+/// Whether an API server accepts this as the beginning of a webhook's URL.
 pub fn is_webhook_url(url: &str) -> bool {
     url.starts_with("https://")
         && !url.contains(['?', '#', '@'])
@@ -113,7 +113,7 @@ pub fn is_webhook_url(url: &str) -> bool {
 
 impl Webhook {
     fn settings(self) -> Result<ShootWebhook, ConfigError> {
-        // What an API server takes as the URL of a webhook: it appends nothing, and refuses queries and user names.
+        // What an API server accepts as the URL of a webhook: it refuses queries and user names.
         if !is_webhook_url(&self.url) {
             let problem = "is not an address such as `https://network-guard.example.org`";
             return Err(bad("vpn.nat.shootWebhook.url", format!("{:?}", self.url), problem));

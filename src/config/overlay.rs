@@ -31,7 +31,7 @@ pub(super) struct Overlay {
     vpcs: BTreeMap<String, garden::Vpc>,
 }
 
-/// The way to a Shoot's API server when our own token does not come.
+/// The access to a Shoot's API server when network-guard's own token does not arrive.
 #[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -41,7 +41,7 @@ enum Fallback {
 }
 
 impl Overlay {
-    /// The part about Shoots in the garden; it is taken out.
+    /// Removes and returns the part about Shoots in the garden.
     pub(super) fn garden(&mut self) -> Result<GardenSettings, ConfigError> {
         garden::settings(std::mem::take(&mut self.route_limits), std::mem::take(&mut self.vpcs))
     }

@@ -1,4 +1,4 @@
-//! The sections `peering` and `rules` of the configuration: what Shoots in the garden may have, and what rules weigh.
+//! The sections `peering` and `rules` of the configuration: limits for Shoots in the garden, and the severity of rules.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ struct PrefixLengths {
     longest: Option<u8>,
 }
 
-/// What a rule weighs.
+/// The severity of a rule.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Choice {
@@ -93,7 +93,7 @@ impl PrefixLengths {
     }
 }
 
-/// What rules weigh: first the switch for all conflicts, then each by its name.
+/// The severity of rules: first the common switch for conflicts, then each rule by its name.
 pub(super) fn policy(peering: &Peering, choices: &BTreeMap<String, Choice>) -> Result<Policy, ConfigError> {
     let mut policy = Policy::default();
     if let Some(choice) = peering.conflicts {

@@ -1,4 +1,4 @@
-//! The schema of the configuration in the charts, made from the types that read it. A test writes it where it is told to.
+//! The schema of the configuration in the charts, generated from the types that read it. A test writes or compares it.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -25,7 +25,7 @@ impl JsonSchema for Choice {
     }
 }
 
-/// What may be written into `config` of a chart.
+/// The schema of `config` in the values of a chart.
 fn schema() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
         settings.inline_subschemas = true;
@@ -34,11 +34,11 @@ fn schema() -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
     strip(&mut schema);
     nullable(&mut schema);
-    // These two are the chart's, and it says itself what is wrong with the third.
+    // The chart sets these two, and reports errors in the third itself.
     let fields = schema["properties"].as_object_mut().unwrap();
     fields.retain(|name, _| !["apiVersion", "kind"].contains(&name.as_str()));
     fields.insert("certificates".to_owned(), json!({"description": "Written by the chart; not to be written here."}));
-    // The chart knows where it is.
+    // The chart knows the address.
     fields["vpn"]["properties"]["nat"]["properties"]["shootWebhook"].as_object_mut().unwrap().remove("required");
     let mut whole = json!({
         "type": "object",
@@ -53,13 +53,13 @@ fn schema() -> Value {
     whole
 }
 
-/// Takes away what says nothing to people who write values.
+/// Removes what does not help people who write values.
 fn strip(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             members.retain(|name, _| !["format", "title", "$schema", "default"].contains(&name.as_str()));
             members.values_mut().for_each(strip);
-            // One list of values: what Helm says of it names them all.
+            // One list of values: Helm's message names all of them.
             if let Some(values) = members.get("oneOf").and_then(constants) {
                 members.remove("oneOf");
                 members.insert("enum".to_owned(), json!(values));
@@ -80,7 +80,7 @@ fn strip(schema: &mut Value) {
     }
 }
 
-/// A section or list of comments is an empty one: in YAML it is null.
+/// A section or list whose lines are all commented out is empty: in YAML it is null.
 fn nullable(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
@@ -95,12 +95,12 @@ fn nullable(schema: &mut Value) {
     }
 }
 
-/// The values of alternatives of which each is one value.
+/// The values of alternatives that consist of one value each.
 fn constants(alternatives: &Value) -> Option<Vec<Value>> {
     alternatives.as_array()?.iter().map(|alternative| alternative.get("const").cloned()).collect()
 }
 
-/// Whether the server takes null for a field is what the schema says of it.
+/// The schema allows null for exactly those fields for which the server does.
 #[test]
 fn what_is_left_empty_is_as_the_server_takes_it() {
     fn judge(schema: &Value, path: &[&str], count: &mut usize) {

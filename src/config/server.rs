@@ -36,7 +36,7 @@ impl Server {
             body_timeout: seconds(self.body_timeout_seconds, default.body_timeout),
             connections: self.max_connections.unwrap_or(default.connections),
             handshakes,
-            // Where only the whole is said, one address has half of it, as by default.
+            // If only the total is set, one address gets half of it, as by default.
             handshakes_per_address: self.max_handshakes_per_address.unwrap_or(handshakes.div_ceil(2)),
             handshake_timeout: seconds(self.handshake_timeout_seconds, default.handshake_timeout),
             header_timeout: default.header_timeout,
@@ -54,7 +54,7 @@ impl Server {
     }
 }
 
-/// What cannot be, though each field can be read.
+/// Checks combinations of fields that can be read each.
 pub(super) fn check(limits: &Limits, stop: &StopSettings) -> Result<(), ConfigError> {
     let field = |path: &str, value: &dyn ToString, problem: &str| Err(bad(path, value.to_string(), problem));
     for (path, value, most) in [

@@ -9,7 +9,7 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(parse("").unwrap(), Configuration::default());
 }
 
-/// Examples are edited by commenting lines out, and what is left of a section is its name.
+/// Examples are edited by commenting out lines, which may leave only the name of a section.
 #[test]
 fn a_section_of_comments_is_an_empty_one() {
     for section in ["vpn", "overlay", "peering", "rules", "server", "certificates"] {
@@ -23,7 +23,7 @@ fn a_section_of_comments_is_an_empty_one() {
     ] {
         assert_eq!(parse(list), Ok(Configuration::default()), "{list}");
     }
-    // A path says where something is wrong; the line of the document would not.
+    // A path shows the place of an error; the line of the document would not.
     let problem = parse("server:\n  maxConnection: 1\n").unwrap_err();
     assert!(problem.starts_with("the configuration is wrong: server.maxConnection: unknown field"), "{problem}");
 }
@@ -55,7 +55,7 @@ fn every_field_is_read() {
 }
 
 #[test]
-fn says_what_is_wrong() {
+fn names_errors() {
     for (body, want) in [
         ("vpn: {envoy: {imagee: x}}", "imagee"),
         ("vpn: {failurePolicy: ignore}", "ignore"),
@@ -90,7 +90,7 @@ fn says_what_is_wrong() {
             "overlay: {leaseNamespace: y}",
             "overlay.leaseNamespace: invalid type: boolean `true`, expected a string; put words such as `yes`, `on` and `y` in quotes",
         ),
-        ("peering: {maxPeers: 1, maxPeers: 2}", "line 3: the key \"maxPeers\" is there twice"),
+        ("peering: {maxPeers: 1, maxPeers: 2}", "line 3: the key \"maxPeers\" is a duplicate"),
         ("vpn: {nat: {mode: none}}\n---\na: 1", "line 5: there is a second document"),
         ("vpn: {nat: {mode: none}}", "none"),
         ("vpn: {nat: {mode: own}}", "vpn.nat.shootWebhook: none: is needed"),

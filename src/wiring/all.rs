@@ -1,4 +1,5 @@
-//! `serve all`: the webhooks of both on a folder of manifests. There is no API server, so nothing is written anywhere.
+//! `serve all`: the webhooks of Seed and garden on a folder of manifests. There is no API server, so nothing is written
+//! anywhere.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +17,10 @@ use network_guard_runtime::stop::StopSettings;
 use network_guard_sources::live::LiveReads;
 use network_guard_sources::{LandscapeCache, files};
 
-/// How a folder is served.
+/// The settings of a server on a folder.
 #[derive(Clone, Debug)]
 pub struct All {
-    /// Where it listens.
+    /// The addresses.
     pub listen: Listen,
     /// The folder with tls.crt and tls.key.
     pub cert_dir: PathBuf,
@@ -27,8 +28,8 @@ pub struct All {
     pub landscape: PathBuf,
 }
 
-/// Reads a folder of manifests for the first time, which decides whether it can be used at all; later reads decide only whether
-/// it is used again.
+/// Reads a folder of manifests for the first time, which decides whether it can be used at all; later reads decide only
+/// whether its new state is used.
 pub fn readable(landscape: &Path) -> anyhow::Result<()> {
     files::read(landscape).map(drop).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -37,7 +38,7 @@ pub fn readable(landscape: &Path) -> anyhow::Result<()> {
 }
 
 impl All {
-    /// Serves to the end of the process, and says where when it does.
+    /// Serves until the process ends, and prints the address when it is ready.
     pub fn serve(
         self,
         configuration: &Configuration,
@@ -63,7 +64,7 @@ impl All {
                 Ok(())
             }
         });
-        // There are no endpoints that would have to follow, and no API server with a pool.
+        // There are no endpoints that have to follow, and no API server with a connection pool.
         let stop = StopSettings {
             propagation_delay: Duration::ZERO,
             idle_timeout: Duration::ZERO,

@@ -1,4 +1,4 @@
-//! Where the certificate that is served comes from: files, or the server itself.
+//! The source of the served certificate: files, or the server itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use network_guard_runtime::supervise::Supervisor;
 use network_guard_runtime::tls::{PairFiles, PairSource};
 use network_guard_sources::LandscapeCache;
 
-/// Where certificates come from.
+/// The source of certificates.
 pub(super) enum Origin<'c> {
     /// Files that somebody else writes.
     Folder(PathBuf),
-    /// The server itself.
+    /// Self-managed.
     Itself(&'c Settings),
 }
 
@@ -44,13 +44,13 @@ pub(super) fn pair_files(folder: &Path) -> PairFiles {
     PairFiles { certificate: folder.join("tls.crt"), key: folder.join("tls.key") }
 }
 
-/// Self-managed certificates, and the two clusters that they are about.
+/// Self-managed certificates, with the clusters of the Secret and of the registration.
 pub(super) struct SelfManaged {
-    /// How to talk to the cluster of the Secret.
+    /// The client configuration for the cluster of the Secret.
     pub(super) home: kube::Config,
-    /// What follows the Secret, and issues this replica's leaf.
+    /// Follows the Secret, and issues this replica's leaf.
     pub(super) issuer: Arc<LeafIssuer>,
-    /// What the controller says of itself.
+    /// The state of the controller.
     pub(super) metrics: Arc<certificates::CertificateMetrics>,
     settings: leaf_issuer::Settings,
     registered_in: kube::Config,
@@ -58,8 +58,8 @@ pub(super) struct SelfManaged {
 }
 
 impl SelfManaged {
-    /// As is configured, for the webhook configurations of a file, which are written into one cluster, and a Secret in another
-    /// one. What Shoots are told is `shoot_url`.
+    /// As configured, for the webhook configurations of a file, which are written to one cluster, and a Secret in
+    /// another one. `shoot_url` is the address for the webhooks in Shoots.
     pub(super) fn new(
         settings: &Settings,
         configuration: &Configuration,
@@ -103,18 +103,19 @@ impl SelfManaged {
         });
     }
 
-    /// Has its metrics shown.
+    /// Registers its metrics.
     pub(super) fn register(&self, metrics: &Metrics) {
         metrics.add(Arc::clone(&self.issuer) as _);
         metrics.add(Arc::clone(&self.metrics) as _);
     }
 
-    /// What serves the leaf.
+    /// The source of the served leaf.
     pub(super) fn pair(&self) -> Arc<dyn PairSource> {
         Arc::clone(&self.issuer) as _
     }
 
-    /// What the controller is made of. It says whether another installation is registered, and is told what Shoots have.
+    /// The parts of the controller. It publishes whether another installation is registered, and reads which bundle
+    /// Shoots have.
     pub(super) fn deps(
         self,
         landscape: &Arc<LandscapeCache>,

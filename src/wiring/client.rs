@@ -1,10 +1,10 @@
-//! The ways to API servers.
+//! Client configurations of API servers.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 
-/// How to talk to an API server: as a kubeconfig says, or as is usual where this runs.
+/// The client configuration of a kubeconfig, or the default one where this runs.
 pub async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
     let Some(path) = kubeconfig else {
         return kube::Config::infer().await.context("no way to an API server; give one with --kubeconfig");
@@ -19,7 +19,7 @@ pub async fn client_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Co
 /// The same for an API server that is watched.
 pub(super) async fn watched_config(kubeconfig: Option<&Path>) -> anyhow::Result<kube::Config> {
     let mut config = client_config(kubeconfig).await?;
-    // Watches last longer than any timeout for single reads; those have the deadline of their request.
+    // Watches last longer than any timeout of single reads; those have the deadline of their request.
     config.read_timeout = None;
     Ok(config)
 }

@@ -1,4 +1,4 @@
-//! Work that rests while another installation does it.
+//! Work that pauses while another installation does it.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::{Instant, sleep};
 
 use network_guard_controllers::certificates::Registrant;
 
-/// The pause between two looks at who is registered.
+/// The pause between two checks of the registration.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long the work waits until the leader has seen whether another installation is registered. Longer than that nothing waits:
-/// what keeps the leader from looking must not keep switches held.
+/// How long the work waits until the leader has seen whether another installation is registered. It waits no longer
+/// than that: a leader that cannot check must not keep switches held.
 const FIRST_LOOK: Duration = Duration::from_secs(60);
 
-/// Works while no other installation is registered instead of this one: two would undo each other's work. Never ends. Where
-/// the server registers nothing, there is no `registrant`.
+/// Works while no other installation is registered instead of this one: two would undo each other's work. Never ends.
+/// Where the server registers nothing, there is no `registrant`.
 pub(super) async fn unless_displaced<F: Future<Output = ()>>(
     registrant: Option<watch::Receiver<Registrant>>,
     work: impl Fn() -> F,
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// What is polled once has begun its work, or waits.
+    /// Whether the work has begun after being polled.
     async fn begins(registrant: Option<watch::Receiver<Registrant>>) -> bool {
         let has_begun = Cell::new(false);
         let work = || {
@@ -70,9 +70,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_begins_before_it_is_known_whose_the_registration_is() {
+    async fn nothing_begins_before_the_owner_of_the_registration_is_known() {
         let (says, registrant) = watch::channel(Registrant::Unknown);
-        assert!(!begins(Some(registrant.clone())).await, "no leader has looked yet");
+        assert!(!begins(Some(registrant.clone())).await, "no leader has checked yet");
         says.send_replace(Registrant::Another);
         assert!(!begins(Some(registrant.clone())).await);
         says.send_replace(Registrant::This);

@@ -23,10 +23,10 @@ use network_guard_sources::LandscapeCache;
 use network_guard_sources::live::{LiveReads, Reader};
 use network_guard_sources::objects::{SeedObject, ShootObject};
 
-/// How the garden is served.
+/// The settings of a server of the garden.
 #[derive(Clone, Debug)]
 pub struct Garden {
-    /// Where it listens.
+    /// The addresses.
     pub listen: Listen,
     /// The folder with tls.crt and tls.key.
     pub cert_dir: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct Garden {
 }
 
 impl Garden {
-    /// Serves to the end of the process.
+    /// Serves until the process ends.
     pub fn serve(self, configuration: &Configuration, metrics: Metrics) -> anyhow::Result<()> {
         process::block_on(Box::pin(self.run(configuration, metrics)))
     }
@@ -69,7 +69,7 @@ impl Garden {
                 metrics.register("leader", leader::LEADS, leads.clone());
                 self_managed.register(&metrics);
                 let lease = Lease::new(client, &settings.namespace, GARDEN_LEASE, identity(), leads);
-                // Nobody asks here who is registered: certificates are all that a leader looks after.
+                // Nothing else depends on the registration here: certificates are the leader's only work.
                 let (says_registrant, _) = watch::channel(Registrant::default());
                 let deps = self_managed.deps(&landscape, says_registrant, None);
                 let leader = Leader::new(lease, Handle::current(), tasks.clone())

@@ -1,4 +1,4 @@
-//! Which controllers one replica of all runs, and the Lease by which it does.
+//! The controllers that only one of all replicas runs, and their Lease.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use tokio_util::task::AbortOnDropHandle;
 use network_guard_runtime::lease::Lease;
 use network_guard_runtime::supervise::Supervisor;
 
-/// The Lease on a Seed whose certificates are files.
+/// The Lease on a Seed with certificates from files.
 pub const SEED_LEASE: &str = "network-guard-overlay";
 
-/// The Lease on a Seed whose certificates are self-managed. It is another one: when that is introduced, the old replicas,
-/// which know nothing of it, must not keep the Lease from the new ones, which are not ready without a leader among them. For as
-/// long as both are there, both lead.
+/// The Lease on a Seed with self-managed certificates. It is another one: when these are introduced, the old replicas,
+/// which know nothing about them, must not keep the Lease from the new ones, which do not become ready until one of
+/// them leads. While both exist, both lead.
 pub const SELF_MANAGED_LEASE: &str = "network-guard-certificates";
 
-/// The Lease of the garden, where there is one for self-managed certificates only: both may run in one namespace.
+/// The Lease of the garden, which is for self-managed certificates only: both may run in one namespace.
 pub const GARDEN_LEASE: &str = "network-guard-garden-certificates";
 
-/// What the metric `leader` says.
+/// The help of the metric `leader`.
 pub(super) const LEADS: &str = "Whether this replica leads, by its Lease";
 
-/// Begins a controller, which never ends by itself.
+/// Starts a controller, which never ends by itself.
 type Begin = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Controllers that run wherever the Lease is held, and nowhere else.
+/// Controllers that run on the replica that holds the Lease, and nowhere else.
 pub(super) struct Leader {
     lease: Lease,
     /// Where they run.
@@ -53,7 +53,7 @@ impl Leader {
         self
     }
 
-    /// Runs all of them whenever this replica holds the Lease. Ends when it is told to, and then gives the Lease away.
+    /// Runs all of them while this replica holds the Lease. Ends when it is told to, and then releases the Lease.
     pub(super) async fn run(self, stop: CancellationToken) {
         let Self { lease, runtime, tasks, controllers } = self;
         let lead = || {
@@ -71,7 +71,7 @@ impl Leader {
     }
 }
 
-/// Who this replica is among all: the name of its Pod, and a number that no other process of that name has.
+/// The identity of this replica: the name of its Pod, and a number that no other process of that name has.
 pub(super) fn identity() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let number = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());

@@ -1,5 +1,5 @@
-//! What makes up `serve seed`, `serve garden` and `serve all`: sources, webhooks, controllers, and the Lease whose holder
-//! runs them. All of it is put together here, and nowhere else.
+//! The composition of `serve seed`, `serve garden` and `serve all`: sources, webhooks, controllers, and the Lease whose
+//! holder runs the controllers. All parts are put together here, and nowhere else.
 
 mod all;
 mod ask;
@@ -27,7 +27,7 @@ use network_guard_runtime::supervise::Supervisor;
 use network_guard_sources::objects::Watched;
 use network_guard_sources::{Feed, watch};
 
-/// What feeds the landscape. None ends while the server runs.
+/// The sources of the landscape. None ends while the server runs.
 type Sources = JoinSet<anyhow::Result<()>>;
 
 /// Adds a watch of all objects of one kind.

@@ -1,4 +1,4 @@
-//! What all ways to serve have in common: from the parts of a server to the end of its process.
+//! The common part of all servers: from the parts of a server to the end of its process.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use network_guard_runtime::tls::{PairSource, Tls, TlsSources};
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::live::LiveReads;
 
-/// Where a server listens, and who may call it.
+/// The addresses of a server, and its permitted callers.
 #[derive(Clone, Debug)]
 pub struct Listen {
     /// HTTPS, the webhooks.
@@ -32,20 +32,20 @@ pub struct Listen {
     pub health: SocketAddr,
     /// HTTP, `/metrics`.
     pub metrics: SocketAddr,
-    /// CAs of clients, PEM: with them only API servers that show a certificate of one may call.
+    /// CAs of clients, PEM: with them only API servers with a certificate of one of them may call.
     pub client_ca_file: Option<PathBuf>,
 }
 
-/// What differs between the ways to serve.
+/// What differs between the servers.
 pub(super) struct ProcessDeps {
     pub(super) landscape: Arc<LandscapeCache>,
     pub(super) live: LiveReads,
     pub(super) sources: Sources,
     pub(super) metrics: Metrics,
     pub(super) handlers: Vec<Arc<dyn Handler>>,
-    /// Where API servers of Shoots call, should they.
+    /// The address for API servers of Shoots, if any.
     pub(super) shoots: Option<SocketAddr>,
-    /// What one replica of all does.
+    /// The work of the leader.
     pub(super) leader: Option<Leader>,
     /// The certificate that is served.
     pub(super) pair: Arc<dyn PairSource>,
@@ -56,12 +56,12 @@ pub(super) struct ProcessDeps {
 pub(super) fn block_on(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(server);
-    // Blocking work, such as reading a folder, must not hold up the end.
+    // Blocking work, such as reading a folder, must not delay the end.
     runtime.shutdown_timeout(LAST_WORK);
     result
 }
 
-/// How long work may take that is on its way when the process ends.
+/// How long work in progress may take when the process ends.
 pub(super) const LAST_WORK: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve(
@@ -109,15 +109,15 @@ pub(super) async fn serve(
     let stopping = tokio::spawn(stop_on_signal(stop, stop_settings));
     tokio::select! {
         () = server.run() => {
-            // It was told to stop at the beginning of that, and may still be giving its Lease away.
-            // One that ended was heard of already, and must not be asked again.
+            // It was told to stop at the beginning of the stop, and may still be releasing its Lease.
+            // A task that ended was joined already, and must not be polled again.
             if let Some(leading) = leading.as_mut().filter(|leading| !leading.is_finished()) {
                 let _ = tokio::time::timeout(LEASE_DEADLINE, leading).await;
             }
             stopping.await?
         }
         ended = unexpected_end(&mut leading, &stopped) => Err(ended),
-        // A server whose landscape does not follow reality any more must not go on.
+        // A server whose landscape is not updated any more must not go on.
         ended = sources.join_next() => match ended {
             None | Some(Ok(Ok(()))) => bail!("a source of the landscape ended"),
             Some(Ok(Err(error))) => Err(error),
@@ -126,10 +126,10 @@ pub(super) async fn serve(
     }
 }
 
-/// How long the Lease may take to be given away.
+/// How long the release of the Lease may take.
 const LEASE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Ends when the leader does, unless it was told to.
+/// Ends when the leader ends, unless that was told to.
 async fn unexpected_end(
     leading: &mut Option<JoinHandle<()>>,
     stopped: &tokio_util::sync::CancellationToken,

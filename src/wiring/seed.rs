@@ -28,27 +28,27 @@ use network_guard_sources::live::{LiveReads, Reader};
 use network_guard_sources::objects::{ApiServerObject, ClusterObject, NetworkObject};
 use network_guard_sources::vpn_networks::VpnNetworksMetrics;
 
-/// How a Seed is served.
+/// The settings of a server of a Seed.
 #[derive(Clone, Debug)]
 pub struct Seed {
-    /// Where it listens.
+    /// The addresses.
     pub listen: Listen,
     /// The folder with tls.crt and tls.key.
     pub cert_dir: Option<PathBuf>,
     /// The kubeconfig of the Seed.
     pub kubeconfig: Option<PathBuf>,
-    /// Where API servers of Shoots call, where a webhook is registered there.
+    /// The address for API servers of Shoots, where a webhook is registered there.
     pub shoots: SocketAddr,
 }
 
-/// How long one answer of the Seed to a controller may take. Nothing there lasts long; what is never answered must not be
-/// waited for.
+/// The timeout of an answer of the Seed to a controller. No such request lasts long, and one that is never answered
+/// must not be waited for.
 const ANSWER: Duration = Duration::from_secs(30);
 
 impl Seed {
-    /// Serves to the end of the process.
+    /// Serves until the process ends.
     pub fn serve(self, configuration: &Configuration, metrics: Metrics) -> anyhow::Result<()> {
-        // A thread of its own: whatever the API servers of many Shoots send, it does not take the time of a webhook.
+        // A thread of its own: the load of many Shoots' API servers must not take time from the other webhooks.
         let controllers = Builder::new_multi_thread().worker_threads(1).thread_name("overlay").enable_all().build()?;
         let result = process::block_on(Box::pin(self.run(configuration, metrics, controllers.handle())));
         controllers.shutdown_timeout(process::LAST_WORK);
@@ -64,9 +64,9 @@ impl Seed {
 
         let mut sources = Sources::new();
         let landscape = Arc::new(LandscapeCache::new(1));
-        // Not of the landscape by which webhooks decide: they are ready without Networks.
+        // Not in the landscape of the webhooks: they are ready without Networks.
         let switches = Arc::new(LandscapeCache::new(1));
-        // Nor without kube-apiservers: what they are told is only counted.
+        // Nor are kube-apiservers: their networks are only counted.
         let told = Arc::new(LandscapeCache::new(1));
         watched::<ClusterObject>(&mut sources, "watch-clusters", &tasks, &config, landscape.feed(0));
         watched::<ApiServerObject>(&mut sources, "watch-kube-apiservers", &tasks, &config, told.feed(0));
@@ -78,7 +78,7 @@ impl Seed {
             Origin::Folder(folder) => (Arc::new(pair_files(&folder)) as Arc<dyn PairSource>, None),
             Origin::Itself(settings) => {
                 let shoot_url = shoot_webhook.map(|webhook| &*webhook.url);
-                // All is in one cluster.
+                // Both are in one cluster.
                 let clusters = (config.clone(), config.clone());
                 let clock = landscape.clock();
                 let self_managed = SelfManaged::new(settings, configuration, SEED, shoot_url, clusters, clock);
@@ -87,7 +87,7 @@ impl Seed {
             }
         };
 
-        // What controllers tell each other.
+        // The state that controllers share.
         let (says_registrant, registrant) = watch::channel(Registrant::default());
         let (says_in_shoots, in_shoots) = watch::channel(None);
         let registrant = self_managed.as_ref().map(|_| registrant);
@@ -104,7 +104,7 @@ impl Seed {
             Lease::new(client, &configuration.overlay.lease_namespace, name, identity.clone(), leads)
         };
         let client = {
-            // Its connections live where the work is done.
+            // Its connections are driven by the thread that does the work.
             let _there = controllers.enter();
             kube::Client::try_from(own).context("the controller cannot run")?
         };

@@ -15,12 +15,12 @@ use network_guard_sources::LandscapeCache;
 use network_guard_sources::live::LiveReads;
 use network_guard_sources::metrics::LandscapeMetrics;
 
-/// Where the server listens. Port 0 takes a free one.
+/// The addresses of the server. Port 0 takes a free port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Addresses {
     /// HTTPS, the webhooks.
     pub webhooks: SocketAddr,
-    /// HTTPS, what API servers of Shoots call; `None` if they call nothing.
+    /// HTTPS, for API servers of Shoots; `None` if they call nothing.
     pub shoots: Option<SocketAddr>,
     /// HTTP, `/healthz` and `/readyz`.
     pub health: SocketAddr,
@@ -28,16 +28,16 @@ pub struct Addresses {
     pub metrics: SocketAddr,
 }
 
-/// Everything that a server is made of.
+/// The parts of a server.
 pub struct ServerDeps {
     /// The webhooks.
     pub handlers: Vec<Arc<dyn Handler>>,
-    /// The webhooks of Shoots. They have a port of their own: whoever has a Shoot can make its API server send any review
-    /// to any path of a port that it reaches.
+    /// The webhooks of Shoots. They have a port of their own: the owner of a Shoot can make its API server send any
+    /// review to any path of a port that it reaches.
     pub shoot_handlers: Vec<Arc<dyn Handler>>,
-    /// What they decide from.
+    /// The landscape of their decisions.
     pub landscape: Arc<LandscapeCache>,
-    /// What answers their questions.
+    /// The source of answers to their questions.
     pub live: LiveReads,
     /// The certificate, already loaded once.
     pub tls: Arc<Tls>,
@@ -47,15 +47,15 @@ pub struct ServerDeps {
     pub metrics: Arc<Metrics>,
     /// The stop.
     pub stop: Stop,
-    /// When it counts as stuck, and as hanging.
+    /// When the runtime counts as stuck, and as hanging.
     pub pace: Pace,
 }
 
-/// A server that has its ports.
+/// A server that is bound to its ports.
 pub struct Server(server::Server);
 
 impl Server {
-    /// Takes the ports, and as many file descriptors as the process may have.
+    /// Binds the ports, and raises the limit of file descriptors.
     pub async fn bind(addresses: Addresses, deps: ServerDeps) -> std::io::Result<Self> {
         let ServerDeps { handlers, shoot_handlers, landscape, live, tls, limits, metrics, stop, pace } = deps;
         let reviews = Arc::new(ReviewMetrics::default());
@@ -99,13 +99,13 @@ impl Server {
         Ok(Addresses { webhooks: ports[0], shoots: ports.get(1).copied(), health, metrics })
     }
 
-    /// Serves until the stop has run its course. Health and metrics are served to the very end.
+    /// Serves until the stop is complete. Health and metrics are served to the very end.
     pub async fn run(self) {
         self.0.run().await;
     }
 }
 
-/// What Shoots may send: their StatefulSets are some 20 KiB, and what they take is never taken from the Seed.
+/// The limits for Shoots: their StatefulSets are some 20 KiB, and they take nothing from the Seed's share.
 fn for_shoots(limits: &Limits) -> Limits {
     let body_bytes = limits.body_bytes.min(1 << 20);
     let bodies_in_flight_bytes = limits.bodies_in_flight_bytes.min(8 << 20).max(body_bytes);

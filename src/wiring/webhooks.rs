@@ -44,9 +44,9 @@ mod tests {
     use network_guard_core::landscape::Answers;
     use network_guard_core::landscape::Snapshot;
 
-    /// What the handler refuses agrees with what is registered for the time when nobody answers.
+    /// The webhooks refuse exactly what may not be missed by the registered failure policy.
     #[test]
-    fn nothing_is_refused_that_may_be_missed() {
+    fn refusals_agree_with_the_failure_policy() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gardener/ha/deployment.json");
         let object: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let review = json!({

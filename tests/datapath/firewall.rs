@@ -128,7 +128,7 @@ fn applied_verified_and_removed_without_a_trace() {
         let output = scene.verify(NETWORKS);
         assert_eq!(output.code, 1, "nothing is there yet: {output:?}");
 
-        assert!(scene.apply(NETWORKS).contains("things were brought in order"));
+        assert!(scene.apply(NETWORKS).contains("things were corrected"));
         let applied = scene.saved();
         let foreign: String = applied.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect();
         assert_eq!(foreign, before, "rules of others are as they were, in their order");
@@ -482,7 +482,7 @@ fn a_cluster_is_read_again() {
     write("10.250.0.0/16,10.249.0.0/24");
     until("the new network is there", || scene.saved().contains("--to 242.1.0.0/24"));
     fs::write(&file, "{").unwrap();
-    until("it says so", || agent.output().contains("going on with the networks of before"));
+    until("it says so", || agent.output().contains("continuing with the previous networks"));
     assert!(scene.saved().contains("--to 242.1.0.0/24"));
 }
 

@@ -105,7 +105,7 @@ fn what_is_not_read_is_named_and_the_rest_is_judged() {
     let twice = check(&shoot().replace("    type: calico\n", "    type: other\n    type: calico\n"));
     assert_eq!(
         twice,
-        "exit code 0\nfile.yaml: garden-shop/web: accepted\nfile.yaml: line 9: note: `type`: is there twice; the last one counts, \
+        "exit code 0\nfile.yaml: garden-shop/web: accepted\nfile.yaml: line 9: note: `type`: is a duplicate; the last one counts, \
          as for kubectl\n1 Shoot: 0 refused, 0 with warnings\n"
     );
 }
@@ -258,7 +258,7 @@ fn keys_of_json_that_are_there_twice_are_told() {
     let json = r#"{"apiVersion": "core.gardener.cloud/v1beta1", "kind": "Shoot",
         "metadata": {"name": "a", "namespace": "x"}, "spec": {"networking": {"nodes": "10.1.0.0/27"}}, "spec": {}}"#;
     let said = check(json);
-    assert!(said.contains("file.yaml: line 1: note: `spec`: is there twice; the last one counts"), "{said}");
+    assert!(said.contains("file.yaml: line 1: note: `spec`: is a duplicate; the last one counts"), "{said}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.json");
     let version = "config.network-guard.extensions.gardener.cloud/v1alpha1";
@@ -268,7 +268,7 @@ fn keys_of_json_that_are_there_twice_are_told() {
     )
     .unwrap();
     let said = output(&["check", "--config", path.to_str().unwrap(), "folder/shoot.yaml"]);
-    assert!(said.starts_with("exit code 2\n") && said.contains("line 1: the key \"rules\" is there twice"), "{said}");
+    assert!(said.starts_with("exit code 2\n") && said.contains("line 1: the key \"rules\" is a duplicate"), "{said}");
 }
 
 const CLUSTER: &str = "apiVersion: extensions.gardener.cloud/v1alpha1\nkind: Cluster\nmetadata: {name: shoot--a--b}\nspec:\n  seed: {spec: {networks: {pods: 10.0.0.0/8}}}\n  shoot: {spec: {networking: {nodes: 10.1.0.0/16}}}\n";

@@ -1,5 +1,5 @@
-//! The webhook configurations of a Seed and of the garden: the files of the repository, with what differs from one
-//! installation to another filled in.
+//! The webhook configurations of a Seed and of the garden: the files of the repository, with the values of one
+//! installation filled in.
 
 use std::str::FromStr;
 
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use network_guard_core::webhooks::{KUBE_APISERVER_PATH, NETWORK_PATH};
 use network_guard_sources::yaml;
 
-/// The files that are in the repository, with the reason for every line.
+/// The file in the repository, with the reason for every line.
 pub const SEED: &str = include_str!("../../../webhook-config/seed.yaml");
 /// The same for the garden.
 pub const GARDEN: &str = include_str!("../../../webhook-config/garden.yaml");
 
-/// Where API servers reach the webhooks.
+/// The address at which API servers reach the webhooks.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Endpoint {
     /// A Service in the API server's own cluster.
@@ -30,12 +30,12 @@ pub enum Endpoint {
         /// Its port; `None` leaves that of the file.
         port: Option<i32>,
     },
-    /// An address, `https`, without the webhooks' own paths.
+    /// An `https` URL, without the webhooks' own paths.
     Url(String),
 }
 
 impl Endpoint {
-    /// The names that a certificate has to have for it.
+    /// The names that its certificate must have.
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Service { namespace, name, .. } => {
@@ -46,7 +46,7 @@ impl Endpoint {
     }
 }
 
-/// The name by which an API server calls, and which it looks for in the certificate.
+/// The name that an API server looks for in the certificate.
 pub fn server_name(client: &WebhookClientConfig) -> Option<String> {
     match (&client.service, &client.url) {
         (Some(service), _) => Some(format!("{}.{}.svc", service.name, service.namespace)),
@@ -55,26 +55,26 @@ pub fn server_name(client: &WebhookClientConfig) -> Option<String> {
     }
 }
 
-/// The host of a URL, as a certificate names it.
+/// The host of a URL, in the form of a name in a certificate.
 pub fn host(url: &str) -> Option<String> {
     let uri: http::Uri = url.parse().ok()?;
     let host = uri.host()?;
     Some(host.trim_start_matches('[').trim_end_matches(']').to_owned()).filter(|host| !host.is_empty())
 }
 
-/// What an API server does with a write when the webhook about it does not answer.
+/// What an API server does with a write when the webhook for it does not answer.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FailurePolicy {
     /// It refuses the write.
     #[default]
     Fail,
-    /// It goes on without us.
+    /// It continues without network-guard.
     Ignore,
 }
 
 impl FailurePolicy {
-    /// As API servers write it.
+    /// The value in a webhook configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fail => "Fail",
@@ -126,7 +126,7 @@ impl Configuration {
         })
     }
 
-    /// Its kind, in a word, and its name.
+    /// A short name of its kind, and its name.
     pub fn identity(&self) -> (&'static str, &str) {
         let (kind, metadata) = match self {
             Self::Mutating(configuration) => ("mutating", &configuration.metadata),
@@ -143,7 +143,7 @@ impl Configuration {
         }
     }
 
-    /// The names of its webhooks, and where they are.
+    /// The names of its webhooks, and their addresses.
     pub fn webhooks(&mut self) -> Vec<(&str, &mut WebhookClientConfig)> {
         match self {
             Self::Mutating(Mutating { webhooks, .. }) => {
@@ -155,7 +155,7 @@ impl Configuration {
         }
     }
 
-    /// Leaves out those webhooks whose names begin with one of these words; `false` if none is left.
+    /// Removes those webhooks whose names begin with one of these words; returns `false` if none is left.
     pub fn without(&mut self, disabled: &[String]) -> bool {
         let is_wanted = |name: &str| !disabled.iter().any(|word| name.split('.').next() == Some(word));
         match self {
@@ -171,7 +171,7 @@ impl Configuration {
         }
     }
 
-    /// Says what becomes of writes of kube-apiservers that nobody answers for. Other webhooks keep what their file says.
+    /// Sets the failure policy for kube-apiservers. Other webhooks keep that of their file.
     pub fn without_answer(&mut self, policy: FailurePolicy) {
         let Self::Mutating(Mutating { webhooks, .. }) = self else { return };
         for webhook in webhooks.iter_mut().flatten() {
@@ -181,7 +181,7 @@ impl Configuration {
         }
     }
 
-    /// Has switches of the overlay held on these infrastructures; with none the webhook is left out.
+    /// Sets the infrastructures on which switches of the overlay are held; with none the webhook is removed.
     pub fn hold_on(&mut self, providers: &[String]) {
         let Self::Mutating(Mutating { webhooks: Some(webhooks), .. }) = self else { return };
         webhooks.retain_mut(|webhook| {
@@ -202,7 +202,7 @@ impl Configuration {
 type Mutating = MutatingWebhookConfiguration;
 type Validating = ValidatingWebhookConfiguration;
 
-/// Points a webhook somewhere else. What is `None` stays.
+/// Sets the address of a webhook. What is `None` stays.
 pub fn set_endpoint(client: &mut WebhookClientConfig, to: Option<&Endpoint>, bundle: Option<&[u8]>) {
     match to {
         None => {}
@@ -225,7 +225,7 @@ pub fn set_endpoint(client: &mut WebhookClientConfig, to: Option<&Endpoint>, bun
     }
 }
 
-/// The path that a client configuration calls, however it says where.
+/// The path that a client configuration calls, by URL or by Service.
 pub fn path(client: &WebhookClientConfig) -> String {
     let by_service = client.service.as_ref().and_then(|service| service.path.clone());
     let by_url = || {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_kube_apiservers_go_on_without_us() {
+    fn only_writes_of_kube_apiservers_may_pass_unreviewed() {
         for (policy, want) in [(FailurePolicy::Fail, ["Fail", "Fail"]), (FailurePolicy::Ignore, ["Ignore", "Fail"])] {
             let mut seed = Configuration::originals(SEED).unwrap().remove(0);
             seed.without_answer(policy);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_out_what_is_not_wanted() {
+    fn leaves_out_disabled_webhooks() {
         let names = |configuration: &Configuration| -> Vec<String> {
             let text = serde_json::to_value(configuration).unwrap();
             let name =

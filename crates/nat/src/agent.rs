@@ -1,4 +1,4 @@
-//! What sees to one end of the tunnel.
+//! The agent for one end of the tunnel.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,48 +14,49 @@ use super::lock::Lock;
 use super::monitor::RouteMonitor;
 use network_guard_core::vpn::nat::{End, Plan};
 
-/// Puts rules, routes and kernel settings where a plan wants them, and keeps them there.
+/// Brings rules, routes and kernel settings to what a plan wants, and keeps them there.
 #[derive(Clone, Debug)]
 pub struct NatAgent {
     /// Which iptables.
     pub iptables: Iptables,
-    /// What becomes of kernel settings.
+    /// How kernel settings are handled.
     pub settings: KernelSettings,
-    /// Who sets the routes into the tunnel.
+    /// Which component sets the routes into the tunnel.
     pub routes: Routes,
 }
 
-/// What an agent tells while it works.
+/// What an agent reports while it works.
 #[derive(Debug)]
 pub enum Event {
-    /// All is in place for the first time.
+    /// Everything is in place for the first time.
     Applied(Applied),
-    /// This was not as it should be, and is now.
+    /// This was wrong, and has been corrected.
     Repaired(String),
-    /// Nothing has failed, but somebody should know.
+    /// Nothing has failed, but the operator should know.
     Warning(String),
-    /// The networks cannot be read any more; the agent goes on with those of before.
+    /// The networks cannot be read any more; the agent continues with the previous ones.
     KeepsNetworks(anyhow::Error),
-    /// It could not bring things in order; it tries again.
+    /// The agent could not apply the plan; it tries again.
     Failed(anyhow::Error),
 }
 
-/// What was done.
+/// The result of one application.
 #[derive(Debug)]
 pub struct Applied {
-    /// Which iptables it was.
+    /// The iptables backend.
     pub backend: Backend,
     /// Whether addresses are translated.
     pub translates: bool,
-    /// What was not as it should be before.
+    /// What was wrong before.
     pub lines: Vec<String>,
 }
 
 impl NatAgent {
-    /// Applies the first plan, and if wanted goes on until `stop`: every so often, with [`Routes::Follow`] also whenever a
-    /// route changes, it plans and applies again. `replan` gives nothing where the networks stay the same.
+    /// Applies the first plan, and continues until `stop` if that is wanted: periodically, and with [`Routes::Follow`]
+    /// also whenever a route changes, it plans and applies again. `replan` returns nothing where the networks stay the
+    /// same.
     ///
-    /// The first time has to succeed; later ones are tried again.
+    /// The first application has to succeed; later ones are tried again.
     pub async fn run(
         &self,
         every: Option<Duration>,
@@ -64,7 +65,7 @@ impl NatAgent {
         stop: impl Future<Output = ()>,
         tell: &mut dyn FnMut(Event),
     ) -> anyhow::Result<()> {
-        // Nothing that changes from here on is missed.
+        // No change from here on is missed.
         let is_watching = every.is_some() && self.routes == Routes::Follow;
         let monitor = is_watching.then(RouteMonitor::start).transpose()?;
         let changed = monitor.as_ref().map(|monitor| Arc::clone(&monitor.changed)).unwrap_or_default();
@@ -78,7 +79,7 @@ impl NatAgent {
                 () = changed.notified() => {}
                 () = &mut stop => return Ok(()),
             }
-            // The Cluster may have grown.
+            // The networks of the Cluster may have changed.
             match replan() {
                 Ok(Some(planned)) => (plan, end) = planned,
                 Ok(None) => {}
@@ -113,7 +114,7 @@ impl NatAgent {
             .inspect_err(|_| kernel::set_back(&before, tell))
             .map_err(|error| match applied.take_back() {
                 Ok(()) => error.context("nothing was changed"),
-                Err(more) => error.context(format!("{more:#}; what was there before could not be brought back")),
+                Err(more) => error.context(format!("{more:#}; the previous state could not be restored")),
             })?;
         let mut lines: Vec<String> = before.iter().map(WrongSetting::in_words).collect();
         lines.extend(applied.repaired.iter().map(ToString::to_string));
@@ -121,7 +122,7 @@ impl NatAgent {
         Ok(Applied { backend: applied.backend, translates: !plan.shoot.is_empty(), lines })
     }
 
-    /// What is not as it should be, a line each. Nothing is changed.
+    /// The deviations from the plan, one per line. Nothing is changed.
     pub fn verify(&self, plan: &Plan, end: &End) -> anyhow::Result<(Backend, Vec<String>)> {
         let _lock = Lock::take()?;
         let (backend, mut lines) = firewall::verify(plan, self.iptables)?;
@@ -133,8 +134,8 @@ impl NatAgent {
     }
 }
 
-/// Takes away all rules and routes of network-guard, whatever networks they were for. The backends that had rules are told
-/// before anything else can fail.
+/// Removes all rules and routes of network-guard, whatever networks they were for. The backends that had rules are
+/// reported before anything else can fail.
 pub fn remove(iptables: Iptables, tell: impl FnOnce(&[Backend])) -> anyhow::Result<()> {
     let _lock = Lock::take()?;
     let (removed, problems) = firewall::remove(iptables)?;
@@ -144,7 +145,7 @@ pub fn remove(iptables: Iptables, tell: impl FnOnce(&[Backend])) -> anyhow::Resu
     }
     if !problems.is_empty() {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        bail!("rules of network-guard may be left where it could not look\n{}", problems.join("\n"));
+        bail!("rules of network-guard may be left where they could not be read\n{}", problems.join("\n"));
     }
     Ok(())
 }

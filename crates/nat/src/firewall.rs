@@ -12,7 +12,7 @@ use network_guard_core::vpn::nat::Plan;
 /// Which iptables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Iptables {
-    /// The one that has rules of network-guard; else nft if it works here; else legacy. To remove: both.
+    /// The one that has rules of network-guard; otherwise nft if it works here; otherwise legacy. For removal: both.
     Auto,
     /// iptables-nft.
     Nft,
@@ -20,7 +20,7 @@ pub enum Iptables {
     Legacy,
 }
 
-/// One of the two ways in which Linux keeps rules of iptables. Both are asked for every packet.
+/// One of the two implementations of iptables in Linux. Every packet passes through both.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Backend {
     /// `ip_tables`.
@@ -31,20 +31,20 @@ pub enum Backend {
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub(super) struct Applied {
     pub(super) backend: Backend,
-    /// What was not as it should be before.
+    /// What was wrong before.
     pub(super) repaired: Vec<Drift>,
-    /// What could not be looked at.
+    /// What could not be read.
     pub(super) unknown: Vec<Failure>,
-    /// What was there before, where something was changed.
+    /// The previous state, where something was changed.
     before: Vec<(Backend, Family, Tables)>,
 }
 
 impl Applied {
-    /// Back to what was there before.
+    /// Restores the previous state.
     pub(super) fn take_back(&self) -> anyhow::Result<()> {
         let back = |(backend, family, before): &(Backend, Family, Tables)| take_back(*backend, *family, before);
         Ok(self.before.iter().rev().try_for_each(back)?)
@@ -75,7 +75,7 @@ impl Backend {
         format!("{ip}-{backend}{what}")
     }
 
-    /// The backend to use for rules of these families. Only a probe tells for sure whether legacy works, but it makes the
+    /// The backend for rules of these families. Only a probe shows for sure whether legacy works, but it makes the
     /// kernel load its tables.
     fn choose(choice: Iptables, families: &[Family], may_probe: bool) -> anyhow::Result<Self> {
         match choice {
@@ -100,17 +100,17 @@ impl Backend {
         bail!("no iptables works here\n{}", problems.join("\n"))
     }
 
-    /// Whether tables can be listed, which for the legacy backend means that they can be written too.
+    /// Whether tables can be listed, which for the legacy backend implies that they can be written.
     fn probe(self, family: Family) -> Result<(), Failure> {
         run(&self.program(family, ""), &["-w", WAIT, "-t", "nat", "-n", "-L", "OUTPUT"], None).map(drop)
     }
 
-    /// Ours in the firewall.
+    /// The tables of network-guard in the firewall.
     fn read(self, family: Family) -> Result<Tables, Failure> {
         Ok(Tables::read(&run(&self.program(family, "-save"), &[], None)?))
     }
 
-    /// Changes tables as the text says; with `is_test` only looks whether it could.
+    /// Restores tables from the text; with `is_test` it only checks whether that would succeed.
     fn restore(self, family: Family, text: &str, is_test: bool) -> Result<(), Failure> {
         let mut arguments = vec!["-w", WAIT, "--noflush"];
         arguments.extend(is_test.then_some("--test"));
@@ -126,7 +126,7 @@ fn families(plan: &Plan) -> Vec<Family> {
     FAMILIES.into_iter().filter(|family| plan.rules.iter().any(|rule| rule.family == *family)).collect()
 }
 
-/// Brings the firewall to where the plan wants it. When anything fails, it is as it was before.
+/// Brings the firewall to what the plan wants. When anything fails, it is as it was before.
 pub(super) fn apply(plan: &Plan, choice: Iptables) -> anyhow::Result<Applied> {
     let backend = Backend::choose(choice, &families(plan), true)?;
     let (mut repaired, mut steps, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
@@ -179,7 +179,7 @@ fn take_back(backend: Backend, family: Family, before: &Tables) -> Result<(), Fa
     }
 }
 
-/// What is not as the plan wants it, in words.
+/// The deviations from the plan, in words.
 pub(super) fn verify(plan: &Plan, choice: Iptables) -> anyhow::Result<(Backend, Vec<String>)> {
     let backend = Backend::choose(choice, &families(plan), false)?;
     let (mut lines, other) = (Vec::new(), backend.other());
@@ -202,8 +202,8 @@ pub(super) fn verify(plan: &Plan, choice: Iptables) -> anyhow::Result<(Backend, 
     Ok((backend, lines))
 }
 
-/// Takes away all that is ours, as far as it can be looked at. Gives the backends in which there was something, and why
-/// some could not be looked at.
+/// Removes all tables of network-guard, as far as they can be read. Returns the backends in which there was something,
+/// and why some could not be read.
 pub(super) fn remove(choice: Iptables) -> anyhow::Result<(Vec<Backend>, Vec<Failure>)> {
     let backends: &[Backend] = match choice {
         Iptables::Auto => &Backend::ALL,
@@ -229,14 +229,14 @@ pub(super) fn remove(choice: Iptables) -> anyhow::Result<(Vec<Backend>, Vec<Fail
             removed.push(backend);
         }
     }
-    // A backend that is not installed is not used; but where none is, nobody has looked.
+    // A backend that is not installed is not used; but where none is installed, nothing was checked.
     if missing.len() == FAMILIES.len() * backends.len() {
         problems.append(&mut missing);
     }
     Ok((removed, problems))
 }
 
-/// All steps or none: first everything is tried without effect, and a step that fails takes those before it back.
+/// All steps or none: first everything is tried without effect, and when a step fails, the steps before it are undone.
 fn carry_out(backend: Backend, steps: &[(Family, Tables, String)]) -> anyhow::Result<()> {
     for (family, _, text) in steps {
         backend.restore(*family, text, true).context("nothing was changed")?;
@@ -245,14 +245,14 @@ fn carry_out(backend: Backend, steps: &[(Family, Tables, String)]) -> anyhow::Re
         let Err(error) = backend.restore(*family, text, false) else { continue };
         for (family, before, _) in steps[..=index].iter().rev() {
             take_back(backend, *family, before)
-                .with_context(|| format!("{error:#}; and what was there before could not be brought back"))?;
+                .with_context(|| format!("{error:#}; and the previous state could not be restored"))?;
         }
         return Err(anyhow!(error).context("nothing was changed"));
     }
     Ok(())
 }
 
-/// Why a program of iptables did not do what it should.
+/// Why a program of iptables failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("{0} is not installed here; it comes with the package iptables")]
@@ -289,13 +289,13 @@ fn start(program: &str, arguments: &[&str], input: Option<&str>) -> std::io::Res
         .stderr(Stdio::piped())
         .spawn()?;
     if let (Some(mut stdin), Some(text)) = (child.stdin.take(), input) {
-        // One that ends without reading all says why on standard error.
+        // A program that ends without reading all of its input says why on standard error.
         let _ = stdin.write_all(text.as_bytes());
     }
     child.wait_with_output()
 }
 
-/// What to do about what iptables says, which is seldom what people understand.
+/// What to do about an error of iptables, whose own messages are rarely helpful.
 fn hint(said: &str) -> &'static str {
     let has = |text: &str| said.contains(text);
     if has("Permission denied") || has("Operation not permitted") || has("you must be root") {

@@ -1,4 +1,4 @@
-//! Routes of this network namespace, by iproute2's own program.
+//! Routes of this network namespace, by the program `ip` of iproute2.
 
 use std::process::Command;
 
@@ -11,14 +11,14 @@ use super::routes::{
 use network_guard_core::net::{Cidr, Family};
 use network_guard_core::vpn::nat::{Device, End, NotADevice, Plan};
 
-/// Who sets the routes into the tunnel: what `--routes` says.
+/// Which component sets the routes into the tunnel: the value of `--routes`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Routes {
     /// vpn2 does.
     None,
-    /// They follow those of a vpn2 that knows no overlap.
+    /// They follow those of a vpn2 that does not know the overlap.
     Follow,
-    /// They all go by this link.
+    /// All of them use this link.
     By(String),
 }
 
@@ -36,7 +36,7 @@ impl std::str::FromStr for Routes {
     }
 }
 
-/// Why `ip` did not do what it should.
+/// Why `ip` failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("ip is not installed here; it comes with the package iproute2")]
@@ -64,7 +64,7 @@ const fn family_flag(family: Family) -> &'static str {
     }
 }
 
-/// The routes in a table; a table that nobody has put anything into is not there.
+/// The routes in a table; a table that was never used does not exist.
 fn list(family: Family, table: &str) -> anyhow::Result<Vec<KernelRoute>> {
     match ip(&[family_flag(family), "-json", "route", "show", "table", table]) {
         Ok(listed) => read_routes(&listed).context("ip prints routes that are not understood"),
@@ -73,14 +73,14 @@ fn list(family: Family, table: &str) -> anyhow::Result<Vec<KernelRoute>> {
     }
 }
 
-/// What has to change so that the routes are right, and what there is.
+/// The changes that correct the routes, and the existing routes.
 #[derive(Default)]
 pub(super) struct WrongRoutes {
     changes: Vec<RouteChange>,
     existing: Vec<KernelRoute>,
 }
 
-/// What has to change so that the routes are right.
+/// The changes that correct the routes.
 pub(super) fn wrong_routes(plan: &Plan, end: &End, routes: &Routes) -> anyhow::Result<WrongRoutes> {
     if *routes == Routes::None {
         return Ok(WrongRoutes::default());
@@ -97,7 +97,7 @@ pub(super) fn wrong_routes(plan: &Plan, end: &End, routes: &Routes) -> anyhow::R
     Ok(WrongRoutes { changes, existing })
 }
 
-/// All routes of network-guard, as changes that take them away and give back those of others.
+/// All routes of network-guard, as changes that remove them and restore those of others.
 pub(super) fn all_of_ours() -> anyhow::Result<WrongRoutes> {
     let (mut existing, stashed) = (list(Family::V4, "main")?, list(Family::V4, STASH_TABLE)?);
     // A kernel without IPv6 has no such routes.
@@ -105,7 +105,7 @@ pub(super) fn all_of_ours() -> anyhow::Result<WrongRoutes> {
     Ok(WrongRoutes { changes: undo_routes(&existing, &stashed), existing })
 }
 
-/// Whether routes can be looked at here at all.
+/// Whether routes can be read here at all.
 pub(super) fn is_installed() -> bool {
     !matches!(ip(&["-Version"]), Err(Failure::NotInstalled))
 }
@@ -121,11 +121,11 @@ impl WrongRoutes {
             RouteChange::Stash(to, device) => {
                 format!("route to {to} by {device} takes addresses of this side into the tunnel")
             }
-            RouteChange::Restore(to, device) => format!("route to {to} by {device} was put aside"),
+            RouteChange::Restore(to, device) => format!("route to {to} by {device} was stashed"),
         })
     }
 
-    /// Makes them right, all or none: first new ones, so that no packet is without a way.
+    /// Carries out all changes or none: new routes first, so that no packet is without a route.
     pub(super) fn mend(&self) -> anyhow::Result<()> {
         for (index, change) in self.changes.iter().enumerate() {
             if let Err(error) = carry_out(change) {
@@ -179,7 +179,7 @@ fn carry_out(change: &RouteChange) -> Result<(), Failure> {
             route("replace", to, &["dev", device, "proto", ROUTE_PROTOCOL, "table", STASH_TABLE])?;
             route("del", to, &["dev", device])
         }
-        // As vpn2 sets them, so that it finds its own again.
+        // In the form in which vpn2 sets them, so that it recognizes its own.
         RouteChange::Restore(to, device) => {
             route("replace", to, &["dev", device])?;
             route("del", to, &["dev", device, "table", STASH_TABLE])

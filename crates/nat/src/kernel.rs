@@ -8,16 +8,16 @@ use anyhow::anyhow;
 use super::agent::Event;
 use network_guard_core::vpn::nat::{End, Plan};
 
-/// What becomes of kernel settings.
+/// How kernel settings are handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KernelSettings {
     /// They are set.
     Set,
-    /// They are left as they are; those that are wrong are told.
+    /// They are left as they are; wrong ones are reported.
     Leave,
 }
 
-/// A setting that is not as it should be.
+/// A wrong setting.
 pub(super) struct WrongSetting {
     name: String,
     file: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct WrongSetting {
 }
 
 impl WrongSetting {
-    /// What this kernel does not have, such as IPv6, cannot be wrong.
+    /// A setting that this kernel does not have, such as one of IPv6, cannot be wrong.
     fn of(name: String, file: PathBuf, wanted: &'static str, why: &'static str) -> Option<Self> {
         let found = fs::read_to_string(&file).ok()?.trim().to_owned();
         (found != wanted).then_some(Self { name, file, wanted, found, why })
@@ -45,17 +45,18 @@ pub(super) fn wrong_settings(plan: &Plan, end: &End) -> Vec<WrongSetting> {
         let file = PathBuf::from("/proc/sys").join(setting.name.replace('.', "/"));
         WrongSetting::of(setting.name.to_owned(), file, setting.value, setting.why)
     });
-    // The kernel takes the stricter of what is set for all and for a device, and a device may be older than the default.
+    // The kernel uses the stricter of the settings for all devices and for one device, and a device may be older than
+    // the default.
     let devices = fs::read_dir("/proc/sys/net/ipv4/conf").into_iter().flatten().flatten();
     let of_devices = devices.filter_map(|device| {
         let name = device.file_name().into_string().ok().filter(|name| end.tunnel.matches(name))?;
-        let why = "answers that come back another way than the kernel expects are dropped";
+        let why = "answers that arrive by another device than the kernel expects are dropped";
         WrongSetting::of(format!("net.ipv4.conf.{name}.rp_filter"), device.path().join("rp_filter"), "0", why)
     });
     planned.chain(of_devices).collect()
 }
 
-/// Sets all that are wrong, or none; tells what was there before.
+/// Sets all wrong settings, or none; returns the previous values.
 pub(super) fn set(plan: &Plan, end: &End, tell: &mut dyn FnMut(Event)) -> anyhow::Result<Vec<WrongSetting>> {
     let wrong = wrong_settings(plan, end);
     for (index, setting) in wrong.iter().enumerate() {
@@ -71,7 +72,7 @@ pub(super) fn set(plan: &Plan, end: &End, tell: &mut dyn FnMut(Event)) -> anyhow
     Ok(wrong)
 }
 
-/// Back to what was there before.
+/// Restores the previous values.
 pub(super) fn set_back(before: &[WrongSetting], tell: &mut dyn FnMut(Event)) {
     for WrongSetting { name, file, found, .. } in before {
         if let Err(error) = fs::write(file, found) {

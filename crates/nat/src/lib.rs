@@ -7,8 +7,8 @@
 //! iptables-save ──────────── read ──────────> Tables ─────┘── drift ──> what is not as it should be
 //! ```
 //!
-//! The rules are in chains of network-guard, to which the built-in ones jump, so they can be told from what others wrote,
-//! replaced at once and taken away without a trace.
+//! The rules are in separate chains, to which the built-in chains jump. So they can be told from the rules of others,
+//! replaced at once, and removed without a trace.
 
 mod agent;
 mod firewall;

@@ -1,4 +1,5 @@
-//! One call at a time in a network namespace: between reading a firewall and writing it, no other call of network-guard may write.
+//! One call at a time in a network namespace: between reading a firewall and writing it, no other call of network-guard
+//! may write.
 
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt as _;
@@ -13,11 +14,11 @@ pub(super) struct Lock(#[expect(dead_code, reason = "it only has to be open")] U
 /// A name that belongs to the network namespace, as the firewall does, and to no file system.
 const NAME: &str = "network-guard-nat";
 
-/// How long another call may take.
+/// How long to wait for another call.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Lock {
-    /// Waits until nobody else has it.
+    /// Waits until no other call holds it.
     pub(super) fn take() -> anyhow::Result<Self> {
         let address = SocketAddr::from_abstract_name(NAME)?;
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Changes of the routes of this network namespace, as iproute2's own program tells them.
+//! Changes of the routes of this network namespace, as `ip monitor` reports them.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use tokio::sync::Notify;
 
-/// Tells of every change of a route in this namespace, until it is dropped.
+/// Reports every change of a route in this namespace, until it is dropped.
 pub(super) struct RouteMonitor {
     monitor: Child,
-    /// Somebody changed something.
+    /// A change was reported.
     pub(super) changed: Arc<Notify>,
 }
 

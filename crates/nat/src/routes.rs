@@ -1,60 +1,60 @@
-//! Routes of our own beside those that the VPN's own programs set.
+//! network-guard's own routes beside those that the VPN's programs set.
 
 use serde::Deserialize;
 
 use network_guard_core::net::{Cidr, Family, MappedNetwork};
 use network_guard_core::vpn::nat::{Device, Plan, Side};
 
-/// The number by which routes of ours are known: Linux keeps one with each route and gives it no meaning. Numbers up to
-/// 191 that no routing daemon has registered are free.
+/// The protocol number of routes that network-guard manages: Linux stores one with each route and gives it no meaning.
+/// Numbers up to 191 that no routing daemon has registered are free.
 pub(super) const ROUTE_PROTOCOL: &str = "131";
 
-/// The routing table into which routes of others are stashed. No rule leads there, so it routes nothing.
+/// The routing table into which routes of others are stashed. No rule refers to it, so it routes nothing.
 pub(super) const STASH_TABLE: &str = "131";
 
-/// The metric of a blackhole: the worst that there is, so that any other route to the same network counts.
+/// The metric of a blackhole: the highest one, so that any other route to the same network wins.
 pub(super) const BLACKHOLE_METRIC: &str = "4294967295";
 
 /// A route of the kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct KernelRoute {
-    /// Where to.
+    /// The destination.
     pub(super) to: Cidr,
-    /// How.
+    /// The action.
     pub(super) way: Way,
-    /// Whether we set it.
+    /// Whether network-guard set it.
     pub(super) is_ours: bool,
 }
 
-/// What happens to packets of a route.
+/// The action for packets of a route.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Way {
-    /// They leave by this device for whoever is there.
+    /// They leave by this device, without a gateway.
     Device(Box<str>),
-    /// They go somewhere else: by a gateway, or several devices.
+    /// Anything else: a gateway, or several devices.
     Other,
-    /// They are dropped, and their sender is told.
+    /// They are dropped, and their sender gets an error.
     Blackhole,
 }
 
-/// A step towards the right routes.
+/// A change of the routes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum RouteChange {
-    /// Packets to there go by this device from now on.
+    /// Sets the route to this network by this device.
     Set(Cidr, Box<str>),
-    /// This route of ours goes.
+    /// Removes this route of network-guard.
     Remove(Cidr, Box<str>),
-    /// Packets to there are dropped while no other route says where they go.
+    /// Packets to this network are dropped while there is no other route to it.
     AddBlackhole(Cidr),
-    /// They are dropped no longer.
+    /// They are not dropped any more.
     RemoveBlackhole(Cidr),
-    /// A route of others is kept where it routes nothing.
+    /// Moves a route of others to the stash, where it routes nothing.
     Stash(Cidr, Box<str>),
-    /// A stashed route of others is back where it was.
+    /// Moves a stashed route of others back.
     Restore(Cidr, Box<str>),
 }
 
-/// Somebody else's route stands where ours would be.
+/// A foreign route is in the place of one of network-guard.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("there is a route to {0} already that is not ours; remove it, or leave routes alone with --routes none")]
 pub(super) struct TakenRoute(Cidr);
@@ -72,7 +72,7 @@ struct Listed<'a> {
     via: Option<serde::de::IgnoredAny>,
 }
 
-/// Reads the output of `ip -json route`. What leads to no network, such as `default`, is left out.
+/// Reads the output of `ip -json route`. Routes to no network, such as `default`, are skipped.
 pub(super) fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Error> {
     // Without any route, iproute2 prints nothing.
     if json.trim().is_empty() {
@@ -84,7 +84,7 @@ pub(super) fn read_routes(json: &str) -> Result<Vec<KernelRoute>, serde_json::Er
             let address: std::net::IpAddr = route.dst.parse().map_err(drop)?;
             Cidr::new(address, if address.is_ipv4() { 32 } else { 128 }).ok_or(())
         });
-        // To the kernel these are IPv6 routes, and none of ours.
+        // For the kernel these are IPv6 routes, and none of network-guard.
         let to = to.ok().filter(|to| !to.is_written_as_ipv6(route.dst))?;
         let way = match (route.kind, route.dev) {
             ("blackhole", _) => Way::Blackhole,
@@ -115,10 +115,10 @@ pub(super) fn routes_by(plan: &Plan, device: &str, existing: &[KernelRoute]) -> 
     Ok(changes)
 }
 
-/// Routes that follow those of a VPN that knows no overlap: it sends the Shoot's networks, or the addresses of API
-/// servers, by the link that works at the moment. The mapped ones go by the same link, and nowhere while there is none. The
-/// untranslated are stashed, because to whoever sends a packet there, on either side, those addresses are their own side's.
-/// What is set by a VPN that knows better is left alone.
+/// Routes that follow those of a VPN that does not know the overlap: it sends the Shoot's networks, or the addresses of
+/// API servers, by the link that works at the moment. The mapped networks use the same link, and none while there is
+/// none. The untranslated routes are stashed, because for a sender on either side those addresses belong to its own
+/// side. Routes that a newer VPN sets are left alone.
 pub(super) fn follow_routes(
     plan: &Plan,
     tunnel: &Device,
@@ -166,7 +166,7 @@ pub(super) fn follow_routes(
     changes
 }
 
-/// Everything of ours goes, and routes of others are back.
+/// Removes all routes of network-guard, and restores those of others.
 pub(super) fn undo_routes(existing: &[KernelRoute], stashed: &[KernelRoute]) -> Vec<RouteChange> {
     let mut changes: Vec<RouteChange> = Vec::new();
     for route in stashed {
@@ -186,7 +186,7 @@ fn set(to: Cidr, device: &str, existing: &[KernelRoute], changes: &mut Vec<Route
     }
 }
 
-/// Ours that nothing needs any more go.
+/// Removes routes of network-guard that are not needed any more.
 fn remove_stale(existing: &[KernelRoute], changes: &mut Vec<RouteChange>, is_needed: impl Fn(Cidr) -> bool) {
     let stale = existing.iter().filter(|route| route.is_ours && !is_needed(route.to));
     changes.extend(stale.filter_map(|route| match &route.way {
@@ -196,7 +196,7 @@ fn remove_stale(existing: &[KernelRoute], changes: &mut Vec<RouteChange>, is_nee
     }));
 }
 
-/// Where a part of a mapped network appears.
+/// The mapped form of a part of a network.
 fn image(part: Cidr, whole: MappedNetwork) -> Option<Cidr> {
     let (std::net::IpAddr::V4(base), std::net::IpAddr::V4(mapped)) = (part.base(), whole.mapped.base()) else {
         return None;

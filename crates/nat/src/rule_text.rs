@@ -1,10 +1,10 @@
-//! A rule as `iptables-save` writes it.
+//! A rule in the syntax of `iptables-save`.
 
 use std::fmt::Write as _;
 
 use network_guard_core::vpn::nat::{Match, Rule, Target};
 
-/// What comes after `-A <chain>`.
+/// The part after `-A <chain>`.
 pub fn rule_text(rule: &Rule) -> String {
     let mut text = String::with_capacity(96);
     for condition in &rule.matches {

@@ -1,7 +1,7 @@
-//! Chains of our own, as they are and as they should be, and the way from one to the other.
+//! The chains of network-guard: the existing ones, the wanted ones, and the transition between them.
 //!
-//! Only three things in a firewall are ours: chains whose name begins with [`PREFIX`], the rules in them, and rules
-//! elsewhere that jump to them. Nothing else is ever written.
+//! Only three things in a firewall belong to network-guard: chains whose name begins with [`PREFIX`], the rules in
+//! them, and rules elsewhere that jump to them. Nothing else is ever written.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -10,48 +10,48 @@ use super::rule_text;
 use network_guard_core::net::Family;
 use network_guard_core::vpn::nat::{Hook, Plan, Table};
 
-/// How the names of our chains begin.
+/// The prefix of the names of these chains.
 const PREFIX: &str = "NETWORK-GUARD-";
 
-/// Ours in the firewall of one family.
+/// The tables of network-guard in the firewall of one family.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tables(BTreeMap<Table, Chains>);
 
-/// Ours in one table.
+/// The chains of network-guard in one table.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Chains {
-    /// The rules of our chains: what comes after `-A <chain>`.
+    /// The rules of these chains: the part after `-A <chain>`.
     chains: BTreeMap<String, Vec<String>>,
-    /// Rules outside that jump into our chains.
+    /// Rules outside that jump into these chains.
     jumps: Vec<Jump>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Jump {
-    /// The chain that it is in.
+    /// Its chain.
     from: String,
-    /// Its place there, from 1.
+    /// Its position there, from 1.
     position: usize,
-    /// What comes after `-A <from>`.
+    /// The part after `-A <from>`.
     body: String,
 }
 
-/// What is not as it should be.
+/// A deviation from the plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Drift {
-    /// A rule is not there.
+    /// A rule is missing.
     Missing(Place, String),
-    /// A rule is there that should not.
+    /// There is an extra rule.
     Extra(Place, String),
-    /// All rules of a chain are there, in another order.
+    /// A chain has the right rules, in another order.
     Reordered(Place),
-    /// A built-in chain does not ask ours.
+    /// A built-in chain does not jump to the chain.
     NoJump(Place),
-    /// A built-in chain asks ours more than once, or only sometimes.
+    /// A built-in chain jumps to the chain more than once, or only conditionally.
     WrongJump(Place, String),
-    /// A built-in chain asks others before ours.
+    /// A built-in chain has other rules before the jump.
     NotFirst(Place, usize),
-    /// A chain of ours that nothing needs.
+    /// A chain of network-guard that is not needed.
     Stale(Place),
 }
 
@@ -86,7 +86,7 @@ impl fmt::Display for Drift {
     }
 }
 
-/// What a built-in chain asks ours by.
+/// The jump of a built-in chain.
 fn jump_to(chain: &str) -> String {
     format!("-j {chain}")
 }
@@ -95,7 +95,7 @@ fn chain_of(hook: Hook) -> String {
     format!("{PREFIX}{}", hook.name())
 }
 
-/// A rule without what iptables is free to write in another way: the order of its conditions.
+/// A normalized rule: iptables may change the order of its conditions.
 fn canonical(body: &str) -> Vec<&str> {
     let mut starts: Vec<usize> = vec![0];
     starts.extend(body.match_indices(" -").map(|(at, _)| at + 1));
@@ -114,7 +114,7 @@ fn same_rules(a: &[String], b: &[String]) -> bool {
 }
 
 impl Tables {
-    /// What a plan wants in the firewall of this family.
+    /// The tables that a plan wants in the firewall of this family.
     pub fn wanted(plan: &Plan, family: Family) -> Self {
         let mut tables = Self::default();
         for rule in plan.rules.iter().filter(|rule| rule.family == family) {
@@ -128,7 +128,7 @@ impl Tables {
         tables
     }
 
-    /// Reads the output of `iptables-save`. What is not ours is skipped.
+    /// Reads the output of `iptables-save`. Rules of others are skipped.
     pub fn read(saved: &str) -> Self {
         let mut tables = Self::default();
         let mut table = None;
@@ -160,12 +160,12 @@ impl Tables {
         tables
     }
 
-    /// Whether nothing of ours is there.
+    /// Whether there is nothing of network-guard.
     pub fn is_empty(&self) -> bool {
         self.0.values().all(|chains| chains.chains.is_empty() && chains.jumps.is_empty())
     }
 
-    /// What is not as it is wanted.
+    /// The deviations from what is wanted.
     pub fn drift(&self, wanted: &Self, family: Family) -> Vec<Drift> {
         let mut drift = Vec::new();
         let nothing = Chains::default();
@@ -200,8 +200,8 @@ impl Tables {
         drift
     }
 
-    /// The input of `iptables-restore --noflush` that leads from here to there, each table at once; `None` when nothing
-    /// has to change.
+    /// The input of `iptables-restore --noflush` for the transition, atomic for each table; `None` when nothing has to
+    /// change.
     pub fn transition(&self, to: &Self) -> Option<String> {
         let mut text = String::new();
         let nothing = Chains::default();
@@ -213,8 +213,8 @@ impl Tables {
     }
 }
 
-/// The chain of ours to which a rule leads. A chain takes no options, so its name is the end of the rule; inside a comment
-/// the end would be a quotation mark.
+/// The chain of network-guard to which a rule jumps. A chain takes no options, so its name is the end of the rule;
+/// inside a comment the end would be a quotation mark.
 fn jump_target(body: &str) -> Option<&str> {
     let (rest, target) = body.rsplit_once(' ').unwrap_or_default();
     let flag = rest.rsplit(' ').next().unwrap_or_default();
@@ -266,7 +266,7 @@ impl Chains {
             let _ = writeln!(text, ":{chain} - [0:0]");
         }
         if !keep_jumps {
-            // By what they say, not by their place: somebody may have moved them in the meantime.
+            // By their text, not by their position: others may have moved them in the meantime.
             for jump in &self.jumps {
                 let _ = writeln!(text, "-D {} {}", jump.from, jump.body);
             }

@@ -1,8 +1,8 @@
-//! Pauses between attempts that fail.
+//! Pauses between failed attempts.
 
 use std::time::Duration;
 
-/// Pauses that double from one failure to the next, up to the longest.
+/// Pauses that double with each failure, up to a maximum.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     first: Duration,
@@ -11,25 +11,25 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Begins with the first pause.
+    /// Starts with the first pause.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first }
     }
 
-    /// The pause after another failure.
+    /// Returns the pause after one more failure.
     pub fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
         pause
     }
 
-    /// Begins with the first pause again: something went well.
+    /// Starts again with the first pause, after a success.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
 }
 
-/// As kube's watchers take it.
+/// The iterator that kube's watchers expect.
 impl Iterator for Backoff {
     type Item = Duration;
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_until_something_goes_well() {
+    fn pauses_double_up_to_the_maximum_until_a_success() {
         let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(15));
         let mut pauses = || [(); 5].map(|()| backoff.pause().as_secs());
         assert_eq!(pauses(), [2, 4, 8, 15, 15]);

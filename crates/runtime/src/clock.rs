@@ -1,8 +1,8 @@
-//! The time by which certificates are judged: that of the API server, because it is the one that judges ours.
+//! The clock for certificate validity: the API server's, because the API server is what judges our certificates.
 //!
-//! A clock that jumps on this machine would otherwise make us take good certificates for expired ones, or issue some that
-//! API servers do not take yet. Every answer of an API server says what time it is there; in between, this machine's
-//! monotonic clock counts on, which does not jump.
+//! If the clock of this machine jumps, the replica would otherwise reject valid certificates as expired, or issue
+//! certificates that API servers do not accept yet. Every answer of an API server carries its time in the `Date`
+//! header; between two answers this machine's monotonic clock counts on, which does not jump.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,16 +12,16 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// The API server's clock, as far as it has been heard.
+/// The API server's clock, as known from its answers.
 #[derive(Debug, Default)]
 pub struct Clock {
     heard: ArcSwapOption<(Timestamp, Instant)>,
-    /// What one answer said that does not fit what was heard before: believed when the next one says the same.
+    /// A time that contradicts the earlier answers. It is believed when the next answer confirms it.
     doubted: ArcSwapOption<(Timestamp, Instant)>,
 }
 
 impl Clock {
-    /// The time over there; until something was heard, that of this machine.
+    /// The API server's time; until the first answer, this machine's time.
     pub fn now(&self) -> Timestamp {
         self.heard.load().as_ref().and_then(|heard| now_by(heard)).unwrap_or_else(Timestamp::now)
     }
@@ -31,7 +31,7 @@ impl Clock {
         if self.heard.load().is_none() { 0 } else { Timestamp::now().as_second() - self.now().as_second() }
     }
 
-    /// Notes what an answer said. Its `Date` has whole seconds, and was written some time ago.
+    /// Records the time of an answer. A `Date` header has whole seconds, and was written some time ago.
     fn hear(&self, headers: &http::HeaderMap) {
         let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
         let Some(date) = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok()) else {
@@ -41,7 +41,8 @@ impl Clock {
             let now = heard.as_ref().and_then(|heard| now_by(heard));
             now.is_some_and(|now| date.duration_since(now).unsigned_abs() <= TOLERANCE)
         };
-        // Several API servers that answer in turn must not make it go back and forth, nor one slow or strange answer.
+        // Several API servers that answer in turn must not make the clock jump back and forth, nor must one slow or
+        // wrong answer.
         if says_the_same(&self.heard.load()) {
             return self.doubted.store(None);
         }
@@ -59,14 +60,14 @@ fn now_by((at, heard): &(Timestamp, Instant)) -> Option<Timestamp> {
     at.checked_add(heard.elapsed()).ok()
 }
 
-/// Differences up to this are those of whole seconds and slow answers.
+/// Differences up to this come from whole seconds and slow answers.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
-/// Notes the time of every answer.
+/// Records the time of every answer.
 #[derive(Clone)]
 pub struct Listening(pub Arc<Clock>);
 
-/// A client whose answers are listened to.
+/// A client whose answers set the clock.
 #[derive(Clone)]
 pub struct ListeningService<S> {
     inner: S,
@@ -98,7 +99,7 @@ where
         let (clock, response) = (Arc::clone(&self.clock), self.inner.call(request));
         Box::pin(async move {
             let response = response.await?;
-            // An error may be that of something in between, whose clock is nobody's.
+            // An error may come from a proxy in between, whose clock does not count.
             if response.status().is_success() {
                 clock.hear(response.headers());
             }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_what_it_hears() {
+    fn follows_the_times_of_answers() {
         let clock = Clock::default();
         let hear = |date: &'static str| {
             let mut headers = http::HeaderMap::new();
@@ -121,12 +122,12 @@ mod tests {
             clock.now().as_second()
         };
         let at = |text: &str| text.parse::<Timestamp>().unwrap().as_second();
-        assert_eq!(clock.difference_seconds(), 0, "nothing was heard yet");
+        assert_eq!(clock.difference_seconds(), 0, "there was no answer yet");
         let near = |seconds: i64, want: &str| assert!((seconds - at(want)).abs() <= 1, "{seconds} {want}");
         near(hear("Sat, 21 Nov 2026 12:00:00 GMT"), "2026-11-21T12:00:00Z");
         near(hear("rubbish"), "2026-11-21T12:00:00Z");
         near(hear("Sat, 21 Nov 2026 12:00:04 GMT"), "2026-11-21T12:00:00Z");
-        // Two that say the same are believed, one is not.
+        // Two answers that agree are believed; a single one is not.
         near(hear("Sat, 21 Nov 2026 12:00:30 GMT"), "2026-11-21T12:00:00Z");
         near(hear("Sat, 21 Nov 2026 12:00:30 GMT"), "2026-11-21T12:00:30Z");
         near(hear("Sat, 21 Nov 2026 11:00:00 GMT"), "2026-11-21T12:00:30Z");

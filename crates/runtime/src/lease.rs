@@ -1,7 +1,7 @@
-//! One leader among all replicas, by a `Lease`.
+//! Leader election among all replicas by a `Lease`.
 //!
-//! For a moment there may be two leaders, each of which must therefore write with preconditions; a Lease keeps them from doing
-//! everything twice for longer.
+//! For a moment there may be two leaders, so each of them writes with preconditions; the Lease limits how long both do
+//! the same work.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long a Lease stands without being renewed. The three durations are client-go's defaults
+/// How long a Lease is valid without being renewed. The three durations are client-go's defaults
 /// (`k8s.io/client-go/tools/leaderelection`).
 const DURATION: Duration = Duration::from_secs(15);
 
-/// How long a leader that cannot renew its Lease goes on; shorter, so that it stops before another one begins.
+/// How long a leader that cannot renew its Lease goes on; shorter, so that it stops before another replica begins.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The pause between two attempts.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Who holds a Lease, as far as an attempt to take it told.
+/// Who holds a Lease, as far as the attempt to take it showed.
 enum Holder {
     Us,
     SomebodyElse,
     Unknown,
 }
 
-/// Says that this replica leads, until it does not, however that comes about.
+/// Whether this replica leads; `false` again on every way out.
 struct Leads(Gauge);
 
 impl Leads {
@@ -47,30 +47,31 @@ impl Drop for Leads {
     }
 }
 
-/// A Lease, and who wants it.
+/// A Lease, and the replica that competes for it.
 pub struct Lease {
     api: Api<LeaseObject>,
     name: String,
     identity: String,
     /// Whether this replica holds it, for metrics.
     leads: Gauge,
-    /// What the Lease said when it last changed, and when that was seen here: clocks of others do not count.
+    /// The content of the Lease when it last changed, and when this replica saw that: the clocks of others do not
+    /// count.
     seen: Option<(Option<String>, Option<MicroTime>, Instant)>,
 }
 
 impl Lease {
-    /// The Lease of this name, for a replica of this identity, which says there whether it leads.
+    /// The Lease of this name, for a replica of this identity, and the flag for whether it leads.
     pub fn new(client: kube::Client, namespace: &str, name: &str, identity: String, leads: Gauge) -> Self {
         Self { api: Api::namespaced(client, namespace), name: name.to_owned(), identity, leads, seen: None }
     }
 
-    /// Runs the work whenever this replica leads, and drops it where it stands when it does not any more. Ends when it
-    /// is told to, and then gives the Lease away.
+    /// Runs the work while this replica leads, and drops it at any point when the replica does not lead any more. Ends
+    /// when it is told to, and then releases the Lease.
     pub async fn lead<F: Future<Output = ()>>(mut self, stop: CancellationToken, mut work: impl FnMut() -> F) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => {
-                    // Perhaps it was taken in this very moment.
+                    // The Lease may just have been taken.
                     self.release().await;
                     return;
                 }
@@ -99,7 +100,7 @@ impl Lease {
         }
     }
 
-    /// Ends when somebody else holds the Lease, or this replica could not renew it for too long.
+    /// Ends when another replica holds the Lease, or this one could not renew it for too long.
     async fn keep(&mut self) {
         let mut renewed = Instant::now();
         while renewed.elapsed() < RENEW_DEADLINE {
@@ -139,7 +140,7 @@ impl Lease {
             return Ok(Holder::SomebodyElse);
         }
         lease.spec = Some(self.spec(Some(&spec)));
-        // With its resource version: of two who take it at the same time one fails.
+        // With its resource version: of two replicas that take it at the same time one fails.
         written(self.api.replace(&self.name, &PostParams::default(), &lease).await)
     }
 
@@ -157,7 +158,7 @@ impl Lease {
         }
     }
 
-    /// Gives the Lease away, so that another replica need not wait until it runs out.
+    /// Releases the Lease, so that another replica need not wait until it expires.
     async fn release(&self) {
         let release = async {
             let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
@@ -170,12 +171,12 @@ impl Lease {
             self.api.replace(&self.name, &PostParams::default(), &lease).await.map(|_| ())
         };
         if !matches!(timeout(RETRY, release).await, Ok(Ok(()))) {
-            tracing::info!(lease = self.name, "the Lease was not given away, it will run out");
+            tracing::info!(lease = self.name, "the Lease was not released, it will expire");
         }
     }
 }
 
-/// Somebody else was faster: that is no error, and the next look tells who it was.
+/// Another replica was faster: that is no error, and the next attempt shows which one.
 fn written<T>(result: Result<T, kube::Error>) -> Result<Holder, kube::Error> {
     match result {
         Ok(_) => Ok(Holder::Us),

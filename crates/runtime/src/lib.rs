@@ -1,5 +1,5 @@
-//! Speaks: HTTPS with its certificates, health, metrics, logs, and what keeps tasks going. It knows Kubernetes, and must
-//! never know what network-guard decides, or about what.
+//! HTTPS with its certificates, health, metrics, logs, and the supervision of tasks. This crate knows Kubernetes, and
+//! must never know what network-guard decides, or about what.
 
 pub mod backoff;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! A server: HTTPS ports, and two plain ones for probes and scrapes, from its ports to the end of its stop.
+//! A server: HTTPS ports, and two plain ones for probes and scrapes, from binding to the end of the stop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ pub struct Port {
     pub name: &'static str,
     /// Where it listens; port 0 takes a free one.
     pub address: SocketAddr,
-    /// What answers there.
+    /// The endpoints of the port.
     pub endpoints: Vec<Arc<dyn Endpoint>>,
-    /// Who may call.
+    /// Which clients may call.
     pub callers: Callers,
-    /// What protects it from them.
+    /// The limits for them.
     pub limits: Limits,
 }
 
-/// Who may call a port.
+/// Which clients may call a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Callers {
-    /// Who has a certificate of a client CA; anybody if there are none.
+    /// Clients with a certificate of a client CA; all clients if there is no client CA.
     OfClientCas,
-    /// Also who shows no certificate.
+    /// Also clients without a certificate.
     Anyone,
 }
 
-/// Where a server listens.
+/// The addresses of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Addresses {
     /// The HTTPS ports, in the order in which they were given.
@@ -48,7 +48,7 @@ pub struct Addresses {
     pub metrics: SocketAddr,
 }
 
-/// Everything that a server is made of.
+/// The parts of a server.
 pub struct ServerDeps {
     /// The HTTPS ports.
     pub ports: Vec<Port>,
@@ -56,21 +56,21 @@ pub struct ServerDeps {
     pub health_address: SocketAddr,
     /// Where `/metrics` are served, by HTTP; port 0 takes a free one.
     pub metrics_address: SocketAddr,
-    /// What has to hold besides, before anybody calls.
+    /// Further conditions of readiness.
     pub readiness: Arc<dyn Readiness>,
     /// The certificate, already loaded once.
     pub tls: Arc<Tls>,
-    /// From which those of the plain ports follow.
+    /// The settings of the stop, from which those of the plain ports follow.
     pub plain_limits: Limits,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The stop.
     pub stop: Stop,
-    /// When it counts as stuck, and as hanging.
+    /// When the runtime counts as stuck, and as hanging.
     pub pace: Pace,
 }
 
-/// A server that has its ports.
+/// A server that is bound to its ports.
 pub struct Server {
     listeners: Vec<TcpListener>,
     health: TcpListener,
@@ -79,7 +79,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the ports, and as many file descriptors as the process may have.
+    /// Binds the ports, and raises the limit of file descriptors.
     pub async fn bind(deps: ServerDeps) -> std::io::Result<Self> {
         let plain = deps.plain_limits.for_probes();
         https::raise(deps.ports.iter().map(|port| &port.limits).chain([&plain, &plain]));
@@ -106,7 +106,7 @@ impl Server {
         })
     }
 
-    /// Serves until the stop has run its course. Health and metrics are served to the very end.
+    /// Serves until the stop is complete. Health and metrics are served to the very end.
     pub async fn run(self) {
         let Self { listeners, health, metrics: metrics_listener, deps } = self;
         let ServerDeps { ports, readiness, tls, plain_limits, metrics, stop, pace, .. } = deps;
@@ -124,8 +124,8 @@ impl Server {
         let all = (Arc::clone(&open), Arc::clone(&https_metrics));
         match health::serve(health, health_routes, limits.clone(), all, stop.clone(), Arc::clone(&pulse)) {
             Ok(ended) => drop(background.spawn(ended)),
-            // Nobody would call it ready.
-            Err(error) => tracing::error!(%error, "the port of probes is not served"),
+            // Without probes the replica never becomes ready.
+            Err(error) => tracing::error!(%error, "the port of the probes is not served"),
         }
         background.spawn({
             let stop = stop.clone();
@@ -170,7 +170,7 @@ impl Server {
             () = stop.aborted() => {}
         }
         stop.finish();
-        // A probe or a scrape that is stuck holds up nothing.
+        // A probe or a scrape that is stuck delays nothing.
         let _ = tokio::time::timeout(Duration::from_secs(1), background.wait()).await;
     }
 }

@@ -1,26 +1,26 @@
 //! A graceful stop.
 //!
-//! An API server never repeats a POST whose connection broke, so a stop must not break one: first the server says
-//! that it is not ready and closes every connection *with an answer* (`Connection: close`), while still accepting new
-//! ones, until the news has reached everybody; then it stops accepting, but leaves connections that are idle to their
-//! clients, one of which may be about to use its own; and only when no client can have one left, the rest is closed and
-//! the last calls end. Mostly there is no connection left before that, and nothing more to wait for.
+//! An API server never repeats a POST whose connection broke, so a stop must not break one. First the server reports
+//! that it is not ready and closes every connection *with an answer* (`Connection: close`), while it still accepts new
+//! ones, until all API servers have followed. Then it stops accepting, but leaves idle connections to their clients,
+//! one of which may be about to use its own. Only when no client can have one left, the rest is closed and the last
+//! calls end. Usually no connection is left before that, and nothing remains to wait for.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// How a stop proceeds.
+/// The timing of a stop.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StopSettings {
-    /// How long the server goes on, not ready and closing connections after each answer, until no API server sends
-    /// anything new. Endpoints and their proxies take a few seconds to follow.
+    /// How long the server goes on, not ready and closing connections after each answer, until no API server sends new
+    /// calls. Endpoints and their proxies take a few seconds to follow.
     pub propagation_delay: Duration,
-    /// How long connections that are idle then are left to their clients. A POST that meets our closing is a failed call,
-    /// so it has to be longer than clients keep an idle connection: 90 s for an API server. A connection that was used
-    /// since the stop began was closed with its answer, so none that is left was used later; but one may have been opened
-    /// in the last moment of the propagation delay, and never used. It counts in its client's pool from the end of its
-    /// handshake, for which there are 10 s.
+    /// How long connections that are idle by then are left to their clients. A POST that meets our close is a failed
+    /// call, so this has to be longer than clients keep an idle connection: 90 s for an API server. A connection that
+    /// was used since the stop began was closed with its answer, so none that is left was used later; but one may have
+    /// been opened in the last moment of the propagation delay, and never used. It counts in its client's pool from the
+    /// end of its handshake, for which there are 10 s.
     pub idle_timeout: Duration,
     /// How long calls in flight may take after that.
     pub drain_timeout: Duration,
@@ -30,7 +30,7 @@ impl Default for StopSettings {
     fn default() -> Self {
         Self {
             propagation_delay: Duration::from_secs(15),
-            // 90 s in the pool, 10 s for a handshake, and a rest.
+            // 90 s in the pool, 10 s for a handshake, and a margin.
             idle_timeout: Duration::from_secs(105),
             drain_timeout: Duration::from_secs(30),
         }
@@ -48,7 +48,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Whether answers shall close their connections and probes fail.
+    /// Whether answers close their connections and probes fail.
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
@@ -58,12 +58,12 @@ impl Stop {
         self.draining.clone()
     }
 
-    /// Ends when nothing shall be accepted any more.
+    /// Ends when nothing may be accepted any more.
     pub async fn closing(&self) {
         self.closing.cancelled().await;
     }
 
-    /// Ends when idle connections shall be closed.
+    /// Ends when idle connections have to be closed.
     pub async fn leaving(&self) {
         self.leaving.cancelled().await;
     }
@@ -73,12 +73,12 @@ impl Stop {
         self.finished.cancelled().await;
     }
 
-    /// Notes that the HTTPS ports are not served any more.
+    /// Records that the HTTPS ports are not served any more.
     pub fn finish(&self) {
         self.finished.cancel();
     }
 
-    /// Ends when somebody lost patience.
+    /// Ends when the stop is to be immediate.
     pub async fn aborted(&self) {
         self.aborted.cancelled().await;
     }

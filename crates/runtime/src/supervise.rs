@@ -1,7 +1,7 @@
-//! Tasks that must not end: one that panics is begun anew.
+//! Tasks that must not end: a task that panics is restarted.
 //!
-//! What it had published stays in use meanwhile, and grows old as if its source were silent. Of the panic only its place
-//! is known here: its text may hold what somebody else wrote.
+//! What it published stays in use meanwhile, and ages as if its source were silent. Only the place of the panic is
+//! known here: its text may hold what somebody else wrote.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::metrics::Collector;
 /// The pause after the first panic of a task; each further one doubles it.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause. A task that ran for longer than this has recovered, and begins with the first pause again.
+/// The longest pause. A task that ran for longer than this has recovered, and starts with the first pause again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -27,8 +27,8 @@ struct Task {
     task: &'static str,
 }
 
-/// Begins tasks anew that panic, and counts how often; and counts the turns of those that look at something again and
-/// again. Clones count together.
+/// Restarts tasks that panic, and counts their panics; and counts the turns of periodic tasks. Clones share their
+/// counters.
 #[derive(Clone, Debug, Default)]
 pub struct Supervisor {
     panics: Family<Task, Counter>,
@@ -44,7 +44,7 @@ impl Collector for Supervisor {
 }
 
 impl Supervisor {
-    /// Shows a task before anything is counted of it, so that its first panic is seen as an increase.
+    /// Shows the series of a task before anything is counted, so that its first panic is seen as an increase.
     pub fn expect(&self, task: &'static str) {
         drop(self.panics.get_or_create(&Task { task }));
     }
@@ -55,7 +55,7 @@ impl Supervisor {
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         loop {
             let started = Instant::now();
-            // What a task shares with others it shares by locks and atomics, which recover.
+            // Tasks share state by locks and atomics only, which recover.
             let running = AssertUnwindSafe(async { begin().await }).catch_unwind();
             if let Ok(ended) = running.await {
                 return ended;
@@ -67,12 +67,12 @@ impl Supervisor {
         }
     }
 
-    /// Counts a turn that a task has ended. One that hangs counts no more of them.
+    /// Counts a turn that a task has ended. The counter of a task that hangs stops.
     pub(crate) fn turned(&self, task: &'static str) {
         self.turns.get_or_create(&Task { task }).inc();
     }
 
-    /// Counts a panic of a task that somebody else begins anew.
+    /// Counts a panic of a task that its caller restarts.
     pub fn panicked(&self, task: &'static str) {
         self.panics.get_or_create(&Task { task }).inc();
     }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_begin_anew_after_a_good_time() {
+    fn pauses_grow_and_reset_after_a_long_run() {
         let mut backoff = Backoff::new(PAUSE, LONGEST_PAUSE);
         let mut pause = |ran| next_pause(&mut backoff, Duration::from_secs(ran)).as_secs();
         assert_eq!([0, 0, 5, 30, 0, 0, 0].map(&mut pause), [1, 2, 4, 8, 16, 30, 30]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_is_begun_anew_and_counted() {
+    async fn a_task_that_panics_is_restarted_and_counted() {
         let supervisor = Supervisor::default();
         let mut runs = 0;
         let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Loops that look at something again and again.
+//! Periodic work.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use tokio::time::sleep;
 
 use super::supervise::Supervisor;
 
-/// What is done again and again.
+/// Periodic work.
 pub trait Work: Send {
-    /// Looks once, and does what is due.
+    /// Takes one turn: looks, and does what is due.
     fn turn(&mut self) -> impl Future<Output = Turn> + Send;
 }
 
-/// How a turn ended.
+/// The end of a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Turn {
-    /// It is over, well or not; the next one begins after this pause.
+    /// It is done, with or without success; the next one begins after this pause.
     Again(Duration),
     /// There was nothing to look at yet, so it does not count; the next one begins after this pause.
     Idle(Duration),
-    /// It is over, and was the last one.
+    /// It is done, and was the last one.
     Last,
 }
 
-/// Takes turns until one is the last, and counts them under this name: a loop that hangs counts no more of them.
+/// Takes turns until one is the last, and counts them under this name. The counter of a loop that hangs stops.
 pub async fn run(tasks: &Supervisor, task: &'static str, work: &mut impl Work) {
     loop {
         let turn = work.turn().await;
@@ -38,12 +38,12 @@ pub async fn run(tasks: &Supervisor, task: &'static str, work: &mut impl Work) {
     }
 }
 
-/// What a loop has been in trouble with since it last went well: it is told when it changes, not at each turn.
+/// The present problem of a loop: reported when it changes, not at each turn.
 #[derive(Debug, Default)]
 pub struct Trouble(Option<String>);
 
 impl Trouble {
-    /// Remembers how a turn ended; gives what went wrong, should that be new.
+    /// Records the result of a turn; returns the problem if it is new.
     pub fn news(&mut self, trouble: Option<String>) -> Option<&str> {
         let is_new = self.0 != trouble;
         self.0 = trouble;
@@ -81,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_news_when_it_changes() {
+    fn problems_are_news_when_they_change() {
         let mut trouble = Trouble::default();
         let mut news = |now: Option<&str>| trouble.news(now.map(str::to_owned)).map(str::to_owned);
         assert_eq!(news(None), None);
         assert_eq!(news(Some("a")).as_deref(), Some("a"));
-        assert_eq!(news(Some("a")), None, "told already");
+        assert_eq!(news(Some("a")), None, "reported already");
         assert_eq!(news(Some("b")).as_deref(), Some("b"));
         assert_eq!(news(None), None);
         assert_eq!(news(Some("b")).as_deref(), Some("b"), "it went well in between");

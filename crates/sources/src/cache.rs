@@ -1,4 +1,4 @@
-//! The current snapshot of the landscape, who feeds it, and how fresh it is.
+//! The current snapshot of the landscape, its sources, and its age.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use network_guard_core::gardener::Vpcs;
 use network_guard_core::landscape::Snapshot;
 use network_guard_runtime::clock::Clock;
 
-/// The current snapshot and how fresh it is. Readers take it without a lock; writers take turns.
+/// The current snapshot and its age. Readers take it without a lock; writers take turns.
 #[derive(Debug)]
 pub struct LandscapeCache {
     current: ArcSwap<Snapshot>,
@@ -24,7 +24,7 @@ pub struct LandscapeCache {
 #[derive(Debug, Default)]
 pub(super) struct FeedState {
     is_synced: AtomicBool,
-    /// Whether it follows its source: everything was read, and nothing lost since.
+    /// Whether it follows its source: everything was read, and nothing was lost since.
     is_following: AtomicBool,
     /// Milliseconds after `started` when the source last sent a heartbeat.
     pub(super) last_sign: AtomicU64,
@@ -37,17 +37,17 @@ pub struct Feed {
     index: usize,
 }
 
-/// The age from which on a snapshot is not trusted to show every change: a watch is renewed each minute, so two without
-/// a heartbeat mean that it is cut off.
+/// The age from which a snapshot may have missed changes: a watch is renewed each minute, so two minutes without a
+/// heartbeat mean that it is cut off.
 pub const STALE: Duration = Duration::from_secs(2 * 60);
 
 impl LandscapeCache {
-    /// A landscape that this many sources feed.
+    /// A landscape with this many sources.
     pub fn new(feeds: usize) -> Self {
         Self::with_vpcs(feeds, Arc::default())
     }
 
-    /// The same; its Shoots will be looked through for their VPC as this says.
+    /// The same, with the paths at which its Shoots name their VPC.
     pub fn with_vpcs(feeds: usize, vpcs: Arc<Vpcs>) -> Self {
         Self {
             current: ArcSwap::from_pointee(Snapshot::with_vpcs(vpcs)),
@@ -59,7 +59,7 @@ impl LandscapeCache {
         }
     }
 
-    /// The same with another age from which on it is not trusted any more.
+    /// The same with another age from which it may have missed changes.
     #[must_use]
     pub fn stale_after(mut self, age: Duration) -> Self {
         self.stale_after = age;
@@ -75,7 +75,7 @@ impl LandscapeCache {
         Feed { landscape: Arc::clone(self), index }
     }
 
-    /// Whether a source has been silent for so long that what matters has to be read live.
+    /// Whether a source has been silent for so long that important objects have to be read live.
     pub fn is_stale(&self) -> bool {
         self.age() > self.stale_after
     }
@@ -114,21 +114,21 @@ impl Feed {
         self.heartbeat();
     }
 
-    /// Notes that everything has been read once. There is no way back: a source that is cut off leaves an old
-    /// snapshot, not none.
+    /// Marks that everything has been read once. This is never undone: a source that is cut off leaves an old snapshot,
+    /// not none.
     pub fn set_synced(&self) {
         self.state().is_synced.store(true, Ordering::Release);
         self.state().is_following.store(true, Ordering::Relaxed);
         self.heartbeat();
     }
 
-    /// Notes that changes may have been lost: until everything has been read anew, no answer of the source shows that the
-    /// snapshot is up to date.
+    /// Marks that changes may have been lost: until everything has been read again, no heartbeat of the source shows
+    /// that the snapshot is up to date.
     pub(crate) fn mark_stale(&self) {
         self.state().is_following.store(false, Ordering::Relaxed);
     }
 
-    /// Notes a heartbeat of the source, should it be followed.
+    /// Records a heartbeat of the source, if the snapshot follows it.
     pub fn heartbeat(&self) {
         if !self.state().is_following.load(Ordering::Relaxed) {
             return;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_read_anew_grows_old_until_it_is_read() {
+    fn a_source_that_is_read_again_ages_until_it_is_read() {
         let landscape = Arc::new(LandscapeCache::new(1).stale_after(Duration::from_millis(1)));
         let feed = landscape.feed(0);
         let last_sign = || landscape.feeds[0].last_sign.load(Ordering::Relaxed);

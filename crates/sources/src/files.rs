@@ -1,8 +1,9 @@
 //! A landscape from a folder of manifests: for trying out, tests and demos.
 //!
-//! All `.yaml`, `.yml` and `.json` files in any depth are read as kubectl reads them ([`yaml`]), each with any number of
-//! documents. What is no manifest, or of a kind that we have no use for, is skipped and named. When something of a kind that is
-//! read cannot be read, it is reported with its place and the last good state stays: perhaps somebody is writing it.
+//! All `.yaml`, `.yml` and `.json` files at any depth are read as kubectl reads them ([`yaml`]), each with any number
+//! of documents. Documents that are no manifests, or of other kinds, are skipped and named. When an object of a kind
+//! that is read cannot be read, it is reported with its place and the last valid state stays: the file may be in the
+//! middle of an edit.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _};
@@ -20,12 +21,12 @@ use network_guard_core::landscape::Snapshot;
 /// How often the folder is compared with what was read last.
 const POLL: Duration = Duration::from_secs(1);
 
-/// What is wrong with a folder.
+/// An error in a folder.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FileProblem {
     /// The file or folder.
     pub path: PathBuf,
-    /// What is wrong, with line and column where it is about the content.
+    /// The error, with line and column where it is about the content.
     pub problem: String,
 }
 
@@ -35,16 +36,17 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// A file as it was found: as long as this stays the same its content is taken to be the same.
+/// A file as it was found: while this stays the same, its content is assumed to be the same.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Found {
     path: PathBuf,
     length: u64,
-    /// `None` where the file cannot be looked at. Linux has a time for each file, also on file systems that store none.
+    /// `None` where the metadata of the file cannot be read. Linux has a time of change for each file, also on file
+    /// systems that store none.
     modified: Option<SystemTime>,
 }
 
-/// A clock that stamps files may stand still for this long: what changed so recently may change again unseen.
+/// The clock of file times may stand still for this long: a file that changed so recently may change again unseen.
 const CLOCK_STEP: Duration = Duration::from_secs(2);
 
 /// The manifests below a folder, in order of their paths.
@@ -53,14 +55,14 @@ pub fn paths(folder: &Path) -> Result<Vec<PathBuf>, FileProblem> {
 }
 
 impl FileProblem {
-    /// The same as one of the things to say about files: what the file says is unknown.
+    /// The error as a remark about the file: what the file contains is unknown.
     pub fn remark(self) -> (PathBuf, Remark) {
         let Self { path, problem: why } = self;
         (path, Remark { line: 1, what: "the file".to_owned(), why, weight: Weight::Broken, kind: None })
     }
 }
 
-/// The text of a file of at most [`yaml::MOST_BYTES`], and what there is to say about its encoding.
+/// The text of a file of at most [`yaml::MOST_BYTES`], and the remarks about its encoding.
 pub fn text(path: &Path) -> Result<(String, Option<Remark>), FileProblem> {
     Ok(decode(bytes(path).map_err(|error| problem(path, &error))?))
 }
@@ -80,7 +82,7 @@ fn decode(bytes: Vec<u8>) -> (String, Option<Remark>) {
 /// The bytes of a file: at most [`yaml::MOST_BYTES`].
 pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path)?;
-    // Of a file that is too large nothing is read. A pipe has no length; of it no more is kept than is permitted.
+    // A file that is too large is not read at all. A pipe has no length; no more of it is kept than is permitted.
     if file.metadata()?.len() > yaml::MOST_BYTES {
         return Err(too_large(yaml::MOST_BYTES));
     }
@@ -93,7 +95,7 @@ pub fn standard_input() -> Result<(String, Option<Remark>), FileProblem> {
     Ok(decode(bytes.map_err(|error| problem(Path::new("standard input"), &error))?))
 }
 
-/// All bytes of an input, which may have so many.
+/// All bytes of an input, up to a limit.
 fn up_to(most: u64, from: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(most + 1).read_to_end(&mut bytes)?;
@@ -105,36 +107,36 @@ fn too_large(most: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
-/// What a folder says.
+/// The content of a folder.
 #[derive(Debug)]
 pub struct Read {
     /// The landscape, as far as it can be read.
     pub snapshot: Snapshot,
-    /// What there is to say about the files, in order of their paths.
+    /// The remarks about the files, in order of their paths.
     pub remarks: Vec<(PathBuf, Remark)>,
 }
 
 impl Read {
-    /// What of the kinds that are read cannot be read.
+    /// The errors about kinds that are read.
     pub fn broken(&self) -> Vec<FileProblem> {
         let broken = self.remarks.iter().filter(|(_, remark)| remark.weight == Weight::Broken);
         broken.map(|(path, remark)| FileProblem { path: path.clone(), problem: remark.to_string() }).collect()
     }
 }
 
-/// Reads a folder once; nothing that it says may be broken.
+/// Reads a folder once, without any error.
 pub fn read(folder: &Path) -> Result<Snapshot, Vec<FileProblem>> {
     let read = load(folder, &Arc::default()).map_err(|problem| vec![problem])?;
     let broken = read.broken();
     if broken.is_empty() { Ok(read.snapshot) } else { Err(broken) }
 }
 
-/// Reads a folder once, as far as it can be read, and looks for the VPCs of Shoots as this says.
+/// Reads a folder once, as far as it can be read, with the paths at which Shoots name their VPC.
 pub fn load(folder: &Path, vpcs: &Arc<Vpcs>) -> Result<Read, FileProblem> {
     Ok(parse(&find(folder)?, vpcs))
 }
 
-/// How many times a folder is looked at that is another one each time, until it is read nevertheless.
+/// How often the folder may differ from the look before until it is read nevertheless.
 const MOST_UNSETTLED: u32 = 5;
 
 /// What was seen of a folder.
@@ -143,11 +145,11 @@ struct Seen {
     found: Option<Result<Vec<Found>, FileProblem>>,
     /// Whether it was read since.
     is_read: bool,
-    /// How often it was another one than before.
+    /// How often it differed from the look before.
     unsettled: u32,
 }
 
-/// Keeps the landscape like the folder, until the task is dropped.
+/// Keeps the landscape equal to the folder, until the task is dropped.
 ///
 /// A change is read when the folder is the same for two looks: a program that writes a file empties it first.
 pub async fn follow(folder: PathBuf, feed: Feed) {
@@ -155,7 +157,7 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
     let mut said = Vec::new();
     let vpcs = Arc::clone(feed.landscape.snapshot().shoots.vpcs());
     loop {
-        // Reading a folder blocks; it gets a thread that may.
+        // Reading a folder blocks, so it gets a thread for blocking work.
         let looked = tokio::task::spawn_blocking({
             let (folder, seen, vpcs) = (folder.clone(), seen.clone(), Arc::clone(&vpcs));
             move || look(&folder, &seen, &vpcs)
@@ -167,7 +169,7 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
                 match read {
                     Some(Ok(read)) => {
                         let problems = broken(&read, &feed.landscape.snapshot());
-                        // Said once, not each second.
+                        // Logged once, not each second.
                         let is_new = said != read.remarks;
                         if is_new {
                             report(&read.remarks, problems.is_empty());
@@ -205,13 +207,14 @@ fn take(snapshot: Snapshot, feed: &Feed) {
     feed.set_synced();
 }
 
-/// Why the last good state stays. A Cluster that has lost its `spec` is being written, one that never had it is left out.
+/// Why the last valid state stays. A Cluster that has lost its `spec` is being edited; one that never had it is left
+/// out.
 fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
     let mut broken = read.broken();
     let names: HashSet<&str> = current.clusters().map(|(name, _)| name).collect();
     for (path, remark) in &read.remarks {
         let cluster = remark.what.strip_prefix("Cluster ").filter(|_| remark.weight == Weight::Unused);
-        // Another file may have it.
+        // Another file may contain it.
         if cluster.is_some_and(|name| names.contains(name) && read.snapshot.cluster(name).is_none()) {
             broken.push(FileProblem { path: path.clone(), problem: remark.to_string() });
         }
@@ -221,11 +224,11 @@ fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
 
 type Look = (Seen, Option<Result<Read, FileProblem>>);
 
-/// Reads the folder if it may have changed since it was read last, and does not change now.
+/// Reads the folder if it may have changed since it was last read, and is not changing now.
 fn look(folder: &Path, seen: &Seen, vpcs: &Arc<Vpcs>) -> Look {
     let found = find(folder);
     let now = SystemTime::now();
-    // A time that lies further ahead was given by another clock, or by an archive: it is no reason to read all the time.
+    // A time in the future comes from another clock, or from an archive: it is no reason to read all the time.
     let is_recent = |modified: SystemTime| modified + CLOCK_STEP > now && modified < now + CLOCK_STEP;
     let is_recent = |file: &Found| file.modified.is_some_and(is_recent);
     let is_same = seen.found.as_ref() == Some(&found);
@@ -240,11 +243,11 @@ fn look(folder: &Path, seen: &Seen, vpcs: &Arc<Vpcs>) -> Look {
 
 fn complain(problems: &[FileProblem]) {
     for problem in problems {
-        tracing::error!(path = %problem.path.display(), problem = %problem.problem, "the last good landscape stays in use");
+        tracing::error!(path = %problem.path.display(), problem = %problem.problem, "the last valid landscape stays in use");
     }
 }
 
-/// Names what is not read, each that matters and the others by their number.
+/// Logs what is not read: important remarks each, the others by their number.
 fn report(remarks: &[(PathBuf, Remark)], is_used: bool) {
     let mut skipped = 0;
     for (path, remark) in remarks {
@@ -282,7 +285,7 @@ fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
     for entry in fs::read_dir(folder).map_err(|error| problem(folder, &error))? {
         let entry = entry.map_err(|error| problem(folder, &error))?;
         let path = entry.path();
-        // A mounted ConfigMap has its files twice: beside, and in the hidden folder that they are links into.
+        // A mounted ConfigMap has its files twice: directly, and in the hidden folder to which they are links.
         // Other hidden files belong to editors.
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
@@ -291,7 +294,7 @@ fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
         if path.is_dir() {
             // A link to a folder may lead back to where we are.
             if !is_link && collect(&path, found).is_err() {
-                // Its path is read as that of a file, which says why it cannot be read.
+                // Its path is read as that of a file, which yields the reason why it cannot be read.
                 found.push(Found { path, length: 0, modified: None });
             }
         } else if path
@@ -299,10 +302,10 @@ fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<(), FileProblem> {
             .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
         {
             match fs::metadata(&path) {
-                // A pipe would be read for ever.
+                // A pipe would be read forever.
                 Ok(metadata) if !metadata.is_file() => {}
                 Ok(metadata) => found.push(Found { path, length: metadata.len(), modified: metadata.modified().ok() }),
-                // A link to nowhere, perhaps. The rest of the folder is read all the same.
+                // Possibly a dangling link. The rest of the folder is read all the same.
                 Err(_) => found.push(Found { path, length: 0, modified: None }),
             }
         }
@@ -332,7 +335,7 @@ fn parse(files: &[Found], vpcs: &Arc<Vpcs>) -> Read {
 pub fn deployments(folder: &Path, wanted: &str) -> Result<HashMap<String, String>, FileProblem> {
     let mut deployments = HashMap::new();
     for path in paths(folder)? {
-        // What cannot be read is said by who reads the folder.
+        // Errors are reported by the reader of the folder.
         let Ok((text, _)) = text(&path) else { continue };
         manifests::each(&text, &mut |found| {
             if let InFile::Object(object) = found

@@ -1,4 +1,4 @@
-//! Live reads: the answers to what a handler asks.
+//! Live reads: the answers to a handler's questions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use network_guard_core::admission::UserInfo;
 use network_guard_core::gardener::ShootName;
 use network_guard_core::landscape::{Answer, Answers, Grant, Questions, Snapshot, Visibility};
 
-/// Where answers come from.
+/// The source of answers.
 #[derive(Clone)]
 pub enum LiveReads {
     /// An API server.
     ApiServer(Reader),
-    /// A folder of manifests, which is all there is.
+    /// A folder of manifests, which is complete.
     Folder(Arc<LandscapeCache>),
 }
 
@@ -40,7 +40,7 @@ struct VisibilityKey {
     what: Seen,
 }
 
-/// What an access review is about.
+/// The subject of an access review.
 #[derive(Clone, Eq, Hash, PartialEq)]
 enum Seen {
     Shoot(ShootName),
@@ -48,7 +48,7 @@ enum Seen {
 }
 
 impl Seen {
-    /// Namespace and name, as a review has them: one that is left out stands for all.
+    /// Namespace and name, in the form of a review: `None` means all.
     fn place(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::Shoot(name) => (Some(name.namespace()), Some(name.name())),
@@ -58,37 +58,38 @@ impl Seen {
     }
 }
 
-/// How long the answer to an access review is used again: long enough for the calls of one `kubectl apply`, and short
-/// enough that a right which was taken away is gone at once.
+/// How long the answer to an access review is reused: long enough for the calls of one `kubectl apply`, and short
+/// enough that a revoked right takes effect almost at once.
 const VISIBILITY_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The most answers that are kept.
 const VISIBILITIES: u64 = 10_000;
 
-/// Questions of one request that are on their way at the same time.
+/// The number of questions of one request that are asked at the same time.
 const CONCURRENCY: usize = 16;
 
-/// The most bytes of a user's name, groups and further attributes with which access reviews are made: each review carries them
-/// all. Three thousand groups with UUIDs for names have 200 KiB, and API servers take no token that is longer than 1 MiB.
+/// The most bytes of a user's name, groups and further attributes for which access reviews are made: each review
+/// carries all of them. Three thousand groups with UUIDs as names have 200 KiB, and API servers accept no token longer
+/// than 1 MiB.
 const LONGEST_USER: usize = 256 << 10;
 
-/// What each of these texts costs besides its bytes: a `String` takes 24 and an allocation some more, however short it is.
+/// The overhead of each of these texts: a `String` takes 24 bytes and an allocation some more, however short it is.
 const TEXT: usize = 32;
 
-/// What is told of Shoots that somebody with a longer list asks about.
+/// The answer about Shoots for a user with a longer list.
 const USER_TOO_LONG: &str = "the user has too many groups to ask for";
 
-/// The bytes that all of an access review for this user takes in memory.
+/// The bytes that an access review for this user takes in memory.
 fn length(user: &UserInfo) -> usize {
     let extra = user.extra.iter().flat_map(|(key, values)| std::iter::once(key).chain(values));
     [&user.username, &user.uid].into_iter().chain(&user.groups).chain(extra).map(|text| text.len() + TEXT).sum()
 }
 
-/// Where access reviews are asked for.
+/// Where access reviews are created.
 const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
-/// A `SubjectAccessReview` that borrows what it says: one request may ask for a hundred of one user, who may have thousands of
-/// groups.
+/// A `SubjectAccessReview` that borrows its content: one request may need a hundred of one user, who may have thousands
+/// of groups.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AccessQuestion<'q> {
@@ -166,7 +167,7 @@ impl Reader {
         answer("Seed", name, Api::<SeedObject>::all(self.client.clone()).get_opt(name).await)
     }
 
-    /// Whether the user may `get` the Shoot, or all of them; failures are not kept.
+    /// Whether the user may `get` the Shoot, or all of them; failures are not cached.
     async fn visibility(&self, user: &Arc<UserInfo>, what: Seen) -> Visibility {
         let key = VisibilityKey { user: Arc::clone(user), what };
         if let Some(visibility) = self.visibilities.get(&key) {
@@ -175,7 +176,7 @@ impl Reader {
         match AccessQuestion::new(user, &key.what).ask(&self.client).await {
             Ok(status) => {
                 let visibility = if status.allowed { Visibility::Visible } else { Visibility::Hidden };
-                // A "no" of authorizers that could not tell is not kept.
+                // A "no" of authorizers that failed is not cached.
                 if status.allowed || status.evaluation_error.is_none() {
                     self.visibilities.insert(key, visibility.clone());
                 }
@@ -198,7 +199,7 @@ fn answer<T>(kind: &str, name: &str, result: Result<Option<T>, kube::Error>) -> 
     }
 }
 
-/// What whoever asked is told. The text of an error may carry addresses and names of ours; its kind is enough.
+/// The error for the caller. The text of an error may contain internal addresses and names; its kind is enough.
 fn unanswered(kind: &str, name: &str, error: &kube::Error) -> String {
     tracing::warn!(kind, name, %error, "a live read failed");
     match error {
@@ -217,8 +218,8 @@ enum Given {
 }
 
 impl LiveReads {
-    /// Answers all questions of one request for this user before the deadline. What is not answered by then stays
-    /// unanswered, whatever became of the rest.
+    /// Answers all questions of one request for this user before the deadline. A question that is not answered by then
+    /// stays unanswered, whatever the results of the others.
     pub async fn answer(&self, user: UserInfo, questions: &Questions, deadline: Instant) -> Answers {
         match self {
             Self::ApiServer(reader) => reader.answer(user, questions, deadline).await,
@@ -229,7 +230,7 @@ impl LiveReads {
 
 impl Reader {
     async fn answer(&self, mut user: UserInfo, questions: &Questions, deadline: Instant) -> Answers {
-        // The same user must find the same answers, in whatever order the groups come.
+        // The same user must find the cached answers, in whatever order the groups come.
         user.groups.sort_unstable();
         let mut answers = Answers::default();
         let (mut visibilities, mut grants) = (&questions.visibilities, &questions.grants);
@@ -321,9 +322,9 @@ mod tests {
 
     use super::*;
 
-    /// What is borrowed says what Kubernetes' own type says.
+    /// The borrowed form has the content of Kubernetes' own type.
     #[test]
-    fn an_access_review_is_one_of_kubernetes() {
+    fn an_access_review_has_the_form_of_kubernetes() {
         let full = UserInfo {
             username: "alice".to_owned(),
             uid: "u-1".to_owned(),

@@ -1,4 +1,4 @@
-//! What a landscape shows of itself: whether it can be decided from, and what is counted in it.
+//! Readiness and metrics of a landscape.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -28,7 +28,7 @@ struct State {
     state: &'static str,
 }
 
-/// The metrics of the landscape by which webhooks decide.
+/// The metrics of the landscape that webhooks decide from.
 #[derive(Debug)]
 pub struct LandscapeMetrics {
     landscape: Arc<LandscapeCache>,
@@ -43,7 +43,7 @@ pub struct LandscapeMetrics {
 }
 
 impl LandscapeMetrics {
-    /// Those of this landscape.
+    /// The metrics of this landscape.
     pub fn new(landscape: Arc<LandscapeCache>) -> Self {
         Self {
             landscape,

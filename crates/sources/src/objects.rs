@@ -1,4 +1,4 @@
-//! Objects of an API server as we keep them: what is not needed is skipped while it is decoded, and never held.
+//! Objects of an API server in reduced form: what is not needed is skipped while it is decoded, and never kept.
 
 macro_rules! resource {
     ($object:ty, $scope:ty, $kind:literal, $plural:literal, $group:literal, $version:literal) => {
@@ -51,7 +51,7 @@ use network_guard_core::gardener::{ClusterFacts, Deployment, ToldNetworks};
 use network_guard_core::landscape::{ClusterRecord, NetworkName, Snapshot};
 use network_guard_core::vpn::nat;
 
-/// The metadata that a watch and we read.
+/// The metadata that network-guard and its watches read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireMetadata {
@@ -128,7 +128,7 @@ impl Watched for ClusterObject {
 #[derive(Clone, Debug)]
 pub struct NetworkObject {
     metadata: ObjectMeta,
-    /// What is kept of it, when it has a switch of the overlay.
+    /// What is kept of it if it has a switch of the overlay.
     pub switch: Option<SwitchingNetwork>,
 }
 
@@ -145,7 +145,7 @@ impl<'de> Deserialize<'de> for NetworkObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
-        // What cannot be read has no switch of ours; one bad object must not stop the whole list.
+        // An object that cannot be read has no switch; one bad object must not stop the whole list.
         let switch = SwitchingNetwork::read(text.get()).unwrap_or_default();
         Ok(Self { switch, metadata: version.metadata.into() })
     }
@@ -176,20 +176,20 @@ impl Watched for NetworkObject {
 #[derive(Clone, Debug)]
 pub struct ApiServerObject {
     metadata: ObjectMeta,
-    /// What its VPN is told about the networks, if it has a highly available one.
+    /// The networks that its VPN is given, if it has a highly available one.
     pub told: Option<ToldNetworks>,
 }
 
 resource!(ApiServerObject, k8s_openapi::NamespaceResourceScope, "Deployment", "deployments", "apps", "v1");
 
-/// The most bytes that are kept of what a VPN is told: enough for some fifty networks. More is not compared.
+/// The most bytes that are kept of a VPN's networks: enough for some fifty networks. More is not compared.
 const LONGEST_TOLD: usize = 1 << 10;
 
 impl<'de> Deserialize<'de> for ApiServerObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
-        // What cannot be read tells nothing; one bad object must not stop the whole list.
+        // An object that cannot be read has no networks; one bad object must not stop the whole list.
         let told = Deployment::read(text.get()).ok().and_then(|deployment| nat::told(&deployment));
         Ok(Self { told: told.filter(|told| told.bytes() <= LONGEST_TOLD), metadata: version.metadata.into() })
     }
@@ -198,11 +198,11 @@ impl<'de> Deserialize<'de> for ApiServerObject {
 impl Watched for ApiServerObject {
     type Item = (Arc<str>, Option<ToldNetworks>);
 
-    // Nobody waits for it, and the right may be missing for good.
+    // Nothing waits for it, and the right may be missing permanently.
     const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
     fn choose(settings: watcher::Config) -> watcher::Config {
-        // By this field, a right to the name is enough. A Deployment is ten times as long as a Cluster.
+        // With this field selector, a right to the name is enough. A Deployment is ten times as long as a Cluster.
         settings.labels("app=kubernetes,role=apiserver").fields("metadata.name=kube-apiserver").page_size(20)
     }
 
@@ -255,7 +255,8 @@ mod tests {
         }
     }
 
-    /// kube reads lists and events through its own types; ours has raw JSON inside, which not every wrapper supports.
+    /// kube reads lists and events through its own types; this one has raw JSON inside, which not every wrapper
+    /// supports.
     #[test]
     fn are_read_from_lists_and_events() {
         let list = json!({

@@ -1,5 +1,5 @@
-//! What the kube-apiservers of a Seed are told about the networks of their VPN, compared with their Clusters. Only counted:
-//! nothing depends on it, and without the right to watch Deployments everything else goes on as before.
+//! Compares the networks that the kube-apiservers' VPNs are given with their Clusters. The result is only counted:
+//! nothing depends on it, and without the right to watch Deployments everything else works as before.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -39,7 +39,7 @@ impl Collector for VpnNetworksMetrics {
         registry.register("vpn_networks_age_seconds", help, self.age.clone());
     }
 
-    /// Counts what both landscapes show now. By what is out of date nothing is compared.
+    /// Counts what both landscapes show now. A landscape that is out of date is not compared.
     fn collect(&self) {
         self.age.set(self.told.age().as_secs_f64());
         let is_known = |landscape: &LandscapeCache| landscape.is_synced() && !landscape.is_stale();

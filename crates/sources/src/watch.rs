@@ -1,4 +1,4 @@
-//! Objects from an API server: listed once, then watched; each is cut to our view as it is decoded.
+//! Objects of an API server: listed once, then watched; each is reduced while it is decoded.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -22,36 +22,36 @@ use network_guard_runtime::clock::Listening;
 /// noticed, and the age of the cache stays meaningful.
 const WATCH_SECONDS: u32 = 60;
 
-/// A watch that lasted for so long was not cut short. An API server ends one in good order at its time, and need not send
-/// a bookmark before that.
+/// A watch that lasted this long ended regularly. An API server ends each watch at its time, and need not send a
+/// bookmark before that.
 const FULL_WATCH: Duration = Duration::from_secs(WATCH_SECONDS as u64 - 5);
 
 /// Objects a page where the server has no streaming lists. A page is held as text and decoded whole, so this bounds
 /// the memory of the first list: 100 Clusters are about 2 MB.
 const PAGE_SIZE: u32 = 100;
 
-/// How long the API server may take until it begins to answer.
+/// How long the API server may take to begin its answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The pause after the first failure. How long a replica is not ready after its API server came back is the longest of
-/// them.
+/// The pause after the first failure. The longest pause is how long a replica stays not ready after its API server came
+/// back.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// The pause before a new list, when the old watch cannot be continued.
 const RELIST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The least time between the beginnings of two watches: one that ends well but at once is no error, so kube's watcher
-/// would begin the next one without any pause.
+/// The least time between the starts of two watches: a watch that ends regularly, but at once, is no error, so kube's
+/// watcher would start the next one without any pause.
 const WATCH_PAUSE: Duration = Duration::from_millis(500);
 
-/// Keeps the landscape's objects of one kind like the API server's, until the task is dropped. Never gives up: every
-/// error is logged and retried with a growing pause, and the last good state stays in use.
+/// Keeps the landscape's objects of one kind equal to the API server's, until the task is dropped. Never gives up:
+/// every error is logged and retried with a growing pause, and the last valid state stays in use.
 pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), kube::Error> {
     let kind = T::kind(&());
     let client = watched_client(config, &feed)?;
     let mut strategy = watcher::InitialListStrategy::StreamingList;
     loop {
-        // Here for the first time, or after something was lost.
+        // For the first time, or after something was lost.
         feed.mark_stale();
         let mut settings = watcher::Config::default().timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
         settings.initial_list_strategy = strategy.clone();
@@ -69,7 +69,7 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
                 Err(error) => {
                     tracing::warn!(%kind, %error, "a watch failed, trying again");
                     if loses_events(&error) {
-                        // A new watcher has no growing pause yet, so this is the one that keeps it from a busy loop.
+                        // A new watcher has no growing pause yet, so this one keeps it from a busy loop.
                         tokio::time::sleep(RELIST_PAUSE).await;
                         break;
                     }
@@ -101,7 +101,7 @@ fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T:
     }
 }
 
-/// Whether the API server does not take the request as it is, which is how one without streaming lists answers.
+/// Whether the API server rejects the request as it is, which is the answer of one without streaming lists.
 fn is_refused(error: &watcher::Error) -> bool {
     let (watcher::Error::WatchStartFailed(kube::Error::Api(status))
     | watcher::Error::WatchFailed(kube::Error::Api(status))
@@ -112,10 +112,10 @@ fn is_refused(error: &watcher::Error) -> bool {
     matches!(status.code, 400 | 422)
 }
 
-/// Whether what was watched cannot be continued without a new list. kube's watcher starts anew by itself when a watch
-/// breaks off with "410 Gone", but not in two cases: a 410 in answer to the start of a watch, which it would repeat
-/// with the same resource version for ever, and an event that it cannot decode, which it would skip. That one looks like
-/// an answer of the API server where it is JSON: every field of a `Status` may be missing.
+/// Whether the watch cannot be continued without a new list. kube's watcher lists again by itself when a watch ends
+/// with "410 Gone", but not in two cases: a 410 in answer to the start of a watch, which it would repeat with the same
+/// resource version forever, and an event that it cannot decode, which it would skip. That one looks like an answer of
+/// the API server where it is JSON: every field of a `Status` may be missing.
 fn loses_events(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
@@ -124,8 +124,8 @@ fn loses_events(error: &watcher::Error) -> bool {
     }
 }
 
-/// A client that notes every event, bookmarks included, and every watch that lasted as long as it should, as a sign of
-/// life: the watcher keeps those to itself.
+/// A client that counts every event, bookmarks included, and every watch that lasted its full time, as a heartbeat:
+/// kube's watcher does not pass these on.
 fn watched_client(config: kube::Config, feed: &Feed) -> Result<kube::Client, kube::Error> {
     let listening = Listening(Arc::clone(feed.landscape.clock()));
     Ok(ClientBuilder::try_from(config)?.with_layer(&SignsOfLife(feed.clone())).with_layer(&listening).build())
@@ -136,7 +136,7 @@ struct SignsOfLife(Feed);
 struct SignsOfLifeService<S> {
     inner: S,
     feed: Feed,
-    /// When the next watch may begin.
+    /// When the next watch may start.
     next: Instant,
 }
 
@@ -175,7 +175,7 @@ where
         Box::pin(async move {
             // Nothing is sent before the response is polled.
             tokio::time::sleep_until(begin).await;
-            // kube bounds the silence of a stream, not that before it: without this a request that is never answered
+            // kube limits the silence of a stream, not that before it: without this, a request that is never answered
             // would be the last one.
             let response = tokio::time::timeout(ANSWER_DEADLINE, response)
                 .await
@@ -191,7 +191,7 @@ where
     }
 }
 
-/// A body that notes heartbeats on its way.
+/// A body that records heartbeats while it is read.
 struct Listened<B> {
     body: Pin<Box<B>>,
     feed: Feed,
@@ -209,7 +209,7 @@ impl<B: http_body::Body<Data = bytes::Bytes>> http_body::Body for Listened<B> {
         let is_alive = match &frame {
             Some(Ok(frame)) => frame.data_ref().is_some_and(|data| this.events.ends_in(data)),
             Some(Err(_)) => false,
-            // The server ended the watch when its time was up, and had nothing to say until then.
+            // The server ended the watch when its time was up, without any event until then.
             None => this.started.elapsed() > FULL_WATCH,
         };
         if is_alive {
@@ -219,8 +219,8 @@ impl<B: http_body::Body<Data = bytes::Bytes>> http_body::Body for Listened<B> {
     }
 }
 
-/// Finds the ends of events in what an API server sends. Nothing less shows that a watch is alive: a server that is in
-/// trouble may begin each answer well and never come to its first event.
+/// Finds the ends of events in the bytes of an API server. Nothing less shows that a watch is alive: a server in
+/// trouble may begin each answer and never reach its first event.
 #[derive(Default)]
 struct Events {
     /// The beginning of the current line.
@@ -230,11 +230,11 @@ struct Events {
 /// How an event begins; servers write the type first.
 const EVENT: &[u8] = br#"{"type":""#;
 
-/// How one begins that says that there is no event.
+/// How an error event begins.
 const ERROR: &[u8] = br#"{"type":"ERROR""#;
 
 impl Events {
-    /// Whether an event ends in these bytes, which go on where the last ones ended.
+    /// Whether an event ends in these bytes, which continue the previous ones.
     fn ends_in(&mut self, mut bytes: &[u8]) -> bool {
         let mut found = false;
         loop {

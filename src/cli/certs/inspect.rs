@@ -22,7 +22,7 @@ use network_guard_core::certificates::{Ca, Lifetimes, Material, Published, Step,
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
-    /// Whose webhook configurations are looked at
+    /// Whose webhook configurations are read
     #[arg(long, value_name = "ROLE", default_value = "seed")]
     role: Role,
     /// The kubeconfig of the Seed or the virtual garden; without it the Pod's own service account, then ~/.kube/config
@@ -31,16 +31,16 @@ pub(in crate::cli) struct Inspect {
     /// The kubeconfig of the cluster of the Secret, in the garden; without it the Pod's own service account
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_RUNTIME_KUBECONFIG")]
     runtime_kubeconfig: Option<PathBuf>,
-    /// The configuration file of the server, which says where the Secret is and how long certificates live
+    /// The configuration file of the server, which names the Secret and the lifetime of certificates
     #[arg(long, value_name = "FILE", env = "NETWORK_GUARD_CONFIG")]
     config: Option<PathBuf>,
-    /// The Secret, as NAMESPACE/NAME: of self-managed certificates, or one with tls.crt
+    /// The Secret, as NAMESPACE/NAME: one of self-managed certificates, or one with tls.crt
     #[arg(long, value_name = "NAMESPACE/NAME")]
     secret: Option<String>,
-    /// A server to connect to; may be repeated, each replica has its own leaf
+    /// A server to connect to; may be repeated, as each replica has its own leaf
     #[arg(long = "server", value_name = "HOST:PORT")]
     servers: Vec<String>,
-    /// How it is printed
+    /// The output format
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -53,7 +53,7 @@ enum Role {
     Garden,
 }
 
-/// All that was found.
+/// The whole report.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -75,7 +75,7 @@ struct Certificate {
     until: Timestamp,
 }
 
-/// What an API server is told of one webhook.
+/// The configuration of one webhook for an API server.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Webhook {
@@ -84,7 +84,7 @@ struct Webhook {
     trusts: Vec<String>,
 }
 
-/// What comes next.
+/// A future event.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -148,7 +148,7 @@ impl Inspect {
         report.look_at_secret(secret.as_ref(), &published, now, &lifetimes);
         for (published, server_name) in published.iter().zip(&server_name) {
             if published.bundle.is_empty() {
-                report.problems.push(format!("{} is told of no CA that can be read", published.name));
+                report.problems.push(format!("{} has no CA that can be read", published.name));
             }
             report.webhooks.push(Webhook {
                 name: published.name.clone(),
@@ -156,7 +156,7 @@ impl Inspect {
                 trusts: published.bundle.iter().map(|ca| ca.fingerprint.to_string()).collect(),
             });
         }
-        // What the configuration says of where API servers are to call.
+        // The addresses that API servers are to call, by the configuration.
         if let Some(names) = settings.as_ref().map(|settings| settings.to.names()) {
             let elsewhere = server_name.iter().flatten().find(|server_name| !names.contains(server_name));
             if let Some(elsewhere) = elsewhere {
@@ -192,7 +192,7 @@ impl Report {
         let Some(secret) = secret else {
             return self.problems.push(format!("there is no Secret {}", self.secret));
         };
-        // As cert-manager or somebody's own hands make it.
+        // A Secret of cert-manager, or one that was made by hand.
         if let Some(chain) = secret.data.as_ref().and_then(|data| data.get("tls.crt")) {
             match pem::bundle(&chain.0) {
                 Ok(chain) if !chain.is_empty() => {
@@ -235,7 +235,7 @@ impl Report {
     }
 }
 
-/// What comes next, for people.
+/// The next events, for people.
 fn events(step: &Step, material: &Material) -> Vec<Event> {
     let event = |at, what: &str| Event { at, what: what.to_owned() };
     let soon = |what: &str| vec![event(None, &format!("the leader will soon {what}"))];
@@ -251,7 +251,7 @@ fn events(step: &Step, material: &Material) -> Vec<Event> {
         Step::Wait { until, waiting } => vec![match waiting {
             Waiting::Renewal => event(*until, "the next CA is made"),
             Waiting::Publication(missing) => event(None, &format!("the next CA is missing in {}", missing.join(", "))),
-            Waiting::Margin => event(*until, "the next CA signs; API servers hear of it until then"),
+            Waiting::Margin => event(*until, "the next CA signs; until then API servers learn about it"),
             Waiting::LastLeaf => event(*until, "the last leaf of the retired CA has run out, and it is forgotten"),
             Waiting::Withdrawal(left) => event(None, &format!("the retired CA is still in {}", left.join(", "))),
         }],

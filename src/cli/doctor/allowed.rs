@@ -1,4 +1,4 @@
-//! Is it allowed: the rights that the server needs, by access reviews.
+//! Check `allowed`: the rights of the server, by access reviews.
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -21,7 +21,7 @@ use network_guard_sources::yaml;
 /// All rights, with the reason for each.
 const RIGHTS: &str = include_str!("rights.yaml");
 
-/// Reviews that are on their way at the same time.
+/// The number of reviews at the same time.
 const CONCURRENCY: usize = 8;
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ enum When {
     GardenerInternal,
 }
 
-/// One verb on one thing.
+/// One verb on one resource.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Question {
     is_home: bool,
@@ -76,7 +76,7 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// As people write it, such as `patch networks/status.extensions.gardener.cloud`.
+    /// The text for people, such as `patch networks/status.extensions.gardener.cloud`.
     fn text(&self) -> String {
         let Self { group, resource, name, verb, .. } = self;
         let group = if group.is_empty() { String::new() } else { format!(".{group}") };
@@ -85,31 +85,31 @@ impl Question {
     }
 }
 
-/// What is known of rights.
+/// The facts about rights.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// Who was asked about, where.
+    /// The users, and where their rights were asked about.
     pub(super) users: Vec<String>,
     pub(super) answers: Vec<(Question, Result<bool, Trouble>)>,
-    /// Accounts that nobody named, and that may do nothing of what is needed: the server may be another one.
+    /// Users that are a guess, and have no right at all: the server may be another one.
     pub(super) doubtful: Vec<String>,
-    /// What could not be asked at all, and what to do about it.
+    /// Questions that could not be asked at all, and the advice.
     pub(super) unasked: Vec<(String, String)>,
 }
 
-/// What decides which rights are needed.
+/// The inputs that decide which rights are needed.
 pub(super) struct Needs<'a> {
     pub(super) role: Role,
     pub(super) configuration: Option<&'a Configuration>,
     pub(super) is_self_managed: Option<bool>,
-    /// The user of the server at the API server where webhooks are registered, if somebody said.
+    /// The user of the server at the API server where webhooks are registered, if it was given.
     pub(super) user: Option<&'a str>,
     /// This runs in a Pod of network-guard with the server's own credentials.
     pub(super) is_server: bool,
 }
 
 impl Needs<'_> {
-    /// What is to be asked.
+    /// The needed rights.
     fn questions(&self) -> Vec<Question> {
         let Rights { seed, garden } = yaml::only(RIGHTS).expect("a test reads it");
         let mut questions = Vec::new();
@@ -140,7 +140,7 @@ impl Needs<'_> {
         questions
     }
 
-    /// What the charts call the Secret of the CA.
+    /// The name of the Secret of the CA in the charts.
     fn secret(&self) -> &'static str {
         match self.role {
             Role::Seed => "network-guard-certificates",
@@ -160,15 +160,15 @@ impl Needs<'_> {
     }
 }
 
-/// Who asks, as the API server knows them.
+/// The asking user, as the API server knows it.
 pub(super) async fn whoami(server: &Server) -> Result<String, Trouble> {
     let api = Api::<SelfSubjectReview>::all(server.client.clone());
     let review = server.ask(api.create(&PostParams::default(), &SelfSubjectReview::default())).await?;
     Ok(review.status.and_then(|status| status.user_info).and_then(|user| user.username).unwrap_or_default())
 }
 
-/// Asks for all of them, about the server's own user: by its own access reviews where it is who asks, else by those that
-/// somebody else may make about it.
+/// Asks for all rights of the server's user: by self access reviews where that user asks, otherwise by access reviews
+/// about it.
 pub(super) async fn look(needs: &Needs<'_>, server: &Server, home: Option<&Server>, place: &Place) -> Facts {
     let mut facts = Facts::default();
     let questions = needs.questions();
@@ -206,7 +206,7 @@ pub(super) async fn look(needs: &Needs<'_>, server: &Server, home: Option<&Serve
         let mut answers = answers.buffered(CONCURRENCY);
         let mut all = Vec::new();
         while let Some((question, answer)) = answers.next().await {
-            // An account that may not ask one, or hears nothing, gets no answer to all others.
+            // A user that may not make one review, or gets no answer to it, gets no answer to the others either.
             let is_over = matches!(answer, Err(Trouble::Forbidden(_) | Trouble::Silent(_)));
             all.push((question, answer));
             if is_over {
@@ -233,10 +233,10 @@ impl Facts {
     }
 }
 
-/// The most bindings that are looked through: there is one for each installation.
+/// The most bindings that are read: there is one for each installation.
 const MOST_BINDINGS: u32 = 50;
 
-/// The accounts that the chart gave the rights where webhooks are registered, if bindings may be read.
+/// The accounts to which the chart granted the rights where webhooks are registered, if bindings can be read.
 async fn bound(role: Role, server: &Server) -> Vec<String> {
     let api = Api::<ClusterRoleBinding>::all(server.client.clone());
     let params = ListParams::default().labels(&format!("app.kubernetes.io/name={}", role.component()));
@@ -252,13 +252,13 @@ async fn bound(role: Role, server: &Server) -> Vec<String> {
     users
 }
 
-/// The name of a ServiceAccount as a user.
+/// The user name of a ServiceAccount.
 fn account(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
 
-/// The user that the server is, and whether that is more than a guess: somebody named it, it is who asks, or it is the one that
-/// the chart gave the rights. Else it is the one that the charts name.
+/// The user of the server, and whether that is more than a guess: it was given, it is the asking user, or it is the one
+/// to which the chart granted the rights. Otherwise it is the one that the charts name.
 fn user(
     needs: &Needs<'_>,
     place: &Place,
@@ -273,7 +273,7 @@ fn user(
         return Some((asker.to_owned(), true));
     }
     let usual = match (needs.role, is_home) {
-        // gardener-operator names it so for an Extension of that name, and the chart `application` too.
+        // gardener-operator uses this name for an Extension of that name, and the chart `application` too.
         (Role::Garden, false) => account("kube-system", "extension-admission-network-guard"),
         _ => account(place.namespace.as_deref()?, needs.role.component()),
     };
@@ -311,7 +311,7 @@ async fn own(server: &Server, question: &Question, namespace: Option<&str>) -> R
 }
 
 async fn of(server: &Server, question: &Question, namespace: Option<&str>, user: &str) -> Result<bool, Trouble> {
-    // The groups that every ServiceAccount is in; of other users nobody but their API server knows.
+    // The groups of every ServiceAccount; those of other users are known to their API server only.
     let mut groups = vec!["system:authenticated".to_owned()];
     if let Some((namespace, _)) = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':')) {
         groups.extend(["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")]);
@@ -331,7 +331,7 @@ fn is_allowed(status: Option<SubjectAccessReviewStatus>) -> bool {
     status.is_some_and(|status| status.allowed)
 }
 
-/// What is refused, all verbs on one thing together.
+/// The missing rights, with all verbs on one resource together.
 fn missing(answers: &[(Question, Result<bool, Trouble>)]) -> Vec<(&Question, Vec<&str>)> {
     let mut missing: Vec<(&Question, Vec<&str>)> = Vec::new();
     for (question, _) in answers.iter().filter(|(_, answer)| *answer == Ok(false)) {
@@ -344,7 +344,7 @@ fn missing(answers: &[(Question, Result<bool, Trouble>)]) -> Vec<(&Question, Vec
     missing
 }
 
-/// Says which rights are missing.
+/// Reports which rights are missing.
 pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
     let mut check = Check::new("allowed");
     let has = facts.answers.iter().filter(|(_, answer)| *answer == Ok(true)).count();
@@ -390,102 +390,4 @@ pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::report::State;
-    use super::*;
-
-    /// All that is needed, and there.
-    pub(in crate::cli::doctor) fn answers(role: Role) -> Vec<(Question, Result<bool, Trouble>)> {
-        needs(role, None, Some(true)).questions().into_iter().map(|question| (question, Ok(true))).collect()
-    }
-
-    fn needs(role: Role, configuration: Option<&Configuration>, is_self_managed: Option<bool>) -> Needs<'_> {
-        Needs { role, configuration, is_self_managed, user: None, is_server: false }
-    }
-
-    #[test]
-    fn who_the_server_is() {
-        let place = Place { namespace: Some("home".to_owned()), ..Place::default() };
-        let usual = "system:serviceaccount:kube-system:extension-admission-network-guard";
-        let seed = "system:serviceaccount:home:gardener-extension-network-guard";
-        let garden = "system:serviceaccount:home:gardener-extension-admission-network-guard";
-        let (ours, theirs) =
-            ("system:serviceaccount:kube-system:extension-admission-ours", "system:serviceaccount:a:b");
-        for (role, is_home, named, is_server, bound, want) in [
-            (Role::Garden, false, None, false, &[][..], (usual, false)),
-            (Role::Garden, false, None, false, &[usual, ours], (usual, true)),
-            (Role::Garden, false, None, false, &[ours], (ours, true)),
-            (Role::Garden, false, None, false, &[ours, theirs], (usual, false)),
-            (Role::Garden, false, Some("me"), false, &[], ("me", true)),
-            (Role::Garden, true, Some("me"), false, &[], (garden, false)),
-            (Role::Garden, false, None, true, &[], ("asker", true)),
-            (Role::Garden, true, Some("me"), true, &[], ("asker", true)),
-            (Role::Seed, false, None, false, &[seed], (seed, true)),
-            (Role::Seed, true, None, false, &[], (seed, false)),
-            (Role::Seed, true, Some("me"), false, &[], ("me", true)),
-        ] {
-            let needs = Needs { user: named, is_server, ..needs(role, None, None) };
-            let bound: Vec<String> = bound.iter().map(|user| (*user).to_owned()).collect();
-            let (user, is_known) = user(&needs, &place, is_home, Some("asker"), &bound).unwrap();
-            assert_eq!((&*user, is_known), want, "{is_home} {named:?} {is_server} {bound:?}");
-        }
-    }
-
-    /// A guess that has no right at all is no more than that.
-    #[test]
-    fn a_guess_without_rights_is_no_problem() {
-        let refused =
-            || answers(Role::Garden).into_iter().map(|(question, _)| (question, Ok(false))).collect::<Vec<_>>();
-        for (is_known, want) in [(true, State::Problem), (false, State::Unknown)] {
-            let mut facts = Facts::default();
-            facts.add("guess".to_owned(), is_known, refused());
-            let check = judge(&facts, &Place::default());
-            assert_eq!(check.state, want, "{check:?}");
-            assert_eq!(check.advice.iter().any(|advice| advice.contains("--user")), !is_known, "{check:?}");
-        }
-        let mut facts = Facts::default();
-        let mut one = refused();
-        one[0].1 = Ok(true);
-        facts.add("guess".to_owned(), false, one);
-        assert_eq!(judge(&facts, &Place::default()).state, State::Problem);
-    }
-
-    #[test]
-    fn what_is_needed_follows_from_the_configuration() {
-        let header =
-            "apiVersion: config.network-guard.extensions.gardener.cloud/v1alpha1\nkind: NetworkGuardConfiguration\n";
-        let full = format!(
-            "{header}overlay: {{fallback: gardener-internal}}\nvpn: {{nat: {{shootWebhook: {{url: 'https://x'}}}}}}\n\
-             certificates: {{namespace: home, secret: mine, registration: {{url: 'https://x', owner: theirs}}}}\n"
-        );
-        let full = Configuration::parse(&full).unwrap();
-        let texts = |needs: &Needs<'_>| needs.questions().iter().map(Question::text).collect::<Vec<_>>();
-        let all = texts(&needs(Role::Seed, Some(&full), Some(true)));
-        for want in [
-            "list deployments.apps kube-apiserver",
-            "patch networks/status.extensions.gardener.cloud",
-            "get secrets mine",
-            "get clusterroles.rbac.authorization.k8s.io theirs",
-            "get secrets gardener-internal",
-            "patch managedresources.resources.gardener.cloud shoot-core-vpn-shoot",
-            "update leases.coordination.k8s.io network-guard-certificates",
-        ] {
-            assert!(all.iter().any(|text| text == want), "{want}: {all:#?}");
-        }
-        let few = texts(&needs(Role::Seed, None, Some(false)));
-        assert!(few.iter().any(|text| text == "update leases.coordination.k8s.io network-guard-overlay"), "{few:#?}");
-        assert!(
-            !few.iter().any(|text| text.contains("webhookconfigurations") || text.contains("clusterroles")),
-            "{few:#?}"
-        );
-        assert_eq!(texts(&needs(Role::Garden, None, Some(false))).len(), 7);
-        for (role, secret) in
-            [(Role::Seed, "network-guard-certificates"), (Role::Garden, "network-guard-garden-certificates")]
-        {
-            let all = texts(&needs(role, None, Some(true)));
-            for want in [format!("get secrets {secret}"), format!("update leases.coordination.k8s.io {secret}")] {
-                assert!(all.contains(&want), "{want}: {all:#?}");
-            }
-        }
-    }
-}
+pub(super) mod tests;

@@ -1,4 +1,4 @@
-//! Questions to an API server, each of which ends.
+//! Questions to an API server, each with a time limit.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ pub(super) struct Server {
     patience: Duration,
 }
 
-/// Why there is no answer.
+/// Why there is no usable answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Trouble {
-    /// It is not there.
+    /// The object does not exist.
     Absent,
     /// The user lacks a right; the text is the API server's.
     Forbidden(String),
-    /// Nobody answered.
+    /// No answer.
     Silent(String),
     /// Any other answer.
     Other(String),
@@ -46,7 +46,7 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-/// What an API server said to a write.
+/// The answer of an API server to a write.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -56,7 +56,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// What it says where it refuses.
+    /// The message of a refusal.
     pub(super) fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }
@@ -69,7 +69,7 @@ impl Server {
         Ok(Self { client, clock, url: url.trim_end_matches('/').to_owned(), patience })
     }
 
-    /// Waits for an answer as long as it may take.
+    /// Waits for an answer until the time limit.
     pub(super) async fn ask<T>(&self, question: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
         match timeout(self.patience, question).await {
             Err(_) => Err(Trouble::Silent(format!("{} did not answer in {} s", self.url, self.patience.as_secs()))),
@@ -122,7 +122,7 @@ fn warning(header: &http::HeaderValue) -> Option<String> {
     }
 }
 
-/// An error, and what it comes from.
+/// An error with its causes.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Where the webhooks lead that are registered: to this installation, and there each to its own path.
+//! The addresses of the registered webhooks: whether they lead to this installation, and each to its own path.
 
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 
@@ -12,7 +12,7 @@ use network_guard_core::json::excerpt;
 /// The port of a Service that a registration without one calls; the default of Kubernetes.
 const PORT: i32 = 443;
 
-/// Namespace and name of the Service that is called. A URL names it in the garden, by convention: `https://NAME.NAMESPACE`.
+/// Namespace and name of the Service. In the garden a URL names it by convention: `https://NAME.NAMESPACE`.
 pub(super) fn service(client: &WebhookClientConfig) -> Option<(String, String)> {
     if let Some(service) = &client.service {
         return Some((service.namespace.clone(), service.name.clone()));
@@ -26,14 +26,14 @@ pub(super) fn service(client: &WebhookClientConfig) -> Option<(String, String)> 
     }
 }
 
-/// Who is called, and on which path, where `own` is the path that should be.
+/// The address and the path of a webhook, where `own` is the expected path.
 fn called(client: &WebhookClientConfig, own: &str) -> (String, String) {
     match (&client.service, &client.url) {
         (Some(service), _) => {
             let whom = format!("the Service {}/{}:{}", service.namespace, service.name, service.port.unwrap_or(PORT));
             (whom, path(client))
         }
-        // Something of a proxy's may come first.
+        // A proxy may have a prefix.
         (None, Some(url)) => match url.strip_suffix(own) {
             Some(whom) => (whom.trim_end_matches('/').to_owned(), own.to_owned()),
             None => {
@@ -45,7 +45,7 @@ fn called(client: &WebhookClientConfig, own: &str) -> (String, String) {
     }
 }
 
-/// Says what leads elsewhere.
+/// Reports webhooks that lead elsewhere.
 pub(super) fn judge(check: &mut Check, role: Role, found: &[Found], expected: &Expected) {
     let displaced = || {
         format!(
@@ -74,7 +74,7 @@ pub(super) fn judge(check: &mut Check, role: Role, found: &[Found], expected: &E
                 let (this, _) = called(wanted, &own);
                 (this != whom).then_some(this)
             } else {
-                // Only the name of ours tells that a URL means a Service.
+                // A URL means a Service only if it has the name of network-guard.
                 let of_ours = service(client).filter(|(_, name)| client.service.is_some() || name == role.component());
                 let namespace = expected.namespace.as_ref().filter(|ours| of_ours.is_some_and(|(it, _)| it != **ours));
                 namespace.map(|namespace| format!("in {namespace}"))

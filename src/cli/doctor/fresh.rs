@@ -1,4 +1,4 @@
-//! Is it fresh: does the server hear of changes. Its answer to the dry run says so, and, in a Pod, its metrics.
+//! Check `fresh`: whether the server receives changes. Its answer to the dry run says so, and, in a Pod, its metrics.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -16,37 +16,38 @@ use network_guard_sources::STALE;
 /// The most bytes of metrics that are read.
 const LONGEST: u64 = 8 << 20;
 
-/// What the metrics of one replica say.
+/// The metrics of one replica.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Metrics {
-    /// Whether all was read once.
+    /// Whether everything was read once.
     pub(super) is_synced: bool,
-    /// Each watch, and for how many seconds it has been silent.
+    /// Each watch, and the seconds since its last heartbeat.
     pub(super) ages: Vec<(&'static str, f64)>,
 }
 
 /// The gauges of watches. On a Seed the second one is that of Networks.
 const AGES: [(&str, &str); 2] = [
-    ("network_guard_cache_age_seconds", "what webhooks decide by"),
+    ("network_guard_cache_age_seconds", "the landscape of the webhooks"),
     ("network_guard_overlay_cache_age_seconds", "Networks with a switch"),
 ];
 
-/// Reads the metrics of a replica, and waits for all of it as long as one question may take.
+/// Reads the metrics of a replica, all of them within the time limit of one question.
 pub(super) async fn look(address: &str, patience: Duration) -> Result<Metrics, String> {
     let silent = || format!("{address}: no answer in {} s", patience.as_secs());
     let owned = address.to_owned();
-    // Resolving the name, or a peer that sends a byte now and then, may take longer; nobody waits for that thread.
+    // The resolution of the name, or a peer that sends a byte now and then, may take longer; that thread is not waited
+    // for.
     let text = timeout(patience, tokio::task::spawn_blocking(move || get(&owned, patience))).await;
     let text = text.map_err(|_| silent())?.map_err(|error| error.to_string())?;
     let text = text.map_err(|error| match error.kind() {
-        // A limit of a socket ends with either.
+        // A timeout of the socket appears as either kind.
         ErrorKind::WouldBlock | ErrorKind::TimedOut => silent(),
         _ => format!("{address}: {error}"),
     })?;
     parse(&text).ok_or_else(|| format!("{address}: these are not the metrics of network-guard: {}", excerpt(&text)))
 }
 
-/// Waits for each step as long as it may take.
+/// Each step has the time limit.
 fn get(address: &str, patience: Duration) -> std::io::Result<String> {
     let resolved = address.to_socket_addrs()?.next().ok_or_else(|| std::io::Error::other("no such address"))?;
     let mut stream = TcpStream::connect_timeout(&resolved, patience)?;
@@ -70,7 +71,7 @@ fn parse(text: &str) -> Option<Metrics> {
     })
 }
 
-/// Says whether it hears of changes.
+/// Reports whether the server receives changes.
 pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, String>>) -> Check {
     let mut check = Check::new("fresh");
     let limit = STALE.as_secs();
@@ -87,11 +88,11 @@ pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, 
         is_seen = true;
         if *stale {
             check.problem(
-                format!("who answered the dry run has heard of no change for more than {limit} s"),
+                format!("the replica that answered the dry run has received no heartbeat for more than {limit} s"),
                 advice.clone(),
             );
         } else {
-            check.fine("who answered the dry run hears of changes");
+            check.fine("the replica that answered the dry run receives changes");
         }
     }
     match metrics {
@@ -102,9 +103,9 @@ pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, 
             for (what, age) in ages {
                 #[expect(clippy::cast_precision_loss, reason = "a limit of minutes")]
                 if *age > limit as f64 {
-                    check.problem(format!("the replica here has heard nothing of {what} for {age:.0} s"), advice.clone());
+                    check.problem(format!("the replica here has received no heartbeat for {what} for {age:.0} s"), advice.clone());
                 } else {
-                    check.fine(format!("the replica here heard of {what} {age:.0} s ago"));
+                    check.fine(format!("the replica here received a heartbeat for {what} {age:.0} s ago"));
                 }
             }
         }
@@ -115,7 +116,7 @@ pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, 
         Some(Err(why)) => check.fine(format!("metrics were not read ({why})")),
         None if is_seen => {}
         None => check.unknown(
-            "nobody said how old what it knows is",
+            "the age of the landscape of network-guard is unknown",
             "see `reachable`; or run the doctor in a Pod of network-guard, or give --metrics HOST:PORT",
         ),
     }
@@ -126,7 +127,7 @@ pub(super) fn judge(role: Role, tries: &Tries, metrics: Option<&Result<Metrics, 
 mod tests {
     use super::*;
 
-    /// Who sends a byte now and then is not waited for until the last one.
+    /// A peer that sends a byte now and then is not waited for until the last one.
     #[test]
     fn slow_metrics_are_not_waited_for() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -134,7 +135,8 @@ mod tests {
         let sender = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut sent = 0;
-            // Until the reader is gone, or a minute and a half, which only one that waits for all of it takes.
+            // Until the reader is gone, or for a minute and a half, which only a reader that waits for everything
+            // takes.
             while sent < 900 && stream.write_all(b"#").is_ok() {
                 sent += 1;
                 std::thread::sleep(Duration::from_millis(100));
@@ -154,7 +156,7 @@ mod tests {
                     network_guard_overlay_cache_age_seconds{a=\"b\"} 200\n";
         let want = Metrics {
             is_synced: true,
-            ages: vec![("what webhooks decide by", 3.25), ("Networks with a switch", 200.0)],
+            ages: vec![("the landscape of the webhooks", 3.25), ("Networks with a switch", 200.0)],
         };
         assert_eq!(parse(text), Some(want));
         assert_eq!(parse(&text.replace("synced 1", "synced 0")).map(|metrics| metrics.is_synced), Some(false));

@@ -1,4 +1,4 @@
-//! Is it led: the Lease by which one replica does what only one may do.
+//! Check `led`: the Lease of the leader.
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -10,39 +10,39 @@ use super::{Place, Role};
 use crate::wiring::{GARDEN_LEASE, SEED_LEASE, SELF_MANAGED_LEASE};
 use network_guard_core::json::excerpt;
 
-/// What a Lease says.
+/// The content of a Lease.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Held {
-    /// Empty: it was given away.
+    /// Empty: it was released.
     pub(super) holder: String,
     pub(super) renewed: Option<Timestamp>,
     /// In seconds.
     pub(super) duration: i32,
 }
 
-/// What is known of leaders.
+/// The facts about leaders.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Facts {
-    /// There is nothing to lead.
+    /// There is no Lease in this setup.
     Nothing,
     Lease {
         name: String,
         there: Result<Held, Trouble>,
     },
-    /// Nobody knows where to look.
+    /// The place of the Lease is unknown.
     Unknown(&'static str),
 }
 
-/// On a Seed with self-managed certificates, and with those of somebody else.
+/// On a Seed with self-managed certificates, and with others.
 const LEASES: [&str; 2] = [SELF_MANAGED_LEASE, SEED_LEASE];
 
 /// In the garden with self-managed certificates.
 const GARDEN_LEASES: [&str; 1] = [GARDEN_LEASE];
 
-/// client-go's default, which ours is too, in seconds: for a Lease that does not say.
+/// client-go's default, which network-guard has too, in seconds: for a Lease without a duration.
 const DURATION: i32 = 15;
 
-/// The names that the Lease may have; none where there is nothing to lead.
+/// The possible names of the Lease; none where there is nothing to lead.
 fn leases(role: Role, is_self_managed: Option<bool>) -> &'static [&'static str] {
     match (role, is_self_managed) {
         (Role::Seed, Some(true)) => &LEASES[..1],
@@ -86,7 +86,7 @@ pub(super) async fn look(role: Role, home: Option<&Server>, place: &Place, is_se
     first
 }
 
-/// Says who leads.
+/// Reports the leader.
 pub(super) fn judge(role: Role, facts: &Facts, place: &Place, now: Timestamp) -> Check {
     let mut check = Check::new("led");
     let namespace = place.namespace.as_deref().unwrap_or("NAMESPACE");
@@ -96,10 +96,10 @@ pub(super) fn judge(role: Role, facts: &Facts, place: &Place, now: Timestamp) ->
         role.component()
     );
     match facts {
-        Facts::Nothing => check.fine("with certificates of somebody else there is nothing to lead in the garden"),
-        Facts::Unknown(what) => check.unknown("nobody looked for the Lease", format!("unknown is {what}")),
+        Facts::Nothing => check.fine("without self-managed certificates there is no leader in the garden"),
+        Facts::Unknown(what) => check.unknown("the Lease was not read", format!("unknown: {what}")),
         Facts::Lease { name, there: Ok(Held { holder, .. }) } if holder.is_empty() => {
-            check.problem(format!("nobody holds the Lease {name}: the last holder gave it away"), look);
+            check.problem(format!("nobody holds the Lease {name}: the last holder released it"), look);
         }
         Facts::Lease { name, there: Ok(Held { holder, renewed, duration }) } => {
             let age = renewed.map(|renewed| now.duration_since(renewed).as_secs());
@@ -114,7 +114,7 @@ pub(super) fn judge(role: Role, facts: &Facts, place: &Place, now: Timestamp) ->
             }
         }
         Facts::Lease { name, there: Err(Trouble::Absent) } => {
-            check.problem(format!("there is no Lease {name}: nobody has led there yet"), look);
+            check.problem(format!("there is no Lease {name}: no replica has led there yet"), look);
         }
         Facts::Lease { name, there: Err(Trouble::Forbidden(why)) } => {
             let (namespace, name) = name.split_once('/').unwrap_or_default();

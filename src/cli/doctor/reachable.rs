@@ -1,8 +1,8 @@
-//! Is it reachable: one write as a dry run, which the API server sends to network-guard and then throws away.
+//! Check `reachable`: one write as a dry run, which the API server sends to network-guard and then discards.
 //!
-//! On a Seed that is an annotation on a Shoot's Deployment `kube-apiserver`, or, for who may not write those, on a
-//! `Network`; in the garden an annotation on a Shoot. Nothing is stored: `dryRun=All`, and every webhook that has side
-//! effects is left out by the API server itself.
+//! On a Seed that is an annotation on a Shoot's Deployment `kube-apiserver`, or, for a user who may not write those, on
+//! a `Network`; in the garden an annotation on a Shoot. Nothing is stored: `dryRun=All`, and the API server itself
+//! leaves out every webhook that has side effects.
 
 use super::ask::{Reply, Server, Trouble};
 use super::report::Check;
@@ -11,47 +11,48 @@ use super::{Place, Role};
 use network_guard_core::admission::Sign;
 use network_guard_core::json::excerpt;
 
-/// A write that was refused after network-guard was asked.
+/// A write that was refused after network-guard was called.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
-    /// The status of HTTP.
+    /// The HTTP status.
     pub(super) code: u16,
-    /// What the API server said.
+    /// The message of the API server.
     pub(super) message: String,
-    /// network-guard refused, and nobody else.
+    /// network-guard refused it.
     pub(super) is_ours: bool,
 }
 
 impl Refusal {
-    /// Whether it is a decision. In the garden Shoots are refused; on a Seed nothing is, and what cannot be reviewed has
-    /// another status everywhere.
+    /// Whether this is a decision of network-guard. In the garden it refuses Shoots; on a Seed it refuses nothing, and
+    /// a review that failed has another status everywhere.
     fn is_decision(&self, role: Role) -> bool {
         !self.is_ours || (role == Role::Garden && self.code == 403)
     }
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    /// network-guard answered; and the write may have been refused, by it or by somebody else.
+    /// network-guard answered; it, or another component, may have refused the write.
     Answered(Sign, Option<Refusal>),
-    /// An older release did, which gives no sign but changed the object.
+    /// An older release answered, which sends no sign but changed the object.
     AnsweredByOlder,
-    /// It answered without a sign, and refused: an older release, or any one that could not review the write.
+    /// network-guard answered without a sign, and refused: an older release, or any release that could not review the
+    /// write.
     Refused(Refusal),
     /// The API server could not call it.
     Failed(String),
-    /// The write would pass, and nobody said anything.
+    /// The write would pass, and network-guard sent no sign.
     Unanswered,
-    /// The user may not write that.
+    /// The user has no right to write that.
     Forbidden,
-    /// The API server said nothing in time.
+    /// The API server did not answer in time.
     Silent(String),
     /// Something else.
     Other(String),
 }
 
-/// One try.
+/// One attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Try {
     pub(super) what: String,
@@ -60,30 +61,30 @@ pub(super) struct Try {
     pub(super) milliseconds: u128,
 }
 
-/// All of them, and why there was none.
+/// All attempts, and why there was none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tries {
     pub(super) tries: Vec<Try>,
-    /// What could not be listed.
+    /// Objects that could not be listed.
     pub(super) unseen: Vec<(Trouble, &'static str)>,
 }
 
-/// The most writes that are tried: all but the last were not sent to anybody.
+/// The most attempts: all but the last were not sent to any webhook.
 pub(super) const MOST_TRIED: usize = 4;
 
 impl Tries {
-    /// The last try is the one that counts.
+    /// The last attempt counts.
     pub(super) fn asked(&self) -> Option<&Asked> {
         self.tries.last().map(|last| &last.asked)
     }
 
-    /// Whether somebody answered.
+    /// Whether network-guard answered.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.asked(), Some(Asked::Answered(..) | Asked::AnsweredByOlder | Asked::Refused(_)))
     }
 }
 
-/// Looks for something that may be written, and asks.
+/// Searches an object that may be written, and makes the attempt.
 pub(super) async fn look(role: Role, server: &Server, on: Option<&str>, providers: &[String], id: &str) -> Tries {
     let mut all = Tries::default();
     let targets = match role {
@@ -96,7 +97,7 @@ pub(super) async fn look(role: Role, server: &Server, on: Option<&str>, provider
             continue;
         }
         let (asked, milliseconds) = match server.dry_run(&target.path, &target.patch).await {
-            // It went away meanwhile.
+            // The object was deleted meanwhile.
             Ok(reply) if reply.status == 404 => continue,
             Ok(reply) => (read(role, &reply, &target, id), reply.took.as_millis()),
             Err(Trouble::Silent(why)) => (Asked::Silent(why), 0),
@@ -112,7 +113,7 @@ pub(super) async fn look(role: Role, server: &Server, on: Option<&str>, provider
     all
 }
 
-/// What a reply says.
+/// Evaluates a reply.
 fn read(role: Role, reply: &Reply, target: &Target, id: &str) -> Asked {
     let message = reply.message();
     let is_about = |what: &str| {
@@ -132,7 +133,7 @@ fn read(role: Role, reply: &Reply, target: &Target, id: &str) -> Asked {
     }
     match (reply.status, refused_by) {
         (_, Some(true)) => Asked::Refused(refusal()),
-        // As authorizers say it, and not some other plugin.
+        // The message of an authorizer, and not of an admission plugin.
         (403, None) if message.contains("cannot patch resource") => Asked::Forbidden,
         (200..300, _) => {
             let is_marked = |mark: &str| {
@@ -148,7 +149,7 @@ fn read(role: Role, reply: &Reply, target: &Target, id: &str) -> Asked {
     }
 }
 
-/// Says what came of it.
+/// Reports the result.
 pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
     let mut check = Check::new("reachable");
     let namespace = place.namespace.as_deref().unwrap_or("NAMESPACE");
@@ -208,7 +209,7 @@ pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
                      the Pods; then {look}"
                 )
             } else {
-                format!("nobody answers: `kubectl get pods -n {namespace} -l app.kubernetes.io/name={}`; then {look}", role.component())
+                format!("no server answers: `kubectl get pods -n {namespace} -l app.kubernetes.io/name={}`; then {look}", role.component())
             };
             check.problem(format!("dry run of {what}: {message}"), advice);
         }
@@ -230,13 +231,13 @@ pub(super) fn judge(role: Role, tries: &Tries, place: &Place) -> Check {
         ),
         Asked::Other(message) => check.unknown(
             format!("dry run of {what}: {message}"),
-            format!("somebody else refused before network-guard was asked; name another object, or try `{right}` by hand"),
+            format!("another component refused before network-guard was called; name another object, or try `{right}` by hand"),
         ),
     }
     check
 }
 
-/// Says why the write was refused, and whether it should have been.
+/// Reports why the write was refused, and whether that is right.
 fn judge_refusal(check: &mut Check, role: Role, refusal: &Refusal, what: &str, look: &str) {
     let Refusal { code, message, is_ours } = refusal;
     let whom = if *is_ours { "it" } else { "somebody" };
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_tells_who_answered() {
+    fn a_reply_shows_which_component_answered() {
         let sign = |id: &str| Sign { id: id.to_owned(), release: "0.1.0".to_owned(), stale: false }.warning();
         let message = |text: &str| json!({"kind": "Status", "message": text});
         let annotated = |value: &str| json!({"metadata": {"annotations": {OVERLAPS_ANNOTATION: value}}});
@@ -318,7 +319,7 @@ mod tests {
             assert_eq!(word(&asked(role, status, body.clone(), &warnings)), want, "{status} {body} {warnings:?}");
         }
 
-        // Only what is decided is as it should be: who cannot write at all is told so.
+        // Only a decision is a success: a user who cannot write at all is told so.
         let gives_sign = || vec![sign("c0ffee")];
         for (role, status, body, warnings, want) in [
             (Role::Garden, 403, message(ours_in_garden), vec![], State::Ok),

@@ -1,4 +1,4 @@
-//! Is it registered: the webhook configurations, and who stands behind the Service that they call.
+//! Check `registered`: the webhook configurations, and the Pods behind the Service that they call.
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::Service;
@@ -13,7 +13,7 @@ use super::{Place, Role, called};
 use network_guard_controllers::registration::{Configuration, Endpoint};
 use network_guard_core::diagnostics::counted;
 
-/// One configuration that this release registers, and what is there.
+/// A configuration of this release, and the existing one.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     /// As this release registers it.
@@ -21,18 +21,18 @@ pub(super) struct Found {
     pub(super) there: Result<Configuration, Trouble>,
 }
 
-/// Who stands behind the Service.
+/// The Pods behind the Service.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Behind {
-    /// So many Pods that are ready.
+    /// The number of ready Pods.
     Pods(usize),
     /// A Service that leads elsewhere.
     Elsewhere(String),
     /// No Service is called.
     NoService(String),
-    /// Nobody looked, and why.
+    /// The question was not answered, and why.
     Unseen(Trouble),
-    /// Nobody knows in which namespace to look, or in which cluster.
+    /// The namespace or the cluster is unknown.
     Unknown(&'static str),
 }
 
@@ -92,21 +92,21 @@ pub(super) async fn behind(home: Option<&Server>, place: &Place) -> Behind {
     }
 }
 
-/// What is known of how it should be.
+/// The expected registration.
 pub(super) struct Expected {
-    /// The configuration of the server was read, so the webhooks that it leaves out are left out here.
+    /// The configuration of the server was read, so the webhooks that it disables are left out here.
     pub(super) is_configured: bool,
     /// The server registers itself.
     pub(super) is_self_managed: Option<bool>,
-    /// Somebody shows a certificate at the address that is called.
+    /// A server shows a certificate at the address that is called.
     pub(super) answers: bool,
-    /// Where the server registers itself, by its configuration.
+    /// The address at which the server registers itself, by its configuration.
     pub(super) to: Option<Endpoint>,
-    /// The namespace of this installation, where somebody said it or it is that of the Pod here.
+    /// The namespace of this installation, if it was given or is that of the present Pod.
     pub(super) namespace: Option<String>,
 }
 
-/// Says what is registered.
+/// Reports the registration.
 pub(super) fn judge(role: Role, found: &[Found], behind: &Behind, place: &Place, expected: &Expected) -> Check {
     let mut check = Check::new("registered");
     for Found { original, there } in found {
@@ -150,18 +150,18 @@ fn judge_behind(check: &mut Check, behind: &Behind, place: &Place, answers: bool
             format!("`kubectl get pods -n {namespace} -l app.kubernetes.io/name={service}`, and their log"),
         ),
         Behind::Pods(1) => check
-            .fine(format!("1 ready Pod is behind the Service {namespace}/{service}: when it stops, nobody answers")),
+            .fine(format!("1 ready Pod is behind the Service {namespace}/{service}: when it stops, no server answers")),
         Behind::Pods(count) => {
             check.fine(format!("{} are behind the Service {namespace}/{service}", counted(*count, "ready Pod")));
         }
         Behind::Elsewhere(name) => check.fine(format!("the Service {namespace}/{service} leads to {name}")),
         Behind::NoService(url) => check.fine(format!("{url} is called: no Service")),
         Behind::Unseen(Trouble::Forbidden(_)) | Behind::Unknown(_) if answers => {
-            check.fine("how many Pods are behind the Service was not looked at, but somebody answers there");
+            check.fine("the Pods behind the Service were not counted, but a server answers there");
         }
-        // Without the registration nobody knows whether that is what is called.
+        // Without the registration it is unknown whether this Service is called.
         Behind::Unseen(Trouble::Absent) if !place.is_registered && answers => {
-            check.fine(format!("there is no Service {namespace}/{service}, but somebody answers"));
+            check.fine(format!("there is no Service {namespace}/{service}, but a server answers"));
         }
         Behind::Unseen(Trouble::Absent) if !place.is_registered => check.unknown(
             format!("there is no Service {namespace}/{service}"),
@@ -179,12 +179,12 @@ fn judge_behind(check: &mut Check, behind: &Behind, place: &Place, answers: bool
             check.unknown(format!("the Pods behind {service}: {trouble}"), "ask again when the API server answers");
         }
         Behind::Unknown(what) => {
-            check.unknown("nobody looked for Pods behind the Service".to_owned(), format!("unknown is {what}"));
+            check.unknown("the Pods behind the Service were not counted".to_owned(), format!("unknown: {what}"));
         }
     }
 }
 
-/// Which fields of a webhook this release cares about, besides where it leads and what becomes of writes without an answer.
+/// The fields of a webhook that this release compares, besides its address and its failure policy.
 const FIELDS: [&str; 7] =
     ["rules", "matchConditions", "matchPolicy", "objectSelector", "namespaceSelector", "sideEffects", "timeoutSeconds"];
 
@@ -215,9 +215,9 @@ fn compare(check: &mut Check, role: Role, original: &Configuration, there: &Conf
             continue;
         };
         if is["clientConfig"]["caBundle"].as_str().unwrap_or_default().is_empty() {
-            check.problem(format!("{word} has no caBundle: API servers trust nobody there"), again(role, expected));
+            check.problem(format!("{word} has no caBundle: API servers trust no CA there"), again(role, expected));
         }
-        // Without the server's configuration, both may be meant.
+        // Without the server's configuration, both may be intended.
         if is["failurePolicy"] != want["failurePolicy"] && (expected.is_configured || word != "kube-apiserver") {
             let policy = |webhook: &Value| webhook["failurePolicy"].as_str().unwrap_or("Fail").to_owned();
             check.problem(
@@ -225,7 +225,7 @@ fn compare(check: &mut Check, role: Role, original: &Configuration, there: &Conf
                 again(role, expected),
             );
         }
-        // The infrastructures of the other one are configured.
+        // The infrastructures of the other webhook are configurable.
         let is_compared = |field: &str| expected.is_configured || word != "network" || field != "namespaceSelector";
         let differs = |field: &str| is_compared(field) && !has(&is[field], &want[field]);
         let different: Vec<&str> = FIELDS.into_iter().filter(|field| differs(field)).collect();
@@ -247,7 +247,7 @@ pub(super) fn word(name: &str) -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// How it is registered again.
+/// How to register it again.
 pub(super) fn again(role: Role, expected: &Expected) -> String {
     match expected.is_self_managed {
         Some(true) => "the leader writes the registration again within a minute: see `led`, and its log. Where releases differ, use the \
@@ -260,7 +260,7 @@ pub(super) fn again(role: Role, expected: &Expected) -> String {
     }
 }
 
-/// Whether everything that is wanted is there, beside what API servers fill in.
+/// Whether everything expected is there, besides what API servers fill in.
 fn has(is: &Value, want: &Value) -> bool {
     match (is, want) {
         (Value::Object(is), Value::Object(want)) => {
@@ -269,7 +269,7 @@ fn has(is: &Value, want: &Value) -> bool {
         (Value::Array(is), Value::Array(want)) => {
             is.len() == want.len() && is.iter().zip(want).all(|(is, want)| has(is, want))
         }
-        // Nothing wanted is something only where somebody else narrowed it.
+        // An empty expectation matters only where the existing one is narrower.
         (is, Value::Null) => is.is_null() || is.as_object().is_some_and(serde_json::Map::is_empty),
         (is, want) => is == want,
     }

@@ -1,18 +1,18 @@
-//! What the doctor says: one answer for each check, for people and for programs.
+//! The report of the doctor: one result for each check, for people and for programs.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// How one check ended. The worse one is the greater one.
+/// The result of one check, from best to worst.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum State {
-    /// Somebody looked, and it is as it should be.
+    /// The fact was seen, and is right.
     Ok,
-    /// The doctor could not look.
+    /// The doctor could not find out.
     Unknown,
-    /// Somebody looked, and it is not as it should be.
+    /// The fact was seen, and is wrong.
     Problem,
 }
 
@@ -25,7 +25,7 @@ impl State {
         }
     }
 
-    /// The colour by which terminals show it: green, yellow, red (ECMA-48, SGR).
+    /// The colour in terminals: green, yellow, red (ECMA-48, SGR).
     fn colour(self) -> &'static str {
         match self {
             Self::Ok => "\x1b[32m",
@@ -40,11 +40,11 @@ impl State {
 pub(super) struct Check {
     /// The question in a word.
     pub(super) name: &'static str,
-    /// The worst of what was seen.
+    /// The worst result.
     pub(super) state: State,
-    /// What was seen.
+    /// The facts.
     pub(super) saw: Vec<String>,
-    /// What to do about it.
+    /// The advice.
     #[serde(rename = "do")]
     pub(super) advice: Vec<String>,
 }
@@ -54,17 +54,17 @@ impl Check {
         Self { name, state: State::Ok, saw: Vec::new(), advice: Vec::new() }
     }
 
-    /// Something that is as it should be, or says nothing for or against.
+    /// A fact that is right, or neutral.
     pub(super) fn fine(&mut self, saw: impl Into<String>) {
         self.saw.push(saw.into());
     }
 
-    /// Something that is not as it should be.
+    /// A fact that is wrong.
     pub(super) fn problem(&mut self, saw: impl Into<String>, advice: impl Into<String>) {
         self.add(State::Problem, saw.into(), advice.into());
     }
 
-    /// Something that nobody could look at.
+    /// A fact that could not be found out.
     pub(super) fn unknown(&mut self, saw: impl Into<String>, advice: impl Into<String>) {
         self.add(State::Unknown, saw.into(), advice.into());
     }
@@ -78,15 +78,15 @@ impl Check {
     }
 }
 
-/// All of it.
+/// The whole report.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
-    /// Whose webhooks these are: `seed` or `garden`.
+    /// The role: `seed` or `garden`.
     pub(super) role: &'static str,
     /// The API server that was asked.
     pub(super) server: String,
-    /// As whom it was asked.
+    /// The user who asked.
     pub(super) user: Option<String>,
     /// The namespace of the release, where it is known.
     pub(super) namespace: Option<String>,
@@ -98,11 +98,11 @@ pub(super) struct Report {
 /// The width of a line, in characters.
 const WIDTH: usize = 110;
 
-/// Where the text of a line begins: behind `problem  registered  `.
+/// The column where the text of a line begins: behind `problem  registered  `.
 const INDENT: usize = 21;
 
 impl Report {
-    /// 0: all is well; 1: there is a problem; 2: something could not be looked at.
+    /// 0: no problem; 1: there is a problem; 2: something could not be found out.
     pub(super) fn exit_code(&self) -> u8 {
         match self.state {
             State::Ok => 0,
@@ -111,7 +111,7 @@ impl Report {
         }
     }
 
-    /// For people; with colours for a terminal.
+    /// The text for people; with colours for a terminal.
     pub(super) fn text(&self, coloured: bool) -> String {
         let mut text = format!("{} at {}", if self.role == "seed" { "Seed" } else { "Garden" }, self.server);
         if let Some(user) = &self.user {
@@ -134,7 +134,7 @@ impl Report {
             State::Ok => "All is well.".to_owned(),
             State::Problem => format!("There is a problem: {}.", self.named(State::Problem)),
             State::Unknown => {
-                format!("No problem was seen, but not all could be looked at: {}.", self.named(State::Unknown))
+                format!("No problem was found, but not everything could be checked: {}.", self.named(State::Unknown))
             }
         };
         text + "\n" + &said + "\n"
@@ -146,14 +146,14 @@ impl Report {
         named.join(", ")
     }
 
-    /// For programs.
+    /// The report for programs.
     pub(super) fn json(&self) -> String {
         serde_json::to_string_pretty(self).expect("texts and lists") + "\n"
     }
 }
 
-/// A line, broken between words; what is longer than a line, such as a URL, stays whole, and so does a command in backticks, which
-/// somebody will copy.
+/// A line, broken between words; a word that is longer than a line, such as a URL, stays whole, and so does a command
+/// in backticks, which people copy.
 fn wrapped(line: &str, mark: &str) -> String {
     let (first, next) = (" ".repeat(INDENT) + mark, " ".repeat(INDENT + mark.len()));
     let mut text = first;

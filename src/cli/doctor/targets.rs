@@ -1,4 +1,4 @@
-//! What the doctor writes as a dry run: something that the webhooks are asked about, whatever is there.
+//! The objects of the doctor's dry run: the webhooks are called for its writes, whatever state the objects have.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
@@ -12,23 +12,23 @@ use network_guard_core::admission::DOCTOR_ANNOTATION;
 use network_guard_core::gardener::network::SWITCH_MESSAGE;
 use network_guard_core::vpn::sidecar::OVERLAPS_ANNOTATION;
 
-/// A write that network-guard is asked about.
+/// A write for which network-guard is called.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
-    /// What is written, for people.
+    /// The object, for people.
     pub(super) what: String,
     pub(super) path: String,
     pub(super) patch: Value,
-    /// The right that it takes.
+    /// The right that the write needs.
     pub(super) right: String,
-    /// An annotation that the server takes away or replaces, whatever its release.
+    /// An annotation that the server removes or replaces, whatever its release.
     pub(super) mark: Option<&'static str>,
 }
 
-/// The most objects of a kind that are looked through.
+/// The most objects of a kind that are read.
 const MOST_LISTED: u32 = 50;
 
-/// Of a Seed: any kube-apiserver of a Shoot, then any Network of Calico whose switches are held.
+/// On a Seed: any kube-apiserver of a Shoot, otherwise any Network of Calico whose switches are held.
 pub(super) async fn seed_targets(
     server: &Server,
     on: Option<&str>,
@@ -39,7 +39,7 @@ pub(super) async fn seed_targets(
     let mut targets = Vec::new();
     let params = ListParams::default().limit(MOST_LISTED);
     let is_meant = |namespace: &str| on.is_none_or(|on| on == namespace);
-    // Where labels of namespaces may be read, they tell what the API server goes by.
+    // Where labels of namespaces can be read, they show what the API server selects by.
     let role = Api::<Namespace>::all(server.client.clone());
     let role = server.ask(role.list_metadata(&ListParams::default().labels("gardener.cloud/role=shoot"))).await;
     let shoots: Option<Vec<String>> =
@@ -67,7 +67,7 @@ pub(super) async fn seed_targets(
             unseen.push((trouble, "list deployments.apps in all namespaces, or give --control-plane"));
         }
     }
-    // One is as good as any other.
+    // Any of them will do.
     targets.truncate(1);
 
     let resource = extensions("Network", "networks");
@@ -142,7 +142,7 @@ fn extensions(kind: &str, plural: &str) -> ApiResource {
     dynamic("extensions.gardener.cloud", "v1alpha1", kind, plural)
 }
 
-/// Our annotation changes, so the webhook is asked; it writes there what should be there.
+/// network-guard's annotation changes, so the webhook is called; it writes the right value.
 pub(super) fn deployment_target(namespace: &str, id: &str) -> Target {
     Target {
         what: format!("Deployment {namespace}/kube-apiserver"),
@@ -155,8 +155,8 @@ pub(super) fn deployment_target(namespace: &str, id: &str) -> Target {
     }
 }
 
-/// An annotation of a switch appears in a write that looks like one of gardenlet's, so the webhook is asked; where no switch
-/// is held it takes it away, and where one is, it stays held.
+/// An annotation of a switch appears in a write that looks like one of gardenlet's, so the webhook is called; where no
+/// switch is held, it removes the annotation, and where one is, the switch stays held.
 fn network_target(namespace: &str, name: &str, now: &str, id: &str) -> Target {
     Target {
         what: format!("Network {namespace}/{name}"),

@@ -1,4 +1,4 @@
-//! What the doctor says to what can be seen, word for word.
+//! The reports of the doctor for given facts, word for word.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
@@ -26,7 +26,7 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-/// All that can be seen of one installation; a healthy one, until a test changes something.
+/// The facts about one installation; a healthy one, until a test changes something.
 struct Scene {
     role: Role,
     found: Vec<Found>,
@@ -93,7 +93,7 @@ impl Scene {
                 ),
                 there: Ok(held("guard-0", 2)),
             },
-            metrics: Some(Ok(Metrics { is_synced: true, ages: vec![("what webhooks decide by", 0.4)] })),
+            metrics: Some(Ok(Metrics { is_synced: true, ages: vec![("the landscape of the webhooks", 0.4)] })),
             rights: Rights {
                 users: vec!["system:serviceaccount:extension-network-guard-x7k2p:guard".to_owned()],
                 answers: allowed::tests::answers(role),
@@ -141,7 +141,7 @@ impl Scene {
         }
     }
 
-    /// Which checks say so.
+    /// The checks with this result.
     fn named(&self, state: State) -> Vec<&'static str> {
         self.report().checks.iter().filter(|check| check.state == state).map(|check| check.name).collect()
     }
@@ -172,7 +172,7 @@ fn a_healthy_one() {
     insta::assert_snapshot!("healthy_json", seed.json());
     let garden = Scene::new(Role::Garden).report();
     insta::assert_snapshot!("healthy_garden", garden.text(false));
-    // The same words, and colours around the first of each check.
+    // The same text, with colours around the result of each check.
     let coloured = seed.text(true);
     assert_eq!(coloured.replace("\x1b[32m", "").replace("\x1b[0m", ""), seed.text(false));
     assert!(coloured.contains("\x1b[32mok     \x1b[0m  led"), "{coloured:?}");
@@ -206,7 +206,7 @@ fn registered_otherwise() {
                 if webhook.name.starts_with("validator") {
                     webhook.failure_policy = Some("Ignore".to_owned());
                     webhook.match_conditions = None;
-                    // Somebody keeps it away from some namespaces.
+                    // The webhooks are kept away from some namespaces.
                     let labels = std::iter::once(("a".to_owned(), "b".to_owned())).collect();
                     webhook.namespace_selector.get_or_insert_default().match_labels = Some(labels);
                 }
@@ -219,13 +219,13 @@ fn registered_otherwise() {
     }
     assert_eq!(scene.named(State::Problem), ["registered"]);
     insta::assert_snapshot!("registered_otherwise", scene.report().text(false));
-    // Without the configuration of the server nobody knows whether one is left out.
+    // Without the configuration of the server it is unknown whether one is disabled.
     scene.is_configured = false;
     let report = scene.report();
     assert!(report.checks[0].saw.iter().any(|line| line.contains("advisor is not among them; perhaps")));
 }
 
-/// Changes where webhooks lead.
+/// Changes the address of webhooks.
 fn lead(scene: &mut Scene, change: impl Fn(&str, &mut WebhookClientConfig)) {
     for there in scene.found.iter_mut().filter_map(|found| found.there.as_mut().ok()) {
         for (name, client) in there.webhooks() {
@@ -264,7 +264,7 @@ fn registered_elsewhere() {
     }
     let scene = Scene { to: Some(service("second")), ..Scene::new(Role::Seed) };
     insta::assert_snapshot!("registered_elsewhere", scene.report().text(false));
-    // In the garden the name of the host tells, if it is ours.
+    // In the garden the name of the host decides, if it has the form of network-guard's.
     let other = || Some("second".to_owned());
     let mut scene = Scene { to: None, namespace: other(), ..Scene::new(Role::Garden) };
     assert_eq!(scene.named(State::Problem), ["registered"]);
@@ -274,7 +274,7 @@ fn registered_elsewhere() {
     scene.to = Some(proxy);
     assert!(scene.named(State::Problem).is_empty(), "{}", scene.report().text(false));
 
-    // One of them by hand, though the one that is tried is right.
+    // One of them was changed by hand, though the one that was called is right.
     let own = "https://gardener-extension-admission-network-guard.garden";
     for (url, want) in [
         (
@@ -334,7 +334,7 @@ fn the_server_is_gone() {
         scene.tries = asked(Role::Seed, failed(why));
         assert!(scene.report().checks[1].advice[0].contains(want), "{why}");
     }
-    // One that hangs for longer than anybody waits here.
+    // A call that hangs for longer than the time limit.
     scene.tries = asked(Role::Seed, Asked::Silent("no answer in 3 s".to_owned()));
     assert_eq!(scene.named(State::Unknown), ["reachable", "trusted", "fresh"]);
     assert!(scene.report().checks[1].advice[0].contains("--timeout"));
@@ -361,7 +361,7 @@ fn stale_and_without_rights() {
         asked(Role::Seed, Asked::Answered(Sign { id: "x".to_owned(), release: "0.1.0".to_owned(), stale: true }, None));
     scene.metrics = Some(Ok(Metrics {
         is_synced: true,
-        ages: vec![("what webhooks decide by", 3.0), ("Networks with a switch", 180.0)],
+        ages: vec![("the landscape of the webhooks", 3.0), ("Networks with a switch", 180.0)],
     }));
     scene.rights.answers[0].1 = Ok(false);
     scene.rights.answers[2].1 = Ok(false);
@@ -374,7 +374,7 @@ fn stale_and_without_rights() {
 }
 
 #[test]
-fn who_may_see_nothing_is_told_what_is_missing() {
+fn a_user_without_rights_is_told_which_are_missing() {
     let mut scene = Scene::new(Role::Garden);
     for found in &mut scene.found {
         found.there = Err(forbidden());
@@ -400,7 +400,7 @@ fn who_may_see_nothing_is_told_what_is_missing() {
     assert!(scene.report().checks[1].advice[0].contains("that of the virtual garden"));
     scene.tries = Tries::default();
     assert!(scene.report().checks[1].saw[0].contains("there is no Shoot"));
-    // Whether that Service is called is not known.
+    // It is unknown whether that Service is called.
     scene.behind = Behind::Unseen(Trouble::Absent);
     assert!(scene.report().checks[0].advice.iter().any(|advice| advice.contains("give --namespace")));
     assert_eq!(scene.report().state, State::Unknown);

@@ -1,4 +1,4 @@
-//! Is it trusted: what API servers are told to believe, and what is served.
+//! Check `trusted`: the CAs that API servers trust, and the certificates that are served.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use network_guard_controllers::registration::server_name;
 use network_guard_core::certificates::Published;
 use network_guard_core::diagnostics::counted;
 
-/// What is known of certificates.
+/// The facts about certificates.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// One for each webhook that is registered.
     pub(super) published: Vec<Published>,
-    /// What was shown.
+    /// The certificates that were shown.
     pub(super) served: Vec<Served>,
-    /// What is wrong with what was shown, as an API server would see it.
+    /// The problems of these certificates, from the view of an API server.
     pub(super) distrusted: Vec<String>,
-    /// Where nobody showed anything, and why.
+    /// Servers that showed no certificate, and why.
     pub(super) silent: Vec<String>,
 }
 
-/// Connects to where API servers call, or to these addresses.
+/// Connects to the addresses that API servers call, or to the given ones.
 pub(super) async fn look(found: &[Found], servers: &[String], now: Timestamp, patience: Duration) -> Facts {
     let mut facts = Facts::default();
     let (mut names, mut addresses) = (Vec::new(), Vec::new());
@@ -53,7 +53,7 @@ pub(super) async fn look(found: &[Found], servers: &[String], now: Timestamp, pa
     facts
 }
 
-/// Where an API server connects to.
+/// The address that an API server connects to.
 fn address(client: &k8s_openapi::api::admissionregistration::v1::WebhookClientConfig) -> Option<String> {
     match (&client.service, &client.url) {
         (Some(service), _) => {
@@ -67,7 +67,7 @@ fn address(client: &k8s_openapi::api::admissionregistration::v1::WebhookClientCo
     }
 }
 
-/// Says whether calls are trusted, and until when.
+/// Reports whether calls are trusted, and until when.
 pub(super) fn judge(facts: &Facts, is_answered: bool, is_self_managed: Option<bool>, now: Timestamp) -> Check {
     let mut check = Check::new("trusted");
     let renew = match is_self_managed {
@@ -79,7 +79,7 @@ pub(super) fn judge(facts: &Facts, is_answered: bool, is_self_managed: Option<bo
     };
     if facts.published.is_empty() {
         check.unknown(
-            "nothing is registered, or it could not be read: whom API servers trust is not known",
+            "nothing is registered, or it could not be read: the CAs that API servers trust are unknown",
             "see `registered`",
         );
     }
@@ -95,14 +95,14 @@ pub(super) fn judge(facts: &Facts, is_answered: bool, is_self_managed: Option<bo
         }
     }
     if let Some(end) = ends.iter().min() {
-        check.fine(format!("API servers are told of a CA that is valid until {end}"));
+        check.fine(format!("API servers trust a CA that is valid until {end}"));
     }
     for Served { server, trusted_by, of, from, until } in &facts.served {
         let shown = format!(
             "{server} shows a certificate, trusted by {trusted_by} of {}, until {until}",
             counted(*of, "webhook")
         );
-        // As the alert NetworkGuardCertificateExpires: three tenths of its life, and it is renewed at a third.
+        // As the alert NetworkGuardCertificateExpires: three tenths of its lifetime; it is renewed at a third.
         let left = until.duration_since(now).as_secs();
         let life = until.duration_since(*from).as_secs();
         if left * 10 < life * 3 {

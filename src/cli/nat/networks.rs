@@ -1,4 +1,4 @@
-//! For which networks: from a Cluster, or from lists.
+//! The networks: from a Cluster, or from lists.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(super) struct Which {
     /// A file with the Shoot's Cluster, as `kubectl get cluster.extensions NAME -o yaml` prints it; `-` is standard input
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed_pods", "shoot_pods", "shoot_services", "shoot_nodes"])]
     cluster: Option<PathBuf>,
-    /// The Seed's Pod network: comma-separated CIDRs, one of each IP family at most
+    /// The Seed's Pod network: comma-separated CIDRs, at most one of each IP family
     #[arg(long, value_name = "CIDRS")]
     seed_pods: Option<String>,
     /// The Shoot's Pod networks: comma-separated CIDRs, in the order in which vpn2 gets them
@@ -33,7 +33,7 @@ pub(super) struct Which {
     /// The Shoot's IP families; without it IPv4, and IPv6 if it has such networks
     #[arg(long, value_name = "FAMILIES", value_delimiter = ',')]
     ip_families: Option<Vec<IpFamily>>,
-    /// The devices of the tunnel; a `+` at the end stands for any rest
+    /// The devices of the tunnel; a `+` at the end matches any suffix
     #[arg(long, value_name = "DEVICE", default_value = "bond0+")]
     device: Device,
 }
@@ -56,7 +56,7 @@ impl Which {
         Ok((plan, end))
     }
 
-    /// Whether the networks may be others the next time.
+    /// Whether the networks may change between two reads.
     pub(super) fn can_be_read_again(&self) -> bool {
         self.cluster.as_deref().is_some_and(|file| file != Path::new("-"))
     }

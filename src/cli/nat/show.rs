@@ -1,4 +1,4 @@
-//! A plan for people, and for programs.
+//! The output of a plan, for people and for programs.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use network_guard_core::net::{Cidr, Family};
 use network_guard_core::vpn::nat::{Match, Plan, Rule, Side, Target};
 use network_guard_nat::{match_text, rule_text};
 
-/// A table: what is mapped to what, and which rule does it.
+/// A table of the mappings, with the rule for each.
 pub(super) fn table(plan: &Plan) -> String {
     let mut text = match plan.side {
         Side::Seed => "Seed side, in the Pod of the kube-apiserver\n".to_owned(),
@@ -54,7 +54,7 @@ pub(super) fn table(plan: &Plan) -> String {
     text
 }
 
-/// Whether this rule is the one that translates between these two.
+/// Whether this rule translates the one network to the other.
 fn translates(rule: &Rule, original: Cidr, mapped: Cidr) -> bool {
     let Target::Netmap(to) = rule.target else { return false };
     let from = rule.matches.iter().find_map(|condition| match condition {
@@ -64,7 +64,7 @@ fn translates(rule: &Rule, original: Cidr, mapped: Cidr) -> bool {
     (from, to) == (Some(original), mapped) || (from, to) == (Some(mapped), original)
 }
 
-/// What a translating rule does, in words.
+/// A translating rule in words.
 fn in_words(rule: &Rule) -> String {
     let mut text = String::new();
     for condition in &rule.matches {

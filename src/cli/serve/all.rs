@@ -1,4 +1,4 @@
-//! `serve all`: the embedded default, on a folder of manifests.
+//! `serve all`: the default for trying out, on a folder of manifests.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -17,7 +17,7 @@ use network_guard_core::webhooks::{
 };
 use network_guard_runtime::metrics::Metrics;
 
-/// Serves a folder, with a temporary certificate where nobody gave one.
+/// Serves a folder, with a temporary certificate unless one is given.
 pub(super) fn serve(
     common: Common,
     landscape: PathBuf,
@@ -37,7 +37,7 @@ pub(super) fn serve(
     })
 }
 
-/// A folder that is removed with its owner.
+/// A folder that is removed when this is dropped.
 struct TemporaryFolder(PathBuf);
 
 impl Drop for TemporaryFolder {
@@ -46,18 +46,18 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// How long a temporary certificate is valid: longer than anybody tries a demo.
+/// How long a temporary certificate is valid: longer than any demo.
 const TEMPORARY_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// A review to try the server with: a Deployment that gardenlet wrote, for a Shoot of the example landscape.
+/// A review for trying out the server: a Deployment that gardenlet wrote, for a Shoot of the example landscape.
 const EXAMPLE_REVIEW: &str = include_str!("../../../examples/admission-review.json");
 
-/// Another one: a Shoot with peerings that cannot be.
+/// Another one: a Shoot with impossible peerings.
 const EXAMPLE_SHOOT_REVIEW: &str = include_str!("../../../examples/shoot-review.json");
 
 fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
     let path = std::env::temp_dir().join(format!("network-guard-{}", std::process::id()));
-    // Nobody may have prepared it, and nobody else may look into it.
+    // Another user must neither have prepared it nor be able to read it.
     std::fs::DirBuilder::new()
         .mode(0o700)
         .create(&path)
@@ -69,7 +69,7 @@ fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
     Ok(folder)
 }
 
-/// Says where the server is and how to talk to it.
+/// Prints the addresses of the server, and how to call it.
 fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
     let port = addresses.webhooks.port();
     let mut text = format!(

@@ -1,4 +1,4 @@
-//! What is said and counted of each verdict.
+//! The log line and the counters of each verdict.
 
 use std::fmt;
 use std::time::Instant;
@@ -8,11 +8,11 @@ use network_guard_core::admission::{Request, Verdict};
 use network_guard_core::diagnostics::{Severity, in_order};
 use network_guard_core::json::excerpt;
 
-/// The most rules that a line of the log names; what is more is counted by the metrics.
+/// The most rules that a line of the log names; the metrics count the others.
 const MOST_LOGGED: usize = 50;
 
 impl AskLoop {
-    /// One line a call, without anything of the object but its name.
+    /// One line for each call, without any content of the object but its name.
     pub(super) fn audit(&self, request: &Request<'_>, verdict: &Verdict, started: Instant) {
         for finding in &verdict.findings {
             self.asking.metrics.found(finding.rule, finding.severity.name());
@@ -22,10 +22,10 @@ impl AskLoop {
             handler = self.handler.name(),
             uid = ?&*request.uid,
             operation = request.operation.name(),
-            // Quoted, because they are what somebody else wrote: no line of theirs shall look like one of ours.
+            // Quoted, because somebody else wrote them: their text must not look like a line of network-guard.
             namespace = ?&*request.namespace,
             name = ?&*request.name,
-            // Without what follows, which nobody else may know.
+            // Without the rest, which only the writer may know.
             shoot = request.path_suffix.split_once('/').map(|(shoot, _)| tracing::field::debug(excerpt(shoot))),
             user = ?excerpt(&request.user),
             dry_run = request.dry_run,

@@ -1,4 +1,4 @@
-//! What is counted of reviews.
+//! The metrics of reviews.
 
 use std::time::Duration;
 
@@ -43,12 +43,12 @@ struct Looked {
     result: &'static str,
 }
 
-/// From 50 µs, which a small review takes, to 4.5 s, at which live reads end, and 5 s, at which API servers do not wait any
-/// longer (`timeoutSeconds` in `webhook-config/`). In seconds.
+/// From 50 µs, the time of a small review, to 4.5 s, when live reads end, and 5 s, when API servers stop waiting
+/// (`timeoutSeconds` in `webhook-config/`). In seconds.
 const BUCKETS: [f64; 15] =
     [0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.0, 4.5, 5.0];
 
-/// The words for what a live read of an object can come to, and for an access review.
+/// The results of a live read of an object, and of an access review.
 const FOUND: [&str; 3] = ["found", "absent", "unanswered"];
 const SEEN: [&str; 3] = ["visible", "hidden", "unanswered"];
 
@@ -65,7 +65,7 @@ pub(in crate::wiring) struct ReviewMetrics {
 impl Default for ReviewMetrics {
     fn default() -> Self {
         let lookups = Family::<Looked, Counter>::default();
-        // An alert sees a rise only from what is there before: whatever it looks at is shown from the start.
+        // An alert sees an increase only from an existing series: all series that alerts use are shown from the start.
         for (what, results) in [("access", SEEN), ("shoot", FOUND), ("seed", FOUND), ("cluster", FOUND)] {
             for result in results {
                 drop(lookups.get_or_create(&Looked { what, result }));
@@ -95,13 +95,13 @@ impl Collector for ReviewMetrics {
 }
 
 impl ReviewMetrics {
-    /// Shows everything that these handlers may count and an alert looks at, before there is anything to count.
+    /// Shows all series of these handlers that alerts use, before there is anything to count.
     pub(in crate::wiring) fn expect(&self, handlers: impl Iterator<Item = &'static str>) {
         for handler in handlers {
             drop(self.durations.get_or_create(&Handled { handler }));
             for failure in Failure::ALL {
                 for operation in Operation::ALL.map(Operation::name).into_iter().chain([""]) {
-                    // What cannot be read says no operation, and everything else does.
+                    // An unreadable review has no operation; all others have one.
                     if (failure == Failure::BadReview) == operation.is_empty() {
                         let review = Review { handler, operation, result: failure.name() };
                         drop(self.reviews.get_or_create(&review));

@@ -1,5 +1,5 @@
-//! One admission call: from the bytes of a review to those of its answer. A handler never waits, so what it asks for is
-//! fetched here, under the deadline of the call, and it is called again.
+//! One admission call: from the bytes of a review to those of its answer. A handler never waits: its questions are
+//! answered here, within the deadline of the call, and it is called again.
 
 mod audit;
 mod metrics;
@@ -19,34 +19,34 @@ use network_guard_runtime::https::{Call, Endpoint, Reply};
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::live::LiveReads;
 
-/// The most errors of one unreadable object that are told.
+/// The most errors of one unreadable object that are reported.
 const MOST_ERRORS: usize = 20;
 
-/// The most questions of one call that are asked: four for each entry of the longest list of peers that is looked up (who sees it,
-/// what it is now, its Seed, and that one again), and a thousand more than all other questions together. Handlers have lower
-/// limits of their own, which follow from what the writer wrote; this is the last look.
+/// The most questions of one call: four for each entry of the longest list of peers that is looked up (who may see it,
+/// its present state, its Seed, and the Seed's state), and a thousand more than all other questions together. Handlers
+/// have lower limits of their own, which follow from the written object; this is the last resort.
 const MOST_QUESTIONS: usize = 4 * peering::MOST_PEERS + 1_000;
 
-/// How a call ends that is not answered as it should be.
+/// The result of a call that fails.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Failure {
     /// The body is no AdmissionReview.
     BadReview,
-    /// The resource is another handler's: the registration is wrong.
+    /// The resource belongs to another handler: the registration is wrong.
     WrongResource,
-    /// The landscape was not read yet.
+    /// The landscape has not been read yet.
     NotSynced,
-    /// The object cannot be read as what it claims to be.
+    /// The object cannot be read as the type that it claims to be.
     Unreadable,
-    /// A mistake of network-guard.
+    /// A bug in network-guard.
     Error,
 }
 
 impl Failure {
-    /// All of them.
+    /// All variants.
     const ALL: [Self; 5] = [Self::BadReview, Self::WrongResource, Self::NotSynced, Self::Unreadable, Self::Error];
 
-    /// The word for metrics, where a verdict has its own.
+    /// The label for metrics, where a verdict has its own.
     const fn name(self) -> &'static str {
         match self {
             Self::BadReview => "bad-review",
@@ -58,7 +58,7 @@ impl Failure {
     }
 }
 
-/// How a call ended, for metrics and log.
+/// The result of a call, for metrics and log.
 struct Ended {
     operation: &'static str,
     result: &'static str,
@@ -78,7 +78,7 @@ pub(super) fn endpoints(handlers: Vec<Arc<dyn Handler>>, asking: &Asking) -> Vec
     handlers.into_iter().map(endpoint).collect()
 }
 
-/// A handler, and what answers its questions.
+/// A handler, and the source of its answers.
 struct AskLoop {
     handler: Arc<dyn Handler>,
     asking: Asking,
@@ -129,7 +129,7 @@ impl AskLoop {
             return (failure_answer(&request, 400, "BadRequest", &message), ended(operation, Failure::WrongResource));
         }
         if !self.asking.landscape.is_synced() {
-            // A call failure: the webhook's failurePolicy decides, and never a guess of ours.
+            // A call failure: the webhook's failurePolicy decides, and network-guard does not guess.
             let message = "the landscape has not been read yet\n".to_owned();
             return (Reply::text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, Failure::NotSynced));
         }
@@ -148,7 +148,7 @@ impl AskLoop {
             }
             Step::Done(verdict) => {
                 self.audit(&request, &verdict, call.started);
-                // Where Shoots call, the doctor never asks, and an account that has one is told nothing of the server.
+                // The doctor never calls the port of the Shoots, and a caller there is told nothing about the server.
                 let id = admission::doctor_asks(&request).filter(|_| !self.handler.has_path_suffix());
                 let sign = id.map(|id| Sign {
                     id: id.to_string(),
@@ -177,9 +177,10 @@ impl AskLoop {
         }
     }
 
-    /// Calls the handler, and again with the answers to what it asks, as long as it asks something new.
+    /// Calls the handler, and calls it again with the answers to its questions, as long as it has new ones.
     async fn decide(&self, request: &Request<'_>, deadline: Instant) -> Result<Step, String> {
-        // A snapshot that may have missed a change decides nothing: with a blind one a handler asks for what it needs.
+        // A snapshot that may have missed a change decides nothing: with an empty one the handler asks for what it
+        // needs.
         let snapshot = if self.asking.landscape.is_stale() {
             Arc::new(Snapshot::blind())
         } else {

@@ -1,4 +1,4 @@
-//! A CA and the leaves that it signs: ECDSA P-256, because its signature costs a server a fraction of RSA's.
+//! A CA and the leaves that it signs: ECDSA P-256, because one signature costs a server a fraction of RSA's.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Issued {
 pub struct Authority {
     certificate: String,
     issuer: Issuer<'static, KeyPair>,
-    /// No leaf is valid for longer.
+    /// No leaf is valid for longer than this.
     not_after: Timestamp,
 }
 
@@ -50,8 +50,7 @@ pub enum IssueError {
 /// The longest common name that a certificate may carry (`ub-common-name` of RFC 5280).
 const LONGEST_COMMON_NAME: usize = 64;
 
-/// A new CA for a server that makes its own certificates. Its name says when it was made, so that people can tell two of them
-/// apart.
+/// A new CA for self-managed certificates. Its name contains its creation time, so that people can tell two CAs apart.
 pub fn issue_ca(now: Timestamp, lifetime: Duration) -> Result<CaPair, IssueError> {
     let authority = Authority::new(&format!("network-guard CA {now:.0}"), now, lifetime)?;
     Ok(pem::ca_pair(authority.certificate(), &authority.key()).expect("it was just issued"))
@@ -69,7 +68,7 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key), not_after })
     }
 
-    /// A CA that was issued before.
+    /// Loads a CA that was issued before.
     pub fn from_pair(pair: &CaPair) -> Result<Self, IssueError> {
         let issuer = Issuer::from_ca_cert_pem(&pair.ca.pem, KeyPair::from_pem(pair.key())?)?;
         Ok(Self { certificate: pair.ca.pem.clone(), issuer, not_after: pair.ca.not_after })
@@ -127,7 +126,7 @@ fn date(at: Timestamp) -> Result<OffsetDateTime, IssueError> {
     OffsetDateTime::from_unix_timestamp(at.as_second()).map_err(|_| IssueError::Dates)
 }
 
-/// Whether a certificate can be for this.
+/// Whether this may be a name in a certificate.
 pub fn is_name(name: &str) -> bool {
     subject(name).is_ok()
 }

@@ -1,7 +1,7 @@
 //! Each replica's own leaf, issued by the CA that all replicas share in a Secret.
 //!
-//! The leaf and its key live in memory only. What was good stays in use whatever becomes of the Secret; the leader sets that
-//! right.
+//! The leaf and its key live in memory only. A leaf in use stays in use whatever happens to the Secret; the leader
+//! corrects the Secret.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,36 +23,36 @@ use network_guard_runtime::supervise::Supervisor;
 use network_guard_runtime::tls::{Pair, PairSource, TlsError};
 use network_guard_runtime::work::{self, Trouble, Turn, Work};
 
-/// The Secret of a self-managed CA, and what is issued by it.
+/// The Secret of a self-managed CA, and the certificates that are issued by it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
     /// The namespace of the Secret.
     pub namespace: String,
     /// Its name.
     pub secret: String,
-    /// The names under which the server is called.
+    /// The names under which API servers call the server.
     pub names: Vec<String>,
     /// How long certificates are valid.
     pub lifetimes: Lifetimes,
 }
 
-/// What this replica serves, and what it last saw of the CAs.
+/// The leaf that this replica serves, and the CAs that it saw last.
 pub struct LeafIssuer {
     /// The API server's time.
     pub clock: Arc<Clock>,
     pair: ArcSwapOption<Issued>,
     bundle: ArcSwapOption<String>,
-    /// The last good content of the Secret.
+    /// The last valid content of the Secret.
     material: ArcSwapOption<Material>,
     failures: Counter,
     ca_not_after: Gauge,
     clock_difference: Gauge,
 }
 
-/// What follows the Secret is called so where turns and panics are counted.
+/// The name of the task in metrics of turns and panics.
 pub const TASK: &str = "certificate-leaf";
 
-/// The pause between two looks at the Secret, and that without a leaf.
+/// The pause between two reads of the Secret, with and without a leaf.
 const LOOK: Duration = Duration::from_secs(5);
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 
@@ -60,7 +60,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(10);
 
 impl LeafIssuer {
-    /// One that judges by this clock.
+    /// An issuer with this clock.
     pub fn new(clock: Arc<Clock>) -> Self {
         Self {
             clock,
@@ -73,33 +73,33 @@ impl LeafIssuer {
         }
     }
 
-    /// The leaf that is to be served.
+    /// The leaf to serve.
     pub fn pair(&self) -> Option<Arc<Issued>> {
         self.pair.load_full()
     }
 
-    /// What API servers are to trust, PEM.
+    /// The CAs that API servers have to trust, PEM.
     pub fn bundle(&self) -> Option<Arc<String>> {
         self.bundle.load_full()
     }
 
-    /// The last good content of the Secret, should it be lost.
+    /// The last valid content of the Secret, in case the Secret is lost.
     pub fn material(&self) -> Option<Arc<Material>> {
         self.material.load_full()
     }
 
-    /// Counts something that came to nothing.
+    /// Counts a failure.
     pub fn failed(&self) {
         self.failures.inc();
     }
 
-    /// A client that hears what time it is at the API server.
+    /// A client that sets the clock from the API server's answers.
     pub fn client(&self, mut config: kube::Config) -> Result<kube::Client, kube::Error> {
         config.read_timeout = Some(ANSWER);
         Ok(ClientBuilder::try_from(config)?.with_layer(&Listening(Arc::clone(&self.clock))).build())
     }
 
-    /// Follows the Secret until the task is dropped, whose turns are counted here.
+    /// Follows the Secret until the task is dropped; its turns are counted here.
     pub async fn follow(
         &self,
         config: kube::Config,
@@ -120,7 +120,7 @@ struct Follower<'k> {
     secrets: Api<Secret>,
     settings: &'k Settings,
     leaf: Option<Leaf>,
-    /// Since when the Secret does not know the CA of the leaf.
+    /// Since when the Secret has not contained the CA of the leaf.
     unknown_issuer_since: Option<Instant>,
     trouble: Trouble,
 }
@@ -133,7 +133,7 @@ impl Work for Follower<'_> {
         }
         let settings = self.settings;
         if let Some(error) = self.trouble.news(error) {
-            tracing::warn!(secret = settings.secret, error, "the CA cannot be read; what is served stays");
+            tracing::warn!(secret = settings.secret, error, "the CA cannot be read; the served leaf stays in use");
         }
         Turn::Again(if self.leaf.is_some() { LOOK.min(settings.lifetimes.leaf / 10) } else { FIRST_LOOK })
     }
@@ -172,8 +172,7 @@ impl Follower<'_> {
 
 impl Collector for LeafIssuer {
     fn register(&self, registry: &mut Registry) {
-        let help =
-            "Looks at the Secret of the CA that came to nothing, and steps of the leader that could not be taken";
+        let help = "Reads of the Secret of the CA that failed, and steps of the leader that failed";
         registry.register("certificate_failures", help, self.failures.clone());
         let help = "When the CA that signs ends, in seconds since 1970";
         registry.register("certificate_authority_not_after_timestamp_seconds", help, self.ca_not_after.clone());
@@ -193,7 +192,7 @@ impl PairSource for LeafIssuer {
     }
 }
 
-/// What is in a Secret.
+/// The content of a Secret.
 pub fn material(secret: &Secret) -> Result<Material, BadSecret> {
     read(&secret.data.clone().unwrap_or_default(), &secret.metadata.annotations.clone().unwrap_or_default())
 }

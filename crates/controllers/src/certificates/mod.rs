@@ -1,7 +1,8 @@
-//! Looks after the CA of self-managed certificates: the leader writes the Secret and the webhook configurations, one step
-//! at a time, as [`network_guard_core::certificates`] decides. Each replica issues its own leaf ([`keeper`]).
+//! The lifecycle of the CA of self-managed certificates: the leader writes the Secret and the webhook configurations,
+//! one step at a time, as [`network_guard_core::certificates`] decides. Each replica issues its own leaf
+//! ([`leaf_issuer`]).
 //!
-//! Nothing is remembered here but the last good CAs, so that a Secret that somebody deletes comes back as it was.
+//! The controller remembers only the last valid CAs, so that a Secret that somebody deletes is restored as it was.
 
 mod issue;
 pub mod leaf_issuer;
@@ -34,44 +35,45 @@ use network_guard_runtime::supervise::Supervisor;
 use network_guard_runtime::work::{self, Trouble, Turn, Work};
 use network_guard_sources::LandscapeCache;
 
-/// What it is called where turns and panics are counted.
+/// The name of the task in metrics of turns and panics.
 pub const TASK: &str = "certificates";
 
-/// The pause between two looks: while nothing is on its way, unless leaves live for minutes, and while something is.
+/// The pause between two turns: when nothing is in progress (shorter if leaves live for minutes only), and during a
+/// rotation.
 const LOOK: Duration = Duration::from_secs(10);
 const SOON: Duration = Duration::from_secs(1);
 
-/// How long a turn may take: a few answers.
+/// The timeout of a turn: a few answers.
 const TURN: Duration = Duration::from_secs(60);
 
-/// How often configurations are written though nothing in them seems to have changed: what cannot be seen at a glance, such
-/// as a selector, is put right by that.
-const WRITE_ANEW: Duration = Duration::from_secs(60);
+/// How often the leader writes the configurations although nothing in them seems to have changed: this corrects what
+/// the comparison does not cover, such as a selector.
+const REWRITE: Duration = Duration::from_secs(60);
 
-/// How long a rotation waits for Shoots that do not take the new bundle: one that is broken for longer would hold up all
-/// others. As long as an old CA stays in the bundles of Gardener's extensions.
+/// How long a rotation waits for Shoots that have not taken the new bundle: one that is broken for longer would delay
+/// all others. As long as an old CA stays in the bundles of Gardener's extensions.
 const PATIENCE_WITH_SHOOTS: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// And no longer than this part of the lifetime of a CA: a third of it is left for a rotation.
+/// At most this part of the lifetime of a CA: a third of it is left for a rotation.
 const SHARE_FOR_SHOOTS: u32 = 12;
 
-/// What the controller is made of.
+/// The parts of the controller.
 pub struct CertificateDeps {
-    /// How to talk to the cluster of the Secret.
+    /// The client configuration for the cluster of the Secret.
     pub home: kube::Config,
-    /// How to talk to the cluster of the webhook configurations.
+    /// The client configuration for the cluster of the webhook configurations.
     pub registered_in: kube::Config,
     /// The Secret.
     pub settings: Settings,
     /// The webhook configurations.
     pub registration: Registration,
-    /// What this replica serves.
+    /// The leaf that this replica serves.
     pub issuer: Arc<LeafIssuer>,
-    /// What must have been read before anybody is told to call.
+    /// The conditions of registration: until they hold, API servers are not told to call.
     pub landscape: Arc<LandscapeCache>,
-    /// Where it says whether another installation is registered.
+    /// Where the controller publishes whether another installation is registered.
     pub registrant: watch::Sender<Registrant>,
-    /// What Shoots have, where they are told of the CA too; nothing until somebody has told them.
+    /// The bundle of the webhooks in Shoots, if any; `None` until it has been published.
     pub shoots: Option<watch::Receiver<Option<InShoots>>>,
     /// Where it says what it does.
     pub metrics: Arc<CertificateMetrics>,
@@ -86,10 +88,11 @@ pub struct CertificateMetrics {
     steps: Counter,
 }
 
-/// Whether another installation is registered instead of this one, as the leader last saw it: then that one does the work.
+/// Whether another installation is registered instead of this one, as the leader saw it last: then that one does the
+/// work.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Registrant {
-    /// No leader has looked yet.
+    /// No leader has checked yet.
     #[default]
     Unknown,
     /// No other installation is registered.
@@ -98,19 +101,19 @@ pub enum Registrant {
     Another,
 }
 
-/// The bundle that Shoots are given.
+/// The CA bundle of the webhooks in Shoots.
 #[derive(Clone, Debug)]
 pub struct InShoots {
     /// As PEM.
     pub bundle: Vec<u8>,
-    /// Since when they are given it.
+    /// Since when Shoots get it.
     pub since: Instant,
-    /// Whether it is still on its way into one of them.
+    /// Whether some Shoot has not received it yet.
     pub is_on_its_way: bool,
 }
 
 impl InShoots {
-    /// Whether every Shoot has this bundle, or has had time enough to take it.
+    /// Whether every Shoot has this bundle, or has had enough time to take it.
     fn has_arrived(&self, bundle: &str, patience: Duration) -> bool {
         self.bundle == bundle.as_bytes() && (!self.is_on_its_way || self.since.elapsed() >= patience)
     }
@@ -120,10 +123,9 @@ impl Collector for CertificateMetrics {
     fn register(&self, registry: &mut Registry) {
         let help = "Webhooks whose configuration lacks a CA, as the leader sees it";
         registry.register("certificate_unpublished", help, self.unpublished.clone());
-        let help =
-            "Webhooks that should be registered and are not, as the leader sees it; all of them where it may not look";
+        let help = "Webhooks that should be registered and are not, as the leader sees it; all of them where it has no right to read them";
         registry.register("registrations_missing", help, self.missing.clone());
-        let help = "Webhook configurations that another installation has, or asked for in the last 15 minutes, as the leader sees it";
+        let help = "Webhook configurations that another installation owns, or claimed in the last 15 minutes, as the leader sees it";
         registry.register("registration_contested", help, self.contested.clone());
         registry.register(
             "certificate_steps",
@@ -140,7 +142,7 @@ impl CertificateMetrics {
     }
 }
 
-/// Forgets what only a leader sees, however it came about that this replica is none any more.
+/// Resets what only a leader sees, on every way in which this replica stops leading.
 struct Leading<'p>(&'p CertificateDeps);
 
 impl Drop for Leading<'_> {
@@ -153,7 +155,7 @@ impl Drop for Leading<'_> {
     }
 }
 
-/// Works as long as this replica leads.
+/// Works while this replica leads.
 pub async fn work(deps: Arc<CertificateDeps>, tasks: Supervisor) {
     let _leading = Leading(&deps);
     let clients = || Ok((deps.issuer.client(deps.home.clone())?, deps.issuer.client(deps.registered_in.clone())?));
@@ -180,7 +182,7 @@ struct Controller<'p> {
     deps: &'p CertificateDeps,
     store: Store,
     registrar: Registrar,
-    /// What was good when it was last looked at.
+    /// The last valid CAs.
     last: Option<Material>,
     written_at: Option<Instant>,
     trouble: Trouble,
@@ -197,14 +199,14 @@ impl Work for Controller<'_> {
             }
         };
         if let Some(error) = self.trouble.news(error) {
-            tracing::warn!(error, "the lifecycle of the CA is held up");
+            tracing::warn!(error, "the lifecycle of the CA is blocked");
         }
         Turn::Again(pause)
     }
 }
 
 impl Controller<'_> {
-    /// Looks at everything and takes at most one step. The pause until the next look.
+    /// Reads everything and takes at most one step. Returns the pause until the next turn.
     async fn look(&mut self) -> Result<Duration, String> {
         let stored = self.store.read().await?;
         let material = match &stored.material {
@@ -218,7 +220,7 @@ impl Controller<'_> {
             }
             None => None,
         };
-        // What any replica has seen is as good as what a leader has.
+        // The last valid CAs may come from any replica.
         let remembered = self.deps.issuer.material();
         if material.is_none()
             && let Some(last) = self.last.as_ref().or(remembered.as_deref())
@@ -240,9 +242,8 @@ impl Controller<'_> {
         let mut published = seen.published.clone();
         let now = whole_seconds(self.deps.issuer.clock.now());
         let lifetimes = &self.deps.settings.lifetimes;
-        // Where Shoots are told nothing, they have no say in who is trusted; nor when nothing is served that they could go on
-        // trusting.
-        // Nor while another installation does that work.
+        // Where no webhook in Shoots has a bundle, Shoots do not affect the trust; nor while nothing is served that
+        // they could go on trusting; nor while another installation does this work.
         let shoots = self.deps.shoots.as_ref().filter(|_| registrant != Registrant::Another);
         let serves = |material: &&Material| material.confirmed_signing().is_some_and(|pair| pair.ca.is_valid_at(now));
         if let (Some(shoots), Some(material)) = (shoots, material.filter(serves)) {
@@ -264,9 +265,9 @@ impl Controller<'_> {
             let bundle = material.bundle(now);
             let unpublished = published.iter().filter(|published| !published.has_all(&bundle)).count();
             self.deps.metrics.unpublished.set(i64::try_from(unpublished).unwrap_or(i64::MAX));
-            // Nobody is told to call who would not be answered.
+            // No API server is told to call before the server can answer.
             let is_ready = self.deps.landscape.is_synced() && self.deps.issuer.pair().is_some();
-            let is_due = self.written_at.is_none_or(|at| at.elapsed() >= WRITE_ANEW);
+            let is_due = self.written_at.is_none_or(|at| at.elapsed() >= REWRITE);
             if self.registrar.ensure(&seen, &bundle, is_ready, is_due).await.map_err(|error| error.to_string())? {
                 self.written_at = Some(Instant::now());
                 return Ok(SOON);
@@ -279,12 +280,12 @@ impl Controller<'_> {
     }
 }
 
-/// As certificates have it, and people read it.
+/// Timestamps with the precision of certificates.
 fn whole_seconds(at: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// Shoots have the bundle when all of them have, but for those that have lacked it for long.
+/// Whether all Shoots have the bundle, except those that have lacked it for long.
 fn shoots_published(
     shoots: Option<&InShoots>,
     material: &Material,
@@ -298,12 +299,12 @@ fn shoots_published(
     Published { name: "Shoots".to_owned(), bundle, is_told }
 }
 
-/// Says what was done, without a word of a key.
+/// Logs what was done, without any part of a key.
 fn said(step: &Step) {
     match step {
         Step::Begin { adopted, at_once } => tracing::info!(adopted = adopted.len(), at_once, "made the first CA"),
         Step::Adopt { adopted, demote } => {
-            tracing::warn!(adopted = adopted.len(), demote, "configurations trust a CA that the Secret does not know");
+            tracing::warn!(adopted = adopted.len(), demote, "configurations trust a CA that is not in the Secret");
         }
         Step::ConfirmTrust => tracing::info!("API servers trust the CA that signs"),
         Step::Issue(reason) => tracing::info!(?reason, "made the next CA; it is published now"),

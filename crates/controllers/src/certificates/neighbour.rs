@@ -1,45 +1,48 @@
-//! Another installation that is registered under the same names: noticed and reported, not fought over.
+//! Another installation that is registered under the same names: detected and reported, not fought over.
 //!
-//! Whose a configuration is follows from where its webhooks are and whom API servers trust there. Trust in a CA of this
-//! installation counts only until the leader has seen its own address there: an address moves once, from one release to the
-//! next, while two installations that know each other's CA would move it for ever. Whether the other installation still exists is asked in the configuration itself: an annotation is added, and the leader that looks after the
-//! configuration writes all of it again, without the annotation. That needs no further right, and works whatever cluster the
-//! other server runs in.
+//! The owner of a configuration follows from the address of its webhooks and from the CAs that API servers trust there.
+//! Trust in a CA of this installation counts only until the leader has seen its own address there: an address moves
+//! once, from one release to the next, while two installations that know each other's CA would move it forever.
+//!
+//! Whether the other installation still exists is asked in the configuration itself: this installation adds an
+//! annotation, and a leader that owns the configuration writes all of it again, without the annotation. That needs no
+//! further right, and works whatever cluster the other server runs in.
 
 use std::time::{Duration, Instant};
 
-/// With this annotation an installation asks whether another one still looks after the configuration. Its value says who asks.
+/// With this annotation an installation asks whether the owner of the configuration still exists. Its value names the
+/// asking installation.
 pub(super) const ASKED: &str = "network-guard.extensions.gardener.cloud/asked";
 
-/// What is read of a question, in characters: the name of a Service with its namespace is shorter.
+/// The part of a question that is read, in characters: the name of a Service with its namespace is shorter.
 pub(super) const LONGEST: usize = 253;
 
-/// How long an answer may take: a leader looks every ten seconds, and one that died has a successor after some 17
+/// How long an answer may take: a leader checks every ten seconds, and one that died has a successor after some 17 s
 /// ([`network_guard_runtime::lease`]). A server that does not know the question answers too, when it writes again
-/// ([`super::WRITE_ANEW`]), at the next look after.
+/// ([`super::REWRITE`]), at the following check.
 const ANSWER: Duration = Duration::from_secs(75);
 
-/// How long an answer holds.
+/// How long an answer is valid.
 const ASK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
-/// How long the owner remembers that it was asked: longer than the pause between two questions.
+/// How long the owner remembers a question: longer than the pause between two questions.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
-/// What a configuration says about the installation that looks after it.
+/// What a configuration shows about the installation that owns it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'s> {
-    /// Where its webhooks are.
+    /// The address of its webhooks.
     pub(super) place: Place,
     /// Whether a server wrote it, and not Helm or a person.
     pub(super) is_managed: bool,
-    /// Who asks, if an installation does.
+    /// The installation that asks, if any.
     pub(super) asked: Option<&'s str>,
 }
 
-/// Where the webhooks of a configuration are.
+/// The address of the webhooks of a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Place {
-    /// It has none.
+    /// It has no webhooks.
     Nowhere,
     /// At least one is at this installation.
     Here,
@@ -50,10 +53,10 @@ pub(super) enum Place {
     },
 }
 
-/// What to do about a configuration.
+/// The action for a configuration.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Move {
-    /// It is this installation's: it is looked after.
+    /// It is this installation's, and is maintained.
     LookAfter,
     /// It is another installation's: it is left alone.
     StandBack,
@@ -63,10 +66,10 @@ pub(super) enum Move {
     TakeOver,
 }
 
-/// What a leader remembers of one configuration.
+/// The leader's memory of one configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Memory {
-    /// Whether it was at this installation since this replica leads.
+    /// Whether it had this installation's address since this replica leads.
     was_here: bool,
     /// Since when this installation's question is there.
     asked_at: Option<Instant>,
@@ -77,12 +80,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// It was written by this leader: a writer after that is another installation.
+    /// This leader wrote it: a later writer is another installation.
     pub(super) fn wrote(&mut self) {
         self.was_here = true;
     }
 
-    /// Decides what to do; `us` is the value of this installation's question.
+    /// Decides the action; `us` is the value of this installation's question.
     pub(super) fn decide(&mut self, seen: Seen<'_>, us: &str, now: Instant) -> Move {
         let is_ours = match seen.place {
             Place::Nowhere => true,
@@ -96,7 +99,7 @@ impl Memory {
             *self = Self { was_here: self.was_here, ..Self::default() };
             return Move::LookAfter;
         }
-        // Helm or a person writes once, and answers nothing: a person has to decide.
+        // Helm or a person writes once and never answers: a person has to decide.
         if !seen.is_managed {
             return Move::StandBack;
         }
@@ -106,7 +109,7 @@ impl Memory {
                 let since = *self.asked_at.get_or_insert(now);
                 if now.duration_since(since) >= ANSWER { Move::TakeOver } else { Move::StandBack }
             }
-            // Of two that ask one goes first; should it be gone too, the other one follows.
+            // Of two askers one goes first; if that one is gone too, the other follows.
             Some(_) => {
                 let since = *self.third_since.get_or_insert(now);
                 if now.duration_since(since) >= 2 * ANSWER { Move::Ask } else { Move::StandBack }
@@ -149,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_does_not_answer_is_followed() {
+    fn an_installation_that_does_not_answer_is_replaced() {
         let (start, mut memory) = (Instant::now(), Memory::default());
         assert_eq!(memory.decide(THEIRS, "us", start), Move::Ask);
         let asked = Seen { asked: Some("us"), ..THEIRS };
         for (seconds, want) in [(1, Move::StandBack), (75, Move::StandBack), (76, Move::TakeOver)] {
             assert_eq!(memory.decide(asked, "us", after(start, seconds)), want, "{seconds} s");
         }
-        // A leader that finds the question of its predecessor waits as long.
+        // A leader that finds the question of its predecessor waits as long as that one.
         let mut memory = Memory::default();
         for (seconds, want) in [(100, Move::StandBack), (174, Move::StandBack), (175, Move::TakeOver)] {
             assert_eq!(memory.decide(asked, "us", after(start, seconds)), want, "{seconds} s");
@@ -168,11 +171,11 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_know_the_question_has_time_to_answer() {
-        assert!(ANSWER > super::super::WRITE_ANEW + super::super::LOOK);
+        assert!(ANSWER > super::super::REWRITE + super::super::LOOK);
     }
 
     #[test]
-    fn trust_counts_until_the_address_was_here() {
+    fn trust_counts_until_the_own_address_was_seen() {
         let start = Instant::now();
         let trusted = Seen { place: Place::Elsewhere { is_trusted: true }, ..THEIRS };
         let here = Seen { place: Place::Here, ..THEIRS };
@@ -181,7 +184,7 @@ mod tests {
             // The address moved with a release, or the Secret was taken along to another namespace.
             (false, [].as_slice(), Move::LookAfter),
             (false, &[trusted, nowhere], Move::LookAfter),
-            // Somebody else knows the CA too, and writes after this leader.
+            // Another installation knows the CA too, and writes after this leader.
             (true, &[], Move::Ask),
             (false, &[here], Move::Ask),
             (false, &[here, nowhere], Move::Ask),
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_ask_one_goes_first() {
+    fn of_two_askers_one_goes_first() {
         let (start, mut memory) = (Instant::now(), Memory::default());
         let third = Seen { asked: Some("third"), ..THEIRS };
         for (seconds, want) in [(0, Move::StandBack), (149, Move::StandBack), (150, Move::Ask)] {

@@ -1,4 +1,4 @@
-//! Certificates and keys as texts are read: of a CA, alone or with its key, and of a server.
+//! Reads certificates and keys from texts: of a CA, alone or with its key, and of a server.
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use x509_parser::prelude::FromDer as _;
 
 use network_guard_core::certificates::{Ca, CaPair, Fingerprint, Leaf};
 
-/// Why something is not the certificate that it should be.
+/// Why a text is not the expected certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unusable {
     /// No certificate at all, or a broken one.
@@ -19,13 +19,13 @@ pub enum Unusable {
     /// More than one.
     #[error("there is more than one certificate")]
     Several,
-    /// The certificate of somebody who signs nothing.
+    /// The certificate does not belong to a CA.
     #[error("it is not the certificate of a CA")]
     NotCa,
     /// The key is broken.
     #[error("its key is not in PEM format, or of a kind that is not supported")]
     Key,
-    /// The key is another's.
+    /// The key belongs to another certificate.
     #[error("its key does not belong to it")]
     OtherKey,
 }
@@ -54,7 +54,7 @@ pub fn ca_pair(certificate: &str, key: &str) -> Result<CaPair, Unusable> {
     Ok(CaPair::new(ca, key.to_owned()))
 }
 
-/// Reads all certificates of a bundle. What a bundle trusts is not judged here, not even whether it is a CA.
+/// Reads all certificates of a bundle. It is not checked here whether they are trustworthy, or even CAs.
 pub fn bundle(pem: &[u8]) -> Result<Vec<Ca>, Unusable> {
     certificates(pem)?.iter().map(|der| certificate(der)).collect()
 }
@@ -65,7 +65,7 @@ pub fn readable(pem: &[u8]) -> Vec<Ca> {
     certificates.filter_map(|der| certificate(&der).ok()).collect()
 }
 
-/// Whether this text holds certificates in PEM form, and nothing of them is broken: what API servers take as a CA bundle.
+/// Whether this text holds certificates in PEM form, all of them intact: what API servers accept as a CA bundle.
 pub fn is_ca_bundle(text: &[u8]) -> bool {
     let mut certificates = CertificateDer::pem_slice_iter(text).peekable();
     certificates.peek().is_some()
@@ -94,12 +94,12 @@ fn fingerprint(der: &[u8]) -> Fingerprint {
     Fingerprint(bytes)
 }
 
-/// All certificates of a text, none of them broken. None is fine too.
+/// All certificates of a text, all of them intact; possibly none.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| Unusable::NotPem)
 }
 
-/// Certificates may have dates that no clock here can show, such as the one that RFC 5280 has for "never".
+/// Certificates may have dates that no clock here can represent, such as the "never" of RFC 5280.
 fn dates(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
     let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
     let at = |seconds: i64| Timestamp::from_second(seconds.clamp(first, last)).expect("it is within bounds");

@@ -1,4 +1,4 @@
-//! What API servers are told at present: the webhook configurations as they are there.
+//! The webhook configurations that exist at present.
 
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use kube::Api;
@@ -8,70 +8,70 @@ use super::neighbour::{self, ASKED, Move};
 use super::pem;
 use network_guard_core::certificates::{Ca, Published};
 
-/// By this label we know configurations of ours.
+/// The label of configurations that network-guard manages.
 pub(super) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "network-guard");
 
-/// A configuration as the repository has it, without those webhooks that are not wanted.
+/// A configuration of the repository, without the disabled webhooks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     /// The configuration.
     pub configuration: Configuration,
-    /// Whether it is to be there; otherwise one of ours is taken away.
+    /// Whether it is wanted; otherwise one that network-guard manages is deleted.
     pub is_wanted: bool,
 }
 
 /// Why configurations cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The API server says no, or nothing.
+    /// The API server refuses, or does not answer.
     #[error("the webhook configuration {name} cannot be {what}: {source}")]
     Api {
         /// Which one.
         name: String,
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// Why.
         source: kube::Error,
     },
-    /// With nobody to take them along, configurations would stay behind.
+    /// Without an owner the configurations would be left behind.
     #[error("the ClusterRole {0} that should own the webhook configurations is not there")]
     NoOwner(String),
 }
 
 impl PublishError {
-    /// Whether the API server refuses it to us.
+    /// Whether the API server denies the right to it.
     pub(super) fn is_forbidden(&self) -> bool {
         matches!(self, Self::Api { source: kube::Error::Api(status), .. } if status.code == 403)
     }
 }
 
-/// What is registered at present.
+/// The present registration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
-    /// One for each webhook that is to be there.
+    /// One for each webhook that is wanted.
     pub(super) published: Vec<Published>,
-    /// The name by which each is called.
+    /// The name under which API servers call each webhook.
     pub(super) server_name: Vec<Option<String>>,
-    /// The configurations that are there.
+    /// The existing configurations.
     pub(super) present: Vec<Present>,
 }
 
-/// A configuration that is there.
+/// An existing configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Present {
     pub(super) kind: &'static str,
     pub(super) name: String,
     /// Whether a server made it.
     pub(super) is_ours: bool,
-    /// What a write has to name, so that nothing is overwritten that was not seen.
+    /// The version that a write has to name, so that it overwrites only what was read.
     pub(super) version: Option<String>,
-    /// The names by which its webhooks are called, as far as there are some.
+    /// The names under which its webhooks are called, if there are any.
     pub(super) server_name: Vec<String>,
-    /// Who asks whether it is looked after.
+    /// The installation that asks whether the owner still exists.
     pub(super) asked: Option<String>,
-    /// What is to be done about it.
+    /// The action.
     pub(super) next: Move,
-    /// All of it.
+    /// The whole configuration.
     pub(super) found: Configuration,
 }
 
@@ -90,7 +90,7 @@ impl Seen {
         self.published.iter().filter(move |published| published.name.starts_with(kind))
     }
 
-    /// Whether this kind of configuration has so many webhooks, each with these certificates and no others.
+    /// Whether this kind of configuration has so many webhooks, each with exactly these certificates.
     pub(super) fn has_exactly(&self, kind: &str, webhooks: usize, bundle: &[&Ca]) -> bool {
         self.of_kind(kind).count() == webhooks
             && self.of_kind(kind).all(|published| {
@@ -99,8 +99,8 @@ impl Seen {
     }
 }
 
-/// What API servers are told by these configurations, one entry for each webhook: whom to trust, and by which name to call;
-/// those that are not there have none.
+/// The CAs and server names in these configurations, one entry for each webhook; configurations that do not exist have
+/// none.
 pub async fn read_published(
     client: &kube::Client,
     originals: &[Configuration],
@@ -143,7 +143,8 @@ pub(super) async fn look(client: &kube::Client, configurations: &[Wanted]) -> Re
             next: Move::LookAfter,
             found: found.clone(),
         });
-        // Webhooks that are not to be there say nothing about whom API servers trust when they call ours.
+        // Webhooks that are not wanted say nothing about the CAs that API servers trust when they call this
+        // installation.
         let mut configuration = configuration.clone();
         let wanted: Vec<String> = configuration.webhooks().iter().map(|(name, _)| (*name).to_owned()).collect();
         let webhooks = found.webhooks().into_iter().filter(|(name, _)| *is_wanted && wanted.iter().any(|w| w == name));

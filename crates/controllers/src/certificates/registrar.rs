@@ -1,4 +1,4 @@
-//! Writes the webhook configurations, with the CAs that API servers are to trust.
+//! Writes the webhook configurations, with the CAs that API servers have to trust.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -18,25 +18,26 @@ use super::neighbour::{self, ASKED, Memory, Move, Place};
 use super::registered::{MANAGED_BY, Present, PublishError, Seen, Wanted, look};
 use network_guard_core::certificates::{Ca, Material, Published};
 
-/// What is registered.
+/// The settings of the registration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registration {
-    /// The configurations, each in a cluster once.
+    /// The configurations, each of which is in a cluster once.
     pub configurations: Vec<Wanted>,
     /// Where API servers reach the webhooks.
     pub to: Endpoint,
-    /// The ClusterRole with which the configurations go: whoever uninstalls takes it away.
+    /// The ClusterRole that owns the configurations, so that they are deleted with it when network-guard is
+    /// uninstalled.
     pub owner: Option<String>,
 }
 
 pub(super) struct Registrar {
     client: kube::Client,
     registration: Registration,
-    /// What is remembered of each kind of configuration.
+    /// The memory of each kind of configuration.
     neighbours: BTreeMap<&'static str, Memory>,
     /// When another installation asked last.
     asked_at: Option<Instant>,
-    /// The kinds of which it was said that a person has to decide.
+    /// The kinds for which it was logged that a person has to decide.
     said: BTreeSet<&'static str>,
 }
 
@@ -45,7 +46,7 @@ impl Registrar {
         Self { client, registration, neighbours: BTreeMap::new(), asked_at: None, said: BTreeSet::new() }
     }
 
-    /// Reads what is registered. Where nothing is to be, it does not matter whether it can be read.
+    /// Reads what is registered. Where nothing is wanted, a failure to read does not matter.
     pub(super) async fn look(&mut self, material: Option<&Material>) -> Result<Seen, PublishError> {
         let configurations = &self.registration.configurations;
         let mut seen = match look(&self.client, configurations).await {
@@ -58,8 +59,8 @@ impl Registrar {
         Ok(seen)
     }
 
-    /// Finds out whose each configuration is. What another installation registered says nothing about whom API servers trust
-    /// when they call this one.
+    /// Determines the owner of each configuration. What another installation registered says nothing about the CAs that
+    /// API servers trust when they call this one.
     fn judge(&mut self, seen: &mut Seen, material: Option<&Material>) {
         let names = self.registration.to.names();
         let us = names.first().map(String::as_str).unwrap_or_default();
@@ -103,7 +104,7 @@ impl Registrar {
                     "somebody else registered webhooks under this name, not a server; they are left alone. Delete the webhook \
                      configuration, and this installation registers itself"
                 ),
-                // Said when it is done.
+                // Logged when it is done.
                 Move::LookAfter | Move::StandBack | Move::Ask => {}
             }
             if present.next == Move::LookAfter {
@@ -121,14 +122,14 @@ impl Registrar {
         seen.published.retain(is_own);
     }
 
-    /// Whether another installation asked for what is registered here, not long ago.
+    /// Whether another installation recently asked about a configuration that this one owns.
     pub(super) fn was_asked(&self) -> bool {
         self.asked_at.is_some_and(|at| at.elapsed() < neighbour::REMEMBERED)
     }
 
-    /// How many webhooks are to be registered, and are not; `None` if nobody knows. Those that another installation has
-    /// registered are: that one does the work. Where the API server refuses the look, nothing is: the role that gives the right
-    /// to it owns the configurations, so they go with it.
+    /// The number of webhooks that are wanted and not registered; `None` if unknown. Webhooks that another installation
+    /// registered count as registered: that one does the work. Where the API server denies the right to read, none is:
+    /// the role that grants the right owns the configurations, so they are deleted with it.
     pub(super) fn missing(&self, seen: Result<&Seen, &PublishError>) -> Option<usize> {
         let nothing = Seen::default();
         let seen = match seen {
@@ -147,7 +148,8 @@ impl Registrar {
         Some(missing.sum())
     }
 
-    /// Writes what is to be registered, if it is not, or if it is due anyway. Whether something was written.
+    /// Writes the wanted configurations if they differ, or if a write is due anyway. Returns whether something was
+    /// written.
     pub(super) async fn ensure(
         &mut self,
         seen: &Seen,
@@ -160,7 +162,8 @@ impl Registrar {
         for Wanted { configuration, is_wanted } in &configurations {
             let (kind, name) = configuration.identity();
             let present = seen.present.iter().find(|present| (present.kind, &*present.name) == (kind, name));
-            // Nothing is asked for that is not to be there, and nobody is told to call who would not be answered.
+            // Nothing is requested for a configuration that is not wanted, and no API server is told to call a server
+            // that does not answer.
             let may_take = *is_wanted && is_ready;
             match present.map(|present| (present, present.next)) {
                 Some((present, Move::Ask)) if may_take => {
@@ -191,7 +194,7 @@ impl Registrar {
             if !is_wanted {
                 if present.is_some_and(|present| present.is_ours) {
                     self.remove(configuration, name).await?;
-                    tracing::info!(kind, name, "took the webhook configuration away");
+                    tracing::info!(kind, name, "deleted the webhook configuration");
                     has_written = true;
                 }
                 continue;
@@ -227,7 +230,7 @@ impl Registrar {
         written.map_err(|source| PublishError::Api { name: present.name.clone(), what: "asked about", source })
     }
 
-    /// Writes all of it, so that nothing of others is left in it, and only instead of what was seen.
+    /// Replaces all of it, so that nothing of others is left in it, and only the version that was read.
     async fn write(
         &self,
         mut wanted: Configuration,

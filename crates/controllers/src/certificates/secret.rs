@@ -8,7 +8,7 @@ use k8s_openapi::ByteString;
 use super::pem::{self, Unusable};
 use network_guard_core::certificates::{CaPair, Material, Next};
 
-/// The keys of the Secret's data: of the CA that signs, of the one that signs next, and of those that did.
+/// The keys of the Secret's data: of the CA that signs, of the next one, and of the retired ones.
 const CA: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
 const NEXT: &str = "next.crt";
@@ -18,33 +18,33 @@ const RETIRED: &str = "retired.crt";
 /// When the next CA was seen in every webhook configuration.
 const PUBLISHED_AT: &str = "network-guard.extensions.gardener.cloud/published-at";
 
-/// Until when leaves of retired CAs may be served.
+/// Until when leaves of retired CAs may be in use.
 const RETIRED_UNTIL: &str = "network-guard.extensions.gardener.cloud/retired-until";
 
-/// Why a Secret cannot be used. What is in it is never told.
+/// Why a Secret cannot be used. Its content is never printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadSecret {
     /// There is no CA in it.
     #[error("it has neither `ca.crt` nor `next.crt`")]
     Empty,
-    /// One of two that belong together is not there.
+    /// One half of a pair is missing.
     #[error("`{0}` is there without the other half of its pair")]
     Half(&'static str),
-    /// A part is not what it should be.
+    /// A part is not of its kind.
     #[error("`{0}`: {1}")]
     Part(&'static str, Unusable),
 }
 
-/// Whatever it says, somebody wants a new CA.
+/// With any value, somebody requests a new CA.
 const ROTATE: &str = "network-guard.extensions.gardener.cloud/rotate";
 
-/// The fingerprint of the CA of which the leader last knew that API servers trust it.
+/// The fingerprint of the CA that API servers trusted when the leader checked last.
 const VOUCHED: &str = "network-guard.extensions.gardener.cloud/vouched";
 
 type Data = BTreeMap<String, ByteString>;
 type Annotations = BTreeMap<String, String>;
 
-/// Reads a Secret. A time that cannot be read is as good as none: then somebody waits once more.
+/// Reads a Secret. A time that cannot be read counts as none: then the leader waits once more.
 pub(super) fn read(data: &Data, annotations: &Annotations) -> Result<Material, BadSecret> {
     let text = |key| data.get(key).map(|value| String::from_utf8_lossy(&value.0)).filter(|text| !text.is_empty());
     let pair = |certificate, key| match (text(certificate), text(key)) {
@@ -68,7 +68,7 @@ pub(super) fn read(data: &Data, annotations: &Annotations) -> Result<Material, B
     Ok(Material { signing, next, retired, retired_until: at(RETIRED_UNTIL), rotation_requested, confirmed })
 }
 
-/// Writes into a Secret, and leaves alone what is not ours.
+/// Writes into a Secret, and leaves the keys of others alone.
 pub(super) fn write(material: &Material, data: &mut Data, annotations: &mut Annotations) {
     let Material { signing, next, retired, retired_until, rotation_requested, confirmed } = material;
     match confirmed {
@@ -162,7 +162,7 @@ mod tests {
             ("with retired ones", retiring.clone()),
             ("since nobody knows when", Material { retired_until: None, ..retiring }),
         ] {
-            // Whatever was there before; that somebody asks is only ever taken away.
+            // Independent of what was there before; a request is only ever removed.
             for before in [first.clone(), rotating(Some(at(1)))] {
                 let (mut data, mut annotations) = (Data::new(), Annotations::new());
                 write(&before, &mut data, &mut annotations);

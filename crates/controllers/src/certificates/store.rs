@@ -1,4 +1,4 @@
-//! Reading and writing the Secret of the CA.
+//! Reads and writes the Secret of the CA.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::leaf_issuer::{Settings, material};
 use super::secret::{BadSecret, write};
 use network_guard_core::certificates::Material;
 
-/// What is there.
+/// The stored content.
 pub(super) struct Stored {
     secret: Option<Secret>,
-    /// What it says; `None` if there is no Secret.
+    /// The content; `None` if there is no Secret.
     pub(super) material: Option<Result<Material, BadSecret>>,
 }
 
@@ -35,7 +35,7 @@ impl Store {
         Ok(Stored { secret, material })
     }
 
-    /// Writes what is to be there instead of what was read. Of two who do so at the same time one fails.
+    /// Replaces what was read. Of two concurrent writers one fails.
     pub(super) async fn write(&self, stored: &Stored, material: &Material) -> Result<(), String> {
         let params = PostParams::default();
         let mut secret = stored.secret.clone().unwrap_or_else(|| Secret {

@@ -1,5 +1,5 @@
-//! The way to the API server of a Shoot: a token of our own with as few rights as possible, which
-//! gardener-resource-manager makes and renews, or, where that is configured, Gardener's own administrator.
+//! Access to the API server of a Shoot: a token of network-guard's own with as few rights as possible, which
+//! gardener-resource-manager creates and renews, or, where that is configured, Gardener's own administrator.
 
 mod objects;
 
@@ -19,56 +19,57 @@ use network_guard_core::gardener::list::{List, ListError, ListLimits, Listed};
 use network_guard_core::gardener::node::NodeFacts;
 use network_guard_core::landscape::NetworkName;
 
-/// How long our own token may take to come before the fallback is used, where it may be.
+/// How long network-guard's own token may take before the fallback is used, where it is permitted.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one answer may take, and connecting.
+/// The timeout of one answer, and of connecting.
 const ANSWER: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long a list may take with all its pages.
+/// The timeout of a list with all its pages.
 const LIST: Duration = Duration::from_secs(30);
 
 /// Objects a page.
 pub(super) const PAGE: usize = 250;
 
-/// The largest answer that is read, in bytes: a page of nodes with everything that makes them large is a tenth of it. The
-/// other side is a cluster of somebody else, who may put into it what they like.
+/// The largest answer that is read, in bytes: a page of nodes with everything that makes them large is a tenth of it.
+/// The Shoot's owner controls what the Shoot's API server answers.
 const LARGEST: usize = 32 << 20;
 
 /// The largest object that is read as a whole, in bytes: more than an API server stores of one (1.5 MiB in etcd).
 const OBJECT: usize = 2 << 20;
 
-/// What a list may have. Kubernetes is made for 5,000 nodes, of which each is some 10 KiB on its way and 400 bytes here.
+/// The limits of a list. Kubernetes is made for 5,000 nodes, each of which is some 10 KiB on the wire and 400 bytes
+/// here.
 const LISTS: ListLimits = ListLimits { objects: 50_000, page: PAGE, pages: 400, arriving: 256 << 20, kept: 16 << 20 };
 
-/// A list of which more is kept, in bytes, is large: of such there are few at the same time.
+/// A list of which more than this is kept, in bytes, is large: few of these are kept at the same time.
 const LARGE: usize = 1 << 20;
 
-/// How long Gardener's administrator is used before our own token is tried again.
+/// How long Gardener's administrator is used before network-guard's own token is tried again.
 const ADMIN: Duration = Duration::from_secs(10 * 60);
 
-/// The way to one Shoot.
+/// Access to one Shoot.
 pub(super) struct Access {
     context: Arc<Context>,
     name: NetworkName,
-    /// How we get there, once it is known.
+    /// The client configuration, once it is known.
     way: Option<Way>,
     /// The open connection.
     open: Option<kube::Client>,
-    /// The right to keep large lists, until the next rest.
+    /// The permit to keep large lists, until the next pause.
     large: Option<OwnedSemaphorePermit>,
-    /// When our own token was asked for first.
+    /// When network-guard's own token was first requested.
     asked: Option<Instant>,
-    /// When our own token was refused, so that for a while the fallback is better.
+    /// When network-guard's own token was refused, so that the fallback is used for a while.
     refused: Option<Instant>,
-    /// Whether nothing that network-guard made is in the namespace, as far as we know.
+    /// Whether nothing that network-guard made is in the namespace, as far as is known.
     is_clean: bool,
 }
 
 struct Way {
     config: kube::Config,
-    /// Since when it is Gardener's administrator's.
+    /// Since when Gardener's administrator has been used.
     admin: Option<Instant>,
 }
 
@@ -76,11 +77,11 @@ struct Way {
 pub(super) enum NoAnswer {
     /// There is no such object.
     Absent,
-    /// Somebody else has changed the object since it was read.
+    /// Another writer has changed the object since it was read.
     Conflict,
-    /// It does not let us in.
+    /// The API server refuses the credentials.
     Refused(u16),
-    /// It does not want what was asked for.
+    /// The API server rejects the request.
     Rejected(u16),
     /// For people.
     Because(String),
@@ -99,7 +100,7 @@ impl NoAnswer {
     }
 }
 
-/// What takes an answer, piece by piece.
+/// Receives an answer, chunk by chunk.
 type Sink<'s> = &'s mut (dyn FnMut(&[u8]) -> Result<(), NoAnswer> + Send);
 
 impl Access {
@@ -108,20 +109,21 @@ impl Access {
         Self { context, name, way: None, open: None, large: None, asked: None, refused: None, is_clean: false }
     }
 
-    /// Forgets the way; what was made for it stays.
+    /// Forgets the client configuration; the objects in the Seed stay.
     pub(super) fn close(&mut self) {
         self.open = None;
         self.way = None;
     }
 
-    /// Closes the connection until the next look, when nothing is left of what was read. A connection that once carried a
-    /// page of nodes keeps half a megabyte of buffers, and most of the time nobody uses it.
+    /// Closes the connection until the next turn, when nothing is left of what was read. A connection that once carried
+    /// a page of nodes keeps half a megabyte of buffers, and is unused most of the time.
     pub(super) fn rest(&mut self) {
         self.open = None;
         self.large = None;
     }
 
-    /// All nodes. Only here a refused token makes us somebody else, where that is configured: all the rest is a courtesy.
+    /// Lists all nodes. Only here does a refused token lead to the fallback, where that is configured: all other reads
+    /// are optional.
     pub(super) async fn nodes(&mut self) -> Result<Vec<NodeFacts>, String> {
         match self.list("/api/v1/nodes", "").await {
             Err(NoAnswer::Refused(_)) if self.context.settings.falls_back_to_admin && self.refused.is_none() => {
@@ -139,7 +141,7 @@ impl Access {
         Ok(list.into_objects())
     }
 
-    /// Reads all pages of a list, and gives it away after each, who may take out of it what was read.
+    /// Reads all pages of a list, and passes on the objects after each, from which the caller takes what it needs.
     pub(super) async fn pages<T: Listed>(
         &mut self,
         path: &str,
@@ -156,7 +158,7 @@ impl Access {
             let more = list.end_page();
             each(list);
             if list.kept() > LARGE && self.large.is_none() {
-                // Who waits for a turn loses no time by it.
+                // Waiting for a permit does not count as time of the answer.
                 self.large = Arc::clone(&self.context.large).acquire_owned().await.ok();
             }
             match more.map_err(words_of)? {
@@ -180,7 +182,7 @@ impl Access {
         serde_json::from_slice(&text).map_err(|_| NoAnswer::Because("its answer cannot be read".to_owned()))
     }
 
-    /// Reads one answer; after a 401 or 403 once more, with whatever token is there by then.
+    /// Reads one answer; after a 401 or 403 once more, with the current token.
     async fn read(&mut self, uri: &str, sink: Sink<'_>) -> Result<(), NoAnswer> {
         let request = || http::Request::get(uri).body(Body::empty()).expect("the paths are ours");
         let answer = match self.ask(request(), sink).await {
@@ -188,7 +190,7 @@ impl Access {
             answer => answer,
         };
         if matches!(answer, Err(NoAnswer::Rejected(_))) {
-            // What is to be read is there, so it may be the way that is wrong.
+            // The answer exists, so the credentials may be wrong.
             self.close();
         }
         answer
@@ -208,8 +210,8 @@ impl Access {
         }
     }
 
-    /// Sends a request, and reads an answer of bounded size, piece by piece. Whatever goes wrong closes the way: the next
-    /// one may have another token or CA.
+    /// Sends a request, and reads an answer of bounded size, chunk by chunk. Any failure drops the client
+    /// configuration: the next one may have another token or CA.
     async fn ask(&mut self, request: http::Request<Body>, sink: Sink<'_>) -> Result<(), NoAnswer> {
         let client = self.client().await.map_err(NoAnswer::Because)?;
         let context = Arc::clone(&self.context);
@@ -223,8 +225,8 @@ impl Access {
                 200..=299 => {}
                 code => return Err(NoAnswer::Rejected(code)),
             }
-            // Whoever answers is read, a few at a time; who does not answer takes nobody's turn, and who waits for one
-            // does not lose time by it.
+            // API servers that answer are read a few at a time; one that does not answer takes no permit, and waiting
+            // for a permit does not count as time of the answer.
             let _turn = context.reading.acquire().await;
             let mut body = std::pin::pin!(Limited::new(answer.into_body(), LARGEST));
             let read = async {
@@ -313,7 +315,8 @@ pub(super) fn words(error: &kube::Error) -> String {
     }
 }
 
-/// A `continue` token as part of a query. It is base64 of a kind that needs little of this, but nothing promises that.
+/// A `continue` token as part of a query. It is a form of base64 that hardly needs encoding, but nothing guarantees
+/// that.
 fn encoded(token: &str) -> String {
     token.bytes().fold(String::with_capacity(token.len()), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {

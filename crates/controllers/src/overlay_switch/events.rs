@@ -5,7 +5,7 @@ use kube::runtime::events::{Event, EventType, Recorder};
 
 use network_guard_core::landscape::NetworkName;
 
-/// What happened.
+/// The reason of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Happened {
     Held,
@@ -47,7 +47,7 @@ impl Happened {
 /// refuses an event with a longer one.
 const NOTE: usize = 1_024;
 
-/// The note, without what is too much of it.
+/// The note, cut to the permitted length.
 fn cut(mut note: String) -> String {
     if note.len() > NOTE {
         note.truncate(note.floor_char_boundary(NOTE - '…'.len_utf8()));
@@ -56,7 +56,7 @@ fn cut(mut note: String) -> String {
     note
 }
 
-/// Reports an event. One that cannot be reported stops nothing.
+/// Reports an event. A failure to report stops nothing.
 pub(super) async fn report(recorder: &Recorder, name: &NetworkName, uid: &str, what: Happened, note: String) {
     let event = Event {
         type_: if what.is_warning() { EventType::Warning } else { EventType::Normal },
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_are_as_long_as_an_api_server_takes_them() {
+    fn notes_have_the_length_that_an_api_server_accepts() {
         for (letter, length) in [("x", NOTE), ("ü", NOTE / 2), ("漢", NOTE / 3)] {
             assert_eq!(cut(letter.repeat(length)), letter.repeat(length), "it fits");
             let note = cut(letter.repeat(length + 1));

@@ -1,4 +1,4 @@
-//! What is known of all held switches, for metrics.
+//! Metrics of all held switches.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -44,9 +44,9 @@ struct Seen {
     replacement: Option<Timestamp>,
 }
 
-/// Whether the extension fails over a switch that was let through.
+/// Whether the extension fails to carry out a switch that was let through.
 fn fails(network: &SwitchingNetwork) -> bool {
-    // Few fail, so few records are read.
+    // Few switches fail, so few records are read.
     let read = || network.record.as_deref().and_then(Record::read);
     network.failure.is_some() && read().is_some_and(|record| matches!(outcome(network, &record), Outcome::Fails(_)))
 }
@@ -198,7 +198,7 @@ impl SwitchMetrics {
         self.failures.inc();
     }
 
-    /// Forgets what only a leader sees.
+    /// Resets what only a leader sees.
     pub(super) fn forget_all(&self) {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -1,9 +1,9 @@
-//! Looks after held switches: watches the nodes of their Shoots, lets them through when every node has its route, and
-//! sees Calico's Pods through the change.
+//! The controller of held switches: it watches the nodes of their Shoots, lets a switch through when every node has its
+//! route, and watches Calico's Pods during the change.
 //!
-//! Everything that has to be remembered is in the cluster, in annotations and `status.state` of the Network, so a leader
-//! may end at any moment and another one go on. What to do next is decided in [`network_guard_core::overlay`], which waits for nobody;
-//! here are the hands.
+//! All state is in the cluster, in annotations and `status.state` of the Network, so a leader may end at any moment and
+//! another one continue. The next step is decided in [`network_guard_core::overlay`], which does no I/O; this module
+//! carries it out.
 
 mod access;
 mod events;
@@ -31,22 +31,22 @@ use network_guard_sources::LandscapeCache;
 /// The name under which events are reported.
 const REPORTER: &str = "network-guard";
 
-/// What it is called where panics are counted.
+/// The name of the controller in the metric of panics.
 pub const TASK: &str = "overlay";
 
-/// And what each of its workers is called, whose turns are counted too.
+/// The name of each of its workers, whose turns are counted too.
 const WORKER: &str = "overlay-switch";
 
-/// The pause between two looks for switches that nobody looks after yet.
+/// The pause between two searches for switches that have no worker yet.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Answers of Shoots that are read at the same time: each may be some megabytes.
+/// The number of Shoots' answers that are read at the same time: each may be some megabytes.
 const READING: usize = 16;
 
-/// Shoots of which large lists are kept at the same time: each may be some megabytes, until it was looked at.
+/// The number of Shoots whose large lists are kept at the same time: each may be some megabytes, until it is evaluated.
 const LARGE: usize = 8;
 
-/// How far apart workers begin when many begin at once.
+/// The interval between the starts of workers when many start at once.
 const STAGGER: Duration = Duration::from_millis(20);
 
 /// What all workers share.
@@ -56,9 +56,9 @@ struct Context {
     landscape: Arc<LandscapeCache>,
     /// The Networks with a switch.
     switches: Arc<LandscapeCache>,
-    /// Answers of Shoots that are read at the same time.
+    /// Permits to read answers of Shoots.
     reading: Semaphore,
-    /// Large lists that are kept at the same time.
+    /// Permits to keep large lists.
     large: Arc<Semaphore>,
     settings: OverlaySettings,
     metrics: Arc<SwitchMetrics>,
@@ -66,9 +66,9 @@ struct Context {
     recorder: Recorder,
 }
 
-/// What the controller is made of.
+/// The parts of the controller.
 pub struct SwitchDeps {
-    /// The way to the Seed.
+    /// The client of the Seed.
     pub client: kube::Client,
     /// The Clusters of the Seed.
     pub landscape: Arc<LandscapeCache>,
@@ -78,9 +78,9 @@ pub struct SwitchDeps {
     pub settings: OverlaySettings,
     /// Where it says what it does.
     pub metrics: Arc<SwitchMetrics>,
-    /// What counts the turns of its workers.
+    /// Counts the turns of its workers.
     pub tasks: Supervisor,
-    /// Who this replica is.
+    /// The identity of this replica.
     pub identity: String,
 }
 
@@ -89,10 +89,10 @@ pub struct SwitchDeps {
 pub struct Controller(Arc<Context>);
 
 impl Controller {
-    /// One that does nothing yet.
+    /// A controller that does nothing yet.
     pub fn new(deps: SwitchDeps) -> Self {
         let SwitchDeps { client, landscape, switches, settings, metrics, tasks, identity } = deps;
-        // Also of what only a leader does.
+        // Also the series of what only a leader does.
         tasks.expect(WORKER);
         let reporter = Reporter { controller: REPORTER.into(), instance: Some(identity) };
         let recorder = Recorder::new(client.clone(), reporter);
@@ -109,7 +109,7 @@ impl Controller {
         }))
     }
 
-    /// Looks after all switches of the landscape, as long as this replica leads.
+    /// Handles all switches of the landscape, while this replica leads.
     pub async fn work(&self) {
         let context = Arc::clone(&self.0);
         let _leading = Leading(Arc::clone(&context));
@@ -118,7 +118,7 @@ impl Controller {
     }
 }
 
-/// Says that this replica does not lead any more, however that came about.
+/// Marks that this replica does not lead any more, on every way out.
 struct Leading(Arc<Context>);
 
 impl Drop for Leading {
@@ -127,8 +127,8 @@ impl Drop for Leading {
     }
 }
 
-/// One worker for each switch; they end with this, and by themselves when their switch is over. They share one thread, which
-/// is not one of the webhooks'; one that waits for an answer costs the others nothing.
+/// One worker for each switch; the workers end with this future, and each by itself when its switch is over. They share
+/// one thread, which is not one of the webhooks'; a worker that waits for an answer does not delay the others.
 struct Workers {
     context: Arc<Context>,
     running: JoinSet<()>,
@@ -155,12 +155,12 @@ impl Work for Workers {
             let count = u32::try_from(new.len()).unwrap_or(u32::MAX);
             for (name, i) in new.into_iter().zip(0..) {
                 let worker = Worker::new(Arc::clone(context), name.clone());
-                // One by one, not all in the moment in which a leader begins.
+                // One by one, not all at the moment when a leader begins.
                 let first = context.settings.poll.min(STAGGER * count) * i / count;
                 by_switch.insert(name, running.spawn(worker.run(first)));
             }
         }
-        // What counts are the turns of workers.
+        // Turns of the workers are what counts.
         Turn::Idle(LOOK)
     }
 }

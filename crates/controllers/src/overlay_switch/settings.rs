@@ -1,4 +1,4 @@
-//! What the configuration says about held switches.
+//! The configuration of held switches.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use network_guard_core::overlay::SwitchSettings;
 /// The settings of the controller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct OverlaySettings {
-    /// What is held, and how nodes are watched.
+    /// Which switches are held, and how nodes are watched.
     pub switches: SwitchSettings,
     /// The pause between two looks at the nodes of one Shoot.
     pub poll: Duration,
-    /// The age from which on a held switch is reported as slow. It is never let through because of that.
+    /// The age from which a held switch is reported as slow. It is never let through because of its age.
     pub slow: SignedDuration,
-    /// Whether Calico's Pods are seen through the switch: a node that an old Pod left marked as down is freed.
+    /// Whether Calico's Pods are watched during the switch: a node that an old Pod left marked as down is freed.
     pub guards_rollout: bool,
-    /// The infrastructures whose nodes lose Calico's condition while a switch is held, because their route controllers say
-    /// nothing over it.
+    /// The infrastructures on which network-guard removes Calico's condition from nodes while a switch is held, because
+    /// their route controllers do not overwrite it.
     pub removes_calicos_condition: Vec<String>,
-    /// Whether the Shoot's API server is reached as cluster-admin, by the Secret `gardener-internal`, where our own
-    /// token does not come or has no rights.
+    /// Whether network-guard uses the cluster-admin of the Secret `gardener-internal` where its own token does not
+    /// arrive or has no rights.
     pub falls_back_to_admin: bool,
-    /// Where the API server of a Shoot is; `{namespace}` stands for its control-plane namespace.
+    /// The address of the API server of a Shoot; `{namespace}` is replaced by its control-plane namespace.
     pub shoot_server: String,
     /// The namespace of the Lease.
     pub lease_namespace: String,

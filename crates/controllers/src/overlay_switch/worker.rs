@@ -1,4 +1,4 @@
-//! One held switch, from when it is seen until nothing is left of it.
+//! One held switch, from its first appearance until nothing is left of it.
 
 mod complaints;
 mod outcome;
@@ -33,13 +33,13 @@ use network_guard_core::overlay::{
 use network_guard_runtime::work::{self, Turn, Work};
 use network_guard_sources::objects::NetworkObject;
 
-/// How often progress is an event, at most.
+/// The shortest interval between two events about progress.
 const PROGRESS_EVENTS: Duration = Duration::from_secs(60);
 
-/// How old an approval may become before it is confirmed: well within the time for which it counts.
+/// The age at which an approval is confirmed: well within the time for which it is valid.
 const CONFIRM: SignedDuration = SignedDuration::from_mins(2);
 
-/// Every so many looks at nodes without a route the route controllers' complaints are read.
+/// The route controllers' complaints are read in every so many turns with nodes that lack a route.
 const COMPLAINTS: u32 = 6;
 
 pub(super) struct Worker {
@@ -53,11 +53,11 @@ pub(super) struct Worker {
     freed: usize,
     /// The first node by name that could not lose it.
     refused: Option<Box<str>>,
-    /// How many nodes there were when Calico's Pods were last looked at.
+    /// The number of nodes when Calico's Pods were checked last.
     nodes: Option<usize>,
     /// Whether all of Calico's Pods were seen to be new.
     is_rolled_out: bool,
-    /// What was remembered last; `None` before the first turn, and when nothing was.
+    /// The record that was written last; `None` before the first turn, and when nothing was written.
     record: Option<Record>,
     is_resumed: bool,
     looks: u32,
@@ -67,11 +67,11 @@ pub(super) struct Worker {
     is_slow_reported: bool,
     /// The failure of the extension that was reported.
     failure: Option<Box<str>>,
-    /// A moment, by the clock on the wall and by one that only goes forward.
+    /// A moment, by the wall clock and by a monotonic clock.
     clock: (Timestamp, Instant),
 }
 
-/// Whether there is anything left to look after.
+/// Whether there is anything left to do.
 #[derive(Eq, PartialEq)]
 enum Left {
     Something,
@@ -83,7 +83,7 @@ impl Work for Worker {
         match self.look().await {
             Ok(Left::Nothing) => return Turn::Last,
             Ok(Left::Something) => {}
-            // Somebody else wrote in between: the next turn starts from what they wrote.
+            // Another writer wrote in between: the next turn starts from the new version.
             Err(kube::Error::Api(status)) if status.code == 409 => {}
             Err(error) => {
                 self.context.metrics.failed();
@@ -133,7 +133,7 @@ impl Worker {
         poll.mul_f64(0.9 + f64::from(u32::try_from(random).unwrap_or(0)) / 1_000.0)
     }
 
-    /// The time, which does not jump: the window in which nothing may happen is measured with it.
+    /// The monotonic time: the window in which nothing may happen is measured with it.
     fn now(&self) -> Timestamp {
         let (then, since) = self.clock;
         SignedDuration::try_from(since.elapsed()).ok().and_then(|passed| then.checked_add(passed).ok()).unwrap_or(then)
@@ -157,7 +157,7 @@ impl Worker {
         let (act, progress) = self.act(&network, shoot).await;
         self.access.rest();
         match (&progress, act.status()) {
-            // What is told and what is measured is the same, also where it was seen earlier.
+            // Reports and metrics have the same times, even if the switch was seen earlier.
             (_, Some(SwitchStatus { routes: Some(routes), replacement, .. })) => {
                 self.context.metrics.saw(&self.name, routes, replacement.as_ref());
             }
@@ -165,13 +165,13 @@ impl Worker {
             (None, _) => self.context.metrics.forget(&self.name),
         }
         if progress.is_none() {
-            // Nobody looked, so nobody needs a way there for now.
+            // No node was read, so no access is needed for now.
             self.access.close();
         }
         match act {
             Act::Look => {}
             Act::Nothing(why) => {
-                tracing::debug!(namespace = &*self.name.namespace, why, "a held switch is left alone");
+                tracing::debug!(namespace = &*self.name.namespace, why, "the held switch is not changed");
                 self.access.remove().await?;
             }
             Act::Say { state, status } => {
@@ -185,7 +185,7 @@ impl Worker {
         Ok(Left::Something)
     }
 
-    /// The next act, with a look at the nodes where one is needed.
+    /// The next action, after reading the nodes where that is needed.
     async fn act(&mut self, network: &SwitchingNetwork, shoot: Option<&SwitchFacts>) -> (Act, Option<Progress>) {
         let settings = self.context.settings.switches.clone();
         let now = self.now();
@@ -199,7 +199,7 @@ impl Worker {
         let nodes = self.access.nodes().await;
         let now = self.now();
         if nodes.is_err() {
-            // Looks count in a row.
+            // Only consecutive observations count.
             self.relief = Relief::default();
         }
         match &nodes {
@@ -223,7 +223,7 @@ impl Worker {
         }
     }
 
-    /// Remembers what was seen, and writes it where people look.
+    /// Writes the observation to the record, and to the annotations that people read.
     async fn say(
         &mut self,
         network: &SwitchingNetwork,
@@ -248,7 +248,7 @@ impl Worker {
         if network.since.is_none() {
             set(SWITCH_SINCE, &mut network.since, seconds(now));
         }
-        // What an operator forced is what was held then.
+        // The operator's force applies to the change that was held then.
         if (word == state::APPROVED || network.requested.is_none())
             && let Some(desired) = shoot.and_then(desired)
         {
@@ -264,13 +264,13 @@ impl Worker {
         set(SWITCH_STATE, &mut network.state, word.to_owned());
         set(SWITCH_MESSAGE, &mut network.message, message.clone());
 
-        // First what must not be lost. Both writes are about the object that was looked at, and about no other.
+        // First what must not be lost. Both writes apply to the object that was read, and to no other.
         let is_new = (self.record.as_ref())
             .is_none_or(|record| record.phase != Phase::Held || Some(&*record.since) != network.since.as_deref());
         if is_new {
             (self.reported, self.is_slow_reported) = (None, false);
         }
-        // Compared with what is stored: somebody else may have taken it away.
+        // Compared with what is stored: another writer may have removed it.
         let stored = network.record.as_deref().and_then(Record::read);
         let remembered = Record { latched: self.tracker.latched(), ..record(&network, stored.as_ref()) };
         let remembered = Record { status: status.or(remembered.status.clone()), ..remembered };
@@ -281,7 +281,7 @@ impl Worker {
         };
         let status = remembered.status.clone().unwrap_or_default();
         self.record = Some(remembered);
-        // At once, as the next turn does not take for news what is remembered.
+        // At once: the next turn does not take a recorded state for news.
         if is_new {
             self.report(&network, Happened::Held, message.clone()).await;
         }
@@ -325,7 +325,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes away annotations and record, and everything that was made to look after the switch.
+    /// Removes annotations, record, and all objects that were made for the switch.
     async fn forget(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
         self.access.remove().await?;
         let mut version = network.resource_version.to_string();
@@ -345,8 +345,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes into the status what of the record differs from the one that this Network has, if nobody else wrote in between;
-    /// gives the new resource version.
+    /// Writes the parts of the record that differ from the Network's into the status, if nobody wrote in between;
+    /// returns the new resource version.
     async fn remember(&self, record: Option<&Record>, network: &SwitchingNetwork) -> Result<String, kube::Error> {
         let has_others =
             (self.context.switches.snapshot().switch(&self.name)).is_some_and(|network| network.has_other_state);
@@ -358,7 +358,7 @@ impl Worker {
         Ok(network.resource_version().unwrap_or_default())
     }
 
-    /// Writes annotations, if nobody else wrote in between; gives the new resource version.
+    /// Writes annotations, if nobody wrote in between; returns the new resource version.
     async fn annotate(&self, annotations: &Map<String, Value>, version: &str) -> Result<String, kube::Error> {
         let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
         let network = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;

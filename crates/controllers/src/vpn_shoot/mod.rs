@@ -1,9 +1,10 @@
-//! Registers the webhook of the VPN in those Shoots that need it: highly available, and overlapping their Seed. Each gets
-//! a ManagedResource, by which gardener-resource-manager registers the webhook; it goes when the overlap does.
+//! Registers the webhook of the VPN in those Shoots that need it: highly available, and overlapping their Seed. Each of
+//! them gets a ManagedResource, by which gardener-resource-manager registers the webhook; it is deleted when the
+//! overlap ends.
 //!
-//! What a leader has done is in the cluster, so the next one reads it there. The ManagedResource belongs to the Shoot's
-//! Network, which gardenlet deletes before it waits for ManagedResources: it never holds up the end of a Shoot, or its move
-//! to another Seed, whoever is there then to take it away.
+//! All state is in the cluster, so the next leader reads it there. The ManagedResource is owned by the Shoot's Network,
+//! which gardenlet deletes before it waits for ManagedResources: it never delays the deletion of a Shoot, or its move
+//! to another Seed, even if no server is left to delete it.
 
 mod objects;
 mod registration;
@@ -35,38 +36,38 @@ use network_guard_runtime::work::{self, Trouble, Turn, Work};
 use network_guard_sources::LandscapeCache;
 pub use registration::{ORIGINAL, Registration};
 
-/// What it is called where turns and panics are counted.
+/// The name of the controller in metrics of turns and panics.
 pub const TASK: &str = "vpn-shoot";
 
-/// The pause between two looks at the Clusters.
+/// The pause between two turns.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How often what is in the cluster is read again, should somebody else have changed it.
+/// How often the objects in the cluster are read again, in case somebody else has changed them.
 const READ: Duration = Duration::from_secs(5 * 60);
 
-/// The pause after it could not be read.
+/// The pause after a failed read.
 const RETRY: Duration = Duration::from_secs(15);
 
-/// Longer than any leader leads.
+/// Longer than any term of a leader.
 const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The pauses after failures for a Shoot.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(5 * 60));
 
-/// Shoots that are written for at the same time.
+/// The number of Shoots that are written at the same time.
 const CONCURRENCY: usize = 8;
 
-/// What the controller needs.
+/// The parts of the controller.
 pub struct VpnShootDeps {
     /// The Clusters.
     pub landscape: Arc<LandscapeCache>,
-    /// `None`: nothing is registered, and what was is taken away.
+    /// `None`: nothing is registered, and existing registrations are deleted.
     pub settings: Option<ShootWebhook>,
-    /// What has the CA where certificates are self-managed; otherwise a file may.
+    /// The CA where certificates are self-managed; otherwise a file may hold it.
     pub issuer: Option<Arc<LeafIssuer>>,
-    /// Who translates: with containers of ours the webhook has to answer.
+    /// Who translates: with NAT containers of network-guard the webhook has to answer.
     pub nat: Mode,
-    /// Where it says what Shoots are given, where certificates are self-managed.
+    /// Where the controller publishes the bundle of the Shoots, with self-managed certificates.
     pub given: watch::Sender<Option<InShoots>>,
     /// Where it says what it does.
     pub metrics: Arc<VpnShootMetrics>,
@@ -88,7 +89,7 @@ impl Collector for VpnShootMetrics {
     }
 }
 
-/// Says that this replica does not lead any more, however that came about.
+/// Marks that this replica does not lead any more, on every way out.
 struct Leading<'b>(&'b VpnShootMetrics);
 
 impl Drop for Leading<'_> {
@@ -97,7 +98,7 @@ impl Drop for Leading<'_> {
     }
 }
 
-/// Works as long as this replica leads.
+/// Works while this replica leads.
 pub async fn work(deps: Arc<VpnShootDeps>, client: kube::Client, tasks: Supervisor) {
     let _leading = Leading(&deps.metrics);
     let mut controller = Controller {
@@ -118,29 +119,29 @@ pub async fn work(deps: Arc<VpnShootDeps>, client: kube::Client, tasks: Supervis
 struct Controller<'p> {
     deps: &'p VpnShootDeps,
     objects: Objects,
-    /// The digest of what is there, by namespace.
+    /// The digests of the existing registrations, by namespace.
     present: BTreeMap<String, String>,
-    /// When the next attempt is due after a failure, and the pauses after that.
+    /// The time of the next attempt after a failure, and the pauses after that.
     failed: BTreeMap<String, (Instant, Backoff)>,
-    /// Where a change is on its way into the Shoot.
+    /// Shoots in which a change is not effective yet.
     followed: BTreeMap<String, Followed>,
-    /// Where another leader wrote what is there, and nobody has looked yet whether it arrived.
+    /// Shoots whose registration another leader wrote, and was not checked yet.
     unchecked: BTreeSet<String>,
-    /// Whether that was ever read, and when it is next.
+    /// Whether the registrations were ever read, and when they are read next.
     has_read: bool,
     read_again: Instant,
-    /// The last one that could be read.
+    /// The last CA that could be read.
     ca_bundle: Option<Vec<u8>>,
     /// Why it cannot be read now.
     ca_trouble: Trouble,
 }
 
-/// A change on its way into a Shoot.
+/// A change that is not effective in a Shoot yet.
 struct Followed {
-    /// When the next look is due, and the pauses after that.
+    /// The time of the next check, and the pauses after that.
     due: Instant,
     backoff: Backoff,
-    /// Whether it had arrived at the last look.
+    /// Whether it was effective at the last check.
     arrived: bool,
     /// Whether nothing is left to do.
     is_done: bool,
@@ -152,7 +153,7 @@ impl Followed {
     }
 }
 
-/// What is to be done in a namespace.
+/// The action for a namespace.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Task {
     Apply { text: String, digest: String },
@@ -210,7 +211,7 @@ impl Controller<'_> {
                 (Ok(()), Task::Remove) => {
                     tracing::info!(namespace, "removed the webhook of the VPN from the Shoot");
                     self.failed.remove(&namespace);
-                    // The other end goes on translating until a Shoot that leaves is gone: its VPN stays as it is.
+                    // The Seed's end goes on translating until a Shoot that is deleted is gone: its VPN stays as it is.
                     let facts = snapshot.cluster(&namespace).and_then(|record| record.as_ref().as_ref().ok());
                     if facts.is_some_and(|facts| !facts.is_leaving) {
                         self.followed.insert(namespace.clone(), Followed::new());
@@ -236,7 +237,7 @@ impl Controller<'_> {
         drop(done);
         self.follow().await;
         if let (Some(_), Some(bundle)) = (&self.deps.issuer, &self.ca_bundle) {
-            // What a Shoot has whose Cluster cannot be read stays as it is.
+            // The registration of a Shoot whose Cluster cannot be read stays as it is.
             let is_unknown = |namespace: &String| snapshot.cluster(namespace).is_some_and(|record| record.is_err());
             let is_on_its_way = !self.failed.is_empty()
                 || !self.followed.is_empty()
@@ -247,7 +248,7 @@ impl Controller<'_> {
         self.deps.metrics.registered.set(i64::try_from(self.present.len()).unwrap_or(i64::MAX));
     }
 
-    /// Says what Shoots are given. They have been given it since it was said first.
+    /// Publishes the bundle of the Shoots, with the time of its first publication.
     fn gives(&self, bundle: &[u8], is_on_its_way: bool) {
         self.deps.given.send_modify(|given| match given {
             Some(given) if given.bundle == bundle => given.is_on_its_way = is_on_its_way,
@@ -255,8 +256,8 @@ impl Controller<'_> {
         });
     }
 
-    /// Has the VPN written anew where a change has arrived: what is there was written without the webhook, or by it.
-    /// Otherwise that would take an hour.
+    /// Makes gardener-resource-manager write the VPN again once a change is effective: the present objects were written
+    /// without the webhook, or by it. Otherwise that would take an hour.
     async fn follow(&mut self) {
         let now = Instant::now();
         self.unchecked
@@ -272,10 +273,8 @@ impl Controller<'_> {
         for (namespace, followed) in self.followed.iter_mut().filter(|(_, followed)| followed.due <= now) {
             let digest = self.present.get(namespace).map(String::as_str);
             let result = match self.objects.has_arrived(namespace, digest).await {
-                // The Shoot's API server learns of its webhooks by a watch: it has until the next look.
-                Ok(true) if followed.arrived => {
-                    self.objects.write_anew(namespace).await.map(|()| followed.is_done = true)
-                }
+                // The Shoot's API server learns of its webhooks by a watch: it has until the next check.
+                Ok(true) if followed.arrived => self.objects.rewrite(namespace).await.map(|()| followed.is_done = true),
                 Ok(arrived) => {
                     followed.arrived = arrived;
                     Ok(())
@@ -283,7 +282,7 @@ impl Controller<'_> {
                 Err(error) => Err(error),
             };
             if let Err(error) = result {
-                tracing::warn!(namespace, %error, "the VPN in the Shoot could not be written anew");
+                tracing::warn!(namespace, %error, "gardener-resource-manager could not be asked to write the VPN in the Shoot again");
                 self.deps.metrics.failures.inc();
             }
             let pause = followed.backoff.pause();
@@ -292,7 +291,7 @@ impl Controller<'_> {
         self.followed.retain(|_, followed| !followed.is_done);
     }
 
-    /// Reads what is there. Where nothing is registered and nothing shall be, that is not asked again.
+    /// Reads the registrations. Where nothing is registered or wanted, they are not read again.
     async fn read(&mut self) {
         let pause = match self.objects.read().await {
             Ok(present) => {
@@ -303,7 +302,7 @@ impl Controller<'_> {
                 self.present = present;
                 if self.deps.settings.is_none() && self.present.is_empty() { NEVER } else { READ }
             }
-            // Without the right to look nothing was ever registered.
+            // Without the right to list, nothing was ever registered.
             Err(kube::Error::Api(status)) if status.code == 403 && self.deps.settings.is_none() => READ,
             Err(error) => {
                 tracing::warn!(%error, "the ManagedResources of webhooks in Shoots cannot be read");
@@ -314,7 +313,7 @@ impl Controller<'_> {
         self.read_again = Instant::now() + pause;
     }
 
-    /// `false` until the CA could be read once; later the last one is used until there is another.
+    /// Returns `false` until the CA could be read once; later the last one is used until there is another.
     fn read_ca(&mut self, settings: &ShootWebhook) -> bool {
         if let Some(issuer) = &self.deps.issuer {
             self.ca_bundle = issuer.bundle().map(|bundle| bundle.as_bytes().to_vec()).or(self.ca_bundle.take());
@@ -336,7 +335,7 @@ impl Controller<'_> {
     }
 }
 
-/// What the registration says of the containers that its webhook adds.
+/// The NAT containers that the webhook adds, as the registration records them.
 const CONTAINERS: &str = "network-guard.extensions.gardener.cloud/containers";
 
 /// Whether the Shoot gets the webhook.
@@ -346,7 +345,7 @@ fn is_concerned(facts: &ClusterFacts) -> bool {
         && vpn::overlaps(facts).any(|pair| pair.is_ipv4())
 }
 
-/// The text and digest of what should be there, by namespace.
+/// The wanted text and digest, by namespace.
 fn wanted(
     settings: &ShootWebhook,
     ca_bundle: Option<&[u8]>,
@@ -360,7 +359,7 @@ fn wanted(
             Registration { url: &settings.url, ca_bundle, namespace, uid, must_answer: matches!(nat, Mode::Own(_)) };
         let mut object = registration.object();
         if let Mode::Own(own) = nat {
-            // With other containers the VPN has to be written anew, though all else stays the same.
+            // When the containers change, the VPN has to be written again, although the rest stays the same.
             let containers = hex(own.json().to_string().as_bytes());
             object.metadata.annotations.get_or_insert_default().insert(CONTAINERS.to_owned(), containers);
         }
@@ -371,12 +370,12 @@ fn wanted(
     concerned.collect()
 }
 
-/// SHA-256, as resource-manager writes it too.
+/// SHA-256 in the form of gardener-resource-manager.
 fn hex(text: &[u8]) -> String {
     digest::digest(&digest::SHA256, text).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What has to be done. A Cluster that cannot be used says nothing: what is there stays.
+/// The actions. For a Cluster that cannot be used there is none: its registration stays.
 fn tasks(
     wanted: BTreeMap<String, (String, String)>,
     present: &BTreeMap<String, String>,

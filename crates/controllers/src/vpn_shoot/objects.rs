@@ -21,19 +21,19 @@ const VPN: &str = "shoot-core-vpn-shoot";
 /// The key in the Secret.
 const KEY: &str = "webhook.json";
 
-/// What the ManagedResource says about the content of the Secret, so that nobody has to read that.
+/// The annotation of the ManagedResource with the digest of the Secret, so that the Secret need not be read.
 const DIGEST: &str = "network-guard.extensions.gardener.cloud/digest";
 
-/// Who writes these objects, for server-side apply.
+/// The field manager of these objects, for server-side apply.
 const MANAGER: &str = "network-guard";
 
-/// How long one Shoot may take.
+/// The timeout for one Shoot.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why something is not done.
+/// Why an action was not carried out.
 #[derive(Debug)]
 pub(super) enum NotDone {
-    /// It cannot be done now, which is nobody's fault.
+    /// It is not possible yet, which is no error.
     NotYet(&'static str),
     /// It failed.
     Failed(String),
@@ -45,7 +45,7 @@ impl From<kube::Error> for NotDone {
     }
 }
 
-/// The way to them.
+/// Access to them.
 pub(super) struct Objects {
     client: kube::Client,
 }
@@ -55,10 +55,10 @@ impl Objects {
         Self { client }
     }
 
-    /// The digests of what is there, by namespace. An object that misses its Secret, or is on its way out, has an empty one.
+    /// The digests of the registrations, by namespace; empty for one without its Secret, or that is being deleted.
     pub(super) async fn read(&self) -> Result<BTreeMap<String, String>, kube::Error> {
         let all: Api<DynamicObject> = Api::all_with(self.client.clone(), &managed_resource());
-        // By name, so that the right to list no others is enough.
+        // By name, so that no right to list all of them is needed.
         let ours = ListParams::default().fields(&format!("metadata.name={RESOURCE}"));
         let mut present = BTreeMap::new();
         for resource in all.list(&ours).await? {
@@ -75,7 +75,7 @@ impl Objects {
         Ok(present)
     }
 
-    /// Puts both there.
+    /// Applies both.
     pub(super) async fn apply(&self, namespace: &str, text: &str, digest: &str) -> Result<(), NotDone> {
         in_time(async {
             let owners = json!([self.owner(namespace).await?]);
@@ -108,7 +108,7 @@ impl Objects {
         .await
     }
 
-    /// Takes both away.
+    /// Deletes both.
     pub(super) async fn remove(&self, namespace: &str) -> Result<(), NotDone> {
         in_time(async {
             let parameters = DeleteParams::default();
@@ -118,7 +118,7 @@ impl Objects {
         .await
     }
 
-    /// Whether the registration with this digest is in the Shoot, or none is.
+    /// Whether the registration with this digest is effective in the Shoot; without a digest, whether it is gone.
     pub(super) async fn has_arrived(&self, namespace: &str, digest: Option<&str>) -> Result<bool, kube::Error> {
         let found = self.managed_resources(namespace).get_opt(RESOURCE).await?;
         Ok(match (found, digest) {
@@ -128,8 +128,8 @@ impl Objects {
         })
     }
 
-    /// Has gardener-resource-manager write the VPN anew.
-    pub(super) async fn write_anew(&self, namespace: &str) -> Result<(), kube::Error> {
+    /// Makes gardener-resource-manager write the VPN again.
+    pub(super) async fn rewrite(&self, namespace: &str) -> Result<(), kube::Error> {
         let patch = json!({"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}});
         let resources = self.managed_resources(namespace);
         match resources.patch_metadata(VPN, &PatchParams::default(), &Patch::Merge(&patch)).await {
@@ -138,7 +138,7 @@ impl Objects {
         }
     }
 
-    /// The Shoot's Network, with which both shall go.
+    /// The Shoot's Network, which owns both.
     async fn owner(&self, namespace: &str) -> Result<Value, NotDone> {
         let networks: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &network());
         let found = networks.list_metadata(&ListParams::default().limit(1)).await?;
@@ -161,7 +161,7 @@ impl Objects {
     }
 }
 
-/// Whether gardener-resource-manager applied the Secret with this digest, which is the one that it computes as well.
+/// Whether gardener-resource-manager applied the Secret with this digest, which it computes in the same way.
 fn is_applied(status: &Value, digest: &str) -> bool {
     let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     status["secretsDataChecksum"] == digest

@@ -6,19 +6,19 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, 
 use network_guard_core::gardener::ShootUid;
 use network_guard_core::webhooks::VPN_SHOOT_PATH;
 
-/// The file that is in the repository, with the reason for every line.
+/// The file in the repository, with the reason for every line.
 pub const ORIGINAL: &str = include_str!("../../../../webhook-config/shoot.yaml");
 
-/// What differs between the webhook configurations of Shoots.
+/// The values of one Shoot's webhook configuration.
 #[derive(Clone, Debug)]
 pub struct Registration<'a> {
-    /// Where the server is, as API servers of Shoots reach it: `https://…`, without the webhook's own path.
+    /// The address of the server for API servers of Shoots: `https://…`, without the webhook's own path.
     pub url: &'a str,
     /// The CA of its certificate, PEM; without it an API server trusts the CAs of its system.
     pub ca_bundle: Option<&'a [u8]>,
     /// The control-plane namespace of the Shoot.
     pub namespace: &'a str,
-    /// Who the Shoot is.
+    /// The UID of the Shoot.
     pub uid: &'a ShootUid,
     /// Whether writes are refused while the webhook does not answer.
     pub must_answer: bool,
@@ -50,7 +50,7 @@ impl Registration<'_> {
 mod tests {
     use super::*;
 
-    /// What the policy of the chart permits to be registered in Shoots is this, to the byte.
+    /// The policy in the chart permits exactly this text to be registered in Shoots.
     #[test]
     fn the_chart_permits_it() {
         let path = concat!(
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn differs_from_the_original_in_what_is_the_shoots_own() {
+    fn differs_from_the_original_in_the_values_of_the_shoot() {
         let uid = "5a0e2ee7-1f0c-4a3e-9d2b-0d8a3f1c7b55";
         let registration = Registration {
             url: "https://guard.example/",

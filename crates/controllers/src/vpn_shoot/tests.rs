@@ -1,4 +1,4 @@
-//! Which Shoots get the webhook, and what follows from what is there.
+//! Which Shoots get the webhook, and the actions for existing registrations.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn settings() -> ShootWebhook {
 }
 
 #[test]
-fn who_gets_the_webhook() {
+fn shoots_that_get_the_webhook() {
     let shoot = |path: &'static str, value: Value| {
         cluster(|spec| *spec["shoot"].pointer_mut(path).expect("it is there") = value)
     };
@@ -50,7 +50,7 @@ fn who_gets_the_webhook() {
 }
 
 #[test]
-fn what_has_to_be_done() {
+fn actions_for_registrations() {
     let snapshot = snapshot(&[
         ("missing", cluster(|_| ())),
         ("right", cluster(|_| ())),
@@ -71,13 +71,13 @@ fn what_has_to_be_done() {
     let want = vec![apply("missing"), apply("other"), remove("apart"), remove("gone")];
     assert_eq!(tasks(wanted.clone(), &present, &snapshot), want);
 
-    // Another URL, CA or mode is another registration; the same is the same to the byte.
+    // Another URL, CA or mode is another registration; the same input gives the same bytes.
     let digests: std::collections::BTreeSet<String> = [
         (settings(), None, Mode::VpnClient),
         (settings(), Some(&b"PEM"[..]), Mode::VpnClient),
         (ShootWebhook { url: "https://other".to_owned(), ..settings() }, None, Mode::VpnClient),
         (settings(), None, Mode::Own(Own::new("x:1"))),
-        // With other containers the VPN has to be written anew.
+        // When the containers change, the VPN has to be written again.
         (settings(), None, Mode::Own(Own::new("x:2"))),
     ]
     .iter()

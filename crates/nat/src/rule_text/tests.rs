@@ -13,7 +13,7 @@ fn end(side: Side, has_ipv6: bool) -> End {
     End { side, tunnel: "bond0+".parse().unwrap(), has_ipv4: true, has_ipv6 }
 }
 
-/// A rule's parts without their order, which iptables does not keep.
+/// The parts of a rule without their order, which iptables does not keep.
 fn parts(body: &str) -> BTreeSet<String> {
     let mut parts = BTreeSet::new();
     for part in body.split(" -") {
@@ -31,9 +31,9 @@ fn line(rule: &Rule) -> (String, BTreeSet<String>) {
     (format!("{program} -t {} -A {}", rule.table.name(), rule.hook.name()), parts(&rule_text(rule)))
 }
 
-/// What vpn2's own code put into an empty namespace for sixty random configurations.
+/// The rules that vpn2's own code wrote into an empty namespace for sixty random configurations.
 #[test]
-fn equals_what_vpn2_does() {
+fn rules_equal_those_of_vpn2() {
     let recorded = include_str!("../../../../tests/fixtures/vpn2/rules.txt");
     let mut count = 0;
     for case in recorded.split("# ").filter(|case| !case.is_empty()) {
@@ -51,7 +51,7 @@ fn equals_what_vpn2_does() {
         }
         let got = got.unwrap_or_else(|error| panic!("{head}: {error}"));
 
-        // Translations have no order of their own; of everything else, each chain has its rules in this order.
+        // Translations have no order among them; all other rules have this order in each chain.
         let split = |rules: Vec<(String, BTreeSet<String>)>| {
             let is_netmap = |(_, parts): &(String, BTreeSet<String>)| parts.contains("j NETMAP");
             let (netmap, others): (Vec<_>, Vec<_>) = rules.into_iter().partition(is_netmap);

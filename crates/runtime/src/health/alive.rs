@@ -1,9 +1,9 @@
-//! Whether the process is alive, told by a thread that does nothing else.
+//! Whether the process is alive, measured by a thread that does nothing else.
 //!
-//! Liveness asks whether a restart would help. It does where the runtime hangs, and never where the machine is busy: then
-//! every replica would be restarted, and nobody left to answer. So `/healthz` and `/readyz` have a thread and a runtime of
-//! their own, which wait for nobody; and the time that counts for the other one is counted in turns of this thread. A
-//! process that gets no CPU takes no turns.
+//! Liveness asks whether a restart would help. It helps where the runtime hangs, and never where the machine is busy:
+//! then every replica would be restarted, and none would be left to answer. So `/healthz` and `/readyz` are served by a
+//! thread and a runtime of their own, which wait for nothing else, and the delay of the main runtime is counted in
+//! turns of this thread. A process that gets no CPU takes no turns.
 
 use std::future::Future;
 use std::io;
@@ -20,14 +20,14 @@ use tokio::time::sleep;
 use crate::https::{self, HttpsMetrics, Limits, Plain, Ports};
 use crate::stop::Stop;
 
-/// When a runtime that makes no step is believed to have stopped, in turns of the thread that looks.
+/// When the main runtime counts as stuck, in turns of the watching thread.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Pace {
-    /// The pause between two beats, and between two turns that look for one.
+    /// The pause between two heartbeats, and between two turns that check for one.
     pub pause: Duration,
-    /// Turns without a beat after which the replica is not ready: calls have other replicas to go to.
+    /// Turns without a heartbeat after which the replica is not ready: callers can use other replicas.
     pub stuck: u64,
-    /// Turns without a beat after which it is not alive, so that kubelet restarts it.
+    /// Turns without a heartbeat after which the process is not alive, so that kubelet restarts it.
     pub hangs: u64,
 }
 
@@ -37,18 +37,18 @@ impl Default for Pace {
             pause: Duration::from_secs(1),
             // Twice the 5 s that an API server waits for an answer.
             stuck: 10,
-            // Two minutes of a thread that has CPU, and many more than any task keeps a worker.
+            // Two minutes of a thread that has CPU, far longer than any task keeps a worker busy.
             hangs: 120,
         }
     }
 }
 
-/// The beat of the runtime that answers calls.
+/// The heartbeat of the runtime that answers calls.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
     pace: Pace,
     beats: AtomicU64,
-    /// Turns since a beat was seen.
+    /// Turns since the last heartbeat.
     missed: AtomicU64,
 }
 
@@ -57,7 +57,7 @@ impl Pulse {
         Self { pace, ..Self::default() }
     }
 
-    /// Beats as long as the runtime that this runs on does.
+    /// Sends heartbeats for as long as the runtime that this runs on makes progress.
     pub(crate) async fn beat(&self) {
         loop {
             self.beats.fetch_add(1, Ordering::Relaxed);
@@ -65,17 +65,17 @@ impl Pulse {
         }
     }
 
-    /// Whether the other runtime makes its turns, so that calls may be sent here.
+    /// Whether the main runtime makes progress, so that calls may be sent here.
     pub(crate) fn is_steady(&self) -> bool {
         self.missed.load(Ordering::Relaxed) < self.pace.stuck
     }
 
-    /// Whether the other runtime has made one not too long ago, so that a restart would help nothing.
+    /// Whether the main runtime made progress recently enough that a restart would not help.
     pub(crate) fn is_felt(&self) -> bool {
         self.missed.load(Ordering::Relaxed) < self.pace.hangs
     }
 
-    /// One turn: looks for a beat since the last one.
+    /// One turn: checks for a heartbeat since the last one.
     fn turn(&self, seen: &mut u64) {
         let beats = self.beats.load(Ordering::Relaxed);
         if std::mem::replace(seen, beats) == beats {
@@ -94,7 +94,7 @@ impl Pulse {
     }
 }
 
-/// Serves the port of probes on a thread of its own, until the stop has run its course; the future ends with it.
+/// Serves the port of the probes on a thread of its own until the stop is complete; the future ends with it.
 pub(crate) fn serve(
     listener: TcpListener,
     routes: Router,
@@ -117,7 +117,7 @@ pub(crate) fn serve(
             io::Result::Ok(())
         });
         if let Err(error) = served {
-            tracing::error!(%error, "the port of probes is not served");
+            tracing::error!(%error, "the port of the probes is not served");
         }
         drop(ended);
     })?;
@@ -131,13 +131,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_runtime_is_stuck_after_some_turns_without_a_beat_and_hangs_after_many() {
+    fn a_runtime_is_stuck_after_some_turns_without_a_heartbeat_and_hangs_after_many() {
         let (pulse, mut seen) = (Pulse::default(), 0);
         for missed in 1..=120 {
             pulse.turn(&mut seen);
             assert_eq!((pulse.is_steady(), pulse.is_felt()), (missed < 10, missed < 120), "{missed}");
         }
-        // However late it comes, a beat is a beat.
+        // A late heartbeat counts as one.
         pulse.beats.fetch_add(1, Ordering::Relaxed);
         pulse.turn(&mut seen);
         assert!(pulse.is_steady() && pulse.is_felt());

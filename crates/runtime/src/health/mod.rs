@@ -1,5 +1,5 @@
-//! The plain ports: `/healthz` and `/readyz` for kubelet, `/metrics` for Prometheus. That of probes has a thread of its own
-//! (`alive.rs`).
+//! The plain HTTP ports: `/healthz` and `/readyz` for kubelet, `/metrics` for Prometheus. The port of the probes has a
+//! thread of its own (`alive.rs`).
 
 mod alive;
 
@@ -18,12 +18,12 @@ use super::metrics::{Collector, Format, Metrics};
 use super::stop::Stop;
 use super::tls::Tls;
 
-/// What has to hold for calls to be answered, besides what every server needs.
+/// Conditions of readiness besides those that every server has.
 pub trait Readiness: Send + Sync {
-    /// The conditions in words, and whether they hold.
+    /// The conditions by name, and whether each holds.
     fn conditions(&self) -> Vec<(&'static str, bool)>;
 
-    /// One more line for people, of which nothing depends.
+    /// One more line for people; nothing depends on it.
     fn remark(&self) -> String;
 }
 
@@ -73,7 +73,7 @@ impl Collector for ReadyMetrics {
     }
 }
 
-/// `/healthz` is true unless the runtime that answers calls hangs; `/readyz` lists its conditions.
+/// `/healthz` succeeds unless the runtime that answers calls hangs; `/readyz` lists its conditions.
 pub(crate) fn health_routes(state: State) -> Router {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).with_state(state)
 }

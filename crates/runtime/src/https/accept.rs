@@ -1,4 +1,4 @@
-//! The accept loop: one for HTTPS, and the same for the plain ports.
+//! The accept loop, used for HTTPS and for the plain ports.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,18 +17,18 @@ use tokio_util::task::TaskTracker;
 use super::connections::{Ports, TOLD};
 use super::{HttpsMetrics, Limits};
 
-/// How long a peer may take to read anything of an answer. hyper's own timeout runs only while a request is read.
+/// How long a peer may take to read some part of an answer. hyper's own timeout runs only while a request is read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most that wait to be accepted, as tokio's listeners have it.
+/// The length of the accept queue, as tokio's listeners have it.
 const QUEUE: usize = 1024;
 
-/// What makes a byte stream out of an accepted connection.
+/// Turns an accepted connection into a byte stream.
 pub(crate) trait Acceptor {
     /// The stream.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Makes it. The future owns what it needs, so that it can run beside the loop.
+    /// Creates the stream. The future owns what it needs, so that it can run beside the loop.
     fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 }
 
@@ -43,7 +43,7 @@ impl Acceptor for Plain {
     }
 }
 
-/// Serves until `closing` ends, then until no connection is left or `leaving` ends, and then until every call is done.
+/// Serves until `closing` ends; then until no connection is left or `leaving` ends; and then until every call is done.
 pub(crate) async fn serve<A: Acceptor>(
     (port, listener): (&'static str, TcpListener),
     acceptor: &A,
@@ -58,7 +58,7 @@ pub(crate) async fn serve<A: Acceptor>(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        // Headers have to fit, bodies are read in pieces of at most this size.
+        // The headers have to fit; bodies are read in chunks of at most this size.
         .max_buf_size(64 << 10);
 
     let take = |stream: TcpStream, peer: SocketAddr| {
@@ -100,7 +100,7 @@ pub(crate) async fn serve<A: Acceptor>(
     let mut closing = std::pin::pin!(closing);
     let mut told = None;
     loop {
-        // Biased: whoever never stops calling does not keep the door open.
+        // Biased: a peer that calls without a pause must not keep the port open.
         let (stream, peer) = tokio::select! {
             biased;
             () = &mut closing => break,
@@ -111,7 +111,7 @@ pub(crate) async fn serve<A: Acceptor>(
     for (stream, peer) in queued(listener) {
         take(stream, peer);
     }
-    // Also those that are still in their handshake.
+    // This includes connections that are still in their handshake.
     open.close();
     tokio::select! {
         () = open.wait() => {}
@@ -124,14 +124,15 @@ async fn next(listener: &TcpListener, ports: &Ports, told: &mut Option<Instant>)
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                // Either the peer is gone already, which costs nothing to repeat, or we are out of file descriptors,
-                // which a busy loop would only make worse: one that does nothing has to go, whatever port it is of.
+                // Either the peer is gone already, and a retry costs nothing, or the process is out of file
+                // descriptors, which a busy loop would only make worse: an idle connection has to be closed, on
+                // whichever port.
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     if told.is_none_or(|told| told.elapsed() >= TOLD) {
                         *told = Some(Instant::now());
                         tracing::error!(%error, "cannot accept connections");
                     }
-                    // It is closed by its own task, a moment later.
+                    // The connection is closed by its own task, a moment later.
                     let pause = if ports.make_room() { 5 } else { 100 };
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
@@ -140,13 +141,13 @@ async fn next(listener: &TcpListener, ports: &Ports, told: &mut Option<Instant>)
     }
 }
 
-/// Those that the kernel has connected already, and with them the end of the listener: it would reset them, and for their
-/// clients a reset is a failed call.
+/// Accepts the connections that the kernel has completed already before the listener is closed: the kernel would reset
+/// them, and a reset is a failed call for the client.
 fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
-    // Asked without the runtime, which may not have heard of the last of them.
+    // Polled without the runtime, which may not have been notified of the last of them.
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let mut queued = Vec::new();
-    // No more than a queue holds, should somebody connect faster than we take.
+    // At most as many as the queue holds, in case clients connect faster than we accept.
     while queued.len() < QUEUE {
         match listener.accept() {
             Ok((stream, peer)) => {
@@ -168,9 +169,9 @@ mod tests {
 
     use super::*;
 
-    /// To its client a connection that waits to be accepted is like any other.
+    /// For its client a connection that waits to be accepted is like any other.
     #[tokio::test]
-    async fn who_is_in_the_queue_is_served() {
+    async fn queued_connections_are_served() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients: Vec<std::net::TcpStream> = (0..20)
@@ -181,7 +182,7 @@ mod tests {
             })
             .collect();
 
-        // The doors are closing before anybody has looked.
+        // The port closes before the loop accepts for the first time.
         let phases = (std::future::ready(()), std::future::pending());
         let routes = Router::new().route("/", get(|| std::future::ready("fine")));
         serve(
@@ -198,6 +199,6 @@ mod tests {
             client.read_to_string(&mut answer).unwrap();
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
         }
-        assert!(std::net::TcpStream::connect(address).is_err(), "nobody else is let in");
+        assert!(std::net::TcpStream::connect(address).is_err(), "no further connection is accepted");
     }
 }

@@ -1,4 +1,4 @@
-//! Reading a body within limits, of which memory is the first.
+//! Reads a body within limits, the first of which is memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,26 +14,26 @@ use super::connections::{Caller, TOLD};
 use super::pool::Peer;
 use super::room::{Follows, Ledger};
 
-/// A body, and the room that it takes among all bodies in flight.
+/// A body, and the memory that it takes from what all bodies in flight share.
 pub(super) struct Held<'s> {
     /// The bytes.
     pub(super) bytes: Vec<u8>,
     _taken: Taken<'s>,
 }
 
-/// The room of all bodies in flight: what [`room`](super::room) decides, done to real ones.
+/// The memory of all bodies in flight: carries out what [`room`](super::room) decides.
 pub(super) struct Room(Mutex<Inner>);
 
 struct Inner {
     ledger: Ledger,
     /// Ends a body when it is dropped.
     ends: HashMap<u64, oneshot::Sender<()>>,
-    /// Lets a body go on that waits.
+    /// Wakes a body that waits.
     grants: HashMap<u64, oneshot::Sender<()>>,
     told: Option<std::time::Instant>,
 }
 
-/// What a body has of that, until it is dropped.
+/// The share of one body, until it is dropped.
 struct Taken<'s> {
     room: &'s Room,
     id: u64,
@@ -42,7 +42,7 @@ struct Taken<'s> {
 /// Why a body is not read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refusal {
-    /// Not JSON by its header.
+    /// Its header does not say JSON.
     ContentType,
     /// Compressed.
     Encoding,
@@ -50,20 +50,20 @@ pub(super) enum Refusal {
     TooLarge,
     /// It did not arrive in time.
     TooSlow,
-    /// There is no room for it.
+    /// There is no memory left for it.
     Busy,
-    /// It had room, and has to give it to somebody who holds less.
+    /// It had memory, and has to release it for a peer that holds less.
     GivesWay,
     /// It ended early.
     Broken,
 }
 
 impl Refusal {
-    /// All of them.
+    /// All variants.
     pub(super) const ALL: [Self; 7] =
         [Self::ContentType, Self::Encoding, Self::TooLarge, Self::TooSlow, Self::Busy, Self::GivesWay, Self::Broken];
 
-    /// Status, label for metrics, and words for the caller.
+    /// The status, the label for metrics, and the text for the caller.
     pub(super) const fn answer(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::ContentType => (
@@ -79,27 +79,28 @@ impl Refusal {
             }
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive in time\n"),
             Self::Busy | Self::GivesWay => {
-                (StatusCode::TOO_MANY_REQUESTS, "busy", "too many bodies in flight, come again\n")
+                (StatusCode::TOO_MANY_REQUESTS, "busy", "too many bodies in flight, retry later\n")
             }
             Self::Broken => (StatusCode::BAD_REQUEST, "broken", "the body ended early\n"),
         }
     }
 }
 
-/// The unit in which room is counted: finer would only mean more questions.
+/// The unit in which memory is counted: a finer one would only cost more look-ups.
 const ROOM_UNIT: usize = 1 << 10;
 
-/// What is set aside before the first byte has come: enough for most bodies, little enough to lose on a liar.
+/// What is reserved before the first byte arrives: enough for most bodies, and little to lose if the announced length
+/// is wrong.
 const FIRST_CAPACITY: usize = 128 << 10;
 
 impl Room {
-    /// By these limits.
+    /// Creates it with these limits.
     pub(super) fn new(limits: &Limits) -> Self {
         let ledger = Ledger::new(limits.bodies_in_flight_bytes / ROOM_UNIT);
         Self(Mutex::new(Inner { ledger, ends: HashMap::new(), grants: HashMap::new(), told: None }))
     }
 
-    /// A body begins to arrive. The second one ends when it has to give way.
+    /// Registers a body that begins to arrive. The second value ends when the body has to release its memory.
     fn enter(&self, peer: Peer) -> (Taken<'_>, oneshot::Receiver<()>) {
         let (end, ended) = oneshot::channel();
         let mut inner = self.lock();
@@ -114,7 +115,7 @@ impl Room {
 }
 
 impl Inner {
-    /// Does what follows from a change.
+    /// Carries out the consequences of a change.
     fn follow(&mut self, follows: Follows) {
         for id in follows.granted {
             if let Some(grant) = self.grants.remove(&id) {
@@ -133,7 +134,8 @@ impl Inner {
 }
 
 impl Taken<'_> {
-    /// Takes room for so many bytes in all. What is to be waited for, if there is none; it fails for who has to give way.
+    /// Reserves so many bytes in all. Where there is no room it returns what to wait for, which fails for a body that
+    /// has to end.
     fn grow(&self, bytes: usize) -> Option<oneshot::Receiver<()>> {
         let mut inner = self.room.lock();
         let mut follows = inner.ledger.grow(self.id, bytes.div_ceil(ROOM_UNIT));
@@ -145,7 +147,7 @@ impl Taken<'_> {
             }
             None => {
                 let (grant, granted) = oneshot::channel();
-                // Who has been told to end in this very moment is granted nothing.
+                // A body that has just been told to end is granted nothing.
                 if inner.ends.contains_key(&self.id) {
                     inner.grants.insert(self.id, grant);
                 }
@@ -156,7 +158,7 @@ impl Taken<'_> {
         wait
     }
 
-    /// All of it is there: it has to give way no more.
+    /// The whole body has arrived: it need not release its memory any more.
     fn arrived(&self) {
         self.room.lock().ledger.arrived(self.id);
     }
@@ -172,7 +174,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-/// Reads a body. Room is taken for what has arrived, not for what is announced: a caller that sends a byte a second
+/// Reads a body. Memory is taken for what has arrived, not for what is announced: a caller that sends a byte a second
 /// holds a kilobyte, not seven megabytes.
 pub(super) async fn read<'s>(
     headers: &HeaderMap,

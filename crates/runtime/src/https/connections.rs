@@ -1,4 +1,4 @@
-//! The open connections of one port: what [`pool`](super::pool) decides, done to real ones.
+//! The open connections of one port: carries out what [`pool`](super::pool) decides.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::pool::{Begun, Evicted, Peer, Places, Pool, Ticket};
 use super::{HttpsMetrics, Limits};
 
-/// How often the log says that connections are closed to make room, at most: an attacker must not fill it.
+/// The longest interval between two log lines about closed connections: an attacker must not fill the log.
 pub(super) const TOLD: Duration = Duration::from_secs(60);
 
 /// All open connections of one port.
@@ -39,14 +39,14 @@ struct Inner {
 pub(crate) struct Ports(Mutex<Vec<Weak<Connections>>>);
 
 impl Ports {
-    /// A port opens.
+    /// Registers a port.
     pub(super) fn open(&self, port: &'static str, limits: &Limits, metrics: &Arc<HttpsMetrics>) -> Arc<Connections> {
         let connections = Connections::new(port, limits, metrics);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connections));
         connections
     }
 
-    /// Closes a connection, of the port that has most.
+    /// Closes a connection of the port that has most.
     pub(super) fn make_room(&self) -> bool {
         let ports = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut ports: Vec<_> = ports.iter().filter_map(Weak::upgrade).collect();
@@ -55,35 +55,35 @@ impl Ports {
     }
 }
 
-/// One of them, until it is dropped.
+/// One connection, until it is dropped.
 pub(super) struct Connection {
     all: Arc<Connections>,
     ticket: Ticket,
 }
 
-/// Who sends a request: each request has this as an extension.
+/// The sender of a request: each request has this as an extension.
 #[derive(Clone)]
 pub(super) struct Caller(Arc<Connection>);
 
 impl Caller {
-    /// The other side.
+    /// The peer.
     pub(super) fn peer(&self) -> Peer {
         self.0.ticket.peer
     }
 
-    /// All of its request has arrived.
+    /// The whole request has arrived.
     pub(super) fn received(&self) {
         self.0.all.lock().pool.received(self.0.ticket, Instant::now());
     }
 }
 
-/// One of its requests, until its answer is written.
+/// One request of a connection, until its answer is written.
 struct Call(Arc<Connection>);
 
-/// What is written as an answer.
+/// The body of an answer.
 pub(super) struct Answer {
     body: axum::body::Body,
-    /// The connection is busy as long as this is not dropped.
+    /// The connection is busy until this is dropped.
     _call: Option<Call>,
 }
 
@@ -98,7 +98,7 @@ impl Connections {
         Arc::new(Self { port, inner: Mutex::new(inner), metrics: Arc::clone(metrics) })
     }
 
-    /// Lets a connection in. The second one ends when it has to be closed.
+    /// Admits a connection. The second value ends when the connection has to be closed.
     pub(super) fn arrive(self: &Arc<Self>, peer: Peer) -> (Arc<Connection>, oneshot::Receiver<()>) {
         let (end, ended) = oneshot::channel();
         let ticket = self.change(|inner| {
@@ -109,7 +109,7 @@ impl Connections {
         (Arc::new(Connection { all: Arc::clone(self), ticket }), ended)
     }
 
-    /// Closes one, if there is one.
+    /// Closes a connection, if there is one.
     fn make_room(&self) -> bool {
         self.change(|inner| {
             let evicted = inner.pool.make_room(Instant::now());
@@ -122,7 +122,7 @@ impl Connections {
         handshakes + established
     }
 
-    /// Changes the pool, and does what follows from that.
+    /// Changes the pool, and carries out the consequences.
     fn change<T>(&self, change: impl FnOnce(&mut Inner) -> (T, Option<Evicted>)) -> T {
         let mut inner = self.lock();
         let before = inner.pool.counts();
@@ -159,7 +159,7 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// What answers its requests, each of which is noted.
+    /// Answers the requests of this connection, and records each of them.
     pub(super) fn service(
         self: Arc<Self>,
         routes: Router,
@@ -194,7 +194,7 @@ impl Connection {
                 self.all.metrics.connection_refused("too-many");
                 None
             }
-            // It is being closed in this very moment.
+            // The connection has just been told to close.
             Begun::Gone => None,
         }
     }
@@ -226,7 +226,8 @@ impl Body for Answer {
     }
 }
 
-/// An API server waits for as long as this says, and repeats the call on another connection within its deadline.
+/// The API server waits for as long as this header says, and repeats the call on another connection within its
+/// deadline.
 fn full() -> Response {
     let headers = [(header::RETRY_AFTER, "1"), (header::CONNECTION, "close")];
     (StatusCode::TOO_MANY_REQUESTS, headers, "too many connections, retry later\n").into_response()

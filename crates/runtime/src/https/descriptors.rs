@@ -1,19 +1,20 @@
-//! File descriptors: each connection takes one, and a process may have only so many.
+//! File descriptors: each connection takes one, and their number in a process is limited.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Limits;
 
-/// What the process has open besides connections: its ports, watches, files, the runtime.
+/// File descriptors besides those of connections: ports, watches, files, the runtime.
 const OTHERS: usize = 128;
 
-/// What all ports may need.
+/// The most that all ports need.
 fn needed<'l>(ports: impl Iterator<Item = &'l Limits>) -> u64 {
     let of = |limits: &Limits| limits.connections.saturating_add(limits.handshakes);
     ports.fold(OTHERS, |sum, port| sum.saturating_add(of(port))) as u64
 }
 
-/// Raises the soft limit to the hard one. The soft limit is low for programs that use `select`, which this one does not.
+/// Raises the soft limit to the hard one. The soft limit is low for the sake of programs that use `select`, which this
+/// one does not.
 pub(crate) fn raise<'l>(ports: impl Iterator<Item = &'l Limits>) {
     let has = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: has.maximum, ..has };

@@ -1,4 +1,4 @@
-//! One call of an endpoint: its body is read within limits, and what the endpoint replies is sent.
+//! One call of an endpoint: reads its body within limits, and sends the reply of the endpoint.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use super::body::{self, Refusal};
 use super::connections::Caller;
 use super::{HttpsMetrics, Limits};
 
-/// What answers the calls of one path, each of them a POST with a JSON body.
+/// Answers the calls of one path, each of them a POST with a JSON body.
 pub trait Endpoint: Send + Sync {
     /// The path.
     fn path(&self) -> &str;
 
-    /// Whether the paths below it are its own too, and the path alone is not.
+    /// Whether the endpoint has the paths below this one instead of the path alone.
     fn has_path_suffix(&self) -> bool {
         false
     }
@@ -32,11 +32,11 @@ pub trait Endpoint: Send + Sync {
 pub struct Call<'c> {
     /// The body.
     pub body: &'c [u8],
-    /// What follows the path of the endpoint, without the slash between them.
+    /// The rest of the path after that of the endpoint, without the slash between them.
     pub path_suffix: &'c str,
-    /// When its headers had arrived.
+    /// When the headers had arrived.
     pub started: Instant,
-    /// When what is asked for it has to be answered.
+    /// The deadline for look-ups.
     pub deadline: Instant,
 }
 
@@ -79,7 +79,7 @@ impl IntoResponse for Reply {
     }
 }
 
-/// What the route of an endpoint needs.
+/// The state of an endpoint's route.
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) endpoint: Arc<dyn Endpoint>,
@@ -88,10 +88,10 @@ pub(super) struct Route {
     pub(super) metrics: Arc<HttpsMetrics>,
 }
 
-/// What is left of the API server's own deadline for the way back.
+/// The part of the API server's deadline that is kept for sending the answer back.
 const MARGIN: Duration = Duration::from_millis(500);
 
-/// The API server's default `timeoutSeconds`, for callers that do not say theirs.
+/// The API server's default `timeoutSeconds`, for callers that do not send theirs.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers one call.
@@ -113,7 +113,8 @@ pub(super) async fn call(State(route): State<Route>, request: Request) -> Respon
     route.endpoint.answer(call).await.into_response()
 }
 
-/// The time that an endpoint may take to ask others: the API server's own `?timeout=`, in whole seconds, less the way back.
+/// The time that an endpoint may take for look-ups: the API server's own `?timeout=`, in whole seconds, less the time
+/// to send the answer back.
 fn timeout(query: Option<&str>) -> Duration {
     let seconds = query
         .into_iter()
@@ -132,7 +133,7 @@ fn refused(refusal: Refusal) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if refusal == Refusal::GivesWay {
-        // What is still to come is not waited for.
+        // The rest of the body is not waited for.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_deadline_is_the_callers() {
+    fn the_deadline_comes_from_the_caller() {
         for (query, want) in [
             (None, 9_500),
             (Some("timeout=5s"), 4_500),

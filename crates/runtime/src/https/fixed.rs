@@ -1,5 +1,5 @@
-//! Fixed answers, the ceiling of what this stack can do: the body is read and nothing is done with it. Only built for
-//! benchmarks.
+//! Fixed answers, the upper bound of this stack's throughput: the body is read, and nothing is done with it. Built for
+//! benchmarks only.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,8 +20,8 @@ struct Edge {
     answer: Arc<OnceLock<Bytes>>,
 }
 
-/// `/fixed` answers as if nothing had to be done. `/fixed-same` answers with the bytes of the first body that it was
-/// sent, so that a benchmark can have it answer exactly what a handler would.
+/// `/fixed` answers that nothing is to be done. `/fixed-same` answers with the bytes of the first body that it was
+/// sent, so that a benchmark can have it answer exactly what a webhook would.
 pub(super) fn add(router: Router, limits: &Arc<Limits>, room: &Arc<body::Room>) -> Router {
     let edge = |answer| Edge { limits: Arc::clone(limits), room: Arc::clone(room), answer: Arc::new(answer) };
     let allowed =

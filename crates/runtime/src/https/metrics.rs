@@ -1,4 +1,4 @@
-//! What is counted of connections and bodies.
+//! Metrics of connections and bodies.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -23,7 +23,7 @@ struct Port {
 const REFUSED: [&str; 6] =
     ["too-many", "evicted-handshake", "evicted-idle", "evicted-busy", "handshake-failed", "handshake-timeout"];
 
-/// The counts of all ports.
+/// The counters of all ports.
 #[derive(Debug)]
 pub(crate) struct HttpsMetrics {
     bodies_refused: Family<Why, Counter>,
@@ -37,7 +37,7 @@ impl Default for HttpsMetrics {
     fn default() -> Self {
         let (bodies_refused, connections_refused) =
             (Family::<Why, Counter>::default(), Family::<Why, Counter>::default());
-        // An alert sees a rise only from what is there before: whatever it looks at is shown from the start.
+        // An alert sees an increase only from an existing series: all series that alerts use are shown from the start.
         for reason in REFUSED {
             drop(connections_refused.get_or_create(&Why { reason }));
         }

@@ -1,31 +1,33 @@
-//! Which connections are open, and which one has to go when there is no room: counts and their order. No sockets, no clock.
+//! The open connections, and which one is closed when there is no place for another: counters and their order. No
+//! sockets, no clock.
 //!
 //! A connection is a *handshake* until the head of its first request has arrived, and *established* from then on. Both
-//! have room of their own, so that callers who say nothing take none from those who call.
+//! have places of their own, so that silent clients take none from those that call.
 //!
-//! - A new handshake is always let in. Where all the room is taken, another one goes: of a peer that has its whole share,
-//!   its own oldest one; for others the oldest one of a peer that has more, or of the new one's own. Those go first that
-//!   have said nothing for a second, and of these the peer's that has most. So nobody takes anything from a peer that has
-//!   fewer, however fast it reconnects.
-//! - A handshake becomes established as long as there is room. Then an established connection goes: of those that have
-//!   been idle for a second, or whose body has been arriving for so long, the longest one of the peer that has most. Where
-//!   there is none, one that has just become idle; then one whose body has just begun to arrive, of a peer that has
-//!   clearly more; and last one whose call takes longer than any webhook may. Never of a peer that has no more than the new
-//!   one's. A call that is being answered ends for no other reason. To close an idle connection may cost its client a call
-//!   that is just on its way, so it is done for no other reason either.
+//! - A new handshake is always admitted. When all places are taken, another handshake is closed: of a peer that has its
+//!   whole share, its own oldest one; for other peers, the oldest one of a peer that has more, or of the new peer
+//!   itself. Handshakes that have been silent for a second are closed first, and of these the one of the peer with
+//!   most. So no peer takes a place from a peer that has fewer, however fast it reconnects.
+//! - A handshake becomes established while there are places. When all are taken, an established connection is closed:
+//!   first one that has been idle, or whose body has been arriving, for at least a second, the longest one of the peer
+//!   with most; then one that has just become idle; then one whose body has just begun to arrive, of a peer with
+//!   clearly more; and last one whose call takes longer than any webhook may. It is never a connection of a peer that
+//!   has no more than the new peer. A call that is being answered ends for no other reason. Closing an idle connection
+//!   may break a call that is just being sent, so it happens for no other reason either.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// The age from which who says nothing goes before who has just come: many times what a handshake takes, or a body.
+/// The age from which a silent connection is closed before a new one: many times the duration of a handshake or of a
+/// body.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// What no call takes: an API server waits for a webhook for 30 s at most.
+/// Longer than any call: an API server waits for a webhook for 30 s at most.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// Who is on the other side: an IPv4 address, or the /64 of an IPv6 address, which is the least that a host is given.
+/// The client: an IPv4 address, or the /64 of an IPv6 address, which is the smallest network that a host is given.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Peer(IpAddr);
 
@@ -46,7 +48,7 @@ impl std::fmt::Display for Peer {
     }
 }
 
-/// How many there may be; each is at least 1.
+/// The limits; each is at least 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Places {
     /// Handshakes.
@@ -66,16 +68,16 @@ pub(super) struct Ticket {
     pub(super) id: u64,
 }
 
-/// A connection that has to be closed. It does not count any more.
+/// A connection that has to be closed. It is not counted any more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Evicted {
     /// The connection.
     pub(super) ticket: Ticket,
-    /// What it was.
+    /// Its state.
     pub(super) was: Was,
 }
 
-/// What a connection was that has to be closed.
+/// The state of a connection that has to be closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Was {
     /// It had not sent a request yet.
@@ -87,7 +89,7 @@ pub(super) enum Was {
 }
 
 impl Was {
-    /// The label for metrics.
+    /// Its label in metrics.
     pub(super) const fn reason(self) -> &'static str {
         match self {
             Self::Handshake => "evicted-handshake",
@@ -97,14 +99,14 @@ impl Was {
     }
 }
 
-/// What becomes of a request.
+/// The result for a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Begun {
-    /// It is answered, and this connection has to go for it.
+    /// It is answered, and this connection has to be closed for it.
     Yes(Option<Evicted>),
-    /// There is no room for its connection, which stays a handshake.
+    /// There is no place for its connection, which stays a handshake.
     Full,
-    /// Its connection had to go.
+    /// Its connection had to be closed.
     Gone,
 }
 
@@ -112,15 +114,15 @@ pub(super) enum Begun {
 #[derive(Debug)]
 pub(super) struct Pool {
     places: Places,
-    /// The number of the last connection.
+    /// The number of the newest connection.
     last: u64,
     handshakes: usize,
     established: usize,
-    /// Only those that have a connection.
+    /// Only peers that have a connection.
     peers: HashMap<Peer, Held>,
 }
 
-/// What one peer has.
+/// The connections of one peer.
 #[derive(Debug, Default)]
 struct Held {
     /// Since when.
@@ -137,31 +139,31 @@ struct Activity {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Does {
     Nothing,
-    /// The head of a request has arrived, and its body has not.
+    /// The head of a request has arrived, its body has not.
     Receive,
     Answer,
 }
 
-/// In which order established connections go.
+/// The order in which established connections are closed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Rank {
-    /// It has been idle for a second, or its body has been arriving for so long.
+    /// It has been idle, or its body has been arriving, for at least a second.
     Rests,
-    /// It has just become idle, and its peer has clearly more than the new one's, or is the same.
+    /// It has just become idle, and its peer has clearly more than the new peer, or is the same.
     Idle,
     /// The body of its request has just begun to arrive.
     Receiving,
-    /// It has just become idle, and then its peer would have no more than the new one's.
+    /// It has just become idle, and its peer would then have no more than the new one.
     LastIdle,
     /// Its call takes longer than any may.
     Stuck,
 }
 
 impl Activity {
-    /// Whether and when it goes for a peer that has so many, where its own has so many.
+    /// Whether and when it is closed for a peer with so many connections, given those of its own peer.
     fn rank(self, is_own: bool, its: usize, has: usize, now: Instant) -> Option<Rank> {
         let lasts = now.saturating_duration_since(self.since);
-        // Two that have about the same do not end each other's calls in turn.
+        // Two peers with about the same number must not end each other's calls in turn.
         let has_clearly_more = its > has + 1;
         match self.does {
             Does::Nothing if !is_own && its <= has => None,
@@ -175,7 +177,7 @@ impl Activity {
         }
     }
 
-    /// What its connection was, if it goes.
+    /// Its state, if it is to be closed.
     fn was(self) -> Was {
         if self.does == Does::Nothing { Was::Idle } else { Was::Busy }
     }
@@ -191,7 +193,7 @@ impl Pool {
         (self.handshakes, self.established)
     }
 
-    /// Lets a connection in.
+    /// Admits a connection.
     pub(super) fn arrive(&mut self, peer: Peer, now: Instant) -> (Ticket, Option<Evicted>) {
         let is_full = self.handshakes >= self.places.handshakes;
         let victim = if is_full { self.handshake_for(Some(peer), now) } else { None };
@@ -206,7 +208,7 @@ impl Pool {
         (Ticket { peer, id }, evicted)
     }
 
-    /// The handshake that goes for another one of this peer, or of one that has none; and whether it is slow.
+    /// The handshake to close for another one of this peer, or of a peer that has none; and whether it is slow.
     fn handshake_for(&self, peer: Option<Peer>, now: Instant) -> Option<(bool, Ticket)> {
         let has = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |held| held.handshakes.len());
         let takes_its_own = has >= self.places.handshakes_of_peer;
@@ -220,7 +222,7 @@ impl Pool {
         Some((is_slow, Ticket { peer, id }))
     }
 
-    /// The established connection that goes for another one of this peer, or of one that has none.
+    /// The established connection to close for another one of this peer, or of a peer that has none.
     fn established_for(&self, peer: Option<Peer>, now: Instant) -> Option<(Rank, Evicted)> {
         let has = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |held| held.established.len());
         let all = self.peers.iter().flat_map(|(of, held)| {
@@ -234,7 +236,7 @@ impl Pool {
         all.min_by_key(|(order, _)| *order).map(|((rank, ..), evicted)| (rank, evicted))
     }
 
-    /// Makes room where somebody else, such as the kernel, has none: who says nothing goes first.
+    /// Closes a connection where something else has run out, such as file descriptors: silent ones first.
     pub(super) fn make_room(&mut self, now: Instant) -> Option<Evicted> {
         let handshake = self.handshake_for(None, now);
         let handshake = handshake.map(|(is_slow, ticket)| (is_slow, Evicted { ticket, was: Was::Handshake }));
@@ -274,7 +276,7 @@ impl Pool {
         Begun::Yes(evicted)
     }
 
-    /// All of its request has arrived.
+    /// The whole request has arrived.
     pub(super) fn received(&mut self, ticket: Ticket, now: Instant) {
         self.set(ticket, Activity { does: Does::Answer, since: now });
     }
@@ -291,7 +293,7 @@ impl Pool {
         }
     }
 
-    /// The connection is closed. It may be gone already.
+    /// The connection is closed. It may have been removed already.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(held) = self.peers.get_mut(&ticket.peer) else { return };
         if held.handshakes.remove(&ticket.id).is_some() {

@@ -1,20 +1,20 @@
-//! The room of all bodies in flight, and which body has to go when there is none: counts and their order. No sockets, no
-//! memory, no clock.
+//! The memory of all bodies in flight, and which body ends when there is none left: counters and their order. No
+//! sockets, no memory, no clock.
 //!
-//! Room is taken for what has arrived. Besides the room that all share there is *the spare*: one body more, which needs no
-//! room. Without it bodies that have arrived in part could hold all the room, and each wait for what the others hold, until
-//! all of them have waited too long.
+//! Memory is counted for what has arrived. Besides the memory that all share there is *the spare*: one further body,
+//! which needs no share. Without it, bodies that have arrived in part could hold all the memory, each waiting for what
+//! the others hold, until all of them have waited too long.
 //!
-//! Who finds no room waits. Of those that wait the one goes on first whose peer holds least. If its peer would hold no more
-//! than half of what the peer holds that holds most, a body of that one ends for it, the one that has been arriving for
-//! longest. So a few callers cannot hold all the room against others, while one caller alone may fill it. A body that has
-//! arrived is never ended: it is being answered, which takes a bounded time.
+//! A body that finds no memory waits. Of the waiting bodies the one whose peer holds least goes on first. If its peer
+//! would then hold at most half of what the peer with most holds, a body of that peer ends for it, the one that has
+//! been arriving for longest. So a few callers cannot hold all the memory against others, while one caller alone may
+//! fill it. A body that has arrived is never ended: it is being answered, which takes a bounded time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::pool::Peer;
 
-/// What all bodies hold. Room is counted in units of the caller's choice.
+/// What all bodies hold, in units that the caller chooses.
 #[derive(Debug)]
 pub(super) struct Ledger {
     room: usize,
@@ -25,7 +25,7 @@ pub(super) struct Ledger {
     /// In the order of arrival.
     bodies: BTreeMap<u64, Share>,
     waiting: BTreeSet<u64>,
-    /// What each peer holds, without what has to end. Only those that hold something.
+    /// What each peer holds, without bodies that have to end. Only peers that hold something.
     peers: HashMap<Peer, usize>,
 }
 
@@ -35,7 +35,7 @@ struct Share {
     peer: Peer,
     /// In all.
     units: usize,
-    /// Of the room that all share: less than that only where it has the spare.
+    /// Of the shared memory: less than `all` only for the body with the spare.
     shared: usize,
     stage: Stage,
 }
@@ -46,21 +46,21 @@ enum Stage {
     /// It waits until it may hold so much.
     Waiting(usize),
     Arrived,
-    /// It has been told to end, and has not left yet.
+    /// It was told to end, and has not left yet.
     Ending,
 }
 
-/// What follows from a change.
+/// The consequences of a change.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Follows {
-    /// These have what they waited for.
+    /// These have been granted what they waited for.
     pub(super) granted: Vec<u64>,
     /// These have to end, and then to leave.
     pub(super) ended: Vec<(u64, Peer)>,
 }
 
 impl Ledger {
-    /// With so many units.
+    /// Creates it with so many units.
     pub(super) fn new(room: usize) -> Self {
         Self {
             room,
@@ -80,7 +80,7 @@ impl Ledger {
         self.last
     }
 
-    /// A body wants to hold so many units in all. It waits if it is not among those that are granted it.
+    /// A body needs so many units in all. It waits unless it is among those that are granted it.
     pub(super) fn grow(&mut self, id: u64, units: usize) -> Follows {
         let Some(share) = self.bodies.get_mut(&id).filter(|share| share.stage == Stage::Arriving) else {
             return Follows::default();
@@ -95,14 +95,14 @@ impl Ledger {
         self.settle()
     }
 
-    /// All of it is there.
+    /// The whole body has arrived.
     pub(super) fn arrived(&mut self, id: u64) {
         if let Some(share) = self.bodies.get_mut(&id).filter(|share| share.stage == Stage::Arriving) {
             share.stage = Stage::Arrived;
         }
     }
 
-    /// A body is gone, and what it held is free.
+    /// A body has left, and what it held is free.
     pub(super) fn leave(&mut self, id: u64) -> Follows {
         let Some(share) = self.bodies.remove(&id) else { return Follows::default() };
         if share.stage != Stage::Ending {
@@ -114,7 +114,7 @@ impl Ledger {
         self.settle()
     }
 
-    /// Gives room to those that wait, in their order.
+    /// Grants memory to waiting bodies, in their order.
     fn settle(&mut self) -> Follows {
         let mut follows = Follows::default();
         while let Some((id, wants)) = self.first() {
@@ -146,7 +146,7 @@ impl Ledger {
         follows
     }
 
-    /// Of those that wait, the one whose peer holds least, and what it wants.
+    /// Of the waiting bodies, the one whose peer holds least, and what it wants.
     fn first(&self) -> Option<(u64, usize)> {
         let first = *self.waiting.iter().min_by_key(|id| (self.held(self.bodies[id].peer), **id))?;
         match self.bodies[&first].stage {
@@ -155,7 +155,7 @@ impl Ledger {
         }
     }
 
-    /// The body that ends for a peer that would hold so much.
+    /// The body to end for a peer that would hold so much.
     fn victim(&self, holds: usize) -> Option<u64> {
         let may_end = |share: &Share| share.units > 0 && matches!(share.stage, Stage::Arriving | Stage::Waiting(_));
         let bodies = self.bodies.iter().filter(|(_, share)| may_end(share) && holds * 2 <= self.held(share.peer));
@@ -166,7 +166,7 @@ impl Ledger {
         self.peers.get(&peer).copied().unwrap_or(0)
     }
 
-    /// A body gets what it waits for.
+    /// Grants a body what it waits for.
     fn grant(&mut self, id: u64) {
         let has_spare = self.spare == Some(id);
         self.waiting.remove(&id);
@@ -184,7 +184,7 @@ impl Ledger {
         }
     }
 
-    /// What a body holds counts no more for its peer.
+    /// Stops counting what a body holds for its peer.
     fn forget(&mut self, share: Share) {
         if let Some(held) = self.peers.get_mut(&share.peer) {
             *held -= share.units;

@@ -15,7 +15,7 @@ use super::endpoint::{Route, call};
 use super::{Endpoint, HttpsMetrics, Limits, body};
 use crate::stop::Stop;
 
-/// One POST route an endpoint; anything else is a 404 or 405 that says what there is.
+/// One POST route for each endpoint; anything else gets a 404 or 405 that lists the routes.
 pub(crate) fn routes(
     endpoints: Vec<Arc<dyn Endpoint>>,
     limits: &Limits,
@@ -44,8 +44,8 @@ pub(crate) fn routes(
         }))
 }
 
-/// A handler that panics costs its call, and nothing else. Its text may hold what somebody else wrote: of a panic its
-/// place is logged, by the hook of the process.
+/// A handler that panics fails its own call, and nothing else. The text of a panic may hold what somebody else wrote,
+/// so only its place is logged, by the panic hook of the process.
 fn panicked(metrics: &HttpsMetrics) -> Response {
     tracing::error!("a handler panicked");
     metrics.panicked();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_is_given_the_body_what_follows_its_path_and_the_time_it_has() {
+    async fn an_endpoint_gets_the_body_the_path_suffix_and_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (limits, metrics, ports) = (Limits::default(), Arc::new(HttpsMetrics::default()), Ports::default());

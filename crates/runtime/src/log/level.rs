@@ -1,33 +1,33 @@
-//! What is logged, as it is said by `--log-level`, NETWORK_GUARD_LOG_LEVEL, and `logLevel` of the charts.
+//! The log level: the value of `--log-level`, NETWORK_GUARD_LOG_LEVEL, and `logLevel` of the charts.
 //!
-//! What no part of this program ever logs as would be taken by the filter without a word, and log nothing. So each part is
-//! checked, and the schemas of the charts have the same rule as a regular expression.
+//! The filter would accept a target that never logs, silently, and log nothing. So each part is checked, and the
+//! schemas of the charts have the same rule as a regular expression.
 
 use std::fmt;
 
 use tracing_subscriber::EnvFilter;
 
-/// How much is logged, most important first. `off` is for a target that says too much; all of it is never switched off, nor is
-/// it where nothing but such targets is named.
+/// The levels, most important first. `off` is for a noisy target; it never switches off the whole log, nor does a value
+/// that names only such targets.
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 const OFF: &str = "off";
 
-/// All that lines of the log may come from.
+/// The targets that lines of the log may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Targets {
     /// The program: all of its own lines.
     pub program: &'static str,
-    /// The parts of it that log: its modules, and its other crates.
+    /// Its targets: its modules, and its other crates.
     pub parts: &'static [&'static str],
-    /// Libraries that log, as code calls them.
+    /// Libraries that log, by their names in code.
     pub libraries: &'static [&'static str],
 }
 
-/// Of this one all or nothing is logged. What its module `client` says is never: it quotes all of an answer that it cannot read,
-/// and that may be a Secret.
+/// Of this library everything or nothing is logged. Lines of its module `client` never are: they quote all of an answer
+/// that cannot be read, which may be a Secret.
 const WHOLE: &str = "kube_client";
 
-/// Checked words such as `info,network_guard=debug`.
+/// A checked value such as `info,network_guard=debug`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Level(String);
 
@@ -38,7 +38,7 @@ impl fmt::Display for Level {
 }
 
 impl Level {
-    /// Each part between commas is a level, of which there is one at most, or a target and a level.
+    /// Each part between commas is a level, at most one, or a target with a level.
     pub fn parse(text: &str, targets: &Targets) -> Result<Self, String> {
         let (mut general, mut is_any_on) = (None, false);
         for (index, part) in text.split(',').enumerate() {
@@ -66,7 +66,7 @@ impl Level {
         Ok(Self(text.to_owned()))
     }
 
-    /// The filter of the log: never with what [`WHOLE`] says of answers.
+    /// The filter of the log, always without what [`WHOLE`] says about answers.
     pub(super) fn filter(&self) -> EnvFilter {
         let filter = EnvFilter::try_new(&self.0).expect("each part was checked");
         filter.add_directive("kube_client::client=off".parse().expect("it is a directive"))
@@ -74,7 +74,8 @@ impl Level {
 }
 
 impl Targets {
-    /// Whether something can log as this: a crate that we know, and what may be modules of it. Of our own the first is checked.
+    /// Whether this may be a target: a known crate, and possibly modules of it. Of our own modules the first is
+    /// checked.
     fn have(&self, text: &str) -> bool {
         if text == self.program || text == WHOLE {
             return true;
@@ -112,7 +113,7 @@ impl Targets {
     }
 }
 
-/// Whether this may be a module.
+/// Whether this may be the name of a module.
 fn is_module(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
@@ -136,7 +137,7 @@ mod tests {
         Level::parse(text, &TARGETS)
     }
 
-    /// What is right, and of what is wrong what is said.
+    /// Valid values, and the messages for invalid ones.
     const TABLE: [(&str, &str); 29] = [
         ("info", ""),
         ("trace", ""),
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_logged() {
+    fn accepted_targets_are_logged() {
         for (text, _) in TABLE.into_iter().filter(|(_, want)| want.is_empty()) {
             let filter = parse(text).unwrap().filter();
             // A filter that nothing can pass has no level at all.

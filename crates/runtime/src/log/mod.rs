@@ -1,8 +1,8 @@
 //! The log: to standard error, by a thread of its own.
 //!
-//! The reader of standard error may be slow, stuck, gone, or out of space. A call that waited for that would fail for no
-//! reason of its own, so lines wait in a queue of bounded length, and those that find no room in it, or cannot be written,
-//! are counted and lost.
+//! The reader of standard error may be slow, stuck, gone, or out of space. A call that waited for it would fail for no
+//! reason of its own. So lines wait in a queue of bounded length; lines that find no place in it, or cannot be written,
+//! are lost and counted.
 
 mod level;
 
@@ -27,7 +27,7 @@ pub enum Format {
     Text,
 }
 
-/// Lines that wait: some seconds of a busy server, some megabytes.
+/// The length of the queue: some seconds of a busy server, some megabytes.
 const QUEUE: usize = 4_096;
 
 /// How long the end of the process waits for its last lines.
@@ -39,14 +39,14 @@ enum Message {
     Flush(SyncSender<()>),
 }
 
-/// The log, as long as the server runs. Dropped, it waits for its last lines, though not for ever.
+/// The log, while the server runs. When it is dropped, it waits for its last lines, though not for ever.
 pub struct Log {
     queue: SyncSender<Message>,
     lost: Counter,
 }
 
 impl Log {
-    /// Starts it for this process, and logs the places of panics from now on.
+    /// Starts the log of this process, and logs the places of panics from now on.
     pub fn start(level: &Level, format: Format) -> io::Result<Self> {
         let filter = level.filter();
         let (queue, lines) = sync_channel(QUEUE);
@@ -95,7 +95,7 @@ impl Drop for Log {
     }
 }
 
-/// The end of the queue where lines come in; each is written whole.
+/// The writing end of the queue; each line is written whole.
 #[derive(Clone)]
 struct Queue {
     queue: SyncSender<Message>,
@@ -120,7 +120,7 @@ fn write(lines: &Receiver<Message>, lost: &Counter) {
     let (mut said, mut is_written) = (0, false);
     loop {
         let message = lines.try_recv().or_else(|_| {
-            // All is written, so there is room for one more line, which waits in the queue like any other.
+            // Everything is written, so there is a place for one more line, which waits in the queue like any other.
             let count = lost.get();
             if is_written && count > said {
                 tracing::warn!(lines = count - said, "lines of this log were lost");
@@ -141,7 +141,7 @@ fn write(lines: &Receiver<Message>, lost: &Counter) {
     }
 }
 
-/// Where it was, and not what it says: that may be a piece of an object.
+/// The place of a panic, without its text: that may be a part of an object.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(place, thread = std::thread::current().name(), "panicked");

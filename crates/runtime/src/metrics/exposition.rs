@@ -1,10 +1,10 @@
-//! The two text formats of metrics, and which one a caller wants.
+//! The two text formats of metrics, and the choice between them.
 
 use std::fmt::Write as _;
 
 use http::{HeaderMap, header};
 
-/// A format. What Prometheus scrapes with asks for OpenMetrics first; who says nothing, such as curl, gets the older one.
+/// A format. Prometheus asks for OpenMetrics first; a client that asks for nothing, such as curl, gets the older one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Format {
     /// <https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>
@@ -16,13 +16,13 @@ pub(crate) enum Format {
 /// `type/subtype`, the versions that we write, and the format.
 const KNOWN: [(&str, &[&str], Format); 2] = [
     ("application/openmetrics-text", &["1.0.0"], Format::OpenMetrics),
-    // The later version only says how names with other characters are written, of which we have none.
+    // The later version only specifies how names with other characters are written, of which we have none.
     ("text/plain", &["0.0.4", "1.0.0"], Format::Text),
 ];
 
 impl Format {
-    /// The one that a caller likes best (`Accept`, RFC 9110 section 12.5.1). Where nothing fits it is the older one: who
-    /// asks for metrics had better get some.
+    /// The format that a caller prefers (`Accept`, RFC 9110 section 12.5.1). Where nothing matches, it is the older
+    /// one: a client that asks for metrics had better get some.
     pub(crate) fn wanted(headers: &HeaderMap) -> Self {
         let accepted: Vec<&str> =
             headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
@@ -32,7 +32,7 @@ impl Format {
                 KNOWN.into_iter().find(|(.., known)| *known == format).expect("it is known");
             weight(&accepted, media_type, versions)
         };
-        // At the same weight the one that says more, if it was named: `*/*` names nothing.
+        // At the same weight the more expressive one, if it was named: `*/*` names nothing.
         let (open, text) = (weight(Self::OpenMetrics), weight(Self::Text));
         let is_wanted = open.weight > text.weight || (open.weight == text.weight && open.precision > Precision::Any);
         if open.weight > 0 && is_wanted { Self::OpenMetrics } else { Self::Text }
@@ -46,7 +46,7 @@ impl Format {
         }
     }
 
-    /// OpenMetrics in this format.
+    /// Converts OpenMetrics to this format.
     pub(super) fn of(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -55,7 +55,7 @@ impl Format {
     }
 }
 
-/// How exactly a range names a media type. The most exact one counts.
+/// How specific a range is for a media type. The most specific one counts.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 enum Precision {
     #[default]
@@ -73,7 +73,7 @@ struct Weight {
     weight: u16,
 }
 
-/// What a list of ranges gives a media type.
+/// The weight that a list of ranges gives a media type.
 fn weight(accepted: &str, media_type: &str, versions: &[&str]) -> Weight {
     let mut best = Weight::default();
     for range in accepted.split(',') {
@@ -95,7 +95,7 @@ fn weight(accepted: &str, media_type: &str, versions: &[&str]) -> Weight {
             None if name == "*/*" => Precision::Any,
             _ => continue,
         };
-        // Two that are as exact: versions of one format, of which any will do.
+        // Two equally specific ranges: versions of one format, either of which will do.
         if precision > best.precision || (precision == best.precision && q > best.weight) {
             best = Weight { precision, weight: q };
         }
@@ -103,7 +103,7 @@ fn weight(accepted: &str, media_type: &str, versions: &[&str]) -> Weight {
     best
 }
 
-/// A weight from 0 to 1 with three decimals at most; what is none counts for nothing.
+/// A weight from 0 to 1 with at most three decimals; anything else counts as nothing.
 fn thousandths(text: &str) -> u16 {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{decimals:0<3}");
@@ -115,8 +115,8 @@ fn thousandths(text: &str) -> u16 {
     }
 }
 
-/// The older format says the same, but for units and the end; there the type is that of a sample, so counters and infos are
-/// called as their samples are.
+/// The older format has the same content without units and the end; its `# TYPE` names the sample, so counters and
+/// infos carry the names of their samples.
 fn text(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len());
     // What a metric is comes after what it is for.
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_caller_decides() {
-        // As Prometheus 3 and 2 ask.
+        // The requests of Prometheus 3 and 2.
         let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
                           application/openmetrics-text;version=0.0.1;q=0.5,\
                           text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
@@ -182,7 +182,7 @@ mod tests {
             (&["application/openmetrics-text;version=2.0.0,text/plain;q=0.1"], Format::Text),
             (&["application/*"], Format::OpenMetrics),
             (&["application/*;q=0.3,text/*;q=0.5"], Format::Text),
-            // Refused by name, whatever else is taken.
+            // Refused by name, whatever else is accepted.
             (&["application/openmetrics-text;q=0,*/*"], Format::Text),
             (&["application/openmetrics-text;q=0"], Format::Text),
             (&["application/openmetrics-text;q=2"], Format::Text),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_format_names_what_its_samples_are() {
+    fn the_older_format_names_samples() {
         let open = "# HELP a_calls Calls.\n# TYPE a_calls counter\na_calls_total{x=\"# TYPE\"} 1\n\
                     # HELP a_time_seconds Time.\n# TYPE a_time_seconds histogram\n# UNIT a_time_seconds seconds\n\
                     a_time_seconds_sum 0.5\na_time_seconds_bucket{le=\"1.0\"} 1\n\

@@ -1,5 +1,5 @@
-//! The registry, in base units: each component registers its own metrics, and is asked for those that are computed when
-//! somebody scrapes.
+//! The registry, in base units. Each component registers its own metrics, and is asked to update those that are
+//! computed at each scrape.
 
 mod exposition;
 mod process;
@@ -13,22 +13,22 @@ use prometheus_client::registry::{Metric, Registry};
 pub(crate) use self::exposition::Format;
 use super::supervise::Supervisor;
 
-/// The beginning of the names of all metrics but those that every program has.
+/// The prefix of all metrics except those that every program has.
 const PREFIX: &str = "network_guard";
 
-/// What has metrics.
+/// A component with metrics.
 pub trait Collector: Send + Sync {
-    /// Puts them into the registry.
+    /// Registers them.
     fn register(&self, registry: &mut Registry);
 
-    /// Computes those that show how things are now. Called before each scrape.
+    /// Updates those that show the current state. Called before each scrape.
     fn collect(&self) {}
 }
 
 /// All metrics of one process.
 pub struct Metrics {
     own: RwLock<Own>,
-    /// What every program has; its names have no prefix.
+    /// The metrics that every program has; their names have no prefix.
     common: Registry,
     tasks: Supervisor,
 }
@@ -51,7 +51,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Metrics with those of the process, and of the tasks that this supervises.
+    /// The registry, with the metrics of the process and of the tasks that this supervises.
     pub fn new(tasks: &Supervisor) -> Self {
         let mut common = Registry::default();
         process::register(&mut common);
@@ -71,14 +71,14 @@ impl Metrics {
         self.own.write().unwrap_or_else(PoisonError::into_inner).registry.register(name, help, metric);
     }
 
-    /// Adds those of a component.
+    /// Adds the metrics of a component.
     pub fn add(&self, collector: Arc<dyn Collector>) {
         let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
         collector.register(&mut own.registry);
         own.collectors.push(collector);
     }
 
-    /// The text of all metrics, as they are now.
+    /// The text of all metrics at this moment.
     pub(crate) fn render(&self, format: Format) -> Result<String, fmt::Error> {
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
         own.collectors.iter().for_each(|collector| collector.collect());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_how_things_are_is_computed_for_each_scrape() {
+    fn the_current_state_is_computed_for_each_scrape() {
         let metrics = Metrics::default();
         metrics.add(Arc::new(Asked::default()));
         for times in 1..=2 {

@@ -1,5 +1,5 @@
-//! What Prometheus' client libraries show of every process, by the same names
-//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Read from `/proc` when somebody asks;
+//! The process metrics of Prometheus' client libraries, by the same names
+//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Read from `/proc` at each scrape;
 //! where that cannot be read, nothing is shown.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-/// Shows them in this registry, whose names have no prefix.
+/// Registers them in this registry, whose names have no prefix.
 pub(super) fn register(registry: &mut Registry) {
     registry.register_collector(Box::new(Own));
 }
@@ -21,7 +21,7 @@ pub(super) fn register(registry: &mut Registry) {
 #[derive(Debug)]
 struct Own;
 
-/// What was read of it.
+/// The values read.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     cpu_seconds: f64,
@@ -30,7 +30,7 @@ struct Seen {
     started: f64,
     threads: i64,
     open_files: Option<u64>,
-    /// `None`: as many as it likes.
+    /// `None`: unlimited.
     max_files: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! What is served of a certificate: checked, and ready for handshakes.
+//! The certificate as it is served: checked, and ready for handshakes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::source::Contents;
 use super::{Pair, TlsError, TlsSources};
 
-/// The certificate that is served now.
+/// The served certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ServedCertificate {
     /// Valid from, seconds since 1970.
@@ -75,7 +75,7 @@ pub(super) fn build(sources: &TlsSources, contents: Contents) -> Result<Current,
         let mut config = builder.with_single_cert(chain.clone(), key.clone_key()).map_err(refused)?;
         // API servers speak nothing else to webhooks, and what is not offered needs no defence.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // API servers keep no sessions, so tickets would be made for nobody.
+        // API servers keep no sessions, so nobody would use the tickets.
         config.send_tls13_tickets = 0;
         Ok(TlsAcceptor::from(Arc::new(config)))
     };

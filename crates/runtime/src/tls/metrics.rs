@@ -1,4 +1,4 @@
-//! What is counted of the served certificate.
+//! Metrics of the served certificate.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -14,7 +14,7 @@ struct Why {
     reason: &'static str,
 }
 
-/// What came of certificate files.
+/// The results of reading certificate files.
 const RELOADS: [&str; 2] = ["replaced", "refused"];
 
 /// The metrics.
@@ -29,7 +29,7 @@ pub(super) struct TlsMetrics {
 impl Default for TlsMetrics {
     fn default() -> Self {
         let reloads = Family::<Why, Counter>::default();
-        // An alert sees a rise only from what is there before.
+        // An alert sees an increase only from an existing series.
         for reason in RELOADS {
             drop(reloads.get_or_create(&Why { reason }));
         }
@@ -41,7 +41,7 @@ impl Collector for TlsMetrics {
     fn register(&self, registry: &mut Registry) {
         let help = "Changed certificate files, replaced or refused";
         registry.register("certificate_reloads", help, self.reloads.clone());
-        let help = "Whether the certificate that lies there cannot be used";
+        let help = "Whether the present certificate files cannot be used";
         registry.register("certificate_refused", help, self.refused.clone());
         let help = "When the served certificate begins, in seconds since 1970";
         registry.register("certificate_not_before_timestamp_seconds", help, self.not_before.clone());
@@ -55,7 +55,7 @@ impl TlsMetrics {
         self.reloads.get_or_create(&Why { reason }).inc();
     }
 
-    /// Whether what lies there now cannot be used.
+    /// Sets whether the present files cannot be used.
     pub(super) fn set_refused(&self, is_refused: bool) {
         self.refused.set(i64::from(is_refused));
     }

@@ -1,8 +1,9 @@
-//! The serving certificate: read from files or issued by the replica itself, checked, replaced as one when it changes.
+//! The serving certificate: read from files or issued by the replica itself, checked, and replaced as a whole when it
+//! changes.
 //!
 //! A mounted Secret changes by a swap of symbolic links, which a watch on the files does not see; so the contents are
-//! compared every second. A pair that is half written, does not match, or is expired never replaces a good one, and
-//! connections that are open stay as they are.
+//! compared every second. A pair that is half written, does not match, or is expired never replaces a valid one, and
+//! open connections stay as they are.
 
 mod build;
 mod metrics;
@@ -26,7 +27,7 @@ use super::https::Acceptor;
 use super::metrics::Metrics;
 use super::supervise::Supervisor;
 
-/// What keeps it fresh is called so where turns and panics are counted.
+/// The name of the task in metrics of turns and panics.
 pub(crate) const TASK: &str = "certificate";
 
 /// How often the files are compared with what is served.
@@ -35,14 +36,14 @@ const POLL: Duration = Duration::from_secs(1);
 /// The TLS side of the server.
 pub struct Tls {
     sources: TlsSources,
-    /// `None` until there is a first certificate.
+    /// `None` until there is a certificate.
     current: ArcSwapOption<Current>,
     metrics: Arc<TlsMetrics>,
 }
 
 impl Tls {
-    /// Loads the certificate; a bad pair is an error here, so that a bad mount fails at start. One that is still to come, or
-    /// not valid now, is none.
+    /// Loads the certificate. A bad pair is an error here, so that a bad mount fails at start. A pair that does not
+    /// exist yet, or is not valid now, is no error.
     pub fn load(sources: TlsSources, registry: &Metrics) -> Result<Arc<Self>, TlsError> {
         let metrics = Arc::new(TlsMetrics::default());
         registry.add(Arc::clone(&metrics) as _);
@@ -52,7 +53,7 @@ impl Tls {
                 Some(Arc::new(current))
             }
             Err(TlsError::NotYet) => None,
-            // Perhaps it is our clock that is wrong: the API server will tell.
+            // This machine's clock may be wrong: the API server's will show.
             Err(error @ TlsError::NotValid { .. }) => {
                 tracing::error!(%error, "no certificate is served until that changes");
                 metrics.reloaded("refused");
@@ -69,12 +70,12 @@ impl Tls {
         self.current.load().as_ref().map(|current| current.served)
     }
 
-    /// Whether one is served that is valid now.
+    /// Whether a certificate is served that is valid now.
     pub(crate) fn is_valid(&self) -> bool {
         self.served().is_some_and(|served| served.is_valid_at(self.sources.clock.now()))
     }
 
-    /// Follows the sources, until the task is dropped.
+    /// Follows the source until the task is dropped.
     pub(crate) async fn keep_fresh(&self, tasks: &Supervisor) {
         let mut refused = None;
         loop {
@@ -88,15 +89,15 @@ impl Tls {
         }
     }
 
-    /// Compares what is there with what is served, and replaces that when they are good. What was refused before is not
-    /// said again.
+    /// Compares the source with what is served, and replaces that when the source is valid. A pair that was refused
+    /// before is not logged again.
     fn refresh(&self, refused: Option<&Attempt>) -> Refreshed {
         let attempt = match contents(&self.sources) {
             Err(TlsError::NotYet) => return Refreshed::AsItWas,
             attempt => attempt.map_err(|error| error.to_string()),
         };
         let refreshed = self.replace(attempt, refused);
-        // As long as it lies there, and not only when it was put there.
+        // For as long as the files are there, not only when they were written.
         self.metrics.set_refused(!matches!(refreshed, Refreshed::Good));
         refreshed
     }
@@ -128,7 +129,7 @@ impl Tls {
     }
 }
 
-/// What was read, or why nothing was.
+/// What was read, or why it could not be.
 type Attempt = Result<Contents, String>;
 
 enum Refreshed {
@@ -145,7 +146,7 @@ impl Acceptor for Tls {
     }
 }
 
-/// The same certificate for callers that have none.
+/// The same certificate for callers without one.
 pub(crate) struct ToAnyone<'t>(pub(crate) &'t Tls);
 
 impl Acceptor for ToAnyone<'_> {
@@ -156,7 +157,7 @@ impl Acceptor for ToAnyone<'_> {
     }
 }
 
-/// Before there is a certificate, whoever calls is refused at once.
+/// Before there is a certificate, every handshake is refused at once.
 fn accept(
     tls: &Tls,
     which: fn(&Current) -> &TlsAcceptor,

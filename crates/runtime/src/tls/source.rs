@@ -1,4 +1,4 @@
-//! Where the certificate comes from, and what can be wrong with it.
+//! The source of the certificate, and its errors.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ pub struct Pair {
 
 /// Where certificate and key come from.
 pub trait PairSource: Send + Sync {
-    /// What is there now.
+    /// The current certificate and key.
     fn read(&self) -> Result<Pair, TlsError>;
 
-    /// What they are called in errors.
+    /// The name of the source in errors.
     fn name(&self) -> String;
 }
 
@@ -43,13 +43,13 @@ impl PairSource for PairFiles {
     }
 }
 
-/// What TLS is made of.
+/// The sources of TLS.
 pub struct TlsSources {
     /// Certificate and key.
     pub pair: Arc<dyn PairSource>,
-    /// CAs of clients, PEM; with them only clients with a certificate may call.
+    /// CAs of clients, PEM. With them only clients with a certificate may call.
     pub client_ca: Option<PathBuf>,
-    /// The time by which certificates are judged.
+    /// The clock for the validity of certificates.
     pub clock: Arc<Clock>,
 }
 
@@ -67,15 +67,15 @@ pub enum TlsError {
     /// There is no certificate yet.
     #[error("there is no certificate yet")]
     NotYet,
-    /// Something is not what it should be.
+    /// Something is not of its kind.
     #[error("{name} holds no {what} in PEM format")]
     NotPem {
         /// The certificate or the file.
         name: String,
-        /// What was looked for.
+        /// What was expected.
         what: &'static str,
     },
-    /// Certificate and key are not a pair, or rustls refuses one of them.
+    /// Certificate and key do not belong together, or rustls refuses one of them.
     #[error("{certificate} and its key cannot be used: {source}")]
     Refused {
         /// The certificate.

@@ -38,12 +38,12 @@ fn reads_any_depth_and_several_documents() {
 }
 
 #[test]
-fn says_where_a_file_is_wrong() {
+fn errors_name_their_place() {
     for (name, text, want) in [
         ("not YAML", "a: [", "line 1"),
         ("no kind", "apiVersion: v1\n", "needs `apiVersion` and `kind`"),
         ("second document", &format!("{CLUSTER}---\n{}", CLUSTER.replace("spec:\n", "spec: 5\n")), "line "),
-        ("twice", &format!("{CLUSTER}---\n{CLUSTER}"), "is there twice"),
+        ("twice", &format!("{CLUSTER}---\n{CLUSTER}"), "is a duplicate"),
     ] {
         let folder = folder(&[("a.yml", text)]);
         let problems = read(folder.path()).unwrap_err();
@@ -71,7 +71,7 @@ fn links_and_pipes_are_no_trap() {
     assert_eq!(read(folder.path()).unwrap().cluster_count(), 1);
 }
 
-/// Whatever somebody has written so far of a manifest, it is not taken for something that does not concern us.
+/// The beginning of a manifest, at any length, is not taken for a document of another kind.
 #[test]
 fn the_beginning_of_a_manifest_is_broken() {
     let shoot = "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\nmetadata: {name: web, namespace: garden-shop}\nspec: {}\n";
@@ -88,9 +88,9 @@ fn the_beginning_of_a_manifest_is_broken() {
     }
 }
 
-/// What cannot be read of a folder is named, and the rest is read.
+/// What cannot be read in a folder is named, and the rest is read.
 #[test]
-fn a_link_to_nowhere_is_named() {
+fn a_dangling_link_is_named() {
     let folder = folder(&[("a.yaml", CLUSTER)]);
     std::os::unix::fs::symlink("gone.yaml", folder.path().join("b.yaml")).unwrap();
     let Read { snapshot, remarks } = load(folder.path(), &Arc::default()).unwrap();
@@ -98,9 +98,9 @@ fn a_link_to_nowhere_is_named() {
     assert!(remarks[0].1.to_string().starts_with("line 1: the file: No such file"), "{remarks:?}");
 }
 
-/// A Cluster that one file has whole has not lost its `spec` because another one lacks it.
+/// A Cluster that is complete in one file has not lost its `spec` because another file lacks it.
 #[test]
-fn a_cluster_that_is_whole_elsewhere_is_not_lost() {
+fn a_cluster_that_is_complete_elsewhere_is_not_lost() {
     let (head, _) = CLUSTER.split_once("spec:").unwrap();
     let whole = folder(&[("a.yaml", CLUSTER), ("b.yaml", head)]);
     let read = load(whole.path(), &Arc::default()).unwrap();
@@ -109,9 +109,9 @@ fn a_cluster_that_is_whole_elsewhere_is_not_lost() {
     assert_eq!(broken(&lost, &read.snapshot).len(), 1);
 }
 
-/// The time of a file may lie in the future; it is read again when it changes, and not each second.
+/// The time of a file may lie in the future; the file is read again when it changes, and not each second.
 #[test]
-fn a_file_of_the_future_is_read_once() {
+fn a_file_with_a_future_time_is_read_once() {
     let folder = folder(&[("a.yaml", CLUSTER)]);
     let path = folder.path().join("a.yaml");
     let set = |time: SystemTime| fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
@@ -127,7 +127,7 @@ fn a_file_of_the_future_is_read_once() {
     assert!(look(folder.path(), &seen, &Arc::default()).1.is_some(), "it may change again unseen");
 }
 
-/// A Cluster that never had a `spec` stands in nobody's way.
+/// A Cluster that never had a `spec` blocks nothing.
 #[test]
 fn what_cannot_be_used_is_left_out_and_named() {
     let (head, _) = CLUSTER.split_once("spec:").unwrap();

@@ -1,4 +1,4 @@
-//! Manifests: what people's files say about the landscape.
+//! Manifests: the landscape in people's files.
 
 mod objects;
 
@@ -19,10 +19,10 @@ const GARDEN: &str = "core.gardener.cloud/v1beta1";
 const SEED: &str = "extensions.gardener.cloud/v1alpha1";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
-/// What there is to say of an object of another kind.
+/// The remark about an object of another kind.
 pub const NOT_READ: &str = "is of a kind that is not read";
 
-/// What is read, by `apiVersion` and `kind`.
+/// The kinds that are read, by `apiVersion` and `kind`.
 const KINDS: [(&str, &str); 7] = [
     (GARDEN, "Shoot"),
     (GARDEN, "Seed"),
@@ -67,13 +67,13 @@ struct BindingSubject {
 /// What to do with an object whose name is known already.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Again {
-    /// Two files say something about it, and which is right is unknown.
+    /// An error: two files contain it, and which is right is unknown.
     Refuse,
     /// The later one counts.
     Replace,
 }
 
-/// Reads a file into a snapshot, as far as it can be read, and says what else is in it.
+/// Reads a file into a snapshot, as far as it can be read, and returns remarks about the rest.
 pub fn read(text: &str, again: Again, snapshot: &mut Snapshot) -> Vec<Remark> {
     let mut remarks = Vec::new();
     each(text, &mut |found| match found {
@@ -83,7 +83,7 @@ pub fn read(text: &str, again: Again, snapshot: &mut Snapshot) -> Vec<Remark> {
     remarks
 }
 
-/// Adds an object to a snapshot. Of other kinds, and of what cannot be used, it says so.
+/// Adds an object to a snapshot; for other kinds, and for objects that cannot be used, it returns a remark.
 pub fn put(object: &Object<'_>, again: Again, snapshot: &mut Snapshot) -> Result<(), Remark> {
     let Object { version, kind, json, .. } = object;
     let put = match (&**version, &**kind) {
@@ -95,7 +95,7 @@ pub fn put(object: &Object<'_>, again: Again, snapshot: &mut Snapshot) -> Result
         (GARDEN, "Shoot") => put_shoot(json, again, snapshot),
         (GARDEN, "Seed") => put_seed(json, again, snapshot),
         (RBAC, "RoleBinding" | "ClusterRoleBinding") => put_binding(kind, json, snapshot),
-        // Read by who looks for them.
+        // Read by `deployments`, for those who need them.
         ("apps/v1", "Deployment") => return Ok(()),
         _ => return Err(object.remark(NOT_READ, Weight::Other)),
     };
@@ -103,7 +103,7 @@ pub fn put(object: &Object<'_>, again: Again, snapshot: &mut Snapshot) -> Result
 }
 
 impl Object<'_> {
-    /// Something to say about it.
+    /// A remark about the object.
     pub fn remark(&self, why: &str, weight: Weight) -> Remark {
         let what = name(&self.kind, self.json);
         Remark { line: self.line, what, why: why.to_owned(), weight, kind: Some(self.kind.clone()) }
@@ -122,7 +122,7 @@ impl Object<'_> {
     }
 }
 
-/// Reads a value with the path of what is wrong in it: a place in converted text is none in the file.
+/// Reads a value; an error has the path in the object, because a place in converted text is none in the file.
 fn typed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json)).map_err(|error| {
         let (path, problem) = (error.path().to_string(), error.inner().to_string());
@@ -139,26 +139,26 @@ struct Cluster<'a> {
 }
 
 fn put_cluster(json: &str, again: Again, snapshot: &mut Snapshot) -> Result<(), String> {
-    // Whether it is a mapping at all; the rest of a Cluster is known with what is wrong in it.
+    // Whether it is a mapping at all; the Cluster's other errors are kept with it.
     let Cluster { metadata: Metadata { name, .. }, spec } = typed(json)?;
     if !spec.get().starts_with('{') {
         return Err("its `spec` is no mapping".to_owned());
     }
     if again == Again::Refuse && snapshot.cluster(&name).is_some() {
-        return Err("is there twice".to_owned());
+        return Err("is a duplicate".to_owned());
     }
     snapshot.put_cluster(&name, ClusterFacts::parse(spec.get()));
     Ok(())
 }
 
-/// Only a Network with a switch of the overlay says something that its Cluster does not.
+/// Only a Network with a switch of the overlay has information that its Cluster lacks.
 fn put_network(json: &str, again: Again, snapshot: &mut Snapshot) -> Result<(), String> {
     let network = SwitchingNetwork::read(json).map_err(|error| without_place(&error.to_string()).to_owned())?;
     let Named { metadata: Metadata { name, namespace } } = typed(json)?;
     let Some(namespace) = namespace else { return Err("needs `metadata.namespace`".to_owned()) };
     let key = NetworkName { namespace: namespace.into(), name: name.into() };
     if again == Again::Refuse && snapshot.switch(&key).is_some() {
-        return Err("is there twice".to_owned());
+        return Err("is a duplicate".to_owned());
     }
     snapshot.put_switch(key, network);
     Ok(())
@@ -173,9 +173,9 @@ fn put_shoot(json: &str, again: Again, snapshot: &mut Snapshot) -> Result<(), St
     }
     let name = ShootName::new(&shoot.namespace, &shoot.name);
     if again == Again::Refuse && snapshot.shoots.get(&name).is_some() {
-        return Err("is there twice".to_owned());
+        return Err("is a duplicate".to_owned());
     }
-    // What is applied now is as the admission of its provider will make it.
+    // What is applied now has the form that the admission of its provider gives it.
     let facts = if again == Again::Replace { ShootFacts::of_new } else { ShootFacts::of };
     snapshot.shoots.put(&name, facts(&shoot));
     Ok(())
@@ -184,7 +184,7 @@ fn put_shoot(json: &str, again: Again, snapshot: &mut Snapshot) -> Result<(), St
 fn put_seed(json: &str, again: Again, snapshot: &mut Snapshot) -> Result<(), String> {
     let Seed { metadata: Metadata { name, .. }, spec } = typed(json)?;
     if again == Again::Refuse && snapshot.seed(&name).is_some() {
-        return Err("is there twice".to_owned());
+        return Err("is a duplicate".to_owned());
     }
     snapshot.put_seed(&name, SeedFacts::of(&spec));
     Ok(())

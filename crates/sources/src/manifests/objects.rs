@@ -1,4 +1,4 @@
-//! The objects of a file, and what in it is none, or none that can be read.
+//! The objects of a file, and the parts of it that are no objects, or cannot be read.
 
 use std::fmt;
 
@@ -20,31 +20,31 @@ pub struct Object<'a> {
     pub json: &'a str,
 }
 
-/// What of a file is not read as it stands.
+/// A remark about a part of a file that is not read as it is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Remark {
-    /// The line that it is about, from 1.
+    /// The line of that part, from 1.
     pub line: usize,
-    /// What it is about, such as `Shoot garden-shop/web`.
+    /// The subject, such as `Shoot garden-shop/web`.
     pub what: String,
-    /// What there is to say.
+    /// The text.
     pub why: String,
-    /// How much it matters.
+    /// Its importance.
     pub weight: Weight,
     /// The kind of the object, where it is known.
     pub kind: Option<String>,
 }
 
-/// How much a [`Remark`] matters.
+/// The importance of a [`Remark`].
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Weight {
-    /// It is skipped, and is of no kind that is read.
+    /// Skipped, because it is of no kind that is read.
     Other,
-    /// It is read, and something about it may surprise.
+    /// Read, with a possible surprise.
     Note,
-    /// It is skipped although it is of a kind that is read: no edit under way would look like it.
+    /// Skipped although it is of a kind that is read: no edit in progress would look like it.
     Unused,
-    /// It is, or may be, of a kind that is read, and cannot be read: perhaps somebody is writing it.
+    /// It is, or may be, of a kind that is read, and cannot be read: the file may be in the middle of an edit.
     Broken,
 }
 
@@ -56,22 +56,22 @@ impl fmt::Display for Remark {
 }
 
 impl Remark {
-    /// Whether something of a kind that is read is missing because of it.
+    /// Whether an object of a kind that is read is missing because of it.
     pub fn is_loss(&self) -> bool {
         self.weight >= Weight::Unused
     }
 }
 
-/// What is found in a file.
+/// A part of a file.
 #[derive(Clone, Debug)]
 pub enum Found<'a> {
-    /// An object, of whatever kind.
+    /// An object of any kind.
     Object(Object<'a>),
-    /// Something to be said.
+    /// A remark.
     Remark(Remark),
 }
 
-/// Lists of what we read; other kinds may end in `List` too.
+/// Lists of kinds that are read; other kinds may end in `List` too.
 const LISTS: [&str; 8] = [
     "List",
     "ClusterList",
@@ -83,13 +83,13 @@ const LISTS: [&str; 8] = [
     "DeploymentList",
 ];
 
-/// What is a Deployment, or some.
+/// The kinds that contain Deployments.
 const DEPLOYMENTS: [&str; 2] = ["Deployment", "DeploymentList"];
 
-/// Lists inside lists, at most.
+/// The deepest nesting of lists.
 const DEPTH: usize = 4;
 
-/// Finds all objects of a text, YAML or JSON, also those of lists.
+/// Finds all objects of a text, YAML or JSON, including those of lists.
 pub fn each(text: &str, visit: &mut dyn FnMut(Found<'_>)) {
     for document in yaml::documents(text) {
         match document {
@@ -103,7 +103,7 @@ pub fn each(text: &str, visit: &mut dyn FnMut(Found<'_>)) {
     }
 }
 
-/// Where a text comes from.
+/// The origin of a text.
 struct Place<'a> {
     line: usize,
     /// The lines of the elements of its `items`.
@@ -112,10 +112,10 @@ struct Place<'a> {
 }
 
 fn remark(document: &Document, visit: &mut dyn FnMut(Found<'_>)) {
-    // Of what is skipped, that is enough to say.
+    // For skipped documents this remark is enough.
     let is_read = text_at(&document.json, &["kind"]).is_some_and(|kind| is_ours(&kind));
     for (line, key) in document.twice.iter().filter(|_| is_read) {
-        let why = "is there twice; the last one counts, as for kubectl".to_owned();
+        let why = "is a duplicate; the last one counts, as for kubectl".to_owned();
         let what = format!("`{key}`");
         visit(Found::Remark(Remark { line: *line, what, why, weight: Weight::Note, kind: None }));
     }
@@ -163,7 +163,7 @@ fn one(json: &str, place: &Place<'_>, of_list: Option<(&str, &str)>, visit: &mut
             return say(&kind, "its `items` are no list", Weight::Broken);
         }
         let mut at = 0;
-        // The text is our own: it is well formed.
+        // network-guard wrote this text itself: it is well formed.
         while let (Ok(true), Ok(item)) = (members.element(), members.skip()) {
             let line = lines.get(at).copied().unwrap_or(line);
             one(item, &Place { line, lines: &[], depth: depth + 1 }, Some((&version, &kind)), visit);
@@ -191,7 +191,7 @@ pub fn name(kind: &str, json: &str) -> String {
     }
 }
 
-/// The member of this path, if it is a text.
+/// The member at this path, if it is a text.
 pub(super) fn text_at(json: &str, path: &[&str]) -> Option<String> {
     find(json, path).and_then(|text| serde_json::from_str(text).ok())
 }
@@ -200,13 +200,13 @@ fn is_ours(kind: &str) -> bool {
     LISTS.contains(&kind) || KINDS.iter().any(|(_, ours)| *ours == kind)
 }
 
-/// What to say of an object that has the kind of one that is read, and another version.
+/// The remark about an object with the kind of one that is read, and another version.
 fn not_served(version: &str, kind: &str) -> Option<(Weight, String)> {
     let group = |version: &str| version.split_once('/').map(|(group, _)| group.to_owned());
     if KINDS.contains(&(version, kind)) {
         return None;
     }
-    // Somebody may be writing the version, or the kind.
+    // The version or the kind may be in the middle of an edit.
     let is_begun = |(ours, of_ours): &(&str, &str)| {
         (*of_ours == kind && ours.starts_with(version))
             || (*ours == version
@@ -231,7 +231,7 @@ fn is_cut(json: &str) -> bool {
     !word.is_empty() && ["apiVersion", "kind", "metadata"].iter().any(|key| key.starts_with(&word))
 }
 
-/// Whether a mapping may be the beginning of a manifest that we read.
+/// Whether a mapping may be the beginning of a manifest of a kind that is read.
 fn has_only_members_of_manifests(json: &str) -> bool {
     const MEMBERS: [&str; 8] = ["apiVersion", "items", "metadata", "spec", "status", "subjects", "roleRef", "kind"];
     let mut members = Members::of(json);
@@ -246,7 +246,7 @@ fn has_only_members_of_manifests(json: &str) -> bool {
     true
 }
 
-/// What cannot be read is taken to be of a kind that we read, unless it says another.
+/// A document that cannot be read is assumed to be of a kind that is read, unless it names another.
 fn broken(unreadable: &Unreadable<'_>) -> Remark {
     let kinds: Vec<&str> = kinds(unreadable.text).collect();
     let is_other = |kind: &&str| !is_ours(kind) && kind.chars().all(char::is_alphanumeric) && kind.len() > 2;
@@ -255,7 +255,7 @@ fn broken(unreadable: &Unreadable<'_>) -> Remark {
     } else if kinds.iter().all(is_other) {
         Weight::Other
     } else if kinds.iter().all(|kind| is_other(kind) || DEPLOYMENTS.contains(kind)) {
-        // Only who looks for Deployments misses it. Charts have many, as templates.
+        // Only readers of Deployments miss it. Charts have many, as templates.
         Weight::Unused
     } else {
         Weight::Broken
@@ -266,7 +266,7 @@ fn broken(unreadable: &Unreadable<'_>) -> Remark {
     Remark { line: unreadable.problem.line, what, why, weight, kind: kind.map(|kind| (*kind).to_owned()) }
 }
 
-/// What stands behind `kind:` in a text that nobody can parse.
+/// The word after `kind:` in a text that cannot be parsed.
 fn kinds(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("kind").filter_map(|(at, key)| {
         let before = text[..at].chars().next_back();
@@ -275,7 +275,7 @@ fn kinds(text: &str) -> impl Iterator<Item = &str> {
         }
         let rest = text[at + key.len()..].trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
         let value = rest.strip_prefix(':')?.trim_start_matches([' ', '\t', '"', '\'']);
-        // A word that nothing follows may be the beginning of another.
+        // A word at the very end may be the beginning of another.
         let end = value.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}')).unwrap_or_default();
         Some(&value[..end])
     })

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What there is to say about a text.
+/// The remarks about a text.
 fn read(text: &str, snapshot: &mut Snapshot) -> Vec<String> {
     super::read(text, Again::Refuse, snapshot).iter().map(ToString::to_string).collect()
 }
@@ -48,7 +48,7 @@ spec: {type: calico}
 ";
     assert_eq!(read(network, &mut snapshot), NOTHING);
     assert_eq!(snapshot.switches().next().unwrap().1.state.as_deref(), Some("pending"));
-    assert_eq!(read(network, &mut snapshot), ["line 1: Network shoot--shop--orders/orders: is there twice"]);
+    assert_eq!(read(network, &mut snapshot), ["line 1: Network shoot--shop--orders/orders: is a duplicate"]);
 
     let json = r#"{"apiVersion":"core.gardener.cloud/v1beta1","kind":"ShootList","items":[
         {"apiVersion":"core.gardener.cloud/v1beta1","kind":"Shoot","metadata":{"name":"a","namespace":"garden-x"}},
@@ -60,7 +60,7 @@ spec: {type: calico}
 }
 
 #[test]
-fn lists_of_others_are_not_ours_and_nesting_has_an_end() {
+fn other_lists_are_skipped_and_nesting_is_limited() {
     let said = |text: &str| read(text, &mut Snapshot::default());
     let others = r#"{"apiVersion":"example.org/v1","kind":"AllowList","items":["x"]}"#;
     assert_eq!(said(others), ["line 1: AllowList without a name: is of a kind that is not read"]);
@@ -89,7 +89,7 @@ fn items_of_a_typed_list_are_of_its_kind() {
 const SHOOT: &str = "apiVersion: core.gardener.cloud/v1beta1\nkind: Shoot\n";
 
 #[test]
-fn says_what_is_wrong() {
+fn names_errors() {
     for (text, want) in [
         (format!("{SHOOT}metadata: {{name: a}}\n"), "line 1: Shoot a: needs `metadata.namespace`"),
         (format!("{SHOOT}metadata: {{namespace: a}}\n"), "line 1: Shoot without a name: needs `metadata.name`"),
@@ -99,7 +99,7 @@ fn says_what_is_wrong() {
         ),
         (
             format!("{SHOOT}metadata: {{name: a, namespace: x}}\n---\n{SHOOT}metadata: {{name: a, namespace: x}}\n"),
-            "line 5: Shoot x/a: is there twice",
+            "line 5: Shoot x/a: is a duplicate",
         ),
         (
             SHOOT.replace("Shoot", "ShootList") + "items: [{kind: Shoot}]\n",
@@ -133,7 +133,7 @@ fn says_what_is_wrong() {
     }
 }
 
-/// What a folder of people has beside manifests of ours, and how much it matters.
+/// Other documents that a folder may contain, and their importance.
 #[test]
 fn the_rest_is_named_and_weighed() {
     use Weight::{Broken, Note, Other, Unused};
@@ -175,10 +175,10 @@ fn the_rest_is_named_and_weighed() {
         ),
         (
             &format!("{SHOOT}metadata: {{name: a, namespace: x}}\nspec: 1\nspec: {{}}\n"),
-            "line 5: `spec`: is there twice; the last one counts, as for kubectl",
+            "line 5: `spec`: is a duplicate; the last one counts, as for kubectl",
             Note,
         ),
-        // Somebody is writing these.
+        // Edits in progress.
         ("apiVersi", "line 1: a document: a manifest needs `apiVersion` and `kind`", Broken),
         (
             "apiVersion: v1\nitems:\n- apiVersion: core.gardener.cloud/v1beta1\n",

@@ -1,4 +1,4 @@
-//! What a watch needs to know of the objects that it follows.
+//! The interface of objects that are watched.
 
 use std::time::Duration;
 
@@ -7,27 +7,26 @@ use serde::de;
 
 use network_guard_core::landscape::Snapshot;
 
-/// What a watch needs to know of a kind of objects.
+/// A kind of objects that can be watched.
 pub trait Watched:
     kube::Resource<DynamicType = ()> + de::DeserializeOwned + Clone + std::fmt::Debug + Send + 'static
 {
-    /// What is kept of an object: its name and what is known of it.
+    /// What is kept of an object: its name and its facts.
     type Item: Send;
 
-    /// The longest pause between two attempts. Few replicas watch, so there is no need to wait for long where calls wait
-    /// for what is watched.
+    /// The longest pause between two attempts. Few replicas watch, so there is no need for long pauses while calls wait
+    /// for the objects.
     const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-    /// Which objects are watched: all, unless this says otherwise.
+    /// Selects the watched objects: all by default.
     fn choose(settings: watcher::Config) -> watcher::Config {
         settings
     }
 
-    /// What is kept of this object.
+    /// Reduces this object to what is kept.
     fn into_item(self) -> Self::Item;
 
-    /// Lets go of what is not needed once the snapshot is known that the item is meant for: a long list waits until it is
-    /// complete.
+    /// Drops what is not needed for the snapshot that the item is meant for: a long list waits until it is complete.
     fn trim(_item: &mut Self::Item, _snapshot: &Snapshot) {}
 
     /// Replaces all objects of this kind.
@@ -36,6 +35,6 @@ pub trait Watched:
     /// Adds or replaces one.
     fn put(snapshot: &mut Snapshot, item: Self::Item);
 
-    /// Forgets one.
+    /// Removes one.
     fn remove(snapshot: &mut Snapshot, item: Self::Item);
 }

@@ -1,4 +1,4 @@
-//! One YAML document, written as JSON while it is read: there is no tree in memory.
+//! Converts one YAML document to JSON while it is read: there is no tree in memory.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -10,27 +10,27 @@ use super::Problem;
 use super::scalar::{Scalar, excerpt};
 use super::settle::settle;
 
-/// What aliases of one document may add to it, in bytes of JSON. A hundred aliases of a block of labels take kilobytes; a file that
-/// grows by the power of its lines is over it at once.
+/// The most bytes of JSON that aliases of one document may add. A hundred aliases of a block of labels take kilobytes;
+/// a file that grows exponentially exceeds it at once.
 pub const MOST_ALIASED: usize = 64 << 20;
 
 /// The deepest nesting. goyaml gives up at 10,000; no manifest comes near either.
 const DEEPEST: usize = 1_000;
 
-/// The most keys that are there twice of which the place is kept.
+/// The most duplicate keys whose place is kept.
 const MOST_TWICE: usize = 20;
 
 const MERGE_TAG: &str = "tag:yaml.org,2002:merge";
 
-/// What was read.
+/// The result.
 pub(super) struct Composed {
-    /// The document as JSON. Of a key that is there twice the last one is kept.
+    /// The document as JSON. Of a duplicate key the last value is kept.
     pub(super) json: String,
     /// The lines of the elements of the list `items` at the top.
     pub(super) items: Vec<usize>,
-    /// Keys that are there twice, with the line of the later one: the first ones.
+    /// Duplicate keys, with the line of the later one: the first of them.
     pub(super) twice: Vec<(usize, String)>,
-    /// The line where more follows that does not belong to the document.
+    /// The line where text follows that does not belong to the document.
     pub(super) rest: Option<usize>,
 }
 
@@ -73,8 +73,9 @@ fn rest<'t>(text: &'t str, span: &Span) -> &'t str {
     span.end.byte_offset().and_then(|end| text.get(end..)).unwrap_or_default()
 }
 
-/// The bracket or comma behind a colon that ends a key without quotes, as in `{a:}`. The colon belongs to the key for goyaml (YAML
-/// 1.1), and is none of it for YAML 1.2: nobody means to write that, so it is refused. `rest` is what follows the key.
+/// The bracket or comma after a colon that ends a key without quotes, as in `{a:}`. The colon belongs to the key for
+/// goyaml (YAML 1.1), and not for YAML 1.2: nobody means to write that, so it is refused. `rest` is the text after the
+/// key.
 fn joined_colon(rest: &str) -> Option<char> {
     rest.trim_start().strip_prefix(':')?.chars().next().filter(|next| ",[]{}".contains(*next))
 }
@@ -83,7 +84,7 @@ fn joined_colon(rest: &str) -> Option<char> {
 struct Frame {
     /// Where its text begins.
     start: usize,
-    /// The anchor that it has; 0 is none.
+    /// Its anchor; 0 is none.
     anchor: usize,
     kind: Kind,
 }
@@ -108,9 +109,9 @@ enum Next {
     Items,
 }
 
-/// What an alias stands for.
+/// The value of an alias.
 enum Anchored {
-    /// It is being read still: an alias inside it would be without end.
+    /// It is still being read: an alias inside it would never end.
     Open,
     Scalar(Scalar<'static>),
     /// Its text.
@@ -122,10 +123,10 @@ struct Composer {
     out: Vec<u8>,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
-    /// How much of the text aliases have added.
+    /// The bytes that aliases have added.
     aliased: usize,
     hasher: RandomState,
-    /// Whether the text has a merge key, or a key that is there twice.
+    /// Whether the text has a merge key, or a duplicate key.
     is_raw: bool,
     items: Vec<usize>,
     twice: Vec<(usize, String)>,
@@ -187,7 +188,7 @@ impl Composer {
     fn alias(&mut self, anchor: usize, line: usize) -> Result<(), String> {
         let before = self.out.len();
         match self.anchors.get(&anchor) {
-            None | Some(Anchored::Open) => return Err("an alias stands for what it is inside of".to_owned()),
+            None | Some(Anchored::Open) => return Err("an alias refers to a value that contains it".to_owned()),
             Some(Anchored::Scalar(scalar)) => {
                 let scalar = scalar.clone();
                 self.scalar(scalar, false, line)?;
@@ -209,10 +210,10 @@ impl Composer {
         if self.aliased <= MOST_ALIASED {
             return Ok(());
         }
-        Err(format!("its aliases (`*name`) stand for more than {} MiB, which is refused", MOST_ALIASED >> 20))
+        Err(format!("its aliases (`*name`) expand to more than {} MiB, which is refused", MOST_ALIASED >> 20))
     }
 
-    /// A value begins here: after a comma, where there is one before it. Answers what it is the value of.
+    /// A value begins here, after a comma where there is a value before it. Returns whose value it is.
     fn begin(&mut self, line: usize) -> Result<Next, String> {
         let is_first = matches!(self.out.last(), Some(b'['));
         match self.frames.last_mut().map(|frame| &mut frame.kind) {

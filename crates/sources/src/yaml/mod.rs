@@ -1,8 +1,9 @@
-//! Files of YAML or JSON as kubectl reads them: each document becomes the text of its JSON.
+//! Files of YAML or JSON as kubectl reads them: each document becomes JSON text.
 //!
 //! kubectl takes a file for JSON if it begins with `{`, and otherwise splits it at `---` and hands each part to goyaml
-//! (`k8s.io/apimachinery/pkg/util/yaml`, `sigs.k8s.io/yaml`). This reads alike whatever kubectl reads, which `tests/e2e/yaml.rs`
-//! compares with its own code, and some files more: `--- {…}` on one line, and the directive `%YAML 1.2`.
+//! (`k8s.io/apimachinery/pkg/util/yaml`, `sigs.k8s.io/yaml`). This module reads whatever kubectl reads, with the same
+//! result, which `tests/e2e/yaml.rs` checks against kubectl's own code, and some more files: `--- {…}` on one line, and
+//! the directive `%YAML 1.2`.
 //!
 //! The time taken and the memory are a small multiple of the text's length, and [`MOST_ALIASED`] for each document with aliases.
 
@@ -27,14 +28,14 @@ pub const MOST_BYTES: u64 = 1 << 30;
 pub struct Document {
     /// The line where it begins, from 1.
     pub line: usize,
-    /// Its text as JSON; each key is there once.
+    /// Its text as JSON, without duplicate keys.
     pub json: String,
     /// The lines of the elements of its list `items`.
     pub items: Vec<usize>,
-    /// Keys that were there twice, with the line of the later one, which counts: the first of them. Of JSON it is one, with the
-    /// line of the document.
+    /// Duplicate keys, with the line of the later one, which counts: the first of them. Of JSON it is only one, with
+    /// the line of the document.
     pub twice: Vec<(usize, String)>,
-    /// The line from which on something follows that kubectl does not read.
+    /// The line from which text follows that kubectl does not read.
     pub rest: Option<usize>,
 }
 
@@ -57,8 +58,8 @@ pub struct Unreadable<'a> {
     pub text: &'a str,
 }
 
-/// The text of a file: UTF-8, or UTF-16 with a byte order mark, as a shell of Windows writes it. What is neither becomes U+FFFD, as
-/// for kubectl (`FileVisitor` of `k8s.io/cli-runtime`), and the line where that is first is given too, from 1.
+/// The text of a file: UTF-8, or UTF-16 with a byte order mark, as a Windows shell writes it. Other bytes become
+/// U+FFFD, as for kubectl (`FileVisitor` of `k8s.io/cli-runtime`); the line of the first one, from 1, is returned too.
 pub fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
     let utf16 = |read: fn([u8; 2]) -> u16| {
         let (pairs, odd) = bytes[2..].as_chunks();
@@ -93,10 +94,10 @@ pub fn decode(bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
-/// What there is to say of bytes that are no text.
+/// The remark about bytes that are no text.
 pub const NOT_UTF8: &str = "has a byte that is not UTF-8";
 
-/// The documents of a text, all but empty ones.
+/// All non-empty documents of a text.
 pub fn documents(text: &str) -> Documents<'_> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Documents { rest: text, line: 1, json: text.trim_start().starts_with('{').then_some(0), has_lines: false }
@@ -133,7 +134,7 @@ impl<'a> Iterator for Documents<'a> {
             let (mut document, rest) = self.rest.split_at(end(self.rest, &mut self.has_lines));
             let mut line = self.line;
             self.advance(rest);
-            // For kubectl this is a marker, which is none of YAML.
+            // For kubectl this is a marker, for YAML it is none.
             if follows_lines && is_joined_marker(document) {
                 document = document.split_once('\n').map_or("", |(_, document)| document);
                 line += 1;
@@ -207,7 +208,7 @@ enum Json<'a> {
     Other,
 }
 
-/// Whether what begins like JSON is a YAML document.
+/// Whether a text that begins like JSON is a YAML document.
 fn is_yaml(text: &str) -> bool {
     compose(&text[..end(text, &mut false)]).is_ok()
 }
@@ -222,7 +223,7 @@ fn json_document(text: &str, line: usize) -> Result<Document, Problem> {
     let bad = |error: &str| Problem { line, problem: without_place(error).to_owned() };
     let mut items = Vec::new();
     let mut at = (line, 0);
-    // A list that is there twice is settled below, and has no lines.
+    // A duplicate list is settled below, and has no lines.
     if let Ok(List { items: Some(elements) }) = serde_json::from_str::<List<'_>>(text) {
         for element in elements {
             let start = element.get().as_ptr() as usize - text.as_ptr() as usize;
@@ -283,7 +284,7 @@ fn newlines(bytes: &[u8]) -> usize {
     bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
-/// The place in a converted document is none in the file.
+/// Removes the place in a converted document, which is none in the file.
 pub fn without_place(problem: &str) -> &str {
     problem.split_once(" at line ").map_or(problem, |(problem, _)| problem)
 }

@@ -1,4 +1,4 @@
-//! What a scalar is: as goyaml reads it, which kubectl uses (`go.yaml.in/yaml/v2`, `resolve.go`).
+//! Scalars as goyaml reads them, which kubectl uses (`go.yaml.in/yaml/v2`, `resolve.go`).
 //!
 //! That is YAML 1.1 with the exceptions of goyaml: `yes`, `on` and `y` are true, `017` and `0o17` are 15, and `1:30` is a text.
 
@@ -47,12 +47,12 @@ impl<'a> Scalar<'a> {
                 _ => Err(wrong(&text)),
             },
             "timestamp" => Err(wrong(&text)),
-            // `str`, and a tag that goyaml does not know, makes a text.
+            // `str`, and a tag that goyaml does not know, yield a text.
             _ => Ok(Self::Text(text)),
         }
     }
 
-    /// What a scalar without quotes is. A date stays a text; with a tag it is not looked for.
+    /// The value of a scalar without quotes. A date stays a text; with a tag it is not looked for.
     fn resolve(text: Cow<'a, str>, is_tagged: bool) -> Self {
         match &*text {
             "" | "~" | "null" | "Null" | "NULL" => return Self::Null,
@@ -107,7 +107,7 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// The key that it makes, as sigs.k8s.io/yaml does it.
+    /// The key that it becomes, as in sigs.k8s.io/yaml.
     pub(super) fn into_key(self) -> Result<Cow<'a, str>, String> {
         Ok(match self {
             Self::Text(text) => text,
@@ -171,7 +171,7 @@ fn is_float(text: &str) -> bool {
     is_mantissa && is_exponent
 }
 
-/// goyaml's quick check of a date; what passes it is a text, whether it is a date or not.
+/// goyaml's quick check for a date; what passes it is a text, whether it is a date or not.
 fn looks_like_a_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() > 4 && bytes[..4].iter().all(u8::is_ascii_digit) && bytes[4] == b'-'
@@ -197,7 +197,7 @@ fn short_float(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
-/// The beginning of a text that somebody else wrote, for a message.
+/// The beginning of a foreign text, for a message.
 pub(super) fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
     if text.chars().count() <= LONGEST {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_what_goyaml_takes_them_for() {
+    fn scalars_are_read_as_by_goyaml() {
         for (text, want) in [
             ("yes", "true"),
             ("On", "true"),

@@ -1,4 +1,4 @@
-//! JSON texts of which keys are there twice.
+//! JSON texts with duplicate keys.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// The first key that an object of a JSON text has twice. What is nested too deeply for a recursive reader is not looked at.
+/// The first duplicate key of a JSON text. What is nested too deeply for a recursive reader is not checked.
 pub(super) fn twice(json: &str) -> Option<String> {
     Twice(&RandomState::new()).deserialize(&mut serde_json::Deserializer::from_str(json)).unwrap_or(None)
 }
@@ -78,8 +78,8 @@ impl<'de> Visitor<'de> for Twice<'_> {
     }
 }
 
-/// Reads JSON of which keys may be there twice and be merge keys, and writes it with each key once, as goyaml does it: a later
-/// member counts, and a merge comes in its place among them.
+/// Reads JSON that may have duplicate and merge keys, and writes it with each key once, as goyaml does: a later member
+/// counts, and a merge is placed among them where it is written.
 pub(super) fn settle(json: &str, marker: Option<&str>) -> Result<String, String> {
     let mut values = serde_json::Deserializer::from_str(json);
     let value = Settled(marker)

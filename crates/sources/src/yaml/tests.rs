@@ -29,8 +29,8 @@ fn documents_are_split_as_kubectl_does_and_as_yaml_says() {
         ("# only this\n", &[]),
         ("a: |\n  --- x\n  ---\nb: 1\n", &["{\"a\":\"--- x\\n---\\n\",\"b\":1}"]),
         ("---a: 1\n", &["{\"---a\":1}"]),
-        // kubectl takes these for markers; in the first line they are texts for it too. Behind JSON, and behind another marker, it
-        // refuses the file (`YAMLReader.Read`, v0.36), and we judge what is in it.
+        // kubectl treats these as markers; in the first line they are texts for it too. After JSON, and after another
+        // marker, it refuses the file (`YAMLReader.Read`, v0.36), and network-guard reads what is in it.
         ("a: 1\n---# b: 2\nb: 2\n---#\nc: 3\n", &["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]),
         ("# licence\n---# next\n\n---# next\na: 1\n---# last", &["{\"a\":1}"]),
         ("{\"a\":1}\n\n---# next\nb: 2\n", &["{\"a\":1}", "{\"b\":2}"]),
@@ -45,7 +45,7 @@ fn documents_are_split_as_kubectl_does_and_as_yaml_says() {
 }
 
 #[test]
-fn keys_that_are_there_twice_and_merges_are_settled_as_goyaml_does() {
+fn duplicate_keys_and_merges_are_settled_as_by_goyaml() {
     for (text, want) in [
         ("a: {x: 1}\na: {w: 2}\n", r#"{"a":{"w":2}}"#),
         ("{\"a\": {\"x\": 1}, \"a\": 2}", r#"{"a":2}"#),
@@ -69,7 +69,7 @@ fn keys_that_are_there_twice_and_merges_are_settled_as_goyaml_does() {
     assert_eq!(twice, [(4, "c".to_owned())]);
 }
 
-/// goyaml takes the colon for a part of the key, YAML 1.2 does not.
+/// For goyaml the colon is a part of the key, for YAML 1.2 it is not.
 #[test]
 fn a_colon_that_a_bracket_or_a_comma_follows_is_refused() {
     for text in
@@ -92,9 +92,9 @@ fn a_hundred_aliases_are_fine_and_a_billion_laughs_are_not() {
     }
     assert_eq!(
         read(&laughs),
-        [Err("line 8: its aliases (`*name`) stand for more than 64 MiB, which is refused".to_owned())]
+        [Err("line 8: its aliases (`*name`) expand to more than 64 MiB, which is refused".to_owned())]
     );
-    assert!(read("a: &a [*a]\n")[0].as_ref().unwrap_err().contains("what it is inside of"));
+    assert!(read("a: &a [*a]\n")[0].as_ref().unwrap_err().contains("a value that contains it"));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn other_encodings_are_read_or_named() {
     for bytes in [utf16("a: ö", u16::to_le_bytes), utf16("a: ö", u16::to_be_bytes), "a: ö".into()] {
         assert_eq!(decode(bytes), ("a: ö".to_owned(), None));
     }
-    // Each byte that is none becomes one character, and so does half a pair of UTF-16.
+    // Each byte that is no text becomes one character, and so does half a pair of UTF-16.
     for (bytes, want, line) in [
         (b"a: 1\nb: \xe2\x82x\xff".to_vec(), "a: 1\nb: \u{fffd}\u{fffd}x\u{fffd}", 2),
         (b"\xff\xfea\0\n\0\0\xd8b\0".to_vec(), "a\n\u{fffd}b", 2),

@@ -1,4 +1,4 @@
-//! A document as a value of a type, for files of our own kinds.
+//! A document as a value of a type, for files of network-guard's own kinds.
 
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
@@ -7,16 +7,16 @@ use serde_json::{Error, Map, Value};
 
 use super::{Document, Problem, documents, without_place};
 
-/// Reads the only document of a text. A number where a text belongs is taken as one, as sigs.k8s.io/yaml does it; a
-/// boolean is not, because it may have been written as `y`. A key that is there twice is refused, as strict readers of Kubernetes do.
-/// A mapping or a list of which all lines are commented out is an empty one.
+/// Reads the only document of a text. A number where a text belongs is accepted, as in sigs.k8s.io/yaml; a boolean is
+/// not, because it may have been written as `y`. A duplicate key is refused, as by strict readers of Kubernetes. A
+/// mapping or a list whose lines are all commented out is an empty one.
 ///
 /// # Errors
 ///
-/// Says what is wrong: with the path of a value, or with the line of what is no document.
+/// Names the error: with the path of a value, or with the line of a document that cannot be read.
 pub fn only<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let document = only_document(text).map_err(|problem| problem.to_string())?;
-    // A place in converted text is none in the file; the path says where it is.
+    // A place in converted text is none in the file; the path shows where it is.
     let bad = |problem: &str| without_place(problem).to_owned();
     let value: Value = serde_json::from_str(&document.json).map_err(|error| bad(&error.to_string()))?;
     serde_path_to_error::deserialize(Lax(value)).map_err(|error| {
@@ -43,7 +43,7 @@ fn only_document(text: &str) -> Result<Document, Problem> {
         return Err(Problem { line, problem: "there is more behind the end of the document".to_owned() });
     }
     if let Some((line, key)) = document.twice.first() {
-        return Err(Problem { line: *line, problem: format!("the key {key:?} is there twice") });
+        return Err(Problem { line: *line, problem: format!("the key {key:?} is a duplicate") });
     }
     Ok(document)
 }

@@ -1,4 +1,4 @@
-//! What there is in the Seed for the way to a Shoot: the objects that ask for a token and for its rights.
+//! The objects in the Seed for access to a Shoot: they request a token and its rights.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,27 +9,27 @@ use serde_json::json;
 
 use super::Access;
 
-/// The Secret that asks for a token, and gets it.
+/// The Secret that requests a token, and receives it.
 const TOKEN_SECRET: &str = "shoot-access-network-guard";
 
-/// Our name in the Shoot.
+/// The name of network-guard's ServiceAccount in the Shoot.
 const SERVICE_ACCOUNT: &str = "network-guard";
 
-/// The ManagedResource that gives this name its rights, and the Secret that it applies.
+/// The ManagedResource that grants this ServiceAccount its rights, and the Secret that it applies.
 const RIGHTS: &str = "network-guard-overlay";
 const RIGHTS_SECRET: &str = "managedresource-network-guard-overlay";
 
-/// Gardener's own way to the API server of a Shoot, as cluster-admin.
+/// The Secret with Gardener's own access to the API server of a Shoot, as cluster-admin.
 const ADMIN_SECRET: &str = "gardener-internal";
 
-/// Who writes these objects, for server-side apply.
+/// The field manager of these objects, for server-side apply.
 const MANAGER: &str = "network-guard";
 
 impl Access {
-    /// Our own token, which is asked for first.
+    /// The own token, which is requested first.
     pub(super) async fn own(&mut self) -> Result<Kubeconfig, String> {
         let Some(secret) = self.secrets().get_opt(TOKEN_SECRET).await.map_err(|error| of_seed(&error))? else {
-            // Somebody took it away: it is asked for again.
+            // Somebody deleted the Secret: it is requested again.
             self.asked = None;
             return Err(format!("Secret {TOKEN_SECRET} is not there"));
         };
@@ -60,11 +60,11 @@ impl Access {
             .map_err(|_| format!("Secret {ADMIN_SECRET} cannot be read"))
     }
 
-    /// Asks for a token and for the rights that go with it. Server-side apply leaves the token alone.
+    /// Requests a token and its rights. Server-side apply leaves the token alone.
     pub(super) async fn request(&mut self) -> Result<(), String> {
         self.is_clean = false;
         let secrets = self.secrets();
-        // They go with the Network, also where no server runs any more.
+        // The Network owns them, so that they are deleted even where no server runs any more.
         let network = self.context.switches.snapshot().switch(&self.name).cloned().unwrap_or_default();
         let owners = json!([{
             "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network", "name": &*self.name.name,
@@ -116,7 +116,7 @@ impl Access {
         Api::namespaced(self.context.client.clone(), &self.name.namespace)
     }
 
-    /// Closes the way, and takes away what was made for it.
+    /// Closes the connection, and deletes the objects.
     pub(in super::super) async fn remove(&mut self) -> Result<(), kube::Error> {
         self.close();
         (self.asked, self.refused) = (None, None);
@@ -132,7 +132,8 @@ impl Access {
     }
 }
 
-/// What was applied, unless it is on its way out: then what was made of it goes too, and it is asked for again later.
+/// The applied object, unless it is being deleted: then what depends on it is deleted too, and it is requested again
+/// later.
 fn stays<T: kube::ResourceExt>(name: &str, applied: Result<T, kube::Error>) -> Result<(), String> {
     let applied = applied.map_err(|error| format!("{name} cannot be written: {}", of_seed(&error)))?;
     match applied.meta().deletion_timestamp {
@@ -141,7 +142,7 @@ fn stays<T: kube::ResourceExt>(name: &str, applied: Result<T, kube::Error>) -> R
     }
 }
 
-/// An error of the Seed's API server, where the Shoot's is spoken of.
+/// An error of the Seed's API server, in a message about the Shoot's.
 fn of_seed(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("the Seed answers {} {}", status.code, status.reason),

@@ -1,4 +1,4 @@
-//! What route controllers complain about, by their events in the Shoot.
+//! Complaints of route controllers: their events in the Shoot.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -14,13 +14,14 @@ use network_guard_core::json::excerpt;
 /// `kubernetes/cloud-provider-alibaba-cloud`).
 const REASONS: [&str; 4] = ["RoutesUpdateFailed", "FailedToCreateRoute", "CreateRouteFailed", "SyncRouteFailed"];
 
-/// What is read of events with one reason: 5,000 of them. An API server gives them by name, not by time, and keeps them for
-/// an hour; of more than these the newest is not known, and the newest of these is told. What counts is kept for a page.
+/// The limits of events with one reason: 5,000 of them. An API server lists them by name, not by time, and keeps them
+/// for an hour; beyond the limit the newest may be missed, and the newest of those read is reported. What counts is
+/// kept for a page.
 const LIMITS: ListLimits = ListLimits { objects: PAGE, page: PAGE, pages: 20, arriving: 16 << 20, kept: 1 << 20 };
 
 impl Worker {
-    /// The newest warning of a route controller since then; `None` when none can be read. Complaints are a courtesy: without
-    /// them a switch is looked after all the same.
+    /// The newest warning of a route controller since then; `None` when none can be read. Complaints are optional: a
+    /// switch is handled without them too.
     pub(super) async fn complaint_since(&mut self, held: Option<Timestamp>) -> Option<Option<String>> {
         let mut newest: Option<Complaint> = None;
         let mut is_read = false;
@@ -31,7 +32,7 @@ impl Worker {
                 let page = list.take().into_iter().filter(|complaint| held.is_none_or(|held| complaint.at >= held));
                 newest = newest.take().into_iter().chain(page).max_by_key(|complaint| complaint.at);
             };
-            // What was read before something went wrong counts.
+            // What was read before the failure counts.
             let _ = self.access.pages("/api/v1/events", &query, &mut List::new(LIMITS), &mut keep).await;
         }
         is_read.then(|| newest.map(|newest| newest.message))
@@ -72,7 +73,8 @@ struct Series {
 impl<'de> Deserialize<'de> for Complaint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire { metadata, message, last_timestamp, event_time, series } = Wire::deserialize(deserializer)?;
-        // Those of the newer API (`events.k8s.io`) have no last timestamp, and say in a series when they came again.
+        // Events of the newer API (`events.k8s.io`) have no last timestamp; a series holds the time of the last
+        // repetition.
         let again = series.and_then(|series| series.last_observed_time);
         let at = [last_timestamp, again, event_time, metadata.creation_timestamp].into_iter().flatten().max();
         Ok(Self { at: at.unwrap_or(Timestamp::MIN), message: excerpt(&message) })

@@ -1,4 +1,4 @@
-//! After a switch: whether the network extension could do what it was told.
+//! After a switch: whether the network extension could carry it out.
 
 use super::super::events::Happened;
 use super::Worker;
@@ -6,7 +6,7 @@ use network_guard_core::gardener::network::SwitchingNetwork;
 use network_guard_core::overlay::{Outcome, Record, outcome};
 
 impl Worker {
-    /// What became of a switch that was let through; a failure is reported once.
+    /// Checks the result of a switch that was let through; a failure is reported once.
     pub(super) async fn outcome(&mut self, network: &SwitchingNetwork, record: &Record) -> Outcome {
         let outcome = outcome(network, record);
         match &outcome {

@@ -1,4 +1,4 @@
-//! The end of a hold: the switch is let through, or nobody wants it any more.
+//! The end of a hold: the switch is let through, or is no longer requested.
 
 use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
@@ -17,8 +17,8 @@ use network_guard_core::overlay::{
 use network_guard_sources::objects::ClusterObject;
 
 impl Worker {
-    /// Looks once more at everything, live, and writes what was asked for. Every write is about the object that was
-    /// looked at: who wrote in between wins, and the next turn begins from there.
+    /// Reads everything once more, live, and writes the requested configuration. Every write applies to the object that
+    /// was read: a concurrent writer wins, and the next turn starts from there.
     pub(super) async fn release(&mut self, reason: Reason) -> Result<(), kube::Error> {
         let Some(network) = self.networks.get(&self.name.name).await?.switch else { return Ok(()) };
         let Some(shoot) = self.live_shoot().await? else { return Ok(()) };
@@ -26,12 +26,13 @@ impl Worker {
         let Some(desired) = desired(&shoot).filter(|_| again == Act::Release(reason)) else { return Ok(()) };
         let now = Timestamp::now();
 
-        // A control plane that moves right now must not be held again over there: all routes are known to exist.
+        // A control plane that is being migrated must not be held again on the other Seed: all routes are known to
+        // exist.
         let held = record(&network, self.record.as_ref());
         let routes = progress.as_ref().map(Routes::from);
         let status = match routes {
             Some(routes) => SwitchStatus { routes: Some(routes), ..SwitchStatus::default() },
-            // What nodes looked like last, and why nobody waited for them.
+            // The last state of the nodes, and why they were not waited for.
             None => {
                 let routes = held.status.as_ref().and_then(|status| status.routes.clone());
                 SwitchStatus { routes, ..SwitchStatus::waits(reason.name()) }
@@ -44,7 +45,7 @@ impl Worker {
         self.record = Some(released);
         let written = self.write_release(&network, &desired, reason, version).await;
         if !matches!(written, Ok(true)) {
-            // It did not happen. What is remembered is put right by the next turn.
+            // The switch did not happen. The next turn corrects the record.
             self.record = Some(held);
             tracing::warn!(namespace = &*self.name.namespace, "a switch was not let through, though it may pass");
             return written.map(|_| ());
@@ -55,8 +56,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Two writes: when other webhooks change the second one, an API server asks ours again, which then still finds the
-    /// approval in what is stored. Answers whether it passed.
+    /// Two writes: when other webhooks change the second one, the API server calls network-guard again, which then
+    /// still finds the approval in the stored object. Returns whether the switch passed.
     async fn write_release(
         &self,
         network: &SwitchingNetwork,
@@ -76,7 +77,8 @@ impl Worker {
         let mut patch = vec![
             json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}),
             json!({"op": "add", "path": operation, "value": "reconcile"}),
-            // To the nanosecond: a value that nobody wrote before says that the leader approves in this very write.
+            // To the nanosecond: a value that was never written before shows that the leader approves in this very
+            // write.
             json!({"op": "add", "path": approved, "value": Timestamp::now().to_string()}),
         ];
         patch.extend(config);
@@ -86,19 +88,19 @@ impl Worker {
         }
         let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
         let stored = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
-        // A webhook that knows less, or is configured otherwise, may have held it again.
+        // A webhook of another version, or with another configuration, may have held it again.
         Ok(stored.switch.is_none_or(|switch| switch.state.is_none()))
     }
 
-    /// What the Cluster says right now.
+    /// Reads the present Cluster.
     async fn live_shoot(&self) -> Result<Option<SwitchFacts>, kube::Error> {
         let clusters: Api<ClusterObject> = Api::all(self.context.client.clone());
         let record = clusters.get(&self.name.namespace).await?.record;
         Ok(record.ok().and_then(|facts| facts.switch).map(|switch| *switch))
     }
 
-    /// Ends a hold that nobody wants any more. Clusters and Networks arrive by different watches, so the wish is read once
-    /// more: the one that is known may be older than the hold.
+    /// Ends a hold that is no longer requested. Clusters and Networks arrive by different watches, so the desired
+    /// configuration is read once more: the known one may be older than the hold.
     pub(super) async fn clear(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
         let desired = self.live_shoot().await?.as_ref().and_then(desired);
         if desired.is_some_and(|desired| desired.encapsulation == Encapsulation::Overlay) {

@@ -1,4 +1,4 @@
-//! Conditions of nodes that are taken away, because nobody else does it.
+//! Removes conditions of nodes that no other component removes.
 
 use std::time::Duration;
 
@@ -13,36 +13,37 @@ use network_guard_core::gardener::network::SwitchingNetwork;
 use network_guard_core::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
 use network_guard_core::overlay::{Act, Relief, RouteTracker, SwitchStatus, WaitsFor};
 
-/// Nodes whose condition is taken away at one look, at most.
+/// The most nodes whose condition is removed in one turn.
 const NODES: usize = 100;
 
-/// How long that may take: as long as one answer may. The others are left for the next look.
+/// The timeout: as long as one answer may take. The other nodes are left for the next turn.
 const TIME: Duration = Duration::from_secs(10);
 
 /// Nodes that an event names.
 const NAMED: usize = 3;
 
-/// What became of an attempt to take conditions away.
+/// The result of an attempt to remove conditions.
 #[derive(Default)]
 pub(super) struct Freed<'n> {
     /// The nodes that have lost it.
     pub(super) nodes: Vec<&'n NodeFacts>,
-    /// Of which nodes it could not be taken away, and why. It stays the same while nothing changes, whichever node came first.
+    /// On which nodes the condition could not be removed, and why. The text stays the same while nothing changes,
+    /// whichever node came first.
     pub(super) trouble: Option<String>,
 }
 
-/// What is told where Calico's condition stays.
+/// The message where Calico's condition stays.
 pub(super) fn not_removed(why: &str) -> String {
     format!("Calico's condition cannot be removed from {why}")
 }
 
 impl Worker {
-    /// Takes the condition [`NETWORK_UNAVAILABLE`] from nodes as they were read: from one that was written since, nothing
-    /// is taken.
+    /// Removes the condition [`NETWORK_UNAVAILABLE`] from nodes as they were read; a node that was written since is not
+    /// changed.
     pub(super) async fn free<'n>(&mut self, nodes: &[&'n NodeFacts]) -> Freed<'n> {
         let (mut freed, begun) = (Freed::default(), Instant::now());
         let mut refused = self.refused.take().filter(|name| nodes.iter().any(|node| node.name == *name));
-        // Each time another one is the first, so that nodes that cannot be changed are not in the way of the others.
+        // Each turn starts at another node, so that nodes that cannot be changed do not block the others.
         let first = self.freed % nodes.len().max(1);
         for node in nodes.iter().cycle().skip(first).take(nodes.len().min(NODES)) {
             if begun.elapsed() >= TIME {
@@ -58,16 +59,16 @@ impl Worker {
                     freed.nodes.push(node);
                     refused = refused.filter(|name| *name != node.name);
                 }
-                // The next look shows what it says now, or that it is gone.
+                // The next turn shows whether the condition is gone.
                 Err(NoAnswer::Conflict | NoAnswer::Absent) => {}
-                // That is about this node. What is told does not depend on the number, which may change at each look.
+                // This error is about one node. The message does not contain the code, which may change in each turn.
                 Err(NoAnswer::Rejected(code)) => {
                     tracing::debug!(node = &*node.name, code, "a node's condition could not be removed");
                     if refused.as_ref().is_none_or(|name| node.name < *name) {
                         refused = Some(node.name.clone());
                     }
                 }
-                // That is about all of them.
+                // This error is about all nodes.
                 Err(why) => {
                     freed.trouble = Some(format!("nodes: {}", why.words()));
                     break;
@@ -81,8 +82,8 @@ impl Worker {
         freed
     }
 
-    /// While a switch is held, after a look at the nodes: makes room for the route controller's word where Calico's is in
-    /// its place, unless the switch is let through next. What prevents that is told where people look, and hinders nothing else.
+    /// While a switch is held, after reading the nodes: removes Calico's condition so that the route controller can set
+    /// its own, unless the switch is let through next. Obstacles are reported to people, and delay nothing else.
     pub(super) async fn relieve(
         &mut self,
         network: &SwitchingNetwork,
@@ -110,7 +111,8 @@ impl Worker {
         shoot.is_some_and(|shoot| Relief::is_wanted(shoot, &self.context.settings.removes_calicos_condition))
     }
 
-    /// Takes Calico's condition from nodes where it stays, and whose route `tracker` has not seen; gives what prevents that.
+    /// Removes Calico's condition from nodes that keep it and whose route `tracker` has not seen; returns what prevents
+    /// that.
     pub(super) async fn make_room(
         &mut self,
         network: &SwitchingNetwork,

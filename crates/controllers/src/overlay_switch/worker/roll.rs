@@ -1,4 +1,4 @@
-//! After a switch: Calico's Pods are seen through it.
+//! After a switch: watches the roll of Calico's Pods.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -22,17 +22,17 @@ impl Worker {
         shoot: Option<&SwitchFacts>,
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
-        // Calico's Pods are replaced since gardenlet wrote, whenever we come to look.
+        // Calico's Pods are replaced after gardenlet's write, whenever this turn runs.
         let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok()).unwrap_or(now);
         if let Some(trace) = &network.passed {
             return self.begin(network, Passed::read(trace), written).await;
         }
         let Some(mut record) = self.record.clone() else { return self.forget(network).await };
         if record.phase == Phase::Held {
-            // gardenlet's own write carried it.
+            // gardenlet's own write carried the switch.
             record.phase = Phase::Released;
             record.released = seconds(written.min(now));
-            // What it waited for is over.
+            // The hold is over.
             let reason = carried(record.status.as_ref(), shoot);
             let routes = record.status.take().and_then(|status| status.routes);
             let because = if reason == Reason::Routes { "" } else { reason.name() };
@@ -48,16 +48,16 @@ impl Worker {
         let has_succeeded = outcome == Outcome::Succeeded;
         if has_succeeded && record.carried_out.is_empty() {
             record.carried_out = network.operated.as_deref().unwrap_or_default().to_owned();
-            // While it failed, Pods that were new were so for another reason.
+            // While the extension failed, new Pods had another reason.
             self.is_rolled_out &= !had_failed;
         }
-        // What cannot be read for a moment ends nothing.
+        // An object that cannot be read for a moment ends nothing.
         let has_pods = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
-        // Of an unknown time nobody knows when it would be over.
+        // Without a known start, the end of the wait is unknown too.
         let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-        // An extension that failed for hours replaces Calico's Pods after that.
+        // An extension that failed for hours replaces Calico's Pods only after that.
         let begun = record.carried_out.parse().unwrap_or(released).max(released).min(now);
-        // Before the nodes are listed it is known how many there were when they were waited for.
+        // Until the nodes are listed, their number is the one from the hold.
         let nodes = self.nodes.unwrap_or_else(|| record.nodes());
         let is_due = self.context.settings.guards_rollout && has_pods && !self.is_rolled_out;
         let is_due = is_due && now.duration_since(begun) < longest_rollout(nodes);
@@ -65,14 +65,14 @@ impl Worker {
             self.is_rolled_out = self.see_rollout(network, released).await;
         }
         let is_over = !is_due || self.is_rolled_out;
-        // The gate of the network extension looks at what the condition says now, and demands the route controller's word.
-        // Between two tries it is at work, and has still failed.
+        // The gate of the network extension reads the present condition, and requires the route controller's own.
+        // Between two attempts the extension is in progress, although it has failed.
         let is_gates = self.failure.as_deref().is_some_and(is_the_gates);
         let needs_room = is_gates && has_pods && self.may_relieve(shoot);
         let trouble = if needs_room {
             self.make_room_for_gate(network).await
         } else {
-            // Looks count in a row.
+            // Only consecutive observations count.
             self.relief = Relief::default();
             None
         };
@@ -80,7 +80,7 @@ impl Worker {
             return self.forget(network).await;
         }
         if !has_succeeded && is_over && !needs_room {
-            // The extension is waited for: a failure is told of until it succeeds. Nodes need not be looked at for that.
+            // The extension is waited for: a failure is reported until it succeeds. That needs no nodes.
             self.access.remove().await?;
         }
         let hints: Vec<String> = trouble.iter().map(|why| not_removed(why)).collect();
@@ -94,7 +94,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The same as while a switch is held, from all nodes: what was seen of them earlier does not count for the gate.
+    /// As while a switch is held, but from all nodes: earlier observations of them do not count for the gate.
     async fn make_room_for_gate(&mut self, network: &SwitchingNetwork) -> Option<String> {
         match self.access.nodes().await {
             Ok(nodes) => self.make_room(network, &nodes, &RouteTracker::default()).await,
@@ -105,9 +105,9 @@ impl Worker {
         }
     }
 
-    /// Begins the record of a switch that passed with gardenlet's write before anything was remembered of it: somebody had
-    /// forced it beforehand, or the Shoot slept. The next turn goes on. Who finds it begun only takes the trace away: another write
-    /// came in between, or another leader ended there.
+    /// Starts the record of a switch that passed with gardenlet's write before anything was recorded: an operator
+    /// forced it beforehand, or the Shoot was hibernated. The next turn continues. If the record has been started
+    /// already, only the trace is removed: another write came in between, or another leader ended there.
     async fn begin(
         &mut self,
         network: &SwitchingNetwork,
@@ -136,7 +136,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Frees nodes, and says whether all Pods are new and no node is left marked.
+    /// Frees nodes, and returns whether all Pods are new and no node is left marked.
     async fn see_rollout(&mut self, network: &SwitchingNetwork, released: Timestamp) -> bool {
         let look = async {
             let daemon_set = match self.access.get("/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node").await
@@ -156,7 +156,7 @@ impl Worker {
             let marked: Vec<_> = rollout.marked.iter().map(|at| &nodes[*at]).collect();
             let freed = self.free(&marked).await;
             if let Some(why) = freed.trouble {
-                tracing::info!(namespace = &*self.name.namespace, why, "a mark of calico-node could not be taken away");
+                tracing::info!(namespace = &*self.name.namespace, why, "a mark of calico-node could not be removed");
             }
             let names: Vec<_> = freed.nodes.iter().map(|node| node.name.clone()).collect();
             Ok((rollout.is_over && names.len() == marked.len(), names))

@@ -17,7 +17,7 @@ use network_guard_runtime::supervise::Supervisor;
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::objects::Watched as _;
 
-/// What happens besides, when a request comes whose method and path contain this.
+/// A concurrent change, made when a request arrives whose method and path contain this text.
 struct Meanwhile(&'static str, fn(&mut Value));
 
 /// The write that lets a switch through.
@@ -59,7 +59,7 @@ fn network() -> Value {
     })
 }
 
-/// gardenlet writes a Shoot that took its wish back, and the webhook clears the hold.
+/// gardenlet writes a Shoot that was reverted, and the webhook clears the hold.
 fn revert(network: &mut Value) {
     for key in SWITCH_ANNOTATIONS {
         network["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
@@ -173,7 +173,7 @@ fn worker_with(seed: &Arc<Mutex<Seed>>, settings: OverlaySettings) -> Worker {
     Worker::new(context, NetworkName { namespace: "n".into(), name: "o".into() })
 }
 
-/// The watches bring what is stored by now.
+/// The watches deliver what is stored now.
 fn catch_up(worker: &Worker, seed: &Arc<Mutex<Seed>>) {
     let (network, cluster) = {
         let seed = seed.lock().unwrap();
@@ -200,9 +200,9 @@ async fn a_release_is_written_and_remembered() {
     assert_eq!(seed.network["status"]["state"][STATE_MEMBER]["phase"], "released");
 }
 
-/// An operator's force stays one until the switch has passed: a webhook lets it through where routes will never come.
+/// An operator's force is recorded until the switch has passed: a webhook lets it through where routes will never come.
 #[tokio::test]
-async fn an_operators_force_is_written_as_one() {
+async fn an_operators_force_is_recorded() {
     let seed = Seed::with(Some(Meanwhile(JSON_PATCH, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
     seed.lock().unwrap().cluster["spec"]["shoot"]["status"]["hibernated"] = json!(false);
@@ -221,7 +221,7 @@ async fn an_operators_force_is_written_as_one() {
     assert_eq!(overlay(&seed), json!(false));
 }
 
-/// A writer between any two requests of the leader wins.
+/// A concurrent writer wins between any two requests of the leader.
 #[tokio::test]
 async fn a_release_never_overwrites_a_revert() {
     let gaps = [
@@ -240,15 +240,15 @@ async fn a_release_never_overwrites_a_revert() {
     }
 }
 
-/// What was remembered of a release that did not happen, or was taken away by others, is put right.
+/// The record of a release that did not happen, or was removed by others, is corrected.
 #[tokio::test]
-async fn the_record_is_put_right() {
+async fn the_record_is_corrected() {
     let seed = Seed::with(Some(Meanwhile(JSON_PATCH, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
     let mut worker = worker(&seed);
     assert!(worker.look().await.is_err(), "somebody wrote in between");
     let phase = || seed.lock().unwrap().network["status"]["state"][STATE_MEMBER]["phase"].clone();
     assert_eq!(phase(), "released");
-    // It wakes up, so it is held on.
+    // The Shoot wakes up, so the switch stays held.
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
     for taken in [false, true] {
         if taken {
@@ -260,7 +260,7 @@ async fn the_record_is_put_right() {
     }
 }
 
-/// Time alone makes a hold louder, and never ends it.
+/// With its age a hold is reported, and never ended.
 #[tokio::test]
 async fn an_old_hold_is_reported_once() {
     let seed = Seed::with(None);
@@ -277,9 +277,9 @@ async fn an_old_hold_is_reported_once() {
     assert!(message.as_str().unwrap().contains("cannot be written: the Seed answers 404"), "{message}");
 }
 
-/// What a worker says is about the object that it looked at.
+/// A worker writes only to the object that it read.
 #[tokio::test]
-async fn a_word_never_lands_on_another_object() {
+async fn nothing_is_written_to_another_object() {
     let seed = Seed::with(Some(Meanwhile("/networks/o/status", revert)));
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});
     let result = worker(&seed).look().await;
@@ -301,7 +301,7 @@ async fn a_fresh_hold_outlives_an_old_cluster() {
     assert_eq!(seed.lock().unwrap().network["metadata"]["annotations"][SWITCH_STATE], "pending");
 }
 
-/// A revert that only the Cluster shows ends the hold, and leaves nothing.
+/// A revert that only the Cluster shows ends the hold, and leaves nothing behind.
 #[tokio::test]
 async fn a_revert_leaves_nothing() {
     let seed = Seed::with(None);
@@ -319,7 +319,7 @@ async fn a_revert_leaves_nothing() {
     assert_eq!(deleted, 3, "{:?}", seed.requests);
 }
 
-/// What is known already is not written again, neither by this replica nor by the next.
+/// A recorded state is not written again, neither by this replica nor by the next.
 #[tokio::test]
 async fn nothing_is_written_while_nothing_happens() {
     let seed = Seed::with(None);
@@ -341,7 +341,7 @@ async fn nothing_is_written_while_nothing_happens() {
     assert_eq!((writes(&seed), &seed.lock().unwrap().network), (2, &stored));
 }
 
-/// Members of a record that a later version wrote stay, also where something else has to be written.
+/// Members of a record that a later version wrote stay, also when something else has to be written.
 #[tokio::test]
 async fn a_later_record_is_not_destroyed() {
     let seed = Seed::with(None);
@@ -356,9 +356,9 @@ async fn a_later_record_is_not_destroyed() {
     assert_eq!((&record["version"], &record["status"]["waitsFor"]), (&json!(2), &json!("other")));
 }
 
-/// What is remembered is reported at once: the next turn does not take it for news.
+/// A recorded state is reported at once: the next turn does not take it for news.
 #[tokio::test]
-async fn what_is_remembered_is_reported_though_the_annotations_conflict() {
+async fn what_is_recorded_is_reported_though_the_annotations_conflict() {
     let patch = "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o";
     let seed = Seed::with(Some(Meanwhile(patch, |network| network["metadata"]["labels"] = json!({"a": "b"}))));
     seed.lock().unwrap().cluster["spec"]["shoot"]["spec"]["hibernation"] = json!({"enabled": false});

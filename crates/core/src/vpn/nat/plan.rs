@@ -184,7 +184,7 @@ fn routes(
 
 /// The kernel settings that the path needs; vpn2 sets more, for speed.
 fn settings(side: Side) -> Vec<Setting> {
-    const STRICT: &str = "answers that come back another way than the kernel expects are dropped";
+    const STRICT: &str = "answers that arrive by another device than the kernel expects are dropped";
     let mut settings = vec![
         Setting { name: "net.ipv4.conf.all.rp_filter", value: "0", why: STRICT },
         Setting { name: "net.ipv4.conf.default.rp_filter", value: "0", why: STRICT },

@@ -1,10 +1,10 @@
-//! The laws of the pool, against a list of connections in which everything is looked up.
+//! The invariants of the pool, checked against a list of connections in which everything is searched.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A share is less than half of the places: else who has a whole one never meets a peer that has more.
+/// A share is less than half of the places: otherwise a peer with a whole share never meets a peer that has more.
 const PLACES: Places = Places { handshakes: 6, handshakes_of_peer: 2, established: 5 };
 
 fn peer(number: u8) -> Peer {
@@ -14,7 +14,7 @@ fn peer(number: u8) -> Peer {
 #[derive(Clone, Copy, Debug)]
 enum Happens {
     Arrive(u8),
-    /// These are about one of the connections that there ever were.
+    /// The index of one of the connections that were ever opened.
     Begin(usize),
     Received(usize),
     End(usize),
@@ -36,7 +36,7 @@ fn pauses() -> impl Strategy<Value = Duration> {
     prop_oneof![3 => Just(1), 1 => Just(400), 1 => Just(20_000)].prop_map(Duration::from_millis)
 }
 
-/// Since when each is what it is.
+/// When each connection entered its state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Is {
     Handshake(Instant),
@@ -45,7 +45,7 @@ enum Is {
     Answering(Instant),
 }
 
-/// What is open, in the order of arrival.
+/// The open connections, in the order of arrival.
 #[derive(Clone, Default)]
 struct Model(Vec<(Ticket, Is)>);
 
@@ -85,11 +85,11 @@ proptest! {
                 Happens::Arrive(number) => {
                     let peer = peer(number);
                     let (ticket, evicted) = pool.arrive(peer, now);
-                    // Whoever comes is let in.
+                    // Every new connection is admitted.
                     prop_assert!(before.is(ticket).is_none());
                     if let Some(Evicted { ticket, was }) = evicted {
                         prop_assert_eq!(was, Was::Handshake);
-                        prop_assert_eq!(before.of(true, None).len(), PLACES.handshakes, "nobody goes without need");
+                        prop_assert_eq!(before.of(true, None).len(), PLACES.handshakes, "nothing is closed without need");
                         before.check_handshake(peer, ticket, now)?;
                         model.remove(ticket);
                     } else {
@@ -107,7 +107,7 @@ proptest! {
                         (Begun::Yes(None), Some(Is::Idle(_) | Is::Receiving(_) | Is::Answering(_))) => {}
                         (Begun::Yes(None), Some(Is::Handshake(_))) => prop_assert!(!is_full),
                         (Begun::Yes(Some(evicted)), Some(Is::Handshake(_))) => {
-                            prop_assert!(is_full, "nobody goes without need");
+                            prop_assert!(is_full, "nothing is closed without need");
                             prop_assert_eq!(Some((evicted.ticket, evicted.was)), goes);
                             model.remove(evicted.ticket);
                         }
@@ -142,12 +142,12 @@ proptest! {
             prop_assert_eq!(pool.counts(), (handshakes, established));
             prop_assert!(handshakes <= PLACES.handshakes && established <= PLACES.established);
             let connected: std::collections::HashSet<Peer> = model.0.iter().map(|(ticket, _)| ticket.peer).collect();
-            prop_assert_eq!(pool.peers.len(), connected.len(), "who has no connection is forgotten");
+            prop_assert_eq!(pool.peers.len(), connected.len(), "a peer without a connection is forgotten");
         }
-        // The kernel may ask for as many as it likes.
+        // The server may ask for as many as it needs.
         while let Some(evicted) = pool.make_room(now) {
             let young = matches!(model.is(evicted.ticket), Some(Is::Answering(at)) if now - at <= STUCK);
-            prop_assert!(!young, "a call is left alone");
+            prop_assert!(!young, "a call is not ended");
             model.remove(evicted.ticket);
         }
         prop_assert!(model.0.iter().all(|(_, is)| matches!(is, Is::Receiving(_) | Is::Answering(_))));
@@ -159,29 +159,32 @@ proptest! {
 }
 
 impl Model {
-    /// Whether this handshake is the one that goes for a new one of this peer.
+    /// Whether this handshake is the one to close for a new one of this peer.
     fn check_handshake(&self, new: Peer, victim: Ticket, now: Instant) -> Result<(), TestCaseError> {
         let count = |peer| self.of(true, Some(peer)).len();
         let is_slow = |ticket: Ticket| matches!(self.is(ticket), Some(Is::Handshake(at)) if now - at >= SLOW);
         prop_assert_eq!(self.of(true, Some(victim.peer))[0].0, victim, "the oldest of its peer");
         if count(new) >= PLACES.handshakes_of_peer {
-            prop_assert_eq!(victim.peer, new, "who has a whole share takes nothing from others");
+            prop_assert_eq!(victim.peer, new, "a peer with a whole share takes nothing from others");
             return Ok(());
         }
-        prop_assert!(victim.peer == new || count(victim.peer) > count(new), "nobody takes from who has fewer");
+        prop_assert!(victim.peer == new || count(victim.peer) > count(new), "no peer takes from one that has fewer");
         for (other, _) in self.of(true, None) {
             let might = other.peer == new || count(other.peer) > count(new);
             if might && is_slow(other) {
-                prop_assert!(is_slow(victim), "who is slow goes first");
+                prop_assert!(is_slow(victim), "slow handshakes are closed first");
             }
             if might && is_slow(other) == is_slow(victim) {
-                prop_assert!(count(victim.peer) >= count(other.peer), "of two that are as slow, of who has more");
+                prop_assert!(
+                    count(victim.peer) >= count(other.peer),
+                    "of equally slow ones, that of the peer with more"
+                );
             }
         }
         Ok(())
     }
 
-    /// The established connection that goes for one more of this peer.
+    /// The established connection to close for one more of this peer.
     fn established_for(&self, new: Peer, now: Instant) -> Option<(Ticket, Was)> {
         let count = |peer| self.of(false, Some(peer)).len();
         let has = count(new);
@@ -221,7 +224,7 @@ fn establish(pool: &mut Pool, peer: Peer, count: usize, now: Instant) -> Vec<Tic
 
 /// The API server has most connections, with a call on each, and others have idle ones.
 #[test]
-fn calls_do_not_end_for_who_keeps_idle_connections() {
+fn calls_do_not_end_for_peers_with_idle_connections() {
     let mut pool = Pool::new(Places { handshakes: 8, handshakes_of_peer: 8, established: 1_024 });
     let now = Instant::now();
     establish(&mut pool, peer(0), 200, now);
@@ -242,7 +245,7 @@ fn calls_do_not_end_for_who_keeps_idle_connections() {
     }
 }
 
-/// What a call is in the middle of, how long, and whether it ends for a peer that has nothing.
+/// The state of a call, since when, and whether the call ends for a peer without connections.
 #[test]
 fn which_calls_end() {
     for (has_arrived, millis, ends) in [
@@ -270,7 +273,7 @@ fn which_calls_end() {
     }
 }
 
-/// Of those whose bodies do not come, those go first that have had time for it: the API server's have not.
+/// Of the bodies that do not arrive those end first that have had time for it; the API server's have not.
 #[test]
 fn slow_bodies_go_first() {
     let mut pool = Pool::new(PLACES);
@@ -287,7 +290,7 @@ fn slow_bodies_go_first() {
 
 /// The last idle connection of the API server is not taken while others hold many.
 #[test]
-fn who_has_one_keeps_it_where_others_have_many() {
+fn a_single_connection_stays_where_others_have_many() {
     let mut pool = Pool::new(PLACES);
     let now = Instant::now();
     let mine = establish(&mut pool, peer(0), 1, now)[0];
@@ -300,9 +303,9 @@ fn who_has_one_keeps_it_where_others_have_many() {
     assert_eq!((evicted.ticket.peer, evicted.was), (peer(1), Was::Busy));
 }
 
-/// A share counts only where others need the room.
+/// A share counts only while others need the places.
 #[test]
-fn one_alone_may_take_all_the_room() {
+fn one_peer_alone_may_take_all_places() {
     let mut pool = Pool::new(PLACES);
     let now = Instant::now();
     let evicted: Vec<_> = (0..PLACES.handshakes).filter_map(|_| pool.arrive(peer(1), now).1).collect();
@@ -310,7 +313,7 @@ fn one_alone_may_take_all_the_room() {
     assert_eq!(pool.arrive(peer(1), now).1.map(|evicted| evicted.ticket.peer), Some(peer(1)));
 }
 
-/// Many addresses with one silent connection each: the API server has more, and has just come.
+/// Many addresses with one silent connection each: the API server has more, and has just connected.
 #[test]
 fn young_handshakes_stay_where_others_are_slow() {
     let mut pool = Pool::new(Places { handshakes: 202, handshakes_of_peer: 100, established: 1 });
@@ -326,9 +329,9 @@ fn young_handshakes_stay_where_others_are_slow() {
     }
 }
 
-/// A caller that shares the room with others who reconnect without end, whatever they do in between.
+/// The API server shares the places with peers that reconnect endlessly, whatever they do in between.
 #[test]
-fn who_has_fewer_loses_nothing() {
+fn a_peer_with_fewer_connections_loses_nothing() {
     let mut pool = Pool::new(PLACES);
     let mut now = Instant::now();
     let flood = || (1..4_u8).cycle().map(peer);
@@ -355,7 +358,7 @@ fn who_has_fewer_loses_nothing() {
 }
 
 #[test]
-fn who_is_one_peer() {
+fn addresses_of_one_peer() {
     for (one, other, want) in [
         ("10.0.0.1", "10.0.0.1", true),
         ("10.0.0.1", "10.0.0.2", false),

@@ -1,4 +1,4 @@
-//! The laws of the room for bodies.
+//! The invariants of the memory for bodies.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ fn peer(number: u8) -> Peer {
     IpAddr::from([10, 0, 0, number]).into()
 }
 
-/// What bodies do, and what they are told.
+/// What bodies do, and what they are granted.
 struct Bodies {
     ledger: Ledger,
     /// The peer, and what was granted.
@@ -66,18 +66,18 @@ impl Bodies {
 
     fn follow(&mut self, follows: Follows) {
         for id in follows.granted {
-            let units = self.waiting.remove(&id).expect("only who waits is granted something");
+            let units = self.waiting.remove(&id).expect("only a waiting body is granted something");
             let (_, has) = self.open.get_mut(&id).unwrap();
             *has = units.max(*has);
         }
         for (id, peer) in follows.ended {
             assert!(!self.arrived.contains(&id) && self.open[&id].0 == peer);
-            assert!(self.ending.insert(id), "it is told once");
+            assert!(self.ending.insert(id), "it is told to end once");
             self.waiting.remove(&id);
         }
     }
 
-    /// Those that have to end do.
+    /// Bodies that have to end leave.
     fn end(&mut self) {
         while let Some(id) = self.ending.iter().next().copied() {
             self.leave(id);
@@ -88,7 +88,7 @@ impl Bodies {
 #[derive(Clone, Copy, Debug)]
 enum Happens {
     Enter(u8),
-    /// These are about one of the open bodies.
+    /// The index of one of the open bodies.
     Grow(usize, usize),
     Arrived(usize),
     Leave(usize),
@@ -124,7 +124,7 @@ proptest! {
                     wants.insert(id, units);
                     bodies.grow(id, units);
                     for ended in bodies.ending.difference(&before) {
-                        prop_assert!(bodies.open[ended].1 > 0, "who holds nothing does not end");
+                        prop_assert!(bodies.open[ended].1 > 0, "a body that holds nothing does not end");
                         // It ends for a body of another peer, also where its own has just got more and holds too much by that.
                         let is_its = |id: &u64| open[id].0 == open[ended].0;
                         let more: usize = wants.iter().filter(|(id, _)| is_its(id)).map(|(id, wants)| wants - open[id].1).sum();
@@ -132,7 +132,7 @@ proptest! {
                         let for_somebody = wants
                             .iter()
                             .any(|(id, wants)| !is_its(id) && (held[id] + wants - open[id].1) * 2 <= most);
-                        prop_assert!(for_somebody, "only for who holds half as much: {:?}", held);
+                        prop_assert!(for_somebody, "only for a peer that holds half as much: {:?}", held);
                     }
                 }
                 Happens::Arrived(number) => {
@@ -151,7 +151,7 @@ proptest! {
             prop_assert!(total <= ROOM + BODY, "{total}");
             prop_assert!(bodies.ledger.taken <= ROOM);
         }
-        // Nobody is forgotten, and nothing is lost.
+        // No body is forgotten, and no memory is lost.
         while let Some(id) = bodies.open.keys().next().copied() {
             bodies.end();
             bodies.leave(id);
@@ -161,9 +161,9 @@ proptest! {
         prop_assert!(ledger.waiting.is_empty() && bodies.waiting.is_empty());
     }
 
-    /// However many bodies a peer holds, and however it comes back, who holds little gets its room.
+    /// However many bodies a peer holds, and however it reconnects, a peer that holds little gets its memory.
     #[test]
-    fn who_holds_little_goes_on(sizes in prop::collection::vec(1..=BODY, 1..40), wants in 1..=3_usize) {
+    fn a_peer_that_holds_little_goes_on(sizes in prop::collection::vec(1..=BODY, 1..40), wants in 1..=3_usize) {
         let mut bodies = Bodies::new(ROOM);
         for (at, size) in sizes.into_iter().enumerate() {
             let hog = bodies.enter(peer(1));
@@ -171,7 +171,7 @@ proptest! {
             if at % 3 == 0 {
                 let mine = bodies.enter(peer(0));
                 let goes_on = bodies.grow(mine, wants);
-                // Those who come back are not faster.
+                // Bodies that come back are not faster.
                 let hog = bodies.enter(peer(1));
                 bodies.grow(hog, size);
                 bodies.end();
@@ -182,9 +182,9 @@ proptest! {
     }
 }
 
-/// One peer alone fills the room and the spare, and nothing of it ends for more.
+/// One peer alone fills the shared memory and the spare, and none of its bodies ends for more.
 #[test]
-fn one_alone_may_fill_it() {
+fn one_peer_alone_may_fill_it() {
     let mut bodies = Bodies::new(ROOM);
     let (one, two, three) = (bodies.enter(peer(1)), bodies.enter(peer(1)), bodies.enter(peer(1)));
     assert!(bodies.grow(one, BODY) && bodies.grow(two, BODY), "the second one has the spare");
@@ -194,9 +194,9 @@ fn one_alone_may_fill_it() {
     assert!(!bodies.waiting.contains_key(&three), "now that one has the spare");
 }
 
-/// The spare that comes back is enough for who waits, so no second body ends.
+/// The spare that comes back is enough for the waiting body, so no second body ends.
 #[test]
-fn no_more_end_than_must() {
+fn no_more_bodies_end_than_necessary() {
     let mut bodies = Bodies::new(ROOM);
     let [with_spare, large, small] = [(); 3].map(|()| bodies.enter(peer(1)));
     assert!(bodies.grow(with_spare, 1) && bodies.grow(large, 7) && bodies.grow(small, 4), "they fill the room");
@@ -208,7 +208,7 @@ fn no_more_end_than_must() {
     assert!(!bodies.waiting.contains_key(&mine));
 }
 
-/// Of the peer that holds most, the one that has been arriving for longest; never one that has arrived.
+/// Of the peer that holds most, the body that has been arriving for longest; never one that has arrived.
 #[test]
 fn who_gives_way() {
     let mut bodies = Bodies::new(ROOM);

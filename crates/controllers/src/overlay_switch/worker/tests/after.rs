@@ -1,12 +1,12 @@
-//! What a worker does after a switch was let through.
+//! The worker after a switch was let through.
 
 use super::*;
 use network_guard_core::gardener::network::TIMESTAMP;
 
-/// How long Calico's Pods are seen through a switch depends on how many nodes there are, also where these cannot be listed
-/// any more; and it ends.
+/// How long Calico's Pods are watched depends on the number of nodes, also where these cannot be listed any more; and
+/// the watch ends.
 #[tokio::test]
-async fn large_shoots_are_seen_through_for_longer() {
+async fn large_shoots_are_watched_for_longer() {
     for (minutes, nodes, is_forgotten) in [(59, 0, false), (61, 0, true), (61, 31, false), (63, 31, true)] {
         let seed = Seed::with(None);
         {
@@ -29,10 +29,10 @@ async fn large_shoots_are_seen_through_for_longer() {
     }
 }
 
-/// An extension that fails for hours replaces Calico's Pods after that. So the time counts from when it says that it did,
-/// and as long as it says nothing the switch is not forgotten.
+/// An extension that fails for hours replaces Calico's Pods only after that. So the time counts from its report of
+/// success, and the switch is not forgotten before.
 #[tokio::test]
-async fn pods_are_seen_through_when_the_extension_is_late() {
+async fn pods_are_watched_when_the_extension_is_late() {
     let hours = |hours: i64| seconds(Timestamp::now() - SignedDuration::from_hours(hours));
     for (what, state, operated, is_forgotten) in [
         ("succeeded just now", "Succeeded", hours(0), false),
@@ -55,7 +55,7 @@ async fn pods_are_seen_through_when_the_extension_is_late() {
     }
 }
 
-/// A Network whose switch was let through in the moment in which the extension says this.
+/// A Network whose switch was let through at a moment when the extension reports this.
 fn released(operation: &Value) -> Arc<Mutex<Seed>> {
     let seed = Seed::with(None);
     {
@@ -72,7 +72,7 @@ fn released(operation: &Value) -> Arc<Mutex<Seed>> {
     seed
 }
 
-/// An extension that fails is told of once, and remembered until it succeeds.
+/// A failure of the extension is reported once, and remembered until it succeeds.
 #[tokio::test]
 async fn a_failure_after_a_release_is_reported_until_it_is_over() {
     let seed = released(&json!({"state": "Error", "description": "waiting for routes"}));
@@ -89,7 +89,7 @@ async fn a_failure_after_a_release_is_reported_until_it_is_over() {
     assert_eq!(seed.lock().unwrap().network["status"]["state"], Value::Null);
 }
 
-/// Where nothing else is to be watched, the answer of the extension is waited for.
+/// Where nothing else has to be watched, the result of the extension is waited for.
 #[tokio::test]
 async fn a_release_is_watched_until_the_extension_answers() {
     let seed = released(&json!({"state": "Processing"}));
@@ -106,9 +106,9 @@ async fn a_release_is_watched_until_the_extension_answers() {
     }
 }
 
-/// What passed at once, before anything was remembered of it, is seen through like any other switch.
+/// A switch that passed at once, before anything was recorded, is handled like any other.
 #[tokio::test]
-async fn what_passed_at_once_is_remembered_by_its_trace() {
+async fn a_switch_that_passed_at_once_is_recorded_by_its_trace() {
     for (word, event) in [("forced", "OverlaySwitchForced"), ("hibernated", "OverlaySwitchReleased")] {
         let seed = Seed::with(None);
         {
@@ -127,7 +127,7 @@ async fn what_passed_at_once_is_remembered_by_its_trace() {
             assert_eq!(seed.network["metadata"]["annotations"], json!({}), "the trace is taken away");
             assert_eq!(seed.events, [event]);
         }
-        // The Shoot sleeps, so there is nothing to guard; the extension is waited for all the same.
+        // The Shoot is hibernated, so there is nothing to guard; the extension is waited for all the same.
         let now = seconds(Timestamp::now());
         for (state, is_watched) in [("Processing", true), ("Error", true), ("Succeeded", false)] {
             seed.lock().unwrap().network["status"]["lastOperation"] = json!({"state": state, "lastUpdateTime": now});
@@ -142,7 +142,7 @@ async fn what_passed_at_once_is_remembered_by_its_trace() {
 
 /// A Cluster that cannot be read for a moment ends nothing.
 #[tokio::test]
-async fn pods_are_seen_through_without_a_cluster() {
+async fn pods_are_watched_without_a_cluster() {
     for (shoot, is_forgotten) in [(json!(5), false), (cluster()["spec"]["shoot"].clone(), true)] {
         let seed = released(&json!({"state": "Succeeded"}));
         seed.lock().unwrap().cluster["spec"]["shoot"] = shoot.clone();
@@ -153,7 +153,7 @@ async fn pods_are_seen_through_without_a_cluster() {
 }
 
 impl Seed {
-    /// Writes of what a way to the Shoot is made of.
+    /// Writes of the objects for access to the Shoot.
     fn ways(&self) -> Vec<&String> {
         let is_way = |path: &str| path.contains("/secrets/") || path.contains("/managedresources/");
         self.requests.iter().filter(|request| request.starts_with("PATCH") && is_way(request)).collect()
@@ -165,10 +165,10 @@ impl Seed {
     }
 }
 
-/// After a switch nobody goes to a Shoot in which there is nothing to do, however long the extension is waited for: what is made
-/// for the way there would be taken away at once, and made again at the next look.
+/// After a switch no access is made to a Shoot in which there is nothing to do, however long the extension is waited
+/// for: its objects would be deleted at once, and made again in the next turn.
 #[tokio::test]
-async fn no_way_is_made_to_a_shoot_in_which_there_is_nothing_to_do() {
+async fn no_access_is_made_to_a_shoot_without_work() {
     type Change = fn(&mut Seed);
     let table: [(&str, bool, Change); 5] = [
         ("asleep", true, |_| ()),
@@ -203,9 +203,9 @@ async fn no_way_is_made_to_a_shoot_in_which_there_is_nothing_to_do() {
     }
 }
 
-/// Where there is something to do, the way is made, and nodes are listed no more often than that needs.
+/// Where there is something to do, access is made, and nodes are listed no more often than necessary.
 #[tokio::test]
-async fn a_way_is_made_to_watch_a_roll() {
+async fn access_is_made_to_watch_a_roll() {
     let seed = released(&json!({"state": "Processing"}));
     seed.lock().unwrap().wake();
     worker(&seed).look().await.unwrap();
@@ -213,14 +213,14 @@ async fn a_way_is_made_to_watch_a_roll() {
     assert!(!seed.ways().is_empty(), "{:?}", seed.requests);
 }
 
-/// Who writes between the record and the trace, or a leader that ends there, makes no second switch of one.
+/// A writer between the record and the trace, or a leader that ends there, does not make a second switch.
 #[tokio::test]
 async fn a_switch_that_passed_at_once_begins_once() {
     let patch = "PATCH /apis/extensions.gardener.cloud/v1alpha1/namespaces/n/networks/o";
     for (trace, is_another_leader) in
         [("forced 2026-11-20T10:00:00Z", false), ("forced 2026-11-20T10:00:00Z", true), ("forced", true)]
     {
-        // gardenlet comes again, and the extension has said something.
+        // gardenlet writes again, and the extension has reported something.
         let meanwhile = Meanwhile(patch, |network| {
             network["metadata"]["annotations"][TIMESTAMP] = json!("2026-11-20T10:05:00Z");
             network["status"]["lastOperation"] =
@@ -253,7 +253,7 @@ async fn a_switch_that_passed_at_once_begins_once() {
     }
 }
 
-/// The passing write is what Calico's Pods are newer than, also where gardenlet wrote again before a leader came.
+/// Calico's Pods are newer than the write that passed, also where gardenlet wrote again before there was a leader.
 #[tokio::test]
 async fn pods_are_new_since_the_write_that_passed() {
     let seed = Seed::with(None);
@@ -264,7 +264,7 @@ async fn pods_are_new_since_the_write_that_passed() {
             SWITCH_PASSED: "hibernated 2026-11-20T10:00:00Z", TIMESTAMP: "2026-11-20T11:00:00Z",
         });
         seed.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": false}});
-        // A switch of this kind before it was begun, and never carried out.
+        // An earlier switch of this kind, which was never carried out.
         seed.network["status"]["state"] = json!({STATE_MEMBER: {
             "version": 2, "phase": "released", "held": "{}", "requested": "x", "since": "2026-11-19T10:00:00Z",
             "released": "2026-11-19T10:00:00Z", "carriedOut": "", "status": {"because": "hibernated"},
@@ -276,7 +276,8 @@ async fn pods_are_new_since_the_write_that_passed() {
     assert_eq!(seed.events, ["OverlaySwitchReleased"]);
 }
 
-/// What a held switch waited for is no part of the record of one that gardenlet's write carried, but why it passed is.
+/// The reasons for which a switch was held are no part of the record of one that gardenlet's write carried; the reason
+/// why it passed is.
 #[tokio::test]
 async fn a_carried_switch_says_why_it_passed() {
     let routes = json!({"nodes": 3, "withRoute": 2, "notReady": 1, "notReadyNodes": ["d"]});
