@@ -1,4 +1,4 @@
-//! What is wrong with an entry in itself, whatever it names.
+//! Rules about an entry by itself, independent of its target.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ pub static DUPLICATE: Rule = Rule {
     fix: "Remove one of them.",
 };
 
-/// No name that a Shoot can have.
+/// An invalid Shoot name.
 pub static NAME: Rule = Rule {
     name: "peering/name",
     severity: Severity::Deny,
@@ -38,7 +38,7 @@ pub static NAME: Rule = Rule {
     fix: "Write the metadata.name of the target.",
 };
 
-/// No namespace.
+/// The namespace is missing.
 pub static NAMESPACE_MISSING: Rule = Rule {
     name: "peering/namespace-missing",
     severity: Severity::Deny,
@@ -58,7 +58,7 @@ pub static NAMESPACE_FILLED_IN: Rule = Rule {
     fix: "Write the namespace into the manifest, and look whether it is the Shoot that you mean.",
 };
 
-/// No namespace that a project can have.
+/// An invalid project namespace.
 pub static NAMESPACE: Rule = Rule {
     name: "peering/namespace",
     severity: Severity::Deny,
@@ -68,7 +68,7 @@ pub static NAMESPACE: Rule = Rule {
     fix: "Write the project namespace of the target. It need not be `garden-` and the project's name.",
 };
 
-/// Blanks or capitals.
+/// Whitespace or capitals.
 pub static UNTIDY: Rule = Rule {
     name: "peering/untidy",
     severity: Severity::Deny,
@@ -78,13 +78,13 @@ pub static UNTIDY: Rule = Rule {
     fix: "Write it as the message says.",
 };
 
-/// Findings of all entries, and which entries name a Shoot that can be looked at.
+/// The findings of all entries, and the entries that name a Shoot which can be looked up.
 pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
     let mut all: Vec<Own> = Vec::new();
     let mut usable: Vec<Entry<'_>> = Vec::new();
     let mut seen = HashSet::new();
     for mut entry in entries {
-        // Built only where there is something to say.
+        // Built only when there is a finding.
         let index = entry.index;
         let path = || format!("{path}.shootPeerings[{index}]");
         let mut findings: Vec<Finding> = Vec::new();
@@ -97,7 +97,7 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
         let names_a_shoot = findings.is_empty();
         findings.extend(untidy(path, "seed", &entry.seed, is_dns_subdomain));
         if tidy(&entry.seed) != *entry.seed {
-            // Whatever else there is to say is said of what was meant.
+            // All other rules use the intended value.
             entry.seed = tidy(&entry.seed).into_owned().into();
         }
         let target = names_a_shoot.then(|| ShootName::new(&entry.namespace, &entry.name));
@@ -177,8 +177,8 @@ fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding>
     })
 }
 
-/// A value that is wrong only by its blanks and capitals. What could be nothing without them either is left to other rules: a
-/// value is suggested only where it can be.
+/// A value that is wrong only by its whitespace and capitals. A value that is invalid without them too is left to other
+/// rules, so every suggestion is valid.
 fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>, can_be: fn(&str) -> bool) -> Option<Finding> {
     let tidy = tidy(value);
     (tidy != **value && can_be(&tidy)).then(|| {
@@ -221,7 +221,7 @@ mod tests {
     }
 
     proptest! {
-        /// A writer of what is suggested is not told to write something else.
+        /// A suggested value is accepted when the user writes it.
         #[test]
         fn what_is_suggested_is_accepted((name, namespace, seed) in (field(), field(), field())) {
             let judge = |fields: [&str; 3]| {

@@ -15,7 +15,7 @@ pub static NO_CONFIG: Rule = Rule {
     fix: "Add a PeeringConfig, or remove the extension.",
 };
 
-/// Something has another type than it should.
+/// A value has the wrong type.
 pub static MALFORMED: Rule = Rule {
     name: "peering/malformed",
     severity: Severity::Deny,
@@ -25,7 +25,7 @@ pub static MALFORMED: Rule = Rule {
     fix: "Correct the named field.",
 };
 
-/// Another apiVersion.
+/// An unsupported apiVersion.
 pub static VERSION: Rule = Rule {
     name: "peering/api-version",
     severity: Severity::Deny,
@@ -35,7 +35,7 @@ pub static VERSION: Rule = Rule {
     fix: "Write the apiVersion that the message names.",
 };
 
-/// Another kind.
+/// An unsupported kind.
 pub static OTHER_KIND: Rule = Rule {
     name: "peering/kind",
     severity: Severity::Deny,
@@ -55,7 +55,7 @@ pub static UNKNOWN_FIELD: Rule = Rule {
     fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
 };
 
-/// A field that is there twice.
+/// A duplicate field.
 pub static DUPLICATE_FIELD: Rule = Rule {
     name: "peering/duplicate-field",
     severity: Severity::Deny,
@@ -65,7 +65,7 @@ pub static DUPLICATE_FIELD: Rule = Rule {
     fix: "Remove one of them.",
 };
 
-/// More entries than are looked at.
+/// More entries than permitted.
 pub static TOO_MANY: Rule = Rule {
     name: "peering/too-many",
     severity: Severity::Deny,
@@ -98,7 +98,7 @@ fn is_not(value: &str) -> String {
 
 pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
     let field = excerpt(field);
-    // `seedName` and `shootPeering` begin or end like what was meant; for the rest similarity decides.
+    // `seedName` and `shootPeering` share a prefix or suffix with the right field; otherwise similarity decides.
     let lower = field.to_lowercase();
     let distance = |name: &str| strsim::jaro_winkler(&lower, &name.to_lowercase());
     let meant = known.iter().copied().max_by(|a, b| distance(a).total_cmp(&distance(b)));

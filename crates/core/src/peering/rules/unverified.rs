@@ -1,4 +1,4 @@
-//! What could not be looked at: the writer may not see it, or nobody answered.
+//! Rules about what could not be verified: the writer may not see it, or a lookup failed.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::json::excerpt;
@@ -45,14 +45,14 @@ pub(super) fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
     Some(NOT_VERIFIED.finding(&pair.path(), message, "apply again to have it checked"))
 }
 
-/// Entries beyond those that one request looks up, all in one.
+/// One finding for all entries that were not looked up, because of the limit of one request.
 pub(in crate::peering) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
     let entries = if beyond == 1 { "1 entry was".to_owned() } else { format!("{beyond} entries were") };
     let message = format!("{entries} not verified: one request looks up {looked_up}");
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
 }
 
-/// So many peers of peers were not compared, or no more than that, all in one.
+/// One finding for all peers of peers that were not compared; `count` is an upper bound unless `is_exact`.
 pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) -> Finding {
     let peers = match (count, is_exact) {
         (1, true) => "1 peer of a peer was".to_owned(),
@@ -63,7 +63,7 @@ pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) 
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "node networks of theirs may be in the way")
 }
 
-/// Who lists a Shoot that goes or moves was not looked for.
+/// The Shoots that list a deleted or moved Shoot could not be determined.
 pub fn listers_not_verified(why: &str) -> Finding {
     let message = format!("Shoots that list this one were not looked for: {why}");
     NOT_VERIFIED.finding("", message, "correct or remove their entries")
