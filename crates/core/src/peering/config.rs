@@ -199,7 +199,7 @@ impl Decoder {
                 Ok(text) => Some(text),
                 Err(_) => {
                     self.report(|decoder| {
-                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a text"))
+                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a string"))
                     });
                     None
                 }

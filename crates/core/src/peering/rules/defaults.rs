@@ -14,8 +14,8 @@ pub static DEFAULT_NODES: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Risk,
-    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or chooses none and will get it. Connections may work in one direction only, and the next Shoot may have the same one. Where the other Shoot has it already, or gets it too, there can be no routes.",
-    fix: "Choose a node network of its own for every Shoot that peers.",
+    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or sets none and will get it. Connections may work in one direction only, and the next Shoot may get the same network. If the other Shoot has it already, or gets it too, there can be no routes.",
+    fix: "Choose a separate node network for every Shoot with peers.",
 };
 
 /// The prefix of the node network is too short or too long.
@@ -24,7 +24,7 @@ pub static PREFIX: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration, without which nothing is said. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that chooses none.",
+    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration; without it the rule is not applied. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that sets none.",
     fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
 };
 
@@ -62,7 +62,9 @@ fn say_own(own: Cidr, default: Cidr) -> Finding {
 pub(super) fn own_to_come(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     let message = match &*settings.default_node_networks {
         [] => return None,
-        [default] => format!("is not set, so this Shoot gets the default {default}, as others do that do not set it"),
+        [default] => {
+            format!("is not set, so this Shoot gets the default {default}, like every Shoot that does not set it")
+        }
         several => format!("is not set, so this Shoot gets one of the defaults {}", names_within(several, ROOM)),
     };
     let most = if subject.is_new() { Severity::Deny } else { Severity::Warn };

@@ -20,7 +20,7 @@ pub static PEERS_OVERLAP: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Two Shoots that this one lists have overlapping node networks. It cannot hold two routes for one range. It is said too of two that the writer may not see and that both list this one: that is their owners' consent to verdicts.",
+    summary: "Two Shoots that this one lists have overlapping node networks. This Shoot cannot have two routes for one range. The rule also reports two Shoots that the writer may not see, if both list this one: that is their owners' consent to verdicts.",
     fix: "Remove one of the two entries.",
 };
 
@@ -30,7 +30,7 @@ pub static PEER_OF_PEER: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot hold two routes for one range, and one of the two loses it. Said of a new entry, and of a new node network, where the peer lists both. Said only where the writer may see both; up to 64 peers of peers, out of 20,000 entries, are asked about by name, one of each peer's list in turn, and `peering/not-verified` says how many were left out. `peering.conflicts` of the configuration does not weigh it, for the peers are somebody else's; `rules` does.",
+    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot have two routes for one range, and one of the two Shoots loses its route. The rule covers new entries and new node networks, where the peer lists both Shoots, and only where the writer may see both. Up to 64 peers of peers, out of 20,000 entries, are asked about by name, one of each peer's list in turn, and `peering/not-verified` reports how many were left out. `peering.conflicts` of the configuration does not set its severity, because the peers belong to others; `rules` does.",
     fix: "Choose another network, or agree with the owners.",
 };
 

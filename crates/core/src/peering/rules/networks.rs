@@ -18,7 +18,7 @@ pub static OVERLAP: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network; who asks with one network after another finds it all the same.",
+    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network; a writer who tries one network after another finds it all the same.",
     fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
 };
 
@@ -48,8 +48,8 @@ pub static UNKNOWN: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
-    summary: "One of the two Shoots has no node network yet, because nobody chose one and its infrastructure is not ready. Overlaps cannot be checked.",
-    fix: "Set spec.networking.nodes, so that conflicts are found now.",
+    summary: "One of the two Shoots has no node network yet, because its spec sets none and its infrastructure is not ready. Overlaps cannot be checked.",
+    fix: "Set spec.networking.nodes, so that conflicts are found before the infrastructure exists.",
 };
 
 /// Peers get routes later.
@@ -78,7 +78,7 @@ pub static REMOVED: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Risk,
-    summary: "spec.networking.nodes of a Shoot with peers is removed. What its status says still counts.",
+    summary: "spec.networking.nodes of a Shoot with peers is removed. The networks in its status still count.",
     fix: "Keep the field.",
 };
 

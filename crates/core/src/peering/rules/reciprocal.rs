@@ -17,8 +17,8 @@ pub static NOT_RECIPROCAL: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Awaited,
-    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are told in one warning, the last one.",
-    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows what belongs around the entry.",
+    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are reported in one warning, the last one.",
+    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows the entry inside the extension or list.",
 };
 
 /// The target's extension is disabled.
@@ -86,7 +86,7 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) ->
     };
     let Some(own) = &subject.name else {
         // Targets cannot list a Shoot whose name is not generated yet.
-        return NOT_RECIPROCAL.finding(path, message, "list it there when it has its name");
+        return NOT_RECIPROCAL.finding(path, message, "add this Shoot there once it has a name");
     };
     // A Shoot without a Seed omits it: the webhook will fill it in.
     let seed = subject.seed.map(|seed| format!(", seed: {}", scalar(seed))).unwrap_or_default();

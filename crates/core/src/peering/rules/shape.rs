@@ -21,7 +21,7 @@ pub static MALFORMED: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A part of the providerConfig is not what it should be: an object, a list or a text.",
+    summary: "A part of the providerConfig is not what it should be: an object, a list or a string.",
     fix: "Correct the named field.",
 };
 
@@ -61,7 +61,7 @@ pub static DUPLICATE_FIELD: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A field is there twice, and which one counts is unknown.",
+    summary: "A field occurs twice, and it is unknown which one counts.",
     fix: "Remove one of them.",
 };
 
@@ -104,13 +104,13 @@ pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str])
     let meant = known.iter().copied().max_by(|a, b| distance(a).total_cmp(&distance(b)));
     let help = match meant.filter(|name| distance(name) > 0.75) {
         Some(name) => format!("write `{name}` if that is meant, or remove it"),
-        None => format!("remove it, known are {}", known.join(", ")),
+        None => format!("remove it, known fields are {}", known.join(", ")),
     };
     UNKNOWN_FIELD.finding(&format!("{path}.{field}"), "is an unknown field".to_owned(), help)
 }
 
 pub(in crate::peering) fn duplicate_field(path: &str, field: &str) -> Finding {
-    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is there twice".to_owned(), "remove one of them")
+    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is a duplicate field".to_owned(), "remove one of them")
 }
 
 pub(in crate::peering) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
@@ -125,7 +125,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     vec![
         (&NO_CONFIG, no_config(path)),
-        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a text")),
+        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a string")),
         (&VERSION, example(api_version(path, "v1"))),
         (&OTHER_KIND, example(kind(path, "Peering"))),
         (&UNKNOWN_FIELD, unknown_field(entry, "seedName", &["name", "namespace", "seed"])),

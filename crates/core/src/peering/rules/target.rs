@@ -16,7 +16,7 @@ pub static MISSING: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "There is no such Shoot. A new Shoot may list one that does not exist yet, with a warning: two that list each other have to begin somewhere. So may an entry that is stored already.",
+    summary: "There is no such Shoot. A new Shoot may list one that does not exist yet, with a warning: of two Shoots that list each other, one is created first. For a stored entry it is a warning too.",
     fix: "Correct namespace and name, or create the target first. Peers in another garden cannot be used.",
 };
 

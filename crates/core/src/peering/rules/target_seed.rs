@@ -24,7 +24,7 @@ pub static SEED_UNKNOWN: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "There is no Seed of the name that an entry gives. Everybody may read Seeds, so this tells nobody anything about the target.",
+    summary: "The Seed that an entry names does not exist. All users may read Seeds, so this reveals nothing about the target.",
     fix: "Write the spec.seedName of the target.",
 };
 
@@ -55,7 +55,7 @@ pub static UNSCHEDULED: Rule = Rule {
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
     summary: "The target has no Seed yet, so whether the entry names the right one is unknown.",
-    fix: "Look again when the target is scheduled.",
+    fix: "Check again when the target is scheduled.",
 };
 
 pub(super) fn seed_missing(pair: &Pair<'_>) -> Option<Finding> {
