@@ -1,4 +1,4 @@
-//! A Shoot's own networks: only what Gardener itself would refuse, or what breaks.
+//! The networks of a Shoot: only what Gardener itself would deny, or what breaks.
 //!
 //! [`check`] is a function of the Shoot and its Seed. [`judge`] compares its findings with those of the stored Shoot: a problem that
 //! is stored blocks nobody.

@@ -1,4 +1,4 @@
-//! The rules of this room, beside the words that they say.
+//! The rules of this module, next to their messages.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::json::excerpt;
