@@ -227,5 +227,5 @@ fn a_hundred_peers() {
     *peers_of(&mut twice) = json!("PEERS");
     let entry = r#"[{"name":"a","name":"b","namespace":"garden-shop","seed":"eu1-a"}]"#;
     let output = alice.run(&["create", "--raw", path, "-f", "-"], Some(&twice.to_string().replace("\"PEERS\"", entry)));
-    assert!(refused(&output).contains("shootPeerings[0].name: is there twice; remove one of them"), "{output:?}");
+    assert!(refused(&output).contains("shootPeerings[0].name: is a duplicate field; remove one of them"), "{output:?}");
 }

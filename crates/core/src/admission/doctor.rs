@@ -26,7 +26,7 @@ pub struct Sign {
     pub id: String,
     /// The release of the server.
     pub release: String,
-    /// Whether it has heard nothing of the API server for so long that it reads what matters live.
+    /// Whether the server has received nothing from the API server for so long that it reads what matters live.
     pub stale: bool,
 }
 

@@ -5,7 +5,7 @@ use super::verdict::Verdict;
 use crate::gardener::FieldError;
 use crate::landscape::{Answers, Questions, Snapshot};
 
-/// How often a handler may ask: who may see what, whom it would refuse because of, and what those answers raise.
+/// The maximum number of rounds of questions: visibility, confirmation of denials, and what those answers raise.
 pub const ROUNDS: usize = 6;
 
 /// One webhook: a path, the resource that it reviews, and a decision.

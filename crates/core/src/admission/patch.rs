@@ -1,8 +1,7 @@
 //! JSON Patch (RFC 6902), written from intent.
 //!
-//! An API server answers its user with a 500 when a patch does not apply, whatever the failure policy says. So there
-//! are no `test` operations here, parents are created by whoever knows that they are missing, and property tests apply
-//! what the rules produce.
+//! An API server answers its user with a 500 when a patch does not apply, whatever the failure policy is. So there are
+//! no `test` operations here, callers create missing parents, and property tests apply the patches of all rules.
 
 use std::fmt::Write as _;
 

@@ -36,8 +36,8 @@ pub struct Request<'a> {
     pub object: Option<&'a str>,
     /// The text of the object as it is stored; only on UPDATE and DELETE.
     pub old_object: Option<&'a str>,
-    /// What the URL's path has behind that of the handler, where it takes more: whoever called wrote it. Set by the
-    /// server.
+    /// The rest of the URL's path after the handler's path, if the handler takes one. The caller controls it. Set by
+    /// the server.
     pub path_suffix: &'a str,
 }
 

@@ -27,7 +27,7 @@ pub enum BadReview {
         /// The field.
         field: &'static str,
     },
-    /// A field is there twice, and nobody can tell which one counts.
+    /// A field is duplicate, and it is unknown which one counts.
     #[error("the AdmissionReview has `{field}` twice")]
     Twice {
         /// The field.

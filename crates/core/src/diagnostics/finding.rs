@@ -25,7 +25,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The same finding where it must not weigh more than this: a stored problem, or one that nobody can mend now.
+    /// The same finding with a severity of at most `most`: for a stored problem, or one that cannot be corrected now.
     #[must_use]
     pub fn at_most(mut self, most: Severity) -> Self {
         self.at_most = self.at_most.min(most);
@@ -47,8 +47,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The findings that weigh this much, in the order in which people should read them: by their rank, and otherwise as they were
-/// found. Whoever shows some of them only shows the first.
+/// The findings of this severity, in the order in which they are shown: by rank, and otherwise as they were found. A
+/// caller that shows only some of them shows the first.
 pub fn in_order(findings: &[Finding], severity: Severity) -> impl Iterator<Item = &Finding> {
     Rank::ALL.into_iter().flat_map(move |rank| {
         findings.iter().filter(move |finding| finding.severity == severity && finding.rank == rank)

@@ -1,4 +1,4 @@
-//! What operators made of rules.
+//! The severities that operators configured.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::finding::Finding;
 use super::rule::Rule;
 use super::weight::Severity;
 
-/// What operators made of rules: a severity, or nothing at all.
+/// The severities that operators configured; `None` switches a rule off.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Policy {
     choices: BTreeMap<&'static str, Option<Severity>>,
@@ -22,13 +22,13 @@ impl Policy {
         permitted
     }
 
-    /// The findings as operators weigh them.
+    /// The findings with the configured severities.
     pub fn apply(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
         findings.retain_mut(|finding| self.weigh(finding));
         findings
     }
 
-    /// All rules that weigh otherwise than by themselves, by name.
+    /// All rules with a configured severity, by name.
     pub fn choices(&self) -> impl Iterator<Item = (&'static str, Option<Severity>)> + '_ {
         self.choices.iter().map(|(rule, choice)| (*rule, *choice))
     }
@@ -38,7 +38,7 @@ impl Policy {
         self.choices.get(rule.name) == Some(&None)
     }
 
-    /// Weighs one finding anew; `false` when its rule is off.
+    /// Applies the configured severity to one finding; `false` when its rule is off.
     pub(crate) fn weigh(&self, finding: &mut Finding) -> bool {
         match self.choices.get(finding.rule) {
             None => true,

@@ -1,7 +1,7 @@
-//! What we know of the landscape: one immutable snapshot, replaced as a whole.
+//! The known state of the landscape: one immutable snapshot, replaced as a whole.
 //!
 //! The maps are persistent: a writer clones the snapshot in constant time, changes its clone in O(log n) and publishes
-//! it; whoever reads keeps the snapshot that it loaded. Nothing here locks, waits or talks to an API server.
+//! it; a reader keeps the snapshot that it loaded. Nothing here locks, waits or talks to an API server.
 
 mod access;
 mod census;

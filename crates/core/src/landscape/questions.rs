@@ -1,4 +1,4 @@
-//! What the snapshot cannot tell for certain, as questions and their answers.
+//! Questions that the snapshot cannot answer with certainty, and their answers.
 //!
 //! A decision never waits: what only an API server knows now is asked for as data, somebody fetches the answers, and the decision is
 //! made again with them. A question that found no answer has an answer too.
@@ -79,7 +79,7 @@ pub enum Visibility {
     Visible,
     /// The user may not.
     Hidden,
-    /// Nobody could tell; the text says why.
+    /// It is unknown; the text says why.
     Unanswered(String),
 }
 

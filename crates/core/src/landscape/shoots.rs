@@ -23,12 +23,12 @@ pub struct Shoots {
 }
 
 impl Shoots {
-    /// No Shoots yet; these will be looked through for their VPC as this says.
+    /// No Shoots yet; `vpcs` says in which fields Shoots name their VPC.
     pub fn with_vpcs(vpcs: Arc<Vpcs>) -> Self {
         Self { vpcs, ..Self::default() }
     }
 
-    /// Where Shoots are looked through for their VPC.
+    /// The fields in which Shoots name their VPC.
     pub fn vpcs(&self) -> &Arc<Vpcs> {
         &self.vpcs
     }

@@ -44,7 +44,7 @@ impl Snapshot {
         Self { is_blind: true, ..Self::default() }
     }
 
-    /// An empty snapshot, whose Shoots will be looked through for their VPC as this says.
+    /// An empty snapshot; `vpcs` says in which fields Shoots name their VPC.
     pub fn with_vpcs(vpcs: Arc<Vpcs>) -> Self {
         Self { shoots: Shoots::with_vpcs(vpcs), ..Self::default() }
     }

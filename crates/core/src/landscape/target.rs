@@ -1,4 +1,4 @@
-//! What the answer to a request may be made of: the one place that decides what a user learns of another Shoot.
+//! What a user may learn of another Shoot, decided in one place.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub enum Target {
     Consenting(Consent),
     /// The user may not see it, or it is not there: nothing may be said, not even which of the two.
     Hidden,
-    /// Nobody answered.
+    /// The lookup failed.
     Unverified(String),
 }
 
@@ -67,7 +67,7 @@ impl Consent {
         self.0.is_workerless
     }
 
-    /// Whether it is on its way out.
+    /// Whether it is being deleted.
     pub fn is_being_deleted(&self) -> bool {
         self.0.is_being_deleted
     }

@@ -55,7 +55,7 @@ impl<'a> View<'a> {
             (Visibility::Visible, Known::Absent) => Target::Missing,
             (Visibility::Visible, Known::Unanswered(why)) => Target::Unverified(why.to_owned()),
             (Visibility::Hidden, Known::Found(facts)) => Target::hidden(Some(facts), subject),
-            // That nobody answered about it would say that it is there.
+            // A failed lookup would reveal that the Shoot exists.
             (Visibility::Hidden, Known::Absent | Known::Unanswered(_)) => Target::hidden(None, subject),
         })
     }
@@ -67,7 +67,7 @@ impl<'a> View<'a> {
         }
         let mut visibility = self.answers.visibilities.get(name);
         if visibility.is_none() {
-            // Who may see all of them may see this one.
+            // A user who may see all of them may see this one.
             let holds = |(place, visibility): &(&Grant, &Visibility)| {
                 **visibility == Visibility::Visible && place.covers(name.namespace())
             };

@@ -1,4 +1,4 @@
-//! What is said of a Shoot's own networks when it is written.
+//! Findings about the networks of a Shoot that is written.
 
 use super::{check, is_untranslatable, rules};
 use crate::diagnostics::{Finding, Severity, without_stored};
@@ -6,8 +6,8 @@ use crate::gardener::Shoot;
 use crate::gardener::shoot::StatusNetworking;
 use crate::landscape::{Seed, View};
 
-/// What there is to say of the networks of a Shoot that is written, as far as its writer caused it; and the Seed that nobody
-/// answered about, with the reason.
+/// The findings about the networks of a Shoot that its writer caused, and the Seed that could not be looked up, with
+/// the reason.
 pub fn judge<'k>(
     new: &Shoot<'_>,
     old: Option<&Shoot<'_>>,
@@ -29,7 +29,8 @@ pub fn judge<'k>(
     };
     let stored = old.map_or_else(Vec::new, |old| check_with_seed(old, Some(old)));
     let found = check_with_seed(new, old);
-    // Nobody else says so, and connections into the Shoot fail: told at every write that is judged, if not refused.
+    // Nothing else reports this, and connections into the Shoot fail: a warning at every write that is judged, if not a
+    // denial.
     let lasting: Vec<Finding> = found.iter().filter(|finding| is_untranslatable(finding)).cloned().collect();
     let mut findings = without_stored(found, stored, is_same);
     for finding in lasting {

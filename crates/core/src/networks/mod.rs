@@ -1,4 +1,4 @@
-//! A Shoot's own networks: only what Gardener itself would refuse, or what breaks.
+//! The networks of a Shoot: only what Gardener itself would deny, or what breaks.
 //!
 //! [`check`] is a function of the Shoot and its Seed. [`judge`] compares its findings with those of the stored Shoot: a problem that
 //! is stored blocks nobody.
@@ -192,8 +192,8 @@ mod tests {
                     "deny spec.networking.pods: ::ffff:243.0.0.0/104 is the IPv4 network 243.0.0.0/8, written as an IPv6 one; write 243.0.0.0/8",
                     "deny spec.networking.services: ::ffff:243.1.0.0/112 is the IPv4 network 243.1.0.0/16, written as an IPv6 one; write 243.1.0.0/16",
                     "deny spec.networking.nodes: ::ffff:10.1.0.0/112 is the IPv4 network 10.1.0.0/16, written as an IPv6 one; write 10.1.0.0/16",
-                    "deny spec.networking.pods: 243.0.0.0/8 is 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
-                    "deny spec.networking.services: 243.1.0.0/16 is in 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
+                    "deny spec.networking.pods: 243.0.0.0/8 is 243.0.0.0/8, which Gardener reserves for: Shoot service network mapping; choose another range",
+                    "deny spec.networking.services: 243.1.0.0/16 is in 243.0.0.0/8, which Gardener reserves for: Shoot service network mapping; choose another range",
                     "deny spec.networking.services: 243.1.0.0/16 overlaps pods 243.0.0.0/8 of this Shoot; choose disjoint networks",
                     "warn spec.networking.nodes: 10.1.0.0/16 overlaps the Pods 10.0.0.0/11 of Seed eu1-a; allowed, double NAT translates between them",
                 ],
@@ -210,7 +210,7 @@ mod tests {
                 json!({"pods": "243.1.0.0/16"}),
                 json!({}),
                 vec![
-                    "deny spec.networking.pods: 243.1.0.0/16 is in 243.0.0.0/8, which Gardener keeps for: Shoot service network mapping; choose another range",
+                    "deny spec.networking.pods: 243.1.0.0/16 is in 243.0.0.0/8, which Gardener reserves for: Shoot service network mapping; choose another range",
                 ],
             ),
             (
@@ -218,7 +218,7 @@ mod tests {
                 json!({"nodes": "192.0.0.0/2"}),
                 json!({}),
                 vec![
-                    "deny spec.networking.nodes: 192.0.0.0/2 contains 240.0.0.0/8, which Gardener keeps for: kube-apiserver mapping; choose another range",
+                    "deny spec.networking.nodes: 192.0.0.0/2 contains 240.0.0.0/8, which Gardener reserves for: kube-apiserver mapping; choose another range",
                     "warn spec.networking.nodes: the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 192.0.0.0/2; choose smaller networks, double NAT needs the room",
                 ],
             ),
@@ -227,7 +227,7 @@ mod tests {
                 json!({"nodes": "fd8f:6d53:b97a::/48"}),
                 json!({}),
                 vec![
-                    "deny spec.networking.nodes: fd8f:6d53:b97a::/48 contains fd8f:6d53:b97a:1::/96, which Gardener keeps for: VPN transfer network; choose another range",
+                    "deny spec.networking.nodes: fd8f:6d53:b97a::/48 contains fd8f:6d53:b97a:1::/96, which Gardener reserves for: VPN transfer network; choose another range",
                 ],
             ),
             (
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(
             found_on("10.0.0.0/7", &own, &json!({})),
             [
-                "warn spec.networking.services: 11.1.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a, which are wider than the /8 that double NAT maps them into; choose networks apart from them, or another Seed",
+                "warn spec.networking.services: 11.1.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a, which are wider than the /8 that double NAT maps them into; choose networks that do not overlap them, or another Seed",
                 "warn spec.networking.services: 11.1.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a; allowed",
                 "warn spec.networking.nodes: 10.250.0.0/16 overlaps the Pods 10.0.0.0/7 of Seed eu1-a; allowed",
             ]

@@ -1,4 +1,4 @@
-//! The rules of this room, beside the words that they say.
+//! The rules of this module, next to their messages.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::json::excerpt;
@@ -30,8 +30,8 @@ pub static IPV4_AS_IPV6: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "An IPv4 network is written as an IPv6 one, under `::ffff:0:0/96`. Gardener accepts that and takes it for the IPv4 network. What gets the text itself may not: vpn2, for one, cannot translate it.",
-    fix: "Write the IPv4 network as the message shows. What is stored may stay.",
+    summary: "An IPv4 network is written as an IPv6 one, under `::ffff:0:0/96`. Gardener accepts that and treats it as the IPv4 network. A component that gets the string as written may not accept it: vpn2, for example, cannot translate it.",
+    fix: "Write the IPv4 network as the message shows. A stored network may stay as it is.",
 };
 
 /// A reserved range.
@@ -40,7 +40,7 @@ pub static RESERVED: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A network overlaps a range that Gardener keeps for the tunnel between Seed and Shoot: 240.0.0.0/8 to 244.0.0.0/8, or fd8f:6d53:b97a:1::/96.",
+    summary: "A network overlaps a range that Gardener reserves for the tunnel between Seed and Shoot: 240.0.0.0/8 to 244.0.0.0/8, or fd8f:6d53:b97a:1::/96.",
     fix: "Choose another range.",
 };
 
@@ -113,7 +113,7 @@ pub(super) fn ipv4_as_ipv6(kind: NetworkKind, text: &str, cidr: Cidr) -> Finding
 
 pub(super) fn reserved(kind: NetworkKind, cidr: Cidr, range: &ReservedRange) -> Finding {
     let lies = cidr.lies(range.network());
-    let message = format!("{cidr} {lies} {}, which Gardener keeps for: {}", range.cidr, range.purpose);
+    let message = format!("{cidr} {lies} {}, which Gardener reserves for: {}", range.cidr, range.purpose);
     RESERVED.finding(&path(kind), message, "choose another range")
 }
 
@@ -135,7 +135,7 @@ pub(super) fn seed_too_wide(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name
     let message = format!(
         "{cidr} overlaps the Pods {seed_pods} of Seed {name}, which are wider than the /8 that double NAT maps them into"
     );
-    SEED_TOO_WIDE.finding(&path(kind), message, "choose networks apart from them, or another Seed")
+    SEED_TOO_WIDE.finding(&path(kind), message, "choose networks that do not overlap them, or another Seed")
 }
 
 pub(super) fn double_nat(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str, translates: bool) -> Finding {

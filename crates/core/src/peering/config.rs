@@ -1,4 +1,4 @@
-//! Reading a `PeeringConfig`, strictly: whatever is not understood is reported with its path.
+//! Strict parsing of a `PeeringConfig`: everything that cannot be parsed is reported with its path.
 
 use std::borrow::Cow;
 
@@ -7,29 +7,29 @@ use crate::json::{Members, Text, excerpt};
 
 use super::rules::shape;
 
-/// A peering configuration that could be read; what could not is missing here and among the findings.
+/// A parsed peering configuration. What could not be parsed is missing here and is among the findings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Config<'a> {
     /// The entries of `shootPeerings`, up to the limit.
     pub entries: Vec<Entry<'a>>,
-    /// How many there are, beyond the limit too.
+    /// The number of entries, including those beyond the limit.
     pub count: usize,
-    /// How many of them are beyond the limit, and were not read.
+    /// The number of entries beyond the limit, which were not read.
     pub unread: usize,
 }
 
 /// An entry of `shootPeerings`. A field that is absent, `null` or empty is empty here.
 #[derive(Clone, Debug, Default)]
 pub struct Entry<'a> {
-    /// Its place in the list.
+    /// Its index in the list.
     pub index: usize,
     /// The name of the target.
     pub name: Text<'a>,
     /// The namespace of the target.
     pub namespace: Text<'a>,
-    /// The name of the target's Seed, without blanks and capitals once the entry was checked.
+    /// The name of the target's Seed; trimmed and in lower case once the entry was checked.
     pub seed: Text<'a>,
-    /// The same as it is written.
+    /// The name of the Seed as the user wrote it.
     pub written_seed: Text<'a>,
 }
 
@@ -42,16 +42,16 @@ const ENTRY_FIELDS: [&str; 3] = ["name", "namespace", "seed"];
 /// How much of a configuration is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// The most entries that are permitted.
+    /// The maximum number of entries that is permitted.
     pub permitted: usize,
-    /// The most entries that are read.
+    /// The maximum number of entries that is read.
     pub entries: usize,
-    /// The most findings: a body of some megabytes must not become an answer of some megabytes.
+    /// The maximum number of findings: a body of several megabytes must not become an answer of several megabytes.
     pub findings: usize,
 }
 
-/// A finding about a configuration in itself, and which entry it is about: namespace and name, or nothing for the
-/// whole. Entries move when others are removed, so their places say nothing about what was stored before.
+/// A finding about the configuration itself, with the entry that it is about: namespace and name, or nothing for the
+/// configuration as a whole. Entries move when others are removed, so an index does not identify a stored entry.
 #[derive(Clone, Debug)]
 pub struct Own {
     /// The entry.
@@ -72,8 +72,8 @@ pub(super) fn about(namespace: &str, name: &str) -> String {
     format!("{}/{}", tidy(namespace), tidy(name))
 }
 
-/// A value without blanks around it and without capitals. Letters of other alphabets stay: no name has any, so nobody knows
-/// what is meant by them.
+/// A value without surrounding whitespace and in lower case. Only ASCII letters are changed: no valid name has other
+/// letters, so their meaning is unknown.
 pub(super) fn tidy(value: &str) -> Cow<'_, str> {
     let trimmed = value.trim();
     if trimmed.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -83,7 +83,7 @@ pub(super) fn tidy(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// Reads the text of a providerConfig at this path.
+/// Parses the text of the providerConfig at this path.
 pub(super) fn decode<'a>(text: Option<&'a str>, path: &str, limits: Limits) -> (Config<'a>, Vec<Own>) {
     let mut decoder = Decoder { path: path.to_owned(), findings: Vec::new(), limits };
     let config = match text {
@@ -97,7 +97,7 @@ pub(super) fn decode<'a>(text: Option<&'a str>, path: &str, limits: Limits) -> (
 }
 
 impl Decoder {
-    /// Notes a finding, as long as there is room; beyond that nothing is even worded.
+    /// Records a finding while the limit permits it; beyond the limit its message is not even built.
     fn report(&mut self, finding: impl FnOnce(&Self) -> Option<Finding>) {
         if self.findings.len() < self.limits.findings
             && let Some(finding) = finding(self)
@@ -134,7 +134,7 @@ impl Decoder {
         }
         config.count = count;
         config.unread = count.saturating_sub(self.limits.entries);
-        // This one is about the whole, and has room whatever is wrong with entries.
+        // This finding is about the whole list, so the limit does not apply to it.
         if let Some(finding) = shape::too_many(&path, count, self.limits.permitted) {
             self.findings.push(Own { about: String::new(), finding });
         }
@@ -155,7 +155,7 @@ impl Decoder {
         Some(Entry { index, name: name?, namespace: namespace?, written_seed: seed.clone(), seed })
     }
 
-    /// The texts of an object's fields; those that are unknown or there twice are reported.
+    /// The raw values of an object's fields. Unknown and duplicate fields are reported.
     fn members<'a, const N: usize>(
         &mut self,
         text: &'a str,
@@ -183,7 +183,7 @@ impl Decoder {
         None
     }
 
-    /// The path of an entry, or of the configuration. Built only where there is something to say.
+    /// The path of an entry, or of the configuration. Built only when there is a finding.
     fn at(&self, entry: Option<usize>) -> String {
         match entry {
             Some(index) => format!("{}.shootPeerings[{index}]", self.path),
@@ -191,7 +191,7 @@ impl Decoder {
         }
     }
 
-    /// A field that is a text; empty when it is missing, `None` when it is something else.
+    /// A string field: empty when it is missing, `None` when it is not a string.
     fn text<'a>(&mut self, value: Option<&'a str>, entry: Option<usize>, field: &str) -> Option<Text<'a>> {
         match value {
             None | Some("null") => Some(Text::default()),
@@ -199,7 +199,7 @@ impl Decoder {
                 Ok(text) => Some(text),
                 Err(_) => {
                     self.report(|decoder| {
-                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a text"))
+                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a string"))
                     });
                     None
                 }
@@ -216,7 +216,7 @@ mod tests {
 
     const LIMITS: Limits = Limits { permitted: 3, entries: 5, findings: 4 };
 
-    /// Pieces that make almost a configuration.
+    /// Fragments of a configuration that is almost valid.
     fn almost() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(vec![
             "{",
@@ -246,7 +246,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever it is, it is answered, and within the limits.
+        /// Any text is parsed without a panic and within the limits.
         #[test]
         fn any_text_is_answered(text in prop_oneof![almost(), ".{0,80}", almost().prop_map(|text| format!("{{\"shootPeerings\":[{{{text}}}]}}"))]) {
             let (config, findings) = decode(Some(&text), "p", LIMITS);

@@ -1,5 +1,5 @@
-//! Filling in what the writer of an entry left out, as Gardener's dashboard does, without touching anything else: not
-//! even the order of keys.
+//! Fills in what the user omitted in an entry, as Gardener's dashboard does. Nothing else changes, not even the order
+//! of keys.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
 use crate::json::{Malformed, Members, Text};
 
-/// An entry that lacks something which can be filled in.
+/// An entry with a missing field that can be filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Missing {
-    /// Its place in the list.
+    /// Its index in the list.
     pub index: usize,
-    /// Whom it names; in the Shoot's own namespace, if it does not say which.
+    /// The target. Its namespace is the Shoot's own, if the entry has none.
     pub target: ShootName,
-    /// Whether that is a guess.
+    /// Whether the namespace of the target is a guess.
     pub lacks_namespace: bool,
     lacks_seed: bool,
-    /// The Seed that it says, without blanks and capitals; empty if it says none, and where its namespace is no guess.
+    /// The Seed in the entry, trimmed and in lower case. Empty if the entry has no Seed, or has a namespace.
     seed: String,
 }
 
 impl Missing {
-    /// What is lacking of which target, wherever the entry stands.
+    /// What the entry lacks for which target, independent of its index.
     pub(crate) fn lack(&self) -> (&ShootName, bool, bool) {
         (&self.target, self.lacks_namespace, self.lacks_seed)
     }
 
-    /// Whether these can be the facts of whom it means. A Shoot of the name that is in the own namespace, but on another Seed
-    /// than the entry says, is not the one that its writer had in mind.
+    /// Whether the target with these facts can be the one that the entry means. A Shoot of this name in the Shoot's own
+    /// namespace, but on another Seed than the entry names, is not.
     fn means(&self, facts: &ShootFacts) -> bool {
         let is_seed = |seed: &Option<Arc<str>>| seed.as_deref() == Some(&*self.seed);
         !self.lacks_namespace
@@ -43,8 +43,8 @@ impl Missing {
     }
 }
 
-/// The entries of a configuration, in a Shoot of this namespace, that lack a namespace or a Seed. What cannot be read
-/// is left to the validation.
+/// The entries of a configuration that lack a namespace or a Seed; `namespace` is that of the Shoot. Entries that
+/// cannot be parsed are left to the validating webhook.
 pub fn missing(config: &str, namespace: &str, max_peers: usize) -> Vec<Missing> {
     let mut missing = Vec::new();
     let _ = walk(config, max_peers, |index, entry| {
@@ -63,7 +63,7 @@ pub fn missing(config: &str, namespace: &str, max_peers: usize) -> Vec<Missing> 
     missing
 }
 
-/// A configuration with everything filled in that is known.
+/// A configuration after filling in.
 #[derive(Debug)]
 pub struct Filled<'m> {
     /// Its text.
@@ -72,8 +72,8 @@ pub struct Filled<'m> {
     pub guessed: Vec<&'m Missing>,
 }
 
-/// The configuration with everything filled in that `facts` knows of; `None` when that changes nothing. `facts` must
-/// only know what the writer may see.
+/// Fills in everything that `facts` knows; `None` when nothing changes. `facts` must return only what the writer may
+/// see.
 pub fn fill<'f, 'm>(
     config: &str,
     missing: &'m [Missing],
@@ -82,7 +82,7 @@ pub fn fill<'f, 'm>(
 ) -> Option<Filled<'m>> {
     let mut guessed = Vec::new();
     let mut edits: Vec<(usize, usize, String)> = Vec::new();
-    // Both are in the order of the entries.
+    // Both are sorted by index.
     let mut missing = missing.iter().peekable();
     walk(config, max_peers, |index, entry| {
         let Some(lack) = missing.next_if(|lack| lack.index == index) else { return Some(()) };
@@ -102,7 +102,7 @@ pub fn fill<'f, 'm>(
             }
         }
         if !appended.is_empty() {
-            // Behind the last member: an entry with a name is never empty.
+            // After the last member. An entry with a name is never empty.
             edits.push((entry.last, entry.last, appended));
         }
         Some(())
@@ -123,7 +123,7 @@ pub fn fill<'f, 'm>(
     Some(Filled { config: filled, guessed })
 }
 
-/// A field of an entry: its text, and where that is in the configuration.
+/// A field of an entry: its raw text and its position in the configuration.
 #[derive(Default)]
 struct Field<'a> {
     raw: Option<&'a str>,
@@ -145,12 +145,12 @@ struct Place<'a> {
     name: Field<'a>,
     namespace: Field<'a>,
     seed: Field<'a>,
-    /// Behind the last member.
+    /// The offset after the last member.
     last: usize,
 }
 
-/// Calls `visit` for every entry of a configuration. A field that is there twice makes the whole configuration
-/// unreadable: nobody could tell which one to fill.
+/// Calls `visit` for every entry of a configuration. A duplicate field makes the whole configuration unreadable,
+/// because it is unknown which one counts.
 fn walk<'a>(
     config: &'a str,
     max_peers: usize,
@@ -204,7 +204,8 @@ fn walk<'a>(
     members.end()
 }
 
-/// The namespaces that were guessed, but for those of entries that are stored: who applies a manifest again was told.
+/// Warnings about guessed namespaces, except for entries that are stored already: their writer was warned when they
+/// were new.
 pub fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     if filled.guessed.is_empty() {
         return Vec::new();
@@ -249,7 +250,7 @@ mod tests {
                     r#"{"shootPeerings":[{"name":"a","namespace":"garden-x","seed":"s"},{"namespace":"garden-x","name":"b","seed":"eu1-a"}]}"#,
                 ),
             ),
-            // Whose Seed it is that the entry says tells whether the guess is right.
+            // The Seed of the entry decides whether the guess is right.
             (
                 r#"{"shootPeerings":[{"name":"crm","seed":"eu1-a"},{"name":"web","seed":"eu1-b"}]}"#,
                 Some(
@@ -293,7 +294,7 @@ mod tests {
     }
 
     proptest! {
-        /// Filling in adds two fields of entries and changes nothing else; a second time it changes nothing.
+        /// Filling in adds at most two fields to an entry and changes nothing else. It is idempotent.
         #[test]
         fn fills_once(entries in prop::collection::vec((field(), field(), field(), field()), 0..5)) {
             let entries: Vec<Value> = entries

@@ -1,4 +1,4 @@
-//! All rules on one Shoot: first those that need nobody else, then those that do.
+//! Evaluates all rules on one Shoot: first those that need the Shoot only, then those that need its peers.
 
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::Extension;
@@ -13,16 +13,15 @@ use super::rules::{entry, graph, lifecycle, networks, reciprocal, target, target
 use super::settings::Settings;
 use super::subject::{Subject, Touch};
 
-/// What an enabled extension says, judged without looking at anything else: findings, all entries, and the entries
-/// that name a Shoot.
+/// The result for an enabled extension by itself: findings, all entries, and the entries that name a Shoot.
 pub(super) struct Local<'a> {
     /// What is wrong.
     pub findings: Vec<Own>,
-    /// All entries, as far as they can be read.
+    /// All entries that could be parsed.
     pub config: Config<'a>,
     /// Those that name a Shoot other than this one, each once.
     pub usable: Vec<Entry<'a>>,
-    /// Whether there is more than the limits let in: entries, or findings.
+    /// Whether a limit on entries or findings was reached.
     pub is_cut: bool,
 }
 
@@ -31,7 +30,7 @@ pub(super) fn config_path(extension: &Extension<'_>) -> String {
     format!("spec.extensions[{}].providerConfig", extension.index)
 }
 
-/// Judges the configuration of an enabled extension in itself, as far as the limits go.
+/// Judges the configuration of an enabled extension by itself, within the limits.
 pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Limits) -> Local<'a> {
     let path = config_path(extension);
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
@@ -46,14 +45,14 @@ pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Li
     Local { findings, config, usable, is_cut }
 }
 
-/// The most entries that went away whose counterparts are looked for: it is worth a warning each, no more.
+/// The maximum number of removed entries whose counterparts are looked up; each may give one warning.
 const REMOVED: usize = 100;
 
-/// Judges a Shoot together with those that it lists, as far as its writer touched that. The caller looks into
-/// the questions of `view` first: findings count only when there are none.
+/// Judges a Shoot together with its peers, as far as its writer changed anything about them. The findings are valid
+/// only when `view` has no questions left.
 pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View<'_>) -> (Vec<Ruled>, Vec<PairState>) {
-    // A new entry may conflict with one that was there before, and who edits the list hears what is the matter with the rest of
-    // it: so then all are looked at.
+    // A new entry may conflict with a stored one, and a user who edits the list is warned about the rest of it. So in
+    // both cases all entries are looked up.
     let (is_touched, is_edited) = (subject.is_touched(), subject.is_list_edited());
     let targets: Vec<Option<Target>> = subject
         .peers
@@ -83,13 +82,13 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
             states.push(PairState::CannotBeVerified);
             continue;
         }
-        // Asked for already, where it is not known.
+        // Asks for the Seed if it is unknown.
         let unknown = target_seed::seed_unknown(subject, listed, view);
         found.extend(unknown.map(|finding| Ruled::by_targets(finding, [])));
         let Some(target) = target else { continue };
         states.push(PairState::of(target, subject.name.as_ref()));
         let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
-        // Of an entry that was stored before, only what its writer changed can be refused.
+        // For an entry that was stored before, only what the writer changed can be denied.
         let (of_target, of_seed) = match listed.touch {
             Touch::Added => (Severity::Deny, Severity::Deny),
             Touch::Reseeded => (Severity::Warn, Severity::Deny),
@@ -107,7 +106,7 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
         found.extend(say(&target::SEED_RULES, of_seed));
         found.extend(say(&target::RULES, of_target));
         found.extend(say(&networks::RULES, of_target));
-        // This one is about networks that the writer changed.
+        // This rule is about networks that the writer changed.
         found.extend(networks::breaks_peer(&pair).map(rests_on));
     }
     found.extend(graph::peers_overlap(subject, &targets, is_edited));
@@ -126,14 +125,14 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
     (found, states)
 }
 
-/// What does not work of an entry that is left as it was stored: its writer is told, where the list is edited, and is never
-/// refused for it.
+/// Problems of an entry that is stored and unchanged. When the list is edited, its writer is warned about them, and
+/// never denied because of them.
 fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
     if !pair.tells_stored {
         return;
     }
     let rests_on = |finding: Finding| Ruled::by_targets(finding.at_most(Severity::Warn), [&pair.listed.target]);
-    // Where the right one is known, that is said.
+    // If the right Seed is known, `SEED_WRONG` reports it.
     if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
         found.extend(target_seed::seed_unknown(pair.subject, pair.listed, view).map(rests_on));
     }
@@ -141,8 +140,8 @@ fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
     found.extend(rules.filter_map(|rule| rule(pair)).map(rests_on));
 }
 
-/// Gathers what waits for the other sides, as it is weighed now, in one finding: there is nothing else to be done about any of
-/// it. Refusals stay apart, so that each says where it is.
+/// Merges all warnings about missing reciprocal entries into one finding, because the user can do nothing else about
+/// them. Denials stay separate, so that each has its own path. Runs after severities are configured.
 pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view: &mut View<'_>) {
     let is_awaited = |ruled: &Ruled| {
         ruled.finding.rule == reciprocal::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn
@@ -156,9 +155,9 @@ pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view
     found.push(Ruled::by_targets(finding, &names));
 }
 
-/// Of findings that say the same, as they are weighed now, only the one that says more.
+/// Of findings about the same problem, keeps only the most specific one. Runs after severities are configured.
 pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
-    // A wrong Seed that does not exist either is said once: which one would be right says more.
+    // A wrong Seed that does not exist either is reported once: the right Seed is the more useful message.
     let precise: Vec<String> = found
         .iter()
         .filter(|ruled| ruled.finding.rule == target_seed::SEED_WRONG.name && ruled.finding.severity == Severity::Deny)
@@ -166,7 +165,7 @@ pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
         .collect();
     found
         .retain(|ruled| ruled.finding.rule != target_seed::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
-    // One that is not there is told, not guessed at too.
+    // A Seed that does not exist is reported as such, and not as a guess too.
     let absent: Vec<String> = found
         .iter()
         .filter(|ruled| ruled.finding.rule == target_seed::SEED_UNKNOWN.name)
@@ -175,7 +174,7 @@ pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
     let is_guess =
         |finding: &Finding| finding.rule == target_seed::SEED_WRONG.name && finding.help == target_seed::ASK_ITS_OWNER;
     found.retain(|ruled| !is_guess(&ruled.finding) || !absent.contains(&ruled.finding.path));
-    // A network that cannot be has no routes to follow.
+    // A denied network has no routes that could follow.
     let is_refused =
         |ruled: &Ruled| ruled.finding.rule == networks::BREAKS_PEER.name && ruled.finding.severity == Severity::Deny;
     if found.iter().any(is_refused) {

@@ -1,4 +1,5 @@
-//! What is said of the peerings of a Shoot that is written: all rules, weighed, and kept to what its writer caused.
+//! Findings about the peerings of a Shoot that is written: all rules, with configured severities, limited to what the
+//! writer caused.
 
 use std::collections::HashMap;
 
@@ -14,11 +15,11 @@ use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootName, facts};
 use crate::landscape::{Target, View};
 
-/// The most findings about a new configuration in itself.
+/// The maximum number of findings about a new configuration by itself.
 const FINDINGS_LIMIT: usize = 100;
 
-/// All findings about peerings, and how the pairs stand. They count only when there is nothing left to ask. With `spares_networks`
-/// a component of Gardener wrote the networks, and only entries are judged.
+/// All findings about peerings, and the state of each pair. They are valid only when `view` has no questions left. With
+/// `spares_networks`, a component of Gardener wrote the networks, and only entries are judged.
 pub fn judge(
     new: &Shoot<'_>,
     old: Option<&Shoot<'_>>,
@@ -27,8 +28,8 @@ pub fn judge(
     spares_networks: bool,
     view: &mut View<'_>,
 ) -> (Vec<Finding>, Vec<PairState>) {
-    // As much is read of the new object as of what is stored, and more than would be accepted now: neither entries nor
-    // findings become new by coming into view, and none is a way past the rules.
+    // The new object and the stored one are read up to the same limit, which is above what is permitted. So no stored
+    // entry or finding counts as new because it moved below the limit, and nothing above the limit evades the rules.
     let permitted = settings.max_peers;
     let limits = Limits { permitted, entries: permitted.max(STORED_LIMIT), findings: STORED_LIMIT };
     let old_local = old.and_then(|old| Some(local(old, old.enabled_peering()?, limits)));
@@ -53,7 +54,7 @@ pub fn judge(
     subject.look_up(settings.looked_up());
     let (mut ruled, states) = remote(&subject, settings, view);
     if old_local.as_ref().is_some_and(|old| old.is_cut) {
-        // Which of the entries are new is not known: what comes into view was stored.
+        // It is unknown which entries are new: one that moved below the limit was stored before.
         ruled = ruled.into_iter().map(at_most_warned).collect();
     }
     if spares_networks {
@@ -73,19 +74,19 @@ fn is_refusal(finding: &Finding) -> bool {
     finding.severity == Severity::Deny
 }
 
-/// A finding about an entry weighs no more than a warning.
+/// Limits a finding about an entry to a warning.
 fn at_most_warned(ruled: Ruled) -> Ruled {
     let is_of_entry = ruled.finding.path.contains(".shootPeerings");
     Ruled { finding: if is_of_entry { ruled.finding.at_most(Severity::Warn) } else { ruled.finding }, ..ruled }
 }
 
-/// A finding about networks is for the log: who wrote them was Gardener.
+/// Limits a finding about networks to a note: Gardener wrote them.
 fn spare_networks(ruled: Ruled) -> Ruled {
     let is_of_networks = ruled.finding.path.starts_with("spec.networking");
     Ruled { finding: if is_of_networks { ruled.finding.at_most(Severity::Note) } else { ruled.finding }, ..ruled }
 }
 
-/// What is said when the deletion of a Shoot with peers is announced.
+/// The finding when the deletion of a Shoot with peers is confirmed.
 pub fn deletion_confirmed(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {
     if !new.is_deletion_confirmed || old.is_none_or(|old| old.is_deletion_confirmed) {
         return None;
@@ -94,8 +95,8 @@ pub fn deletion_confirmed(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Fi
     (peers > 0).then(|| lifecycle::deletion_confirmed(peers))
 }
 
-/// Has everything read anew that a refusal would rest on. What is read first may show that others are in the way: the
-/// second time all are read that anything is known of, so that there is no third.
+/// Requests a fresh read of everything that a denial rests on. The first read may reveal other conflicts, so the second
+/// round reads every known target, and a third round is never needed.
 fn confirm(subject: &Subject<'_>, ruled: &[Ruled], view: &mut View<'_>) {
     let refusals = || ruled.iter().filter(|ruled| is_refusal(&ruled.finding));
     let is_second_look = view.is_second_look();
@@ -117,7 +118,7 @@ fn confirm(subject: &Subject<'_>, ruled: &[Ruled], view: &mut View<'_>) {
     }
 }
 
-/// What was stored before weighs no more than a warning: a stored problem blocks nobody who edits something else.
+/// Limits stored problems to warnings: they must not block an edit of something else.
 fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
     let found = std::mem::take(&mut new.findings);
     let Some(old) = old else { return found.into_iter().map(|own| own.finding).collect() };
@@ -131,7 +132,7 @@ fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
         are_stored.push(if of_the_whole.contains(&own.finding.rule) {
             new.config.count <= old.config.count && old.findings.iter().any(|old| old.finding.rule == own.finding.rule)
         } else {
-            // Of more than is read, anything may have been stored.
+            // If the stored object exceeded a limit, anything may have been stored.
             stored.get_mut(&said(own)).filter(|count| **count > 0).map(|count| *count -= 1).is_some() || old.is_cut
         });
     }
@@ -139,7 +140,7 @@ fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
     weighed.map(|(own, is_stored)| if is_stored { own.finding.at_most(Severity::Warn) } else { own.finding }).collect()
 }
 
-/// What a finding says, about which entry and field, wherever the entry stands.
+/// Identifies a finding by its rule, entry, field and message, independent of the entry's index.
 type Said<'a> = (&'static str, &'a str, &'a str, &'a str);
 
 fn said(own: &Own) -> Said<'_> {

@@ -1,4 +1,4 @@
-//! What a configuration of peerings calls itself.
+//! The apiVersion and kind of a peering configuration.
 
 /// The apiVersion of a peering configuration.
 pub const API_VERSION: &str = "service.peering.extensions.osc.t-systems.com/v1";

@@ -1,4 +1,4 @@
-//! A Shoot with peers goes: it is deleted, or moved to another Seed.
+//! Warnings when a Shoot with peers is deleted or moved to another Seed.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use crate::diagnostics::Finding;
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts};
 use crate::landscape::{Grant, View, Visibility};
 
-/// The most peers whose visibility is asked for.
+/// The maximum number of peers whose visibility is asked for.
 const ASKED: usize = 100;
 
-/// The most Shoots that are looked at because they list this one; all of them may be seen.
+/// The maximum number of visible Shoots that are checked because they list this one.
 const LOOKED_AT: usize = 1_000;
 
-/// What is said when a Shoot with peers is deleted.
+/// The findings when a Shoot with peers is deleted.
 pub fn deleted(shoot: &Shoot<'_>, view: &mut View<'_>) -> Vec<Finding> {
     let peers = shoot.enabled_peering().map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let name = ShootName::new(&shoot.namespace, &shoot.name);
@@ -33,7 +33,7 @@ pub fn deleted(shoot: &Shoot<'_>, view: &mut View<'_>) -> Vec<Finding> {
     deleted.into_iter().chain(not_verified).collect()
 }
 
-/// What is said when a Shoot with peers is moved to another Seed.
+/// The findings when a Shoot with peers is moved to another Seed.
 pub fn moved(old: &Shoot<'_>, new: &Shoot<'_>, view: &mut View<'_>) -> Vec<Finding> {
     let seed = |shoot: &Shoot<'_>| shoot.seed.as_deref().unwrap_or_default().to_owned();
     let (old_seed, new_seed) = (seed(old), seed(new));
@@ -51,8 +51,8 @@ pub fn moved(old: &Shoot<'_>, new: &Shoot<'_>, view: &mut View<'_>) -> Vec<Findi
     lifecycle::migrated(&old_seed, &new_seed, &listers).into_iter().chain(not_verified).collect()
 }
 
-/// Who lists this Shoot, as far as all Shoots of its project may be seen, or all Shoots everywhere. Who else lists it is
-/// not even counted, or a user could tell how many there are. And what is said where nobody answered who may see them.
+/// The Shoots that list this one, if the user may see all Shoots of its project, or all Shoots everywhere; and a
+/// warning if access reviews failed. Other Shoots are not even counted, or the user could learn how many there are.
 fn listers<'s>(name: &ShootName, view: &mut View<'s>) -> (&'s [ShootName], Option<Finding>) {
     let sees_project = view.sees_all_of(Grant::Namespace(name.namespace().into()));
     let sees_everything = view.sees_all_of(Grant::Everywhere);

@@ -4,11 +4,11 @@
 //! ```text
 //! providerConfig ── config::decode ──> entries ── local rules ─────────────┐
 //!                                        │                                 ├──> findings
-//!                     Knowledge ──> Target of each entry ── remote rules ──┘
+//!                          View ──> Target of each entry ── remote rules ──┘
 //! ```
 //!
-//! What a user may not see must not shape the answer. [`Target`](crate::landscape::Target) is where this is decided, once: a
-//! hidden Shoot that does not list us back has no data at all in it, so no rule can let any out.
+//! What a user may not see must not influence the answer. [`Target`](crate::landscape::Target) decides this in one
+//! place: a hidden Shoot that does not list this one carries no data, so no rule can leak any.
 
 mod config;
 mod defaulting;

@@ -1,21 +1,21 @@
-//! How two Shoots stand to each other, as far as the requesting user may know it.
+//! The state of a pair of Shoots, as far as the requesting user may know it.
 
 use crate::gardener::ShootName;
 use crate::landscape::Target;
 
-/// How two Shoots stand to each other, in the words of Gardener's dashboard.
+/// The state of a pair of Shoots, with the names that Gardener's dashboard uses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PairState {
     /// Both list each other.
     ConfiguredOnBoth,
     /// The target does not list this Shoot.
     Incomplete,
-    /// The user may not see the target, or nobody answered.
+    /// The user may not see the target, or it was not verified.
     CannotBeVerified,
 }
 
 impl PairState {
-    /// The word used in audit annotations.
+    /// The name in audit annotations.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ConfiguredOnBoth => "configured-on-both",
@@ -24,7 +24,7 @@ impl PairState {
         }
     }
 
-    /// How a pair stands. A hidden target is grey, even if it consents: so it is in the dashboard.
+    /// The state of a pair. A hidden target cannot be verified even if it consents, as in the dashboard.
     pub fn of(target: &Target, subject: Option<&ShootName>) -> Self {
         match target {
             Target::Visible(facts) if subject.is_some_and(|subject| facts.lists(subject)) => Self::ConfiguredOnBoth,

@@ -1,18 +1,18 @@
-//! A finding, and what it rests on.
+//! A finding with the objects that it rests on.
 
 use crate::diagnostics::{Finding, Rule};
 use crate::gardener::ShootName;
 
-/// A finding, and the Shoots that it rests on: before it refuses anything they are read again.
+/// A finding with the Shoots that it rests on, which are read again before the finding denies anything.
 #[derive(Debug)]
 pub(super) struct Ruled {
     /// The finding.
     pub finding: Finding,
-    /// Whom it rests on.
+    /// The Shoots that the finding rests on.
     pub rests_on: Vec<ShootName>,
-    /// Whether it rests on what the Shoot's own Seed is.
+    /// Whether the finding rests on the facts of the Shoot's own Seed.
     pub rests_on_seed: bool,
-    /// The rule that could not look, where the finding says so: nobody misses one that is off.
+    /// The rule that could not be evaluated, if the finding reports that. The finding is dropped when this rule is off.
     pub instead_of: Option<&'static Rule>,
 }
 
@@ -28,7 +28,7 @@ impl Ruled {
         Self { rests_on_seed: true, ..Self::by_targets(finding, []) }
     }
 
-    /// A finding that says that this rule could not look.
+    /// A finding which reports that this rule could not be evaluated.
     pub(super) fn instead_of(rule: &'static Rule, finding: Finding) -> Self {
         Self { instead_of: Some(rule), ..Self::by_targets(finding, []) }
     }

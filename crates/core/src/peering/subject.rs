@@ -1,4 +1,4 @@
-//! The Shoot of the request, and what its writer touched.
+//! The Shoot of the request, and what its writer changed.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -19,32 +19,33 @@ pub(super) struct Subject<'a> {
     pub seed: Option<&'a str>,
     /// The field path of its providerConfig.
     pub path: String,
-    /// Its networks: what is asked for, joined with what is stored in its status.
+    /// Its networks: those in its spec, and those in its stored status.
     pub networks: Networks,
-    /// The node networks that it did not have before.
+    /// The node networks that are new.
     pub fresh_nodes: Vec<Cidr>,
-    /// The same from before; `None` for a new Shoot.
+    /// The stored Shoot; `None` for a new Shoot.
     pub old: Option<OldSubject>,
     /// Whether it has no workers.
     pub is_workerless: bool,
-    /// Whom it lists: every entry that names a Shoot.
+    /// Every entry that names a Shoot.
     pub peers: Vec<Listed<'a>>,
-    /// Those whom it listed before and does not any more. None where entries were not read: they may be among these.
+    /// The Shoots that it listed before and lists no more. Empty if some entries were not read, because these may be
+    /// among them.
     pub removed: Vec<ShootName>,
-    /// How many entries were not read, because there are so many.
+    /// The number of entries beyond the limit, which were not read.
     pub unread: usize,
-    /// Whether the list says something else than before, but for its order.
+    /// Whether the list changed, other than in its order.
     is_list_edited: bool,
 }
 
 /// The stored Shoot.
 #[derive(Debug)]
 pub(super) struct OldSubject {
-    /// `spec.networking.nodes`, where it can be read.
+    /// The stored `spec.networking.nodes`, if it can be parsed.
     pub nodes: Option<Cidr>,
-    /// The same of the new object.
+    /// `spec.networking.nodes` of the new object, if it can be parsed.
     pub new_nodes: Option<Cidr>,
-    /// All networks that it had.
+    /// All its stored networks.
     pub networks: Networks,
 }
 
@@ -53,31 +54,31 @@ pub(super) struct OldSubject {
 pub(super) struct Listed<'a> {
     /// The entry.
     pub entry: Entry<'a>,
-    /// Whom it names.
+    /// The target of the entry.
     pub target: ShootName,
-    /// What the writer did to it.
+    /// What the writer changed about it.
     pub touch: Touch,
-    /// Whether it is among those that are looked up: see [`Subject::look_up`].
+    /// Whether it is looked up; see [`Subject::look_up`].
     pub is_looked_up: bool,
 }
 
-/// What the writer of a request did to an entry.
+/// What the writer of a request changed about an entry.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Touch {
-    /// Nothing: what is wrong with it was stored before.
+    /// Nothing: its problems were stored before.
     Stored,
-    /// Nothing, but this Shoot's own networks changed.
+    /// Only this Shoot's own networks changed.
     Moved,
-    /// Another Seed, for a Shoot that was listed before.
+    /// The Seed of an entry that was stored before.
     Reseeded,
     /// It is new, or newly enabled.
     Added,
 }
 
-/// Namespace and name of an entry, as they were meant.
+/// Namespace and name of an entry, trimmed and in lower case.
 type Named<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// What entries say, as it is written, in one order.
+/// The entries as written, sorted.
 fn written<'a>(entries: Option<&'a [Entry<'_>]>) -> Vec<[&'a str; 3]> {
     let fields = |entry: &'a Entry<'_>| [&*entry.namespace, &*entry.name, &*entry.written_seed];
     let mut written: Vec<_> = entries.unwrap_or_default().iter().map(fields).collect();
@@ -86,10 +87,10 @@ fn written<'a>(entries: Option<&'a [Entry<'_>]>) -> Vec<[&'a str; 3]> {
 }
 
 impl<'a> Subject<'a> {
-    /// Compares a Shoot with its stored self.
+    /// Compares a Shoot with the stored one.
     ///
-    /// `config` is the new configuration and `usable` its entries that name a Shoot, `old_config` the stored one, each if
-    /// its extension is enabled.
+    /// `config` is the new configuration, `usable` its entries that name a Shoot, and `old_config` the stored
+    /// configuration; each only if the extension is enabled.
     pub(super) fn new(
         shoot: &'a Shoot<'a>,
         old: Option<&Shoot<'_>>,
@@ -98,11 +99,11 @@ impl<'a> Subject<'a> {
         config: Option<&Config<'_>>,
         old_config: Option<&Config<'_>>,
     ) -> Self {
-        // The status of a request is what its sender likes; what is stored was written by gardenlet.
+        // The writer controls the status in the request, but gardenlet wrote the stored one.
         let no_status = StatusNetworking::default();
         let mut networking = shoot.networking.clone();
         if networking.nodes.is_none() {
-            // Nobody asks for it any more, and it is there all the same.
+            // The field was removed, but the nodes keep their network.
             networking.nodes = old.and_then(|old| old.networking.nodes.as_deref()).map(|nodes| nodes.to_owned().into());
         }
         let networks = Networks::of(&networking, old.map_or(&no_status, |old| &old.status_networking));
@@ -112,7 +113,8 @@ impl<'a> Subject<'a> {
         let has_moved = old.is_some_and(|old| old.networking != shoot.networking);
 
         let old_entries = old_config.map(|old| &*old.entries).unwrap_or_default();
-        // What was in effect: an entry with capitals named nobody. Of two for one Shoot either may be taken away.
+        // The entries that were in effect: one with capitals named no Shoot. Of two entries for one Shoot either may be
+        // removed.
         let mut stored: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
         for old in old_entries {
             stored.entry((&*old.namespace, &*old.name)).or_default().push(&*old.written_seed);
@@ -130,7 +132,7 @@ impl<'a> Subject<'a> {
                 Listed { target, entry, touch, is_looked_up: true }
             })
             .collect();
-        // What is written wrongly now is not given up.
+        // An entry that is misspelt now is not a removed entry.
         let listed: HashSet<Named<'_>> = config
             .iter()
             .flat_map(|config| &config.entries)
@@ -168,8 +170,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Looks up no more than so many entries, those first whose writer did more to them, and otherwise in their order. What is
-    /// looked up follows from what the writer wrote, and from nothing that somebody else did.
+    /// Limits the number of entries that are looked up. Entries that changed more come first, then in their order. The
+    /// selection depends only on what the writer wrote.
     pub(super) fn look_up(&mut self, most: usize) {
         if self.peers.len() <= most {
             return;
@@ -186,22 +188,23 @@ impl<'a> Subject<'a> {
         format!("{}.shootPeerings[{}]", self.path, entry.index)
     }
 
-    /// Where its writer made a conflict with a peer: at the entry, if that is new, or else at the node network.
+    /// The path of a conflict with a peer: the entry if it is new, otherwise the node network.
     pub(super) fn peer_path(&self, peer: &Listed<'_>) -> String {
         if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".to_owned() }
     }
 
-    /// Whether its writer touched any entry, or what all entries depend on.
+    /// Whether the writer changed any entry, or something that all entries depend on.
     pub(super) fn is_touched(&self) -> bool {
         self.peers.iter().any(|listed| listed.touch != Touch::Stored)
     }
 
-    /// Whether its writer edited the list itself: an entry came, went, or says something else, whether it names a Shoot or not.
+    /// Whether the writer edited the list itself: an entry was added, removed or changed, whether it names a Shoot or
+    /// not.
     pub(super) fn is_list_edited(&self) -> bool {
         self.is_list_edited
     }
 
-    /// The node networks that it had before.
+    /// The stored node networks.
     pub(super) fn old_nodes(&self) -> &[Cidr] {
         self.old.as_ref().map_or(&[], |old| &old.networks.nodes)
     }

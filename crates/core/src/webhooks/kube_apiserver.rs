@@ -76,7 +76,7 @@ impl KubeApiserver {
         let known = match facts::known(&request.namespace, cached, answers) {
             Known::Facts(known) => Some(known),
             Known::NotYet | Known::Refused(_) if !needed => None,
-            // A name that no namespace can have is never put into the path of a request of ours.
+            // A string that is not a valid namespace never becomes part of the path of a request.
             Known::NotYet if !is_dns_label(&request.namespace) => {
                 let error = "is not the name of a namespace".to_owned();
                 let value = format!("{:?}", &*request.namespace);
@@ -115,8 +115,8 @@ impl KubeApiserver {
             if answers.cluster.is_none() && is_dns_label(&request.namespace) {
                 return Ok(ask(&request.namespace));
             }
-            // The sender may know of an overlap that we have not heard of, so nothing is taken away. Nor do containers of
-            // ours get networks that are older than those which they have.
+            // The sender may know of an overlap that network-guard does not know yet, so nothing is removed, and its
+            // containers do not get networks that are older than those they have.
             if overlaps.is_none() || matches!(self.nat, nat::Mode::Own(_)) {
                 let told = [findings.clone(), translation.findings(Change::Unchanged)].concat();
                 if let Some(verdict) = self.kept(request, &deployment, raw, &told) {
@@ -148,8 +148,8 @@ impl KubeApiserver {
         if self.is_tolerant { tolerate(findings) } else { refuse(request, raw, findings) }
     }
 
-    /// Nobody can tell whether networks overlap: any write is refused, unless it starts nothing new as it is, or what was
-    /// decided before holds on.
+    /// It is unknown whether networks overlap: every write is denied, unless it starts nothing new as it is, or the
+    /// earlier decision is kept.
     fn without_facts(
         &self,
         request: &Request<'_>,
@@ -160,8 +160,8 @@ impl KubeApiserver {
         self.kept(request, deployment, raw, &findings).unwrap_or_else(|| self.refuse(request, raw, findings))
     }
 
-    /// What was decided before holds on: where the stored Deployment carries our sidecar, gardenlet's object, which never
-    /// does, gets it again. With it an API server is right on overlap and does no harm without.
+    /// Keeps the earlier decision: if the stored Deployment carries the sidecar, gardenlet's object, which never does,
+    /// gets it again. With it an API server works if networks overlap, and it does no harm if they do not.
     fn kept(
         &self,
         request: &Request<'_>,
@@ -191,7 +191,7 @@ impl KubeApiserver {
         })
     }
 
-    /// Brings the Deployment to where it should be; the flag says that somebody else stands in the way.
+    /// Brings the Deployment to the desired state; the flag says that a name or place is taken by something else.
     fn verdict(
         &self,
         deployment: &Deployment<'_>,

@@ -1,4 +1,4 @@
-//! What the webhooks about both ends of the VPN do alike.
+//! What the webhooks for both ends of the VPN share.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl WhyOld<'_> {
         }
     }
 
-    /// In words, for a Shoot: what goes on in the Seed is not its business.
+    /// In words, for a Shoot, which must not learn what happens in the Seed.
     pub(super) fn for_shoots(&self) -> Cow<'static, str> {
         match self {
             Self::NotAsked => "the Cluster was not read again".into(),
@@ -58,7 +58,7 @@ pub(super) fn seen<'s>(cached: Option<&'s Arc<ClusterRecord>>, answers: &'s Answ
     match (cached, &answers.cluster) {
         (None, Some(Answer::Found(live))) => Seen::Record(live, None),
         (Some(_), Some(Answer::Found(live))) if live.is_ok() => Seen::Record(live, None),
-        // The usual way: nobody asked, or the answer is of no use.
+        // The usual case: nothing was asked, or the answer is not usable.
         (Some(cached), answer) => {
             let why = match answer {
                 None => WhyOld::NotAsked,
@@ -79,7 +79,7 @@ pub(super) fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
     Deployment::read(raw).map_err(|error| error.within("request.object"))
 }
 
-/// What stands in the way, as the sender is told.
+/// The fields and names that are taken, as findings.
 pub(super) fn taken(places: &[Taken]) -> Vec<Finding> {
     places.iter().map(rules::name_taken).collect()
 }

@@ -61,7 +61,7 @@ enum Concerned<'f> {
     Unknown,
 }
 
-/// The one answer to whoever is not concerned, or is not who they say.
+/// The one answer to a caller that is not concerned, or does not prove its identity.
 fn nothing() -> Step {
     Step::Done(Verdict::allow("not-concerned"))
 }
@@ -93,7 +93,8 @@ impl VpnShoot {
         if may_ask && translation.depends_on_now() {
             return Ok(None);
         }
-        // gardenlet knows other networks than a Cluster that cannot be read anew: then what is stored is the better guess.
+        // gardenlet knows other networks than a Cluster that cannot be read again: then the stored containers are the
+        // better guess.
         let stored = request.old_object.filter(|_| translation.depends_on_now()).and_then(|old| self.stored(old));
         let translation = stored.map_or(translation, Translation::kept);
         let verdict = match settle(&object, raw, &translation) {
@@ -103,7 +104,7 @@ impl VpnShoot {
         Ok(Some(Step::Done(verdict)))
     }
 
-    /// Containers of ours that the stored object has, where there shall be any.
+    /// The containers managed by network-guard in the stored object, if the configuration wants any.
     fn stored(&self, old: &str) -> Option<Containers> {
         let nat::Mode::Own(_) = self.nat else { return None };
         let stored = Deployment::read(old).ok()?;
@@ -111,8 +112,9 @@ impl VpnShoot {
         (containers != Containers::default()).then_some(containers)
     }
 
-    /// Nobody can tell who calls, and so whoever calls has this answer, by what they sent. vpn2 does without us. Ours stay
-    /// where the stored object has them; any other write waits, because a Pod without them could not be reached.
+    /// The caller is unknown, so every caller gets this answer, which depends only on the request. vpn2 works without
+    /// network-guard. Its containers stay where the stored object has them; any other write waits, because a Pod
+    /// without them would be unreachable.
     fn without_facts(&self, request: &Request<'_>, raw: &str) -> Verdict {
         let nat::Mode::Own(_) = self.nat else { return Verdict::allow("not-concerned") };
         let kept = request.old_object.and_then(|old| self.stored(old));
@@ -163,7 +165,7 @@ impl Handler for VpnShoot {
         let Some(caller) = Caller::of(request.path_suffix) else { return nothing() };
         let (record, why_old) = match seen(snapshot.cluster(caller.namespace), answers) {
             Seen::Record(record, why_old) => (record, why_old.as_ref().map(WhyOld::for_shoots)),
-            // The cache may have missed a change. Whoever calls, their Cluster is asked for.
+            // The cache may have missed a change. The Cluster is read live for every caller.
             Seen::NotAsked if snapshot.is_blind() => return ask(caller.namespace),
             Seen::Unanswered(_) => return Step::Done(self.without_facts(request, raw)),
             Seen::NotAsked | Seen::Absent => return nothing(),

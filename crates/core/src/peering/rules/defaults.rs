@@ -1,4 +1,4 @@
-//! What a landscape decides about node networks: how long they may be, and which one a Shoot gets that chooses none.
+//! Rules about the configured node networks: permitted prefix lengths, and the default for Shoots that set none.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::net::{Cidr, Family};
@@ -14,8 +14,8 @@ pub static DEFAULT_NODES: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Risk,
-    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or chooses none and will get it. Connections may work in one direction only, and the next Shoot may have the same one. Where the other Shoot has it already, or gets it too, there can be no routes.",
-    fix: "Choose a node network of its own for every Shoot that peers.",
+    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or sets none and will get it. Connections may work in one direction only, and the next Shoot may get the same network. If the other Shoot has it already, or gets it too, there can be no routes.",
+    fix: "Choose a separate node network for every Shoot with peers.",
 };
 
 /// The prefix of the node network is too short or too long.
@@ -24,17 +24,17 @@ pub static PREFIX: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration, without which nothing is said. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that chooses none.",
+    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration; without it the rule is not applied. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that sets none.",
     fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
 };
 
 const ONE_WAY: &str = "routes may work in one direction only";
 const SET_IT: &str = "set spec.networking.nodes";
 
-/// The characters that default networks may have in one line.
+/// The maximum length of a list of default networks, in characters.
 const ROOM: usize = 60;
 
-/// The first of these networks that overlaps a default one, and that one.
+/// The first of these networks that overlaps a default one, with that default.
 fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<(Cidr, Cidr)> {
     let default = |nodes: Cidr| settings.default_node_networks.iter().find(|default| default.overlaps(nodes));
     nodes.iter().find_map(|nodes| Some((*nodes, *default(*nodes)?)))
@@ -47,7 +47,7 @@ pub(super) fn own(subject: &Subject<'_>, settings: &Settings) -> Option<Finding>
         let nodes = subject.networks.nodes.iter();
         nodes.flat_map(|own| defaults.iter().map(move |default| (*own, *default))).filter(|(a, b)| a.overlaps(*b))
     };
-    // Growing within a stored conflict is always possible.
+    // Growing within a stored conflict is always permitted.
     let was_in = |default: Cidr| subject.old_nodes().iter().any(|old| old.overlaps(default));
     let is_new = |(own, default): &(Cidr, Cidr)| subject.fresh_nodes.contains(own) && !was_in(*default);
     let say = |(own, default)| say_own(own, default);
@@ -58,18 +58,20 @@ fn say_own(own: Cidr, default: Cidr) -> Finding {
     DEFAULT_NODES.finding(NODES, format!("{own} {} the default node network {default}", own.lies(default)), ONE_WAY)
 }
 
-/// Which network a Shoot gets that has none, where that is configured.
+/// The default network that a Shoot without a node network gets, if one is configured.
 pub(super) fn own_to_come(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     let message = match &*settings.default_node_networks {
         [] => return None,
-        [default] => format!("is not set, so this Shoot gets the default {default}, as others do that do not set it"),
+        [default] => {
+            format!("is not set, so this Shoot gets the default {default}, like every Shoot that does not set it")
+        }
         several => format!("is not set, so this Shoot gets one of the defaults {}", names_within(several, ROOM)),
     };
     let most = if subject.is_new() { Severity::Deny } else { Severity::Warn };
     Some(DEFAULT_NODES.finding(NODES, message, "set it to a network of its own").at_most(most))
 }
 
-/// A default network that is in the way of a pair: what one of the two gets, or has.
+/// A conflict of a pair with a default network: one that a Shoot has, or will get.
 pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     let (defaults, name) = (&*pair.settings.default_node_networks, &pair.listed.target);
     if defaults.is_empty() {
@@ -79,7 +81,7 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     let gets_own = own.is_empty() && !pair.subject.is_workerless;
     let gets_target = target.is_some_and(|facts| facts.networks.nodes.is_empty() && !facts.is_workerless);
     let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(&pair.path(), message, help));
-    // Which of several it will be nobody knows: none refuses anything, unless all of them would.
+    // With several defaults it is unknown which one the Shoot gets: a denial needs a conflict with all of them.
     let gets = if defaults.len() == 1 { "gets" } else { "may get" };
     let weigh = |finding: Finding, all: bool| finding.at_most(if all { Severity::Deny } else { Severity::Warn });
     if gets_own && gets_target {
@@ -116,12 +118,12 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     say(format!("node network {nodes} of {name} {} the default {default}", nodes.lies(default)), ONE_WAY)
 }
 
-/// A network of the Shoot that is larger or smaller than the platform permits. Those that are new come first: what is stored
-/// refuses nothing.
+/// A network of the Shoot that is larger or smaller than the platform permits. New networks are checked first, because
+/// stored ones are never denied.
 pub(super) fn prefix(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     let permitted = settings.node_prefixes.as_ref()?;
     let is_outside = |cidr: &&Cidr| cidr.family() == Family::V4 && !permitted.contains(cidr.prefix_len());
-    // Growing is always possible: who was too large before, or too small, may be so still.
+    // Growing is always permitted: a network that was too large or too small before may stay so.
     let is_too_large = |cidr: &Cidr| cidr.prefix_len() < permitted.shortest();
     let was_so = |cidr: &Cidr| {
         let old = subject.old_nodes().iter().filter(is_outside);

@@ -1,4 +1,4 @@
-//! What is wrong with an entry in itself, whatever it names.
+//! Rules about an entry by itself, independent of its target.
 
 use std::collections::HashSet;
 
@@ -24,27 +24,27 @@ pub static DUPLICATE: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Two entries name the same Shoot, whatever Seeds they say.",
+    summary: "Two entries name the same Shoot, with the same Seed or different ones.",
     fix: "Remove one of them.",
 };
 
-/// No name that a Shoot can have.
+/// An invalid Shoot name.
 pub static NAME: Rule = Rule {
     name: "peering/name",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The name of the target is missing, or no Shoot can have it: Shoot names are DNS labels without `--`.",
+    summary: "The name of the target is missing or not a valid Shoot name: Shoot names are DNS labels without `--`.",
     fix: "Write the metadata.name of the target.",
 };
 
-/// No namespace.
+/// The namespace is missing.
 pub static NAMESPACE_MISSING: Rule = Rule {
     name: "peering/namespace-missing",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own namespace, its writer may see it, and the entry does not say another Seed than it has.",
+    summary: "The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own namespace, its writer may see it, and the entry does not name another Seed.",
     fix: "Write the project namespace of the target.",
 };
 
@@ -54,37 +54,37 @@ pub static NAMESPACE_FILLED_IN: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Notice,
-    summary: "An entry said no namespace, and was completed with the Shoot's own: a Shoot of this name is there, the writer may see it, and it is on the Seed that the entry says, if it says one. Said when the entry comes, not each time it is applied again.",
-    fix: "Write the namespace into the manifest, and look whether it is the Shoot that you mean.",
+    summary: "An entry had no namespace, and the webhook filled in the Shoot's own: a Shoot of this name exists there, the writer may see it, and it is on the Seed that the entry names, if it names one. The warning is given when the entry is new, not each time it is applied again.",
+    fix: "Write the namespace into the manifest, and check that it is the Shoot that you mean.",
 };
 
-/// No namespace that a project can have.
+/// An invalid project namespace.
 pub static NAMESPACE: Rule = Rule {
     name: "peering/namespace",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The namespace can be no project's: those are `garden` or begin with `garden-`.",
-    fix: "Write the project namespace of the target. It need not be `garden-` and the project's name.",
+    summary: "The namespace is not a project namespace: those are `garden` or begin with `garden-`.",
+    fix: "Write the project namespace of the target. It is not always `garden-` and the project's name.",
 };
 
-/// Blanks or capitals.
+/// Whitespace or capitals.
 pub static UNTIDY: Rule = Rule {
     name: "peering/untidy",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A field has blanks around it or capitals in it, so it would silently match nothing.",
+    summary: "A field has surrounding whitespace or capitals, so it would silently match nothing.",
     fix: "Write it as the message says.",
 };
 
-/// Findings of all entries, and which entries name a Shoot that can be looked at.
+/// The findings of all entries, and the entries that name a Shoot which can be looked up.
 pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
     let mut all: Vec<Own> = Vec::new();
     let mut usable: Vec<Entry<'_>> = Vec::new();
     let mut seen = HashSet::new();
     for mut entry in entries {
-        // Built only where there is something to say.
+        // Built only when there is a finding.
         let index = entry.index;
         let path = || format!("{path}.shootPeerings[{index}]");
         let mut findings: Vec<Finding> = Vec::new();
@@ -97,7 +97,7 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
         let names_a_shoot = findings.is_empty();
         findings.extend(untidy(path, "seed", &entry.seed, is_dns_subdomain));
         if tidy(&entry.seed) != *entry.seed {
-            // Whatever else there is to say is said of what was meant.
+            // All other rules use the intended value.
             entry.seed = tidy(&entry.seed).into_owned().into();
         }
         let target = names_a_shoot.then(|| ShootName::new(&entry.namespace, &entry.name));
@@ -146,7 +146,7 @@ fn name(path: impl Fn() -> String, name: &Text<'_>) -> Option<Finding> {
     let message = if name.is_empty() {
         "is missing".to_owned()
     } else if !is_name(name) {
-        format!("{:?} can be no Shoot's name", excerpt(name))
+        format!("{:?} is not a valid Shoot name", excerpt(name))
     } else {
         return None;
     };
@@ -171,20 +171,20 @@ fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding>
     (!is_namespace(namespace)).then(|| {
         NAMESPACE.finding(
             &format!("{}.namespace", path()),
-            format!("{:?} is no project namespace", excerpt(namespace)),
+            format!("{:?} is not a project namespace", excerpt(namespace)),
             "write `garden` or one that begins with `garden-`",
         )
     })
 }
 
-/// A value that is wrong only by its blanks and capitals. What could be nothing without them either is left to other rules: a
-/// value is suggested only where it can be.
+/// A value that is wrong only by its whitespace and capitals. A value that is invalid without them too is left to other
+/// rules, so every suggestion is valid.
 fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>, can_be: fn(&str) -> bool) -> Option<Finding> {
     let tidy = tidy(value);
     (tidy != **value && can_be(&tidy)).then(|| {
         UNTIDY.finding(
             &format!("{}.{field}", path()),
-            format!("{:?} has blanks around it or capitals", excerpt(value)),
+            format!("{:?} has surrounding whitespace or capitals", excerpt(value)),
             format!("write {tidy:?}"),
         )
     })
@@ -221,7 +221,7 @@ mod tests {
     }
 
     proptest! {
-        /// A writer of what is suggested is not told to write something else.
+        /// A suggested value is accepted when the user writes it.
         #[test]
         fn what_is_suggested_is_accepted((name, namespace, seed) in (field(), field(), field())) {
             let judge = |fields: [&str; 3]| {
@@ -251,10 +251,10 @@ mod tests {
             check("p", None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
         };
         for (name, want) in [
-            ("\u{ff2f}rders", "\"\u{ff2f}rders\" can be no Shoot's name; write the metadata.name of the target"),
-            (" ", "\" \" can be no Shoot's name; write the metadata.name of the target"),
-            ("My--Shoot", "\"My--Shoot\" can be no Shoot's name; write the metadata.name of the target"),
-            (" Orders", "\" Orders\" has blanks around it or capitals; write \"orders\""),
+            ("\u{ff2f}rders", "\"\u{ff2f}rders\" is not a valid Shoot name; write the metadata.name of the target"),
+            (" ", "\" \" is not a valid Shoot name; write the metadata.name of the target"),
+            ("My--Shoot", "\"My--Shoot\" is not a valid Shoot name; write the metadata.name of the target"),
+            (" Orders", "\" Orders\" has surrounding whitespace or capitals; write \"orders\""),
         ] {
             assert_eq!(judge(name), [format!("p.shootPeerings[0].name: {want}")], "{name:?}");
         }

@@ -1,4 +1,4 @@
-//! Conflicts between Shoots that this one joins.
+//! Conflicts between Shoots that this Shoot connects.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -20,31 +20,32 @@ pub static PEERS_OVERLAP: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Two Shoots that this one lists have overlapping node networks. It cannot hold two routes for one range. It is said too of two that the writer may not see and that both list this one: that is their owners' consent to verdicts.",
+    summary: "Two Shoots that this one lists have overlapping node networks. This Shoot cannot have two routes for one range. The rule also reports two Shoots that the writer may not see, if both list this one: that is their owners' consent to verdicts.",
     fix: "Remove one of the two entries.",
 };
 
-/// A peer of a peer overlaps.
+/// A peer of a peer has an overlapping node network.
 pub static PEER_OF_PEER: Rule = Rule {
     name: "peering/peer-of-peer",
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot hold two routes for one range, and one of the two loses it. Said of a new entry, and of a new node network, where the peer lists both. Said only where the writer may see both; up to 64 peers of peers, out of 20,000 entries, are asked about by name, one of each peer's list in turn, and `peering/not-verified` says how many were left out. `peering.conflicts` of the configuration does not weigh it, for the peers are somebody else's; `rules` does.",
+    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot have two routes for one range, and one of the two Shoots loses its route. The rule covers new entries and new node networks, where the peer lists both Shoots, and only where the writer may see both. Up to 64 peers of peers, out of 20,000 entries, are asked about by name, one of each peer's list in turn, and `peering/not-verified` reports how many were left out. `peering.conflicts` of the configuration does not set its severity, because the peers belong to others; `rules` does.",
     fix: "Choose another network, or agree with the owners.",
 };
 
-/// The most pairs that are named: a hundred peers on one network are five thousand pairs, and one cause.
+/// The maximum number of reported pairs: a hundred peers with one network are five thousand pairs with one cause.
 const PAIRS: usize = 20;
 
-/// The most peers of peers whose visibility is asked for.
+/// The maximum number of peers of peers whose visibility is asked for.
 const AROUND: usize = 64;
 
-/// The most entries of peers that are read to find their peers: more than a hundred peers have that list a hundred each, as many as
-/// are permitted by default. A thousand that list a thousand each would be a million, at each write.
+/// The maximum number of entries that are read from peers' lists. It is enough for a hundred peers with a hundred
+/// entries each, the default limits. A thousand peers with a thousand entries each would be a million entries at each
+/// write.
 const REFERENCES: usize = 20_000;
 
-/// Pairs of peers that overlap: those with a new one, and the stored ones where the list is edited.
+/// Pairs of peers that overlap: those with a new peer, and stored pairs too if the list is edited.
 pub(in crate::peering) fn peers_overlap(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
@@ -59,7 +60,7 @@ pub(in crate::peering) fn peers_overlap(
         }
     }
     let is_new = |i: usize| subject.peers[i].touch == Touch::Added;
-    // The new ones, and then the first in the order of the list. Only so many are kept: a thousand peers on one network are half
+    // New pairs first, then in the order of the list. Only `PAIRS` are kept: a thousand peers with one network are half
     // a million pairs.
     let mut pairs: BTreeMap<(bool, usize, usize), (Cidr, Cidr)> = BTreeMap::new();
     for_overlapping_pairs(&networks, |a, b| {
@@ -77,7 +78,7 @@ pub(in crate::peering) fn peers_overlap(
         .map(|((is_stored, a, b), (first, second))| {
             let (one, other) = (&subject.peers[a], &subject.peers[b]);
             let sees = |i: usize| targets[i].as_ref().is_some_and(|target| target.visible().is_some());
-            // A network next to the name of a hidden Shoot would be that Shoot's, or nearly so.
+            // A network next to the name of a hidden Shoot would reveal that Shoot's network, or most of it.
             let message = if sees(a) && sees(b) {
                 format!("node networks {first} of {} and {second} of {} overlap", one.target, other.target)
             } else {
@@ -90,9 +91,10 @@ pub(in crate::peering) fn peers_overlap(
         .collect()
 }
 
-/// Peers of peers that this Shoot overlaps, where the user may see both: all networks count for a peer that is new, and the new
-/// ones for all. Who is asked about, and whose networks are compared, follows from what the user sees: neither what a hidden
-/// Shoot is nor how many there are shapes an answer, or how long it takes. What was not compared is said.
+/// Peers of peers that overlap this Shoot, where the user may see both. For a new peer all networks of this Shoot
+/// count, for a stored one only the new ones. Which Shoots are asked about and compared depends only on what the user
+/// may see: hidden Shoots and their number influence neither the answer nor how long it takes. Peers that were not
+/// compared are reported.
 pub(in crate::peering) fn peer_of_peer(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
@@ -113,11 +115,11 @@ pub(in crate::peering) fn peer_of_peer(
     if between.is_empty() {
         return Vec::new();
     }
-    // Those with whom more counts first, and otherwise by name: the order of the entries decides nothing.
+    // Peers for which more networks count come first, then by name. The order of the entries does not matter.
     between.sort_by_key(|(peer, _)| (Reverse(peer.touch), &peer.target));
     let listed: HashSet<&ShootName> = subject.peers.iter().map(|listed| &listed.target).collect();
     let is_other = |other: &&ShootName| *other != own && !listed.contains(other);
-    // Each list has the same share.
+    // Each list has the same share of the limit.
     let share = (REFERENCES / between.len()).max(1);
     let unread: usize = between.iter().map(|(_, facts)| facts.peers().len().saturating_sub(share)).sum();
     let lists = between
@@ -137,7 +139,7 @@ pub(in crate::peering) fn peer_of_peer(
             Ok(Some(facts)) => {
                 let theirs: HashSet<&ShootName> = facts.peers().iter().map(|peer| &peer.target).collect();
                 let mut mutual = paths.into_iter().map(|i| between[i].0).filter(|peer| theirs.contains(&peer.target));
-                // All others that list each other with it have no more networks that count than the first.
+                // For the other mutual peers no more networks count than for the first.
                 found.extend(
                     mutual.next().and_then(|between| of_path(subject, counting(between), between, other, facts)),
                 );
@@ -154,7 +156,7 @@ pub(in crate::peering) fn peer_of_peer(
     };
     let why = match unread {
         0 => format!("one request asks about {AROUND}"),
-        // Among those that were not read may be any of the others.
+        // Entries that were not read may name Shoots that are counted already, so the number is an upper bound.
         _ => format!("one request asks about {AROUND}, and reads {REFERENCES} entries of peers"),
     };
     found.extend(not_compared(left + unread, unread == 0, &why));
@@ -162,8 +164,8 @@ pub(in crate::peering) fn peer_of_peer(
     found
 }
 
-/// The names that are asked about, each with the lists that it is in, and how many others there are. One is taken of each list
-/// in turn, the first in the order of names: a long list displaces nothing of another.
+/// The names that are asked about, each with the lists that contain it, and the number of names that are left out.
+/// Takes one name of each list in turn, by name, so that a long list does not displace names of another.
 fn around<'n>(lists: &[Vec<&'n ShootName>]) -> (BTreeMap<&'n ShootName, Vec<usize>>, usize) {
     let first = |list: &Vec<&'n ShootName>| {
         let mut first = BTreeSet::new();
@@ -203,7 +205,7 @@ fn around<'n>(lists: &[Vec<&'n ShootName>]) -> (BTreeMap<&'n ShootName, Vec<usiz
     (around, left.len())
 }
 
-/// What this Shoot's networks are to those of a peer of this peer.
+/// The conflict of this Shoot's networks with those of a peer of this peer.
 fn of_path(
     subject: &Subject<'_>,
     counting: &[Cidr],
@@ -213,7 +215,7 @@ fn of_path(
 ) -> Option<Ruled> {
     let (own, theirs) = conflicting(counting, &facts.networks.nodes)?;
     let finding = say_peer_of_peer(&subject.peer_path(between), own, theirs, other, &between.target);
-    // With a peer that is not new, a clash that was there already is no news.
+    // With a stored peer, a conflict that was there before is not new.
     let was_there = between.touch != Touch::Added && subject.old_nodes().iter().any(|old| old.overlaps(theirs));
     let finding = if was_there { finding.at_most(Severity::Warn) } else { finding };
     Some(Ruled::by_targets(finding, [other, &between.target]))

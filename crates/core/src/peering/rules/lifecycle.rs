@@ -1,4 +1,4 @@
-//! Peerings over a Shoot's life: being switched off, moved, deleted.
+//! Rules about the life of a Shoot with peers: disabled, moved, deleted.
 
 use std::fmt::Display;
 
@@ -25,7 +25,7 @@ pub static NO_WORKERS: Rule = Rule {
     fix: "Remove the entries.",
 };
 
-/// An entry is gone and its counterpart is not.
+/// An entry was removed, and its counterpart remains.
 pub static LEFT_ONE_SIDED: Rule = Rule {
     name: "peering/left-one-sided",
     severity: Severity::Warn,
@@ -35,7 +35,7 @@ pub static LEFT_ONE_SIDED: Rule = Rule {
     fix: "Have the entry on the other side removed too.",
 };
 
-/// A deletion is announced.
+/// A deletion is confirmed.
 pub static DELETION_CONFIRMED: Rule = Rule {
     name: "peering/deletion-confirmed",
     severity: Severity::Warn,
@@ -65,10 +65,10 @@ pub static MIGRATED: Rule = Rule {
     fix: "Correct the entries of its peers.",
 };
 
-/// How many Shoots are named in one message.
+/// The maximum number of Shoots named in one message.
 const NAMES: usize = 5;
 
-/// Names, as far as they fit on a line.
+/// Names, limited to what fits on a line.
 fn names<T: Display>(names: &[T]) -> String {
     let shown: Vec<String> = names.iter().take(NAMES).map(ToString::to_string).collect();
     match names.len().saturating_sub(NAMES) {
@@ -93,7 +93,7 @@ pub fn no_workers(path: &str, peers: usize) -> Option<Finding> {
     })
 }
 
-/// Whom the Shoot does not list any more, and who lists it.
+/// This Shoot removed its entry for the target, which still lists it.
 pub fn left_one_sided(target: &dyn Display) -> Finding {
     LEFT_ONE_SIDED.finding(
         "",

@@ -1,4 +1,4 @@
-//! The rules of this room, by what they look at: each is one function, beside the words it says.
+//! The rules of this module, by what they examine. Each rule is one function, next to its messages.
 
 pub mod defaults;
 pub mod entry;
@@ -31,8 +31,8 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
     .collect()
 }
 
-/// The rules that say that two networks conflict: one switch weighs all of them, for a landscape that has conflicts
-/// stored and wants to introduce denials step by step.
+/// The rules about conflicting networks. One setting configures all of them, for a landscape that has stored conflicts
+/// and wants to introduce denials step by step.
 pub static CONFLICTS: [&Rule; 4] =
     [&networks::OVERLAP, &networks::IDENTICAL, &networks::BREAKS_PEER, &graph::PEERS_OVERLAP];
 
@@ -51,7 +51,7 @@ mod tests {
         assert_eq!(unique.len(), documented.len());
     }
 
-    /// Warnings are read on one line of a terminal.
+    /// kubectl prints each warning as one line.
     #[test]
     fn warnings_are_short() {
         for (rule, example) in documented() {

@@ -1,4 +1,4 @@
-//! Node networks that cannot be joined, or not yet.
+//! Rules about node networks that cannot be connected, or not yet.
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ pub static OVERLAP: Rule = Rule {
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network; who asks with one network after another finds it all the same.",
+    summary: "Node networks of the two Shoots overlap, so there can be no routes between them. Where the writer may not see the target but the target lists this Shoot, the message names no network; a writer who tries one network after another finds it all the same.",
     fix: "Choose node networks that are disjoint from those of all peers, before a Shoot is created.",
 };
 
@@ -42,17 +42,17 @@ pub static BREAKS_PEER: Rule = Rule {
     fix: "Choose another network, or remove the entry first.",
 };
 
-/// A node network is not known.
+/// A node network is unknown.
 pub static UNKNOWN: Rule = Rule {
     name: "peering/nodes-unknown",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
-    summary: "One of the two Shoots has no node network yet, because nobody chose one and its infrastructure is not ready. Overlaps cannot be checked.",
-    fix: "Set spec.networking.nodes, so that conflicts are found now.",
+    summary: "One of the two Shoots has no node network yet, because its spec sets none and its infrastructure is not ready. Overlaps cannot be checked.",
+    fix: "Set spec.networking.nodes, so that conflicts are found before the infrastructure exists.",
 };
 
-/// Peers follow later.
+/// Peers get routes later.
 pub static PEERS_FOLLOW: Rule = Rule {
     name: "peering/peers-follow",
     severity: Severity::Warn,
@@ -72,13 +72,13 @@ pub static SHRINKS: Rule = Rule {
     fix: "Choose a network that contains the old one.",
 };
 
-/// The node network is not asked for any more.
+/// The node network is removed from the spec.
 pub static REMOVED: Rule = Rule {
     name: "peering/nodes-removed",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Risk,
-    summary: "spec.networking.nodes of a Shoot with peers is removed. What its status says still counts.",
+    summary: "spec.networking.nodes of a Shoot with peers is removed. The networks in its status still count.",
     fix: "Keep the field.",
 };
 
@@ -112,16 +112,17 @@ pub static SEED_NODES: Rule = Rule {
     fix: "Choose a node network that is disjoint from the Seed's.",
 };
 
-/// The rules that look at the networks of one pair.
+/// The rules about the networks of one pair.
 pub(in crate::peering) static RULES: [PairRule; 6] =
     [overlap, identical, unknown, defaults::of_pair, pods_services, no_common_family];
 
-/// Those of them that are told of an entry which is left as it was, when the list is edited.
+/// The subset that is also evaluated for stored, unchanged entries when the list is edited.
 pub(in crate::peering) static STORED_RULES: [PairRule; 2] = [overlap, identical];
 
 const DISJOINT: &str = "choose disjoint node networks";
 
-/// How an entry clashes that is new, or was stored and is told now. What its writer makes of a stored one is another rule's.
+/// The clash of a new entry, or of a stored one that is reported. Clashes that the writer causes for a stored entry are
+/// reported by [`breaks_peer`].
 fn told_clash(pair: &Pair<'_>) -> Option<Clash> {
     let is_told = pair.listed.touch == Touch::Added || pair.tells_stored && breaks_peer(pair).is_none();
     is_told.then(|| clash(pair, &pair.subject.networks.nodes))?
@@ -141,8 +142,8 @@ fn identical(pair: &Pair<'_>) -> Option<Finding> {
     (own == other).then(|| say_identical(&pair.path(), own, &pair.listed.target))
 }
 
-/// An entry that was there before clashes only with networks that are new, and only where no old one clashed: moving away
-/// from a stored conflict, or growing within it, is always possible.
+/// A stored entry clashes only with new networks, and only if no old one clashed: moving away from a stored conflict,
+/// or growing within it, is always permitted.
 pub(in crate::peering) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     let old = pair.subject.old.as_ref().filter(|_| pair.listed.touch != Touch::Added)?;
     let (fresh, old) = (&pair.subject.fresh_nodes, &old.networks.nodes);
@@ -222,7 +223,7 @@ fn no_common_family(pair: &Pair<'_>) -> Option<Finding> {
     })
 }
 
-/// What there is to say once, not for every entry.
+/// The findings about the Shoot as a whole, not about one entry.
 pub(in crate::peering) fn of_subject(
     subject: &Subject<'_>,
     targets: &[Option<Target>],
@@ -274,7 +275,7 @@ fn peers_follow(subject: &Subject<'_>) -> Option<Finding> {
     })
 }
 
-/// Only where there is a peer on the other side, as far as the writer may know.
+/// Only if there is a peer that lists this Shoot back, as far as the writer may know.
 fn removed(subject: &Subject<'_>, targets: &[Option<Target>]) -> Option<Finding> {
     let old = subject.old.as_ref()?;
     let before = old.nodes.filter(|_| old.new_nodes.is_none())?;
@@ -297,11 +298,11 @@ pub(in crate::peering) fn seed_nodes(
     let name = subject.seed.filter(|_| settings.is_private_stack && !subject.fresh_nodes.is_empty())?;
     let Seed::Found(facts) = view.seed(name) else { return None };
     let seed = facts.nodes?;
-    // The Seed is a peer of every Shoot, whomever it lists.
+    // The Seed is a peer of every Shoot, whatever the Shoot lists.
     let own = subject.fresh_nodes.iter().find(|own| own.overlaps(seed))?;
     let message = format!("{own} overlaps the node network {seed} of Seed {name}");
     let finding = SEED_NODES.finding(NODES, message, "the Shoot is peered with its Seed too, choose another");
-    // Growing within a stored conflict is always possible.
+    // Growing within a stored conflict is always permitted.
     let is_stored = subject.old_nodes().iter().any(|old| old.overlaps(seed));
     Some(if is_stored { finding.at_most(Severity::Warn) } else { finding })
 }

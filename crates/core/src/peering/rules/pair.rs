@@ -1,4 +1,4 @@
-//! One entry and whom it names: what most rules look at.
+//! One entry with its target, which most rules examine.
 
 use crate::diagnostics::Finding;
 use crate::gardener::ShootName;
@@ -8,22 +8,21 @@ use crate::net::Cidr;
 use super::super::settings::Settings;
 use super::super::subject::{Listed, Subject};
 
-/// One Shoot, one entry, and what is known of whom it names.
+/// This Shoot, one entry, and what is known of the target.
 pub(in crate::peering) struct Pair<'a> {
     pub(in crate::peering) subject: &'a Subject<'a>,
     pub(in crate::peering) listed: &'a Listed<'a>,
     pub(in crate::peering) target: &'a Target,
     pub(in crate::peering) settings: &'a Settings,
-    /// Whether what was stored is told too, because the list is edited.
+    /// Whether stored problems are reported too, because the list is edited.
     pub(in crate::peering) tells_stored: bool,
 }
 
-/// A rule that looks at one entry and its target. It says what is wrong as if the entry were new; the caller knows
-/// what was stored before.
+/// A rule about one entry and its target. It treats the entry as new; the caller knows what was stored before.
 pub(in crate::peering) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
 
 impl Pair<'_> {
-    /// Whom the entry names.
+    /// The target of the entry.
     pub(super) fn name(&self) -> &ShootName {
         &self.listed.target
     }
@@ -33,22 +32,22 @@ impl Pair<'_> {
         self.subject.entry_path(&self.listed.entry)
     }
 
-    /// The path of the Seed in it.
+    /// The path of the entry's Seed.
     pub(super) fn seed_path(&self) -> String {
         format!("{}.seed", self.path())
     }
 }
 
-/// Where a Shoot has its node network.
+/// The path of the node network.
 pub(super) const NODES: &str = "spec.networking.nodes";
 
-/// The first network of each list that is there twice, or else the first two that overlap.
+/// The first pair of identical networks, or else the first pair that overlaps.
 pub(super) fn conflicting(own: &[Cidr], others: &[Cidr]) -> Option<(Cidr, Cidr)> {
     let pairs = || own.iter().flat_map(|own| others.iter().map(move |other| (*own, *other)));
     pairs().find(|(own, other)| own == other).or_else(|| pairs().find(|(own, other)| own.overlaps(*other)))
 }
 
-/// The networks of a pair that clash; `None` inside, where the writer may only know that they do.
+/// The networks of a pair that clash; the inner value is `None` if the writer may know only that they do.
 pub(super) type Clash = Option<(Cidr, Cidr)>;
 
 /// Whether these networks of the Shoot clash with those of the target.

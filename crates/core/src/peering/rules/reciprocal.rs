@@ -1,4 +1,4 @@
-//! Whether the Shoot that an entry names lists this one too.
+//! Whether the target of an entry lists this Shoot too.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::facts::PeeringFacts;
@@ -17,11 +17,11 @@ pub static NOT_RECIPROCAL: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Awaited,
-    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are told in one warning, the last one.",
-    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows what belongs around the entry.",
+    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are reported in one warning, the last one.",
+    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows the entry inside the extension or list.",
 };
 
-/// The target's extension is switched off.
+/// The target's extension is disabled.
 pub static DISABLED: Rule = Rule {
     name: "peering/target-disabled",
     severity: Severity::Warn,
@@ -32,7 +32,7 @@ pub static DISABLED: Rule = Rule {
 };
 
 pub(super) fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
-    // Where there can be no peering, nobody need add anything.
+    // Where there can be no peering, a reciprocal entry would not help.
     let facts = pair.target.visible().filter(|facts| !facts.is_workerless && !facts.is_being_deleted)?;
     let own = pair.subject.name.as_ref();
     if own.is_some_and(|own| facts.lists(own) || facts.would_list(own)) {
@@ -41,7 +41,7 @@ pub(super) fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     Some(awaited(&pair.path(), pair.subject, &[(pair.name(), Lack::of(facts))]))
 }
 
-/// What else a target lacks that does not list the Shoot.
+/// What a target lacks, besides the entry for this Shoot.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Lack {
     Nothing,
@@ -75,7 +75,7 @@ impl Lack {
     }
 }
 
-/// These do not list the Shoot: all of them in one finding, with what is to be copied to each, and what else each lacks.
+/// The finding for targets that do not list the Shoot, with the entry to copy and what else the targets lack.
 fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) -> Finding {
     let message = match targets {
         [(name, _)] => format!("{name} does not list this Shoot"),
@@ -85,10 +85,10 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) ->
         }
     };
     let Some(own) = &subject.name else {
-        // A name to be generated can be listed by nobody yet.
-        return NOT_RECIPROCAL.finding(path, message, "list it there when it has its name");
+        // Targets cannot list a Shoot whose name is not generated yet.
+        return NOT_RECIPROCAL.finding(path, message, "add this Shoot there once it has a name");
     };
-    // Without a Seed of its own yet: what is missing will be filled in.
+    // A Shoot without a Seed omits it: the webhook will fill it in.
     let seed = subject.seed.map(|seed| format!(", seed: {}", scalar(seed))).unwrap_or_default();
     let entry = format!("{{name: {}, namespace: {}{seed}}}", scalar(own.name()), scalar(own.namespace()));
     let config = || format!("providerConfig: {{apiVersion: {API_VERSION}, kind: {KIND}, shootPeerings: [{entry}]}}");
@@ -96,7 +96,7 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) ->
     let lacking = |lacks: fn(Lack) -> bool| targets.iter().filter(|(_, lack)| lacks(*lack)).count();
     let mut help = match (lacking(|lack| lack == Lack::Extension), lacking(Lack::has_no_list)) {
         (0, 0) => format!("add there: - {entry}"),
-        // An entry alone would have no place there.
+        // An entry alone would not be valid there.
         (0, _) => format!("add there, to the extension, what is missing of: {}", config()),
         (all, _) if all == targets.len() => format!("add there, to spec.extensions: {}", extension()),
         _ => format!("add there, to spec.extensions, what is missing of: {}", extension()),
@@ -107,7 +107,7 @@ fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) ->
     NOT_RECIPROCAL.finding(path, message, help)
 }
 
-/// All targets that do not list the Shoot, as one finding for the whole list.
+/// One finding for all targets that do not list the Shoot.
 pub(in crate::peering) fn all_awaited(subject: &Subject<'_>, names: &[ShootName], view: &mut View<'_>) -> Finding {
     let targets: Vec<(&ShootName, Lack)> = names
         .iter()
@@ -119,7 +119,7 @@ pub(in crate::peering) fn all_awaited(subject: &Subject<'_>, names: &[ShootName]
     awaited(&format!("{}.shootPeerings", subject.path), subject, &targets)
 }
 
-/// The characters that names may have in one line, where there are several: the rest is for what is to be copied.
+/// The maximum length of several names in one line, in characters. The rest is for the entry to copy.
 const NAMES_ROOM: usize = 120;
 
 pub(super) fn disabled(pair: &Pair<'_>) -> Option<Finding> {

@@ -15,17 +15,17 @@ pub static NO_CONFIG: Rule = Rule {
     fix: "Add a PeeringConfig, or remove the extension.",
 };
 
-/// Something has another type than it should.
+/// A value has the wrong type.
 pub static MALFORMED: Rule = Rule {
     name: "peering/malformed",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A part of the providerConfig is not what it should be: an object, a list or a text.",
+    summary: "A part of the providerConfig is not what it should be: an object, a list or a string.",
     fix: "Correct the named field.",
 };
 
-/// Another apiVersion.
+/// An unsupported apiVersion.
 pub static VERSION: Rule = Rule {
     name: "peering/api-version",
     severity: Severity::Deny,
@@ -35,7 +35,7 @@ pub static VERSION: Rule = Rule {
     fix: "Write the apiVersion that the message names.",
 };
 
-/// Another kind.
+/// An unsupported kind.
 pub static OTHER_KIND: Rule = Rule {
     name: "peering/kind",
     severity: Severity::Deny,
@@ -55,17 +55,17 @@ pub static UNKNOWN_FIELD: Rule = Rule {
     fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
 };
 
-/// A field that is there twice.
+/// A duplicate field.
 pub static DUPLICATE_FIELD: Rule = Rule {
     name: "peering/duplicate-field",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "A field is there twice, and which one counts is unknown.",
+    summary: "A field occurs twice, and it is unknown which one counts.",
     fix: "Remove one of them.",
 };
 
-/// More entries than are looked at.
+/// More entries than permitted.
 pub static TOO_MANY: Rule = Rule {
     name: "peering/too-many",
     severity: Severity::Deny,
@@ -98,19 +98,19 @@ fn is_not(value: &str) -> String {
 
 pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
     let field = excerpt(field);
-    // `seedName` and `shootPeering` begin or end like what was meant; for the rest similarity decides.
+    // `seedName` and `shootPeering` share a prefix or suffix with the right field; otherwise similarity decides.
     let lower = field.to_lowercase();
     let distance = |name: &str| strsim::jaro_winkler(&lower, &name.to_lowercase());
     let meant = known.iter().copied().max_by(|a, b| distance(a).total_cmp(&distance(b)));
     let help = match meant.filter(|name| distance(name) > 0.75) {
         Some(name) => format!("write `{name}` if that is meant, or remove it"),
-        None => format!("remove it, known are {}", known.join(", ")),
+        None => format!("remove it, known fields are {}", known.join(", ")),
     };
     UNKNOWN_FIELD.finding(&format!("{path}.{field}"), "is an unknown field".to_owned(), help)
 }
 
 pub(in crate::peering) fn duplicate_field(path: &str, field: &str) -> Finding {
-    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is there twice".to_owned(), "remove one of them")
+    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is a duplicate field".to_owned(), "remove one of them")
 }
 
 pub(in crate::peering) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
@@ -125,7 +125,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     vec![
         (&NO_CONFIG, no_config(path)),
-        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a text")),
+        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a string")),
         (&VERSION, example(api_version(path, "v1"))),
         (&OTHER_KIND, example(kind(path, "Peering"))),
         (&UNKNOWN_FIELD, unknown_field(entry, "seedName", &["name", "namespace", "seed"])),

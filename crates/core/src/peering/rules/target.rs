@@ -1,4 +1,4 @@
-//! What is wrong with the Shoot that an entry names, and in which order rules look at it.
+//! Rules about the target of an entry, and the order in which all rules about a target run.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::landscape::Target;
@@ -10,13 +10,13 @@ use super::target_seed::{
 };
 use super::unverified::{HIDDEN, NOT_VERIFIED, hidden, not_verified};
 
-/// The target is not there.
+/// The target does not exist.
 pub static MISSING: Rule = Rule {
     name: "peering/target-missing",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "There is no such Shoot. A new Shoot may list one that does not exist yet, with a warning: two that list each other have to begin somewhere. So may an entry that is stored already.",
+    summary: "There is no such Shoot. A new Shoot may list one that does not exist yet, with a warning: of two Shoots that list each other, one is created first. For a stored entry it is a warning too.",
     fix: "Correct namespace and name, or create the target first. Peers in another garden cannot be used.",
 };
 
@@ -40,14 +40,14 @@ pub static WORKERLESS: Rule = Rule {
     fix: "Remove the entry.",
 };
 
-/// The rules about the Seed that an entry gives.
+/// The rules about the Seed of an entry.
 pub(in crate::peering) static SEED_RULES: [PairRule; 4] = [seed_missing, seed_wrong, migrating, unscheduled];
 
 /// The rules about the target itself.
 pub(in crate::peering) static RULES: [PairRule; 7] =
     [missing, not_reciprocal, deleting, workerless, disabled, hidden, not_verified];
 
-/// Those of them that are told of an entry which is left as it was, when the list is edited.
+/// The subset that is also evaluated for stored, unchanged entries when the list is edited.
 pub(in crate::peering) static STORED_RULES: [PairRule; 4] = [seed_wrong, missing, deleting, workerless];
 
 fn missing(pair: &Pair<'_>) -> Option<Finding> {
@@ -79,7 +79,7 @@ fn workerless(pair: &Pair<'_>) -> Option<Finding> {
     Some(WORKERLESS.finding(&pair.path(), format!("{} {message}", pair.name()), help))
 }
 
-/// The rules about an entry and whom it names, with an example of each.
+/// The rules about an entry and its target, with an example of each.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let path = "spec.extensions[0].providerConfig.shootPeerings[0]";
     let seed = &format!("{path}.seed");

@@ -1,4 +1,4 @@
-//! What is wrong with the Seed that an entry gives.
+//! Rules about the Seed of an entry.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::json::excerpt;
@@ -18,13 +18,13 @@ pub static SEED_MISSING: Rule = Rule {
     fix: "Write the spec.seedName of the target.",
 };
 
-/// No such Seed.
+/// The Seed does not exist.
 pub static SEED_UNKNOWN: Rule = Rule {
     name: "peering/seed-unknown",
     severity: Severity::Deny,
     up_to: Some(Severity::Deny),
     rank: Rank::Fault,
-    summary: "There is no Seed of the name that an entry gives. Everybody may read Seeds, so this tells nobody anything about the target.",
+    summary: "The Seed that an entry names does not exist. All users may read Seeds, so this reveals nothing about the target.",
     fix: "Write the spec.seedName of the target.",
 };
 
@@ -55,7 +55,7 @@ pub static UNSCHEDULED: Rule = Rule {
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
     summary: "The target has no Seed yet, so whether the entry names the right one is unknown.",
-    fix: "Look again when the target is scheduled.",
+    fix: "Check again when the target is scheduled.",
 };
 
 pub(super) fn seed_missing(pair: &Pair<'_>) -> Option<Finding> {
@@ -70,14 +70,14 @@ pub(super) fn seed_missing(pair: &Pair<'_>) -> Option<Finding> {
             let message = format!("is missing, and {} has no Seed yet", pair.name());
             (message, "add it as soon as it has one".to_owned(), Severity::Warn)
         }
-        // It could not be filled in either.
+        // The webhook could not fill it in either.
         (Target::Unverified(_), _) => (missing(), write(), Severity::Warn),
         (_, None) => (missing(), write(), Severity::Deny),
     };
     Some(SEED_MISSING.finding(&pair.seed_path(), message, help).at_most(most))
 }
 
-/// Asks for the Seed, if it is not known.
+/// Checks whether the Seed exists, and asks for it if it is unknown.
 pub(in crate::peering) fn seed_unknown(
     subject: &Subject<'_>,
     listed: &Listed<'_>,
@@ -100,7 +100,7 @@ pub(in crate::peering) fn seed_unknown(
     Some(if listed.touch >= Touch::Reseeded { finding } else { finding.at_most(Severity::Warn) })
 }
 
-/// What helps where the right Seed may not be told.
+/// The help where the writer may not know the right Seed.
 pub(in crate::peering) const ASK_ITS_OWNER: &str = "ask the owner of the target";
 
 pub(super) fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {

@@ -1,4 +1,4 @@
-//! What could not be looked at: the writer may not see it, or nobody answered.
+//! Rules about what could not be verified: the writer may not see it, or a lookup failed.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::json::excerpt;
@@ -12,7 +12,7 @@ pub static HIDDEN: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Deny),
     rank: Rank::Unverified,
-    summary: "The writer may not see the target. The same words are said whether it exists or not, and whatever is the matter with it, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. They are also said of one that lists this Shoot and has no Seed or no node network yet, or moves to another Seed.",
+    summary: "The writer may not see the target. The message is the same whether it exists or not, and in whatever state it is, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. The message is also given for a target that lists this Shoot and has no Seed or no node network yet, or moves to another Seed.",
     fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
 };
 
@@ -22,8 +22,8 @@ pub static NOT_VERIFIED: Rule = Rule {
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
     rank: Rank::Unverified,
-    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or peers of peers were not compared: there are more than one request asks about, or nobody answered. Or a Shoot is deleted or moved, and nobody answered whether the writer may see those that list it.",
-    fix: "Apply the Shoot again to have it checked, and look at the webhook's log if this stays. Of too many entries remove some.",
+    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or peers of peers were not compared: there are more than one request asks about, or the API server did not answer. Or a Shoot is deleted or moved, and the API server did not answer whether the writer may see the Shoots that list it.",
+    fix: "Apply the Shoot again to have it checked, and see the webhook's log if this persists. If there are too many entries, remove some.",
 };
 
 pub(super) fn hidden(pair: &Pair<'_>) -> Option<Finding> {
@@ -45,14 +45,14 @@ pub(super) fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
     Some(NOT_VERIFIED.finding(&pair.path(), message, "apply again to have it checked"))
 }
 
-/// Entries beyond those that one request looks up, all in one.
+/// One finding for all entries that were not looked up, because of the limit of one request.
 pub(in crate::peering) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
     let entries = if beyond == 1 { "1 entry was".to_owned() } else { format!("{beyond} entries were") };
     let message = format!("{entries} not verified: one request looks up {looked_up}");
     NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
 }
 
-/// So many peers of peers were not compared, or no more than that, all in one.
+/// One finding for all peers of peers that were not compared; `count` is an upper bound unless `is_exact`.
 pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) -> Finding {
     let peers = match (count, is_exact) {
         (1, true) => "1 peer of a peer was".to_owned(),
@@ -60,12 +60,12 @@ pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) 
         (_, false) => format!("up to {count} peers of peers were"),
     };
     let message = format!("{peers} not compared: {why}");
-    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "node networks of theirs may be in the way")
+    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "their node networks may conflict")
 }
 
-/// Who lists a Shoot that goes or moves was not looked for.
+/// The Shoots that list a deleted or moved Shoot could not be determined.
 pub fn listers_not_verified(why: &str) -> Finding {
-    let message = format!("Shoots that list this one were not looked for: {why}");
+    let message = format!("Shoots that list this one were not looked up: {why}");
     NOT_VERIFIED.finding("", message, "correct or remove their entries")
 }
 

@@ -1,9 +1,9 @@
-//! Names in messages.
+//! Formatting of names in messages.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 
-/// The first of these names that fit into so many characters, at least one, and how many are left out.
+/// As many of these names as fit into `room` characters, at least one, and the number of the others.
 pub(super) fn names_within<T: Display>(names: &[T], room: usize) -> String {
     let mut text = String::new();
     for (i, name) in names.iter().enumerate() {
@@ -19,7 +19,7 @@ pub(super) fn names_within<T: Display>(names: &[T], room: usize) -> String {
     text
 }
 
-/// A name as YAML takes it for a text: `123` and `null` are names too.
+/// A name as a YAML string: `123` and `null` are valid names too.
 pub(super) fn scalar(name: &str) -> Cow<'_, str> {
     const OTHERS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     if name.starts_with(|c: char| c.is_ascii_digit()) || OTHERS.contains(&name) {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// A reader who copies a name has that name.
+        /// A name that is copied into YAML is read as the same string.
         #[test]
         fn names_are_texts(
             name in prop_oneof!["[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", "[0-9]{1,9}", "(null|true|yes|no|on|off|y|n|0x1f|1e3|0o17)"],

@@ -128,7 +128,7 @@ fn no_list_displaces_another() {
         assert_eq!((&*said.denied, &*said.warned), (&["peer-of-peer"][..], &["not-verified"][..]), "{said:#?}");
         said.says(
             "spec.extensions[0].providerConfig.shootPeerings: 1 peer of a peer was not compared: one request asks about 64; \
-             node networks of theirs may be in the way",
+             their node networks may conflict",
         );
     }
     // Nobody misses a rule that is off.
@@ -159,7 +159,7 @@ fn peers_of_peers_that_nobody_answers_about_are_told() {
     said.warns(&["not-verified"]);
     said.says(
         "spec.extensions[0].providerConfig.shootPeerings: 2 peers of peers were not compared: no answer in time; \
-         node networks of theirs may be in the way",
+         their node networks may conflict",
     );
     // Nor is it silent where the live read before the refusal has no answer.
     garden.unanswered.clear();

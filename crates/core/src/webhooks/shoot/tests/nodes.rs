@@ -30,7 +30,7 @@ fn the_default_that_is_to_come() {
         garden
     };
     let entry = "spec.extensions[0].providerConfig.shootPeerings[0]: ";
-    let own = "spec.networking.nodes: is not set, so this Shoot gets the default 10.250.0.0/27, as others do that do not \
+    let own = "spec.networking.nodes: is not set, so this Shoot gets the default 10.250.0.0/27, like every Shoot that does not \
                set it; set it to a network of its own";
     for (what, target, defaults, of_pair, of_own) in [
         ("another network", b("10.5.0.32/27"), &["10.250.0.0/27"][..], None, own),

@@ -31,7 +31,7 @@ fn says_what_is_wrong_and_what_to_do() {
             with(of(good()), "/kind", json!("Peering")),
             vec![".kind: \"Peering\" is not supported; write `PeeringConfig`"],
         ),
-        (with(of(good()), "/kind", json!(5)), vec![".kind: 5 is not a text; write a text"]),
+        (with(of(good()), "/kind", json!(5)), vec![".kind: 5 is not a string; write a string"]),
         (with(config(&[]), "/shootPeerings", json!({})), vec![".shootPeerings: {} is not a list; write a list"]),
         (of(json!("x")), vec![".shootPeerings[0]: \"x\" is not an object; write an object"]),
         (
@@ -40,7 +40,7 @@ fn says_what_is_wrong_and_what_to_do() {
         ),
         (
             with(of(good()), "/comment", json!("x")),
-            vec![".comment: is an unknown field; remove it, known are apiVersion, kind, shootPeerings"],
+            vec![".comment: is an unknown field; remove it, known fields are apiVersion, kind, shootPeerings"],
         ),
         (
             of(with(good(), "/seedname", json!("x"))),
@@ -56,11 +56,11 @@ fn says_what_is_wrong_and_what_to_do() {
         ),
         (
             of(with(good(), "/name", json!("a.b"))),
-            vec![".shootPeerings[0].name: \"a.b\" can be no Shoot's name; write the metadata.name of the target"],
+            vec![".shootPeerings[0].name: \"a.b\" is not a valid Shoot name; write the metadata.name of the target"],
         ),
         (
             of(with(good(), "/name", json!("a--b"))),
-            vec![".shootPeerings[0].name: \"a--b\" can be no Shoot's name; write the metadata.name of the target"],
+            vec![".shootPeerings[0].name: \"a--b\" is not a valid Shoot name; write the metadata.name of the target"],
         ),
         (
             of(with(good(), "/namespace", json!(""))),
@@ -69,22 +69,22 @@ fn says_what_is_wrong_and_what_to_do() {
         (
             of(with(good(), "/namespace", json!("shop"))),
             vec![
-                ".shootPeerings[0].namespace: \"shop\" is no project namespace; write `garden` or one that begins with `garden-`",
+                ".shootPeerings[0].namespace: \"shop\" is not a project namespace; write `garden` or one that begins with `garden-`",
             ],
         ),
         (
             of(with(good(), "/namespace", json!("garden-/x"))),
             vec![
-                ".shootPeerings[0].namespace: \"garden-/x\" is no project namespace; write `garden` or one that begins with `garden-`",
+                ".shootPeerings[0].namespace: \"garden-/x\" is not a project namespace; write `garden` or one that begins with `garden-`",
             ],
         ),
         (
             of(with(good(), "/seed", json!(" EU1-a"))),
-            vec![".shootPeerings[0].seed: \" EU1-a\" has blanks around it or capitals; write \"eu1-a\""],
+            vec![".shootPeerings[0].seed: \" EU1-a\" has surrounding whitespace or capitals; write \"eu1-a\""],
         ),
         (
             of(with(good(), "/name", json!("Orders"))),
-            vec![".shootPeerings[0].name: \"Orders\" has blanks around it or capitals; write \"orders\""],
+            vec![".shootPeerings[0].name: \"Orders\" has surrounding whitespace or capitals; write \"orders\""],
         ),
         (of(peer(A, "eu1-a")), vec![".shootPeerings[0]: names this Shoot itself, garden-sales/crm; remove the entry"]),
         (

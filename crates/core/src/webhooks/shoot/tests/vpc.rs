@@ -282,7 +282,7 @@ fn unanswered_deletions_say_so() {
         garden.is_down = true;
         let said = garden.advise(&garden.request(Some(&alone), None));
         said.warns(&["not-verified"]);
-        said.says("Shoots that list this one were not looked for: no answer in time; correct or remove their entries");
+        said.says("Shoots that list this one were not looked up: no answer in time; correct or remove their entries");
         let mut request = garden.request(Some(&alone), Some(&with(alone.clone(), "/spec/seedName", json!("eu1-b"))));
         request["subResource"] = json!("binding");
         garden.advise(&request).warns(&["not-verified"]);
