@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use network_guard_core::gardener::network::SwitchingNetwork;
 use network_guard_core::landscape::NetworkName;
-use network_guard_core::overlay::{Outcome, Record, Replacement, Routes, outcome};
+use network_guard_core::overlay::{Outcome, Record, Replacement, Routes, outcome, state};
 use network_guard_runtime::metrics::Collector;
 use network_guard_sources::LandscapeCache;
 
@@ -134,9 +134,9 @@ impl Collector for SwitchMetrics {
         let (mut pending, mut approved, mut forced, mut released, mut failed, mut oldest) = (0, 0, 0, 0, 0, 0);
         for (_, network) in snapshot.switches() {
             match network.state.as_deref() {
-                Some("pending") => pending += 1,
-                Some("approved") => approved += 1,
-                Some("forced") => forced += 1,
+                Some(state::PENDING) => pending += 1,
+                Some(state::APPROVED) => approved += 1,
+                Some(state::FORCED) => forced += 1,
                 _ if fails(network) => failed += 1,
                 _ => released += 1,
             }
@@ -147,9 +147,9 @@ impl Collector for SwitchMetrics {
             }
         }
         let counts = [
-            ("pending", pending),
-            ("approved", approved),
-            ("forced", forced),
+            (state::PENDING, pending),
+            (state::APPROVED, approved),
+            (state::FORCED, forced),
             ("released", released),
             ("failed", failed),
         ];

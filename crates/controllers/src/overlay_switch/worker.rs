@@ -28,7 +28,7 @@ use network_guard_core::gardener::node::RouteCondition;
 use network_guard_core::landscape::NetworkName;
 use network_guard_core::overlay::{
     Act, Nodes, Phase, Progress, Record, Relief, RouteTracker, Routes, SwitchStatus, act, desired, newest_complaint,
-    record, state,
+    record, seconds, state,
 };
 use network_guard_runtime::work::{self, Turn, Work};
 use network_guard_sources::objects::NetworkObject;
@@ -368,11 +368,6 @@ impl Worker {
     async fn report(&self, network: &SwitchingNetwork, what: Happened, note: String) {
         report(&self.context.recorder, &self.name, &network.uid, what, note).await;
     }
-}
-
-/// A time as Kubernetes writes it.
-fn seconds(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn since(network: &SwitchingNetwork) -> Option<Timestamp> {

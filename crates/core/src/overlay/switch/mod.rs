@@ -49,3 +49,4 @@ pub use routes::{MissingRoute, Routes};
 pub use settings::{HoldSettings, RouteTrackerSettings, SwitchSettings};
 pub use status::{SwitchStatus, WaitsFor, is_the_gates, newest_complaint};
 pub use subset::{Subset, held};
+pub use time::seconds;

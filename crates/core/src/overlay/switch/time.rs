@@ -3,6 +3,6 @@
 use jiff::Timestamp;
 
 /// A time for people and machines, to the second.
-pub(super) fn seconds(time: Timestamp) -> String {
+pub fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
