@@ -5,7 +5,7 @@
 # No registry was asked for it when it was written here: about ten public repositories were seen that pin this tag to it.
 #   docker buildx imagetools inspect docker.io/library/rust:1.95.0-bookworm
 FROM docker.io/library/rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
-# cargo-cyclonedx, which takes minutes, is built anew only when its version changes.
+# cargo-cyclonedx, which takes minutes, is built again only when its version changes.
 RUN apt-get update && apt-get install --yes --no-install-recommends python3
 WORKDIR /src
 COPY tests/tools/cargo.sh tests/tools/

@@ -30,7 +30,7 @@ chmod 0444 "$share"/*
 find "$root" -type d -exec chmod 0755 {} +
 find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
-# From one moment to the next, whoever looks at it meanwhile.
+# At once, so that no reader finds half of it.
 rm -rf "$cache/image-root.old"
 [ ! -e "$cache/image-root" ] || mv "$cache/image-root" "$cache/image-root.old"
 mv "$root" "$cache/image-root"

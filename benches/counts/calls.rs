@@ -102,7 +102,7 @@ fn network_switch() -> (Scene, String) {
     (Scene::of(HoldNetwork::default(), snapshot), body)
 }
 
-/// The end of the VPN in a Shoot is told another node network than the Cluster has, which is read anew.
+/// The end of the VPN in a Shoot is told another node network than the Cluster has, which is read again.
 fn vpn_shoot_corrected() -> (Scene, String) {
     let namespace = "shoot--local--ha";
     let cluster = fixture("gardener/ha-overlap/cluster.json");

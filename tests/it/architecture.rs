@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-/// What each crate may use of ours. `network-guard` is the program, in `src/`.
+/// Which crates each crate may use. `network-guard` is the program, in `src/`.
 const CRATES: [(&str, &[&str]); 6] = [
     ("network-guard-core", &[]),
     ("network-guard-runtime", &[]),
@@ -275,7 +275,7 @@ fn needs(room: &str, files: &[(PathBuf, String)]) -> BTreeMap<String, BTreeSet<S
         let is_above = |other: &String| format!("{module}::").starts_with(&format!("{other}::"));
         let of_room = |path: String| owner(&absolute(module, &path)?).filter(|owner| owner.starts_with(room));
         let mut needed: BTreeSet<String> = paths(code).into_iter().filter_map(of_room).collect();
-        // Whoever names a module has all of it.
+        // What names a module has all of it.
         needed.extend(
             modules.keys().filter(|child| child.rsplit_once("::").is_some_and(|(up, _)| up == *module)).cloned(),
         );

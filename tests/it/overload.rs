@@ -192,7 +192,7 @@ async fn five_times_too_many() {
             (well, turned_away) = (well + one, turned_away + other);
         }
         let rate = f64::from(well) / started.elapsed().as_secs_f64();
-        println!("figure: overload: {count} callers: {rate:.0} calls a second, {turned_away} told to come again");
+        println!("figure: overload: {count} callers: {rate:.0} calls a second, {turned_away} told to retry later");
         good.push(rate);
     }
     println!("figure: overload: {:.2} of what is done without", good[1] / good[0]);

@@ -375,7 +375,7 @@ fn shoots_have_a_way_in_where_that_is_wanted() {
     assert!(container["ports"].as_array().unwrap().contains(&port));
     assert!(container["args"].as_array().unwrap().contains(&json!("--shoots-bind-address=0.0.0.0:10251")));
     let ports = json!([{"name": "shoots", "port": 443, "protocol": "TCP", "targetPort": 10251}]);
-    assert_eq!(service["spec"]["ports"], ports, "whoever has a Shoot must reach no other port");
+    assert_eq!(service["spec"]["ports"], ports, "the owner of a Shoot must reach no other port");
     let others: Vec<&Value> = objects.iter().filter(|object| object["metadata"]["name"] != name).collect();
     assert_eq!(others.len(), plain.len());
     assert_eq!(

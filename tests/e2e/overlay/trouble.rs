@@ -85,7 +85,7 @@ fn progress_is_data_and_is_written_once() {
     until("the message is there too", || shoot.held("message").starts_with("1 of 12 nodes have routes"));
     let version = || shoot.network()["metadata"]["resourceVersion"].clone();
     let before = version();
-    switch.after_looks(4, || assert_eq!(version(), before, "it was written anew:\n{:#}", shoot.network()));
+    switch.after_looks(4, || assert_eq!(version(), before, "it was written again:\n{:#}", shoot.network()));
 
     // What people see of the message is nobody's source.
     let mut annotation = json!({"metadata": {"annotations": {}}});

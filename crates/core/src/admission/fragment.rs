@@ -52,7 +52,7 @@ impl Fragment {
 /// Room for what an API server adds to a container or volume, in bytes; it is some hundreds.
 const DEFAULTS_ROOM: usize = 8 << 10;
 
-/// Fields of a container by which it runs, beside those that every container of ours has.
+/// Fields of a container by which it runs, beside those that every container of network-guard has.
 const RUN_BY: [&str; 15] = [
     "args",
     "env",

@@ -2,7 +2,7 @@
 //!
 //! Unlike the other webhooks this one is called by API servers that are somebody else's, one for each Shoot. So the path
 //! says which Shoot calls, by the namespace of its control plane, and proves it by the Shoot's UID, which is no secret but
-//! known to its project only. Whoever shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
+//! known to its project only. A caller that shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
 //! have one answer, the same to the byte, in which everything passes as it came.
 
 use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, Seen, WhyOld, ask, read, refuse, seen, taken, unreadable};
@@ -32,7 +32,7 @@ struct Caller<'a> {
 impl<'a> Caller<'a> {
     fn of(path_suffix: &'a str) -> Option<Self> {
         let (namespace, uid) = path_suffix.split_once('/')?;
-        // A name that no namespace can have is never put into the path of a request of ours.
+        // A name that no namespace can have is never put into the path of network-guard's requests.
         Some(Self { namespace, uid: ShootUid::parse(uid)? }).filter(|caller| is_dns_label(caller.namespace))
     }
 

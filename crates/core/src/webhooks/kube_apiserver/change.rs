@@ -6,7 +6,7 @@ use crate::gardener::deployment::Rollout;
 use crate::vpn::is_half_there;
 
 /// Whether a write over this stored object needs none, whatever the Cluster says: it starts no Pod that did not run
-/// before, leaves our annotation as it is, and what is there of ours is whole.
+/// before, leaves network-guard's annotation as it is, and what is there of network-guard is complete.
 ///
 /// Labels, a pause and scaling down start nothing. gardenlet's reconciliation of a highly available Shoot mostly is no such
 /// write, also one that hibernates or deletes the Shoot: its template lacks what other webhooks have added to the stored one.

@@ -263,7 +263,7 @@ fn asks_for_namespaces_only() {
     }
 }
 
-/// gardenlet's object never carries the sidecar. While nobody can tell whether it is needed, what is stored decides.
+/// gardenlet's object never carries the sidecar. While it is unknown whether it is needed, what is stored decides.
 #[test]
 fn keeps_the_stored_injection_without_facts() {
     let hibernated = |mut object: Value| {

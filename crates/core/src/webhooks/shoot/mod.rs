@@ -48,7 +48,7 @@ pub struct ShootSettings {
 /// The group of the gardenlets of Seeds. Operators run them.
 const SEED_GARDENLETS: &str = "gardener.cloud:system:seeds";
 
-/// The group of the gardenlets of self-hosted Shoots. Each runs in its Shoot, so whoever owns that can act as it.
+/// The group of the gardenlets of self-hosted Shoots. Each runs in its Shoot, so the owner of the Shoot can act as it.
 const SHOOT_GARDENLETS: &str = "gardener.cloud:system:shoots";
 
 /// What of a write is let be because a component of Gardener wrote it. gardenlet writes `spec.networking.nodes` when the

@@ -66,7 +66,7 @@ impl Call {
         }
     }
 
-    /// The same where containers of ours translate.
+    /// The same where network-guard's own containers translate.
     fn own() -> Self {
         let own = nat::Own { keep_seconds: std::num::NonZeroU32::new(10), ..nat::Own::new("guard:1") };
         Self { mode: nat::Mode::Own(own), ..Self::overlapping() }

@@ -7,7 +7,7 @@ const LEFT: &str = "note vpn/gardenlet-proxy";
 const EGRESS: &str = "--egress-selector-config-file=/etc/kubernetes/egress/egress-selector-configuration.yaml";
 
 impl Call {
-    /// No configuration has it beside containers of ours.
+    /// No configuration has it beside own containers.
     pub(super) fn always(mut self) -> Self {
         self.settings.sidecar = Sidecar::Always;
         self.nat = Mode::VpnClient;

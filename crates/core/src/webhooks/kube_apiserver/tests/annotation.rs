@@ -38,7 +38,7 @@ fn has_a_bound_and_says_how_many_more_there_are() {
     }
 }
 
-/// Whoever reads the annotation decides with a cut one as with a whole one.
+/// A reader of the annotation decides alike with a cut one and with a whole one.
 #[test]
 fn decides_alike_when_it_is_cut() {
     for count in [100, 101, 6_000] {

@@ -18,7 +18,7 @@ pub(super) fn knowledge() -> [(&'static str, Option<Value>, Answers); 5] {
     ]
 }
 
-/// Stored Deployments that are whole: with everything of ours, or nothing.
+/// Stored Deployments that are complete: with everything of network-guard, or nothing.
 fn whole() -> [(&'static str, Value); 8] {
     let hibernated = |mut object: Value| {
         object["spec"]["replicas"] = json!(0);
@@ -91,7 +91,7 @@ fn what_starts_nothing_passes_whatever_the_cluster_says() {
     assert_eq!(rows, 8 * CHANGES.len() * 5 * 2);
 }
 
-/// Each piece of ours, taken away alone; a volume goes with what mounts it, or nobody would store that. Without that of the
+/// Each piece of network-guard, taken away alone; a volume goes with what mounts it, or nobody would store that. Without that of the
 /// files nothing tells whose the container is, so it is not among them.
 const PIECES: [(&str, Change); 8] = [
     ("our annotation", |o| drop(o["metadata"]["annotations"].as_object_mut().unwrap().remove(OVERLAPS))),
@@ -124,7 +124,7 @@ fn without(list: &mut Value, name: &str) {
     assert_eq!(list.len() + 1, before, "{name}");
 }
 
-/// Where only a part of ours is stored, the next write of anybody completes it, or takes the rest away.
+/// Where only a part of the sidecar is stored, the next write completes it or takes the rest away, by any writer.
 #[test]
 fn what_is_half_there_is_decided() {
     let mut halves: Vec<(String, Mode, Value)> = Vec::new();
@@ -191,7 +191,7 @@ fn problems_that_are_stored_stop_nobody() {
     }
 }
 
-/// Whoever wants a decision about a Deployment that was there before us sets our annotation.
+/// To get a decision about a Deployment that is older than network-guard, an operator sets its annotation.
 #[test]
 fn our_annotation_asks_for_a_decision() {
     for (cluster, decision) in [("ha-overlap", "injected"), ("ha", "removed")] {
@@ -216,7 +216,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Whatever is stored: with the same template, our annotation and no more replicas a write passes as it came, and
-    /// nobody is asked, unless a part of ours is missing. Then it passes too.
+    /// nobody is asked, unless a part of the sidecar is missing. Then it passes too.
     #[test]
     fn the_same_template_passes(
         stored in laws::disturbed(),

@@ -103,7 +103,7 @@ fn earlier_releases_converge() {
     }
 }
 
-/// Networks follow the Shoot, whoever is configured how.
+/// Networks follow the Shoot, whatever the configuration says.
 #[test]
 fn networks_are_no_configuration() {
     for nat in [Mode::VpnClient, Mode::Own(crate::vpn::nat::Own::new("guard:1"))] {

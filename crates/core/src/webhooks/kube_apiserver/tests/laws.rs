@@ -49,7 +49,7 @@ fn disturb(object: &mut Value, change: usize, at: prop::sample::Index) {
         6 => drop(template["spec"]["containers"][0].as_object_mut().unwrap().remove("volumeMounts")),
         7 => drop(template["metadata"].as_object_mut().map(|m| m.remove("annotations"))),
         8 => drop(object["metadata"].as_object_mut().unwrap().remove("annotations")),
-        // Somebody adds a container, or changes one of ours.
+        // Somebody adds a container, or changes one of network-guard's.
         10 => {
             if let Some((list, index)) = element(&mut template["spec"]["containers"], at) {
                 list[index]["image"] = json!("changed");
@@ -137,7 +137,7 @@ fn without_gardenlets(mut object: Value) -> Value {
     object
 }
 
-/// A Deployment without anything that carries a name of ours.
+/// A Deployment without anything that has a name of network-guard's.
 fn others_of(mut object: Value) -> Value {
     let ours = |text: &str| text.contains("network-guard");
     let foreign_mounts = |container: &mut Value| {

@@ -1,11 +1,11 @@
-//! What the double NAT needs beside variables: containers of ours, or that nothing can translate.
+//! What the double NAT needs beside variables: network-guard's own containers, or that nothing can translate.
 
 use std::num::NonZeroU32;
 
 use super::*;
 use crate::vpn::nat::Own;
 
-/// Containers of ours, with one that keeps the rules right.
+/// network-guard's own containers, with one that keeps the rules right.
 pub(super) fn without_agent(image: &str) -> Mode {
     Mode::Own(Own { keep_seconds: None, ..Own::new(image) })
 }
@@ -83,7 +83,7 @@ fn own_containers_are_complete() {
     );
 }
 
-/// A name, a call, the decision, the rules that spoke, which of ours are there afterwards.
+/// A name, a call, the decision, the rules that spoke, which own containers are there afterwards.
 #[test]
 fn every_case_of_own_containers() {
     const BOTH: [&str; 2] = ["network-guard-nat-init", "network-guard-nat"];
@@ -302,7 +302,7 @@ fn gardenlets_next_write_gives_the_same_template() {
     let again = Call::overlapping().own().over(stored.clone()).run();
     assert_eq!(again.object.to_string(), stored.to_string());
 
-    // Whatever the mode is now: what was decided holds on while nobody can tell.
+    // Whatever the mode is now: what was decided holds while it is unknown.
     for nat in [own(), Mode::VpnClient] {
         let call = Call { nat, ..Call::overlapping() }.without_cluster(Some(Answer::Absent)).over(stored.clone());
         let done = call.run();

@@ -59,7 +59,7 @@ fn parity_with_gardener() {
         assert_eq!(our[key], their[key], "kube-apiserver.{key}");
     }
 
-    // Volumes: two of ours instead of five; no certificate, no host alias.
+    // Volumes: two of network-guard's instead of five; no certificate, no host alias.
     assert_eq!(extra(&our_pod["volumes"], &their_pod["volumes"]), ["network-guard-config", "network-guard-socket"]);
     assert_eq!(
         extra(&their_pod["volumes"], &our_pod["volumes"]),

@@ -76,7 +76,7 @@ fn what_would_refuse_warns() {
     }
 }
 
-/// Containers of ours have no stand-in.
+/// Nothing replaces own containers.
 #[test]
 fn own_containers_are_waited_for() {
     for (name, call, _) in refused() {

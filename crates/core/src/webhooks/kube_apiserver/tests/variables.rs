@@ -127,7 +127,7 @@ fn without_an_answer_variables_stay() {
         let done = call.answered(Answer::Absent).over(stored.clone()).run();
         assert_eq!((done.verdict.decision, &done.object), ("kept", &stored));
     }
-    // Containers of ours keep the newer networks that they have, also while the older ones overlap too.
+    // The containers of network-guard keep the newer networks that they have, also while the older ones overlap too.
     let live = grown(fixture("ha-overlap", "cluster"), "10.64.0.0/16");
     let call = Call { object: told(plain(), &live), nat: own(), ..Call::new("ha", "ha-overlap") };
     let stored = call.clone().answered(Answer::Found(facts_of(&live))).run().object;

@@ -92,7 +92,7 @@ fn a_family_that_ends_the_overlay_is_a_switch() {
     assert_eq!((world.decision(), world.mode()), ("released", Encapsulation::Native));
     assert_eq!(families(&world), &json!(["IPv4", "IPv6"]));
     assert!(SWITCH_ANNOTATIONS.iter().all(|key| world.annotation(key).is_none()));
-    // gardenlet may come again before the extension has deployed it.
+    // gardenlet may write again before the extension has deployed it.
     assert!(world.gardenlet());
     assert_eq!((world.decision(), world.mode()), ("none", Encapsulation::Native));
     world.extension();

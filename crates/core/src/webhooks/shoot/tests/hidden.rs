@@ -86,7 +86,7 @@ fn hidden(namespace: &str, i: usize) -> String {
     format!("{namespace}/a{i:05}")
 }
 
-/// A garden with those that are seen, and such a crowd; whoever is in any of these namespaces is hidden, or would be.
+/// A garden with those that are seen, and such a crowd; every Shoot in these namespaces is hidden, or would be.
 fn garden(seen: &[Value], namespaces: &[&str], crowd: &Crowd) -> Garden {
     let mut garden = Garden::of(seen);
     let shoots = &mut garden.snapshot.shoots;

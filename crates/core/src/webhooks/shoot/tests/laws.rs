@@ -187,7 +187,7 @@ proptest! {
         prop_assert_eq!(&b.mutated(&both), &both);
     }
 
-    /// Nobody is refused because of another Shoot that was not read anew, nor while nobody answers.
+    /// Nobody is refused because of another Shoot that was not read again, nor while nobody answers.
     #[test]
     fn refusals_rest_on_facts(old in prop::option::of(own()), new in own(), all in others(&SEEN, true)) {
         let garden = garden(&all);

@@ -64,7 +64,7 @@ fn what_is_stored_blocks_no_other_edit_of_the_same_configuration() {
     let ledger = shoot("garden-bank/ledger", "10.9.0.0/27", &[peer(A, "eu1-a")]);
     let said = Garden::of(&[ledger.clone(), b()]).update(&old, &new);
     assert!(said.denied.is_empty(), "{said:#?}");
-    // And what comes anew is refused all the same.
+    // And what is new is refused all the same.
     let entries = new.pointer_mut("/spec/extensions/0/providerConfig/shootPeerings").unwrap();
     entries.as_array_mut().unwrap().push(json!({"name": "x", "namespace": "shop"}));
     Garden::of(&[ledger, b()]).update(&old, &new).denies(&["namespace"]);

@@ -57,7 +57,7 @@ fn entries_may_move_and_go_whatever_is_stored() {
     assert_eq!((said.denied, said.warned), (vec!["untidy"], vec![]));
 }
 
-/// Another Seed for an entry: it is judged anew by its Seed, and by nothing else.
+/// Another Seed for an entry: it is judged again by its Seed, and by nothing else.
 #[test]
 fn a_corrected_seed_is_not_refused_for_the_rest() {
     let deleting = with(b(), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
@@ -245,7 +245,7 @@ fn stored_conflicts_may_grow() {
     }
 }
 
-/// Whoever edits an entry that names nobody edits the list all the same, and hears what is the matter with the rest of it.
+/// A writer who edits an entry that names no Shoot edits the list all the same, and is told what is wrong with the rest of it.
 #[test]
 fn every_edit_of_the_list_is_one() {
     let (x, y) = (|| peer("garden-shop/gone", "eu1-a"), || peer(B, "eu1-a"));

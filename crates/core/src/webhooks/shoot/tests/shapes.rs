@@ -173,7 +173,7 @@ fn a_name_that_is_generated() {
     Said::of(&verdict).warns(&["target-hidden"]);
 }
 
-/// Part of a message is what somebody else wrote: no terminal obeys it, and no line of theirs looks like one of ours.
+/// Part of a message is what somebody else wrote: no terminal obeys it, and no line of theirs looks like one of network-guard's.
 #[test]
 fn what_others_wrote_is_printed_as_text() {
     let key = "x\n- spec.fake: evil\u{1b}[31m";

@@ -214,7 +214,7 @@ fn gardenlet_is_told_nothing() {
     assert!(garden.asked.take().is_empty());
 }
 
-/// Where operators made a refusal of it, the Shoot in the way is read anew, and nobody is refused because of a cache that
+/// Where operators made a refusal of it, the Shoot in the way is read again, and nobody is refused because of a cache that
 /// is behind, or because of a default.
 #[test]
 fn refusals_rest_on_what_is_there_now() {

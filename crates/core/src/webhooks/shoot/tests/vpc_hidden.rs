@@ -150,7 +150,7 @@ fn anybody() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    /// Whoever cannot be seen shapes nothing, whoever else is there; and a refusal by this rule rests on a live read.
+    /// A Shoot that cannot be seen shapes nothing, whatever other Shoots there are; and a refusal by this rule rests on a live read.
     #[test]
     fn who_is_not_seen_shapes_nothing(
         all in prop::collection::vec(anybody(), 0..8),

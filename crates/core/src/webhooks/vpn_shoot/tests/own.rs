@@ -1,4 +1,4 @@
-//! Containers of ours that translate in place of vpn2: they come, stay and go.
+//! network-guard's own containers, which translate in place of vpn2: they come, stay and go.
 
 use super::*;
 
@@ -61,7 +61,7 @@ fn configurations_converge() {
     }
 }
 
-/// While nobody can tell who calls, whoever calls has the same answer.
+/// While it is unknown who calls, every caller gets the same answer.
 #[test]
 fn containers_of_ours_stay_while_the_seed_does_not_answer() {
     let injected = Call::own().run().object;
@@ -108,7 +108,7 @@ fn containers_of_ours_stay_while_the_cluster_cannot_be_used() {
     }
 }
 
-/// gardenlet knows more networks than a Cluster that cannot be read anew: what is stored has them too.
+/// gardenlet knows more networks than a Cluster that cannot be read again: what is stored has them too.
 #[test]
 fn containers_of_ours_keep_networks_that_are_newer() {
     let grow =
