@@ -42,9 +42,10 @@ soak: tools ## run the long versions of the tests that have one, such as a hundr
 flaky: tools image-root ## look for tests whose result depends on who is faster, on an idle machine, one core, and a busy one: hours
 	tests/flaky.py
 
-lint: ## check format, and clippy with warnings as errors
+lint: ## check format, clippy with warnings as errors, and that no public item is dead
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets --locked -- -D warnings
+	tests/public.py --dead
 
 deny: ## check what we depend on: bans, licences, sources, advisories
 	tests/deny.sh

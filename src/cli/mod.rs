@@ -1,4 +1,4 @@
-//! The command line: one file for each subcommand, which wires the rest together.
+//! The command line: one file for each subcommand.
 
 mod certs;
 mod check;

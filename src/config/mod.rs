@@ -9,6 +9,7 @@ mod nat;
 mod overlay;
 mod peering;
 mod quantity;
+mod rules;
 #[cfg(test)]
 mod schema;
 mod server;
@@ -92,7 +93,7 @@ struct File {
     #[serde(default)]
     peering: peering::Peering,
     #[serde(default)]
-    rules: BTreeMap<String, peering::Choice>,
+    rules: BTreeMap<String, rules::Choice>,
     // The chart sets it.
     #[cfg_attr(test, schemars(with = "Option<serde_json::Value>"))]
     certificates: Option<certificates::Certificates>,
@@ -137,7 +138,7 @@ impl Configuration {
             vpn: sidecar::Settings { sidecar: file.vpn.sidecar, ..file.vpn.envoy.settings()? },
             nat: file.vpn.nat.settings()?,
             shoots: ShootSettings {
-                policy: peering::policy(&file.peering, &file.rules)?,
+                policy: rules::policy(&file.peering, &file.rules)?,
                 peering: file.peering.settings()?,
                 overlay: file.overlay.garden()?,
             },

@@ -1,14 +1,11 @@
-//! The sections `peering` and `rules` of the configuration: limits for Shoots in the garden, and the severity of rules.
-
-use std::collections::BTreeMap;
+//! The section `peering` of the configuration: limits for Shoots in the garden.
 
 use serde::Deserialize;
 
+use super::rules::Choice;
 use super::{ConfigError, bad};
-use network_guard_core::diagnostics::{Policy, Rule, Severity};
 use network_guard_core::net::ParseCidrError;
 use network_guard_core::peering;
-use network_guard_core::webhooks;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -19,7 +16,7 @@ pub(super) struct Peering {
     default_node_networks: Vec<String>,
     node_prefix_lengths: Option<PrefixLengths>,
     private_stack: Option<bool>,
-    conflicts: Option<Choice>,
+    pub(super) conflicts: Option<Choice>,
 }
 
 /// Of IPv4 networks.
@@ -29,29 +26,6 @@ pub(super) struct Peering {
 struct PrefixLengths {
     shortest: Option<u8>,
     longest: Option<u8>,
-}
-
-/// The severity of a rule.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum Choice {
-    /// In YAML `off` without quotes is a boolean.
-    #[serde(alias = "false")]
-    Off,
-    Note,
-    Warn,
-    Deny,
-}
-
-impl Choice {
-    fn severity(self) -> Option<Severity> {
-        match self {
-            Self::Off => None,
-            Self::Note => Some(Severity::Note),
-            Self::Warn => Some(Severity::Warn),
-            Self::Deny => Some(Severity::Deny),
-        }
-    }
 }
 
 impl Peering {
@@ -91,35 +65,4 @@ impl PrefixLengths {
             bad("peering.nodePrefixLengths", format!("{shortest} to {longest}"), problem)
         })
     }
-}
-
-/// The severity of rules: first the common switch for conflicts, then each rule by its name.
-pub(super) fn policy(peering: &Peering, choices: &BTreeMap<String, Choice>) -> Result<Policy, ConfigError> {
-    let mut policy = Policy::default();
-    if let Some(choice) = peering.conflicts {
-        for rule in peering::rules::CONFLICTS {
-            policy.set(rule, choice.severity());
-        }
-    }
-    let known: Vec<&'static Rule> = webhooks::rules().into_iter().map(|(rule, _)| rule).collect();
-    for (name, choice) in choices {
-        let path = format!("rules.{name}");
-        let value = choice.severity().map_or("off", Severity::name).to_owned();
-        let Some(rule) = known.iter().find(|rule| rule.name == name) else {
-            let similar = known
-                .iter()
-                .map(|rule| rule.name)
-                .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-            let problem = format!("there is no such rule; is `{}` meant?", similar.unwrap_or_default());
-            return Err(bad(&path, value, &problem));
-        };
-        if !policy.set(rule, choice.severity()) {
-            let problem = match rule.up_to {
-                None => "this rule cannot be configured, what it refuses would break a cluster".to_owned(),
-                Some(most) => format!("this rule can be `{}` at most", most.name()),
-            };
-            return Err(bad(&path, value, &problem));
-        }
-    }
-    Ok(policy)
 }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::File;
-use super::peering::Choice;
+use super::rules::Choice;
 
 /// By its name, or `off`, which without quotes is a boolean in YAML.
 impl JsonSchema for Choice {

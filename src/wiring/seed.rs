@@ -49,7 +49,8 @@ impl Seed {
     /// Serves until the process ends.
     pub fn serve(self, configuration: &Configuration, metrics: Metrics) -> anyhow::Result<()> {
         // A thread of its own: the load of many Shoots' API servers must not take time from the other webhooks.
-        let controllers = Builder::new_multi_thread().worker_threads(1).thread_name("overlay").enable_all().build()?;
+        let controllers =
+            Builder::new_multi_thread().worker_threads(1).thread_name("controllers").enable_all().build()?;
         let result = process::block_on(Box::pin(self.run(configuration, metrics, controllers.handle())));
         controllers.shutdown_timeout(process::LAST_WORK);
         result
@@ -65,12 +66,12 @@ impl Seed {
         let mut sources = Sources::new();
         let landscape = Arc::new(LandscapeCache::new(1));
         // Not in the landscape of the webhooks: they are ready without Networks.
-        let switches = Arc::new(LandscapeCache::new(1));
+        let networks = Arc::new(LandscapeCache::new(1));
         // Nor are kube-apiservers: their networks are only counted.
         let told = Arc::new(LandscapeCache::new(1));
         watched::<ClusterObject>(&mut sources, "watch-clusters", &tasks, &config, landscape.feed(0));
         watched::<ApiServerObject>(&mut sources, "watch-kube-apiservers", &tasks, &config, told.feed(0));
-        watched::<NetworkObject>(&mut sources, "watch-networks", &tasks, &config, switches.feed(0));
+        watched::<NetworkObject>(&mut sources, "watch-networks", &tasks, &config, networks.feed(0));
         metrics.add(Arc::new(VpnNetworksMetrics::new(Arc::clone(&landscape), told)));
 
         let shoot_webhook = configuration.nat.shoot_webhook.as_ref();
@@ -109,12 +110,12 @@ impl Seed {
             kube::Client::try_from(own).context("the controller cannot run")?
         };
 
-        let switch_metrics = Arc::new(overlay_switch::SwitchMetrics::new(Arc::clone(&switches)));
+        let switch_metrics = Arc::new(overlay_switch::SwitchMetrics::new(Arc::clone(&networks)));
         metrics.add(Arc::clone(&switch_metrics) as _);
         let switches = overlay_switch::Controller::new(overlay_switch::SwitchDeps {
             client: client.clone(),
             landscape: Arc::clone(&landscape),
-            switches,
+            switches: networks,
             settings: configuration.overlay.clone(),
             metrics: switch_metrics,
             tasks: tasks.clone(),

@@ -6,7 +6,7 @@
 //!
 //! | floor | rooms | |
 //! |---|---|---|
-//! | 3 | [`webhooks`] | one file a webhook: which rules it calls, which verdict they make |
+//! | 3 | [`webhooks`] | a file or folder for each kind of object that is reviewed: which rules are called, which verdict they make |
 //! | 2 | [`certificates`], [`networks`], [`overlay`], [`peering`], [`vpn`] | one room for each subject |
 //! | 1 | [`gardener`], [`diagnostics`], [`landscape`], [`admission`] | typed views of Gardener's objects; rules and findings; the snapshot, questions and answers; the protocol |
 //! | 0 | [`net`], [`json`] | CIDRs and the mapping into Gardener's reserved ranges; JSON without a tree |

@@ -1,5 +1,6 @@
 //! Sees: watches on an API server, folders of manifests, and the live reads of one request feed the landscape, which says how
-//! fresh it is. What writes to an API server, and what decides, must never enter.
+//! fresh it is. What writes to an API server, and what decides, must never enter: metrics of the landscape
+//! count what the core decides.
 
 mod cache;
 pub mod files;

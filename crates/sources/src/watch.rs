@@ -26,7 +26,7 @@ const WATCH_SECONDS: u32 = 60;
 /// bookmark before that.
 const FULL_WATCH: Duration = Duration::from_secs(WATCH_SECONDS as u64 - 5);
 
-/// Objects a page where the server has no streaming lists. A page is held as text and decoded whole, so this bounds
+/// Objects per page where the server has no streaming lists. A page is held as text and decoded whole, so this bounds
 /// the memory of the first list: 100 Clusters are about 2 MB.
 const PAGE_SIZE: u32 = 100;
 

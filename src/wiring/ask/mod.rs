@@ -134,7 +134,7 @@ impl AskLoop {
             return (Reply::text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, Failure::NotSynced));
         }
 
-        let step = match self.decide(&request, call.deadline).await {
+        let step = match self.ask_until_done(&request, call.deadline).await {
             Ok(step) => step,
             Err(error) => {
                 return (failure_answer(&request, 400, "BadRequest", &error), ended(operation, Failure::Unreadable));
@@ -178,7 +178,7 @@ impl AskLoop {
     }
 
     /// Calls the handler, and calls it again with the answers to its questions, as long as it has new ones.
-    async fn decide(&self, request: &Request<'_>, deadline: Instant) -> Result<Step, String> {
+    async fn ask_until_done(&self, request: &Request<'_>, deadline: Instant) -> Result<Step, String> {
         // A snapshot that may have missed a change decides nothing: with an empty one the handler asks for what it
         // needs.
         let snapshot = if self.asking.landscape.is_stale() {

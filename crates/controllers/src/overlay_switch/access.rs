@@ -29,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The timeout of a list with all its pages.
 const LIST: Duration = Duration::from_secs(30);
 
-/// Objects a page.
+/// Objects per page.
 pub(super) const PAGE: usize = 250;
 
 /// The largest answer that is read, in bytes: a page of nodes with everything that makes them large is a tenth of it.

@@ -1,4 +1,4 @@
-//! The configuration of held switches.
+//! How the controller looks after held switches: pace, events, the access to a Shoot. What decides is in `SwitchSettings`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Lean typed views of Gardener's resources: only the fields that are read.
+//! Lean typed views of the objects of Gardener and of its Shoots: only the fields that are read.
 //!
 //! A view is for decisions and is never written back: answers to an API server are raw JSON or a JSON Patch, so fields
 //! that these types do not know survive.

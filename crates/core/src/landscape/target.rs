@@ -1,4 +1,7 @@
-//! What a user may learn of another Shoot, decided in one place.
+//! What a user may learn of a Shoot that an entry names. Shoots that the writer did not name go through [`View::visibility`] or
+//! [`View::sees_all_of`](super::View::sees_all_of) first; `known` and `known_or_why` check nothing.
+//!
+//! [`View::visibility`]: super::View::visibility
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::gardener::{Shoot, ShootName};
 use crate::landscape::{Target, View};
 
 use super::config::{self, Config, Entry, Limits, Own};
-use super::pair::PairState;
+use super::pair_state::PairState;
 use super::ruled::Ruled;
 use super::rules::pair::{Pair, PairRule};
 use super::rules::{entry, graph, lifecycle, networks, reciprocal, target, target_seed, unverified};
@@ -46,7 +46,7 @@ pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Li
 }
 
 /// The maximum number of removed entries whose counterparts are looked up; each may give one warning.
-const REMOVED: usize = 100;
+const MOST_REMOVED: usize = 100;
 
 /// Judges a Shoot together with its peers, as far as its writer changed anything about them. The findings are valid
 /// only when `view` has no questions left.
@@ -91,8 +91,8 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
         // For an entry that was stored before, only what the writer changed can be denied.
         let (of_target, of_seed) = match listed.touch {
             Touch::Added => (Severity::Deny, Severity::Deny),
-            Touch::Reseeded => (Severity::Warn, Severity::Deny),
-            Touch::Moved | Touch::Stored => (Severity::Warn, Severity::Warn),
+            Touch::OtherSeed => (Severity::Warn, Severity::Deny),
+            Touch::NetworksChanged | Touch::Stored => (Severity::Warn, Severity::Warn),
         };
         let rests_on = |finding| Ruled::by_targets(finding, [&listed.target]);
         let say = |rules: &[PairRule], most| {
@@ -106,7 +106,7 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
         found.extend(say(&target::SEED_RULES, of_seed));
         found.extend(say(&target::RULES, of_target));
         found.extend(say(&networks::RULES, of_target));
-        // This rule is about networks that the writer changed.
+        // Not in `RULES`: those are limited to a warning for `Touch::NetworksChanged`, and this one denies just then.
         found.extend(networks::breaks_peer(&pair).map(rests_on));
     }
     found.extend(graph::peers_overlap(subject, &targets, is_edited));
@@ -114,7 +114,7 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
     found.extend(networks::seed_nodes(subject, settings, view).map(Ruled::by_seed));
     found.extend(graph::peer_of_peer(subject, &targets, view));
     if let Some(name) = &subject.name {
-        for removed in subject.removed.iter().take(REMOVED) {
+        for removed in subject.removed.iter().take(MOST_REMOVED) {
             if let Some(Target::Visible(facts)) = view.target(removed, Some(name))
                 && facts.lists(name)
             {

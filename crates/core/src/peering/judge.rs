@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::config::{Limits, Own};
 use super::evaluate::{Local, config_path, gather_awaited, local, prefer_precise, remote};
-use super::pair::PairState;
+use super::pair_state::PairState;
 use super::ruled::Ruled;
 use super::rules;
 use super::rules::lifecycle;

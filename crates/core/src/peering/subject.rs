@@ -68,9 +68,9 @@ pub(super) enum Touch {
     /// Nothing: its problems were stored before.
     Stored,
     /// Only this Shoot's own networks changed.
-    Moved,
+    NetworksChanged,
     /// The Seed of an entry that was stored before.
-    Reseeded,
+    OtherSeed,
     /// It is new, or newly enabled.
     Added,
 }
@@ -124,8 +124,8 @@ impl<'a> Subject<'a> {
             .map(|entry| {
                 let touch = match stored.get(&(&*entry.namespace, &*entry.name)) {
                     None => Touch::Added,
-                    Some(seeds) if !seeds.contains(&&*entry.written_seed) => Touch::Reseeded,
-                    Some(_) if has_moved => Touch::Moved,
+                    Some(seeds) if !seeds.contains(&&*entry.written_seed) => Touch::OtherSeed,
+                    Some(_) if has_moved => Touch::NetworksChanged,
                     Some(_) => Touch::Stored,
                 };
                 let target = ShootName::new(&entry.namespace, &entry.name);

@@ -33,7 +33,7 @@ pub fn overlaps(facts: &ClusterFacts) -> impl Iterator<Item = Overlap> + '_ {
     overlaps_between(facts.shoot_networks.iter().copied(), facts.seed_pods.as_slice())
 }
 
-/// The only computation of the overlap: all pairs of these networks, in the order of the Shoot's, each once.
+/// The only computation of the overlap in this room (`networks` has its own for the garden): all pairs of these networks, in the order of the Shoot's, each once.
 pub(super) fn overlaps_between<'s>(
     shoot: impl Iterator<Item = ShootNetwork> + 's,
     seed_pods: &'s [Cidr],

@@ -1,4 +1,4 @@
-//! One file a webhook: which rules it calls, which verdict they make.
+//! The webhooks, a file or folder for each kind of object that is reviewed: which rules they call, which verdict those make.
 
 mod kube_apiserver;
 mod network;
@@ -27,8 +27,9 @@ pub fn rules() -> Vec<(&'static Rule, Finding)> {
     vpn.chain(garden.into_iter().flatten()).chain(seed).collect()
 }
 
-/// The documentation of all rules, as Markdown: `docs/rules.md`.
+/// The documentation of all rules, as Markdown: `docs/rules.md`. Its introduction is `rules_introduction.md`, all else is made from
+/// the rules.
 pub fn rules_markdown() -> String {
     let table = |family: &str| (family == "overlay").then(gardener::providers::markdown);
-    diagnostics::markdown(include_str!("rules.md"), rules(), table)
+    diagnostics::markdown(include_str!("rules_introduction.md"), rules(), table)
 }

@@ -87,7 +87,7 @@ impl Handler for HoldNetwork {
 
 fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
     let (word, patch) = match decision {
-        Decision::Pass => ("not-concerned", None),
+        Decision::NotConcerned => ("not-concerned", None),
         Decision::Keep => ("kept", None),
         Decision::Clear if new.switch.is_empty() => ("none", None),
         Decision::Clear => ("cleared", without_annotations(&new.switch).finish()),
@@ -97,9 +97,9 @@ fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
                 Released::Forced => "forced",
                 Released::Asleep => "asleep",
             };
-            (word, release(*why, *is_unknown, new))
+            (word, release_patch(*why, *is_unknown, new))
         }
-        Decision::Hold(held) => ("held", hold(held, new)),
+        Decision::Hold(held) => ("held", hold_patch(held, new)),
     };
     let mut verdict = Verdict {
         outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
@@ -137,7 +137,7 @@ fn without_annotations(switch: &SwitchAnnotations<'_>) -> PatchBuilder {
 
 /// Takes the annotations of a hold away, and leaves a trace where nothing else tells that there was a switch: then the leader
 /// begins its record by it.
-fn release(why: Released, is_unknown: bool, new: &Network<'_>) -> Option<Patch> {
+fn release_patch(why: Released, is_unknown: bool, new: &Network<'_>) -> Option<Patch> {
     let mut patch = without_annotations(&new.switch);
     let written = new.timestamp.as_deref().and_then(|text| text.parse().ok());
     let trace = Passed { reason: why.reason(), written }.to_string();
@@ -154,7 +154,7 @@ fn release(why: Released, is_unknown: bool, new: &Network<'_>) -> Option<Patch> 
 }
 
 /// Puts the old encapsulation back, and says so in annotations. What is as it should be is not written again.
-fn hold(held: &Held, new: &Network<'_>) -> Option<Patch> {
+fn hold_patch(held: &Held, new: &Network<'_>) -> Option<Patch> {
     let mut patch = PatchBuilder::default();
     let stays = |config: &Value| new.provider_config.is_some_and(|text| json::is_same(text, &config.to_string()));
     let at = Pointer::to("/spec/providerConfig");

@@ -129,7 +129,7 @@ mod tests {
 
     const TARGETS: Targets = Targets {
         program: "network_guard",
-        parts: &["network_guard::controllers", "network_guard::server"],
+        parts: &["network_guard_controllers", "network_guard_runtime"],
         libraries: &["kube_client", "kube_runtime", "rustls", "tower"],
     };
 
@@ -144,8 +144,8 @@ mod tests {
         ("info,network_guard=debug", ""),
         ("network_guard=debug,info", ""),
         ("network_guard=debug", ""),
-        ("warn,network_guard::server=debug,kube_runtime=off", ""),
-        ("warn,network_guard::controllers::overlay=trace,rustls::server::hs=error", ""),
+        ("warn,network_guard_runtime=debug,kube_runtime=off", ""),
+        ("warn,network_guard_controllers::overlay=trace,rustls::server::hs=error", ""),
         ("banana", "\"banana\": is not a level (error, warn, info, debug, trace); is \"warn\" meant?"),
         ("Info", "is \"info\" meant?"),
         ("warning", "is \"warn\" meant?"),
@@ -155,7 +155,7 @@ mod tests {
         ("info, network_guard=debug", "part 2, \" network_guard=debug\": nothing logs as \" network_guard\""),
         ("info,network_gaurd=debug", "part 2, \"network_gaurd=debug\": nothing logs as \"network_gaurd\""),
         ("info,network_gaurd=debug", "is \"network_guard\" meant?"),
-        ("info,network_guard::sever=debug", "is \"network_guard::server\" meant?"),
+        ("info,network_guard_runtim=debug", "is \"network_guard_runtime\" meant?"),
         ("info,network-guard=debug", "is \"network_guard\" meant?"),
         ("info,network_guard", "says of what, but not how much; is \"network_guard=debug\" meant?"),
         ("network_guard=verbose", "\"verbose\" is none of error, warn, info, debug, trace, off"),

@@ -1,4 +1,4 @@
-//! After a switch: watches the roll of Calico's Pods.
+//! After a release: watches the Pods of calico-node being replaced, and takes stale marks from nodes.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

@@ -7,7 +7,7 @@ use super::obstacle::hint;
 use super::plan::{Plan, plan};
 use super::reason::Reason;
 use super::record::Record;
-use super::release::may_write;
+use super::released::may_write;
 use super::risk::Replacement;
 use super::route_tracker::{Progress, RouteTracker};
 use super::routes::Routes;
@@ -102,7 +102,7 @@ pub fn act(
             let because = format!("{why}{}", if known.routes.is_some() { age } else { "" });
             return (pending(SwitchStatus { because, ..known }), None);
         }
-        (Plan::Pass(reason), _) => (reason, None),
+        (Plan::MayPass(reason), _) => (reason, None),
         (Plan::Look | Plan::Watch(_), Nodes::Unseen) => return (Act::Look, None),
         (Plan::Watch(why), Nodes::Failed(error)) => {
             let known = known();

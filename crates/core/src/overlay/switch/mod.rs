@@ -10,17 +10,17 @@
 //! ```
 
 mod act;
+mod decide;
 mod desired;
 #[cfg(test)]
 mod fixtures;
-mod hold;
 mod obstacle;
 mod outcome;
 mod passed;
 mod plan;
 mod reason;
 mod record;
-mod release;
+mod released;
 mod relief;
 mod risk;
 mod rollout;
@@ -33,14 +33,14 @@ mod subset;
 mod time;
 
 pub use act::{Act, Nodes, act};
+pub use decide::{APPROVAL, Decision, Held, Released, decide};
 pub use desired::{Desired, desired};
-pub use hold::{APPROVAL, Decision, Held, Released, decide};
 pub use outcome::{Outcome, outcome};
 pub use passed::{Passed, carried};
 pub use plan::{Plan, plan};
 pub use reason::Reason;
 pub use record::{Phase, Record, record};
-pub use release::{may_write, release_word, released_config, released_families};
+pub use released::{may_write, release_word, released_config, released_families};
 pub use relief::Relief;
 pub use risk::Replacement;
 pub use rollout::{CalicoDaemonSet, CalicoPod, Rollout, longest_rollout, rollout};

@@ -1,4 +1,4 @@
-//! Why a held switch cannot end by routes, or why they may be missing.
+//! Why no route will ever come (an obstacle), or why routes may be missing (a hint).
 
 use super::super::families::{TWO_NODE_NETWORKS, has_no_routes_with_two_families};
 use super::desired::Desired;

@@ -25,7 +25,7 @@ pub enum Plan {
     /// Wait for this, and observe the nodes meanwhile: they may be replaced for want of a route.
     Watch(&'static str),
     /// It may pass without observing the nodes.
-    Pass(Reason),
+    MayPass(Reason),
     /// Observe the nodes.
     Look,
 }
@@ -44,7 +44,7 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     let is_forced = network.state.as_deref() == Some(state::FORCED);
     let Some(shoot) = shoot else {
         let why = "there is no readable Cluster of this name";
-        return if is_forced { Plan::Pass(Reason::Forced) } else { Plan::Wait(why) };
+        return if is_forced { Plan::MayPass(Reason::Forced) } else { Plan::Wait(why) };
     };
     if &*shoot.network_type != CALICO {
         return Plan::Wait("the Shoot's network is not Calico's");
@@ -65,13 +65,13 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     }
     // An operator forced the configuration of that time; the Shoot may ask for something else by now.
     if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| desired.is_named(digest))) {
-        return Plan::Pass(Reason::Forced);
+        return Plan::MayPass(Reason::Forced);
     }
     if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
-        return Plan::Pass(Reason::NotListed);
+        return Plan::MayPass(Reason::NotListed);
     }
     match shoot.hibernation {
-        Hibernation::Asleep => return Plan::Pass(Reason::Hibernated),
+        Hibernation::Asleep => return Plan::MayPass(Reason::Hibernated),
         Hibernation::Between => return Plan::Wait("the Shoot is being hibernated or woken up"),
         Hibernation::Awake => {}
     }
@@ -119,7 +119,7 @@ mod tests {
                     by_families(s);
                     (n.state, n.requested) = (Some("forced".into()), Some(digest(s)));
                 },
-                Plan::Pass(Reason::Forced),
+                Plan::MayPass(Reason::Forced),
             ),
             (
                 "the same by an older version",
@@ -128,7 +128,7 @@ mod tests {
                     let desired = desired(s).unwrap();
                     (n.state, n.requested) = (Some("forced".into()), Some(desired.subset.digest().into()));
                 },
-                Plan::Pass(Reason::Forced),
+                Plan::MayPass(Reason::Forced),
             ),
             (
                 "by the families, of which one counts, asleep",
@@ -136,7 +136,7 @@ mod tests {
                     by_families(s);
                     (s.counts_one_family, s.hibernation) = (true, Hibernation::Asleep);
                 },
-                Plan::Pass(Reason::Hibernated),
+                Plan::MayPass(Reason::Hibernated),
             ),
             (
                 "explicit, and one family counts",
@@ -149,7 +149,7 @@ mod tests {
                     both(s);
                     (s.provider, s.is_forced) = ("gcp".into(), true);
                 },
-                Plan::Pass(Reason::Forced),
+                Plan::MayPass(Reason::Forced),
             ),
         ];
         for (what, change, want) in table {
@@ -163,10 +163,10 @@ mod tests {
             (
                 "forced on the Network",
                 |n, s| (n.state, n.requested) = (Some("forced".into()), Some(digest(s))),
-                Plan::Pass(Reason::Forced),
+                Plan::MayPass(Reason::Forced),
             ),
             ("forced, but something else", |n, _| n.state = Some("forced".into()), Plan::Look),
-            ("forced on the Shoot", |_, s| s.is_forced = true, Plan::Pass(Reason::Forced)),
+            ("forced on the Shoot", |_, s| s.is_forced = true, Plan::MayPass(Reason::Forced)),
             ("reverted", |_, s| s.config = None, Plan::Clear),
             (
                 "reverted by the Shoot's configuration",
@@ -174,8 +174,8 @@ mod tests {
                 Plan::Clear,
             ),
             ("reverted, failed", |_, s| (s.config, s.is_failed) = (None, true), Plan::Clear),
-            ("asleep", |_, s| s.hibernation = Hibernation::Asleep, Plan::Pass(Reason::Hibernated)),
-            ("another infrastructure", |_, s| s.provider = "local".into(), Plan::Pass(Reason::NotListed)),
+            ("asleep", |_, s| s.hibernation = Hibernation::Asleep, Plan::MayPass(Reason::Hibernated)),
+            ("another infrastructure", |_, s| s.provider = "local".into(), Plan::MayPass(Reason::NotListed)),
             ("let through", |n, _| (n.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())), Plan::AwaitRollout),
             ("given up", |n, _| n.state = None, Plan::Forget),
             (
@@ -184,7 +184,7 @@ mod tests {
                     n.config = Some(r#"{"vxlan":{"enabled":true}}"#.into());
                     s.is_forced = true;
                 },
-                Plan::Pass(Reason::Forced),
+                Plan::MayPass(Reason::Forced),
             ),
             ("forced, overlay kept", |_, s| (s.is_forced, s.config) = (true, None), Plan::Clear),
         ];
@@ -220,6 +220,6 @@ mod tests {
         }
         assert!(waits(&plan(&network(), None, &HoldSettings::default()), "no readable Cluster"));
         let forced = SwitchingNetwork { state: Some("forced".into()), ..network() };
-        assert_eq!(plan(&forced, None, &HoldSettings::default()), Plan::Pass(Reason::Forced));
+        assert_eq!(plan(&forced, None, &HoldSettings::default()), Plan::MayPass(Reason::Forced));
     }
 }

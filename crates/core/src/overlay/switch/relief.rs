@@ -1,4 +1,4 @@
-//! Calico's entry in the node condition that a route controller should write.
+//! Which nodes lose Calico's condition `NetworkUnavailable=False`, because route controllers report no route over it.
 //!
 //! Calico and route controllers write the same condition of a node, `NetworkUnavailable`. When calico-node starts, it
 //! writes `False`, `CalicoIsUp`. Many route controllers compare only the status, so where that is `False` already they

@@ -1,4 +1,4 @@
-//! The settings for switches.
+//! Which switches are held, and how long routes must stay: what the pure functions take.
 
 use jiff::SignedDuration;
 

@@ -31,7 +31,7 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
     .collect()
 }
 
-/// The rules about conflicting networks. One setting configures all of them, for a landscape that has stored conflicts
+/// The rules that deny a conflict of node networks by default. One setting, `peering.conflicts`, configures all of them, for a landscape that has stored conflicts
 /// and wants to introduce denials step by step.
 pub static CONFLICTS: [&Rule; 4] =
     [&networks::OVERLAP, &networks::IDENTICAL, &networks::BREAKS_PEER, &graph::PEERS_OVERLAP];

@@ -43,7 +43,7 @@ pub static BREAKS_PEER: Rule = Rule {
 };
 
 /// A node network is unknown.
-pub static UNKNOWN: Rule = Rule {
+pub static NODES_UNKNOWN: Rule = Rule {
     name: "peering/nodes-unknown",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
@@ -63,7 +63,7 @@ pub static PEERS_FOLLOW: Rule = Rule {
 };
 
 /// The new node network does not contain the old one.
-pub static SHRINKS: Rule = Rule {
+pub static NODES_SHRINK: Rule = Rule {
     name: "peering/nodes-shrink",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
@@ -73,7 +73,7 @@ pub static SHRINKS: Rule = Rule {
 };
 
 /// The node network is removed from the spec.
-pub static REMOVED: Rule = Rule {
+pub static NODES_REMOVED: Rule = Rule {
     name: "peering/nodes-removed",
     severity: Severity::Warn,
     up_to: Some(Severity::Warn),
@@ -185,7 +185,7 @@ fn unknown(pair: &Pair<'_>) -> Option<Finding> {
     let facts = pair.target.visible()?;
     (facts.networks.nodes.is_empty() && !facts.is_workerless).then(|| {
         let message = format!("the node network of {} is not known yet", pair.listed.target);
-        UNKNOWN.finding(&pair.path(), message, "overlaps cannot be checked")
+        NODES_UNKNOWN.finding(&pair.path(), message, "overlaps cannot be checked")
     })
 }
 
@@ -247,7 +247,7 @@ fn own_unknown(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     (subject.networks.nodes.is_empty() && !subject.is_workerless).then(|| {
         defaults::own_to_come(subject, settings).unwrap_or_else(|| {
             let message = "is not known yet, so overlaps with peers cannot be checked".to_owned();
-            UNKNOWN.finding(NODES, message, "set it to have conflicts found now")
+            NODES_UNKNOWN.finding(NODES, message, "set it to have conflicts found now")
         })
     })
 }
@@ -263,7 +263,7 @@ fn shrinks(subject: &Subject<'_>) -> Option<Finding> {
     let contains = after.overlaps(before) && after.prefix_len() <= before.prefix_len();
     (!contains).then(|| {
         let message = format!("{after} does not contain {before}, which it replaces");
-        SHRINKS.finding(NODES, message, "networks can only grow")
+        NODES_SHRINK.finding(NODES, message, "networks can only grow")
     })
 }
 
@@ -286,7 +286,7 @@ fn removed(subject: &Subject<'_>, targets: &[Option<Target>]) -> Option<Finding>
     };
     targets.iter().flatten().any(is_peer).then(|| {
         let message = format!("{before} is removed although there are peers");
-        REMOVED.finding(NODES, message, "keep it, overlaps are checked with it")
+        NODES_REMOVED.finding(NODES, message, "keep it, overlaps are checked with it")
     })
 }
 
@@ -317,8 +317,8 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (&IDENTICAL, say_identical(path, wide, target)),
         (&BREAKS_PEER, say_breaks_peer(Some((wide, narrow)), target)),
         (
-            &UNKNOWN,
-            UNKNOWN.finding(
+            &NODES_UNKNOWN,
+            NODES_UNKNOWN.finding(
                 path,
                 format!("the node network of {target} is not known yet"),
                 "overlaps cannot be checked",
@@ -333,16 +333,16 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
             ),
         ),
         (
-            &SHRINKS,
-            SHRINKS.finding(
+            &NODES_SHRINK,
+            NODES_SHRINK.finding(
                 NODES,
                 "10.5.0.0/28 does not contain 10.5.0.0/27, which it replaces".to_owned(),
                 "networks can only grow",
             ),
         ),
         (
-            &REMOVED,
-            REMOVED.finding(
+            &NODES_REMOVED,
+            NODES_REMOVED.finding(
                 NODES,
                 "10.5.0.0/27 is removed although there are peers".to_owned(),
                 "keep it, overlaps are checked with it",

@@ -18,7 +18,9 @@ pub(in crate::peering) struct Pair<'a> {
     pub(in crate::peering) tells_stored: bool,
 }
 
-/// A rule about one entry and its target. It treats the entry as new; the caller knows what was stored before.
+/// A rule that looks at one entry and its target, for whatever its writer touched. The caller limits its severity by
+/// [`Touch`](super::super::subject::Touch). A rule that must not speak of stored entries at all looks at `listed.touch` itself, as
+/// `networks::told_clash` does, and leaves them to `breaks_peer`.
 pub(in crate::peering) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
 
 impl Pair<'_> {

@@ -97,7 +97,7 @@ pub(in crate::peering) fn seed_unknown(
             "write the spec.seedName of the target",
         ),
     };
-    Some(if listed.touch >= Touch::Reseeded { finding } else { finding.at_most(Severity::Warn) })
+    Some(if listed.touch >= Touch::OtherSeed { finding } else { finding.at_most(Severity::Warn) })
 }
 
 /// The help where the writer may not know the right Seed.

@@ -28,7 +28,7 @@ const SKEW: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Decision {
     /// network-guard does not touch it: it passes unchanged.
-    Pass,
+    NotConcerned,
     /// It passes, and the held switch is cleared.
     Clear,
     /// It passes, and the held switch stays held.
@@ -92,14 +92,14 @@ pub fn decide(
     settings: &HoldSettings,
 ) -> Result<Decision, FieldError> {
     if new.is_being_deleted || !new.is_of_a_shoot() || &*new.network_type != CALICO {
-        return Ok(Decision::Pass);
+        return Ok(Decision::NotConcerned);
     }
     if new.operation.as_deref() == Some("migrate") {
-        return Ok(Decision::Pass);
+        return Ok(Decision::NotConcerned);
     }
     let Some(old) = old else {
         // A new Shoot, or one that moves here from another Seed and is not restored yet.
-        return Ok(if new.switch.is_empty() { Decision::Pass } else { Decision::Clear });
+        return Ok(if new.switch.is_empty() { Decision::NotConcerned } else { Decision::Clear });
     };
     let new_config = match parse(new) {
         Ok(config) => config,
