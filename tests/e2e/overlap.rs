@@ -112,7 +112,7 @@ fn overlap_from_apply_to_removal() {
     assert!(output.ok, "{output:?}");
     assert_eq!(containers(&scene.stored()), WITH_SIDECAR);
 
-    assert!(scene.report().contains("shoot--local--ha  ours "));
+    assert!(scene.report().contains("shoot--local--ha  network-guard's "));
 
     // The overlap is gone: what we injected goes, and what gardenlet wants is what is stored.
     scene.seed_pods("10.64.0.0/11");
@@ -182,7 +182,7 @@ fn ours_in_place_of_gardenlets_proxy() {
     let output = admin.run(&["label", "deployment", "kube-apiserver", "-n", NAMESPACE, "a=b"], None);
     assert!(output.ok && !output.stderr.contains("Warning"), "{output:?}");
     assert_eq!(scene.stored()["spec"], replaced["spec"], "somebody else's edit");
-    assert!(scene.report().contains("shoot--local--ha  ours "));
+    assert!(scene.report().contains("shoot--local--ha  network-guard's "));
 
     // The way back is gardenlet's next write.
     scene.guard.kill();
