@@ -494,7 +494,7 @@ fn kernel_settings() {
     let line = format!("--side shoot --iptables nft {NETWORKS}");
 
     let output = scene.nat(&format!("apply --settings leave {line}"));
-    let want = "kernel setting net.ipv4.conf.all.rp_filter is 1 and should be 0: answers that come back";
+    let want = "kernel setting net.ipv4.conf.all.rp_filter is 1 and should be 0: answers that arrive";
     assert!(output.ok && output.stderr.contains(want), "{output:?}");
     let output = scene.nat(&format!("verify {line}"));
     assert!(output.code == 1 && output.stdout.contains(want), "{output:?}");
