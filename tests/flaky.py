@@ -6,7 +6,7 @@ and all cores busy. Prints what failed, as a table, and ends with 1 if anything 
 
 What may be chosen, by the environment:
   FLAKY_CONDITIONS  of: idle one-core busy        (all of them)
-  FLAKY_SUITES      of: lib it budget bounds e2e datapath (all of them)
+  FLAKY_SUITES      of: core runtime sources nat controllers lib it budget bounds e2e datapath (all of them)
   FLAKY_TIMES       how often a test of the list runs under each condition (10)
   FLAKY_ONLY        1: the tests of the list alone (0)
   FLAKY_MATCH       only tests whose names contain one of these words (none)
