@@ -99,7 +99,7 @@ pub struct PodSpec<'a> {
     pub init_containers: Option<Vec<Container<'a>>>,
     /// `volumes`.
     pub volumes: Option<Vec<Volume<'a>>>,
-    /// The text of `hostAliases`: see [`PodSpec::host_aliases`].
+    /// The text of `hostAliases`: see `PodSpec::host_aliases`.
     pub host_aliases: Option<&'a str>,
 }
 

@@ -16,21 +16,21 @@ pub struct SwitchingNetwork {
     pub resource_version: Box<str>,
     /// Whether `metadata.deletionTimestamp` is set.
     pub is_being_deleted: bool,
-    /// The annotation [`OPERATION`].
+    /// The annotation [`OPERATION`](super::OPERATION).
     pub operation: Option<Box<str>>,
-    /// The annotation [`TIMESTAMP`].
+    /// The annotation [`TIMESTAMP`](super::TIMESTAMP).
     pub timestamp: Option<Box<str>>,
-    /// The annotation [`SWITCH_STATE`].
+    /// The annotation [`SWITCH_STATE`](super::SWITCH_STATE).
     pub state: Option<Box<str>>,
-    /// The annotation [`SWITCH_SINCE`].
+    /// The annotation [`SWITCH_SINCE`](super::SWITCH_SINCE).
     pub since: Option<Box<str>>,
-    /// The annotation [`SWITCH_REQUESTED`].
+    /// The annotation [`SWITCH_REQUESTED`](super::SWITCH_REQUESTED).
     pub requested: Option<Box<str>>,
-    /// The annotation [`SWITCH_MESSAGE`].
+    /// The annotation [`SWITCH_MESSAGE`](super::SWITCH_MESSAGE).
     pub message: Option<Box<str>>,
-    /// The annotation [`SWITCH_APPROVED`].
+    /// The annotation [`SWITCH_APPROVED`](super::SWITCH_APPROVED).
     pub approved: Option<Box<str>>,
-    /// The annotation [`SWITCH_PASSED`].
+    /// The annotation [`SWITCH_PASSED`](super::SWITCH_PASSED).
     pub passed: Option<Box<str>>,
     /// `spec.ipFamilies`.
     pub families: Box<[Family]>,

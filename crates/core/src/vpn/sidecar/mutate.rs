@@ -10,7 +10,7 @@ use crate::admission::{ListEdits, PatchBuilder};
 use crate::gardener::Deployment;
 use crate::vpn::{Change, Taken};
 
-/// Brings a Deployment into the desired state: with the sidecar for these pairs (see [`overlaps_text`]), or, for
+/// Brings a Deployment into the desired state: with the sidecar for these pairs (see [`overlaps_text`](crate::vpn::overlaps_text)), or, for
 /// `None`, without it. `raw` is the text from which `deployment` was read. Edits that move its containers are left to
 /// the caller, which may have more of them.
 pub fn mutate<'i>(
