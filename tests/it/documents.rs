@@ -156,3 +156,30 @@ fn the_ca_that_is_made_by_hand_is_one() {
     assert_eq!(days, 30);
     network_guard_controllers::certificates::Authority::from_pair(&pair).unwrap();
 }
+
+/// Each test that `make flaky` repeats exists: `tests/flaky.txt` has its suite and its path, which leads to a file.
+#[test]
+fn tests_that_are_repeated_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut missing = Vec::new();
+    for line in file("tests/flaky.txt").lines() {
+        let Some((suite, path)) = line.split_once(' ').filter(|_| !line.starts_with('#')) else { continue };
+        let folder = match suite {
+            "lib" => root.join("src"),
+            "it" | "budget" | "bounds" | "e2e" | "datapath" => root.join("tests").join(suite),
+            of_crate => root.join("crates").join(of_crate).join("src"),
+        };
+        let (modules, name) = path.rsplit_once("::").unwrap_or(("", path));
+        // Tests are in a file of their own, or at the end of the file of their module.
+        let places = [modules, modules.strip_suffix("tests").unwrap_or(modules).trim_end_matches(':')];
+        let files = places.into_iter().flat_map(|module| {
+            let place = folder.join(module.replace("::", "/"));
+            [place.with_extension("rs"), place.join("mod.rs"), place.join("lib.rs"), place.join("main.rs")]
+        });
+        let has = |text: String| text.contains(&format!("fn {name}("));
+        if !files.into_iter().any(|file| fs::read_to_string(file).is_ok_and(has)) {
+            missing.push(line.to_owned());
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
