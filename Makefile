@@ -25,8 +25,8 @@ test: tools lint deny image-root ## install what is missing, then run all checks
 	cargo bench --quiet --profile counts --bench counts -- --check
 	cargo bench --quiet --profile counts --bench counts -- --growth
 	cargo test --quiet --profile counts --test bounds
-	cargo test --test e2e -- --nocapture --test-threads=$(E2E_THREADS)
-	cargo test --test datapath -- --nocapture
+	cargo test --test e2e -- --test-threads=$(E2E_THREADS)
+	cargo test --test datapath
 
 counts: tools ## write benches/counts.txt again: the allocations and instructions of one call of each webhook, which `make test` compares
 	cargo bench --quiet --profile counts --bench counts -- --write
@@ -36,8 +36,8 @@ soak: tools ## run the long versions of the tests that have one, such as a hundr
 	@echo "The seed of the property tests is PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED)."
 	cargo test --quiet --workspace --lib
 	cargo test --quiet --profile counts --test bounds
-	cargo test --test e2e -- --nocapture yaml::
-	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- --nocapture soak
+	cargo test --test e2e -- yaml::
+	NETWORK_GUARD_SOAK=1 cargo test --test e2e -- soak
 
 flaky: tools image-root ## look for tests whose result depends on who is faster, on an idle machine, one core, and a busy one: hours
 	tests/flaky.py

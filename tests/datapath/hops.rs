@@ -59,13 +59,13 @@ pub fn print(lab: &Lab, pod: &Pod) {
         ("in the Shoot", arriving),
         ("the server", format!("at {at} saw {client}")),
     ];
-    println!("\nOne connection of the kube-apiserver at {POD} to the Pod {POD} of the Shoot:\n");
+    say!("\nOne connection of the kube-apiserver at {POD} to the Pod {POD} of the Shoot:\n");
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
     for (hop, addresses) in &hops {
-        println!("  {hop:<40}{addresses}");
+        say!("  {hop:<40}{addresses}");
         assert!(readme.contains(addresses), "README.md shows the path as it was seen: {hop}: {addresses}");
     }
-    println!("\nEnvoy's log: {logged}\n");
+    say!("\nEnvoy's log: {logged}\n");
     assert_eq!(server, "shoot");
 }

@@ -174,8 +174,11 @@ impl Lab {
             },
         );
         self.keep(process);
-        let first = ports[0].split(':').nth(1).unwrap();
-        crate::basics::until("the server listens", || space.run("ss -Hltn").contains(&format!(":{first} ")));
+        let ports: Vec<String> = ports.iter().map(|port| format!(":{} ", port.split(':').nth(1).unwrap())).collect();
+        crate::basics::until("the server listens on all of its ports", || {
+            let listeners = space.run("ss -Hltn");
+            ports.iter().all(|port| listeners.contains(port))
+        });
     }
 
     /// The folder of this laboratory.

@@ -8,8 +8,11 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(clippy::print_stdout, reason = "people may want to see the run")]
 
+// First, for its macro.
+#[macro_use]
 #[path = "../e2e/harness/basics.rs"]
 mod basics;
+
 mod cluster;
 mod direct;
 mod firewall;

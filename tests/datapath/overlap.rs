@@ -171,7 +171,7 @@ fn webhooks_and_api_services_are_reached(pod: &Pod) {
 pub fn other_processes_are_not_translated(pod: &Pod) {
     let url = format!("http://{BEHIND_SERVICE}:8080/");
     let answer = |group: u64| {
-        let answer = crate::space::must(&mut pod.command(group, &["curl", "-sSf", "--max-time", "5", &url]), "");
+        let answer = crate::space::must(&mut pod.command(group, &["curl", "-sSf", "--max-time", "90", &url]), "");
         said(&serde_json::from_str(&answer).unwrap())
     };
     let at = format!("{BEHIND_SERVICE}:8080");
@@ -187,13 +187,18 @@ pub fn other_processes_are_not_translated(pod: &Pod) {
 
 pub fn the_shoot_gets_no_connection_into_the_pod(lab: &Lab) {
     lab.serve(&lab.seed, "pod", &["http:9999"]);
-    let curl = |url: &str| ["-s", "--connect-timeout", "2", "--insecure", "-o", "/dev/null", url].map(str::to_owned);
-    let connect = |space: &crate::space::Space, url: &str| space.command("curl").args(curl(url)).status().unwrap();
+    let connect = |space: &crate::space::Space, url: &str, seconds: &str| {
+        let curl = ["-s", "--connect-timeout", seconds, "--insecure", "-o", "/dev/null", url];
+        space.command("curl").args(curl).status().unwrap()
+    };
     let dropped = || watch::packets(lab, &lab.seed, "-j DROP");
-    assert!(connect(&lab.other, &format!("http://{POD}:9999/")).success(), "the Seed reaches a server in the Pod");
+    assert!(
+        connect(&lab.other, &format!("http://{POD}:9999/"), "90").success(),
+        "the Seed reaches a server in the Pod"
+    );
     for url in [format!("http://{POD_IN_TUNNEL}:9999/"), format!("https://{POD_IN_TUNNEL}/")] {
         let before = dropped();
-        let status = connect(&lab.vpn, &url);
+        let status = connect(&lab.vpn, &url, "2");
         assert_eq!(status.code(), Some(28), "{url}: from the Shoot nobody answers, not even with a refusal");
         assert!(dropped() > before, "{url}: the packets arrive and are dropped");
     }

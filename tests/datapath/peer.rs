@@ -183,7 +183,8 @@ impl Server {
         let mut present = self.present.lock().unwrap();
         present.insert(number);
         self.all_present.notify_all();
-        let limit = Duration::from_secs(60);
+        // Only streams that never come take so long.
+        let limit = Duration::from_secs(600);
         let (present, waited) = self.all_present.wait_timeout_while(present, limit, |p| p.len() < count).unwrap();
         drop(present);
         if waited.timed_out() {

@@ -233,6 +233,13 @@ impl<'a> Pod<'a> {
             let output = self.try_kubectl(&["get", "--raw", "/readyz"], "");
             output.ok.then_some(()).ok_or(output.stderr)
         });
+        // It makes the namespace, and learns of the addresses that Services may have, a moment after it is ready.
+        eventually("a Service can be made", || {
+            let service =
+                ["create", "service", "clusterip", "probe", "--tcp=80:80", "--dry-run=server", "-n", "default"];
+            let output = self.try_kubectl(&service, "");
+            output.ok.then_some(()).ok_or(output.stderr)
+        });
         lab.keep(api_server);
     }
 

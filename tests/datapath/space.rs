@@ -65,6 +65,12 @@ impl Space {
         Process::start(folder, name, Path::new("ip"), &words.collect::<Vec<_>>())
     }
 
+    /// Whether no process is in it.
+    pub fn is_empty(&self) -> bool {
+        let pids = must(Command::new("ip").args(["netns", "pids", &self.name]), "");
+        pids.trim().is_empty()
+    }
+
     /// Has these addresses from now on.
     pub fn place(&self, addresses: &[&str]) {
         for address in addresses {

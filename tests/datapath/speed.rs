@@ -214,11 +214,8 @@ fn proxies_side_by_side() {
         })
     };
     let rounds: Vec<[Figures; 3]> = (0..ROUNDS).map(|_| [Way::Socket, Way::Tls, Way::Direct].map(measure)).collect();
-    println!("\nmedians of {ROUNDS} rounds; ratios are taken within each round");
-    println!(
-        "{:<44}{:>10}{:>10}{:>10}{:>16}{:>18}",
-        "", "socket", "TLS", "no proxy", "socket / TLS", "socket / no proxy"
-    );
+    say!("\nmedians of {ROUNDS} rounds; ratios are taken within each round");
+    say!("{:<44}{:>10}{:>10}{:>10}{:>16}{:>18}", "", "socket", "TLS", "no proxy", "socket / TLS", "socket / no proxy");
     let rows: [(&str, fn(&Figures) -> f64); 4] = [
         ("a request on a new connection, µs", |figures| figures.dial),
         ("such requests each second, 8 at a time", |figures| figures.dials_per_second),
@@ -227,7 +224,7 @@ fn proxies_side_by_side() {
     ];
     for (what, figure) in rows {
         let of = |value: &dyn Fn(&[Figures; 3]) -> f64| median(rounds.iter().map(value).collect());
-        println!(
+        say!(
             "{what:<44}{:>10.0}{:>10.0}{:>10.0}{:>16.2}{:>18.2}",
             of(&|round| figure(&round[0])),
             of(&|round| figure(&round[1])),

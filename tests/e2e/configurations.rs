@@ -61,7 +61,8 @@ fn digest(guard: &Guard) -> String {
     let line = metrics.lines().find(|line| line.starts_with("network_guard_configuration_info{")).unwrap();
     assert!(line.ends_with("} 1") && line.contains(concat!("version=\"", env!("CARGO_PKG_VERSION"), '"')), "{line}");
     let digest = line.split("digest=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    assert!(guard.log().contains(&format!("\"configuration\":\"{digest}\"")), "the log says it at the start");
+    // The log is written by a thread of its own.
+    until("the log says it at the start", || guard.log().contains(&format!("\"configuration\":\"{digest}\"")));
     digest
 }
 
@@ -111,7 +112,7 @@ fn replicas_that_differ_are_told_of() {
             assert_eq!(corrections(guard).to_string(), turn.to_string());
         }
     }
-    assert!(first.log().contains("vpn/other-configuration"));
+    until("its log says so too", || first.log().contains("vpn/other-configuration"));
 
     // The same configuration for both, and it is over.
     second.kill();

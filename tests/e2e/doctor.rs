@@ -37,7 +37,7 @@ impl Said {
 /// Asks the doctor as programs do.
 fn doctor(role: &str, kubeconfig: &Path, further: &[&str]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_network-guard"));
-    command.args(["doctor", role, "-o", "json", "--timeout", "20", "--kubeconfig"]).arg(kubeconfig).args(further);
+    command.args(["doctor", role, "-o", "json", "--timeout", "60", "--kubeconfig"]).arg(kubeconfig).args(further);
     command.env_remove("GARDEN_KUBECONFIG");
     let output = command.output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

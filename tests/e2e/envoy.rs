@@ -180,6 +180,8 @@ fn the_api_server_goes_through_the_socket() {
         "spec": {"nodeName": "node", "containers": [{"name": "main", "image": "x"}]},
     });
     admin.ok(&["create", "-f", "-"], Some(&pod.to_string()));
-    let _ = admin.run(&["logs", "pod", "--request-timeout=5s"], None);
-    until("Envoy counts the connection", || connections() > 0.0);
+    until("Envoy counts the connection", || {
+        let _ = admin.run(&["logs", "pod", "--request-timeout=30s"], None);
+        connections() > 0.0
+    });
 }

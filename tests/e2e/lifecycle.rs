@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::{ControlPlane, Guard, fixture, until};
+use crate::harness::{ControlPlane, Guard, eventually, fixture, until};
 
 const NAMESPACE: &str = "shoot--local--ha";
 
@@ -22,19 +22,23 @@ fn outage_rotation_and_restart() {
     assert!(create().ok, "{:?}", create());
 
     // A certificate replaced on disk: the next request is answered with the new one, and none fails on the way.
-    let reloads = || guard.metric("network_guard_certificate_reloads_total");
+    // Certificate and key are two files: between them a pair may be refused that does not match.
+    let reloads = |reason: &str| guard.series("network_guard_certificate_reloads_total", reason);
     for round in 1..=3 {
         guard.rotate_certificate();
         until("the certificate is replaced", || {
             let output = create();
             assert!(output.ok, "round {round}: {output:?}");
-            reloads() >= f64::from(round)
+            reloads("\"replaced\"") >= f64::from(round)
         });
         assert!(create().ok);
     }
     // A half-written one never replaces a good one.
+    let refused = reloads("\"refused\"");
     fs::write(guard.certificates().join("tls.crt"), "-----BEGIN CERTIFICATE-----\n").unwrap();
-    until("the bad certificate was seen", || guard.log().contains("the last good certificate stays in use"));
+    until("the bad certificate was seen", || {
+        reloads("\"refused\"") > refused && guard.log().contains("the last good certificate stays in use")
+    });
     assert!(create().ok);
     assert!(guard.health("/readyz").starts_with("HTTP/1.1 200"));
     guard.rotate_certificate();
@@ -81,7 +85,12 @@ fn waits_for_its_api_server_and_follows_it() {
     control_plane.start_api_server();
     guard.wait_until_ready();
     assert!((guard.metric("network_guard_clusters") - 1.0).abs() < f64::EPSILON);
-    assert!(guard.log().contains(r#""message":"listed","kind":"Cluster","objects":1"#), "{}", guard.log());
+    // A thread of its own writes the log.
+    eventually("the list is logged", || {
+        let log = guard.log();
+        let is_logged = log.contains(r#""message":"listed","kind":"Cluster","objects":1"#);
+        if is_logged { Ok(()) } else { Err(log) }
+    });
 
     // An API server that goes away and comes back: the old snapshot stays in use, then news arrive again.
     control_plane.stop_api_server();

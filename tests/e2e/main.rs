@@ -5,6 +5,10 @@
 
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+// First, for its macro.
+#[macro_use]
+mod harness;
+
 mod certificates;
 mod charts;
 mod commands;
@@ -14,7 +18,6 @@ mod drift;
 mod envoy;
 mod faults;
 mod garden;
-mod harness;
 mod image;
 mod lifecycle;
 mod nat;

@@ -128,8 +128,11 @@ fn overlap_from_apply_to_removal() {
 
     // Metrics, and a log without anything of the object.
     assert!(scene.guard.metric("network_guard_decisions_total") > 5.0);
+    until("decisions are logged", || {
+        let log = scene.guard.log();
+        log.contains("\"uid\":") && log.contains("\"decision\":\"injected\"")
+    });
     let log = scene.guard.log();
-    assert!(log.contains("\"uid\":") && log.contains("\"decision\":\"injected\""));
     assert!(!log.contains("Bearer") && !log.contains("volumeMounts"), "the object is not logged");
 }
 
@@ -327,7 +330,8 @@ fn others_are_left_alone() {
     // It is as it should be on most landscapes, at each write: a note.
     let noted = r#"rule="vpn/gardenlet-proxy",severity="note""#;
     assert!(scene.guard.series("network_guard_findings_total", noted) >= 1.0, "{}", scene.guard.metrics());
-    assert!(scene.guard.log().contains("vpn/gardenlet-proxy"));
+    // The log is written a moment after the answer.
+    until("it is logged", || scene.guard.log().contains("vpn/gardenlet-proxy"));
 
     // A Cluster that goes away is gone for the webhook too.
     admin.ok(&["delete", "cluster.extensions.gardener.cloud", NAMESPACE], None);
@@ -356,8 +360,8 @@ fn reinvocation_changes_nothing() {
     });
     assert_eq!(containers(&object), WITH_SIDECAR);
     assert!(scene.guard.metric("network_guard_requests_total") - before >= 2.0);
-    let log = scene.guard.log();
-    assert!(log.contains("\"decision\":\"unchanged\""), "the second look found all in place");
+    // The log is written a moment after the answer.
+    until("the second look found all in place", || scene.guard.log().contains("\"decision\":\"unchanged\""));
 }
 
 /// A second mutating webhook would do; a MutatingAdmissionPolicy is one that needs no server.

@@ -107,9 +107,11 @@ fn a_rotation_outlives_its_leader() {
     let mut traffic = Traffic::start(&control_plane, &namespaces);
     let leader = own.leader();
     let old = own.begin_rotation();
-    own.replicas.kill_at(leader);
+    let dead = own.replicas.kill_at(leader);
     let killed = Instant::now();
+    // At once: as soon as its Lease has run out, another one goes on.
     assert!(!own.is_rotated(&old), "it was in the middle of it");
+    own.replicas.make_up_for(&dead);
     until("there are two again", || own.replicas.all_known());
     traffic.goes_on();
     let at_the_kill = traffic.failed();
@@ -120,7 +122,7 @@ fn a_rotation_outlives_its_leader() {
     until("leaves of the new CA are served", || own.renewed().by_ca >= 2);
     traffic.goes_on();
     let failed = traffic.failed();
-    println!("figure: leader killed in a rotation, which ended {rotated:?} later: {failed:?} calls and writes failed");
+    say!("figure: leader killed in a rotation, which ended {rotated:?} later: {failed:?} calls and writes failed");
     assert_eq!(failed, at_the_kill, "what failed, failed at the kill: {:?}", traffic.caller.report());
 }
 
@@ -155,7 +157,7 @@ impl Traffic {
     fn assert_fine(&mut self, round: u64, begun: Instant, replicas: &Replicas) {
         let (calls, writes) = (self.caller.report(), self.gardenlets.report());
         if round.is_multiple_of(10) {
-            println!(
+            say!(
                 "{round} rounds in {:?}: {} calls, {} failed; {} writes, {} failed; {} replicas on their way out",
                 begun.elapsed(),
                 calls.calls,
@@ -172,7 +174,7 @@ impl Traffic {
     /// Ends all, and prints what happened, none of which is a failure.
     fn end(self, what: &str, rounds: u64, begun: Instant, replicas: &Replicas) {
         let (calls, writes) = (self.caller.finish(), self.gardenlets.finish());
-        println!(
+        say!(
             "figure: {what} in {:?}, news took {:?} at most: {}; through kube-apiserver: {}",
             begun.elapsed(),
             replicas.balancer.slowest(),
@@ -197,7 +199,7 @@ fn what_is_wrong_is_noticed() {
     mounted.replicas.kill();
     until("a replica that is killed costs calls", || caller.report().failed > 0);
     until("there are two again", || mounted.replicas.all_known());
-    println!("figure: one replica killed: {}", figures(&caller.finish()));
+    say!("figure: one replica killed: {}", figures(&caller.finish()));
 
     let mut caller = call(&control_plane, &[("workers", "16"), ("pause", "20ms")]);
     until("calls are made", || caller.report().calls > 100);
@@ -214,7 +216,7 @@ fn what_is_wrong_is_noticed() {
 #[test]
 fn pauses_around_the_pool_time_soak() {
     if !is_soak() {
-        println!("skipped: pauses of real length take minutes; make soak has them");
+        say!("skipped: pauses of real length take minutes; make soak has them");
         return;
     }
     let control_plane = ControlPlane::start();
@@ -233,7 +235,7 @@ fn pauses_around_the_pool_time_soak() {
     thread::sleep(Duration::from_secs(5 * 60 + 30));
     for (spacing, caller) in callers {
         let report = caller.finish();
-        println!("figure: calls each {spacing}: {}", figures(&report));
+        say!("figure: calls each {spacing}: {}", figures(&report));
         assert_eq!(report.failed, 0, "{spacing}: {report:?}");
         assert!(report.calls >= 75, "{spacing}: {report:?}");
     }

@@ -130,7 +130,9 @@ fn variables_are_looked_after_as_long_as_networks_overlap() {
     let mut scene = Scene::start("");
     let right = fixture("ha-overlap", "vpn-shoot");
     until("our server knows the Cluster", || scene.switch.guard().metric("network_guard_clusters") >= 1.0);
-    assert!(scene.ours("ManagedResource").is_none() && scene.webhook().is_none(), "nothing overlaps");
+    scene.switch.guard().after_turns("vpn-shoot", 1, || {
+        assert!(scene.ours("ManagedResource").is_none() && scene.webhook().is_none(), "nothing overlaps");
+    });
 
     // They begin to overlap: the webhook is registered in the Shoot, and belongs to the Network on the Seed.
     scene.switch.shoot.seed_pods(OVERLAPPING);

@@ -272,7 +272,6 @@ fn json() -> impl Strategy<Value = String> {
 /// Nothing that kubectl reads is read otherwise. We refuse very little of it: what goyaml leaves unread behind a document
 /// (`a: {}]`), a key that ends in a colon (`{a:}`), and a block text whose first lines are blank and indented further than the others.
 #[test]
-#[expect(clippy::print_stdout, reason = "figures are for people")]
 fn files_are_read_as_kubectl_reads_them() {
     let mut problems = String::new();
     for (name, texts, least, most_refused) in [
@@ -282,7 +281,7 @@ fn files_are_read_as_kubectl_reads_them() {
         ("JSON", sample(json(), 1_000), 500, 0),
     ] {
         let Compared { read, different, refused } = compare(&texts);
-        println!("{name}: kubectl reads {read} of {}; we refuse {} of them", texts.len(), refused.len());
+        say!("{name}: kubectl reads {read} of {}; we refuse {} of them", texts.len(), refused.len());
         if read < least || !different.is_empty() || refused.len() > most_refused {
             let some = |all: &[String]| all[..all.len().min(12)].join("\n");
             let (different, refused) = (some(&different), some(&refused));

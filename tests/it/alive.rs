@@ -85,7 +85,9 @@ fn wait_for(status: &str, address: SocketAddr, path: &str) -> String {
 /// Probes are answered all the same, and nobody is restarted or called no more for a moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn probes_are_answered_while_no_task_makes_a_step() {
-    let server = TestServer::start().await;
+    // A moment takes longer where the machine is busy.
+    let pace = Pace { stuck: 120, ..Pace::default() };
+    let server = TestServer::with(Setup { pace, ..Setup::default() }).await;
     let address = server.addresses.health;
     let stuck = Stuck::with(2);
     let answers = ["/healthz", "/readyz"].map(|path| probe(address, path, LIMIT));

@@ -98,7 +98,7 @@ fn named(name: &str) -> ShootName {
 
 async fn visibilities(live: &LiveReads, user: UserInfo, names: &[&str]) -> Answers {
     let questions = Questions { visibilities: names.iter().map(|name| named(name)).collect(), ..Questions::default() };
-    live.answer(user, &questions, Instant::now() + Duration::from_secs(5)).await
+    live.answer(user, &questions, Instant::now() + Duration::from_secs(60)).await
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn an_access_review_of_all_names_none() {
     let (live, seen) = start().await;
     let places = [Grant::Namespace("seen".into()), Grant::Namespace("broken".into()), Grant::Everywhere];
     let questions = Questions { grants: places.clone().into(), ..Questions::default() };
-    let ask = || live.answer(alice(), &questions, Instant::now() + Duration::from_secs(5));
+    let ask = || live.answer(alice(), &questions, Instant::now() + Duration::from_secs(60));
     let broken = Visibility::Unanswered("the API server answers 500".to_owned());
     let want: HashMap<_, _> = places.into_iter().zip([Visibility::Visible, broken, Visibility::Hidden]).collect();
     assert_eq!(ask().await.grants, want);

@@ -160,12 +160,13 @@ async fn endless_bodies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_times_too_many() {
     let _alone = ALONE.lock().await;
-    let server = start("maxBodyBytes: 131072, maxBodiesInFlightBytes: 131072").await;
+    let server = start("maxBodyBytes: 131072, maxBodiesInFlightBytes: 131072, bodyTimeoutSeconds: 600").await;
     let room = 131_072 / REVIEW.len();
     let mut good = Vec::new();
     for count in [room, room * 5] {
+        let callers = callers(&server, count).await;
         let started = Instant::now();
-        let each = callers(&server, count).await.into_iter().map(|mut client| {
+        let each = callers.into_iter().map(|mut client| {
             tokio::spawn(async move {
                 let (mut well, mut turned_away) = (0_u32, 0_u32);
                 while started.elapsed() < Duration::from_secs(4) {

@@ -82,7 +82,9 @@ async fn serves_on_closes_politely_and_drains() {
 /// The client of an idle connection may be about to use it when the doors close.
 #[tokio::test]
 async fn idle_connections_are_left_to_their_clients() {
-    let server = TestServer::start().await;
+    // The client that is slow has time enough.
+    let limits = Limits { handshake_timeout: Duration::from_secs(300), ..Limits::default() };
+    let server = TestServer::with(Setup { limits, ..Setup::default() }).await;
     let body = overlapping().to_string();
     let (mut unused, mut used) = (server.connect().await, server.connect().await);
     used.post(PATH, &body).await;

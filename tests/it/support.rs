@@ -287,7 +287,20 @@ impl Client {
 
     /// Reads one answer.
     pub async fn read(&mut self) -> std::io::Result<Response> {
-        let mut head = Vec::new();
+        self.read_on(Vec::new()).await
+    }
+
+    /// The same where an answer may not have begun yet; none if it does not begin within this time. One that has begun
+    /// is read to its end, so that nothing of it is lost.
+    pub async fn read_within(&mut self, time: Duration) -> Option<std::io::Result<Response>> {
+        let first = tokio::time::timeout(time, self.stream.read_u8()).await.ok()?;
+        Some(match first {
+            Ok(first) => self.read_on(vec![first]).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn read_on(&mut self, mut head: Vec<u8>) -> std::io::Result<Response> {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.stream.read_u8().await?);
         }

@@ -8,7 +8,7 @@ mod any;
 mod formats;
 mod garden;
 mod pages;
-mod play;
+pub(super) mod play;
 mod seed;
 mod self_managed;
 
@@ -18,7 +18,7 @@ use self::play::{Monitored, monitored};
 
 /// Where the fault of an alert is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+pub(super) enum Place {
     /// With a server that needs no API server: [`any`].
     Any,
     /// Where the chart of a Seed is installed.

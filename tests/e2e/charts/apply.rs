@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{RUNTIME, by_secret, charts, merged, modes, servers};
-use crate::harness::{Chart, ControlPlane, Garden, Kubectl, charts as folder, documents, only, tool};
+use crate::harness::{Chart, ControlPlane, Garden, Kubectl, charts as folder, documents, only, tool, until};
 
 /// What every chart is rendered with: the least, and all there is with certificates of each kind.
 fn variants() -> Vec<Value> {
@@ -39,7 +39,13 @@ pub fn apply_crds(admin: &Kubectl, files: &[(&str, &str)]) {
         // Too large for the annotation of a client-side apply.
         admin.ok(&["apply", "--server-side", "-f", &path], None);
     }
-    admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"], None);
+    admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"], None);
+    // What is established is found by its name a moment later.
+    for (_, file) in files {
+        let (group, plural) = file.split_once('_').unwrap();
+        let resource = format!("{plural}.{group}");
+        until(&format!("{resource} are found"), || admin.run(&["get", &resource, "-A"], None).ok);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{RUNTIME, SEED, VIRTUAL};
-use crate::harness::{Chart, ControlPlane, Kubectl, documents, only, run, tool, until};
+use crate::harness::{Chart, ControlPlane, Kubectl, documents, eventually, only, run, tool, until};
 
 const SHOOT: &str = "shoot--a--b";
 const RIGHTS: &str = include_str!("../../../crates/controllers/src/overlay_switch/rights.yaml");
@@ -179,8 +179,9 @@ fn install(control_plane: &ControlPlane, objects: &[Value], account: (&str, &str
 /// Without the policy every theft works; with it none does, what the server writes passes, and nobody else is asked.
 fn judge(control_plane: &ControlPlane, thief: &Kubectl, policies: &Value, own: &[Write], thefts: &[Write]) {
     let admin = control_plane.admin();
+    // The API server learns of new roles by a watch.
     for write in own.iter().chain(thefts) {
-        write.by(thief).unwrap_or_else(|error| panic!("a role permits {}: {error}", write.what));
+        eventually(&format!("a role permits {}", write.what), || write.by(thief));
     }
     admin.apply(policies);
     until("the policy is in force", || thefts[0].by(thief).is_err());
@@ -190,10 +191,10 @@ fn judge(control_plane: &ControlPlane, thief: &Kubectl, policies: &Value, own: &
     for write in thefts {
         let Err(error) = write.by(thief) else { panic!("{} is not refused", write.what) };
         assert!(error.contains("ValidatingAdmissionPolicy"), "{}: {error}", write.what);
-        println!("refused: {}: {}", write.what, error.trim().rsplit("denied request: ").next().unwrap());
+        say!("refused: {}: {}", write.what, error.trim().rsplit("denied request: ").next().unwrap());
         write.by(&admin).unwrap_or_else(|error| panic!("others may do {}: {error}", write.what));
     }
-    println!("figure: {} thefts refused, {} own writes pass", thefts.len(), own.len());
+    say!("figure: {} thefts refused, {} own writes pass", thefts.len(), own.len());
 }
 
 /// While a roll-out lasts, the server of an older release works under the newer policy: what it writes is permitted for as long

@@ -112,7 +112,6 @@ fn commands_of_the_readme() -> Vec<String> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "figures are for people")]
 fn five_commands_install_it_and_one_takes_it_away() {
     let commands = commands_of_the_readme();
     let five: [&str; 5] = commands.iter().map(String::as_str).collect::<Vec<_>>().try_into().expect("five commands");
@@ -160,7 +159,7 @@ fn five_commands_install_it_and_one_takes_it_away() {
     until("the registration is gone", || !seed.is_registered());
     let gone = begin.elapsed();
     until("nothing is refused any more", || seed.write().ok);
-    println!(
+    say!(
         "figure: {:.1} s from helm uninstall to the end of the registration, {:.1} s until writes pass",
         gone.as_secs_f64(),
         begin.elapsed().as_secs_f64()
@@ -197,7 +196,6 @@ fn five_commands_install_it_and_one_takes_it_away() {
 /// From certificates that somebody made to those of our own, as docs/operations.md has it: the configuration is kept, what
 /// it trusts stays trusted until the new CA is published, and no write fails or passes unseen.
 #[test]
-#[expect(clippy::print_stdout, reason = "figures are for people")]
 fn certificates_change_hands_without_a_failed_write() {
     let seed = Seed::start();
     let admin = seed.admin();
@@ -249,5 +247,5 @@ fn certificates_change_hands_without_a_failed_write() {
     // Not back without a word to the leader.
     let output = Chart::SEED.helm(&["upgrade", "network-guard"], &flags, &made);
     assert!(!output.ok && output.stderr.contains("invalid ownership metadata"), "{output:?}");
-    println!("figure: certificates changed hands, ready after {:.1} s, {writes} writes, 0 failed", ready.as_secs_f64());
+    say!("figure: certificates changed hands, ready after {:.1} s, {writes} writes, 0 failed", ready.as_secs_f64());
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::alerts::play::patiently;
 use crate::harness::{Chart, ControlPlane, Guard, Kubectl, free_port, only, run, until};
 
 const NAME: &str = "gardener-extension-network-guard";
@@ -89,7 +90,8 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     first.wait_until_ready();
     until("it says so", || first.metric(CONTESTED) > 0.0);
     first.after_turns("certificates", 2, || assert!(is_of("helm") && first.metric(MISSING) < 0.5));
-    assert!(first.log().contains("somebody else registered webhooks under this name"), "{}", first.log());
+    let said = "somebody else registered webhooks under this name";
+    until("its log says so", || first.log().contains(said));
     admin.ok(&[&["delete"][..], &CONFIGURATION].concat(), None);
     until("the first one is registered", || is_of("first"));
     until("all is well", || first.metric(CONTESTED) < 1.0);
@@ -103,8 +105,12 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     second.after_turns("certificates", 3, || assert!(is_of("first")));
     assert!(second.metric(MISSING) < 0.5, "what the first one registered is there");
     assert_eq!(registered().1["generation"], generation, "nothing that API servers go by was written");
-    assert!(second.log().contains("another installation is registered under this name"), "{}", second.log());
-    assert!(first.log().contains("another installation asks for the webhook configuration"), "{}", first.log());
+    for (guard, said) in [
+        (&second, "another installation is registered under this name"),
+        (&first, "another installation asks for the webhook configuration"),
+    ] {
+        until(said, || guard.log().contains(said));
+    }
     until("the second one looks after no switches", || second.log().contains(IDLE));
 
     let config = control_plane.folder().join("second/mounted/etc/network-guard/config/config.yaml");
@@ -122,7 +128,7 @@ fn a_second_installation_is_noticed_and_nobody_fights() {
     until("it asks", || !registered().1["annotations"].is_null());
     // It waits for longer than anybody here: a server that does not know the question may take a minute.
     second.after_turns("certificates", 4, || {});
-    until("nobody answers, and it is registered", || is_of("second"));
+    patiently("nobody answers, and it is registered", || is_of("second"));
     until("all is well", || second.metric(CONTESTED) < 1.0);
 
     // The first one comes back, and does not take over.

@@ -11,7 +11,7 @@ use crate::restarts::is_soak;
 #[test]
 fn a_quiet_watch_stays_young_soak() {
     if !is_soak() {
-        println!("skipped: silence of real length takes minutes; make soak has it");
+        say!("skipped: silence of real length takes minutes; make soak has it");
         return;
     }
     let control_plane = ControlPlane::start();
@@ -22,6 +22,6 @@ fn a_quiet_watch_stays_young_soak() {
         oldest = oldest.max(guard.metric("network_guard_cache_age_seconds"));
         sleep(Duration::from_secs(1));
     }
-    println!("figure: quiet: the landscape was at most {oldest:.1} s old in {:.0?}", started.elapsed());
+    say!("figure: quiet: the landscape was at most {oldest:.1} s old in {:.0?}", started.elapsed());
     assert!(oldest < 90.0, "{oldest}");
 }

@@ -105,15 +105,20 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
     api.apply(CLUSTERS, &cluster(6, true));
 
     // Decisions about all of them, all the time, until well after each knows that it knows nothing.
-    until("each knows that it knows nothing", || {
+    // Each round takes as long as the one who waits in vain for an answer, and longer on a busy machine.
+    while !cases.iter().all(|case| matches!(case.fault, Fault::Slow(_)) || case.rounds_old >= 20) {
         runtime.block_on(join_all(cases.iter_mut().map(|case| decide_all(case, &overlaps))));
-        cases.iter().all(|case| matches!(case.fault, Fault::Slow(_)) || case.rounds_old >= 20)
-    });
+        let rounds: Vec<_> = cases.iter().map(|case| (case.name, case.rounds_old)).collect();
+        assert!(
+            begun.elapsed() < Duration::from_secs(10 * 60),
+            "not every one knows that it knows nothing: {rounds:?}"
+        );
+    }
     let lasted = begun.elapsed();
     for (case, before) in cases.iter().zip(before) {
         let Case { name, young, old, refused, right, .. } = case;
         let requests = case.faults.requests() - before;
-        println!(
+        say!(
             "figure: watch: {name}: {right} right, {refused} refused, {young} out of date before {STALE:?}, \
              {old} after; {requests} requests in {lasted:.1?}"
         );
@@ -137,12 +142,12 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
         open.retain(|case| {
             let is_settled = case.replica.knows(&known);
             if is_settled {
-                println!("figure: watch: {}: the truth again after {:.1?}", case.name, ended.elapsed());
+                say!("figure: watch: {}: the truth again after {:.1?}", case.name, ended.elapsed());
             }
             !is_settled
         });
         let names: Vec<_> = open.iter().map(|case| case.name).collect();
-        assert!(ended.elapsed() < Duration::from_secs(60), "not the truth: {names:?}");
+        assert!(ended.elapsed() < Duration::from_secs(180), "not the truth: {names:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
     // All at once: on a busy machine an answer may come too late for one of them.
@@ -156,16 +161,17 @@ fn every_fault_ends_in_the_truth_and_accepts_nothing_wrong() {
         if decided.iter().all(|(_, _, right)| *right == 7) {
             break;
         }
-        assert!(ended.elapsed() < Duration::from_secs(180), "{decided:?}");
+        assert!(ended.elapsed() < Duration::from_secs(10 * 60), "{decided:?}");
     }
 }
 
 async fn decide_all(case: &mut Case, overlaps: &BTreeMap<usize, bool>) {
-    let was_old = case.replica.landscape.is_stale();
+    let landscape = &case.replica.landscape;
+    let (was_old, age, begun) = (landscape.is_stale(), landscape.age(), Instant::now());
     let decisions = (0..7).map(async |shoot| (shoot, case.replica.decide(&namespace(shoot)).await));
     let decisions = join_all(decisions).await;
-    // A heartbeat may have come in between.
-    let is_old = was_old && case.replica.landscape.is_stale();
+    // A heartbeat may have come in between, and it may be too old again by now: on a busy machine a call takes that long.
+    let is_old = was_old && begun.elapsed() + age <= landscape.age();
     case.rounds_old += usize::from(is_old);
     for (shoot, decision) in decisions {
         if decision == wanted(overlaps, shoot) {
@@ -226,7 +232,7 @@ fn api_servers_come_and_go_soak() {
         longest = longest.max(up.elapsed());
         gone += faults.gone() - before;
     }
-    println!(
+    say!(
         "figure: API server restarted {rounds} times: the truth again at most {longest:.1?} after each; \
          {gone} watches were gone"
     );

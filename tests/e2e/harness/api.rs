@@ -7,6 +7,8 @@ use http::Request;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use super::eventually;
+
 /// An API server, as the user of a kubeconfig.
 #[derive(Clone)]
 pub struct Api {
@@ -68,14 +70,22 @@ impl Api {
     #[track_caller]
     pub fn apply(&self, collection: &str, object: &Value) {
         let path = format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap());
-        let Some(stored) = self.get(&path) else {
-            self.create(collection, object);
-            return;
-        };
-        let mut object = object.clone();
-        object["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
-        let result = self.send("PUT", &path, "application/json", Some(&object));
-        result.unwrap_or_else(|error| panic!("PUT {path}: {error}"));
+        // Somebody else may write it at the same time.
+        eventually(&format!("PUT {path}"), || {
+            let result = match self.get(&path) {
+                Some(stored) => {
+                    let mut object = object.clone();
+                    object["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+                    self.send("PUT", &path, "application/json", Some(&object))
+                }
+                None => self.send("POST", collection, "application/json", Some(object)),
+            };
+            match result {
+                Ok(_) => Ok(()),
+                Err(kube::Error::Api(status)) if status.code == 409 => Err(status.message.clone()),
+                Err(error) => panic!("PUT {path}: {error}"),
+            }
+        });
     }
 
     /// Creates an object that may be refused; the path may have parameters.

@@ -5,6 +5,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// Prints a line that is shown though the test passes: a figure, or what was skipped. What macros of printing print is shown with a
+/// failure only, so that it is not lost between lines of others.
+macro_rules! say {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let line = format!($($line)*);
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }};
+}
+
 /// A program that `make tools` built or installed.
 pub fn tool(name: &str) -> PathBuf {
     let folder = std::env::var_os("NETWORK_GUARD_TOOLS")

@@ -95,7 +95,7 @@ impl Caller {
     fn next(&self, before: usize) -> CallerReport {
         let (lines, news) = &*self.lines;
         let waiting = |lines: &mut Lines| lines.reports.len() == before && !lines.has_ended;
-        let (lines, _) = news.wait_timeout_while(lines.lock().unwrap(), Duration::from_secs(60), waiting).unwrap();
+        let (lines, _) = news.wait_timeout_while(lines.lock().unwrap(), Duration::from_secs(180), waiting).unwrap();
         lines.reports.get(before).expect("it says what happened").clone()
     }
 }

@@ -164,6 +164,12 @@ impl ControlPlane {
         admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"], None);
         // Who writes Deployments and Networks, and what our server may do: the table in docs/operations.md.
         admin.apply(&seed_rights());
+        // The API server itself learns of CRDs by a watch, and serves what they define a moment after they are established.
+        let kinds = "clusters.extensions.gardener.cloud,networks.extensions.gardener.cloud,managedresources.resources.gardener.cloud";
+        eventually("Gardener's resources are served", || {
+            let output = admin.run(&["get", kinds, "-A"], None);
+            output.ok.then_some(()).ok_or(output.stderr)
+        });
     }
 
     /// The folder of this control plane.

@@ -183,7 +183,8 @@ impl Garden {
         let mut probe = mark();
         let config = json!({"apiVersion": peering::API_VERSION, "kind": peering::KIND});
         probe["spec"]["extensions"] = json!([{"type": PEERING_TYPE, "providerConfig": config}]);
-        self.admin().ok(&["create", "--dry-run=server", "-f", "-"], Some(&probe.to_string()));
+        // Who waits for its effect tries again.
+        self.admin().run(&["create", "--dry-run=server", "-f", "-"], Some(&probe.to_string()));
     }
 }
 

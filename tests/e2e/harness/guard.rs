@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use network_guard_controllers::certificates::Authority;
 use serde_json::Value;
 
-use super::{ControlPlane, Process, free_port, only, until};
+use super::{ControlPlane, Process, eventually, free_port, only, until};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -255,7 +255,8 @@ impl Guard {
             // Without something of network-guard it would not be sent. Nobody needs to know a Cluster to take it away.
             deployment["metadata"]["annotations"][network_guard_core::vpn::sidecar::OVERLAPS_ANNOTATION] =
                 "probe".into();
-            admin.ok(&["create", "--dry-run=server", "-f", "-"], Some(&deployment.to_string()));
+            // It fails while the API server calls whom it called before.
+            admin.run(&["create", "--dry-run=server", "-f", "-"], Some(&deployment.to_string()));
             self.metric("network_guard_requests_total") > before
         });
     }
@@ -308,6 +309,8 @@ impl Guard {
 
     /// The same without waiting.
     pub fn start_again(&mut self) {
+        // One that still runs has the ports.
+        self.kill();
         let Self { folder, name, arguments, environment, .. } = self;
         self.process = Process::start_in(folder, name, program(), arguments, environment);
     }
@@ -325,7 +328,6 @@ impl Guard {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
-        self.kill();
         self.start_again();
     }
 
@@ -355,14 +357,16 @@ impl Guard {
     }
 
     /// The sum of all series of a metric.
+    #[track_caller]
     pub fn metric(&self, name: &str) -> f64 {
         self.series(name, "")
     }
 
     /// The sum of those series of a metric whose labels say this.
+    #[track_caller]
     pub fn series(&self, name: &str, labels: &str) -> f64 {
-        let text = http_get(self.ports[2], "/metrics");
-        let sum: f64 = text
+        let sum: f64 = self
+            .metrics()
             .lines()
             .filter(|line| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']))
             .filter(|line| line.contains(labels))
@@ -393,10 +397,14 @@ impl Guard {
         fs::write(path, configuration.to_string()).unwrap();
     }
 
-    /// All of its metrics.
+    /// All of its metrics. Whoever reads 0 in them knows that it said so: it is asked until it answers.
+    #[track_caller]
     pub fn metrics(&self) -> String {
-        let answer = http_get(self.ports[2], "/metrics");
-        answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, text)| text.to_owned())
+        eventually("its metrics", || {
+            let answer = http_get(self.ports[2], "/metrics");
+            let (head, text) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+            if head.starts_with("HTTP/1.1 200") { Ok(text.to_owned()) } else { Err(answer) }
+        })
     }
 
     /// What Prometheus gets of it.

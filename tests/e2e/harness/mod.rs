@@ -2,6 +2,7 @@
 
 mod api;
 mod balancer;
+#[macro_use]
 mod basics;
 mod caller;
 mod control_plane;

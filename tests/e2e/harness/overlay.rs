@@ -212,6 +212,8 @@ impl Seed {
 
     /// Starts our server again. Its Lease has run out by then: a test need not wait for that.
     pub fn restart_guard(&mut self) {
+        // While it runs it takes the Lease again, and it has the ports of the next one.
+        self.kill_guard();
         self.api.delete(&format!("{LEASES}/network-guard-overlay"));
         self.guard.as_mut().expect("it was started with our server").restart();
     }

@@ -44,7 +44,8 @@ impl Process {
 
     /// What it has printed.
     pub fn output(&self) -> String {
-        std::fs::read_to_string(&self.output).unwrap_or_default()
+        // Of the last line perhaps only a part is written yet.
+        String::from_utf8_lossy(&std::fs::read(&self.output).unwrap_or_default()).into_owned()
     }
 
     /// The end of what it has printed, for messages.

@@ -36,11 +36,36 @@ impl Scene {
         cluster["spec"]["seed"]["spec"]["networks"]["pods"] = json!(cidr);
         let nodes: Cidr = cluster["spec"]["shoot"]["spec"]["networking"]["nodes"].as_str().unwrap().parse().unwrap();
         let overlaps = nodes.overlaps(cidr.parse().unwrap());
-        self.control_plane.apply_cluster(&cluster);
-        until("the webhook knows the Cluster", || {
+        let is_known = || {
             self.guard.metric("network_guard_clusters") >= 1.0
                 && (self.guard.metric("network_guard_clusters_overlapping") > 0.0) == overlaps
-        });
+        };
+        let was_so_before = is_known();
+        self.control_plane.apply_cluster(&cluster);
+        if was_so_before {
+            self.wait_for_news(cluster);
+        }
+        until("the webhook knows the Cluster", is_known);
+    }
+
+    /// Waits until the webhook knows all Clusters as they are stored now. It learns of them in the order in which they are
+    /// written, so it does when it has seen one more come and go.
+    fn wait_for_news(&self, mut further: Value) {
+        let admin = self.control_plane.admin();
+        let kind = "clusters.extensions.gardener.cloud";
+        let wait = || {
+            let stored = admin.ok(&["get", kind, "-o", "name"], None).lines().count();
+            until("the webhook knows as many Clusters as there are", || {
+                self.guard.metric("network_guard_clusters").to_string() == stored.to_string()
+            });
+        };
+        // Before that: what has not come yet must not be taken for the further one.
+        wait();
+        further["metadata"] = json!({"name": "further"});
+        admin.apply(&further);
+        wait();
+        admin.ok(&["delete", kind, "further"], None);
+        wait();
     }
 
     /// The Shoot's kube-apiserver, as it is stored.

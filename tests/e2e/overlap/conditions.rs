@@ -462,7 +462,7 @@ fn every_write_that_would_be_changed_is_sent_and_few_others() {
             wrong.push(format!("sent for nothing: {}", row.what));
         }
     }
-    println!("figure: {all} writes of kube-apiservers, {updates} of them changes: {counts:?}");
+    say!("figure: {all} writes of kube-apiservers, {updates} of them changes: {counts:?}");
     assert!(updates >= 1_000, "{updates} pairs");
     // Those that matter most come first.
     wrong.sort();

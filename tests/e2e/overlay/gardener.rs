@@ -70,7 +70,8 @@ fn gardener_reconciles_and_lets_us_into_the_shoot() {
     assert_eq!(shoot.deploy(&native()).ok().grew(), 1);
     shoot.wait().ok();
     assert_eq!(shoot.calico(), native());
-    assert_eq!(shoot.network()["status"]["lastOperation"]["state"], "Succeeded");
+    // The library may look a second time.
+    until("the extension is done", || shoot.network()["status"]["lastOperation"]["state"] == "Succeeded");
 
     // The extension with its feature gate: the reconciliation fails until each node has its route.
     shoot.reconcile(&overlay()).ok();
@@ -93,7 +94,8 @@ fn gardener_reconciles_and_lets_us_into_the_shoot() {
     let secret = eventually("the Secret is filled", || {
         let path = format!("/api/v1/namespaces/{}/secrets/shoot-access-by-hand", shoot.namespace);
         let secret = shoot.seed.get(&path).unwrap();
-        secret["data"]["token"].is_string().then_some(secret).ok_or_else(|| shoot.resource_manager_log())
+        let is_filled = secret["data"]["token"].is_string() && secret["data"]["bundle.crt"].is_string();
+        is_filled.then_some(secret).ok_or_else(|| shoot.resource_manager_log())
     });
     let text = |key: &str| String::from_utf8(STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap()).unwrap();
     let kubeconfig = shoot.kubeconfig_with(&text("token"), &text("bundle.crt"));

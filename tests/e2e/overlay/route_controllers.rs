@@ -15,7 +15,7 @@ const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/network-guar
 const POLICIES: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicy";
 const FROZEN: &str = "frozen";
 
-/// From now on the Shoot's API server refuses what we change of this node.
+/// From now on the Shoot's API server refuses what we change of this node, and dry runs of everybody.
 fn nobody_may_change(shoot: &Shoot, node: &str) {
     shoot.api.create(
         &POLICIES.replace("policy", "policies"),
@@ -28,7 +28,7 @@ fn nobody_may_change(shoot: &Shoot, node: &str) {
                     "apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["nodes/status"],
                 }]},
                 "validations": [{"expression": format!(
-                    "object.metadata.name != '{node}' || request.userInfo.username != 'system:serviceaccount:kube-system:network-guard'"
+                    "object.metadata.name != '{node}' || (request.userInfo.username != 'system:serviceaccount:kube-system:network-guard' && !(has(request.dryRun) && request.dryRun))"
                 )}],
             },
         }),
@@ -40,6 +40,13 @@ fn nobody_may_change(shoot: &Shoot, node: &str) {
             "metadata": {"name": FROZEN}, "spec": {"policyName": FROZEN, "validationActions": ["Deny"]},
         }),
     );
+    // It takes the API server up to some seconds to heed a policy.
+    let path = format!("/api/v1/nodes/{node}/status?dryRun=All");
+    let ready = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    eventually("the policy is heeded", || {
+        let result = shoot.api.try_patch(&path, Patch::Strategic, &ready);
+        result.as_ref().is_err_and(|error| error.contains(FROZEN)).then_some(()).ok_or_else(|| format!("{result:?}"))
+    });
 }
 
 /// Brings a Shoot of another infrastructure into the place of the harness's.

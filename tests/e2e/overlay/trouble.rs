@@ -248,9 +248,10 @@ fn a_switch_that_was_forced_beforehand_is_seen_through() {
     });
     assert_eq!((record(shoot)["phase"].clone(), shoot.held("passed")), (json!("released"), String::new()));
 
-    // The gate is off, and Calico's Pods are replaced.
-    switch.seed.extension_is_plain();
+    // The gate is off, and Calico's Pods are replaced. The node is marked first: as soon as the extension succeeds nothing
+    // may be left to watch, because a Pod from shortly before the switch passes for a new one.
     shoot.node_condition("a", "True", "CalicoIsDown");
+    switch.seed.extension_is_plain();
     shoot.calico_node_rolls("a");
     until("the node is freed", || shoot.condition("a").is_none_or(|(status, _)| status == "False"));
     shoot.reconcile(&native()).ok();

@@ -53,13 +53,19 @@ impl Replicas {
 
     /// Kills the oldest one, as nothing that is meant does; a new one comes after that.
     pub fn kill(&mut self) {
-        self.kill_at(0);
+        let old = self.kill_at(0);
+        self.make_up_for(&old);
     }
 
-    /// The same with this one.
-    pub fn kill_at(&mut self, index: usize) {
+    /// The same with this one, without a new one.
+    pub fn kill_at(&mut self, index: usize) -> Guard {
         let mut old = self.serving.remove(index).unwrap();
         old.kill();
+        old
+    }
+
+    /// The new one for one that was killed.
+    pub fn make_up_for(&mut self, old: &Guard) {
         self.add();
         self.balancer.remove(old.port());
         self.gone.push(old.log());

@@ -174,12 +174,14 @@ async fn follows_changes_and_keeps_the_last_good_state() {
     count(1).await;
     fs::write(folder.path().join("b.yaml"), CLUSTER.replace("shoot--a--b", "x")).unwrap();
     count(2).await;
-    fs::remove_file(folder.path().join("a.yaml")).unwrap();
     // Each look is a heartbeat. The first one may have begun before.
     let last_sign = || landscape.feeds[0].last_sign.load(std::sync::atomic::Ordering::Relaxed);
     let (head, _) = CLUSTER.split_once("spec:").unwrap();
     for broken in ["a: [", "apiVersion: extensions.gard", &head.replace("shoot--a--b", "x")] {
-        fs::write(folder.path().join("b.yaml"), broken).unwrap();
+        // Neither an empty file nor the good one alone is seen, however long this is interrupted.
+        fs::write(folder.path().join("b.new"), broken).unwrap();
+        fs::rename(folder.path().join("b.new"), folder.path().join("b.yaml")).unwrap();
+        let _ = fs::remove_file(folder.path().join("a.yaml"));
         for _ in 0..4 {
             let last = last_sign();
             let looked = async {
