@@ -5,8 +5,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tests/tools/cargo.sh cargo-deny 0.20.2
-export PATH=$PWD/.cache/tools/cargo/bin:$PATH
+PATH=$(tests/tools/cargo.sh cargo-deny 0.20.2):$PATH
+export PATH
 cargo deny --locked check bans licenses sources
 
 # The name that cargo-deny gives the address.

@@ -1,7 +1,7 @@
 //! What does not depend on the machine's mood: allocations and instructions of one call of each webhook.
 //!
 //! Without flags they are shown. `--check` compares them with `benches/counts.txt` and fails when they are others; `make
-//! test` does that, with the profile `counts`. `--write` writes the table.
+//! test` does that, with the profile `quick`. `--write` writes the table.
 //!
 //! Instructions are counted by callgrind, as the difference between runs with more and fewer calls of this same program
 //! (`counts calls NAME NUMBER`).

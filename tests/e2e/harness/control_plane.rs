@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -144,6 +144,8 @@ impl ControlPlane {
         let admin = self.admin();
         eventually("kube-apiserver is ready", || {
             assert!(self.api_server.is_running(), "kube-apiserver ended. {}", self.api_server.last_words());
+            // Costs nothing, unlike kubectl, which would take its core while it starts.
+            TcpStream::connect((self.host, self.port)).map_err(|error| error.to_string())?;
             let output = admin.run(&["get", "--raw", "/readyz"], None);
             output.ok.then_some(()).ok_or(output.stderr)
         });
