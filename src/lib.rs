@@ -8,7 +8,7 @@
 //! connections into the Shoot from connections inside the Seed: [`network_guard_core::vpn`], [`network_guard_nat`].
 //!
 //! **Shoot peering.** Two Shoots join their node networks by listing each other. The writer of a Shoot is told what cannot work,
-//! as far as the writer may know it: [`network_guard_core::peering`], and `docs/rules.md` for all rules.
+//! as far as the writer may know it: [`network_guard_core::peering`], and `docs/reference/rules.md` for all rules.
 //!
 //! **Overlay switch.** Calico may give up its overlay only when every node has its route. The webhook for the Seed's `Network`
 //! holds the change ([`network_guard_core::overlay`]), and a controller releases it

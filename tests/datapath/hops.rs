@@ -7,7 +7,7 @@ use crate::pod::Pod;
 use crate::watch::{self, Sniffer};
 
 /// Makes one connection to the Pod of the Shoot that has our own address, and prints what everybody saw of it: the picture
-/// in the README.
+/// in `docs/concepts/double-nat.md`.
 pub fn print(lab: &Lab, pod: &Pod) {
     let target = "244.0.2.3";
     // Between two hooks of the kernel there is no device to look at; there a rule counts the first packet.
@@ -60,11 +60,14 @@ pub fn print(lab: &Lab, pod: &Pod) {
         ("the server", format!("at {at} saw {client}")),
     ];
     say!("\nOne connection of the kube-apiserver at {POD} to the Pod {POD} of the Shoot:\n");
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/concepts/double-nat.md")).unwrap();
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
     for (hop, addresses) in &hops {
         say!("  {hop:<40}{addresses}");
-        assert!(readme.contains(addresses), "README.md shows the path as it was seen: {hop}: {addresses}");
+        assert!(
+            page.contains(addresses),
+            "docs/concepts/double-nat.md shows the path as it was seen: {hop}: {addresses}"
+        );
     }
     say!("\nEnvoy's log: {logged}\n");
     assert_eq!(server, "shoot");

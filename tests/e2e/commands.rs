@@ -1,4 +1,4 @@
-//! The command blocks of docs/operations.md, run as people run them, on real API servers. Nobody starts Pods here but we.
+//! The command blocks of `docs/operations`, run as people run them, on real API servers. Nobody starts Pods here but we.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,44 +8,26 @@ use base64::engine::general_purpose::STANDARD;
 use network_guard_controllers::certificates::pem::ca_pair;
 use serde_json::{Value, json};
 
+use self::markdown::Page;
 use crate::harness::{Chart, ControlPlane, Guard, Output, charts, documents, fixture, run, tool, until};
+
+#[allow(dead_code, reason = "the tests of the documents use all of it")]
+#[path = "../it/documents/markdown.rs"]
+mod markdown;
 
 const NAME: &str = "gardener-extension-network-guard";
 /// As gardenlet names it.
 const NAMESPACE: &str = "extension-network-guard-x7k2p";
 const SECRET: &str = "network-guard-certificates";
 
-/// All blocks below a heading, without the indentation of a list.
-fn blocks(heading: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let text = std::fs::read_to_string(path).unwrap();
-    let (_, section) = text.split_once(&format!("\n{heading}\n")).expect(heading);
-    let level = heading.split(' ').next().unwrap();
-    let end =
-        section.lines().position(|line| line.starts_with('#') && line.split(' ').next().unwrap().len() <= level.len());
-    let mut lines: Vec<&str> = section.lines().collect();
-    lines.truncate(end.unwrap_or(lines.len()));
-    let mut blocks = Vec::new();
-    let mut block: Option<(usize, String)> = None;
-    for line in lines {
-        match (&mut block, line.trim_start() == "```") {
-            (None, true) => block = Some((line.len() - 3, String::new())),
-            (None, false) => {}
-            (Some(_), true) => blocks.extend(block.take().map(|(_, text)| text)),
-            (Some((indent, text)), false) => {
-                text.push_str(line.get(*indent..).unwrap_or_default());
-                text.push('\n');
-            }
-        }
-    }
-    blocks
-}
-
-/// The block below a heading that has these words.
+/// The block of a page of `docs/operations` that has these words.
 #[track_caller]
-fn block(heading: &str, words: &str) -> String {
-    let mut found: Vec<String> = blocks(heading).into_iter().filter(|block| block.contains(words)).collect();
-    assert_eq!(found.len(), 1, "{heading}: {words}");
+fn block(page: &str, words: &str) -> String {
+    let path = format!("docs/operations/{page}");
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).expect(&path);
+    let blocks = Page::read(&text, path).blocks.into_iter().map(|block| block.text);
+    let mut found: Vec<String> = blocks.filter(|text| text.contains(words)).collect();
+    assert_eq!(found.len(), 1, "{page}: {words}");
     found.remove(0)
 }
 
@@ -121,7 +103,7 @@ impl Seed {
     }
 
     fn ok(&self, script: &str) -> String {
-        ok(&self.kubeconfig, &format!("{}\n{script}", block("## Find it", "NAMESPACE=")), &[])
+        ok(&self.kubeconfig, &format!("{}\n{script}", block("README.md", "NAMESPACE=")), &[])
     }
 
     fn secret(&self) -> Value {
@@ -152,10 +134,10 @@ fn commands_for_certificates_on_a_seed() {
     assert_eq!(seed.ok("echo found: $NAMESPACE").lines().last(), Some(&*format!("found: {NAMESPACE}")));
 
     let first = seed.ca();
-    seed.ok(&block("### Rotate now", "annotate secret"));
+    seed.ok(&block("certificates.md", "annotate secret"));
     until("another CA signs", || seed.ca() != first);
 
-    leaves_nothing_in_memory(&block("### Rotate now", "openssl"), |commands| seed.ok(commands));
+    leaves_nothing_in_memory(&block("certificates.md", "openssl"), |commands| seed.ok(commands));
     let made = seed.secret();
     let text = |key: &str| String::from_utf8(STANDARD.decode(made["data"][key].as_str().unwrap()).unwrap()).unwrap();
     ca_pair(&text("ca.crt"), &text("ca.key")).unwrap();
@@ -163,7 +145,7 @@ fn commands_for_certificates_on_a_seed() {
     until("it is published", || seed.trusted().contains(&own));
 
     // Somebody has its key.
-    let heading = "### Distrust this CA now";
+    let page = "certificates.md";
     // gardenlet makes it. gardener-resource-manager, which heeds the annotation, does not run here.
     let of_gardenlet = NAMESPACE.strip_prefix("extension-").unwrap();
     seed.control_plane.admin().apply(&json!({
@@ -174,9 +156,9 @@ fn commands_for_certificates_on_a_seed() {
         let resource = seed.control_plane.admin().get(&["managedresource", of_gardenlet, "-n", "garden"]);
         resource["metadata"]["annotations"]["resources.gardener.cloud/ignore"] == "true"
     };
-    seed.ok(&block(heading, "ignore=true"));
+    seed.ok(&block(page, "ignore=true"));
     assert!(is_ignored());
-    let commands = block(heading, "kubectl delete secret");
+    let commands = block(page, "kubectl delete secret");
     // Its Pods go when they are told, and nobody but we tells them.
     seed.guard.kill();
     seed.ok(&commands);
@@ -184,9 +166,9 @@ fn commands_for_certificates_on_a_seed() {
     assert_eq!(deployment()["spec"]["replicas"], 0);
     assert_eq!(seed.trusted(), "");
     assert!(seed.registered()["webhooks"][1]["clientConfig"]["caBundle"].is_null(), "of all webhooks");
-    seed.ok(&block(heading, "kubectl scale deployment gardener-extension-network-guard "));
+    seed.ok(&block(page, "kubectl scale deployment gardener-extension-network-guard "));
     assert_eq!(deployment()["spec"]["replicas"], 2);
-    seed.ok(&block(heading, "ignore-"));
+    seed.ok(&block(page, "ignore-"));
     assert!(!is_ignored());
     seed.guard.restart();
     until("a new CA is published", || !seed.trusted().is_empty());
@@ -195,7 +177,7 @@ fn commands_for_certificates_on_a_seed() {
 
     // At night: the switch is the chart's, and what is left goes by hand.
     seed.guard.kill();
-    seed.ok(&block("## Stop it", "kubectl delete mutatingwebhookconfiguration gardener-extension-network-guard"));
+    seed.ok(&block("stop.md", "kubectl delete mutatingwebhookconfiguration gardener-extension-network-guard"));
     assert!(!seed.control_plane.admin().run(&["get", "mutatingwebhookconfiguration", NAME], None).ok);
 }
 
@@ -221,7 +203,7 @@ fn commands_for_releases() {
     install(Chart::APPLICATION, "kube-system", &json!({}));
     let path = kubeconfig.display().to_string();
     let clusters = [("VIRTUAL", &*path), ("RUNTIME", &*path)];
-    let find = block("## Find it", "NAMESPACE=");
+    let find = block("README.md", "NAMESPACE=");
     let config = |namespace: &str, name: &str| {
         let map = admin.get(&["configmap", &format!("{name}-config"), "-n", namespace]);
         serde_saphyr::from_str::<Value>(map["data"]["config.yaml"].as_str().unwrap()).unwrap()
@@ -239,7 +221,7 @@ fn commands_for_releases() {
         }
         admin.apply(&configuration);
     }
-    ok(&kubeconfig, &block("### Distrust this CA now", "validatingwebhookconfiguration"), &clusters);
+    ok(&kubeconfig, &block("certificates.md", "validatingwebhookconfiguration"), &clusters);
     for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
         for webhook in admin.get(&[kind, garden])["webhooks"].as_array().unwrap() {
             assert!(webhook["clientConfig"]["caBundle"].is_null(), "{webhook}");
@@ -248,13 +230,13 @@ fn commands_for_releases() {
     assert!(!admin.run(&["get", "secret", "network-guard-garden-certificates", "-n", "garden"], None).ok);
     assert_eq!(admin.get(&["deployment", garden, "-n", "garden"])["spec"]["replicas"], 2);
 
-    ok(&kubeconfig, &format!("{find}{}", block("## Stop it", "charts/gardener-extension-network-guard ")), &clusters);
-    ok(&kubeconfig, &block("## Stop it", "charts/runtime"), &clusters);
-    ok(&kubeconfig, &block("## Stop it", "mutatingwebhookconfiguration,validating"), &clusters);
+    ok(&kubeconfig, &format!("{find}{}", block("stop.md", "charts/gardener-extension-network-guard ")), &clusters);
+    ok(&kubeconfig, &block("stop.md", "charts/runtime"), &clusters);
+    ok(&kubeconfig, &block("stop.md", "mutatingwebhookconfiguration,validating"), &clusters);
     assert_eq!((is_registered(NAMESPACE, NAME), is_registered("garden", garden)), (json!(false), json!(false)));
 
     // The configuration goes back with the release.
-    let commands = block("### Back to an older release", "helm rollback");
+    let commands = block("upgrade.md", "helm rollback");
     let (rollback, _) = commands.split_once("kubectl rollout").expect("nobody rolls Pods out here");
     ok(&kubeconfig, &format!("{find}{rollback}"), &clusters);
     assert_eq!(is_registered(NAMESPACE, NAME), json!(true));
@@ -266,7 +248,7 @@ fn commands_for_releases() {
     // What is established is found by its name a moment later.
     until("the kind is found", || admin.run(&["get", "extensions.operator.gardener.cloud"], None).ok);
     admin.ok(&["apply", "-f", &charts().join("examples/extension.yaml").display().to_string()], None);
-    ok(&kubeconfig, &block("## Stop it", "extensions.operator.gardener.cloud"), &[]);
+    ok(&kubeconfig, &block("stop.md", "extensions.operator.gardener.cloud"), &[]);
     let extension = admin.get(&["extensions.operator.gardener.cloud", "network-guard"]);
     for side in ["extension", "admission"] {
         let values = &extension["spec"]["deployment"][side]["values"];
@@ -284,8 +266,8 @@ fn commands_for_the_kubeconfig_of_the_garden() {
     let kubeconfig = control_plane.kubeconfig("admin", "system:masters");
     let (path, url) = (kubeconfig.display().to_string(), control_plane.url());
     let variables = [("VIRTUAL", &*path), ("RUNTIME", &*path), ("SERVER", &*url)];
-    let heading = "### With Helm";
-    let account = block(heading, "create serviceaccount");
+    let page = "install.md";
+    let account = block(page, "create serviceaccount");
     // The token is filled in by kube-controller-manager, which nobody starts here: this takes its place.
     let (make, wait) = account.rsplit_once("kubectl --kubeconfig \"$VIRTUAL\" wait").unwrap();
     ok(&kubeconfig, make, &variables);
@@ -295,7 +277,7 @@ fn commands_for_the_kubeconfig_of_the_garden() {
     admin.ok(&["patch", "secret", name, "-n", "kube-system", "--type=merge", "-p", &filled], None);
     ok(&kubeconfig, &format!("kubectl --kubeconfig \"$VIRTUAL\" wait{wait}"), &variables);
 
-    leaves_nothing_in_memory(&block(heading, "kind: Config"), |commands| ok(&kubeconfig, commands, &variables));
+    leaves_nothing_in_memory(&block(page, "kind: Config"), |commands| ok(&kubeconfig, commands, &variables));
     let secret = admin.get(&["secret", "network-guard-garden", "-n", "garden"]);
     let text = STANDARD.decode(secret["data"]["kubeconfig"].as_str().unwrap()).unwrap();
     let result = control_plane.folder().join("garden-kubeconfig");

@@ -23,6 +23,17 @@ pub struct Process {
     pub folder: tempfile::TempDir,
 }
 
+/// The answer of a path on a plain port of this machine; empty while nobody answers.
+pub fn get(port: u16, path: &str) -> String {
+    let mut answer = String::new();
+    if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) {
+        use std::io::Write as _;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer).map(drop));
+    }
+    answer
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -58,15 +69,9 @@ impl Process {
         }
     }
 
-    /// The answer of a path on a plain port; empty while nobody answers.
+    /// The answer of a path on one of its plain ports; empty while nobody answers.
     pub fn get(&self, port: usize, path: &str) -> String {
-        let mut answer = String::new();
-        if let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", self.ports[port])) {
-            use std::io::Write as _;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer).map(drop));
-        }
-        answer
+        get(self.ports[port], path)
     }
 
     pub fn metric(&self, name: &str) -> f64 {

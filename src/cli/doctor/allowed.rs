@@ -362,7 +362,7 @@ pub(super) fn judge(facts: &Facts, place: &Place) -> Check {
         check.problem(
             format!("{} may not {}{place}: {}", facts.users.join(", "), what.text(), question.why),
             "install the roles of the chart again (`helm upgrade`; in the garden the chart `application`), or give the right as the \
-             tables under Rights in docs/operations.md have it",
+             tables in docs/operations/rights.md have it",
         );
     }
     for (question, answer) in &facts.answers {

@@ -67,7 +67,7 @@ fn gardener_operator_injects_the_kubeconfig() {
     assert_eq!(kubeconfigs[0]["projected"]["sources"][0]["secret"]["name"], "a");
 }
 
-/// As docs/operations.md has it for certificates that somebody made, on a cluster without anything of Gardener: first the
+/// As docs/operations/install.md has it for certificates that somebody made, on a cluster without anything of Gardener: first the
 /// server, then the registration, and nothing is left in the end.
 #[test]
 fn helm_installs_upgrades_and_uninstalls() {

@@ -101,11 +101,11 @@ fn is_called(seed: &Seed, guard: &Guard) -> bool {
     seed.write().ok && guard.metric("network_guard_requests_total") > before
 }
 
-/// The commands under the heading of the README.
-fn commands_of_the_readme() -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+/// The commands under the heading of the page.
+fn commands_of_the_page() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations/install.md");
     let text = std::fs::read_to_string(path).unwrap();
-    let (_, section) = text.split_once("\n## Installation in five commands\n").expect("the section is there");
+    let (_, section) = text.split_once("\n## Five commands on a Seed\n").expect("the section is there");
     let (_, block) = section.split_once("\n```\n").unwrap();
     let (block, _) = block.split_once("\n```\n").unwrap();
     block.replace("\\\n", " ").lines().map(|line| line.trim().to_owned()).collect()
@@ -113,7 +113,7 @@ fn commands_of_the_readme() -> Vec<String> {
 
 #[test]
 fn five_commands_install_it_and_one_takes_it_away() {
-    let commands = commands_of_the_readme();
+    let commands = commands_of_the_page();
     let five: [&str; 5] = commands.iter().map(String::as_str).collect::<Vec<_>>().try_into().expect("five commands");
     let [build, push, namespace, install, check] = five;
     let image =
@@ -167,7 +167,7 @@ fn five_commands_install_it_and_one_takes_it_away() {
     guard.kill();
     assert!(!seed.is_registered(), "nobody registers it again");
 
-    // What docs/operations.md says is left, and it is of use to the next release.
+    // What docs/operations/uninstall.md says is left, and it is of use to the next release.
     let left = admin.ok(
         &[
             "get",
@@ -193,7 +193,7 @@ fn five_commands_install_it_and_one_takes_it_away() {
     assert_eq!(seed.bundle(), bundle, "the CA is the same");
 }
 
-/// From certificates that somebody made to those of our own, as docs/operations.md has it: the configuration is kept, what
+/// From certificates that somebody made to those of our own, as docs/operations/upgrade.md has it: the configuration is kept, what
 /// it trusts stays trusted until the new CA is published, and no write fails or passes unseen.
 #[test]
 fn certificates_change_hands_without_a_failed_write() {

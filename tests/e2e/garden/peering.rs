@@ -52,12 +52,12 @@ fn one_side_after_the_other() {
     }
 }
 
-/// README shows what kubectl really prints.
+/// The page for Shoot owners shows what kubectl really prints.
 #[track_caller]
-fn assert_in_readme(output: &Output) {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+fn assert_in_page(output: &Output) {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/usage/peering.md")).unwrap();
     let printed = format!("{}{}", output.stderr, output.stdout).replace("\"STDIN\"", "\"crm.yaml\"");
-    assert!(readme.contains(&printed), "README.md lacks\n{printed}");
+    assert!(page.contains(&printed), "docs/usage/peering.md lacks\n{printed}");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn what_is_refused() {
     let warning = "Warning: shootPeerings[0]: garden-shop/orders does not list this Shoot; add there: \
                    - {name: crm, namespace: garden-shop}\n";
     assert_eq!((output.ok, &*output.stdout, &*output.stderr), (false, "", &*format!("{warning}{error}")));
-    assert_in_readme(&output);
+    assert_in_page(&output);
     let dry = apply_dry(&alice, &overlapping);
     assert_eq!((dry.ok, dry.stdout, dry.stderr), (output.ok, output.stdout, output.stderr));
     let stored = alice.run(&["get", "shoot", "crm", "-n", "garden-shop"], None);
@@ -124,13 +124,13 @@ fn what_is_refused() {
         let want: String = want.iter().map(|line| format!("- {path}{line}\n")).collect();
         assert_eq!(refused(&output), format!("Shoot garden-shop/crm is refused:\n{want}"));
         if want.contains("(peering/duplicate)") {
-            assert_in_readme(&output);
+            assert_in_page(&output);
         }
     }
     // Without the problems it passes, and a refusal is counted.
     let output = apply(&alice, &shoot(CRM, "10.5.1.0/24", &[peer(ORDERS, "eu1-a")]));
     assert!(output.ok, "{output:?}");
-    assert_in_readme(&output);
+    assert_in_page(&output);
     assert!(garden.guard.series("network_guard_findings_total", "rule=\"peering/overlap\",severity=\"deny\"") > 0.0);
 }
 

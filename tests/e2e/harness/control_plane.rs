@@ -164,7 +164,7 @@ impl ControlPlane {
         apply.extend(files.iter().flat_map(|file| ["-f", file]));
         admin.ok(&apply, None);
         admin.ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=120s"], None);
-        // Who writes Deployments and Networks, and what our server may do: the table in docs/operations.md.
+        // Who writes Deployments and Networks, and what our server may do: the tables in docs/operations/rights.md.
         admin.apply(&seed_rights());
         // The API server itself learns of CRDs by a watch, and serves what they define a moment after they are established.
         let kinds = "clusters.extensions.gardener.cloud,networks.extensions.gardener.cloud,managedresources.resources.gardener.cloud";

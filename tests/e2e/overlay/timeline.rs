@@ -1,4 +1,4 @@
-//! One switch from beginning to end, as README.md tells it.
+//! One switch from beginning to end, as `docs/concepts/overlay-switch.md` tells it.
 
 #![allow(clippy::print_stdout, reason = "people may want to see the run")]
 
@@ -23,9 +23,9 @@ impl Timeline {
     }
 }
 
-/// The lines of README.md's timeline are those of this run, but for the times.
+/// The lines of the page's timeline are those of this run, but for the times.
 #[test]
-fn the_readme_tells_a_real_run() {
+fn the_page_tells_a_real_run() {
     // A look whose write is in vain says nothing. There is time for another one before the window is over.
     let switch = Switch::start_with(&json!({"windowSeconds": 5}));
     let shoot = &switch.shoot;
@@ -78,9 +78,9 @@ fn the_readme_tells_a_real_run() {
     assert_eq!(shoot.reconcile(&native()).ok().grew(), 0);
     timeline.note("gardenlet reconciles again and succeeds; nothing changes");
 
-    let readme = include_str!("../../../README.md");
+    let page = include_str!("../../../docs/concepts/overlay-switch.md");
     for line in &timeline.lines {
         let (_, what) = line.split_once(" s  ").unwrap();
-        assert!(readme.contains(what), "README.md does not tell of: {what}");
+        assert!(page.contains(what), "docs/concepts/overlay-switch.md does not tell of: {what}");
     }
 }

@@ -27,8 +27,8 @@ pub fn rules() -> Vec<(&'static Rule, Finding)> {
     vpn.chain(garden.into_iter().flatten()).chain(seed).collect()
 }
 
-/// The documentation of all rules, as Markdown: `docs/rules.md`. Its introduction is `rules_introduction.md`, all else is made from
-/// the rules.
+/// The documentation of all rules, as Markdown: `docs/reference/rules.md`. Its introduction is `rules_introduction.md`, all else is
+/// made from the rules.
 pub fn rules_markdown() -> String {
     let table = |family: &str| (family == "overlay").then(gardener::providers::markdown);
     diagnostics::markdown(include_str!("rules_introduction.md"), rules(), table)

@@ -1,5 +1,15 @@
 //! Documents and examples that come from code stay what the code makes of them.
 
+mod blocks;
+mod chart_values;
+mod command_line;
+mod configuration;
+mod endpoints;
+mod links;
+mod markdown;
+mod metrics;
+mod reference;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -9,15 +19,6 @@ use serde_json::Value;
 
 fn file(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
-}
-
-#[test]
-fn rules_are_documented() {
-    assert_eq!(
-        file("docs/rules.md"),
-        network_guard_core::webhooks::rules_markdown(),
-        "run `cargo run -- rules > docs/rules.md`"
-    );
 }
 
 #[test]
@@ -91,62 +92,20 @@ fn failure_policies_are_documented() {
             }
         }
     }
-    let operations = file("docs/operations.md");
+    let page = file("docs/operations/failure-modes.md");
     let name = |cell: &str| quoted(cell).next().unwrap().to_owned();
-    let rows = rows(section(&operations, "## Failure policy"));
+    let rows = rows(section(&page, "## Failure policy"));
     let documented: BTreeSet<_> =
         rows.iter().skip(1).map(|row| (name(row[0]), name(row[1]), row[2].to_owned())).collect();
     assert_eq!(documented, registered);
 }
 
-/// The anchor of a heading, as it is made of its words.
-fn anchor(heading: &str) -> String {
-    let kept = heading.trim_start_matches('#').trim().to_lowercase();
-    kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>().replace(' ', "-")
-}
-
-#[test]
-fn links_lead_somewhere() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = 0;
-    let mut documents = [
-        "README.md",
-        "certs/README.md",
-        "docs/operations.md",
-        "docs/operations/security.md",
-        "charts/gardener-extension-network-guard/README.md",
-        "charts/gardener-extension-admission-network-guard/README.md",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    let pages = fs::read_dir(root.join("docs/operations/alerts")).unwrap();
-    documents.extend(pages.map(|page| format!("docs/operations/alerts/{}", page.unwrap().file_name().display())));
-    for document in documents {
-        let text = file(&document);
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for target in targets.filter(|target| !target.starts_with("http")) {
-            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
-            let there = root.join(&document).parent().unwrap().join(path);
-            let there = if path.is_empty() { root.join(&document) } else { there };
-            assert!(there.exists(), "{document}: {target}");
-            if !heading.is_empty() {
-                let text = fs::read_to_string(&there).unwrap();
-                let mut headings = text.lines().filter(|line| line.starts_with('#'));
-                assert!(headings.any(|line| anchor(line) == heading), "{document}: {target}");
-            }
-            found += 1;
-        }
-    }
-    assert!(found > 30, "{found}");
-}
-
 /// Who follows the documentation in making another CA makes one that is taken.
 #[test]
 fn the_ca_that_is_made_by_hand_is_one() {
-    let operations = file("docs/operations.md");
     // Only the CA: tests/e2e/commands.rs runs all of it.
-    let operations = operations.replace("\\\n", " ");
-    let command = operations.lines().find(|line| line.trim_start().starts_with("openssl ")).unwrap();
+    let page = file("docs/operations/certificates.md").replace("\\\n", " ");
+    let command = page.lines().find(|line| line.trim_start().starts_with("openssl ")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new("sh").args(["-c", command]).env("dir", folder.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
