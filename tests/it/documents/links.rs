@@ -76,3 +76,28 @@ fn paths_that_are_named_exist() {
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(found > 20, "{found}");
 }
+
+/// The rules that pages name are there. A changelog tells of former names.
+#[test]
+fn rules_that_are_named_exist() {
+    let reference = super::file("docs/reference/rules.md");
+    let known: Vec<&str> = reference.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let (mut found, mut missing) = (0, Vec::new());
+    for page in pages().iter().filter(|page| page.path != "CHANGELOG.md") {
+        for code in page.inline_code() {
+            let Some((family, name)) = code.split_once('/') else { continue };
+            let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            let is_name = !name.is_empty() && name.chars().all(of_name);
+            // A subresource has such a name too.
+            if !["vpn", "peering", "networks", "overlay"].contains(&family) || !is_name || code == "networks/status" {
+                continue;
+            }
+            found += 1;
+            if !known.contains(&code.as_str()) {
+                missing.push(format!("{}: {code}", page.path));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(found > 25, "{found}");
+}
