@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::finding::Finding;
-use super::rule::Rule;
+use super::rule::{Finding, Rule};
 use super::weight::Severity;
 
 /// All rules with an example of each, as Markdown behind an introduction. Rules of one family (the part of the name before the

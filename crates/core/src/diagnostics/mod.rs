@@ -11,8 +11,8 @@ mod weight;
 mod wording;
 
 pub use documentation::markdown;
-pub use finding::{Finding, in_order, without_stored};
+pub use finding::{in_order, without_stored};
 pub use policy::Policy;
-pub use rule::Rule;
+pub use rule::{Finding, Rule};
 pub use weight::{Rank, Severity};
 pub use wording::{counted, cut, line, printable};

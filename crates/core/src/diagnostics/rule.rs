@@ -1,9 +1,12 @@
-//! A rule: one thing that can be found, as data.
+//! A rule, one thing that can be found, and a finding, what it has to say of an object.
 
 use std::borrow::Cow;
+use std::fmt;
 
-use super::finding::Finding;
+use serde::{Serialize, Serializer};
+
 use super::weight::{Rank, Severity};
+use crate::json::FieldPath;
 
 /// A rule: one thing that can be found, with a name that stays.
 #[derive(Debug)]
@@ -24,15 +27,108 @@ pub struct Rule {
 
 impl Rule {
     /// A finding of this rule.
-    pub fn finding(&'static self, path: &str, message: String, help: impl Into<Cow<'static, str>>) -> Finding {
+    pub fn finding(
+        &'static self,
+        path: impl Into<FieldPath>,
+        message: String,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Finding {
         Finding {
-            rule: self.name,
+            rule: self,
             severity: self.severity,
-            rank: self.rank,
             at_most: Severity::Deny,
-            path: path.to_owned(),
+            path: path.into(),
             message,
             help: help.into(),
         }
+    }
+}
+
+/// Rules with the same name are the same.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Rule {}
+
+/// One thing that a rule found: where, what is wrong, what to do. For programs it is JSON with `rule` (its name), `severity`,
+/// `field` (the path as text), `message` and `help`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Finding {
+    /// The rule.
+    #[serde(serialize_with = "name")]
+    pub rule: &'static Rule,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// The most that it may weigh here, whatever the configuration says of the rule.
+    #[serde(skip)]
+    pub at_most: Severity,
+    /// The field in the reviewed object, or in the object that the message names; may be empty.
+    #[serde(rename = "field")]
+    pub path: FieldPath,
+    /// What is wrong, with which value. Lower case, no full stop.
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub help: Cow<'static, str>,
+}
+
+impl Finding {
+    /// The same finding with a severity of at most `most`: for a stored problem, or one that cannot be corrected now.
+    #[must_use]
+    pub fn at_most(mut self, most: Severity) -> Self {
+        self.at_most = self.at_most.min(most);
+        self.severity = self.severity.min(self.at_most);
+        self
+    }
+
+    /// What is wrong and what to do, without the path.
+    pub fn text(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            f.write_str(&self.message)?;
+            if !self.help.is_empty() {
+                write!(f, "; {}", self.help)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        self.text().fmt(f)
+    }
+}
+
+fn name<S: Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(rule.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    static RULE: Rule =
+        Rule { name: "a/b", severity: Severity::Warn, up_to: None, rank: Rank::Fault, summary: "", fix: "" };
+
+    /// Programs read it: fields may be added, and none may change.
+    #[test]
+    fn what_programs_read() {
+        let finding = RULE.finding(FieldPath::from("spec.peers").index(2), "is wrong".to_owned(), "mend it");
+        let want = json!({
+            "rule": "a/b",
+            "severity": "warn",
+            "field": "spec.peers[2]",
+            "message": "is wrong",
+            "help": "mend it",
+        });
+        assert_eq!(serde_json::to_value(&finding).unwrap(), want);
+        assert_eq!(finding.to_string(), "spec.peers[2]: is wrong; mend it");
     }
 }

@@ -44,5 +44,5 @@ pub fn judge<'k>(
 /// Whether a finding is the same as a stored one, though it does not say the same: which of several networks has no room depends
 /// on all of them; and which of them meets a Seed that is too wide first.
 fn is_same(finding: &Finding, old: &Finding) -> bool {
-    finding.rule == rules::SEED_TOO_WIDE.name || finding.rule == rules::DOES_NOT_FIT.name && old.path == finding.path
+    finding.rule == &rules::SEED_TOO_WIDE || finding.rule == &rules::DOES_NOT_FIT && old.path == finding.path
 }

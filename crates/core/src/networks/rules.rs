@@ -1,7 +1,7 @@
 //! The rules of this module, next to their messages.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
-use crate::json::excerpt;
+use crate::json::{FieldPath, excerpt};
 use crate::net::{Cidr, DoesNotFit, NetworkKind, ParseCidrError, RESERVED_RANGES, ReservedRange};
 
 /// Not a CIDR.
@@ -94,54 +94,54 @@ pub static DOUBLE_NAT: Rule = Rule {
     fix: "Nothing.",
 };
 
-fn path(kind: NetworkKind) -> String {
-    format!("spec.networking.{}", kind.name())
+fn path(kind: NetworkKind) -> FieldPath {
+    FieldPath::from("spec.networking").field(kind.name())
 }
 
 pub(super) fn malformed(kind: NetworkKind, text: &str, error: &ParseCidrError) -> Finding {
-    MALFORMED.finding(&path(kind), format!("{:?} {error}", excerpt(text)), "")
+    MALFORMED.finding(path(kind), format!("{:?} {error}", excerpt(text)), "")
 }
 
 pub(super) fn not_canonical(kind: NetworkKind, text: &str, canonical: &str) -> Finding {
-    NOT_CANONICAL.finding(&path(kind), format!("{} has a host part", excerpt(text)), format!("write {canonical}"))
+    NOT_CANONICAL.finding(path(kind), format!("{} has a host part", excerpt(text)), format!("write {canonical}"))
 }
 
 pub(super) fn ipv4_as_ipv6(kind: NetworkKind, text: &str, cidr: Cidr) -> Finding {
     let message = format!("{} is the IPv4 network {cidr}, written as an IPv6 one", excerpt(text));
-    IPV4_AS_IPV6.finding(&path(kind), message, format!("write {cidr}"))
+    IPV4_AS_IPV6.finding(path(kind), message, format!("write {cidr}"))
 }
 
 pub(super) fn reserved(kind: NetworkKind, cidr: Cidr, range: &ReservedRange) -> Finding {
     let lies = cidr.lies(range.network());
     let message = format!("{cidr} {lies} {}, which Gardener reserves for: {}", range.cidr, range.purpose);
-    RESERVED.finding(&path(kind), message, "choose another range")
+    RESERVED.finding(path(kind), message, "choose another range")
 }
 
 pub(super) fn overlap(kind: NetworkKind, cidr: Cidr, other_kind: NetworkKind, other: Cidr) -> Finding {
     let message = format!("{cidr} overlaps {} {other} of this Shoot", other_kind.name());
-    OVERLAP.finding(&path(kind), message, "choose disjoint networks")
+    OVERLAP.finding(path(kind), message, "choose disjoint networks")
 }
 
 pub(super) fn ipv6_overlap(kind: NetworkKind, cidr: Cidr, seed_kind: NetworkKind, seed: Cidr, name: &str) -> Finding {
     let message = format!("{cidr} overlaps {} {seed} of Seed {name}, and IPv6 cannot be translated", seed_kind.name());
-    SEED_IPV6.finding(&path(kind), message, "choose another range")
+    SEED_IPV6.finding(path(kind), message, "choose another range")
 }
 
 pub(super) fn does_not_fit(kind: NetworkKind, error: &DoesNotFit) -> Finding {
-    DOES_NOT_FIT.finding(&path(kind), error.to_string(), "choose smaller networks, double NAT needs the room")
+    DOES_NOT_FIT.finding(path(kind), error.to_string(), "choose smaller networks, double NAT needs the room")
 }
 
 pub(super) fn seed_too_wide(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str) -> Finding {
     let message = format!(
         "{cidr} overlaps the Pods {seed_pods} of Seed {name}, which are wider than the /8 that double NAT maps them into"
     );
-    SEED_TOO_WIDE.finding(&path(kind), message, "choose networks that do not overlap them, or another Seed")
+    SEED_TOO_WIDE.finding(path(kind), message, "choose networks that do not overlap them, or another Seed")
 }
 
 pub(super) fn double_nat(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str, translates: bool) -> Finding {
     let message = format!("{cidr} overlaps the Pods {seed_pods} of Seed {name}");
     let help = if translates { "allowed, double NAT translates between them" } else { "allowed" };
-    DOUBLE_NAT.finding(&path(kind), message, help)
+    DOUBLE_NAT.finding(path(kind), message, help)
 }
 
 /// All rules with an example of each, in the order of the documentation.
@@ -169,7 +169,7 @@ mod tests {
     fn every_example_is_of_its_rule_and_every_name_is_unique() {
         let documented = super::documented();
         for (rule, example) in &documented {
-            assert_eq!(rule.name, example.rule);
+            assert_eq!(*rule, example.rule);
             assert!(rule.name.starts_with("networks/"), "{}", rule.name);
         }
         let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();

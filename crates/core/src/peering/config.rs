@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::diagnostics::Finding;
-use crate::json::{Members, Text, excerpt};
+use crate::json::{FieldPath, Members, Text, excerpt};
 
 use super::rules::shape;
 
@@ -62,7 +62,7 @@ pub struct Own {
 
 /// Collects findings below a path.
 struct Decoder {
-    path: String,
+    path: FieldPath,
     findings: Vec<Own>,
     limits: Limits,
 }
@@ -84,11 +84,11 @@ pub(super) fn tidy(value: &str) -> Cow<'_, str> {
 }
 
 /// Parses the text of the providerConfig at this path.
-pub(super) fn decode<'a>(text: Option<&'a str>, path: &str, limits: Limits) -> (Config<'a>, Vec<Own>) {
-    let mut decoder = Decoder { path: path.to_owned(), findings: Vec::new(), limits };
+pub(super) fn decode<'a>(text: Option<&'a str>, path: &FieldPath, limits: Limits) -> (Config<'a>, Vec<Own>) {
+    let mut decoder = Decoder { path: path.clone(), findings: Vec::new(), limits };
     let config = match text {
         None => {
-            decoder.report(|_| Some(shape::no_config(path)));
+            decoder.report(|_| Some(shape::no_config(path.clone())));
             Config::default()
         }
         Some(text) => decoder.config(text.trim_start()),
@@ -111,15 +111,15 @@ impl Decoder {
         let [api_version, kind, peerings] = self.members(text, None, &CONFIG_FIELDS).unwrap_or_default();
         if text.starts_with('{') {
             let (api_version, kind) = (self.text(api_version, None, "apiVersion"), self.text(kind, None, "kind"));
-            self.report(|_| api_version.and_then(|version| shape::api_version(&path, &version)));
-            self.report(|_| kind.and_then(|kind| shape::kind(&path, &kind)));
+            self.report(|_| api_version.and_then(|version| shape::api_version(path.clone(), &version)));
+            self.report(|_| kind.and_then(|kind| shape::kind(path.clone(), &kind)));
         }
-        let path = format!("{path}.shootPeerings");
+        let path = path.clone().field("shootPeerings");
         let mut config = Config::default();
         let Some(list) = peerings.filter(|list| *list != "null") else { return config };
         let mut elements = Members::of(list);
         if elements.enter_array().is_err() {
-            self.report(|_| Some(shape::malformed(&path, list, "a list")));
+            self.report(|_| Some(shape::malformed(path.clone(), list, "a list")));
             return config;
         }
         let mut count = 0;
@@ -135,7 +135,7 @@ impl Decoder {
         config.count = count;
         config.unread = count.saturating_sub(self.limits.entries);
         // This finding is about the whole list, so the limit does not apply to it.
-        if let Some(finding) = shape::too_many(&path, count, self.limits.permitted) {
+        if let Some(finding) = shape::too_many(path.clone(), count, self.limits.permitted) {
             self.findings.push(Own { about: String::new(), finding });
         }
         config
@@ -165,7 +165,7 @@ impl Decoder {
         let mut found = [None; N];
         let mut members = Members::of(text);
         if members.enter().is_err() {
-            self.report(|decoder| Some(shape::malformed(&decoder.at(entry), text, "an object")));
+            self.report(|decoder| Some(shape::malformed(decoder.at(entry), text, "an object")));
             return None;
         }
         while let Ok(key) = members.key() {
@@ -173,33 +173,33 @@ impl Decoder {
             let Ok(value) = members.skip() else { break };
             match fields.iter().position(|field| *field == &*key) {
                 Some(at) if found[at].replace(value).is_some() => {
-                    self.report(|decoder| Some(shape::duplicate_field(&decoder.at(entry), &key)));
+                    self.report(|decoder| Some(shape::duplicate_field(decoder.at(entry), &key)));
                 }
                 Some(_) => {}
-                None => self.report(|decoder| Some(shape::unknown_field(&decoder.at(entry), &key, fields))),
+                None => self.report(|decoder| Some(shape::unknown_field(decoder.at(entry), &key, fields))),
             }
         }
-        self.report(|decoder| Some(shape::malformed(&decoder.at(entry), text, "an object")));
+        self.report(|decoder| Some(shape::malformed(decoder.at(entry), text, "an object")));
         None
     }
 
     /// The path of an entry, or of the configuration. Built only when there is a finding.
-    fn at(&self, entry: Option<usize>) -> String {
+    fn at(&self, entry: Option<usize>) -> FieldPath {
         match entry {
-            Some(index) => format!("{}.shootPeerings[{index}]", self.path),
+            Some(index) => self.path.clone().field("shootPeerings").index(index),
             None => self.path.clone(),
         }
     }
 
     /// A string field: empty when it is missing, `None` when it is not a string.
-    fn text<'a>(&mut self, value: Option<&'a str>, entry: Option<usize>, field: &str) -> Option<Text<'a>> {
+    fn text<'a>(&mut self, value: Option<&'a str>, entry: Option<usize>, field: &'static str) -> Option<Text<'a>> {
         match value {
             None | Some("null") => Some(Text::default()),
             Some(value) => match serde_json::from_str(value) {
                 Ok(text) => Some(text),
                 Err(_) => {
                     self.report(|decoder| {
-                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a string"))
+                        Some(shape::malformed(decoder.at(entry).field(field), &excerpt(value), "a string"))
                     });
                     None
                 }
@@ -249,7 +249,7 @@ mod tests {
         /// Any text is parsed without a panic and within the limits.
         #[test]
         fn any_text_is_answered(text in prop_oneof![almost(), ".{0,80}", almost().prop_map(|text| format!("{{\"shootPeerings\":[{{{text}}}]}}"))]) {
-            let (config, findings) = decode(Some(&text), "p", LIMITS);
+            let (config, findings) = decode(Some(&text), &"p".into(), LIMITS);
             prop_assert!(config.entries.len() <= LIMITS.entries);
             prop_assert!(findings.len() <= LIMITS.findings + 1, "and that there are too many");
             prop_assert!(!findings.is_empty(), "it has no apiVersion");
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn blanks_before_a_configuration_do_not_hide_what_it_lacks() {
         for text in ["{}", " {}", "\n\t{}"] {
-            let (_, findings) = decode(Some(text), "p", LIMITS);
+            let (_, findings) = decode(Some(text), &"p".into(), LIMITS);
             assert_eq!(findings.len(), 2, "{text:?}: no apiVersion and no kind: {findings:?}");
         }
     }
@@ -268,7 +268,7 @@ mod tests {
     fn keys_are_read_with_their_escapes() {
         let text = r#"{"apiVersion":"service.peering.extensions.osc.t-systems.com/v1","kind":"PeeringConfig",
             "shootPeerings":[{"na\u006de":"orders","namespace":"garden-shop","seed":"eu1-a"}]}"#;
-        let (config, findings) = decode(Some(text), "p", LIMITS);
+        let (config, findings) = decode(Some(text), &"p".into(), LIMITS);
         assert!(findings.is_empty(), "{findings:?}");
         assert_eq!(&*config.entries[0].name, "orders");
     }

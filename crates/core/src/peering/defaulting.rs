@@ -213,9 +213,9 @@ pub fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoo
     let stored =
         old.and_then(Shoot::enabled_peering).map_or_else(Box::default, |old| facts::peers(old.provider_config));
     let is_stored = |target: &ShootName| stored.iter().any(|peer| peer.target == *target);
-    let path = |index: usize| format!("{}.shootPeerings[{index}]", config_path(extension));
+    let path = |index: usize| config_path(extension).field("shootPeerings").index(index);
     let fresh = filled.guessed.iter().filter(|guess| !is_stored(&guess.target));
-    fresh.map(|guess| namespace_filled_in(&path(guess.index), &guess.target)).collect()
+    fresh.map(|guess| namespace_filled_in(path(guess.index), &guess.target)).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
+use crate::json::FieldPath;
 use crate::landscape::{Target, View};
 
 use super::config::{self, Config, Entry, Limits, Own};
@@ -26,8 +27,8 @@ pub(super) struct Local<'a> {
 }
 
 /// The field path of an extension's configuration.
-pub(super) fn config_path(extension: &Extension<'_>) -> String {
-    format!("spec.extensions[{}].providerConfig", extension.index)
+pub(super) fn config_path(extension: &Extension<'_>) -> FieldPath {
+    FieldPath::from("spec.extensions").index(extension.index).field("providerConfig")
 }
 
 /// Judges the configuration of an enabled extension by itself, within the limits.
@@ -36,7 +37,7 @@ pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Li
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
     let is_cut = config.unread > 0 || findings.len() >= limits.findings;
     if !shoot.has_workers {
-        let finding = lifecycle::no_workers(&path, config.entries.len());
+        let finding = lifecycle::no_workers(path.clone(), config.entries.len());
         findings.extend(finding.map(|finding| Own { about: String::new(), finding }));
     }
     let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
@@ -68,7 +69,10 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
     let beyond = subject.peers.iter().filter(|listed| !listed.is_looked_up).count();
     if is_touched && beyond > 0 || subject.unread > 0 {
         let most = settings.looked_up();
-        found.push(Ruled::by_targets(unverified::not_looked_up(&subject.path, beyond + subject.unread, most), []));
+        found.push(Ruled::by_targets(
+            unverified::not_looked_up(subject.path.clone(), beyond + subject.unread, most),
+            [],
+        ));
     }
     for (listed, target) in subject.peers.iter().zip(&targets) {
         if listed.touch == Touch::Stored {
@@ -143,9 +147,8 @@ fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
 /// Merges all warnings about missing reciprocal entries into one finding, because the user can do nothing else about
 /// them. Denials stay separate, so that each has its own path. Runs after severities are configured.
 pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view: &mut View<'_>) {
-    let is_awaited = |ruled: &Ruled| {
-        ruled.finding.rule == reciprocal::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn
-    };
+    let is_awaited =
+        |ruled: &Ruled| ruled.finding.rule == &reciprocal::NOT_RECIPROCAL && ruled.finding.severity == Severity::Warn;
     if found.iter().filter(|ruled| is_awaited(ruled)).count() < 2 {
         return;
     }
@@ -158,26 +161,25 @@ pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view
 /// Of findings about the same problem, keeps only the most specific one. Runs after severities are configured.
 pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
     // A wrong Seed that does not exist either is reported once: the right Seed is the more useful message.
-    let precise: Vec<String> = found
+    let precise: Vec<FieldPath> = found
         .iter()
-        .filter(|ruled| ruled.finding.rule == target_seed::SEED_WRONG.name && ruled.finding.severity == Severity::Deny)
+        .filter(|ruled| ruled.finding.rule == &target_seed::SEED_WRONG && ruled.finding.severity == Severity::Deny)
         .map(|ruled| ruled.finding.path.clone())
         .collect();
-    found
-        .retain(|ruled| ruled.finding.rule != target_seed::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
+    found.retain(|ruled| ruled.finding.rule != &target_seed::SEED_UNKNOWN || !precise.contains(&ruled.finding.path));
     // A Seed that does not exist is reported as such, and not as a guess too.
-    let absent: Vec<String> = found
+    let absent: Vec<FieldPath> = found
         .iter()
-        .filter(|ruled| ruled.finding.rule == target_seed::SEED_UNKNOWN.name)
+        .filter(|ruled| ruled.finding.rule == &target_seed::SEED_UNKNOWN)
         .map(|ruled| ruled.finding.path.clone())
         .collect();
     let is_guess =
-        |finding: &Finding| finding.rule == target_seed::SEED_WRONG.name && finding.help == target_seed::ASK_ITS_OWNER;
+        |finding: &Finding| finding.rule == &target_seed::SEED_WRONG && finding.help == target_seed::ASK_ITS_OWNER;
     found.retain(|ruled| !is_guess(&ruled.finding) || !absent.contains(&ruled.finding.path));
     // A denied network has no routes that could follow.
     let is_refused =
-        |ruled: &Ruled| ruled.finding.rule == networks::BREAKS_PEER.name && ruled.finding.severity == Severity::Deny;
+        |ruled: &Ruled| ruled.finding.rule == &networks::BREAKS_PEER && ruled.finding.severity == Severity::Deny;
     if found.iter().any(is_refused) {
-        found.retain(|ruled| ruled.finding.rule != networks::PEERS_FOLLOW.name);
+        found.retain(|ruled| ruled.finding.rule != &networks::PEERS_FOLLOW);
     }
 }

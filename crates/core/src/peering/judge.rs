@@ -13,6 +13,7 @@ use super::settings::{STORED_LIMIT, Settings};
 use super::subject::Subject;
 use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootName, facts};
+use crate::json::FieldPath;
 use crate::landscape::{Target, View};
 
 /// The maximum number of findings about a new configuration by itself.
@@ -42,8 +43,8 @@ pub fn judge(
     } else if let Some(extension) = &new.peering {
         let is_touched = old.is_none_or(|old| old.peering.as_ref() != Some(extension));
         let listed = facts::peers(extension.provider_config).len();
-        let path = format!("spec.extensions[{}]", extension.index);
-        said.extend(lifecycle::switched_off(&path, listed).filter(|_| is_touched));
+        let path = FieldPath::from("spec.extensions").index(extension.index);
+        said.extend(lifecycle::switched_off(path, listed).filter(|_| is_touched));
     }
     let mut findings = policy.apply(said);
 
@@ -76,13 +77,13 @@ fn is_refusal(finding: &Finding) -> bool {
 
 /// Limits a finding about an entry to a warning.
 fn at_most_warned(ruled: Ruled) -> Ruled {
-    let is_of_entry = ruled.finding.path.contains(".shootPeerings");
+    let is_of_entry = ruled.finding.path.has_field("shootPeerings");
     Ruled { finding: if is_of_entry { ruled.finding.at_most(Severity::Warn) } else { ruled.finding }, ..ruled }
 }
 
 /// Limits a finding about networks to a note: Gardener wrote them.
 fn spare_networks(ruled: Ruled) -> Ruled {
-    let is_of_networks = ruled.finding.path.starts_with("spec.networking");
+    let is_of_networks = ruled.finding.path.is_within(&"spec.networking".into());
     Ruled { finding: if is_of_networks { ruled.finding.at_most(Severity::Note) } else { ruled.finding }, ..ruled }
 }
 
@@ -126,7 +127,7 @@ fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
     for own in &old.findings {
         *stored.entry(said(own)).or_default() += 1;
     }
-    let of_the_whole = [rules::shape::TOO_MANY.name, lifecycle::NO_WORKERS.name];
+    let of_the_whole = [&rules::shape::TOO_MANY, &lifecycle::NO_WORKERS];
     let mut are_stored = Vec::with_capacity(found.len());
     for own in &found {
         are_stored.push(if of_the_whole.contains(&own.finding.rule) {
@@ -144,7 +145,6 @@ fn ratchet(new: &mut Local<'_>, old: Option<&Local<'_>>) -> Vec<Finding> {
 type Said<'a> = (&'static str, &'a str, &'a str, &'a str);
 
 fn said(own: &Own) -> Said<'_> {
-    let field = own.finding.path.rsplit('.').next().unwrap_or_default();
-    let field = field.split('[').next().unwrap_or_default();
-    (own.finding.rule, &own.about, field, &own.finding.message)
+    let field = own.finding.path.last_field().unwrap_or_default();
+    (own.finding.rule.name, &own.about, field, &own.finding.message)
 }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{Shoot, ShootName, is_dns_label};
+use crate::json::FieldPath;
 use crate::net::Cidr;
 
 use super::config::{Config, Entry, tidy};
@@ -18,7 +19,7 @@ pub(super) struct Subject<'a> {
     /// `spec.seedName`.
     pub seed: Option<&'a str>,
     /// The field path of its providerConfig.
-    pub path: String,
+    pub path: FieldPath,
     /// Its networks: those in its spec, and those in its stored status.
     pub networks: Networks,
     /// The node networks that are new.
@@ -94,7 +95,7 @@ impl<'a> Subject<'a> {
     pub(super) fn new(
         shoot: &'a Shoot<'a>,
         old: Option<&Shoot<'_>>,
-        path: String,
+        path: FieldPath,
         usable: Vec<Entry<'a>>,
         config: Option<&Config<'_>>,
         old_config: Option<&Config<'_>>,
@@ -184,13 +185,13 @@ impl<'a> Subject<'a> {
     }
 
     /// The field path of an entry.
-    pub(super) fn entry_path(&self, entry: &Entry<'_>) -> String {
-        format!("{}.shootPeerings[{}]", self.path, entry.index)
+    pub(super) fn entry_path(&self, entry: &Entry<'_>) -> FieldPath {
+        self.path.clone().field("shootPeerings").index(entry.index)
     }
 
     /// The path of a conflict with a peer: the entry if it is new, otherwise the node network.
-    pub(super) fn peer_path(&self, peer: &Listed<'_>) -> String {
-        if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".to_owned() }
+    pub(super) fn peer_path(&self, peer: &Listed<'_>) -> FieldPath {
+        if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".into() }
     }
 
     /// Whether the writer changed any entry, or something that all entries depend on.

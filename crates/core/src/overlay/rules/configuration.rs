@@ -6,7 +6,7 @@ use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::gardener::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way};
-use crate::json;
+use crate::json::{self, FieldPath};
 use crate::net::Family;
 
 /// `overlay` without a boolean `enabled`.
@@ -92,6 +92,8 @@ pub static DEFAULT_MODE: Rule = Rule {
 
 const CONFIG: &str = "spec.networking.providerConfig";
 
+const OVERLAY: &str = "spec.networking.providerConfig.overlay";
+
 /// Calico's configuration in a Shoot, and what follows from it.
 #[derive(Clone, Copy)]
 struct Config<'a> {
@@ -174,7 +176,7 @@ fn enabled(shoot: &Shoot<'_>) -> Option<Finding> {
         None if overlay.starts_with('{') => "is missing, which Calico reads as false",
         _ => "is not true or false, so Calico cannot read its configuration",
     };
-    Some(ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message.to_owned(), "write what is meant"))
+    Some(ENABLED.finding(FieldPath::from(OVERLAY).field("enabled"), message.to_owned(), "write what is meant"))
 }
 
 /// `old` is `None` where the Pods of before do not matter.
@@ -183,12 +185,11 @@ fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) 
     (has_blocks && config.pods.way != Way::Announced).then(|| {
         let message =
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads".to_owned();
-        let path = format!("{CONFIG}.overlay");
         if is_forced {
             let help = "it was forced by annotation";
-            return POD_ADDRESSES.finding(&path, message, help).at_most(Severity::Warn);
+            return POD_ADDRESSES.finding(OVERLAY, message, help).at_most(Severity::Warn);
         }
-        POD_ADDRESSES.finding(&path, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
+        POD_ADDRESSES.finding(OVERLAY, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
     })
 }
 
@@ -207,7 +208,7 @@ fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
     let minor = limits::minor(version)?;
     (&*shoot.provider_type == "aws" && minor < 22).then(|| {
         let message = format!("without an overlay AWS needs Kubernetes 1.22, this is {version}");
-        OLD_KUBERNETES.finding(&format!("{CONFIG}.overlay"), message, "update Kubernetes first")
+        OLD_KUBERNETES.finding(OVERLAY, message, "update Kubernetes first")
     })
 }
 
@@ -232,13 +233,13 @@ fn switch(before: Pods, after: Pods, is_by_families: bool) -> Option<Finding> {
     } else if after.key == Key::Absent {
         SWITCH.finding(CONFIG, format!("`overlay` is not set, and Calico gives up its overlay: {what}"), "")
     } else {
-        SWITCH.finding(&format!("{CONFIG}.overlay"), format!("is switched off: {what}"), "")
+        SWITCH.finding(OVERLAY, format!("is switched off: {what}"), "")
     })
 }
 
 fn routes_left() -> Finding {
     let message = "is switched on: routes of the infrastructure stay behind".to_owned();
-    ROUTES_LEFT.finding(&format!("{CONFIG}.overlay"), message, "remove them afterwards")
+    ROUTES_LEFT.finding(OVERLAY, message, "remove them afterwards")
 }
 
 fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
@@ -254,8 +255,8 @@ fn pod_routes(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Option<Finding> 
     let encapsulation = shoot.pods(stored).map_or_else(|| shoot.encapsulation(), |pods| pods.encapsulation);
     let has_overlay = encapsulation == Some(Encapsulation::Overlay);
     (has_overlay && member(shoot, &["overlay", "createPodRoutes"]) == Some("true")).then(|| {
-        let path = format!("{CONFIG}.overlay.createPodRoutes");
-        POD_ROUTES.finding(&path, "has no effect while the overlay is on".to_owned(), "remove it")
+        let path = FieldPath::from(OVERLAY).field("createPodRoutes");
+        POD_ROUTES.finding(path, "has no effect while the overlay is on".to_owned(), "remove it")
     })
 }
 

@@ -3,7 +3,7 @@
 use super::super::families::{TWO_NODE_NETWORKS, has_no_routes_with_two_families};
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{Encapsulation, Key, Shoot};
-use crate::json;
+use crate::json::{self, FieldPath};
 use crate::net::Family;
 
 /// The overlay is switched off together with a second family, where that ends routes.
@@ -103,7 +103,11 @@ fn say_on_with_ipv6(has_vxlan: bool) -> Finding {
     } else {
         "is true together with IPv6, which Calico never encapsulates, and then it makes no tunnel for IPv4 either"
     };
-    ON_WITH_IPV6.finding(&format!("{OVERLAY}.enabled"), message.to_owned(), "switch it off first, then add IPv6")
+    ON_WITH_IPV6.finding(
+        FieldPath::from(OVERLAY).field("enabled"),
+        message.to_owned(),
+        "switch it off first, then add IPv6",
+    )
 }
 
 /// The rules of this file, each with an example.
@@ -131,7 +135,7 @@ mod tests {
 
     fn said(old: &str, new: &str) -> Vec<String> {
         let (old, new) = (Shoot::read(old).unwrap(), Shoot::read(new).unwrap());
-        all(&new, Some(&old)).into_iter().map(|finding| format!("{} {}", finding.rule, finding.path)).collect()
+        all(&new, Some(&old)).into_iter().map(|finding| format!("{} {}", finding.rule.name, finding.path)).collect()
     }
 
     #[test]
@@ -222,7 +226,7 @@ mod tests {
         ] {
             let (old, new) = (old.to_string(), new.to_string());
             let found = all(&Shoot::read(&new).unwrap(), Some(&Shoot::read(&old).unwrap()));
-            let found: Vec<&str> = found.iter().filter(|it| it.rule == TOGETHER.name).map(|it| &*it.message).collect();
+            let found: Vec<&str> = found.iter().filter(|it| it.rule == &TOGETHER).map(|it| &*it.message).collect();
             assert_eq!(found, Vec::from_iter(want), "{what}");
         }
     }

@@ -39,13 +39,13 @@ pub fn held(since: &str, obstacle: Option<&str>) -> Finding {
 
 /// A field that cannot be read.
 pub fn unreadable(error: &FieldError) -> Finding {
-    UNREADABLE.finding(&error.path, error.problem.clone(), "correct it in the Shoot")
+    UNREADABLE.finding(error.path.clone(), error.problem.clone(), "correct it in the Shoot")
 }
 
 /// An example of each rule.
 pub fn examples() -> [Finding; 2] {
     let error = FieldError {
-        path: "spec.providerConfig.overlay.enabled".to_owned(),
+        path: "spec.providerConfig.overlay.enabled".into(),
         value: String::new(),
         problem: "invalid type: string \"no\", expected a boolean".to_owned(),
     };

@@ -80,7 +80,7 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     let (own, target) = (&pair.subject.networks.nodes, pair.target.visible());
     let gets_own = own.is_empty() && !pair.subject.is_workerless;
     let gets_target = target.is_some_and(|facts| facts.networks.nodes.is_empty() && !facts.is_workerless);
-    let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(&pair.path(), message, help));
+    let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(pair.path(), message, help));
     // With several defaults it is unknown which one the Shoot gets: a denial needs a conflict with all of them.
     let gets = if defaults.len() == 1 { "gets" } else { "may get" };
     let weigh = |finding: Finding, all: bool| finding.at_most(if all { Severity::Deny } else { Severity::Warn });

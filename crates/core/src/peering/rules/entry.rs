@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
-use crate::json::{Text, excerpt};
+use crate::json::{FieldPath, Text, excerpt};
 
 use super::super::config::{Entry, Own, about, tidy};
 
@@ -79,14 +79,14 @@ pub static UNTIDY: Rule = Rule {
 };
 
 /// The findings of all entries, and the entries that name a Shoot which can be looked up.
-pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
+pub fn check<'a>(path: &FieldPath, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
     let mut all: Vec<Own> = Vec::new();
     let mut usable: Vec<Entry<'_>> = Vec::new();
     let mut seen = HashSet::new();
     for mut entry in entries {
         // Built only when there is a finding.
         let index = entry.index;
-        let path = || format!("{path}.shootPeerings[{index}]");
+        let path = || path.clone().field("shootPeerings").index(index);
         let mut findings: Vec<Finding> = Vec::new();
         findings.extend(untidy(path, "name", &entry.name, is_name).or_else(|| name(path, &entry.name)));
         findings.extend(
@@ -123,13 +123,13 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
     (all, usable)
 }
 
-fn is_self(path: impl Fn() -> String, target: &ShootName, subject: Option<&ShootName>) -> Option<Finding> {
+fn is_self(path: impl Fn() -> FieldPath, target: &ShootName, subject: Option<&ShootName>) -> Option<Finding> {
     (subject == Some(target))
-        .then(|| SELF.finding(&path(), format!("names this Shoot itself, {target}"), "remove the entry"))
+        .then(|| SELF.finding(path(), format!("names this Shoot itself, {target}"), "remove the entry"))
 }
 
-fn duplicate(path: impl Fn() -> String, target: &ShootName) -> Finding {
-    DUPLICATE.finding(&path(), format!("{target} is listed above already"), "remove one of them")
+fn duplicate(path: impl Fn() -> FieldPath, target: &ShootName) -> Finding {
+    DUPLICATE.finding(path(), format!("{target} is listed above already"), "remove one of them")
 }
 
 /// Whether a Shoot can have this name.
@@ -142,7 +142,7 @@ fn is_namespace(namespace: &str) -> bool {
     is_dns_label(namespace) && (namespace == "garden" || namespace.starts_with("garden-"))
 }
 
-fn name(path: impl Fn() -> String, name: &Text<'_>) -> Option<Finding> {
+fn name(path: impl Fn() -> FieldPath, name: &Text<'_>) -> Option<Finding> {
     let message = if name.is_empty() {
         "is missing".to_owned()
     } else if !is_name(name) {
@@ -150,27 +150,29 @@ fn name(path: impl Fn() -> String, name: &Text<'_>) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(NAME.finding(&format!("{}.name", path()), message, "write the metadata.name of the target"))
+    Some(NAME.finding(path().field("name"), message, "write the metadata.name of the target"))
 }
 
-fn namespace_missing(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding> {
+fn namespace_missing(path: impl Fn() -> FieldPath, namespace: &Text<'_>) -> Option<Finding> {
     namespace.is_empty().then(|| {
-        let path = format!("{}.namespace", path());
-        NAMESPACE_MISSING.finding(&path, "is missing".to_owned(), "write the project namespace of the target")
+        NAMESPACE_MISSING.finding(
+            path().field("namespace"),
+            "is missing".to_owned(),
+            "write the project namespace of the target",
+        )
     })
 }
 
 /// The namespace of an entry was filled in.
-pub fn namespace_filled_in(path: &str, target: &ShootName) -> Finding {
-    let path = format!("{path}.namespace");
+pub fn namespace_filled_in(path: FieldPath, target: &ShootName) -> Finding {
     let message = format!("was missing, {} was filled in: the peer is {target}", target.namespace());
-    NAMESPACE_FILLED_IN.finding(&path, message, "write it into the manifest")
+    NAMESPACE_FILLED_IN.finding(path.field("namespace"), message, "write it into the manifest")
 }
 
-fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding> {
+fn namespace(path: impl Fn() -> FieldPath, namespace: &Text<'_>) -> Option<Finding> {
     (!is_namespace(namespace)).then(|| {
         NAMESPACE.finding(
-            &format!("{}.namespace", path()),
+            path().field("namespace"),
             format!("{:?} is not a project namespace", excerpt(namespace)),
             "write `garden` or one that begins with `garden-`",
         )
@@ -179,11 +181,16 @@ fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding>
 
 /// A value that is wrong only by its whitespace and capitals. A value that is invalid without them too is left to other
 /// rules, so every suggestion is valid.
-fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>, can_be: fn(&str) -> bool) -> Option<Finding> {
+fn untidy(
+    path: impl Fn() -> FieldPath,
+    field: &'static str,
+    value: &Text<'_>,
+    can_be: fn(&str) -> bool,
+) -> Option<Finding> {
     let tidy = tidy(value);
     (tidy != **value && can_be(&tidy)).then(|| {
         UNTIDY.finding(
-            &format!("{}.{field}", path()),
+            path().field(field),
             format!("{:?} has surrounding whitespace or capitals", excerpt(value)),
             format!("write {tidy:?}"),
         )
@@ -191,7 +198,7 @@ fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>, can_be: fn(&
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = || "spec.extensions[0].providerConfig.shootPeerings[1]".to_owned();
+    let path = || FieldPath::from("spec.extensions").index(0).field("providerConfig").field("shootPeerings").index(1);
     let target = ShootName::new("garden-shop", "orders");
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     vec![
@@ -199,7 +206,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (&DUPLICATE, duplicate(path, &target)),
         (&NAME, example(name(path, &"my--shoot".into()))),
         (&NAMESPACE_MISSING, example(namespace_missing(path, &"".into()))),
-        (&NAMESPACE_FILLED_IN, namespace_filled_in(&path(), &target)),
+        (&NAMESPACE_FILLED_IN, namespace_filled_in(path(), &target)),
         (&NAMESPACE, example(namespace(path, &"shop".into()))),
         (&UNTIDY, example(untidy(path, "seed", &" EU1-a".into(), is_dns_subdomain))),
     ]
@@ -227,17 +234,17 @@ mod tests {
             let judge = |fields: [&str; 3]| {
                 let [name, namespace, seed] = fields.map(|field| Text::from(field.to_owned()));
                 let entry = Entry { name, namespace, seed, ..Entry::default() };
-                check("p", None, vec![entry]).0
+                check(&"p".into(), None, vec![entry]).0
             };
             let mut fields = [name, namespace, seed];
             for own in judge(fields.each_ref().map(String::as_str)) {
-                if own.finding.rule == UNTIDY.name {
-                    let field = ["name", "namespace", "seed"].iter().position(|f| own.finding.path.ends_with(&format!(".{f}"))).unwrap();
+                if own.finding.rule == &UNTIDY {
+                    let field = ["name", "namespace", "seed"].iter().position(|f| own.finding.path.last_field() == Some(f)).unwrap();
                     let suggested = own.finding.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
                     prop_assert!(suggested.is_ascii(), "{}", suggested);
                     fields[field] = suggested.to_owned();
                     let again = judge(fields.each_ref().map(String::as_str));
-                    let is_there = |own: &&Own| own.finding.path.ends_with(&format!(".{}", ["name", "namespace", "seed"][field]));
+                    let is_there = |own: &&Own| own.finding.path.last_field() == Some(["name", "namespace", "seed"][field]);
                     prop_assert!(!again.iter().any(|own| is_there(&own)), "{:?}", again);
                 }
             }
@@ -248,7 +255,7 @@ mod tests {
     fn letters_of_other_alphabets_are_not_guessed() {
         let judge = |name: &str| {
             let entry = Entry { name: name.to_owned().into(), namespace: "garden-shop".into(), ..Entry::default() };
-            check("p", None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
+            check(&"p".into(), None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
         };
         for (name, want) in [
             ("\u{ff2f}rders", "\"\u{ff2f}rders\" is not a valid Shoot name; write the metadata.name of the target"),

@@ -6,6 +6,7 @@ use std::fmt::Display;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ShootFacts, ShootName};
+use crate::json::FieldPath;
 use crate::landscape::{Target, View, Visibility};
 use crate::net::{Cidr, for_overlapping_pairs};
 
@@ -84,7 +85,7 @@ pub(in crate::peering) fn peers_overlap(
             } else {
                 format!("node networks of {} and {} overlap", one.target, other.target)
             };
-            let finding = PEERS_OVERLAP.finding(&subject.entry_path(&other.entry), message, "remove one of the two");
+            let finding = PEERS_OVERLAP.finding(subject.entry_path(&other.entry), message, "remove one of the two");
             let most = if is_stored { Severity::Warn } else { Severity::Deny };
             Ruled::by_targets(finding.at_most(most), [&one.target, &other.target])
         })
@@ -152,7 +153,7 @@ pub(in crate::peering) fn peer_of_peer(
         }
     }
     let not_compared = |count, is_exact, why: &str| {
-        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(&subject.path, count, is_exact, why)))
+        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(subject.path.clone(), count, is_exact, why)))
     };
     let why = match unread {
         0 => format!("one request asks about {AROUND}"),
@@ -214,27 +215,27 @@ fn of_path(
     facts: &ShootFacts,
 ) -> Option<Ruled> {
     let (own, theirs) = conflicting(counting, &facts.networks.nodes)?;
-    let finding = say_peer_of_peer(&subject.peer_path(between), own, theirs, other, &between.target);
+    let finding = say_peer_of_peer(subject.peer_path(between), own, theirs, other, &between.target);
     // With a stored peer, a conflict that was there before is not new.
     let was_there = between.touch != Touch::Added && subject.old_nodes().iter().any(|old| old.overlaps(theirs));
     let finding = if was_there { finding.at_most(Severity::Warn) } else { finding };
     Some(Ruled::by_targets(finding, [other, &between.target]))
 }
 
-fn say_peer_of_peer(path: &str, own: Cidr, theirs: Cidr, other: &dyn Display, between: &dyn Display) -> Finding {
+fn say_peer_of_peer(path: FieldPath, own: Cidr, theirs: Cidr, other: &dyn Display, between: &dyn Display) -> Finding {
     let clash = if own == theirs { "is identical to that".to_owned() } else { format!("overlaps {theirs}") };
     let message = format!("node network {own} {clash} of {other}, which is a peer of {between} too");
     PEER_OF_PEER.finding(path, message, "choose another one")
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig.shootPeerings[1]";
+    let path = || super::example_config().field("shootPeerings").index(1);
     let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
     vec![
         (
             &PEERS_OVERLAP,
             PEERS_OVERLAP.finding(
-                path,
+                path(),
                 "node networks 10.5.0.0/24 of garden-shop/orders and 10.5.0.32/27 of garden-crm/leads overlap"
                     .to_owned(),
                 "remove one of the two",
@@ -243,7 +244,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (
             &PEER_OF_PEER,
             say_peer_of_peer(
-                path,
+                path(),
                 cidr("10.5.0.0/26"),
                 cidr("10.5.0.32/27"),
                 &"garden-crm/leads",

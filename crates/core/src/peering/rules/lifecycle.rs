@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity, counted};
 use crate::gardener::ShootName;
+use crate::json::FieldPath;
 
 /// The extension is disabled and still lists peers.
 pub static SWITCHED_OFF: Rule = Rule {
@@ -78,7 +79,7 @@ fn names<T: Display>(names: &[T]) -> String {
 }
 
 /// The extension at this path is disabled and lists some peers.
-pub fn switched_off(path: &str, peers: usize) -> Option<Finding> {
+pub fn switched_off(path: FieldPath, peers: usize) -> Option<Finding> {
     (peers > 0).then(|| {
         let message = format!("is disabled and still lists {}, not connected", counted(peers, "peer"));
         SWITCHED_OFF.finding(path, message, "remove them, or enable it")
@@ -86,10 +87,10 @@ pub fn switched_off(path: &str, peers: usize) -> Option<Finding> {
 }
 
 /// The Shoot has no workers and lists some peers.
-pub fn no_workers(path: &str, peers: usize) -> Option<Finding> {
+pub fn no_workers(path: FieldPath, peers: usize) -> Option<Finding> {
     (peers > 0).then(|| {
-        let path = format!("{path}.shootPeerings");
-        NO_WORKERS.finding(&path, "a Shoot without workers has no node network".to_owned(), "remove the entries")
+        let path = path.field("shootPeerings");
+        NO_WORKERS.finding(path, "a Shoot without workers has no node network".to_owned(), "remove the entries")
     })
 }
 
@@ -127,12 +128,11 @@ pub fn migrated(old: &str, new: &str, listers: &[ShootName]) -> Option<Finding> 
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig";
     let listers = [ShootName::new("garden-shop", "orders")];
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     vec![
-        (&SWITCHED_OFF, example(switched_off("spec.extensions[0]", 2))),
-        (&NO_WORKERS, example(no_workers(path, 1))),
+        (&SWITCHED_OFF, example(switched_off(FieldPath::from("spec.extensions").index(0), 2))),
+        (&NO_WORKERS, example(no_workers(super::example_config(), 1))),
         (&LEFT_ONE_SIDED, left_one_sided(&listers[0])),
         (&DELETION_CONFIRMED, deletion_confirmed(2)),
         (&DELETED, deleted(1, &listers)),

@@ -14,6 +14,7 @@ pub mod unverified;
 mod words;
 
 use crate::diagnostics::{Finding, Rule};
+use crate::json::FieldPath;
 
 /// All rules with an example of each, in the order of the documentation.
 pub fn documented() -> Vec<(&'static Rule, Finding)> {
@@ -36,6 +37,16 @@ pub fn documented() -> Vec<(&'static Rule, Finding)> {
 pub static CONFLICTS: [&Rule; 4] =
     [&networks::OVERLAP, &networks::IDENTICAL, &networks::BREAKS_PEER, &graph::PEERS_OVERLAP];
 
+/// The path of a configuration in an example.
+fn example_config() -> FieldPath {
+    FieldPath::from("spec.extensions").index(0).field("providerConfig")
+}
+
+/// The path of an entry in an example.
+fn example_entry() -> FieldPath {
+    example_config().field("shootPeerings").index(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,7 +55,7 @@ mod tests {
     fn every_example_is_of_its_rule_and_every_name_is_unique() {
         let documented = documented();
         for (rule, example) in &documented {
-            assert_eq!(rule.name, example.rule);
+            assert_eq!(*rule, example.rule);
             assert!(rule.name.starts_with("peering/"), "{}", rule.name);
         }
         let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();
@@ -55,8 +66,8 @@ mod tests {
     #[test]
     fn warnings_are_short() {
         for (rule, example) in documented() {
-            let line = example.to_string();
-            let line = line.split_once(".providerConfig.").map_or(&*line, |(_, line)| line);
+            let path = example.path.below("providerConfig").map_or_else(String::new, |path| format!("{path}: "));
+            let line = format!("{path}{}", example.text());
             assert!(line.chars().count() <= 160, "{}: {} characters: {line}", rule.name, line.chars().count());
         }
     }

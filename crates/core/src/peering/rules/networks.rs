@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::json::FieldPath;
 use crate::landscape::{Seed, Target, View};
 use crate::net::{Cidr, Family};
 
@@ -132,14 +133,14 @@ fn overlap(pair: &Pair<'_>) -> Option<Finding> {
     let name = &pair.listed.target;
     match told_clash(pair)? {
         Some((own, other)) if own == other => None,
-        Some((own, other)) => Some(say_overlap(&pair.path(), own, other, name)),
-        None => Some(OVERLAP.finding(&pair.path(), format!("this node network overlaps that of {name}"), DISJOINT)),
+        Some((own, other)) => Some(say_overlap(pair.path(), own, other, name)),
+        None => Some(OVERLAP.finding(pair.path(), format!("this node network overlaps that of {name}"), DISJOINT)),
     }
 }
 
 fn identical(pair: &Pair<'_>) -> Option<Finding> {
     let (own, other) = told_clash(pair)??;
-    (own == other).then(|| say_identical(&pair.path(), own, &pair.listed.target))
+    (own == other).then(|| say_identical(pair.path(), own, &pair.listed.target))
 }
 
 /// A stored entry clashes only with new networks, and only if no old one clashed: moving away from a stored conflict,
@@ -162,11 +163,11 @@ pub(in crate::peering) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     Some(say_breaks_peer(clash, &pair.listed.target))
 }
 
-fn say_identical(path: &str, own: Cidr, name: &dyn Display) -> Finding {
+fn say_identical(path: FieldPath, own: Cidr, name: &dyn Display) -> Finding {
     IDENTICAL.finding(path, format!("node network {own} is identical to that of {name}"), DISJOINT)
 }
 
-fn say_overlap(path: &str, own: Cidr, other: Cidr, name: &dyn Display) -> Finding {
+fn say_overlap(path: FieldPath, own: Cidr, other: Cidr, name: &dyn Display) -> Finding {
     OVERLAP.finding(path, format!("node network {own} overlaps {other} of {name}"), DISJOINT)
 }
 
@@ -185,7 +186,7 @@ fn unknown(pair: &Pair<'_>) -> Option<Finding> {
     let facts = pair.target.visible()?;
     (facts.networks.nodes.is_empty() && !facts.is_workerless).then(|| {
         let message = format!("the node network of {} is not known yet", pair.listed.target);
-        NODES_UNKNOWN.finding(&pair.path(), message, "overlaps cannot be checked")
+        NODES_UNKNOWN.finding(pair.path(), message, "overlaps cannot be checked")
     })
 }
 
@@ -206,7 +207,7 @@ fn pods_services(pair: &Pair<'_>) -> Option<Finding> {
                 Some(format!("nodes {nodes} of this Shoot overlap {kind} {captured} of {name}"))
             })
         })?;
-    Some(PODS_SERVICES.finding(&pair.path(), message, "they cannot reach each other"))
+    Some(PODS_SERVICES.finding(pair.path(), message, "they cannot reach each other"))
 }
 
 fn no_common_family(pair: &Pair<'_>) -> Option<Finding> {
@@ -219,7 +220,7 @@ fn no_common_family(pair: &Pair<'_>) -> Option<Finding> {
     let in_common = own.iter().zip(other).any(|(own, other)| *own && other);
     (is_known && !in_common).then(|| {
         let message = format!("nodes of {} have addresses of another IP family", pair.listed.target);
-        NO_COMMON_FAMILY.finding(&pair.path(), message, "give both a node network of the same one")
+        NO_COMMON_FAMILY.finding(pair.path(), message, "give both a node network of the same one")
     })
 }
 
@@ -308,18 +309,18 @@ pub(in crate::peering) fn seed_nodes(
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig.shootPeerings[0]";
+    let path = super::example_entry;
     let target: &dyn Display = &"garden-shop/orders";
     let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
     let (wide, narrow) = (cidr("10.5.0.0/24"), cidr("10.5.0.32/27"));
     vec![
-        (&OVERLAP, say_overlap(path, wide, narrow, target)),
-        (&IDENTICAL, say_identical(path, wide, target)),
+        (&OVERLAP, say_overlap(path(), wide, narrow, target)),
+        (&IDENTICAL, say_identical(path(), wide, target)),
         (&BREAKS_PEER, say_breaks_peer(Some((wide, narrow)), target)),
         (
             &NODES_UNKNOWN,
             NODES_UNKNOWN.finding(
-                path,
+                path(),
                 format!("the node network of {target} is not known yet"),
                 "overlaps cannot be checked",
             ),
@@ -351,7 +352,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (
             &PODS_SERVICES,
             PODS_SERVICES.finding(
-                path,
+                path(),
                 format!("nodes {narrow} of {target} overlap Pods 10.5.0.0/16 of this Shoot"),
                 "they cannot reach each other",
             ),
@@ -359,7 +360,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (
             &NO_COMMON_FAMILY,
             NO_COMMON_FAMILY.finding(
-                path,
+                path(),
                 format!("nodes of {target} have addresses of another IP family"),
                 "give both a node network of the same one",
             ),

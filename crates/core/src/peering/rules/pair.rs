@@ -2,6 +2,7 @@
 
 use crate::diagnostics::Finding;
 use crate::gardener::ShootName;
+use crate::json::FieldPath;
 use crate::landscape::Target;
 use crate::net::Cidr;
 
@@ -30,13 +31,13 @@ impl Pair<'_> {
     }
 
     /// The path of the entry.
-    pub(super) fn path(&self) -> String {
+    pub(super) fn path(&self) -> FieldPath {
         self.subject.entry_path(&self.listed.entry)
     }
 
     /// The path of the entry's Seed.
-    pub(super) fn seed_path(&self) -> String {
-        format!("{}.seed", self.path())
+    pub(super) fn seed_path(&self) -> FieldPath {
+        self.path().field("seed")
     }
 }
 

@@ -4,6 +4,7 @@ use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::facts::PeeringFacts;
 use crate::gardener::shoot::PEERING_TYPE;
 use crate::gardener::{ShootFacts, ShootName};
+use crate::json::FieldPath;
 use crate::landscape::{Target, View};
 
 use super::super::kind::{API_VERSION, KIND};
@@ -38,7 +39,7 @@ pub(super) fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     if own.is_some_and(|own| facts.lists(own) || facts.would_list(own)) {
         return None;
     }
-    Some(awaited(&pair.path(), pair.subject, &[(pair.name(), Lack::of(facts))]))
+    Some(awaited(pair.path(), pair.subject, &[(pair.name(), Lack::of(facts))]))
 }
 
 /// What a target lacks, besides the entry for this Shoot.
@@ -76,7 +77,7 @@ impl Lack {
 }
 
 /// The finding for targets that do not list the Shoot, with the entry to copy and what else the targets lack.
-fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) -> Finding {
+fn awaited(path: FieldPath, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) -> Finding {
     let message = match targets {
         [(name, _)] => format!("{name} does not list this Shoot"),
         _ => {
@@ -116,7 +117,7 @@ pub(in crate::peering) fn all_awaited(subject: &Subject<'_>, names: &[ShootName]
             (name, target.as_ref().and_then(Target::visible).map_or(Lack::Nothing, Lack::of))
         })
         .collect();
-    awaited(&format!("{}.shootPeerings", subject.path), subject, &targets)
+    awaited(subject.path.clone().field("shootPeerings"), subject, &targets)
 }
 
 /// The maximum length of several names in one line, in characters. The rest is for the entry to copy.
@@ -126,6 +127,6 @@ pub(super) fn disabled(pair: &Pair<'_>) -> Option<Finding> {
     let facts = pair.target.visible()?;
     facts.would_list(pair.subject.name.as_ref()?).then(|| {
         let message = format!("{} lists this Shoot, but its peering extension is disabled", pair.name());
-        DISABLED.finding(&pair.path(), message, "enable it there")
+        DISABLED.finding(pair.path(), message, "enable it there")
     })
 }

@@ -1,9 +1,10 @@
 //! The shape of a providerConfig.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
-use crate::json::excerpt;
+use crate::json::{FieldPath, excerpt};
 
 use super::super::kind::{API_VERSION, KIND};
+use super::{example_config, example_entry};
 
 /// No providerConfig.
 pub static NO_CONFIG: Rule = Rule {
@@ -75,28 +76,28 @@ pub static TOO_MANY: Rule = Rule {
     fix: "Remove entries, or have the limit raised.",
 };
 
-pub(in crate::peering) fn no_config(path: &str) -> Finding {
+pub(in crate::peering) fn no_config(path: FieldPath) -> Finding {
     NO_CONFIG.finding(path, "is missing, so this Shoot has no peers".to_owned(), "add a PeeringConfig")
 }
 
-pub(in crate::peering) fn malformed(path: &str, value: &str, expected: &str) -> Finding {
+pub(in crate::peering) fn malformed(path: FieldPath, value: &str, expected: &str) -> Finding {
     MALFORMED.finding(path, format!("{} is not {expected}", excerpt(value)), format!("write {expected}"))
 }
 
-pub(in crate::peering) fn api_version(path: &str, version: &str) -> Option<Finding> {
+pub(in crate::peering) fn api_version(path: FieldPath, version: &str) -> Option<Finding> {
     (version != API_VERSION)
-        .then(|| VERSION.finding(&format!("{path}.apiVersion"), is_not(version), format!("write `{API_VERSION}`")))
+        .then(|| VERSION.finding(path.field("apiVersion"), is_not(version), format!("write `{API_VERSION}`")))
 }
 
-pub(in crate::peering) fn kind(path: &str, kind: &str) -> Option<Finding> {
-    (kind != KIND).then(|| OTHER_KIND.finding(&format!("{path}.kind"), is_not(kind), format!("write `{KIND}`")))
+pub(in crate::peering) fn kind(path: FieldPath, kind: &str) -> Option<Finding> {
+    (kind != KIND).then(|| OTHER_KIND.finding(path.field("kind"), is_not(kind), format!("write `{KIND}`")))
 }
 
 fn is_not(value: &str) -> String {
     if value.is_empty() { "is missing".to_owned() } else { format!("{:?} is not supported", excerpt(value)) }
 }
 
-pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
+pub(in crate::peering) fn unknown_field(path: FieldPath, field: &str, known: &[&str]) -> Finding {
     let field = excerpt(field);
     // `seedName` and `shootPeering` share a prefix or suffix with the right field; otherwise similarity decides.
     let lower = field.to_lowercase();
@@ -106,30 +107,28 @@ pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str])
         Some(name) => format!("write `{name}` if that is meant, or remove it"),
         None => format!("remove it, known fields are {}", known.join(", ")),
     };
-    UNKNOWN_FIELD.finding(&format!("{path}.{field}"), "is an unknown field".to_owned(), help)
+    UNKNOWN_FIELD.finding(path.field(field), "is an unknown field".to_owned(), help)
 }
 
-pub(in crate::peering) fn duplicate_field(path: &str, field: &str) -> Finding {
-    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is a duplicate field".to_owned(), "remove one of them")
+pub(in crate::peering) fn duplicate_field(path: FieldPath, field: &str) -> Finding {
+    DUPLICATE_FIELD.finding(path.field(field.to_owned()), "is a duplicate field".to_owned(), "remove one of them")
 }
 
-pub(in crate::peering) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
+pub(in crate::peering) fn too_many(path: FieldPath, count: usize, most: usize) -> Option<Finding> {
     (count > most).then(|| {
         TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
     })
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig";
-    let entry = &format!("{path}.shootPeerings[0]");
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     vec![
-        (&NO_CONFIG, no_config(path)),
-        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a string")),
-        (&VERSION, example(api_version(path, "v1"))),
-        (&OTHER_KIND, example(kind(path, "Peering"))),
-        (&UNKNOWN_FIELD, unknown_field(entry, "seedName", &["name", "namespace", "seed"])),
-        (&DUPLICATE_FIELD, duplicate_field(entry, "name")),
-        (&TOO_MANY, example(too_many(&format!("{path}.shootPeerings"), 250, 100))),
+        (&NO_CONFIG, no_config(example_config())),
+        (&MALFORMED, malformed(example_entry().field("name"), "5", "a string")),
+        (&VERSION, example(api_version(example_config(), "v1"))),
+        (&OTHER_KIND, example(kind(example_config(), "Peering"))),
+        (&UNKNOWN_FIELD, unknown_field(example_entry(), "seedName", &["name", "namespace", "seed"])),
+        (&DUPLICATE_FIELD, duplicate_field(example_entry(), "name")),
+        (&TOO_MANY, example(too_many(example_config().field("shootPeerings"), 250, 100))),
     ]
 }

@@ -57,7 +57,7 @@ fn missing(pair: &Pair<'_>) -> Option<Finding> {
     } else {
         ("correct the name, or create it first", Severity::Deny)
     };
-    Some(MISSING.finding(&pair.path(), format!("{} does not exist", pair.name()), help).at_most(most))
+    Some(MISSING.finding(pair.path(), format!("{} does not exist", pair.name()), help).at_most(most))
 }
 
 fn deleting(pair: &Pair<'_>) -> Option<Finding> {
@@ -67,7 +67,7 @@ fn deleting(pair: &Pair<'_>) -> Option<Finding> {
         _ => return None,
     };
     let message = format!("{} is being deleted", pair.name());
-    Some(DELETING.finding(&pair.path(), message, "remove the entry").at_most(most))
+    Some(DELETING.finding(pair.path(), message, "remove the entry").at_most(most))
 }
 
 fn workerless(pair: &Pair<'_>) -> Option<Finding> {
@@ -76,44 +76,48 @@ fn workerless(pair: &Pair<'_>) -> Option<Finding> {
         Target::Consenting(consent) if consent.is_workerless() => ("cannot be a peer", "ask its owner"),
         _ => return None,
     };
-    Some(WORKERLESS.finding(&pair.path(), format!("{} {message}", pair.name()), help))
+    Some(WORKERLESS.finding(pair.path(), format!("{} {message}", pair.name()), help))
 }
 
 /// The rules about an entry and its target, with an example of each.
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig.shootPeerings[0]";
-    let seed = &format!("{path}.seed");
+    let path = super::example_entry;
+    let seed = || path().field("seed");
     let target = "garden-shop/orders";
     vec![
-        (&SEED_MISSING, SEED_MISSING.finding(seed, "is missing".to_owned(), "write eu1-a")),
+        (&SEED_MISSING, SEED_MISSING.finding(seed(), "is missing".to_owned(), "write eu1-a")),
         (
             &SEED_UNKNOWN,
-            SEED_UNKNOWN.finding(seed, "there is no Seed \"eu9\"".to_owned(), "write the spec.seedName of the target"),
+            SEED_UNKNOWN.finding(
+                seed(),
+                "there is no Seed \"eu9\"".to_owned(),
+                "write the spec.seedName of the target",
+            ),
         ),
-        (&MISSING, MISSING.finding(path, format!("{target} does not exist"), "correct the name, or create it first")),
+        (&MISSING, MISSING.finding(path(), format!("{target} does not exist"), "correct the name, or create it first")),
         (
             &NOT_RECIPROCAL,
             NOT_RECIPROCAL.finding(
-                path,
+                path(),
                 format!("{target} does not list this Shoot"),
                 "add there: - {name: crm, namespace: garden-sales, seed: eu1-b}",
             ),
         ),
-        (&SEED_WRONG, SEED_WRONG.finding(seed, format!("eu1-b is not the Seed of {target}"), "write eu1-a")),
-        (&MIGRATING, MIGRATING.finding(seed, format!("{target} is moving from eu1-a to eu1-b"), "write eu1-b")),
+        (&SEED_WRONG, SEED_WRONG.finding(seed(), format!("eu1-b is not the Seed of {target}"), "write eu1-a")),
+        (&MIGRATING, MIGRATING.finding(seed(), format!("{target} is moving from eu1-a to eu1-b"), "write eu1-b")),
         (
             &UNSCHEDULED,
-            UNSCHEDULED.finding(seed, format!("{target} has no Seed yet, so this one cannot be checked"), ""),
+            UNSCHEDULED.finding(seed(), format!("{target} has no Seed yet, so this one cannot be checked"), ""),
         ),
-        (&DELETING, DELETING.finding(path, format!("{target} is being deleted"), "remove the entry")),
+        (&DELETING, DELETING.finding(path(), format!("{target} is being deleted"), "remove the entry")),
         (
             &WORKERLESS,
-            WORKERLESS.finding(path, format!("{target} has no workers, so no node network"), "remove the entry"),
+            WORKERLESS.finding(path(), format!("{target} has no workers, so no node network"), "remove the entry"),
         ),
         (
             &DISABLED,
             DISABLED.finding(
-                path,
+                path(),
                 format!("{target} lists this Shoot, but its peering extension is disabled"),
                 "enable it there",
             ),
@@ -121,7 +125,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (
             &HIDDEN,
             HIDDEN.finding(
-                path,
+                path(),
                 format!("{target} cannot be verified with your permissions"),
                 "its owner must list this Shoot, and node networks must differ",
             ),
@@ -129,7 +133,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         (
             &NOT_VERIFIED,
             NOT_VERIFIED.finding(
-                path,
+                path(),
                 format!("{target} was not verified: no answer within 4500 ms"),
                 "apply again to have it checked",
             ),

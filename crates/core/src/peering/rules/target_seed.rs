@@ -74,7 +74,7 @@ pub(super) fn seed_missing(pair: &Pair<'_>) -> Option<Finding> {
         (Target::Unverified(_), _) => (missing(), write(), Severity::Warn),
         (_, None) => (missing(), write(), Severity::Deny),
     };
-    Some(SEED_MISSING.finding(&pair.seed_path(), message, help).at_most(most))
+    Some(SEED_MISSING.finding(pair.seed_path(), message, help).at_most(most))
 }
 
 /// Checks whether the Seed exists, and asks for it if it is unknown.
@@ -87,12 +87,12 @@ pub(in crate::peering) fn seed_unknown(
     if seed.is_empty() {
         return None;
     }
-    let path = || format!("{}.seed", subject.entry_path(&listed.entry));
+    let path = || subject.entry_path(&listed.entry).field("seed");
     let finding = match view.seed(seed) {
         Seed::Found(_) | Seed::Asked => return None,
-        Seed::Unanswered(why) => return Some(seed_not_verified(&path(), seed, why)),
+        Seed::Unanswered(why) => return Some(seed_not_verified(path(), seed, why)),
         Seed::Absent => SEED_UNKNOWN.finding(
-            &path(),
+            path(),
             format!("there is no Seed {:?}", excerpt(seed)),
             "write the spec.seedName of the target",
         ),
@@ -116,11 +116,11 @@ pub(super) fn seed_wrong(pair: &Pair<'_>) -> Option<Finding> {
                 return None;
             }
             let message = format!("{} is not the Seed of {name}", excerpt(seed));
-            Some(SEED_WRONG.finding(&pair.seed_path(), message, format!("write {own}")))
+            Some(SEED_WRONG.finding(pair.seed_path(), message, format!("write {own}")))
         }
         Target::Consenting(consent) if consent.has_other_seed(seed) => {
             let message = format!("{} is probably not the Seed of {name}", excerpt(seed));
-            let finding = SEED_WRONG.finding(&pair.seed_path(), message, ASK_ITS_OWNER);
+            let finding = SEED_WRONG.finding(pair.seed_path(), message, ASK_ITS_OWNER);
             Some(finding.at_most(Severity::Warn))
         }
         _ => None,
@@ -132,7 +132,7 @@ pub(super) fn migrating(pair: &Pair<'_>) -> Option<Finding> {
     let (new, old) = (facts.seed.as_deref()?, facts.old_seed.as_deref()?);
     (*pair.listed.entry.seed == *old).then(|| {
         let message = format!("{} is moving from {old} to {new}", pair.name());
-        MIGRATING.finding(&pair.seed_path(), message, format!("write {new}"))
+        MIGRATING.finding(pair.seed_path(), message, format!("write {new}"))
     })
 }
 
@@ -140,6 +140,6 @@ pub(super) fn unscheduled(pair: &Pair<'_>) -> Option<Finding> {
     let facts = pair.target.visible()?;
     (facts.seed.is_none() && !pair.listed.entry.seed.is_empty()).then(|| {
         let message = format!("{} has no Seed yet, so this one cannot be checked", pair.name());
-        UNSCHEDULED.finding(&pair.seed_path(), message, "")
+        UNSCHEDULED.finding(pair.seed_path(), message, "")
     })
 }

@@ -1,7 +1,7 @@
 //! Rules about what could not be verified: the writer may not see it, or a lookup failed.
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
-use crate::json::excerpt;
+use crate::json::{FieldPath, excerpt};
 use crate::landscape::Target;
 
 use super::pair::Pair;
@@ -33,7 +33,7 @@ pub(super) fn hidden(pair: &Pair<'_>) -> Option<Finding> {
         _ => return None,
     }
     Some(HIDDEN.finding(
-        &pair.path(),
+        pair.path(),
         format!("{} cannot be verified with your permissions", pair.name()),
         "its owner must list this Shoot, and node networks must differ",
     ))
@@ -42,25 +42,25 @@ pub(super) fn hidden(pair: &Pair<'_>) -> Option<Finding> {
 pub(super) fn not_verified(pair: &Pair<'_>) -> Option<Finding> {
     let Target::Unverified(why) = pair.target else { return None };
     let message = format!("{} was not verified: {why}", pair.name());
-    Some(NOT_VERIFIED.finding(&pair.path(), message, "apply again to have it checked"))
+    Some(NOT_VERIFIED.finding(pair.path(), message, "apply again to have it checked"))
 }
 
 /// One finding for all entries that were not looked up, because of the limit of one request.
-pub(in crate::peering) fn not_looked_up(path: &str, beyond: usize, looked_up: usize) -> Finding {
+pub(in crate::peering) fn not_looked_up(path: FieldPath, beyond: usize, looked_up: usize) -> Finding {
     let entries = if beyond == 1 { "1 entry was".to_owned() } else { format!("{beyond} entries were") };
     let message = format!("{entries} not verified: one request looks up {looked_up}");
-    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "remove some")
+    NOT_VERIFIED.finding(path.field("shootPeerings"), message, "remove some")
 }
 
 /// One finding for all peers of peers that were not compared; `count` is an upper bound unless `is_exact`.
-pub(super) fn not_compared(path: &str, count: usize, is_exact: bool, why: &str) -> Finding {
+pub(super) fn not_compared(path: FieldPath, count: usize, is_exact: bool, why: &str) -> Finding {
     let peers = match (count, is_exact) {
         (1, true) => "1 peer of a peer was".to_owned(),
         (_, true) => format!("{count} peers of peers were"),
         (_, false) => format!("up to {count} peers of peers were"),
     };
     let message = format!("{peers} not compared: {why}");
-    NOT_VERIFIED.finding(&format!("{path}.shootPeerings"), message, "their node networks may conflict")
+    NOT_VERIFIED.finding(path.field("shootPeerings"), message, "their node networks may conflict")
 }
 
 /// The Shoots that list a deleted or moved Shoot could not be determined.
@@ -70,7 +70,7 @@ pub fn listers_not_verified(why: &str) -> Finding {
 }
 
 /// A Seed that could not be looked up.
-pub fn seed_not_verified(path: &str, seed: &str, why: &str) -> Finding {
+pub fn seed_not_verified(path: impl Into<FieldPath>, seed: &str, why: &str) -> Finding {
     let message = format!("Seed {} was not verified: {why}", excerpt(seed));
     NOT_VERIFIED.finding(path, message, "apply again to have it checked")
 }

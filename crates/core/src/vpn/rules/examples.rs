@@ -6,6 +6,7 @@ use super::{
 };
 use crate::diagnostics::Finding;
 use crate::gardener::{ExpectedVpn, FieldError, ShootNetwork};
+use crate::json::FieldPath;
 use crate::net::NetworkKind;
 use crate::vpn::{Change, Conflict, Overlap, Taken};
 
@@ -19,12 +20,12 @@ pub fn examples() -> Vec<Finding> {
     let namespace = "shoot--garden--demo";
     let nodes = pair(NetworkKind::Nodes, "10.250.0.0/16", "10.0.0.0/8");
     let error = FieldError {
-        path: "spec.shoot.status.networking.nodes[1]".to_owned(),
+        path: FieldPath::from("spec.shoot.status.networking.nodes").index(1),
         value: "\"10.250.0.0/33\"".to_owned(),
         problem: "is not a CIDR such as `10.0.0.0/16` or `fd00:10::/64`".to_owned(),
     };
     let taken = Taken {
-        path: "spec.template.spec.volumes[3].name".to_owned(),
+        path: FieldPath::from("spec.template.spec.volumes").index(3).field("name"),
         what: "volume `network-guard-socket` is not network-guard's: its source differs".to_owned(),
     };
     let nat = "the IPv4 nodes networks do not fit into 242.0.0.0/8: no room left for 11.0.0.0/8";
@@ -35,7 +36,7 @@ pub fn examples() -> Vec<Finding> {
         vpn_incomplete(&[nodes], &["vpn-client-1"]),
         name_taken(&taken),
         unreadable(&FieldError {
-            path: "request.object.spec.template.spec.containers[17].name".to_owned(),
+            path: FieldPath::from("request.object.spec.template.spec.containers").index(17).field("name"),
             value: "\"vpn-client-1\"".to_owned(),
             problem: "there are more than 16 containers of the VPN, while gardenlet writes three".to_owned(),
         }),
@@ -48,10 +49,10 @@ pub fn examples() -> Vec<Finding> {
     examples.extend(kept(Change::Added));
     examples.extend(change(Change::Removed, &[]));
     let variable = "`SHOOT_NODE_NETWORKS` of `vpn-client-1` says `10.9.0.0/16`, the Cluster says `10.250.0.0/16`";
-    let path = "spec.template.spec.containers[3].env[3].value";
+    let path = || FieldPath::from("spec.template.spec.containers").index(3).field("env").index(3).field("value");
     examples.extend([
-        variables_left(path, &[variable], "the Cluster could not be read again: no answer within 4500 ms"),
-        variables_corrected(path, &[variable]),
+        variables_left(path(), &[variable], "the Cluster could not be read again: no answer within 4500 ms"),
+        variables_corrected(path(), &[variable]),
     ]);
     examples.extend(nat_containers(Change::Added));
     examples.extend([cannot_translate(&[nodes], nat), other_configuration()]);

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::diagnostics::Finding;
 use crate::gardener::{ExpectedVpn, FieldError};
+use crate::json::FieldPath;
 use crate::vpn::{Change, Conflict, Overlap, Taken};
 
 /// The Cluster does not exist.
@@ -33,7 +34,7 @@ pub fn cluster_unanswered(namespace: &str, why: &str) -> Finding {
 pub fn cluster_unreadable(namespace: &str, error: &FieldError) -> Finding {
     let value = if error.value.is_empty() { String::new() } else { format!("{} ", error.value) };
     CLUSTER_UNREADABLE.finding(
-        &format!("cluster {namespace}: {}", error.path),
+        FieldPath::of(format!("cluster {namespace}"), error.path.clone()),
         format!("{value}{}", error.problem),
         "correct it in the Shoot or Seed",
     )
@@ -52,7 +53,7 @@ pub fn vpn_incomplete(overlaps: &[Overlap], missing: &[&str]) -> Finding {
 /// An object of somebody else is in the way of the sidecar.
 pub fn name_taken(taken: &Taken) -> Finding {
     NAME_TAKEN.finding(
-        &taken.path,
+        taken.path.clone(),
         taken.what.clone(),
         "remove or rename it, it is in the way of network-guard's sidecar",
     )
@@ -61,7 +62,7 @@ pub fn name_taken(taken: &Taken) -> Finding {
 /// An object passes although it cannot be read.
 pub fn unreadable(error: &FieldError) -> Finding {
     let value = if error.value.is_empty() { String::new() } else { format!("{}: ", error.value) };
-    UNREADABLE.finding(&error.path, format!("{value}{}; left as it is", error.problem), "")
+    UNREADABLE.finding(error.path.clone(), format!("{value}{}; left as it is", error.problem), "")
 }
 
 /// A conflict that does not stop the write.
@@ -113,17 +114,17 @@ pub fn kept(change: Change) -> Option<Finding> {
 }
 
 /// Wrong variables of the VPN's containers, the first at this path, that were corrected.
-pub fn variables_corrected<T: fmt::Display>(path: &str, wrong: &[T]) -> Finding {
+pub fn variables_corrected<T: fmt::Display>(path: FieldPath, wrong: &[T]) -> Finding {
     VPN_VARIABLES_CORRECTED.finding(path, format!("{}: corrected", first_and_more(wrong)), "")
 }
 
 /// Wrong variables of the VPN's containers, the first at this path, and why they were left as they are.
-pub fn variables_left<T: fmt::Display>(path: &str, wrong: &[T], why: &str) -> Finding {
+pub fn variables_left<T: fmt::Display>(path: FieldPath, wrong: &[T], why: &str) -> Finding {
     VPN_VARIABLES.finding(path, format!("{}: left as it is, {why}", first_and_more(wrong)), "repeat the write")
 }
 
 /// Variables of the VPN's containers, the first at this path, whose value is not known before the Pod starts.
-pub fn variables_unknown<T: fmt::Display>(path: &str, unknown: &[T]) -> Finding {
+pub fn variables_unknown<T: fmt::Display>(path: FieldPath, unknown: &[T]) -> Finding {
     VPN_VARIABLES.finding(path, format!("{}: left as it is", first_and_more(unknown)), "write the value itself")
 }
 

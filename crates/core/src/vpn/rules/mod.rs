@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_rule_has_an_example_and_a_name_of_its_own() {
-        let examples: Vec<&str> = examples().iter().map(|finding| finding.rule).collect();
+        let examples: Vec<&str> = examples().iter().map(|finding| finding.rule.name).collect();
         let rules: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
         assert_eq!(examples, rules);
         let unique: std::collections::BTreeSet<_> = rules.iter().collect();

@@ -91,7 +91,7 @@ fn review_written(request: &Request<'_>, review: impl FnOnce(&str) -> Result<Ste
 }
 
 /// Reads one of the objects of a request.
-fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a>, FieldError> {
+fn read<'a>(request: &Request<'_>, text: &'a str, path: &'static str) -> Result<Shoot<'a>, FieldError> {
     let mut shoot = Shoot::read(text).map_err(|error| error.within(path))?;
     if shoot.namespace.is_empty() {
         shoot.namespace = Text::from(request.namespace.to_string());
