@@ -62,9 +62,17 @@ mod tests {
         rank: Rank::Fault,
         summary: "",
         fix: "",
+        example: Vec::new,
     };
-    static FIXED: Rule =
-        Rule { name: "a/c", severity: Severity::Deny, up_to: None, rank: Rank::Fault, summary: "", fix: "" };
+    static FIXED: Rule = Rule {
+        name: "a/c",
+        severity: Severity::Deny,
+        up_to: None,
+        rank: Rank::Fault,
+        summary: "",
+        fix: "",
+        example: Vec::new,
+    };
 
     #[test]
     fn operators_weigh_but_not_beyond_what_fits() {

@@ -19,13 +19,20 @@ pub struct Rule {
     pub up_to: Option<Severity>,
     /// Where its findings stand among others that weigh as much.
     pub rank: Rank,
-    /// What it is about, for the documentation.
+    /// What it is about, for the documentation: the comment of the rule.
     pub summary: &'static str,
     /// What to do about it, for the documentation.
     pub fix: &'static str,
+    /// What is found in a small input that breaks the rule, for the documentation. Other rules may find something in it too.
+    pub example: fn() -> Vec<Finding>,
 }
 
 impl Rule {
+    /// What it says of its example; `None` where the example does not break the rule, which a test prevents.
+    pub fn example(&self) -> Option<Finding> {
+        (self.example)().into_iter().find(|finding| finding.rule == self)
+    }
+
     /// A finding of this rule.
     pub fn finding(
         &'static self,
@@ -108,14 +115,40 @@ fn name<S: Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(rule.name)
 }
 
+/// The rules of one file: each is a static, and its comment is the summary. All of them are in the list `RULES` of the file. A room
+/// lists its files; the compiler says which list is missing there, because nothing uses it.
+macro_rules! rules {
+    ($($(#[doc = $summary:literal])+ $visibility:vis static $rule:ident = { $($field:ident: $value:expr),+ $(,)? };)+) => {
+        $(
+            $(#[doc = $summary])+
+            $visibility static $rule: $crate::diagnostics::Rule = $crate::diagnostics::Rule {
+                summary: concat!($($summary),+).trim_ascii_start(),
+                $($field: $value),+
+            };
+        )+
+
+        /// The rules of this file, in the order of the documentation.
+        pub(crate) const RULES: &[&$crate::diagnostics::Rule] = &[$(&$rule),+];
+    };
+}
+
+pub(crate) use rules;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    static RULE: Rule =
-        Rule { name: "a/b", severity: Severity::Warn, up_to: None, rank: Rank::Fault, summary: "", fix: "" };
+    static RULE: Rule = Rule {
+        name: "a/b",
+        severity: Severity::Warn,
+        up_to: None,
+        rank: Rank::Fault,
+        summary: "",
+        fix: "",
+        example: Vec::new,
+    };
 
     /// Programs read it: fields may be added, and none may change.
     #[test]

@@ -9,8 +9,8 @@ use crate::landscape::{Target, View};
 use super::config::{self, Config, Entry, Limits, Own};
 use super::pair_state::PairState;
 use super::ruled::Ruled;
-use super::rules::pair::{Pair, PairRule};
-use super::rules::{entry, graph, lifecycle, networks, reciprocal, target, target_seed, unverified};
+use super::rules::pair::{About, Pair, PairRule};
+use super::rules::{PAIR_RULES, entry, graph, lifecycle, networks, own_nodes, reciprocal, target_seed, unverified};
 use super::settings::Settings;
 use super::subject::{Subject, Touch};
 
@@ -93,29 +93,17 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
         states.push(PairState::of(target, subject.name.as_ref()));
         let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
         // For an entry that was stored before, only what the writer changed can be denied.
-        let (of_target, of_seed) = match listed.touch {
-            Touch::Added => (Severity::Deny, Severity::Deny),
-            Touch::OtherSeed => (Severity::Warn, Severity::Deny),
-            Touch::NetworksChanged | Touch::Stored => (Severity::Warn, Severity::Warn),
+        let most = |about| match (about, listed.touch) {
+            (About::FreshNetworks, _) | (_, Touch::Added) | (About::Seed, Touch::OtherSeed) => Severity::Deny,
+            _ => Severity::Warn,
         };
-        let rests_on = |finding| Ruled::by_targets(finding, [&listed.target]);
-        let say = |rules: &[PairRule], most| {
-            rules
-                .iter()
-                .filter_map(|rule| rule(&pair))
-                .map(move |finding| finding.at_most(most))
-                .map(rests_on)
-                .collect::<Vec<_>>()
-        };
-        found.extend(say(&target::SEED_RULES, of_seed));
-        found.extend(say(&target::RULES, of_target));
-        found.extend(say(&networks::RULES, of_target));
-        // Not in `RULES`: those are limited to a warning for `Touch::NetworksChanged`, and this one denies just then.
-        found.extend(networks::breaks_peer(&pair).map(rests_on));
+        for PairRule { check, about, .. } in &PAIR_RULES {
+            found.extend(check(&pair).map(|it| Ruled::by_targets(it.at_most(most(*about)), [&listed.target])));
+        }
     }
     found.extend(graph::peers_overlap(subject, &targets, is_edited));
-    found.extend(networks::of_subject(subject, &targets, settings));
-    found.extend(networks::seed_nodes(subject, settings, view).map(Ruled::by_seed));
+    found.extend(own_nodes::of_subject(subject, &targets, settings));
+    found.extend(own_nodes::seed_nodes(subject, settings, view).map(Ruled::by_seed));
     found.extend(graph::peer_of_peer(subject, &targets, view));
     if let Some(name) = &subject.name {
         for removed in subject.removed.iter().take(MOST_REMOVED) {
@@ -140,8 +128,8 @@ fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
     if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
         found.extend(target_seed::seed_unknown(pair.subject, pair.listed, view).map(rests_on));
     }
-    let rules = target::STORED_RULES.iter().chain(&networks::STORED_RULES);
-    found.extend(rules.filter_map(|rule| rule(pair)).map(rests_on));
+    let rules = PAIR_RULES.iter().filter(|rule| rule.even_stored);
+    found.extend(rules.filter_map(|rule| (rule.check)(pair)).map(rests_on));
 }
 
 /// Merges all warnings about missing reciprocal entries into one finding, because the user can do nothing else about
@@ -180,6 +168,6 @@ pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
     let is_refused =
         |ruled: &Ruled| ruled.finding.rule == &networks::BREAKS_PEER && ruled.finding.severity == Severity::Deny;
     if found.iter().any(is_refused) {
-        found.retain(|ruled| ruled.finding.rule != &networks::PEERS_FOLLOW);
+        found.retain(|ruled| ruled.finding.rule != &own_nodes::PEERS_FOLLOW);
     }
 }

@@ -2,93 +2,112 @@
 //! the provider. For an unknown provider they report only what Calico alone decides.
 
 use super::{families, limits};
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::gardener::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way};
 use crate::json::{self, FieldPath};
 use crate::net::Family;
 
-/// `overlay` without a boolean `enabled`.
-pub static ENABLED: Rule = Rule {
-    name: "overlay/enabled",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "`overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.",
-    fix: "Write `enabled: true` or `enabled: false`.",
-};
+rules! {
+    /// `overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some
+    /// infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.
+    pub static ENABLED = {
+        name: "overlay/enabled",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write `enabled: true` or `enabled: false`.",
+        example: || found(None, r#"{"overlay": {}}"#),
+    };
 
-/// Pods have addresses that no route leads to.
-pub static POD_ADDRESSES: Rule = Rule {
-    name: "overlay/pod-addresses",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a hibernated Shoot only the addresses of the new configuration count, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning. For a new Shoot without an overlay, which has no Pods to cut off yet, it is never more.",
-    fix: "Keep the overlay, or begin with a new Shoot. If you know that it works in this landscape, set the annotation.",
-};
+    /// The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam.
+    /// Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all
+    /// routes are there. In a hibernated Shoot only the addresses of the new configuration count, because all Pods get
+    /// new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is
+    /// a warning. For a new Shoot without an overlay, which has no Pods to cut off yet, it is never more.
+    pub static POD_ADDRESSES = {
+        name: "overlay/pod-addresses",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Keep the overlay, or begin with a new Shoot. If you know that it works in this landscape, set the annotation.",
+        example: || found(Some(ON), r#"{"overlay": {"enabled": false}, "vxlan": {"enabled": true}}"#),
+    };
 
-/// AWS with a Kubernetes that is too old.
-pub static OLD_KUBERNETES: Rule = Rule {
-    name: "overlay/old-kubernetes",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to themselves.",
-    fix: "Update Kubernetes first.",
-};
+    /// The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to
+    /// themselves.
+    pub static OLD_KUBERNETES = {
+        name: "overlay/old-kubernetes",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Update Kubernetes first.",
+        example: || found(None, OFF),
+    };
 
-/// The overlay is switched off, and Pods need routes.
-pub static SWITCH: Rule = Rule {
-    name: "overlay/switch",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Risk,
-    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where no routes are made because `overlay` is not set. Not reported where no routes are needed (see the table), nor for a hibernated Shoot. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
-    fix: "Check the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, switch at a time when an interruption is acceptable.",
-};
+    /// The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a
+    /// route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or
+    /// where no routes are made because `overlay` is not set. Not reported where no routes are needed (see the table),
+    /// nor for a hibernated Shoot. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports
+    /// routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off
+    /// meanwhile.
+    pub static SWITCH = {
+        name: "overlay/switch",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Risk,
+        fix: "Check the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, switch at a time when an interruption is acceptable.",
+        example: || found(Some(ON), OFF),
+    };
 
-/// The overlay is switched on, and routes stay behind.
-pub static ROUTES_LEFT: Rule = Rule {
-    name: "overlay/routes-left",
-    severity: Severity::Warn,
-    // Switching the overlay on again is a remedy while nodes are replaced because they have no route.
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making them. Those routes are not removed: they use up quota, and may later lead nowhere. Not reported for a hibernated Shoot.",
-    fix: "Remove the routes from the infrastructure's route tables afterwards.",
-};
+    /// The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making
+    /// them. Those routes are not removed: they use up quota, and may later lead nowhere. Not reported for a hibernated
+    /// Shoot.
+    pub static ROUTES_LEFT = {
+        name: "overlay/routes-left",
+        severity: Severity::Warn,
+        // Switching the overlay on again is a remedy while nodes are replaced because they have no route.
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Remove the routes from the infrastructure's route tables afterwards.",
+        example: || found(Some(OFF), ON),
+    };
 
-/// Native routing by other keys than `overlay`.
-pub static INDIRECT: Rule = Rule {
-    name: "overlay/indirect",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension reads `overlay` only, so it provides no routes. Reported where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
-    fix: "Write `overlay: {enabled: false}` too.",
-};
+    /// There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure
+    /// extension reads `overlay` only, so it provides no routes. Reported where that is so (see the table): elsewhere
+    /// routes are made without the key, or nodes announce them.
+    pub static INDIRECT = {
+        name: "overlay/indirect",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write `overlay: {enabled: false}` too.",
+        example: || found(Some("{}"), r#"{"backend": "none"}"#),
+    };
 
-/// `createPodRoutes` without an effect.
-pub static POD_ROUTES: Rule = Rule {
-    name: "overlay/pod-routes",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Notice,
-    summary: "`overlay.createPodRoutes` is set, and the overlay is on: it has no effect.",
-    fix: "Remove it.",
-};
+    /// `overlay.createPodRoutes` is set, and the overlay is on: it has no effect.
+    pub static POD_ROUTES = {
+        name: "overlay/pod-routes",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Notice,
+        fix: "Remove it.",
+        example: || found(None, r#"{"overlay": {"enabled": true, "createPodRoutes": true}}"#),
+    };
 
-/// Whether a new Shoot that does not set `overlay` will have one.
-pub static DEFAULT_MODE: Rule = Rule {
-    name: "overlay/default-mode",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Risk,
-    summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Not reported where the provider has its own default for Calico.",
-    fix: "Write what you want; changing it later needs care.",
-};
+    /// A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the
+    /// admission of some extensions sets it, which a manifest does not show. Not reported where the provider has its
+    /// own default for Calico.
+    pub static DEFAULT_MODE = {
+        name: "overlay/default-mode",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Risk,
+        fix: "Write what you want; changing it later needs care.",
+        example: || found(None, "{}"),
+    };
+}
 
 const CONFIG: &str = "spec.networking.providerConfig";
 
@@ -297,9 +316,12 @@ fn default_mode(config: &Config<'_>) -> Option<Finding> {
     Some(DEFAULT_MODE.finding(CONFIG, format!("`overlay` is not set, so Calico will run {mode}"), ""))
 }
 
-/// The rules of this file, each with an example.
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let shoot = |config: &'static str| Shoot {
+const ON: &str = r#"{"overlay": {"enabled": true}}"#;
+const OFF: &str = r#"{"overlay": {"enabled": false}}"#;
+
+/// What is found where Calico is configured anew in a Shoot on AWS, for examples.
+fn found(old: Option<&'static str>, new: &'static str) -> Vec<Finding> {
+    let shoot = |config| Shoot {
         network_type: CALICO.into(),
         network_config: Some(config),
         kubernetes_version: "1.21.14".into(),
@@ -307,22 +329,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         has_workers: true,
         ..Shoot::default()
     };
-    let of = |config: &'static str| {
-        let shoot = shoot(config);
-        Config::of(&shoot, Some(&shoot)).expect("a Shoot of a known provider")
-    };
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    let (on, off) = (of(r#"{"overlay":{"enabled":true}}"#), of(r#"{"overlay":{"enabled":false}}"#));
-    vec![
-        (&ENABLED, example(enabled(&shoot(r#"{"overlay":{}}"#)))),
-        (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
-        (&OLD_KUBERNETES, example(old_kubernetes(&shoot("{}")))),
-        (&SWITCH, example(switch(on.pods, off.pods, false))),
-        (&ROUTES_LEFT, routes_left()),
-        (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &shoot("{}")))),
-        (&POD_ROUTES, example(pod_routes(&shoot(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#), None))),
-        (&DEFAULT_MODE, example(set_by_admission(&shoot("{}")))),
-    ]
+    check(&shoot(new), old.map(shoot).as_ref())
 }
 
 #[cfg(test)]

@@ -54,27 +54,5 @@ fn own(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {
     })
 }
 
-/// All rules of the garden, each with an example, in the order of the documentation.
-pub fn documented() -> Vec<(&'static Rule, Finding)> {
-    let mut all = configuration::documented();
-    all.extend(families::documented());
-    all.extend(limits::documented());
-    all.extend(vpc::documented());
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_example_is_of_its_rule_and_every_name_is_unique() {
-        let documented = documented();
-        for (rule, example) in &documented {
-            assert_eq!(*rule, example.rule);
-            assert!(rule.name.starts_with("overlay/"), "{}", rule.name);
-        }
-        let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();
-        assert_eq!(unique.len(), documented.len());
-    }
-}
+/// All rules, by file, in the order of the documentation.
+pub(crate) const RULES: &[&[&Rule]] = &[configuration::RULES, families::RULES, limits::RULES, vpc::RULES, held::RULES];

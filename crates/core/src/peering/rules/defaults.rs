@@ -1,32 +1,48 @@
 //! Rules about the configured node networks: permitted prefix lengths, and the default for Shoots that set none.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::net::{Cidr, Family};
 
 use super::super::settings::{NodePrefixes, Settings};
 use super::super::subject::Subject;
 use super::pair::{NODES, Pair, clash, conflicting};
+use super::scene::{SCENE, Scene};
 use super::words::names_within;
 
-/// The node network is the default one.
-pub static DEFAULT_NODES: Rule = Rule {
-    name: "peering/default-nodes",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Risk,
-    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or sets none and will get it. Connections may work in one direction only, and the next Shoot may get the same network. If the other Shoot has it already, or gets it too, there can be no routes.",
-    fix: "Choose a separate node network for every Shoot with peers.",
-};
+rules! {
+    /// One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or sets
+    /// none and will get it. Connections may work in one direction only, and the next Shoot may get the same network.
+    /// If the other Shoot has it already, or gets it too, there can be no routes.
+    pub static DEFAULT_NODES = {
+        name: "peering/default-nodes",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Risk,
+        fix: "Choose a separate node network for every Shoot with peers.",
+        example: || {
+            let default_node_networks = "10.250.0.0/16".parse().into_iter().collect();
+            let settings = Settings { default_node_networks, ..Settings::default() };
+            let scene = Scene { networking: r#"{"nodes": "10.250.7.0/27"}"#, ..SCENE };
+            scene.of(|subject| own(subject, &settings)).into_iter().collect()
+        },
+    };
 
-/// The prefix of the node network is too short or too long.
-pub static PREFIX: Rule = Rule {
-    name: "peering/nodes-prefix",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration; without it the rule is not applied. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that sets none.",
-    fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
-};
+    /// The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths`
+    /// of the configuration; without it the rule is not applied. The Open Sovereign Cloud permits /23 and longer ones,
+    /// and gives a /27 to a Shoot that sets none.
+    pub static PREFIX = {
+        name: "peering/nodes-prefix",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
+        example: || {
+            let settings = Settings { node_prefixes: NodePrefixes::new(23, 32), ..Settings::default() };
+            let scene = Scene { networking: r#"{"nodes": "10.5.0.0/22"}"#, ..SCENE };
+            scene.of(|subject| prefix(subject, &settings)).into_iter().collect()
+        },
+    };
+}
 
 const ONE_WAY: &str = "routes may work in one direction only";
 const SET_IT: &str = "set spec.networking.nodes";
@@ -145,13 +161,4 @@ fn say_prefix(cidr: Cidr, permitted: &NodePrefixes) -> Finding {
         (message, format!("choose a /{longest} or a larger one"))
     };
     PREFIX.finding(NODES, message, help)
-}
-
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
-    let osc = NodePrefixes::new(23, 32).expect("a constant");
-    vec![
-        (&DEFAULT_NODES, say_own(cidr("10.250.7.0/27"), cidr("10.250.0.0/16"))),
-        (&PREFIX, say_prefix(cidr("10.5.0.0/22"), &osc)),
-    ]
 }

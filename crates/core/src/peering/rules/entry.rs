@@ -2,81 +2,87 @@
 
 use std::collections::HashSet;
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
 use crate::json::{FieldPath, Text, excerpt};
 
 use super::super::config::{Entry, Own, about, tidy};
+use super::{example_config, example_entry};
 
-/// An entry for the Shoot itself.
-pub static SELF: Rule = Rule {
-    name: "peering/self",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "An entry names the Shoot itself.",
-    fix: "Remove the entry.",
-};
+rules! {
+    /// An entry names the Shoot itself.
+    pub static SELF = {
+        name: "peering/self",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove the entry.",
+        example: || found(Some(&ShootName::new("garden-shop", "orders")), [LEADS, ORDERS]),
+    };
 
-/// Two entries for the same Shoot.
-pub static DUPLICATE: Rule = Rule {
-    name: "peering/duplicate",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "Two entries name the same Shoot, with the same Seed or different ones.",
-    fix: "Remove one of them.",
-};
+    /// Two entries name the same Shoot, with the same Seed or different ones.
+    pub static DUPLICATE = {
+        name: "peering/duplicate",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove one of them.",
+        example: || found(None, [ORDERS, ORDERS]),
+    };
 
-/// An invalid Shoot name.
-pub static NAME: Rule = Rule {
-    name: "peering/name",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The name of the target is missing or not a valid Shoot name: Shoot names are DNS labels without `--`.",
-    fix: "Write the metadata.name of the target.",
-};
+    /// The name of the target is missing or not a valid Shoot name: Shoot names are DNS labels without `--`.
+    pub static NAME = {
+        name: "peering/name",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the metadata.name of the target.",
+        example: || found(None, [LEADS, ["my--shoot", "garden-shop", "eu1-a"]]),
+    };
 
-/// The namespace is missing.
-pub static NAMESPACE_MISSING: Rule = Rule {
-    name: "peering/namespace-missing",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own namespace, its writer may see it, and the entry does not name another Seed.",
-    fix: "Write the project namespace of the target.",
-};
+    /// The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own
+    /// namespace, its writer may see it, and the entry does not name another Seed.
+    pub static NAMESPACE_MISSING = {
+        name: "peering/namespace-missing",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the project namespace of the target.",
+        example: || found(None, [LEADS, ["orders", "", "eu1-a"]]),
+    };
 
-/// A namespace was guessed.
-pub static NAMESPACE_FILLED_IN: Rule = Rule {
-    name: "peering/namespace-filled-in",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "An entry had no namespace, and the webhook filled in the Shoot's own: a Shoot of this name exists there, the writer may see it, and it is on the Seed that the entry names, if it names one. The warning is given when the entry is new, not each time it is applied again.",
-    fix: "Write the namespace into the manifest, and check that it is the Shoot that you mean.",
-};
+    /// An entry had no namespace, and the webhook filled in the Shoot's own: a Shoot of this name exists there, the
+    /// writer may see it, and it is on the Seed that the entry names, if it names one. The warning is given when the
+    /// entry is new, not each time it is applied again.
+    pub static NAMESPACE_FILLED_IN = {
+        name: "peering/namespace-filled-in",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Write the namespace into the manifest, and check that it is the Shoot that you mean.",
+        example: || vec![namespace_filled_in(example_entry(1), &ShootName::new("garden-shop", "orders"))],
+    };
 
-/// An invalid project namespace.
-pub static NAMESPACE: Rule = Rule {
-    name: "peering/namespace",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The namespace is not a project namespace: those are `garden` or begin with `garden-`.",
-    fix: "Write the project namespace of the target. It is not always `garden-` and the project's name.",
-};
+    /// The namespace is not a project namespace: those are `garden` or begin with `garden-`.
+    pub static NAMESPACE = {
+        name: "peering/namespace",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the project namespace of the target. It is not always `garden-` and the project's name.",
+        example: || found(None, [LEADS, ["orders", "shop", "eu1-a"]]),
+    };
 
-/// Whitespace or capitals.
-pub static UNTIDY: Rule = Rule {
-    name: "peering/untidy",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A field has surrounding whitespace or capitals, so it would silently match nothing.",
-    fix: "Write it as the message says.",
-};
+    /// A field has surrounding whitespace or capitals, so it would silently match nothing.
+    pub static UNTIDY = {
+        name: "peering/untidy",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write it as the message says.",
+        example: || found(None, [LEADS, ["orders", "garden-shop", " EU1-a"]]),
+    };
+}
 
 /// The findings of all entries, and the entries that name a Shoot which can be looked up.
 pub fn check<'a>(path: &FieldPath, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
@@ -197,19 +203,20 @@ fn untidy(
     })
 }
 
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = || FieldPath::from("spec.extensions").index(0).field("providerConfig").field("shootPeerings").index(1);
-    let target = ShootName::new("garden-shop", "orders");
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    vec![
-        (&SELF, example(is_self(path, &target, Some(&target)))),
-        (&DUPLICATE, duplicate(path, &target)),
-        (&NAME, example(name(path, &"my--shoot".into()))),
-        (&NAMESPACE_MISSING, example(namespace_missing(path, &"".into()))),
-        (&NAMESPACE_FILLED_IN, namespace_filled_in(path(), &target)),
-        (&NAMESPACE, example(namespace(path, &"shop".into()))),
-        (&UNTIDY, example(untidy(path, "seed", &" EU1-a".into(), is_dns_subdomain))),
-    ]
+const LEADS: [&str; 3] = ["leads", "garden-crm", "eu1-a"];
+const ORDERS: [&str; 3] = ["orders", "garden-shop", "eu1-a"];
+
+/// What is found in these two entries of a Shoot, for examples: name, namespace and Seed.
+fn found(subject: Option<&ShootName>, entries: [[&'static str; 3]; 2]) -> Vec<Finding> {
+    let entry = |(index, [name, namespace, seed]): (usize, [&'static str; 3])| Entry {
+        index,
+        name: name.into(),
+        namespace: namespace.into(),
+        seed: seed.into(),
+        written_seed: seed.into(),
+    };
+    let entries = entries.into_iter().enumerate().map(entry).collect();
+    check(&example_config(), subject, entries).0.into_iter().map(|own| own.finding).collect()
 }
 
 #[cfg(test)]

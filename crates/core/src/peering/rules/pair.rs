@@ -19,10 +19,38 @@ pub(in crate::peering) struct Pair<'a> {
     pub(in crate::peering) tells_stored: bool,
 }
 
-/// A rule that looks at one entry and its target, for whatever its writer touched. The caller limits its severity by
-/// [`Touch`](super::super::subject::Touch). A rule that must not speak of stored entries at all looks at `listed.touch` itself, as
+/// A check of one entry and its target.
+pub(in crate::peering) type Check = fn(&Pair<'_>) -> Option<Finding>;
+
+/// A check, and when it is made. One that must not speak of stored entries at all looks at `listed.touch` itself, as
 /// `networks::told_clash` does, and leaves them to `breaks_peer`.
-pub(in crate::peering) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
+pub(in crate::peering) struct PairRule {
+    pub(in crate::peering) check: Check,
+    pub(in crate::peering) about: About,
+    /// Whether it is also made for stored, unchanged entries when the list is edited.
+    pub(in crate::peering) even_stored: bool,
+}
+
+/// What a check is about: for an entry that was stored before, only what its writer changed can be denied.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(in crate::peering) enum About {
+    /// The target.
+    Target,
+    /// The Seed of the entry.
+    Seed,
+    /// The networks that the writer changes.
+    FreshNetworks,
+}
+
+impl PairRule {
+    pub(super) const fn new(about: About, check: Check) -> Self {
+        Self { check, about, even_stored: false }
+    }
+
+    pub(super) const fn even_stored(self) -> Self {
+        Self { even_stored: true, ..self }
+    }
+}
 
 impl Pair<'_> {
     /// The target of the entry.

@@ -1,6 +1,6 @@
 //! Whether the target of an entry lists this Shoot too.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::facts::PeeringFacts;
 use crate::gardener::shoot::PEERING_TYPE;
 use crate::gardener::{ShootFacts, ShootName};
@@ -10,27 +10,37 @@ use crate::landscape::{Target, View};
 use super::super::kind::{API_VERSION, KIND};
 use super::super::subject::Subject;
 use super::pair::Pair;
+use super::scene::{SCENE, peer, visible};
 use super::words::{names_within, scalar};
 
-/// The target does not list this Shoot.
-pub static NOT_RECIPROCAL: Rule = Rule {
-    name: "peering/not-reciprocal",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Awaited,
-    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are reported in one warning, the last one.",
-    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows the entry inside the extension or list.",
-};
+rules! {
+    /// The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such
+    /// targets are reported in one warning, the last one.
+    pub static NOT_RECIPROCAL = {
+        name: "peering/not-reciprocal",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Awaited,
+        fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows the entry inside the extension or list.",
+        example: || {
+            let peering = PeeringFacts::Enabled(Box::default());
+            SCENE.pair(not_reciprocal, &visible(ShootFacts { peering, ..peer() }))
+        },
+    };
 
-/// The target's extension is disabled.
-pub static DISABLED: Rule = Rule {
-    name: "peering/target-disabled",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The target lists this Shoot, but its peering extension is disabled: that counts as not listing it.",
-    fix: "Enable the extension on the target.",
-};
+    /// The target lists this Shoot, but its peering extension is disabled: that counts as not listing it.
+    pub static DISABLED = {
+        name: "peering/target-disabled",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Enable the extension on the target.",
+        example: || {
+            let peering = PeeringFacts::Disabled(peer().peers().into());
+            SCENE.pair(disabled, &visible(ShootFacts { peering, ..peer() }))
+        },
+    };
+}
 
 pub(super) fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     // Where there can be no peering, a reciprocal entry would not help.

@@ -1,80 +1,82 @@
 //! The shape of a providerConfig.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::json::{FieldPath, excerpt};
 
 use super::super::kind::{API_VERSION, KIND};
 use super::{example_config, example_entry};
 
-/// No providerConfig.
-pub static NO_CONFIG: Rule = Rule {
-    name: "peering/no-config",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The extension is enabled without a providerConfig, so the Shoot has no peers.",
-    fix: "Add a PeeringConfig, or remove the extension.",
-};
+rules! {
+    /// The extension is enabled without a providerConfig, so the Shoot has no peers.
+    pub static NO_CONFIG = {
+        name: "peering/no-config",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Add a PeeringConfig, or remove the extension.",
+        example: || vec![no_config(example_config())],
+    };
 
-/// A value has the wrong type.
-pub static MALFORMED: Rule = Rule {
-    name: "peering/malformed",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A part of the providerConfig is not what it should be: an object, a list or a string.",
-    fix: "Correct the named field.",
-};
+    /// A part of the providerConfig is not what it should be: an object, a list or a string.
+    pub static MALFORMED = {
+        name: "peering/malformed",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Correct the named field.",
+        example: || vec![malformed(example_entry(0).field("name"), "5", "a string")],
+    };
 
-/// An unsupported apiVersion.
-pub static VERSION: Rule = Rule {
-    name: "peering/api-version",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The apiVersion of the providerConfig is missing or unknown.",
-    fix: "Write the apiVersion that the message names.",
-};
+    /// The apiVersion of the providerConfig is missing or unknown.
+    pub static VERSION = {
+        name: "peering/api-version",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the apiVersion that the message names.",
+        example: || api_version(example_config(), "v1").into_iter().collect(),
+    };
 
-/// An unsupported kind.
-pub static OTHER_KIND: Rule = Rule {
-    name: "peering/kind",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The kind of the providerConfig is missing or not PeeringConfig.",
-    fix: "Write `kind: PeeringConfig`.",
-};
+    /// The kind of the providerConfig is missing or not PeeringConfig.
+    pub static OTHER_KIND = {
+        name: "peering/kind",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write `kind: PeeringConfig`.",
+        example: || kind(example_config(), "Peering").into_iter().collect(),
+    };
 
-/// A field that a `PeeringConfig` does not have.
-pub static UNKNOWN_FIELD: Rule = Rule {
-    name: "peering/unknown-field",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A field is unknown: most often it is misspelt, and what it says would silently have no effect.",
-    fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
-};
+    /// A field is unknown: most often it is misspelt, and what it says would silently have no effect.
+    pub static UNKNOWN_FIELD = {
+        name: "peering/unknown-field",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
+        example: || vec![unknown_field(example_entry(0), "seedName", &["name", "namespace", "seed"])],
+    };
 
-/// A duplicate field.
-pub static DUPLICATE_FIELD: Rule = Rule {
-    name: "peering/duplicate-field",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A field occurs twice, and it is unknown which one counts.",
-    fix: "Remove one of them.",
-};
+    /// A field occurs twice, and it is unknown which one counts.
+    pub static DUPLICATE_FIELD = {
+        name: "peering/duplicate-field",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove one of them.",
+        example: || vec![duplicate_field(example_entry(0), "name")],
+    };
 
-/// More entries than permitted.
-pub static TOO_MANY: Rule = Rule {
-    name: "peering/too-many",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "There are more entries than `peering.maxPeers` of the configuration permits. Those beyond it are not checked.",
-    fix: "Remove entries, or have the limit raised.",
-};
+    /// There are more entries than `peering.maxPeers` of the configuration permits. Those beyond it are not checked.
+    pub static TOO_MANY = {
+        name: "peering/too-many",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove entries, or have the limit raised.",
+        example: || too_many(example_config().field("shootPeerings"), 250, 100).into_iter().collect(),
+    };
+}
 
 pub(in crate::peering) fn no_config(path: FieldPath) -> Finding {
     NO_CONFIG.finding(path, "is missing, so this Shoot has no peers".to_owned(), "add a PeeringConfig")
@@ -118,17 +120,4 @@ pub(in crate::peering) fn too_many(path: FieldPath, count: usize, most: usize) -
     (count > most).then(|| {
         TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
     })
-}
-
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    vec![
-        (&NO_CONFIG, no_config(example_config())),
-        (&MALFORMED, malformed(example_entry().field("name"), "5", "a string")),
-        (&VERSION, example(api_version(example_config(), "v1"))),
-        (&OTHER_KIND, example(kind(example_config(), "Peering"))),
-        (&UNKNOWN_FIELD, unknown_field(example_entry(), "seedName", &["name", "namespace", "seed"])),
-        (&DUPLICATE_FIELD, duplicate_field(example_entry(), "name")),
-        (&TOO_MANY, example(too_many(example_config().field("shootPeerings"), 250, 100))),
-    ]
 }

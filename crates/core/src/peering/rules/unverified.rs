@@ -1,30 +1,40 @@
 //! Rules about what could not be verified: the writer may not see it, or a lookup failed.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::json::{FieldPath, excerpt};
 use crate::landscape::Target;
 
 use super::pair::Pair;
+use super::scene::SCENE;
 
-/// The user may not see the target.
-pub static HIDDEN: Rule = Rule {
-    name: "peering/target-hidden",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Unverified,
-    summary: "The writer may not see the target. The message is the same whether it exists or not, and in whatever state it is, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. The message is also given for a target that lists this Shoot and has no Seed or no node network yet, or moves to another Seed.",
-    fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
-};
+rules! {
+    /// The writer may not see the target. The message is the same whether it exists or not, and in whatever state it
+    /// is, unless it lists this Shoot: that is its owner's consent to verdicts, such as `peering/overlap`. The message
+    /// is also given for a target that lists this Shoot and has no Seed or no node network yet, or moves to another
+    /// Seed.
+    pub static HIDDEN = {
+        name: "peering/target-hidden",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Unverified,
+        fix: "Ask the owner of the target to list this Shoot, and agree on node networks.",
+        example: || SCENE.pair(hidden, &Target::Hidden),
+    };
 
-/// A lookup failed.
-pub static NOT_VERIFIED: Rule = Rule {
-    name: "peering/not-verified",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Unverified,
-    summary: "The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed ones come first, and the others are accepted unchecked too. Or peers of peers were not compared: there are more than one request asks about, or the API server did not answer. Or a Shoot is deleted or moved, and the API server did not answer whether the writer may see the Shoots that list it.",
-    fix: "Apply the Shoot again to have it checked, and see the webhook's log if this persists. If there are too many entries, remove some.",
-};
+    /// The API server did not answer in time, or not at all: the entry is accepted unchecked. Or there are more entries
+    /// than one request looks up, which are as many as `peering.maxPeers` of the configuration permits; new and changed
+    /// ones come first, and the others are accepted unchecked too. Or peers of peers were not compared: there are more
+    /// than one request asks about, or the API server did not answer. Or a Shoot is deleted or moved, and the API
+    /// server did not answer whether the writer may see the Shoots that list it.
+    pub static NOT_VERIFIED = {
+        name: "peering/not-verified",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Unverified,
+        fix: "Apply the Shoot again to have it checked, and see the webhook's log if this persists. If there are too many entries, remove some.",
+        example: || SCENE.pair(not_verified, &Target::Unverified("no answer within 4500 ms".to_owned())),
+    };
+}
 
 pub(super) fn hidden(pair: &Pair<'_>) -> Option<Finding> {
     match pair.target {
