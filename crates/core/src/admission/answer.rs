@@ -217,7 +217,7 @@ mod tests {
 
     use super::super::{AuditKey, PatchBuilder, Pointer, decode};
     use super::*;
-    use crate::diagnostics::Rank;
+    use crate::diagnostics::{Rank, Subject};
 
     const BODY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
         "uid":"u-1","resource":{"group":"apps","version":"v1","resource":"deployments"},
@@ -232,6 +232,8 @@ mod tests {
             message: message.to_owned(),
             help: "do y".into(),
             at_most: Severity::Deny,
+            subject: Subject::default(),
+            magnitude: None,
         }
     }
 

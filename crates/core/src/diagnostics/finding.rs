@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::weight::{Rank, Severity};
 
@@ -22,6 +23,22 @@ pub struct Finding {
     pub message: String,
     /// What to do about it; may be empty.
     pub help: Cow<'static, str>,
+    /// What it is about: what it is recognised by in another version of the object.
+    pub subject: Subject,
+    /// How much of it there is, for a problem that can get worse while it stays the same; in the unit of its message.
+    pub magnitude: Option<u64>,
+}
+
+/// What a finding is about: what it is recognised by, together with its rule, in another version of the object.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Subject {
+    /// The field and what is said of it. Where in a list the field stands makes no difference.
+    #[default]
+    Field,
+    /// The same, of this entry of a list.
+    Entry(Arc<str>),
+    /// This alone, whatever is said of it and of which field.
+    Alone(Cow<'static, str>),
 }
 
 impl Finding {
@@ -31,6 +48,24 @@ impl Finding {
         self.at_most = self.at_most.min(most);
         self.severity = self.severity.min(self.at_most);
         self
+    }
+
+    /// The same finding, recognised by its rule and this alone.
+    #[must_use]
+    pub fn about(self, subject: impl Into<Cow<'static, str>>) -> Self {
+        Self { subject: Subject::Alone(subject.into()), ..self }
+    }
+
+    /// The same finding, about one entry of a list, wherever it stands there.
+    #[must_use]
+    pub fn of_entry(self, entry: Arc<str>) -> Self {
+        Self { subject: Subject::Entry(entry), ..self }
+    }
+
+    /// The same finding, where there is so much of its problem.
+    #[must_use]
+    pub fn magnitude(self, magnitude: u64) -> Self {
+        Self { magnitude: Some(magnitude), ..self }
     }
 }
 
@@ -53,26 +88,4 @@ pub fn in_order(findings: &[Finding], severity: Severity) -> impl Iterator<Item 
     Rank::ALL.into_iter().flat_map(move |rank| {
         findings.iter().filter(move |finding| finding.severity == severity && finding.rank == rank)
     })
-}
-
-/// Findings that were not stored before, or weighed less then. A finding is the same as a stored one if it has its rule, and says
-/// the same of the same field, or if `is_same` says so.
-pub fn without_stored(
-    mut findings: Vec<Finding>,
-    mut stored: Vec<Finding>,
-    is_same: impl Fn(&Finding, &Finding) -> bool,
-) -> Vec<Finding> {
-    let says_it = |finding: &Finding, old: &Finding| {
-        old.rule == finding.rule
-            && finding.severity <= old.severity
-            && ((&old.path, &old.message) == (&finding.path, &finding.message) || is_same(finding, old))
-    };
-    findings.retain(|finding| match stored.iter().position(|old| says_it(finding, old)) {
-        Some(at) => {
-            stored.swap_remove(at);
-            false
-        }
-        None => true,
-    });
-    findings
 }

@@ -6,12 +6,13 @@
 mod documentation;
 mod finding;
 mod policy;
+pub mod ratchet;
 mod rule;
 mod weight;
 mod wording;
 
 pub use documentation::markdown;
-pub use finding::{Finding, in_order, without_stored};
+pub use finding::{Finding, Subject, in_order};
 pub use policy::Policy;
 pub use rule::Rule;
 pub use weight::{Rank, Severity};

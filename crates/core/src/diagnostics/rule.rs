@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::finding::Finding;
+use super::finding::{Finding, Subject};
 use super::weight::{Rank, Severity};
 
 /// A rule: one thing that can be found, with a name that stays.
@@ -33,6 +33,8 @@ impl Rule {
             path: path.to_owned(),
             message,
             help: help.into(),
+            subject: Subject::default(),
+            magnitude: None,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Rules about an entry by itself, independent of its target.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
 use crate::json::{Text, excerpt};
 
-use super::super::config::{Entry, Own, about, tidy};
+use super::super::config::{Entry, about, tidy};
 
 /// An entry for the Shoot itself.
 pub static SELF: Rule = Rule {
@@ -79,8 +80,8 @@ pub static UNTIDY: Rule = Rule {
 };
 
 /// The findings of all entries, and the entries that name a Shoot which can be looked up.
-pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
-    let mut all: Vec<Own> = Vec::new();
+pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Finding>, Vec<Entry<'a>>) {
+    let mut all: Vec<Finding> = Vec::new();
     let mut usable: Vec<Entry<'_>> = Vec::new();
     let mut seen = HashSet::new();
     for mut entry in entries {
@@ -114,7 +115,7 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
         });
         if !findings.is_empty() {
             let about = about(&entry.namespace, &entry.name);
-            all.extend(findings.into_iter().map(|finding| Own { about: about.clone(), finding }));
+            all.extend(findings.into_iter().map(|finding| finding.of_entry(Arc::clone(&about))));
         }
         if is_usable {
             usable.push(entry);
@@ -231,13 +232,13 @@ mod tests {
             };
             let mut fields = [name, namespace, seed];
             for own in judge(fields.each_ref().map(String::as_str)) {
-                if own.finding.rule == UNTIDY.name {
-                    let field = ["name", "namespace", "seed"].iter().position(|f| own.finding.path.ends_with(&format!(".{f}"))).unwrap();
-                    let suggested = own.finding.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
+                if own.rule == UNTIDY.name {
+                    let field = ["name", "namespace", "seed"].iter().position(|f| own.path.ends_with(&format!(".{f}"))).unwrap();
+                    let suggested = own.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
                     prop_assert!(suggested.is_ascii(), "{}", suggested);
                     fields[field] = suggested.to_owned();
                     let again = judge(fields.each_ref().map(String::as_str));
-                    let is_there = |own: &&Own| own.finding.path.ends_with(&format!(".{}", ["name", "namespace", "seed"][field]));
+                    let is_there = |own: &&Finding| own.path.ends_with(&format!(".{}", ["name", "namespace", "seed"][field]));
                     prop_assert!(!again.iter().any(|own| is_there(&own)), "{:?}", again);
                 }
             }
@@ -248,7 +249,7 @@ mod tests {
     fn letters_of_other_alphabets_are_not_guessed() {
         let judge = |name: &str| {
             let entry = Entry { name: name.to_owned().into(), namespace: "garden-shop".into(), ..Entry::default() };
-            check("p", None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
+            check("p", None, vec![entry]).0.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         for (name, want) in [
             ("\u{ff2f}rders", "\"\u{ff2f}rders\" is not a valid Shoot name; write the metadata.name of the target"),

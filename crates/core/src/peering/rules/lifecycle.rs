@@ -85,11 +85,12 @@ pub fn switched_off(path: &str, peers: usize) -> Option<Finding> {
     })
 }
 
-/// The Shoot has no workers and lists some peers.
-pub fn no_workers(path: &str, peers: usize) -> Option<Finding> {
+/// The Shoot has no workers and lists some peers, in so many entries.
+pub fn no_workers(path: &str, peers: usize, entries: usize) -> Option<Finding> {
     (peers > 0).then(|| {
         let path = format!("{path}.shootPeerings");
-        NO_WORKERS.finding(&path, "a Shoot without workers has no node network".to_owned(), "remove the entries")
+        let message = "a Shoot without workers has no node network".to_owned();
+        NO_WORKERS.finding(&path, message, "remove the entries").about("").magnitude(entries as u64)
     })
 }
 
@@ -132,7 +133,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
     let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
     vec![
         (&SWITCHED_OFF, example(switched_off("spec.extensions[0]", 2))),
-        (&NO_WORKERS, example(no_workers(path, 1))),
+        (&NO_WORKERS, example(no_workers(path, 1, 1))),
         (&LEFT_ONE_SIDED, left_one_sided(&listers[0])),
         (&DELETION_CONFIRMED, deletion_confirmed(2)),
         (&DELETED, deleted(1, &listers)),

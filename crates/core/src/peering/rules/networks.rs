@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 
+use crate::diagnostics::ratchet::{Touch, compare};
 use crate::diagnostics::{Finding, Rank, Rule, Severity};
 use crate::landscape::{Seed, Target, View};
 use crate::net::{Cidr, Family};
 
 use super::super::ruled::Ruled;
 use super::super::settings::Settings;
-use super::super::subject::{Subject, Touch};
+use super::super::subject::Subject;
 use super::defaults;
 use super::pair::{Clash, NODES, Pair, PairRule, clash, conflicting};
 
@@ -150,16 +151,22 @@ pub(in crate::peering) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     if fresh.is_empty() {
         return None;
     }
-    let clash = match pair.target {
+    let name = &pair.listed.target;
+    match pair.target {
         Target::Visible(facts) => {
-            let clashed = |other: &Cidr| old.iter().any(|old| old.overlaps(*other));
-            let others: Vec<Cidr> = facts.networks.nodes.iter().copied().filter(|other| !clashed(other)).collect();
-            Some(conflicting(fresh, &others)?)
+            // One for each network of the target, which is what a clash is about; identical ones first.
+            let clashes = |nodes: &[Cidr]| -> Vec<Finding> {
+                let others = facts.networks.nodes.iter();
+                let mut clashes: Vec<_> = others.filter_map(|other| conflicting(nodes, &[*other])).collect();
+                clashes.sort_by_key(|(own, other)| own != other);
+                let say = |clash: (Cidr, Cidr)| say_breaks_peer(Some(clash), name).about(clash.1.to_string());
+                clashes.into_iter().map(say).collect()
+            };
+            compare(clashes(fresh), &clashes(old)).new_only().into_iter().next()
         }
-        Target::Consenting(consent) => consent.newly_overlaps(fresh, old).then_some(None)?,
-        Target::Missing | Target::Hidden | Target::Unverified(_) => return None,
-    };
-    Some(say_breaks_peer(clash, &pair.listed.target))
+        Target::Consenting(consent) => consent.newly_overlaps(fresh, old).then(|| say_breaks_peer(None, name)),
+        Target::Missing | Target::Hidden | Target::Unverified(_) => None,
+    }
 }
 
 fn say_identical(path: &str, own: Cidr, name: &dyn Display) -> Finding {
@@ -299,12 +306,14 @@ pub(in crate::peering) fn seed_nodes(
     let Seed::Found(facts) = view.seed(name) else { return None };
     let seed = facts.nodes?;
     // The Seed is a peer of every Shoot, whatever the Shoot lists.
-    let own = subject.fresh_nodes.iter().find(|own| own.overlaps(seed))?;
-    let message = format!("{own} overlaps the node network {seed} of Seed {name}");
-    let finding = SEED_NODES.finding(NODES, message, "the Shoot is peered with its Seed too, choose another");
+    let of = |nodes: &[Cidr]| {
+        let own = nodes.iter().find(|own| own.overlaps(seed))?;
+        let message = format!("{own} overlaps the node network {seed} of Seed {name}");
+        let help = "the Shoot is peered with its Seed too, choose another";
+        Some(SEED_NODES.finding(NODES, message, help).about(""))
+    };
     // Growing within a stored conflict is always permitted.
-    let is_stored = subject.old_nodes().iter().any(|old| old.overlaps(seed));
-    Some(if is_stored { finding.at_most(Severity::Warn) } else { finding })
+    compare(of(&subject.fresh_nodes), of(subject.old_nodes()).as_slice()).first()
 }
 
 pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {

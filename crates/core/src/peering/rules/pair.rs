@@ -19,8 +19,8 @@ pub(in crate::peering) struct Pair<'a> {
 }
 
 /// A rule that looks at one entry and its target, for whatever its writer touched. The caller limits its severity by
-/// [`Touch`](super::super::subject::Touch). A rule that must not speak of stored entries at all looks at `listed.touch` itself, as
-/// `networks::told_clash` does, and leaves them to `breaks_peer`.
+/// [`Touch::most`](crate::diagnostics::ratchet::Touch::most). A rule that must not speak of stored entries at all looks at
+/// `listed.touch` itself, as `networks::told_clash` does, and leaves them to `breaks_peer`.
 pub(in crate::peering) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
 
 impl Pair<'_> {

@@ -115,7 +115,8 @@ pub(in crate::peering) fn duplicate_field(path: &str, field: &str) -> Finding {
 
 pub(in crate::peering) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
     (count > most).then(|| {
-        TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
+        let message = format!("has {count} entries, more than the {most} that are permitted");
+        TOO_MANY.finding(path, message, "remove some").about("").magnitude(count as u64)
     })
 }
 
