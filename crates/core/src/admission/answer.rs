@@ -233,7 +233,7 @@ mod tests {
             help: "do y".into(),
             at_most: Severity::Deny,
             subject: Subject::default(),
-            magnitude: None,
+            magnitude: 0,
         }
     }
 

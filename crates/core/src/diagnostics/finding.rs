@@ -25,8 +25,8 @@ pub struct Finding {
     pub help: Cow<'static, str>,
     /// What it is about: what it is recognised by in another version of the object.
     pub subject: Subject,
-    /// How much of it there is, for a problem that can get worse while it stays the same; in the unit of its message.
-    pub magnitude: Option<u64>,
+    /// How much of it there is, in the unit of its message, for a problem that can get worse while it stays the same; 0 for others.
+    pub magnitude: u32,
 }
 
 /// What a finding is about: what it is recognised by, together with its rule, in another version of the object.
@@ -62,10 +62,10 @@ impl Finding {
         Self { subject: Subject::Entry(entry), ..self }
     }
 
-    /// The same finding, where there is so much of its problem.
+    /// The same finding, where there is so much of its problem; more than fits is as much as fits.
     #[must_use]
     pub fn magnitude(self, magnitude: u64) -> Self {
-        Self { magnitude: Some(magnitude), ..self }
+        Self { magnitude: u32::try_from(magnitude).unwrap_or(u32::MAX), ..self }
     }
 }
 

@@ -34,7 +34,7 @@ impl Rule {
             message,
             help: help.into(),
             subject: Subject::default(),
-            magnitude: None,
+            magnitude: 0,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::super::weight::Severity;
 pub struct Compared(Vec<(Finding, bool)>);
 
 /// How bad a problem is. It got worse if this is greater than before.
-type Weight = (Severity, Option<u64>);
+type Weight = (Severity, u32);
 
 /// What a problem is recognised by: its rule, its subject, its field and its message. The last two are empty where the
 /// subject alone says what it is.
@@ -48,7 +48,7 @@ impl Compared {
     #[must_use]
     pub fn cut(mut self, is_cut: bool) -> Self {
         for (finding, is_stored) in &mut self.0 {
-            *is_stored |= is_cut && finding.magnitude.is_none();
+            *is_stored |= is_cut && finding.magnitude == 0;
         }
         self
     }
@@ -62,7 +62,7 @@ impl Compared {
 
     /// The new findings only.
     pub fn new_only(self) -> Vec<Finding> {
-        self.split().0
+        self.0.into_iter().filter(|(_, is_stored)| !is_stored).map(|(finding, _)| finding).collect()
     }
 
     /// All findings as they were found, where what was stored is a warning at most.

@@ -28,11 +28,11 @@ struct Problem {
     kind: u8,
     name: &'static str,
     is_weakened: bool,
-    magnitude: Option<u64>,
+    magnitude: u64,
 }
 
 fn problem(names: &'static [&'static str]) -> impl Strategy<Value = Problem> {
-    (0..RULES.len(), 0u8..3, prop::sample::select(names), any::<bool>(), prop::option::of(0..4u64))
+    (0..RULES.len(), 0u8..3, prop::sample::select(names), any::<bool>(), 0..4u64)
         .prop_map(|(rule, kind, name, is_weakened, magnitude)| Problem { rule, kind, name, is_weakened, magnitude })
 }
 
@@ -51,7 +51,7 @@ impl Problem {
             1 => finding.of_entry(self.name.into()),
             _ => finding.about(self.name),
         };
-        let finding = self.magnitude.into_iter().fold(finding, Finding::magnitude);
+        let finding = finding.magnitude(self.magnitude);
         if self.is_weakened { finding.at_most(Severity::Warn) } else { finding }
     }
 }
@@ -128,7 +128,7 @@ proptest! {
         prop_assume!(!stored.is_empty());
         let mut worse = stored.clone();
         let at = one.index(stored.len());
-        worse[at].magnitude = Some(WORST);
+        worse[at].magnitude = WORST;
         worse[at].is_weakened = false;
         let written = found(&worse);
         let want = vec![written[at].clone()];
@@ -161,7 +161,7 @@ proptest! {
         let compared = compare(found(&new), &found(&old));
         let mut want = compared.clone().new_only();
         prop_assert_eq!(compared.clone().cut(false), compared.clone());
-        want.retain(|finding| finding.magnitude.is_some());
+        want.retain(|finding| finding.magnitude > 0);
         prop_assert_eq!(counted(&compared.cut(true).new_only()), counted(&want));
     }
 }
@@ -171,17 +171,16 @@ proptest! {
 fn worse_is_by_severity_and_then_by_magnitude() {
     let (warn, deny) = (Severity::Warn, Severity::Deny);
     for (before, after, is_new) in [
-        ((deny, None), (deny, None), false),
-        ((warn, None), (deny, None), true),
-        ((deny, None), (warn, None), false),
-        ((deny, Some(500)), (deny, Some(501)), true),
-        ((deny, Some(501)), (deny, Some(500)), false),
-        ((deny, Some(500)), (warn, Some(501)), false),
-        ((warn, Some(501)), (deny, Some(500)), true),
+        ((deny, 0), (deny, 0), false),
+        ((warn, 0), (deny, 0), true),
+        ((deny, 0), (warn, 0), false),
+        ((deny, 500), (deny, 501), true),
+        ((deny, 501), (deny, 500), false),
+        ((deny, 500), (warn, 501), false),
+        ((warn, 501), (deny, 500), true),
     ] {
-        let mk = |(severity, magnitude): (Severity, Option<u64>)| {
-            let finding = RULES[0].finding("spec", format!("{magnitude:?}"), "").at_most(severity).about("");
-            magnitude.into_iter().fold(finding, Finding::magnitude)
+        let mk = |(severity, magnitude)| {
+            RULES[0].finding("spec", format!("{magnitude}"), "").at_most(severity).about("").magnitude(magnitude)
         };
         let new = compare(vec![mk(after)], &[mk(before)]).new_only();
         assert_eq!(!new.is_empty(), is_new, "{before:?} to {after:?}");
