@@ -6,14 +6,15 @@
 mod documentation;
 mod finding;
 mod policy;
+pub mod ratchet;
 mod rule;
 mod weight;
 mod wording;
 
 pub use documentation::markdown;
-pub use finding::{in_order, without_stored};
+pub use finding::in_order;
 pub use policy::Policy;
 pub(crate) use rule::rules;
-pub use rule::{Finding, Rule};
+pub use rule::{Finding, Rule, Subject};
 pub use weight::{Rank, Severity};
 pub use wording::{counted, cut, line, printable};

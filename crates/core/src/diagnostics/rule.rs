@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -47,6 +48,8 @@ impl Rule {
             path: path.into(),
             message,
             help: help.into(),
+            subject: Subject::default(),
+            magnitude: 0,
         }
     }
 }
@@ -79,6 +82,24 @@ pub struct Finding {
     pub message: String,
     /// What to do about it; may be empty.
     pub help: Cow<'static, str>,
+    /// What it is about: what it is recognised by in another version of the object.
+    #[serde(skip)]
+    pub subject: Subject,
+    /// How much of it there is, in the unit of its message, for a problem that can get worse while it stays the same; 0 for others.
+    #[serde(skip)]
+    pub magnitude: u32,
+}
+
+/// What a finding is about: what it is recognised by, together with its rule, in another version of the object.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Subject {
+    /// The field and what is said of it. Where in a list the field stands makes no difference.
+    #[default]
+    Field,
+    /// The same, of this entry of a list.
+    Entry(Arc<str>),
+    /// This alone, whatever is said of it and of which field.
+    Alone(Cow<'static, str>),
 }
 
 impl Finding {
@@ -88,6 +109,24 @@ impl Finding {
         self.at_most = self.at_most.min(most);
         self.severity = self.severity.min(self.at_most);
         self
+    }
+
+    /// The same finding, recognised by its rule and this alone.
+    #[must_use]
+    pub fn about(self, subject: impl Into<Cow<'static, str>>) -> Self {
+        Self { subject: Subject::Alone(subject.into()), ..self }
+    }
+
+    /// The same finding, about one entry of a list, wherever it stands there.
+    #[must_use]
+    pub fn of_entry(self, entry: Arc<str>) -> Self {
+        Self { subject: Subject::Entry(entry), ..self }
+    }
+
+    /// The same finding, where there is so much of its problem; more than fits is as much as fits.
+    #[must_use]
+    pub fn magnitude(self, magnitude: u64) -> Self {
+        Self { magnitude: u32::try_from(magnitude).unwrap_or(u32::MAX), ..self }
     }
 
     /// What is wrong and what to do, without the path.

@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 /// One step into an object.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Segment {
+    /// To another object than that of the review; only ever the first.
+    Object(String),
     /// To a field, or to a member of a map.
     Field(Cow<'static, str>),
     /// To an element of a list.
@@ -18,15 +20,13 @@ enum Segment {
 /// itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct FieldPath {
-    /// The object, where it is another one than that of the review.
-    object: Option<Box<str>>,
     segments: Vec<Segment>,
 }
 
 impl FieldPath {
     /// A path in another object than that of the review.
     pub fn of(object: String, path: Self) -> Self {
-        Self { object: Some(object.into()), ..path }
+        Self { segments: vec![Segment::Object(object)] }.join(path)
     }
 
     /// Descends to a field.
@@ -52,25 +52,30 @@ impl FieldPath {
 
     /// Whether it is the reviewed object itself.
     pub fn is_empty(&self) -> bool {
-        self.object.is_none() && self.segments.is_empty()
+        self.segments.is_empty()
     }
 
     /// Whether it leads through this field, or to it.
     pub fn has_field(&self, name: &str) -> bool {
-        self.segments.iter().any(|segment| matches!(segment, Segment::Field(field) if field == name))
+        self.fields().any(|field| field == name)
     }
 
     /// Whether it leads through this path, or is the same.
     pub fn is_within(&self, outer: &Self) -> bool {
-        self.object == outer.object && self.segments.starts_with(&outer.segments)
+        self.segments.starts_with(&outer.segments)
+    }
+
+    /// The fields on the way, without places in lists: what moves in a list is at the same fields.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Field(name) => Some(&**name),
+            Segment::Object(_) | Segment::Index(_) => None,
+        })
     }
 
     /// The last field; `None` for an object itself.
     pub fn last_field(&self) -> Option<&str> {
-        self.segments.iter().rev().find_map(|segment| match segment {
-            Segment::Field(name) => Some(&**name),
-            Segment::Index(_) => None,
-        })
+        self.fields().last()
     }
 
     /// The path from a field on, without it; `None` where it does not lead through that field.
@@ -82,21 +87,23 @@ impl FieldPath {
 }
 
 fn write(segments: &[Segment], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (i, segment) in segments.iter().enumerate() {
+    let mut before = "";
+    for segment in segments {
         match segment {
-            Segment::Field(name) if i == 0 => f.write_str(name)?,
-            Segment::Field(name) => write!(f, ".{name}")?,
+            Segment::Object(name) => {
+                write!(f, "{name}: ")?;
+                continue;
+            }
+            Segment::Field(name) => write!(f, "{before}{name}")?,
             Segment::Index(index) => write!(f, "[{index}]")?,
         }
+        before = ".";
     }
     Ok(())
 }
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(object) = &self.object {
-            write!(f, "{object}: ")?;
-        }
         write(&self.segments, f)
     }
 }
@@ -112,7 +119,7 @@ impl Serialize for FieldPath {
 impl From<&'static str> for FieldPath {
     fn from(fields: &'static str) -> Self {
         let names = fields.split('.').filter(|name| !name.is_empty());
-        Self { object: None, segments: names.map(|name| Segment::Field(name.into())).collect() }
+        Self { segments: names.map(|name| Segment::Field(name.into())).collect() }
     }
 }
 
@@ -124,7 +131,7 @@ impl From<&serde_path_to_error::Path> for FieldPath {
             Map { key } | Enum { variant: key } => Segment::Field(key.clone().into()),
             Unknown => Segment::Field("?".into()),
         };
-        Self { object: None, segments: path.iter().map(segment).collect() }
+        Self { segments: path.iter().map(segment).collect() }
     }
 }
 

@@ -138,14 +138,17 @@ pub(super) fn ipv6_overlap(kind: NetworkKind, cidr: Cidr, seed_kind: NetworkKind
 }
 
 pub(super) fn does_not_fit(kind: NetworkKind, error: &DoesNotFit) -> Finding {
-    DOES_NOT_FIT.finding(path(kind), error.to_string(), "choose smaller networks, double NAT needs the room")
+    // Which of several networks has no room depends on all of them.
+    let help = "choose smaller networks, double NAT needs the room";
+    DOES_NOT_FIT.finding(path(kind), error.to_string(), help).about(kind.name())
 }
 
 pub(super) fn seed_too_wide(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str) -> Finding {
     let message = format!(
         "{cidr} overlaps the Pods {seed_pods} of Seed {name}, which are wider than the /8 that double NAT maps them into"
     );
-    SEED_TOO_WIDE.finding(path(kind), message, "choose networks that do not overlap them, or another Seed")
+    // Which network meets the Seed first depends on all of them.
+    SEED_TOO_WIDE.finding(path(kind), message, "choose networks that do not overlap them, or another Seed").about("")
 }
 
 pub(super) fn double_nat(kind: NetworkKind, cidr: Cidr, seed_pods: Cidr, name: &str, translates: bool) -> Finding {

@@ -1,6 +1,7 @@
 //! Strict parsing of a `PeeringConfig`: everything that cannot be parsed is reported with its path.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::diagnostics::Finding;
 use crate::json::{FieldPath, Members, Text, excerpt};
@@ -50,26 +51,16 @@ pub(super) struct Limits {
     pub findings: usize,
 }
 
-/// A finding about the configuration itself, with the entry that it is about: namespace and name, or nothing for the
-/// configuration as a whole. Entries move when others are removed, so an index does not identify a stored entry.
-#[derive(Clone, Debug)]
-pub struct Own {
-    /// The entry.
-    pub about: String,
-    /// What is wrong.
-    pub finding: Finding,
-}
-
 /// Collects findings below a path.
 struct Decoder {
     path: FieldPath,
-    findings: Vec<Own>,
+    findings: Vec<Finding>,
     limits: Limits,
 }
 
-/// Which entry a finding is about.
-pub(super) fn about(namespace: &str, name: &str) -> String {
-    format!("{}/{}", tidy(namespace), tidy(name))
+/// Which entry a finding is about. Entries move when others are removed, so an index does not identify a stored one.
+pub(super) fn about(namespace: &str, name: &str) -> Arc<str> {
+    format!("{}/{}", tidy(namespace), tidy(name)).into()
 }
 
 /// A value without surrounding whitespace and in lower case. Only ASCII letters are changed: no valid name has other
@@ -84,7 +75,7 @@ pub(super) fn tidy(value: &str) -> Cow<'_, str> {
 }
 
 /// Parses the text of the providerConfig at this path.
-pub(super) fn decode<'a>(text: Option<&'a str>, path: &FieldPath, limits: Limits) -> (Config<'a>, Vec<Own>) {
+pub(super) fn decode<'a>(text: Option<&'a str>, path: &FieldPath, limits: Limits) -> (Config<'a>, Vec<Finding>) {
     let mut decoder = Decoder { path: path.clone(), findings: Vec::new(), limits };
     let config = match text {
         None => {
@@ -102,7 +93,7 @@ impl Decoder {
         if self.findings.len() < self.limits.findings
             && let Some(finding) = finding(self)
         {
-            self.findings.push(Own { about: String::new(), finding });
+            self.findings.push(finding);
         }
     }
 
@@ -136,7 +127,7 @@ impl Decoder {
         config.unread = count.saturating_sub(self.limits.entries);
         // This finding is about the whole list, so the limit does not apply to it.
         if let Some(finding) = shape::too_many(path.clone(), count, self.limits.permitted) {
-            self.findings.push(Own { about: String::new(), finding });
+            self.findings.push(finding);
         }
         config
     }
@@ -148,8 +139,11 @@ impl Decoder {
         let name = self.text(name, at, "name");
         let namespace = self.text(namespace, at, "namespace");
         let seed = self.text(seed, at, "seed");
-        for own in &mut self.findings[before..] {
-            own.about = about(namespace.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+        if self.findings.len() > before {
+            let about = about(namespace.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+            let of_entry =
+                self.findings.split_off(before).into_iter().map(|finding| finding.of_entry(Arc::clone(&about)));
+            self.findings.extend(of_entry);
         }
         let seed = seed?;
         Some(Entry { index, name: name?, namespace: namespace?, written_seed: seed.clone(), seed })

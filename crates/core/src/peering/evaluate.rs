@@ -1,23 +1,24 @@
 //! Evaluates all rules on one Shoot: first those that need the Shoot only, then those that need its peers.
 
+use crate::diagnostics::ratchet::{self, Touch};
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
 use crate::json::FieldPath;
 use crate::landscape::{Target, View};
 
-use super::config::{self, Config, Entry, Limits, Own};
+use super::config::{self, Config, Entry, Limits};
 use super::pair_state::PairState;
 use super::ruled::Ruled;
-use super::rules::pair::{About, Pair, PairRule};
+use super::rules::pair::{Pair, PairRule};
 use super::rules::{PAIR_RULES, entry, graph, lifecycle, networks, own_nodes, reciprocal, target_seed, unverified};
 use super::settings::Settings;
-use super::subject::{Subject, Touch};
+use super::subject::Subject;
 
 /// The result for an enabled extension by itself: findings, all entries, and the entries that name a Shoot.
 pub(super) struct Local<'a> {
     /// What is wrong.
-    pub findings: Vec<Own>,
+    pub findings: Vec<Finding>,
     /// All entries that could be parsed.
     pub config: Config<'a>,
     /// Those that name a Shoot other than this one, each once.
@@ -37,8 +38,7 @@ pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Li
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
     let is_cut = config.unread > 0 || findings.len() >= limits.findings;
     if !shoot.has_workers {
-        let finding = lifecycle::no_workers(path.clone(), config.entries.len());
-        findings.extend(finding.map(|finding| Own { about: String::new(), finding }));
+        findings.extend(lifecycle::no_workers(path.clone(), config.entries.len(), config.count));
     }
     let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
     let (of_entries, usable) = entry::check(&path, name.as_ref(), config.entries.clone());
@@ -92,13 +92,10 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
         let Some(target) = target else { continue };
         states.push(PairState::of(target, subject.name.as_ref()));
         let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
-        // For an entry that was stored before, only what the writer changed can be denied.
-        let most = |about| match (about, listed.touch) {
-            (About::FreshNetworks, _) | (_, Touch::Added) | (About::Seed, Touch::OtherSeed) => Severity::Deny,
-            _ => Severity::Warn,
-        };
-        for PairRule { check, about, .. } in &PAIR_RULES {
-            found.extend(check(&pair).map(|it| Ruled::by_targets(it.at_most(most(*about)), [&listed.target])));
+        for PairRule { check, cause, .. } in &PAIR_RULES {
+            // For an entry that was stored before, only what the writer changed can be denied.
+            let found_one = check(&pair).map(|finding| finding.at_most(listed.touch.most(*cause)));
+            found.extend(found_one.map(|finding| Ruled::by_targets(finding, [&listed.target])));
         }
     }
     found.extend(graph::peers_overlap(subject, &targets, is_edited));
@@ -123,7 +120,7 @@ fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
     if !pair.tells_stored {
         return;
     }
-    let rests_on = |finding: Finding| Ruled::by_targets(finding.at_most(Severity::Warn), [&pair.listed.target]);
+    let rests_on = |finding: Finding| Ruled::by_targets(ratchet::as_stored(finding), [&pair.listed.target]);
     // If the right Seed is known, `SEED_WRONG` reports it.
     if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
         found.extend(target_seed::seed_unknown(pair.subject, pair.listed, view).map(rests_on));

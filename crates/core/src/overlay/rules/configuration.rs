@@ -141,13 +141,6 @@ impl<'a> Config<'a> {
     }
 }
 
-/// Whether an update changes nothing that Pods without an overlay depend on and that is not part of the network's own
-/// configuration: how many nodes there may be, and where.
-pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
-    let is_same_place = old.infrastructure_config == new.infrastructure_config;
-    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_have_routes(Some(old))
-}
-
 /// The findings about Calico in a Shoot that is created or whose configuration changes. A configuration that cannot be
 /// read is left to Calico's own validation.
 pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Vec<Finding> {

@@ -2,6 +2,7 @@
 //! keeps calico-node from writing a node's condition.
 
 use super::settings::GardenSettings;
+use crate::diagnostics::ratchet::{self, compare};
 use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::{CALICO, Encapsulation, Pods, Shoot};
 use crate::json;
@@ -45,27 +46,30 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings
     if !new.may_need_routes(old) {
         return Vec::new();
     }
-    [route_limit(new, old, settings), admission_policy(new, old)].into_iter().flatten().collect()
+    let stored = old.filter(|old| old.may_need_routes(Some(old))).and_then(|old| route_limit(old, settings));
+    let found = route_limit(new, settings).map(|finding| {
+        // It had no overlay before, and as many nodes: the edit that makes routes necessary is a remedy for something else,
+        // such as the removal of a second family.
+        let is_way_out = old.is_some_and(|old| old.is_native(Some(old)) && new.max_nodes() <= old.max_nodes());
+        if is_way_out { ratchet::as_stored(finding) } else { finding }
+    });
+    let mut findings = compare(found, stored.as_slice()).new_only();
+    findings.extend(admission_policy(new, old));
+    findings
 }
 
-fn route_limit(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Option<Finding> {
-    let limit = *settings.route_limits.get(&*new.provider_type)?;
-    let nodes = new.max_nodes();
-    let grows = old.is_none_or(|old| old.max_nodes() < nodes);
-    let is_caused = grows || old.is_some_and(|old| !old.may_need_routes(Some(old)));
-    // It had no overlay before, and as many nodes: the edit that makes routes necessary is a remedy for something else,
-    // such as the removal of a second family.
-    let is_way_out = !grows && old.is_some_and(|old| old.is_native(Some(old)));
-    (nodes > limit && is_caused).then(|| {
-        let finding = say_route_limit(nodes, new.has_surge(), limit, &new.provider_type);
-        if is_way_out { finding.at_most(Severity::Warn) } else { finding }
-    })
+/// The finding about a Shoot that needs a route for each node.
+fn route_limit(shoot: &Shoot<'_>, settings: &GardenSettings) -> Option<Finding> {
+    let limit = *settings.route_limits.get(&*shoot.provider_type)?;
+    let nodes = shoot.max_nodes();
+    (nodes > limit).then(|| say_route_limit(nodes, shoot.has_surge(), limit, &shoot.provider_type))
 }
 
 fn say_route_limit(nodes: u64, has_surge: bool, limit: u64, provider: &str) -> Finding {
     let surge = if has_surge { " with maxSurge" } else { "" };
     let message = format!("may become {nodes} nodes{surge}, but {provider} permits {limit} routes, one for each node");
-    ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum")
+    let finding = ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum");
+    finding.about("").magnitude(nodes)
 }
 
 fn admission_policy(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {

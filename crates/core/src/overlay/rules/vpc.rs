@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::diagnostics::ratchet::added;
 use crate::diagnostics::{Finding, Rank, Severity, counted, rules};
 use crate::gardener::facts::Networks;
 use crate::gardener::providers::Routes;
@@ -90,7 +91,7 @@ impl Newcomer {
         let is_as_much_in_the_way = |old: &Shoot<'_>| old.is_native(Some(old)) || !is_native;
         if let Some(old) = old.filter(|old| key(old, Some(old)).as_ref() == Some(&vpc) && is_as_much_in_the_way(old)) {
             let before = Networks::of(&old.networking, &old.status_networking).pods;
-            pods.retain(|pods| !before.contains(pods));
+            pods = added(&pods, &before);
             if pods.is_empty() {
                 return None;
             }

@@ -1,5 +1,6 @@
 //! Rules about the configured node networks: permitted prefix lengths, and the default for Shoots that set none.
 
+use crate::diagnostics::ratchet::compare;
 use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::net::{Cidr, Family};
 
@@ -56,22 +57,18 @@ fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<(Cidr, Cidr)> {
     nodes.iter().find_map(|nodes| Some((*nodes, *default(*nodes)?)))
 }
 
-/// The Shoot's own network, where it is a default one.
+/// The Shoot's own network, where it is a default one. Growing within a stored conflict is always permitted.
 pub(super) fn own(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
-    let defaults = &settings.default_node_networks;
-    let pairs = || {
-        let nodes = subject.networks.nodes.iter();
-        nodes.flat_map(|own| defaults.iter().map(move |default| (*own, *default))).filter(|(a, b)| a.overlaps(*b))
+    let overlaps = |own: Cidr| settings.default_node_networks.iter().filter(move |default| default.overlaps(own));
+    let of = |nodes: &[Cidr]| -> Vec<Finding> {
+        nodes.iter().flat_map(|own| overlaps(*own).map(|default| say_own(*own, *default))).collect()
     };
-    // Growing within a stored conflict is always permitted.
-    let was_in = |default: Cidr| subject.old_nodes().iter().any(|old| old.overlaps(default));
-    let is_new = |(own, default): &(Cidr, Cidr)| subject.fresh_nodes.contains(own) && !was_in(*default);
-    let say = |(own, default)| say_own(own, default);
-    pairs().find(is_new).map(say).or_else(|| pairs().next().map(say).map(|finding| finding.at_most(Severity::Warn)))
+    compare(of(&subject.networks.nodes), &of(subject.old_nodes())).first()
 }
 
 fn say_own(own: Cidr, default: Cidr) -> Finding {
-    DEFAULT_NODES.finding(NODES, format!("{own} {} the default node network {default}", own.lies(default)), ONE_WAY)
+    let message = format!("{own} {} the default node network {default}", own.lies(default));
+    DEFAULT_NODES.finding(NODES, message, ONE_WAY).about(default.to_string())
 }
 
 /// The default network that a Shoot without a node network gets, if one is configured.
@@ -134,31 +131,24 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     say(format!("node network {nodes} of {name} {} the default {default}", nodes.lies(default)), ONE_WAY)
 }
 
-/// A network of the Shoot that is larger or smaller than the platform permits. New networks are checked first, because
-/// stored ones are never denied.
+/// A network of the Shoot that is larger or smaller than the platform permits. Growing is always permitted: a network that
+/// was too large or too small before may stay so.
 pub(super) fn prefix(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     let permitted = settings.node_prefixes.as_ref()?;
     let is_outside = |cidr: &&Cidr| cidr.family() == Family::V4 && !permitted.contains(cidr.prefix_len());
-    // Growing is always permitted: a network that was too large or too small before may stay so.
-    let is_too_large = |cidr: &Cidr| cidr.prefix_len() < permitted.shortest();
-    let was_so = |cidr: &Cidr| {
-        let old = subject.old_nodes().iter().filter(is_outside);
-        old.map(is_too_large).any(|was| was == is_too_large(cidr))
+    let of = |nodes: &[Cidr]| -> Vec<Finding> {
+        nodes.iter().filter(is_outside).map(|cidr| say_prefix(*cidr, permitted)).collect()
     };
-    let fresh = subject.fresh_nodes.iter().filter(is_outside).find(|cidr| !was_so(cidr));
-    let fresh = fresh.map(|cidr| say_prefix(*cidr, permitted));
-    let stored = || subject.networks.nodes.iter().find(is_outside).map(|cidr| say_prefix(*cidr, permitted));
-    fresh.or_else(|| stored().map(|finding| finding.at_most(Severity::Warn)))
+    compare(of(&subject.networks.nodes), &of(subject.old_nodes())).first()
 }
 
 fn say_prefix(cidr: Cidr, permitted: &NodePrefixes) -> Finding {
     let (shortest, longest) = (permitted.shortest(), permitted.longest());
-    let (message, help) = if cidr.prefix_len() < shortest {
+    if cidr.prefix_len() < shortest {
         let message = format!("{cidr} is larger than a /{shortest}, the largest node network here");
-        (message, format!("choose a /{shortest} or a smaller one"))
+        PREFIX.finding(NODES, message, format!("choose a /{shortest} or a smaller one")).about("too large")
     } else {
         let message = format!("{cidr} is smaller than a /{longest}, the smallest node network here");
-        (message, format!("choose a /{longest} or a larger one"))
-    };
-    PREFIX.finding(NODES, message, help)
+        PREFIX.finding(NODES, message, format!("choose a /{longest} or a larger one")).about("too small")
+    }
 }

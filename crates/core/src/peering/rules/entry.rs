@@ -1,12 +1,13 @@
 //! Rules about an entry by itself, independent of its target.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
 use crate::json::{FieldPath, Text, excerpt};
 
-use super::super::config::{Entry, Own, about, tidy};
+use super::super::config::{Entry, about, tidy};
 use super::{example_config, example_entry};
 
 rules! {
@@ -85,8 +86,12 @@ rules! {
 }
 
 /// The findings of all entries, and the entries that name a Shoot which can be looked up.
-pub fn check<'a>(path: &FieldPath, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
-    let mut all: Vec<Own> = Vec::new();
+pub fn check<'a>(
+    path: &FieldPath,
+    subject: Option<&ShootName>,
+    entries: Vec<Entry<'a>>,
+) -> (Vec<Finding>, Vec<Entry<'a>>) {
+    let mut all: Vec<Finding> = Vec::new();
     let mut usable: Vec<Entry<'_>> = Vec::new();
     let mut seen = HashSet::new();
     for mut entry in entries {
@@ -120,7 +125,7 @@ pub fn check<'a>(path: &FieldPath, subject: Option<&ShootName>, entries: Vec<Ent
         });
         if !findings.is_empty() {
             let about = about(&entry.namespace, &entry.name);
-            all.extend(findings.into_iter().map(|finding| Own { about: about.clone(), finding }));
+            all.extend(findings.into_iter().map(|finding| finding.of_entry(Arc::clone(&about))));
         }
         if is_usable {
             usable.push(entry);
@@ -216,7 +221,7 @@ fn found(subject: Option<&ShootName>, entries: [[&'static str; 3]; 2]) -> Vec<Fi
         written_seed: seed.into(),
     };
     let entries = entries.into_iter().enumerate().map(entry).collect();
-    check(&example_config(), subject, entries).0.into_iter().map(|own| own.finding).collect()
+    check(&example_config(), subject, entries).0
 }
 
 #[cfg(test)]
@@ -245,13 +250,13 @@ mod tests {
             };
             let mut fields = [name, namespace, seed];
             for own in judge(fields.each_ref().map(String::as_str)) {
-                if own.finding.rule == &UNTIDY {
-                    let field = ["name", "namespace", "seed"].iter().position(|f| own.finding.path.last_field() == Some(f)).unwrap();
-                    let suggested = own.finding.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
+                if own.rule == &UNTIDY {
+                    let field = ["name", "namespace", "seed"].iter().position(|f| own.path.last_field() == Some(f)).unwrap();
+                    let suggested = own.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
                     prop_assert!(suggested.is_ascii(), "{}", suggested);
                     fields[field] = suggested.to_owned();
                     let again = judge(fields.each_ref().map(String::as_str));
-                    let is_there = |own: &&Own| own.finding.path.last_field() == Some(["name", "namespace", "seed"][field]);
+                    let is_there = |own: &&Finding| own.path.last_field() == Some(["name", "namespace", "seed"][field]);
                     prop_assert!(!again.iter().any(|own| is_there(&own)), "{:?}", again);
                 }
             }
@@ -262,7 +267,7 @@ mod tests {
     fn letters_of_other_alphabets_are_not_guessed() {
         let judge = |name: &str| {
             let entry = Entry { name: name.to_owned().into(), namespace: "garden-shop".into(), ..Entry::default() };
-            check(&"p".into(), None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
+            check(&"p".into(), None, vec![entry]).0.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         for (name, want) in [
             ("\u{ff2f}rders", "\"\u{ff2f}rders\" is not a valid Shoot name; write the metadata.name of the target"),

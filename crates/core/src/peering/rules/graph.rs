@@ -3,13 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::diagnostics::ratchet::{Touch, compare};
 use crate::diagnostics::{Rank, Severity, rules};
 use crate::gardener::{ShootFacts, ShootName};
 use crate::landscape::{Answers, Snapshot, Target, View, Visibility};
 use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::ruled::Ruled;
-use super::super::subject::{Listed, Subject, Touch};
+use super::super::subject::{Listed, Subject};
 use super::pair::conflicting;
 use super::scene::{SCENE, Scene, lists, nodes, peer, shoot, visible};
 use super::unverified::not_compared;
@@ -81,12 +82,12 @@ pub(in crate::peering) fn peers_overlap(
             owners.push(i);
         }
     }
-    let is_new = |i: usize| subject.peers[i].touch == Touch::Added;
+    let most = |a: usize, b: usize| subject.peers[a].touch.max(subject.peers[b].touch).most(Touch::Added);
     // New pairs first, then in the order of the list. Only `PAIRS` are kept: a thousand peers with one network are half
     // a million pairs.
     let mut pairs: BTreeMap<(bool, usize, usize), (Cidr, Cidr)> = BTreeMap::new();
     for_overlapping_pairs(&networks, |a, b| {
-        let is_stored = !is_new(owners[a]) && !is_new(owners[b]);
+        let is_stored = most(owners[a], owners[b]) < Severity::Deny;
         let (pair, found) = ((is_stored, owners[a], owners[b]), (networks[a], networks[b]));
         if pair.1 != pair.2 && (is_edited || !is_stored) {
             pairs.entry(pair).and_modify(|known| *known = found.min(*known)).or_insert(found);
@@ -97,7 +98,7 @@ pub(in crate::peering) fn peers_overlap(
     });
     pairs
         .into_iter()
-        .map(|((is_stored, a, b), (first, second))| {
+        .map(|((_, a, b), (first, second))| {
             let (one, other) = (&subject.peers[a], &subject.peers[b]);
             let sees = |i: usize| targets[i].as_ref().is_some_and(|target| target.visible().is_some());
             // A network next to the name of a hidden Shoot would reveal that Shoot's network, or most of it.
@@ -107,8 +108,7 @@ pub(in crate::peering) fn peers_overlap(
                 format!("node networks of {} and {} overlap", one.target, other.target)
             };
             let finding = PEERS_OVERLAP.finding(subject.entry_path(&other.entry), message, "remove one of the two");
-            let most = if is_stored { Severity::Warn } else { Severity::Deny };
-            Ruled::by_targets(finding.at_most(most), [&one.target, &other.target])
+            Ruled::by_targets(finding.at_most(most(a, b)), [&one.target, &other.target])
         })
         .collect()
 }
@@ -235,12 +235,16 @@ fn of_path(
     other: &ShootName,
     facts: &ShootFacts,
 ) -> Option<Ruled> {
-    let (own, theirs) = conflicting(counting, &facts.networks.nodes)?;
-    let clash = if own == theirs { "is identical to that".to_owned() } else { format!("overlaps {theirs}") };
-    let message = format!("node network {own} {clash} of {other}, which is a peer of {} too", between.target);
-    let finding = PEER_OF_PEER.finding(subject.peer_path(between), message, "choose another one");
+    let (_, theirs) = conflicting(counting, &facts.networks.nodes)?;
+    let of = |nodes: &[Cidr]| {
+        let (own, theirs) = conflicting(nodes, &[theirs])?;
+        let clash = if own == theirs { "is identical to that".to_owned() } else { format!("overlaps {theirs}") };
+        let message = format!("node network {own} {clash} of {other}, which is a peer of {} too", between.target);
+        let finding = PEER_OF_PEER.finding(subject.peer_path(between), message, "choose another one");
+        Some(finding.about(theirs.to_string()))
+    };
     // With a stored peer, a conflict that was there before is not new.
-    let was_there = between.touch != Touch::Added && subject.old_nodes().iter().any(|old| old.overlaps(theirs));
-    let finding = if was_there { finding.at_most(Severity::Warn) } else { finding };
+    let before = if between.touch == Touch::Added { &[] } else { subject.old_nodes() };
+    let finding = compare(of(counting), of(before).as_slice()).first()?;
     Some(Ruled::by_targets(finding, [other, &between.target]))
 }

@@ -25,7 +25,7 @@ rules! {
         up_to: Some(Severity::Deny),
         rank: Rank::Fault,
         fix: "Remove the entries.",
-        example: || no_workers(super::example_config(), 1).into_iter().collect(),
+        example: || no_workers(super::example_config(), 1, 1).into_iter().collect(),
     };
 
     /// An entry was removed, and the other Shoot still lists this one.
@@ -92,11 +92,12 @@ pub fn switched_off(path: FieldPath, peers: usize) -> Option<Finding> {
     })
 }
 
-/// The Shoot has no workers and lists some peers.
-pub fn no_workers(path: FieldPath, peers: usize) -> Option<Finding> {
+/// The Shoot has no workers and lists some peers, in so many entries.
+pub fn no_workers(path: FieldPath, peers: usize, entries: usize) -> Option<Finding> {
     (peers > 0).then(|| {
-        let path = path.field("shootPeerings");
-        NO_WORKERS.finding(path, "a Shoot without workers has no node network".to_owned(), "remove the entries")
+        let message = "a Shoot without workers has no node network".to_owned();
+        let finding = NO_WORKERS.finding(path.field("shootPeerings"), message, "remove the entries");
+        finding.about("").magnitude(entries as u64)
     })
 }
 

@@ -17,7 +17,6 @@ mod words;
 
 use crate::diagnostics::{Rule, Severity};
 use crate::json::FieldPath;
-use pair::About::{FreshNetworks, Seed, Target};
 use pair::PairRule;
 
 /// All rules, by file, in the order of the documentation.
@@ -37,24 +36,24 @@ pub(crate) const RULES: &[&[&Rule]] = &[
 
 /// The checks of an entry and its target, in the order of their findings.
 pub(super) static PAIR_RULES: [PairRule; 18] = [
-    PairRule::new(Seed, target_seed::seed_missing),
-    PairRule::new(Seed, target_seed::seed_wrong).even_stored(),
-    PairRule::new(Seed, target_seed::migrating),
-    PairRule::new(Seed, target_seed::unscheduled),
-    PairRule::new(Target, target::missing).even_stored(),
-    PairRule::new(Target, reciprocal::not_reciprocal),
-    PairRule::new(Target, target::deleting).even_stored(),
-    PairRule::new(Target, target::workerless).even_stored(),
-    PairRule::new(Target, reciprocal::disabled),
-    PairRule::new(Target, unverified::hidden),
-    PairRule::new(Target, unverified::not_verified),
-    PairRule::new(Target, networks::overlap).even_stored(),
-    PairRule::new(Target, networks::identical).even_stored(),
-    PairRule::new(Target, networks::unknown),
-    PairRule::new(Target, defaults::of_pair),
-    PairRule::new(Target, networks::pods_services),
-    PairRule::new(Target, networks::no_common_family),
-    PairRule::new(FreshNetworks, networks::breaks_peer),
+    PairRule::of_seed(target_seed::seed_missing),
+    PairRule::of_seed(target_seed::seed_wrong).even_stored(),
+    PairRule::of_seed(target_seed::migrating),
+    PairRule::of_seed(target_seed::unscheduled),
+    PairRule::of_entry(target::missing).even_stored(),
+    PairRule::of_entry(reciprocal::not_reciprocal),
+    PairRule::of_entry(target::deleting).even_stored(),
+    PairRule::of_entry(target::workerless).even_stored(),
+    PairRule::of_entry(reciprocal::disabled),
+    PairRule::of_entry(unverified::hidden),
+    PairRule::of_entry(unverified::not_verified),
+    PairRule::of_entry(networks::overlap).even_stored(),
+    PairRule::of_entry(networks::identical).even_stored(),
+    PairRule::of_entry(networks::unknown),
+    PairRule::of_entry(defaults::of_pair),
+    PairRule::of_entry(networks::pods_services),
+    PairRule::of_entry(networks::no_common_family),
+    PairRule::of_networks(networks::breaks_peer),
 ];
 
 /// The rules that deny a conflict of node networks by default. One setting, `peering.conflicts`, configures all of them, for a

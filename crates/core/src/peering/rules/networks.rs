@@ -1,12 +1,12 @@
 //! Rules about the networks of a pair that cannot be connected, or not yet.
 
+use crate::diagnostics::ratchet::{Touch, compare};
 use crate::diagnostics::{Finding, Rank, Severity, rules};
-use crate::gardener::ShootFacts;
 use crate::gardener::facts::Networks;
+use crate::gardener::{ShootFacts, ShootName};
 use crate::landscape::Target;
 use crate::net::{Cidr, Family};
 
-use super::super::subject::Touch;
 use super::pair::{Clash, NODES, Pair, clash, conflicting};
 use super::scene::{SCENE, Scene, nodes, peer, visible};
 
@@ -128,16 +128,25 @@ pub(super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     if fresh.is_empty() {
         return None;
     }
-    let clash = match pair.target {
-        Target::Visible(facts) => {
-            let clashed = |other: &Cidr| old.iter().any(|old| old.overlaps(*other));
-            let others: Vec<Cidr> = facts.networks.nodes.iter().copied().filter(|other| !clashed(other)).collect();
-            Some(conflicting(fresh, &others)?)
-        }
-        Target::Consenting(consent) => consent.newly_overlaps(fresh, old).then_some(None)?,
-        Target::Missing | Target::Hidden | Target::Unverified(_) => return None,
-    };
     let name = &pair.listed.target;
+    match pair.target {
+        Target::Visible(facts) => {
+            // One for each network of the target, which is what a clash is about; identical ones first.
+            let clashes = |nodes: &[Cidr]| -> Vec<Finding> {
+                let others = facts.networks.nodes.iter();
+                let mut clashes: Vec<_> = others.filter_map(|other| conflicting(nodes, &[*other])).collect();
+                clashes.sort_by_key(|(own, other)| own != other);
+                let say = |clash: (Cidr, Cidr)| say_breaks_peer(Some(clash), name).about(clash.1.to_string());
+                clashes.into_iter().map(say).collect()
+            };
+            compare(clashes(fresh), &clashes(old)).new_only().into_iter().next()
+        }
+        Target::Consenting(consent) => consent.newly_overlaps(fresh, old).then(|| say_breaks_peer(None, name)),
+        Target::Missing | Target::Hidden | Target::Unverified(_) => None,
+    }
+}
+
+fn say_breaks_peer(clash: Clash, name: &ShootName) -> Finding {
     let message = match clash {
         Some((own, other)) if other == own => {
             format!("{own} is identical to the node network of {name}, which is listed as a peer")
@@ -145,7 +154,7 @@ pub(super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
         Some((own, other)) => format!("{own} overlaps {other} of {name}, which is listed as a peer"),
         None => format!("overlaps the node network of {name}, which is listed as a peer"),
     };
-    Some(BREAKS_PEER.finding(NODES, message, "choose another, or remove the entry first"))
+    BREAKS_PEER.finding(NODES, message, "choose another, or remove the entry first")
 }
 
 pub(super) fn unknown(pair: &Pair<'_>) -> Option<Finding> {

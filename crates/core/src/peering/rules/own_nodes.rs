@@ -1,5 +1,6 @@
 //! Rules about the node networks of a Shoot with peers, whatever these are.
 
+use crate::diagnostics::ratchet::compare;
 use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::SeedFacts;
 use crate::landscape::{Answers, Seed, Snapshot, Target, View};
@@ -153,10 +154,12 @@ pub(in crate::peering) fn seed_nodes(
     let Seed::Found(facts) = view.seed(name) else { return None };
     let seed = facts.nodes?;
     // The Seed is a peer of every Shoot, whatever the Shoot lists.
-    let own = subject.fresh_nodes.iter().find(|own| own.overlaps(seed))?;
-    let message = format!("{own} overlaps the node network {seed} of Seed {name}");
-    let finding = SEED_NODES.finding(NODES, message, "the Shoot is peered with its Seed too, choose another");
+    let of = |nodes: &[Cidr]| {
+        let own = nodes.iter().find(|own| own.overlaps(seed))?;
+        let message = format!("{own} overlaps the node network {seed} of Seed {name}");
+        let help = "the Shoot is peered with its Seed too, choose another";
+        Some(SEED_NODES.finding(NODES, message, help).about(""))
+    };
     // Growing within a stored conflict is always permitted.
-    let is_stored = subject.old_nodes().iter().any(|old| old.overlaps(seed));
-    Some(if is_stored { finding.at_most(Severity::Warn) } else { finding })
+    compare(of(&subject.fresh_nodes), of(subject.old_nodes()).as_slice()).first()
 }

@@ -1,6 +1,7 @@
 //! One entry with its target, which most rules examine.
 
 use crate::diagnostics::Finding;
+use crate::diagnostics::ratchet::Touch;
 use crate::gardener::ShootName;
 use crate::json::FieldPath;
 use crate::landscape::Target;
@@ -26,25 +27,26 @@ pub(in crate::peering) type Check = fn(&Pair<'_>) -> Option<Finding>;
 /// `networks::told_clash` does, and leaves them to `breaks_peer`.
 pub(in crate::peering) struct PairRule {
     pub(in crate::peering) check: Check,
-    pub(in crate::peering) about: About,
+    /// What of an entry its writer has to touch so that it denies.
+    pub(in crate::peering) cause: Touch,
     /// Whether it is also made for stored, unchanged entries when the list is edited.
     pub(in crate::peering) even_stored: bool,
 }
 
-/// What a check is about: for an entry that was stored before, only what its writer changed can be denied.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(in crate::peering) enum About {
-    /// The target.
-    Target,
-    /// The Seed of the entry.
-    Seed,
-    /// The networks that the writer changes.
-    FreshNetworks,
-}
-
 impl PairRule {
-    pub(super) const fn new(about: About, check: Check) -> Self {
-        Self { check, about, even_stored: false }
+    /// A check of what only a new entry is the cause of.
+    pub(super) const fn of_entry(check: Check) -> Self {
+        Self { check, cause: Touch::Added, even_stored: false }
+    }
+
+    /// A check of the Seed, a field of the entry.
+    pub(super) const fn of_seed(check: Check) -> Self {
+        Self { check, cause: Touch::Edited, even_stored: false }
+    }
+
+    /// A check of the Shoot's own networks beside an entry.
+    pub(super) const fn of_networks(check: Check) -> Self {
+        Self { check, cause: Touch::Beside, even_stored: false }
     }
 
     pub(super) const fn even_stored(self) -> Self {

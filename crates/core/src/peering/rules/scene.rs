@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnostics::Finding;
+use crate::diagnostics::ratchet::Scope;
 use crate::gardener::facts::{Networks, Peer, PeeringFacts};
 use crate::gardener::{Shoot, ShootFacts, ShootName};
 use crate::landscape::Target;
@@ -54,7 +55,8 @@ impl Scene {
         let entries: Vec<Entry<'_>> = names.enumerate().map(entry).collect();
         let config = Config { entries: entries.clone(), ..Config::default() };
         let stored = self.are_entries_stored.then_some(&config);
-        check(&Subject::new(&new, old.as_ref(), example_config(), entries, Some(&config), stored))
+        let scope = Scope { new: &new, old: old.as_ref() };
+        check(&Subject::new(scope, example_config(), entries, Some(&config), stored))
     }
 
     /// What a check finds in its first entry.

@@ -118,6 +118,7 @@ pub(in crate::peering) fn duplicate_field(path: FieldPath, field: &str) -> Findi
 
 pub(in crate::peering) fn too_many(path: FieldPath, count: usize, most: usize) -> Option<Finding> {
     (count > most).then(|| {
-        TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
+        let message = format!("has {count} entries, more than the {most} that are permitted");
+        TOO_MANY.finding(path, message, "remove some").about("").magnitude(count as u64)
     })
 }

@@ -1,11 +1,12 @@
 //! Rules about the Seed of an entry.
 
+use crate::diagnostics::ratchet::Touch;
 use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::ShootFacts;
 use crate::json::excerpt;
 use crate::landscape::{Answer, Answers, Seed, Snapshot, Target, View};
 
-use super::super::subject::{Listed, Subject, Touch};
+use super::super::subject::{Listed, Subject};
 use super::pair::Pair;
 use super::scene::{SCENE, Scene, peer, visible};
 use super::unverified::seed_not_verified;
@@ -115,7 +116,7 @@ pub(in crate::peering) fn seed_unknown(
             "write the spec.seedName of the target",
         ),
     };
-    Some(if listed.touch >= Touch::OtherSeed { finding } else { finding.at_most(Severity::Warn) })
+    Some(finding.at_most(listed.touch.most(Touch::Edited)))
 }
 
 /// The help where the writer may not know the right Seed.
