@@ -134,7 +134,7 @@ impl Check {
                     "  {} {} ({})\n",
                     finding.severity.name(),
                     diagnostics::printable(&finding.to_string()),
-                    finding.rule
+                    finding.rule.name
                 );
             }
         }
@@ -308,8 +308,7 @@ impl Judge {
 
 /// Whether a finding says that a Seed was not looked up.
 fn is_unverified_seed(finding: &Finding) -> bool {
-    let field = finding.path.rsplit('.').next();
-    finding.rule == NOT_VERIFIED.name && matches!(field, Some("seed" | "seedName"))
+    finding.rule == &NOT_VERIFIED && matches!(finding.path.last_field(), Some("seed" | "seedName"))
 }
 
 #[derive(serde::Serialize)]

@@ -37,11 +37,11 @@ impl Choice {
 pub(super) fn policy(peering: &Peering, choices: &BTreeMap<String, Choice>) -> Result<Policy, ConfigError> {
     let mut policy = Policy::default();
     if let Some(choice) = peering.conflicts {
-        for rule in peering::rules::CONFLICTS {
+        for rule in peering::rules::conflicts() {
             policy.set(rule, choice.severity());
         }
     }
-    let known: Vec<&'static Rule> = webhooks::rules().into_iter().map(|(rule, _)| rule).collect();
+    let known: Vec<&'static Rule> = webhooks::rules().collect();
     for (name, choice) in choices {
         let path = format!("rules.{name}");
         let value = choice.severity().map_or("off", Severity::name).to_owned();

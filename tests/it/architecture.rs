@@ -327,6 +327,17 @@ fn the_core_names_no_place() {
     }
 }
 
+/// The macro that makes a rule puts it into the list of its file; a list that no room names is an unused one.
+#[test]
+fn rules_are_made_where_they_are_listed() {
+    for (room, files) in by_room() {
+        let is_made_by_hand = |code: &str| room != "diagnostics" && code.contains(": Rule = Rule {");
+        for (path, code) in files {
+            assert!(!is_made_by_hand(&code), "{}: write it in `rules!`", path.display());
+        }
+    }
+}
+
 #[test]
 fn modules_of_the_program_use_only_what_is_below() {
     for (at, module) in PROGRAM.iter().enumerate() {

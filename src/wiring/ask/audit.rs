@@ -15,7 +15,7 @@ impl AskLoop {
     /// One line for each call, without any content of the object but its name.
     pub(super) fn audit(&self, request: &Request<'_>, verdict: &Verdict, started: Instant) {
         for finding in &verdict.findings {
-            self.asking.metrics.found(finding.rule, finding.severity.name());
+            self.asking.metrics.found(finding.rule.name, finding.severity.name());
         }
         self.asking.metrics.decided(self.handler.name(), verdict.decision);
         tracing::info!(
@@ -48,7 +48,7 @@ impl fmt::Display for Rules<'_> {
             if i > 0 {
                 f.write_str(",")?;
             }
-            f.write_str(finding.rule)?;
+            f.write_str(finding.rule.name)?;
         }
         if self.0.findings.len() > MOST_LOGGED {
             f.write_str(",...")?;

@@ -125,7 +125,7 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
     };
     let mut message = format!("{} {subject} is refused:", kind(&request.resource));
     for finding in denied().take(DENIALS_LIMIT) {
-        let _ = write!(message, "\n- {} ({})", line(&finding.to_string()), finding.rule);
+        let _ = write!(message, "\n- {} ({})", line(&finding.to_string()), finding.rule.name);
     }
     if let more @ 1.. = denied().count().saturating_sub(DENIALS_LIMIT) {
         let _ = write!(message, "\n- and {more} more");
@@ -133,7 +133,7 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
     let cause = |finding: &Finding| {
         json!({
             "reason": "FieldValueInvalid",
-            "field": cut(&finding.path, CAUSE_LIMIT),
+            "field": cut(&finding.path.to_string(), CAUSE_LIMIT),
             "message": cut(&finding.message, CAUSE_LIMIT),
         })
     };
@@ -195,10 +195,9 @@ const MORE_ROOM: usize = 40;
 
 /// A finding for one line: there is one extension that we speak about, so its place in the list is left out.
 fn short(finding: &Finding) -> String {
-    let text = finding.to_string();
-    match finding.path.split_once(".providerConfig.") {
-        Some((extension, _)) => text[extension.len() + ".providerConfig.".len()..].to_owned(),
-        None => text,
+    match finding.path.below("providerConfig") {
+        Some(path) => format!("{path}: {}", finding.text()),
+        None => finding.to_string(),
     }
 }
 
@@ -217,22 +216,24 @@ mod tests {
 
     use super::super::{AuditKey, PatchBuilder, Pointer, decode};
     use super::*;
-    use crate::diagnostics::Rank;
+    use crate::diagnostics::{Rank, Rule};
+    use crate::json::FieldPath;
 
     const BODY: &str = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
         "uid":"u-1","resource":{"group":"apps","version":"v1","resource":"deployments"},
         "name":"kube-apiserver","namespace":"shoot--a--b","operation":"CREATE","object":{}}}"#;
 
-    fn finding(severity: Severity, message: &str) -> Finding {
-        Finding {
-            rule: "vpn/x",
-            severity,
-            rank: Rank::Fault,
-            path: "spec".to_owned(),
-            message: message.to_owned(),
-            help: "do y".into(),
-            at_most: Severity::Deny,
+    /// A rule of each rank.
+    static RULES: [Rule; 5] = {
+        const fn of(rank: Rank) -> Rule {
+            Rule { name: "vpn/x", severity: Severity::Deny, up_to: None, rank, summary: "", fix: "", example: Vec::new }
         }
+        let [a, b, c, d, e] = Rank::ALL;
+        [of(a), of(b), of(c), of(d), of(e)]
+    };
+
+    fn finding(severity: Severity, message: &str) -> Finding {
+        Finding { severity, ..RULES[0].finding("spec", message.to_owned(), "do y") }
     }
 
     fn answer(verdict: &Verdict) -> Value {
@@ -298,7 +299,9 @@ mod tests {
     #[test]
     fn texts_are_cut() {
         let long = "\u{1f525}\n".repeat(1 << 20);
-        let of = |text: &str, count| vec![Finding { path: text.to_owned(), ..finding(Severity::Deny, text) }; count];
+        let of = |text: &str, count| {
+            vec![Finding { path: FieldPath::default().field(text.to_owned()), ..finding(Severity::Deny, text) }; count]
+        };
         // Five MiB each, and many; not both, which no machine has memory for.
         let findings = [of(&long, 4), of(&long[..5_000], 2_000)].concat();
         let audit = vec![(AuditKey::new("a"), long.clone())];
@@ -343,7 +346,7 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(i, (rank, warns, length))| Finding {
-                    rank: Rank::ALL[*rank],
+                    rule: &RULES[*rank],
                     ..finding(if *warns { Severity::Warn } else { Severity::Deny }, &format!("#{i}# {}", "x".repeat(*length)))
                 })
                 .collect();
@@ -357,7 +360,7 @@ mod tests {
                 let shown: Vec<usize> = lines.iter().map(|line| place(line)).collect();
                 let mut all: Vec<usize> = (0..findings.len()).filter(|i| findings[*i].severity == severity).collect();
                 prop_assert_eq!(shown.len() + more.unwrap_or_default(), all.len());
-                all.sort_by_key(|i| findings[*i].rank);
+                all.sort_by_key(|i| findings[*i].rule.rank);
                 prop_assert_eq!(&shown[..], &all[..shown.len()]);
             }
         }

@@ -100,11 +100,9 @@ impl<'a> Request<'a> {
 
     /// Who asked, with groups and all.
     pub fn user_info(&self) -> Result<UserInfo, FieldError> {
-        self.user_info.map_or_else(|| Ok(UserInfo::default()), serde_json::from_str).map_err(|error| FieldError {
-            path: "request.userInfo".to_owned(),
-            value: String::new(),
-            problem: excerpt(&error.to_string()),
-        })
+        self.user_info
+            .map_or_else(|| Ok(UserInfo::default()), serde_json::from_str)
+            .map_err(|error| FieldError::new("request.userInfo", excerpt(&error.to_string())))
     }
 }
 

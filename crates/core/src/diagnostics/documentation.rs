@@ -2,20 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::finding::Finding;
 use super::rule::Rule;
 use super::weight::Severity;
 
-/// All rules with an example of each, as Markdown behind an introduction. Rules of one family (the part of the name before the
-/// slash) follow one another; `preface` is what comes before those of a family.
+/// All rules as Markdown behind an introduction, each with what it says of its example. Rules of one family (the part of the name
+/// before the slash) follow one another; `preface` is what comes before those of a family.
 pub fn markdown(
     introduction: &str,
-    rules: Vec<(&'static Rule, Finding)>,
+    rules: impl Iterator<Item = &'static Rule>,
     preface: impl Fn(&str) -> Option<String>,
 ) -> String {
     let mut text = introduction.to_owned();
     let mut family = "";
-    for (rule, example) in rules {
+    for rule in rules {
         let (of, _) = rule.name.split_once('/').unwrap_or_default();
         if of != family {
             family = of;
@@ -35,7 +34,7 @@ pub fn markdown(
             rule.summary,
             rule.severity.name(),
             rule.rank.name(),
-            example,
+            rule.example().map(|finding| finding.to_string()).unwrap_or_default(),
             rule.fix
         );
     }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::Finding;
-use super::rule::Rule;
+use super::rule::{Finding, Rule};
 use super::weight::Severity;
 
 /// The severities that operators configured; `None` switches a rule off.
@@ -40,7 +39,7 @@ impl Policy {
 
     /// Applies the configured severity to one finding; `false` when its rule is off.
     pub(crate) fn weigh(&self, finding: &mut Finding) -> bool {
-        match self.choices.get(finding.rule) {
+        match self.choices.get(finding.rule.name) {
             None => true,
             Some(None) => false,
             Some(Some(choice)) => {
@@ -63,9 +62,17 @@ mod tests {
         rank: Rank::Fault,
         summary: "",
         fix: "",
+        example: Vec::new,
     };
-    static FIXED: Rule =
-        Rule { name: "a/c", severity: Severity::Deny, up_to: None, rank: Rank::Fault, summary: "", fix: "" };
+    static FIXED: Rule = Rule {
+        name: "a/c",
+        severity: Severity::Deny,
+        up_to: None,
+        rank: Rank::Fault,
+        summary: "",
+        fix: "",
+        example: Vec::new,
+    };
 
     #[test]
     fn operators_weigh_but_not_beyond_what_fits() {

@@ -1,7 +1,10 @@
 //! How much a finding weighs, and how soon people should read of it.
 
+use serde::Serialize;
+
 /// How much a finding weighs.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The request passes silently; only logs and metrics know.
     Note,

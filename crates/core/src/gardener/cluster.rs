@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
-use super::{FieldError, ShootUid, SwitchFacts};
-use crate::json::excerpt;
+use super::field_error::{FieldError, typed};
+use super::{ShootUid, SwitchFacts};
+use crate::json::{FieldPath, excerpt};
 use crate::net::{Cidr, NetworkKind};
 
 /// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
@@ -154,18 +155,14 @@ struct StatusNetworking {
     nodes: Option<Vec<String>>,
 }
 
+/// Where a Cluster has the networks of its Shoot.
+const SPEC: &str = "spec.shoot.spec.networking";
+const STATUS: &str = "spec.shoot.status.networking";
+
 impl ClusterFacts {
     /// Reads the JSON text of a Cluster's `spec`; all fields that cannot be used are reported at once.
     pub fn parse(text: &str) -> Result<Self, Unusable> {
-        let spec: ClusterSpec = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text))
-            .map_err(|error| {
-                let path = match error.path().to_string().as_str() {
-                    "." => "spec".to_owned(),
-                    path => format!("spec.{path}"),
-                };
-                let problem = excerpt(&error.into_inner().to_string());
-                Unusable::from(vec![FieldError { path, value: String::new(), problem }])
-            })?;
+        let spec: ClusterSpec = typed(text).map_err(|error| Unusable::from(vec![error.within("spec")]))?;
         Ok(Self { switch: SwitchFacts::parse(text).map(Box::new), ..Self::from_spec(spec)? })
     }
 
@@ -180,7 +177,7 @@ impl ClusterFacts {
             const PATH: &str = "spec.seed.spec.networks.pods";
             let pods = seed.spec.and_then(|spec| spec.networks).and_then(|networks| networks.pods);
             match pods {
-                Some(text) => read(&text, PATH.to_owned(), &mut errors),
+                Some(text) => read(&text, PATH.into(), &mut errors),
                 None => {
                     errors.push(FieldError::missing(PATH));
                     None
@@ -196,7 +193,7 @@ impl ClusterFacts {
             // until then.
             for kind in [NetworkKind::Pods, NetworkKind::Services] {
                 if !shoot_networks.iter().any(|network| network.kind == kind) {
-                    errors.push(FieldError::missing(&format!("spec.shoot.spec.networking.{}", kind.name())));
+                    errors.push(FieldError::missing(FieldPath::from(SPEC).field(kind.name())));
                 }
             }
         }
@@ -253,16 +250,13 @@ impl Shoot {
             (NetworkKind::Services, spec_services, status_services),
             (NetworkKind::Nodes, spec_nodes, status_nodes),
         ] {
-            let from_spec =
-                in_spec.and_then(|text| read(&text, format!("spec.shoot.spec.networking.{}", kind.name()), errors));
+            let from_spec = in_spec.and_then(|text| read(&text, FieldPath::from(SPEC).field(kind.name()), errors));
             let from_status = in_status
                 .unwrap_or_default()
                 .into_iter()
                 .enumerate()
                 .filter(|(_, text)| !repeats_spec(from_spec, text))
-                .filter_map(|(i, text)| {
-                    read(&text, format!("spec.shoot.status.networking.{}[{i}]", kind.name()), errors)
-                });
+                .filter_map(|(i, text)| read(&text, FieldPath::from(STATUS).field(kind.name()).index(i), errors));
             networks.extend(from_spec.into_iter().chain(from_status).map(|cidr| ShootNetwork { kind, cidr }));
         }
         networks.into_boxed_slice()
@@ -275,7 +269,7 @@ pub fn repeats_spec(in_spec: Option<Cidr>, in_status: &str) -> bool {
     in_spec.is_some_and(|cidr| cidr.to_string() == in_status)
 }
 
-fn read(text: &str, path: String, errors: &mut Vec<FieldError>) -> Option<Cidr> {
+fn read(text: &str, path: FieldPath, errors: &mut Vec<FieldError>) -> Option<Cidr> {
     text.parse()
         .map_err(|problem: crate::net::ParseCidrError| {
             errors.push(FieldError { path, value: excerpt(&format!("{text:?}")), problem: problem.to_string() });

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::FieldError;
-use crate::json::{Text, excerpt};
+use super::field_error::{FieldError, typed};
+use crate::json::Text;
 use crate::net::Family;
 
 /// The network type (`spec.networking.type`) whose encapsulation is known.
@@ -55,18 +55,7 @@ struct Overlay {
 pub fn encapsulation(provider_config: Option<&str>, families: &[Family]) -> Result<Encapsulation, FieldError> {
     let config: Config<'_> = match provider_config {
         None => Config::default(),
-        Some(text) => {
-            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
-                FieldError {
-                    path: match error.path().to_string().as_str() {
-                        "." => String::new(),
-                        path => path.to_owned(),
-                    },
-                    value: String::new(),
-                    problem: excerpt(&error.into_inner().to_string()),
-                }
-            })?
-        }
+        Some(text) => typed(text)?,
     };
     let is_native = match config.overlay {
         Some(overlay) => overlay.enabled != Some(true),

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use crate::json::Malformed;
+use serde::Deserialize;
+
+use crate::json::{FieldPath, Malformed, excerpt};
 
 /// A field that cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FieldError {
     /// The path in the object, such as `spec.shoot.status.networking.nodes[1]`.
-    pub path: String,
+    pub path: FieldPath,
     /// The value as JSON, or empty when the field is missing.
     pub value: String,
     /// What is wrong with it.
@@ -28,20 +30,32 @@ impl fmt::Display for FieldError {
 }
 
 impl FieldError {
-    /// The same error, seen from the object around it.
-    #[must_use]
-    pub fn within(self, outer: &str) -> Self {
-        let path = if self.path.is_empty() { outer.to_owned() } else { format!("{outer}.{}", self.path) };
-        Self { path, ..self }
+    /// An error about a field, without its value.
+    pub fn new(path: impl Into<FieldPath>, problem: String) -> Self {
+        Self { path: path.into(), value: String::new(), problem }
     }
 
-    pub(super) fn missing(path: &str) -> Self {
-        Self { path: path.to_owned(), value: String::new(), problem: "is missing".to_owned() }
+    /// The same error, seen from the object around it.
+    #[must_use]
+    pub fn within(self, outer: impl Into<FieldPath>) -> Self {
+        Self { path: outer.into().join(self.path), ..self }
+    }
+
+    pub(super) fn missing(path: impl Into<FieldPath>) -> Self {
+        Self::new(path, "is missing".to_owned())
     }
 }
 
 impl From<Malformed> for FieldError {
     fn from(error: Malformed) -> Self {
-        Self { path: String::new(), value: String::new(), problem: error.to_string() }
+        Self::new("", error.to_string())
     }
+}
+
+/// Reads a value of a type; the error has the path of what is wrong inside.
+pub(super) fn typed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
+        let path = FieldPath::from(error.path());
+        FieldError::new(path, excerpt(&error.into_inner().to_string()))
+    })
 }

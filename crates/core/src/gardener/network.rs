@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 pub use switching::SwitchingNetwork;
 
-use super::FieldError;
+use super::field_error::{FieldError, typed};
 use super::shoot::MOST_FAMILIES;
-use crate::json::{AtMost, FirstOf, Members, Text, excerpt};
+use crate::json::{AtMost, FirstOf, Members, Text};
 use crate::net::Family;
 
 /// gardenlet's request for an action of the extension: `reconcile`, `restore`, `migrate` or `wait-for-state`.
@@ -171,17 +171,18 @@ struct Status<'a> {
 impl<'a> Network<'a> {
     /// Reads the text of a Network.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
-        let wire: Wire<'_> = typed("", text)?;
+        let wire: Wire<'_> = typed(text)?;
         let spec_text = wire.spec.map_or("{}", RawValue::get);
-        let spec: Spec<'_> = typed("spec", spec_text)?;
+        let spec: Spec<'_> = typed(spec_text).map_err(|error| error.within("spec"))?;
         let families = match spec.ip_families.map(RawValue::get) {
-            Some(text) => typed::<Option<AtMost<Text<'_>, MOST_FAMILIES>>>("spec.ipFamilies", text)?,
+            Some(text) => typed::<Option<AtMost<Text<'_>, MOST_FAMILIES>>>(text)
+                .map_err(|error| error.within("spec.ipFamilies"))?,
             None => None,
         };
         let families = families.iter().flat_map(|families| &families.0);
         // A status is written by others, and the API server ignores it in a write of the object, so an unreadable one
         // is ignored.
-        let status: Status<'_> = wire.status.and_then(|status| typed("status", status.get()).ok()).unwrap_or_default();
+        let status: Status<'_> = wire.status.and_then(|status| typed(status.get()).ok()).unwrap_or_default();
         let (record, has_other_state) = status.state.and_then(|state| members_of(state.get())).unwrap_or_default();
         let deployed: Option<FirstOf<Text<'_>, MOST_FAMILIES>> =
             status.ip_families.and_then(|text| serde_json::from_str(text.get()).ok());
@@ -239,17 +240,6 @@ pub(crate) fn family(name: &str) -> Option<Family> {
         "IPv6" => Some(Family::V6),
         _ => None,
     }
-}
-
-fn typed<'a, T: Deserialize<'a>>(outer: &str, text: &'a str) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
-        let path = match error.path().to_string().as_str() {
-            "." => String::new(),
-            path => path.to_owned(),
-        };
-        let error = FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) };
-        if outer.is_empty() { error } else { error.within(outer) }
-    })
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //! memory than the reader permits.
 
 mod bounded;
+mod path;
 mod query;
 mod scanner;
 mod text;
 
 pub use bounded::{AtMost, Bounded, FirstOf, too_many};
+pub use path::FieldPath;
 pub use query::{are_same, find, is_same};
 pub use scanner::{Malformed, Members};
 pub use text::{Text, excerpt};

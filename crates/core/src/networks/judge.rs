@@ -1,18 +1,16 @@
 //! Findings about the networks of a Shoot that is written.
 
-use super::{check, is_untranslatable, rules};
-use crate::diagnostics::{Finding, Severity, without_stored};
+use super::{check, is_untranslatable};
+use crate::diagnostics::Finding;
+use crate::diagnostics::ratchet::{self, Scope, compare};
 use crate::gardener::Shoot;
 use crate::gardener::shoot::StatusNetworking;
 use crate::landscape::{Seed, View};
 
 /// The findings about the networks of a Shoot that its writer caused, and the Seed that could not be looked up, with
 /// the reason.
-pub fn judge<'k>(
-    new: &Shoot<'_>,
-    old: Option<&Shoot<'_>>,
-    view: &mut View<'k>,
-) -> (Vec<Finding>, Option<(String, &'k str)>) {
+pub fn judge<'k>(scope: Scope<'_>, view: &mut View<'k>) -> (Vec<Finding>, Option<(String, &'k str)>) {
+    let Scope { new, old } = scope;
     let mut unanswered = None;
     let mut check_with_seed = |shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>| {
         let no_status = StatusNetworking::default();
@@ -28,21 +26,9 @@ pub fn judge<'k>(
         check(&shoot.networking, status, seed)
     };
     let stored = old.map_or_else(Vec::new, |old| check_with_seed(old, Some(old)));
-    let found = check_with_seed(new, old);
+    let (mut findings, stored) = compare(check_with_seed(new, old), &stored).split();
     // Nothing else reports this, and connections into the Shoot fail: a warning at every write that is judged, if not a
     // denial.
-    let lasting: Vec<Finding> = found.iter().filter(|finding| is_untranslatable(finding)).cloned().collect();
-    let mut findings = without_stored(found, stored, is_same);
-    for finding in lasting {
-        if !findings.iter().any(|new| (new.rule, &new.path) == (finding.rule, &finding.path)) {
-            findings.push(finding.at_most(Severity::Warn));
-        }
-    }
+    findings.extend(stored.into_iter().filter(is_untranslatable).map(ratchet::as_stored));
     (findings, unanswered)
-}
-
-/// Whether a finding is the same as a stored one, though it does not say the same: which of several networks has no room depends
-/// on all of them; and which of them meets a Seed that is too wide first.
-fn is_same(finding: &Finding, old: &Finding) -> bool {
-    finding.rule == rules::SEED_TOO_WIDE.name || finding.rule == rules::DOES_NOT_FIT.name && old.path == finding.path
 }

@@ -99,7 +99,7 @@ fn ipv4_overlaps(name: &str, seed: &SeedFacts, networks: &Networks, fits: bool) 
 /// Whether a finding says that double NAT cannot translate between the Shoot and its Seed.
 pub fn is_untranslatable(finding: &Finding) -> bool {
     let is_needed = finding.at_most == Severity::Deny;
-    finding.rule == rules::SEED_TOO_WIDE.name || finding.rule == rules::DOES_NOT_FIT.name && is_needed
+    finding.rule == &rules::SEED_TOO_WIDE || finding.rule == &rules::DOES_NOT_FIT && is_needed
 }
 
 /// IPv6 cannot be translated. Gardener refuses the overlap for Shoots that have IPv4 too; for others it looks away, so

@@ -7,5 +7,5 @@ mod families;
 pub mod rules;
 mod switch;
 
-pub use rules::{GardenSettings, is_untouched};
+pub use rules::GardenSettings;
 pub use switch::*;

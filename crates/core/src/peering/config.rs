@@ -1,9 +1,10 @@
 //! Strict parsing of a `PeeringConfig`: everything that cannot be parsed is reported with its path.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::diagnostics::Finding;
-use crate::json::{Members, Text, excerpt};
+use crate::json::{FieldPath, Members, Text, excerpt};
 
 use super::rules::shape;
 
@@ -50,26 +51,16 @@ pub(super) struct Limits {
     pub findings: usize,
 }
 
-/// A finding about the configuration itself, with the entry that it is about: namespace and name, or nothing for the
-/// configuration as a whole. Entries move when others are removed, so an index does not identify a stored entry.
-#[derive(Clone, Debug)]
-pub struct Own {
-    /// The entry.
-    pub about: String,
-    /// What is wrong.
-    pub finding: Finding,
-}
-
 /// Collects findings below a path.
 struct Decoder {
-    path: String,
-    findings: Vec<Own>,
+    path: FieldPath,
+    findings: Vec<Finding>,
     limits: Limits,
 }
 
-/// Which entry a finding is about.
-pub(super) fn about(namespace: &str, name: &str) -> String {
-    format!("{}/{}", tidy(namespace), tidy(name))
+/// Which entry a finding is about. Entries move when others are removed, so an index does not identify a stored one.
+pub(super) fn about(namespace: &str, name: &str) -> Arc<str> {
+    format!("{}/{}", tidy(namespace), tidy(name)).into()
 }
 
 /// A value without surrounding whitespace and in lower case. Only ASCII letters are changed: no valid name has other
@@ -84,11 +75,11 @@ pub(super) fn tidy(value: &str) -> Cow<'_, str> {
 }
 
 /// Parses the text of the providerConfig at this path.
-pub(super) fn decode<'a>(text: Option<&'a str>, path: &str, limits: Limits) -> (Config<'a>, Vec<Own>) {
-    let mut decoder = Decoder { path: path.to_owned(), findings: Vec::new(), limits };
+pub(super) fn decode<'a>(text: Option<&'a str>, path: &FieldPath, limits: Limits) -> (Config<'a>, Vec<Finding>) {
+    let mut decoder = Decoder { path: path.clone(), findings: Vec::new(), limits };
     let config = match text {
         None => {
-            decoder.report(|_| Some(shape::no_config(path)));
+            decoder.report(|_| Some(shape::no_config(path.clone())));
             Config::default()
         }
         Some(text) => decoder.config(text.trim_start()),
@@ -102,7 +93,7 @@ impl Decoder {
         if self.findings.len() < self.limits.findings
             && let Some(finding) = finding(self)
         {
-            self.findings.push(Own { about: String::new(), finding });
+            self.findings.push(finding);
         }
     }
 
@@ -111,15 +102,15 @@ impl Decoder {
         let [api_version, kind, peerings] = self.members(text, None, &CONFIG_FIELDS).unwrap_or_default();
         if text.starts_with('{') {
             let (api_version, kind) = (self.text(api_version, None, "apiVersion"), self.text(kind, None, "kind"));
-            self.report(|_| api_version.and_then(|version| shape::api_version(&path, &version)));
-            self.report(|_| kind.and_then(|kind| shape::kind(&path, &kind)));
+            self.report(|_| api_version.and_then(|version| shape::api_version(path.clone(), &version)));
+            self.report(|_| kind.and_then(|kind| shape::kind(path.clone(), &kind)));
         }
-        let path = format!("{path}.shootPeerings");
+        let path = path.clone().field("shootPeerings");
         let mut config = Config::default();
         let Some(list) = peerings.filter(|list| *list != "null") else { return config };
         let mut elements = Members::of(list);
         if elements.enter_array().is_err() {
-            self.report(|_| Some(shape::malformed(&path, list, "a list")));
+            self.report(|_| Some(shape::malformed(path.clone(), list, "a list")));
             return config;
         }
         let mut count = 0;
@@ -135,8 +126,8 @@ impl Decoder {
         config.count = count;
         config.unread = count.saturating_sub(self.limits.entries);
         // This finding is about the whole list, so the limit does not apply to it.
-        if let Some(finding) = shape::too_many(&path, count, self.limits.permitted) {
-            self.findings.push(Own { about: String::new(), finding });
+        if let Some(finding) = shape::too_many(path.clone(), count, self.limits.permitted) {
+            self.findings.push(finding);
         }
         config
     }
@@ -148,8 +139,11 @@ impl Decoder {
         let name = self.text(name, at, "name");
         let namespace = self.text(namespace, at, "namespace");
         let seed = self.text(seed, at, "seed");
-        for own in &mut self.findings[before..] {
-            own.about = about(namespace.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+        if self.findings.len() > before {
+            let about = about(namespace.as_deref().unwrap_or_default(), name.as_deref().unwrap_or_default());
+            let of_entry =
+                self.findings.split_off(before).into_iter().map(|finding| finding.of_entry(Arc::clone(&about)));
+            self.findings.extend(of_entry);
         }
         let seed = seed?;
         Some(Entry { index, name: name?, namespace: namespace?, written_seed: seed.clone(), seed })
@@ -165,7 +159,7 @@ impl Decoder {
         let mut found = [None; N];
         let mut members = Members::of(text);
         if members.enter().is_err() {
-            self.report(|decoder| Some(shape::malformed(&decoder.at(entry), text, "an object")));
+            self.report(|decoder| Some(shape::malformed(decoder.at(entry), text, "an object")));
             return None;
         }
         while let Ok(key) = members.key() {
@@ -173,33 +167,33 @@ impl Decoder {
             let Ok(value) = members.skip() else { break };
             match fields.iter().position(|field| *field == &*key) {
                 Some(at) if found[at].replace(value).is_some() => {
-                    self.report(|decoder| Some(shape::duplicate_field(&decoder.at(entry), &key)));
+                    self.report(|decoder| Some(shape::duplicate_field(decoder.at(entry), &key)));
                 }
                 Some(_) => {}
-                None => self.report(|decoder| Some(shape::unknown_field(&decoder.at(entry), &key, fields))),
+                None => self.report(|decoder| Some(shape::unknown_field(decoder.at(entry), &key, fields))),
             }
         }
-        self.report(|decoder| Some(shape::malformed(&decoder.at(entry), text, "an object")));
+        self.report(|decoder| Some(shape::malformed(decoder.at(entry), text, "an object")));
         None
     }
 
     /// The path of an entry, or of the configuration. Built only when there is a finding.
-    fn at(&self, entry: Option<usize>) -> String {
+    fn at(&self, entry: Option<usize>) -> FieldPath {
         match entry {
-            Some(index) => format!("{}.shootPeerings[{index}]", self.path),
+            Some(index) => self.path.clone().field("shootPeerings").index(index),
             None => self.path.clone(),
         }
     }
 
     /// A string field: empty when it is missing, `None` when it is not a string.
-    fn text<'a>(&mut self, value: Option<&'a str>, entry: Option<usize>, field: &str) -> Option<Text<'a>> {
+    fn text<'a>(&mut self, value: Option<&'a str>, entry: Option<usize>, field: &'static str) -> Option<Text<'a>> {
         match value {
             None | Some("null") => Some(Text::default()),
             Some(value) => match serde_json::from_str(value) {
                 Ok(text) => Some(text),
                 Err(_) => {
                     self.report(|decoder| {
-                        Some(shape::malformed(&format!("{}.{field}", decoder.at(entry)), &excerpt(value), "a string"))
+                        Some(shape::malformed(decoder.at(entry).field(field), &excerpt(value), "a string"))
                     });
                     None
                 }
@@ -249,7 +243,7 @@ mod tests {
         /// Any text is parsed without a panic and within the limits.
         #[test]
         fn any_text_is_answered(text in prop_oneof![almost(), ".{0,80}", almost().prop_map(|text| format!("{{\"shootPeerings\":[{{{text}}}]}}"))]) {
-            let (config, findings) = decode(Some(&text), "p", LIMITS);
+            let (config, findings) = decode(Some(&text), &"p".into(), LIMITS);
             prop_assert!(config.entries.len() <= LIMITS.entries);
             prop_assert!(findings.len() <= LIMITS.findings + 1, "and that there are too many");
             prop_assert!(!findings.is_empty(), "it has no apiVersion");
@@ -259,7 +253,7 @@ mod tests {
     #[test]
     fn blanks_before_a_configuration_do_not_hide_what_it_lacks() {
         for text in ["{}", " {}", "\n\t{}"] {
-            let (_, findings) = decode(Some(text), "p", LIMITS);
+            let (_, findings) = decode(Some(text), &"p".into(), LIMITS);
             assert_eq!(findings.len(), 2, "{text:?}: no apiVersion and no kind: {findings:?}");
         }
     }
@@ -268,7 +262,7 @@ mod tests {
     fn keys_are_read_with_their_escapes() {
         let text = r#"{"apiVersion":"service.peering.extensions.osc.t-systems.com/v1","kind":"PeeringConfig",
             "shootPeerings":[{"na\u006de":"orders","namespace":"garden-shop","seed":"eu1-a"}]}"#;
-        let (config, findings) = decode(Some(text), "p", LIMITS);
+        let (config, findings) = decode(Some(text), &"p".into(), LIMITS);
         assert!(findings.is_empty(), "{findings:?}");
         assert_eq!(&*config.entries[0].name, "orders");
     }

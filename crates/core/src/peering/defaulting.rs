@@ -7,6 +7,7 @@ use super::config::tidy;
 use super::evaluate::config_path;
 use super::rules::entry::namespace_filled_in;
 use crate::diagnostics::Finding;
+use crate::diagnostics::ratchet::Entries;
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
 use crate::json::{Malformed, Members, Text};
@@ -212,10 +213,10 @@ pub fn guesses(extension: &Extension<'_>, filled: &Filled<'_>, old: Option<&Shoo
     }
     let stored =
         old.and_then(Shoot::enabled_peering).map_or_else(Box::default, |old| facts::peers(old.provider_config));
-    let is_stored = |target: &ShootName| stored.iter().any(|peer| peer.target == *target);
-    let path = |index: usize| format!("{}.shootPeerings[{index}]", config_path(extension));
-    let fresh = filled.guessed.iter().filter(|guess| !is_stored(&guess.target));
-    fresh.map(|guess| namespace_filled_in(&path(guess.index), &guess.target)).collect()
+    let stored = Entries::stored(stored.iter().map(|peer| (&peer.target, ())));
+    let path = |index: usize| config_path(extension).field("shootPeerings").index(index);
+    let fresh = filled.guessed.iter().filter(|guess| !stored.has(&&guess.target));
+    fresh.map(|guess| namespace_filled_in(path(guess.index), &guess.target)).collect()
 }
 
 #[cfg(test)]

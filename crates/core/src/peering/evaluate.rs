@@ -1,22 +1,24 @@
 //! Evaluates all rules on one Shoot: first those that need the Shoot only, then those that need its peers.
 
+use crate::diagnostics::ratchet::{self, Touch};
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::shoot::Extension;
 use crate::gardener::{Shoot, ShootName};
+use crate::json::FieldPath;
 use crate::landscape::{Target, View};
 
-use super::config::{self, Config, Entry, Limits, Own};
+use super::config::{self, Config, Entry, Limits};
 use super::pair_state::PairState;
 use super::ruled::Ruled;
 use super::rules::pair::{Pair, PairRule};
-use super::rules::{entry, graph, lifecycle, networks, reciprocal, target, target_seed, unverified};
+use super::rules::{PAIR_RULES, entry, graph, lifecycle, networks, own_nodes, reciprocal, target_seed, unverified};
 use super::settings::Settings;
-use super::subject::{Subject, Touch};
+use super::subject::Subject;
 
 /// The result for an enabled extension by itself: findings, all entries, and the entries that name a Shoot.
 pub(super) struct Local<'a> {
     /// What is wrong.
-    pub findings: Vec<Own>,
+    pub findings: Vec<Finding>,
     /// All entries that could be parsed.
     pub config: Config<'a>,
     /// Those that name a Shoot other than this one, each once.
@@ -26,8 +28,8 @@ pub(super) struct Local<'a> {
 }
 
 /// The field path of an extension's configuration.
-pub(super) fn config_path(extension: &Extension<'_>) -> String {
-    format!("spec.extensions[{}].providerConfig", extension.index)
+pub(super) fn config_path(extension: &Extension<'_>) -> FieldPath {
+    FieldPath::from("spec.extensions").index(extension.index).field("providerConfig")
 }
 
 /// Judges the configuration of an enabled extension by itself, within the limits.
@@ -36,8 +38,7 @@ pub(super) fn local<'a>(shoot: &Shoot<'_>, extension: &Extension<'a>, limits: Li
     let (config, mut findings) = config::decode(extension.provider_config, &path, limits);
     let is_cut = config.unread > 0 || findings.len() >= limits.findings;
     if !shoot.has_workers {
-        let finding = lifecycle::no_workers(&path, config.entries.len());
-        findings.extend(finding.map(|finding| Own { about: String::new(), finding }));
+        findings.extend(lifecycle::no_workers(path.clone(), config.entries.len(), config.count));
     }
     let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
     let (of_entries, usable) = entry::check(&path, name.as_ref(), config.entries.clone());
@@ -68,7 +69,10 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
     let beyond = subject.peers.iter().filter(|listed| !listed.is_looked_up).count();
     if is_touched && beyond > 0 || subject.unread > 0 {
         let most = settings.looked_up();
-        found.push(Ruled::by_targets(unverified::not_looked_up(&subject.path, beyond + subject.unread, most), []));
+        found.push(Ruled::by_targets(
+            unverified::not_looked_up(subject.path.clone(), beyond + subject.unread, most),
+            [],
+        ));
     }
     for (listed, target) in subject.peers.iter().zip(&targets) {
         if listed.touch == Touch::Stored {
@@ -88,30 +92,15 @@ pub(super) fn remote(subject: &Subject<'_>, settings: &Settings, view: &mut View
         let Some(target) = target else { continue };
         states.push(PairState::of(target, subject.name.as_ref()));
         let pair = Pair { subject, listed, target, settings, tells_stored: is_edited };
-        // For an entry that was stored before, only what the writer changed can be denied.
-        let (of_target, of_seed) = match listed.touch {
-            Touch::Added => (Severity::Deny, Severity::Deny),
-            Touch::OtherSeed => (Severity::Warn, Severity::Deny),
-            Touch::NetworksChanged | Touch::Stored => (Severity::Warn, Severity::Warn),
-        };
-        let rests_on = |finding| Ruled::by_targets(finding, [&listed.target]);
-        let say = |rules: &[PairRule], most| {
-            rules
-                .iter()
-                .filter_map(|rule| rule(&pair))
-                .map(move |finding| finding.at_most(most))
-                .map(rests_on)
-                .collect::<Vec<_>>()
-        };
-        found.extend(say(&target::SEED_RULES, of_seed));
-        found.extend(say(&target::RULES, of_target));
-        found.extend(say(&networks::RULES, of_target));
-        // Not in `RULES`: those are limited to a warning for `Touch::NetworksChanged`, and this one denies just then.
-        found.extend(networks::breaks_peer(&pair).map(rests_on));
+        for PairRule { check, cause, .. } in &PAIR_RULES {
+            // For an entry that was stored before, only what the writer changed can be denied.
+            let found_one = check(&pair).map(|finding| finding.at_most(listed.touch.most(*cause)));
+            found.extend(found_one.map(|finding| Ruled::by_targets(finding, [&listed.target])));
+        }
     }
     found.extend(graph::peers_overlap(subject, &targets, is_edited));
-    found.extend(networks::of_subject(subject, &targets, settings));
-    found.extend(networks::seed_nodes(subject, settings, view).map(Ruled::by_seed));
+    found.extend(own_nodes::of_subject(subject, &targets, settings));
+    found.extend(own_nodes::seed_nodes(subject, settings, view).map(Ruled::by_seed));
     found.extend(graph::peer_of_peer(subject, &targets, view));
     if let Some(name) = &subject.name {
         for removed in subject.removed.iter().take(MOST_REMOVED) {
@@ -131,21 +120,20 @@ fn stored(pair: &Pair<'_>, view: &mut View<'_>, found: &mut Vec<Ruled>) {
     if !pair.tells_stored {
         return;
     }
-    let rests_on = |finding: Finding| Ruled::by_targets(finding.at_most(Severity::Warn), [&pair.listed.target]);
+    let rests_on = |finding: Finding| Ruled::by_targets(ratchet::as_stored(finding), [&pair.listed.target]);
     // If the right Seed is known, `SEED_WRONG` reports it.
     if pair.target.visible().is_none_or(|facts| facts.seed.is_none()) {
         found.extend(target_seed::seed_unknown(pair.subject, pair.listed, view).map(rests_on));
     }
-    let rules = target::STORED_RULES.iter().chain(&networks::STORED_RULES);
-    found.extend(rules.filter_map(|rule| rule(pair)).map(rests_on));
+    let rules = PAIR_RULES.iter().filter(|rule| rule.even_stored);
+    found.extend(rules.filter_map(|rule| (rule.check)(pair)).map(rests_on));
 }
 
 /// Merges all warnings about missing reciprocal entries into one finding, because the user can do nothing else about
 /// them. Denials stay separate, so that each has its own path. Runs after severities are configured.
 pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view: &mut View<'_>) {
-    let is_awaited = |ruled: &Ruled| {
-        ruled.finding.rule == reciprocal::NOT_RECIPROCAL.name && ruled.finding.severity == Severity::Warn
-    };
+    let is_awaited =
+        |ruled: &Ruled| ruled.finding.rule == &reciprocal::NOT_RECIPROCAL && ruled.finding.severity == Severity::Warn;
     if found.iter().filter(|ruled| is_awaited(ruled)).count() < 2 {
         return;
     }
@@ -158,26 +146,25 @@ pub(super) fn gather_awaited(found: &mut Vec<Ruled>, subject: &Subject<'_>, view
 /// Of findings about the same problem, keeps only the most specific one. Runs after severities are configured.
 pub(super) fn prefer_precise(found: &mut Vec<Ruled>) {
     // A wrong Seed that does not exist either is reported once: the right Seed is the more useful message.
-    let precise: Vec<String> = found
+    let precise: Vec<FieldPath> = found
         .iter()
-        .filter(|ruled| ruled.finding.rule == target_seed::SEED_WRONG.name && ruled.finding.severity == Severity::Deny)
+        .filter(|ruled| ruled.finding.rule == &target_seed::SEED_WRONG && ruled.finding.severity == Severity::Deny)
         .map(|ruled| ruled.finding.path.clone())
         .collect();
-    found
-        .retain(|ruled| ruled.finding.rule != target_seed::SEED_UNKNOWN.name || !precise.contains(&ruled.finding.path));
+    found.retain(|ruled| ruled.finding.rule != &target_seed::SEED_UNKNOWN || !precise.contains(&ruled.finding.path));
     // A Seed that does not exist is reported as such, and not as a guess too.
-    let absent: Vec<String> = found
+    let absent: Vec<FieldPath> = found
         .iter()
-        .filter(|ruled| ruled.finding.rule == target_seed::SEED_UNKNOWN.name)
+        .filter(|ruled| ruled.finding.rule == &target_seed::SEED_UNKNOWN)
         .map(|ruled| ruled.finding.path.clone())
         .collect();
     let is_guess =
-        |finding: &Finding| finding.rule == target_seed::SEED_WRONG.name && finding.help == target_seed::ASK_ITS_OWNER;
+        |finding: &Finding| finding.rule == &target_seed::SEED_WRONG && finding.help == target_seed::ASK_ITS_OWNER;
     found.retain(|ruled| !is_guess(&ruled.finding) || !absent.contains(&ruled.finding.path));
     // A denied network has no routes that could follow.
     let is_refused =
-        |ruled: &Ruled| ruled.finding.rule == networks::BREAKS_PEER.name && ruled.finding.severity == Severity::Deny;
+        |ruled: &Ruled| ruled.finding.rule == &networks::BREAKS_PEER && ruled.finding.severity == Severity::Deny;
     if found.iter().any(is_refused) {
-        found.retain(|ruled| ruled.finding.rule != networks::PEERS_FOLLOW.name);
+        found.retain(|ruled| ruled.finding.rule != &own_nodes::PEERS_FOLLOW);
     }
 }

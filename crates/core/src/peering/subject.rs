@@ -1,11 +1,13 @@
 //! The Shoot of the request, and what its writer changed.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use crate::diagnostics::ratchet::{Entries, Scope, Touch, added, are_edited};
 use crate::gardener::facts::Networks;
 use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{Shoot, ShootName, is_dns_label};
+use crate::json::FieldPath;
 use crate::net::Cidr;
 
 use super::config::{Config, Entry, tidy};
@@ -18,7 +20,7 @@ pub(super) struct Subject<'a> {
     /// `spec.seedName`.
     pub seed: Option<&'a str>,
     /// The field path of its providerConfig.
-    pub path: String,
+    pub path: FieldPath,
     /// Its networks: those in its spec, and those in its stored status.
     pub networks: Networks,
     /// The node networks that are new.
@@ -56,34 +58,18 @@ pub(super) struct Listed<'a> {
     pub entry: Entry<'a>,
     /// The target of the entry.
     pub target: ShootName,
-    /// What the writer changed about it.
+    /// What the writer changed about it: its Seed is a field of it, and this Shoot's own networks are beside it.
     pub touch: Touch,
     /// Whether it is looked up; see [`Subject::look_up`].
     pub is_looked_up: bool,
 }
 
-/// What the writer of a request changed about an entry.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Touch {
-    /// Nothing: its problems were stored before.
-    Stored,
-    /// Only this Shoot's own networks changed.
-    NetworksChanged,
-    /// The Seed of an entry that was stored before.
-    OtherSeed,
-    /// It is new, or newly enabled.
-    Added,
-}
-
 /// Namespace and name of an entry, trimmed and in lower case.
 type Named<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The entries as written, sorted.
-fn written<'a>(entries: Option<&'a [Entry<'_>]>) -> Vec<[&'a str; 3]> {
-    let fields = |entry: &'a Entry<'_>| [&*entry.namespace, &*entry.name, &*entry.written_seed];
-    let mut written: Vec<_> = entries.unwrap_or_default().iter().map(fields).collect();
-    written.sort_unstable();
-    written
+/// The entries as written.
+fn written<'a>(entries: &'a [Entry<'_>]) -> impl Iterator<Item = ((&'a str, &'a str), &'a str)> {
+    entries.iter().map(|entry| ((&*entry.namespace, &*entry.name), &*entry.written_seed))
 }
 
 impl<'a> Subject<'a> {
@@ -92,13 +78,13 @@ impl<'a> Subject<'a> {
     /// `config` is the new configuration, `usable` its entries that name a Shoot, and `old_config` the stored
     /// configuration; each only if the extension is enabled.
     pub(super) fn new(
-        shoot: &'a Shoot<'a>,
-        old: Option<&Shoot<'_>>,
-        path: String,
+        scope: Scope<'a>,
+        path: FieldPath,
         usable: Vec<Entry<'a>>,
         config: Option<&Config<'_>>,
         old_config: Option<&Config<'_>>,
     ) -> Self {
+        let Scope { new: shoot, old } = scope;
         // The writer controls the status in the request, but gardenlet wrote the stored one.
         let no_status = StatusNetworking::default();
         let mut networking = shoot.networking.clone();
@@ -108,43 +94,31 @@ impl<'a> Subject<'a> {
         }
         let networks = Networks::of(&networking, old.map_or(&no_status, |old| &old.status_networking));
         let old_networks = old.map(|old| Networks::of(&old.networking, &old.status_networking));
-        let was_there = |cidr: &Cidr| old_networks.as_ref().is_some_and(|old| old.nodes.contains(cidr));
-        let fresh_nodes: Vec<Cidr> = networks.nodes.iter().copied().filter(|cidr| !was_there(cidr)).collect();
-        let has_moved = old.is_some_and(|old| old.networking != shoot.networking);
+        let fresh_nodes = added(&networks.nodes, old_networks.as_ref().map_or(&[], |old| &old.nodes));
+        let has_moved = scope.touches_networks();
 
+        let entries = config.map(|config| &*config.entries).unwrap_or_default();
         let old_entries = old_config.map(|old| &*old.entries).unwrap_or_default();
-        // The entries that were in effect: one with capitals named no Shoot. Of two entries for one Shoot either may be
-        // removed.
-        let mut stored: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
-        for old in old_entries {
-            stored.entry((&*old.namespace, &*old.name)).or_default().push(&*old.written_seed);
-        }
+        // The entries that were in effect: one with capitals named no Shoot.
+        let stored = Entries::stored(written(old_entries));
         let peers: Vec<Listed<'_>> = usable
             .into_iter()
             .map(|entry| {
-                let touch = match stored.get(&(&*entry.namespace, &*entry.name)) {
-                    None => Touch::Added,
-                    Some(seeds) if !seeds.contains(&&*entry.written_seed) => Touch::OtherSeed,
-                    Some(_) if has_moved => Touch::NetworksChanged,
-                    Some(_) => Touch::Stored,
-                };
+                let touch = stored.touch(&(&*entry.namespace, &*entry.name), &&*entry.written_seed, has_moved);
                 let target = ShootName::new(&entry.namespace, &entry.name);
                 Listed { target, entry, touch, is_looked_up: true }
             })
             .collect();
         // An entry that is misspelt now is not a removed entry.
-        let listed: HashSet<Named<'_>> = config
-            .iter()
-            .flat_map(|config| &config.entries)
-            .map(|entry| (tidy(&entry.namespace), tidy(&entry.name)))
-            .collect();
+        let listed: HashSet<Named<'_>> =
+            entries.iter().map(|entry| (tidy(&entry.namespace), tidy(&entry.name))).collect();
         let mut removed: Vec<ShootName> = stored
             .keys()
             .filter(|(namespace, name)| is_dns_label(name) && is_dns_label(namespace))
             .filter(|(namespace, name)| !listed.contains(&(tidy(namespace), tidy(name))))
             .map(|(namespace, name)| ShootName::new(namespace, name))
             .collect();
-        let is_list_edited = written(config.map(|config| &*config.entries)) != written(Some(old_entries));
+        let is_list_edited = are_edited(written(entries), written(old_entries));
         let name = (!shoot.name.is_empty()).then(|| ShootName::new(&shoot.namespace, &shoot.name));
         let unread = config.map_or(0, |config| config.unread);
         removed.retain(|removed| unread == 0 && Some(removed) != name.as_ref());
@@ -184,13 +158,13 @@ impl<'a> Subject<'a> {
     }
 
     /// The field path of an entry.
-    pub(super) fn entry_path(&self, entry: &Entry<'_>) -> String {
-        format!("{}.shootPeerings[{}]", self.path, entry.index)
+    pub(super) fn entry_path(&self, entry: &Entry<'_>) -> FieldPath {
+        self.path.clone().field("shootPeerings").index(entry.index)
     }
 
     /// The path of a conflict with a peer: the entry if it is new, otherwise the node network.
-    pub(super) fn peer_path(&self, peer: &Listed<'_>) -> String {
-        if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".to_owned() }
+    pub(super) fn peer_path(&self, peer: &Listed<'_>) -> FieldPath {
+        if peer.touch == Touch::Added { self.entry_path(&peer.entry) } else { "spec.networking.nodes".into() }
     }
 
     /// Whether the writer changed any entry, or something that all entries depend on.

@@ -1,5 +1,7 @@
 //! What was done to a Pod, and what stands in the way.
 
+use crate::json::FieldPath;
+
 /// What was changed of network-guard's parts of a Pod: the sidecar, or the containers that translate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
@@ -32,7 +34,7 @@ impl Change {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Taken {
     /// The path in the object.
-    pub path: String,
+    pub path: FieldPath,
     /// What is there.
     pub what: String,
 }

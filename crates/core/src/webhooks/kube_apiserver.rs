@@ -80,7 +80,7 @@ impl KubeApiserver {
             Known::NotYet if !is_dns_label(&request.namespace) => {
                 let error = "is not the name of a namespace".to_owned();
                 let value = format!("{:?}", &*request.namespace);
-                return Err(FieldError { path: "request.namespace".to_owned(), value, problem: error });
+                return Err(FieldError { path: "request.namespace".into(), value, problem: error });
             }
             Known::NotYet => return Ok(ask(&request.namespace)),
             Known::Refused(findings) => {

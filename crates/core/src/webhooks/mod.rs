@@ -6,7 +6,7 @@ mod shoot;
 mod vpn_ends;
 mod vpn_shoot;
 
-use crate::diagnostics::{self, Finding, Rule};
+use crate::diagnostics::{self, Rule};
 use crate::gardener;
 use crate::networks;
 use crate::overlay;
@@ -19,12 +19,10 @@ pub use shoot::{
 };
 pub use vpn_shoot::{VPN_SHOOT_PATH, VpnShoot};
 
-/// All rules with an example of each.
-pub fn rules() -> Vec<(&'static Rule, Finding)> {
-    let vpn = vpn::rules::RULES.into_iter().zip(vpn::rules::examples());
-    let garden = [peering::rules::documented(), networks::rules::documented(), overlay::rules::documented()];
-    let seed = overlay::rules::held::RULES.into_iter().zip(overlay::rules::held::examples());
-    vpn.chain(garden.into_iter().flatten()).chain(seed).collect()
+/// All rules, in the order of the documentation.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    let rooms = [vpn::rules::RULES, peering::rules::RULES, &[networks::rules::RULES], overlay::rules::RULES];
+    rooms.into_iter().flatten().copied().flatten().copied()
 }
 
 /// The documentation of all rules, as Markdown: `docs/reference/rules.md`. Its introduction is `rules_introduction.md`, all else is
@@ -32,4 +30,27 @@ pub fn rules() -> Vec<(&'static Rule, Finding)> {
 pub fn rules_markdown() -> String {
     let table = |family: &str| (family == "overlay").then(gardener::providers::markdown);
     diagnostics::markdown(include_str!("rules_introduction.md"), rules(), table)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_finds_itself_in_its_example() {
+        let missing: Vec<&str> = rules().filter(|rule| rule.example().is_none()).map(|rule| rule.name).collect();
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn names_are_unique_and_of_their_room() {
+        let names: Vec<&str> = rules().map(|rule| rule.name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        let mut rooms: Vec<&str> = names.iter().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        assert_eq!(rooms.len(), names.len());
+        rooms.dedup();
+        assert_eq!(rooms, ["vpn", "peering", "networks", "overlay"]);
+    }
 }

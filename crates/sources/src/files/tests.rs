@@ -58,7 +58,7 @@ fn a_cluster_that_cannot_be_used_is_known_with_its_reason() {
     let folder = folder(&[("a.yaml", &CLUSTER.replace("10.1.0.0/16", "10.1.0.0/99"))]);
     let snapshot = read(folder.path()).unwrap();
     let errors = snapshot.cluster("shoot--a--b").unwrap().as_ref().clone().unwrap_err();
-    assert_eq!(errors[0].path, "spec.shoot.spec.networking.nodes");
+    assert_eq!(errors[0].path, "spec.shoot.spec.networking.nodes".into());
 }
 
 #[test]

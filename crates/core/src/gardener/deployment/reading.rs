@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::{Container, Deployment, Metadata, PodSpec, Spec, Template, Volume};
-use crate::gardener::FieldError;
-use crate::json::{AtMost, Members, excerpt, too_many};
+use crate::gardener::field_error::{FieldError, typed};
+use crate::json::{AtMost, FieldPath, Members, excerpt, too_many};
 
 /// The most containers of a Pod, and the most init containers. What gardener v1.149 writes
 /// (`pkg/component/kubernetes/apiserver`) has six and one; the rest is room for sidecars of others.
@@ -94,9 +94,9 @@ impl<'a> PodSpec<'a> {
         let mut pod = Self { containers: Vec::new(), init_containers: None, volumes: None, host_aliases: None };
         each_member(members, |key, members| {
             match key {
-                "containers" => pod.containers = containers(key, members)?.unwrap_or_default(),
-                "initContainers" => pod.init_containers = containers(key, members)?,
-                "volumes" => pod.volumes = list(key, members, MOST_ELEMENTS, Volume::read)?,
+                "containers" => pod.containers = containers("containers", members)?.unwrap_or_default(),
+                "initContainers" => pod.init_containers = containers("initContainers", members)?,
+                "volumes" => pod.volumes = list("volumes", members, MOST_ELEMENTS, Volume::read)?,
                 "hostAliases" => pod.host_aliases = Some(members.skip()?),
                 _ => drop(members.skip()?),
             }
@@ -153,14 +153,14 @@ pub(super) fn each_member<'a>(
 }
 
 /// Reads the containers that come next.
-fn containers<'a>(name: &str, members: &mut Members<'a>) -> Result<Option<Vec<Container<'a>>>, FieldError> {
+fn containers<'a>(name: &'static str, members: &mut Members<'a>) -> Result<Option<Vec<Container<'a>>>, FieldError> {
     let found = list(name, members, MOST_CONTAINERS, Container::read)?;
     let mut of_vpn = found.iter().flatten().enumerate().filter(|(_, container)| container.is_of_vpn());
     let beyond = of_vpn.nth(MOST_OF_VPN).map(|(index, container)| (index, excerpt(&container.name)));
     match beyond {
         None => Ok(found),
         Some((index, called)) => Err(FieldError {
-            path: format!("{name}[{index}].name"),
+            path: FieldPath::from(name).index(index).field("name"),
             value: format!("{called:?}"),
             problem: format!("there are more than {MOST_OF_VPN} containers of the VPN, while gardenlet writes three"),
         }),
@@ -168,13 +168,16 @@ fn containers<'a>(name: &str, members: &mut Members<'a>) -> Result<Option<Vec<Co
 }
 
 /// Reads the list of small things that comes next.
-fn elements<'a, T: Deserialize<'a>>(name: &str, members: &mut Members<'a>) -> Result<Option<Vec<T>>, FieldError> {
+fn elements<'a, T: Deserialize<'a>>(
+    name: &'static str,
+    members: &mut Members<'a>,
+) -> Result<Option<Vec<T>>, FieldError> {
     Ok(parse::<Elements<T>>(name, members)?.map(|list| list.0))
 }
 
 /// Reads the array that comes next, element by element; `null` is no array, and one that is longer than `most` an error.
 fn list<'a, T>(
-    name: &str,
+    name: &'static str,
     members: &mut Members<'a>,
     most: usize,
     read: impl Fn(&mut Members<'a>) -> Result<T, FieldError>,
@@ -187,9 +190,9 @@ fn list<'a, T>(
     members.enter_array().map_err(|error| FieldError::from(error).within(name))?;
     while members.element()? {
         if found.len() == most {
-            return Err(FieldError { path: name.to_owned(), value: String::new(), problem: too_many(most) });
+            return Err(FieldError::new(name, too_many(most)));
         }
-        let element = read(members).map_err(|error| error.within(&format!("{name}[{}]", found.len())))?;
+        let element = read(members).map_err(|error| error.within(FieldPath::from(name).index(found.len())))?;
         found.push(element);
     }
     Ok(Some(found))
@@ -199,18 +202,8 @@ fn list<'a, T>(
 const USUAL_LIST: usize = 32;
 
 /// Reads the value that comes next; the error names the path of what is wrong inside it.
-pub(super) fn parse<'a, T: Deserialize<'a>>(path: &str, members: &mut Members<'a>) -> Result<T, FieldError> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<T, FieldError> {
     let rest = members.rest();
-    members.read().or_else(|_| {
-        // Read again, slower, only to say where.
-        let mut text = serde_json::Deserializer::from_str(rest);
-        serde_path_to_error::deserialize(&mut text).map_err(|error| {
-            let path = match error.path().to_string().as_str() {
-                "." => path.to_owned(),
-                inner if inner.starts_with('[') => format!("{path}{inner}"),
-                inner => format!("{path}.{inner}"),
-            };
-            FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) }
-        })
-    })
+    // Read again, slower, only to say where.
+    members.read().or_else(|_| typed(rest).map_err(|error| error.within(path)))
 }

@@ -61,7 +61,7 @@ impl SwitchingNetwork {
         if network.switch.is_empty() && network.passed.is_none() && network.record.is_none() {
             return Ok(None);
         }
-        let Identified { metadata, status } = typed("", text)?;
+        let Identified { metadata, status } = typed(text)?;
         let OperationStatus { last_operation, last_error } = status.unwrap_or_default();
         let (operation, error) = (last_operation.unwrap_or_default(), last_error);
         let owned = |text: Option<Text<'_>>| text.map(|text| Box::from(&*text));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::gardener::{FieldError, LONGEST_NAME};
-use crate::json::{Malformed, Members, Text, excerpt};
+use crate::json::{FieldPath, Malformed, Members, Text, excerpt};
 
 /// What is wrong at a fixed path, or in an item of a list there.
 pub(super) struct Problem {
@@ -26,11 +26,9 @@ impl Problem {
     }
 
     pub(super) fn into_field(self) -> FieldError {
-        let path = match self.index {
-            Some(index) => format!("{}[{index}]", self.path),
-            None => self.path.to_owned(),
-        };
-        FieldError { path, value: String::new(), problem: excerpt(&self.problem) }
+        let path = FieldPath::from(self.path);
+        let path = if let Some(index) = self.index { path.index(index) } else { path };
+        FieldError::new(path, excerpt(&self.problem))
     }
 }
 

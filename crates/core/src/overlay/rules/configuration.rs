@@ -2,95 +2,116 @@
 //! the provider. For an unknown provider they report only what Calico alone decides.
 
 use super::{families, limits};
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::providers::NewKey;
 use crate::gardener::shoot::OVERLAY_SWITCH;
 use crate::gardener::{CALICO, Encapsulation, Key, Pods, Provider, Shoot, Way};
-use crate::json;
+use crate::json::{self, FieldPath};
 use crate::net::Family;
 
-/// `overlay` without a boolean `enabled`.
-pub static ENABLED: Rule = Rule {
-    name: "overlay/enabled",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "`overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.",
-    fix: "Write `enabled: true` or `enabled: false`.",
-};
+rules! {
+    /// `overlay` is there without a boolean `enabled`. If `enabled` is missing, Calico reads that as `false`, and some
+    /// infrastructure extensions fail on it; if it is something else, Calico cannot read its configuration.
+    pub static ENABLED = {
+        name: "overlay/enabled",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write `enabled: true` or `enabled: false`.",
+        example: || found(None, r#"{"overlay": {}}"#),
+    };
 
-/// Pods have addresses that no route leads to.
-pub static POD_ADDRESSES: Rule = Rule {
-    name: "overlay/pod-addresses",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam. Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all routes are there. In a hibernated Shoot only the addresses of the new configuration count, because all Pods get new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is a warning. For a new Shoot without an overlay, which has no Pods to cut off yet, it is never more.",
-    fix: "Keep the overlay, or begin with a new Shoot. If you know that it works in this landscape, set the annotation.",
-};
+    /// The overlay is switched off where Pods have addresses of Calico's own blocks, because of VXLAN or calico-ipam.
+    /// Routes lead to the Pod network of each node (spec.podCIDR), so they do not lead to those Pods, even when all
+    /// routes are there. In a hibernated Shoot only the addresses of the new configuration count, because all Pods get
+    /// new ones. With the annotation `network-guard.extensions.gardener.cloud/overlay-switch: force` on the Shoot it is
+    /// a warning. For a new Shoot without an overlay, which has no Pods to cut off yet, it is never more.
+    pub static POD_ADDRESSES = {
+        name: "overlay/pod-addresses",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Keep the overlay, or begin with a new Shoot. If you know that it works in this landscape, set the annotation.",
+        example: || found(Some(ON), r#"{"overlay": {"enabled": false}, "vxlan": {"enabled": true}}"#),
+    };
 
-/// AWS with a Kubernetes that is too old.
-pub static OLD_KUBERNETES: Rule = Rule {
-    name: "overlay/old-kubernetes",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to themselves.",
-    fix: "Update Kubernetes first.",
-};
+    /// The overlay is switched off on AWS with Kubernetes before 1.22, where instances drop what is not addressed to
+    /// themselves.
+    pub static OLD_KUBERNETES = {
+        name: "overlay/old-kubernetes",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Update Kubernetes first.",
+        example: || found(None, OFF),
+    };
 
-/// The overlay is switched off, and Pods need routes.
-pub static SWITCH: Rule = Rule {
-    name: "overlay/switch",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Risk,
-    summary: "The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or where no routes are made because `overlay` is not set. Not reported where no routes are needed (see the table), nor for a hibernated Shoot. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off meanwhile.",
-    fix: "Check the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, switch at a time when an interruption is acceptable.",
-};
+    /// The overlay is switched off in a Shoot that runs. Without one, a node's Pods are reached only when there is a
+    /// route to the node: that takes minutes on large Shoots, and for ever where a quota of routes is exhausted, or
+    /// where no routes are made because `overlay` is not set. Not reported where no routes are needed (see the table),
+    /// nor for a hibernated Shoot. With `network-guard serve seed` on the Shoot's Seed, and a provider that reports
+    /// routes, Calico keeps the overlay until every node has its route. Otherwise Pods on other nodes are cut off
+    /// meanwhile.
+    pub static SWITCH = {
+        name: "overlay/switch",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Risk,
+        fix: "Check the condition NetworkUnavailable of the nodes. Where the Seed holds the switch, wait; where it does not, switch at a time when an interruption is acceptable.",
+        example: || found(Some(ON), OFF),
+    };
 
-/// The overlay is switched on, and routes stay behind.
-pub static ROUTES_LEFT: Rule = Rule {
-    name: "overlay/routes-left",
-    severity: Severity::Warn,
-    // Switching the overlay on again is a remedy while nodes are replaced because they have no route.
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making them. Those routes are not removed: they use up quota, and may later lead nowhere. Not reported for a hibernated Shoot.",
-    fix: "Remove the routes from the infrastructure's route tables afterwards.",
-};
+    /// The overlay is switched on where nodes had routes of the infrastructure, and the infrastructure stops making
+    /// them. Those routes are not removed: they use up quota, and may later lead nowhere. Not reported for a hibernated
+    /// Shoot.
+    pub static ROUTES_LEFT = {
+        name: "overlay/routes-left",
+        severity: Severity::Warn,
+        // Switching the overlay on again is a remedy while nodes are replaced because they have no route.
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Remove the routes from the infrastructure's route tables afterwards.",
+        example: || found(Some(OFF), ON),
+    };
 
-/// Native routing by other keys than `overlay`.
-pub static INDIRECT: Rule = Rule {
-    name: "overlay/indirect",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure extension reads `overlay` only, so it provides no routes. Reported where that is so (see the table): elsewhere routes are made without the key, or nodes announce them.",
-    fix: "Write `overlay: {enabled: false}` too.",
-};
+    /// There is no encapsulation because of `backend` or `ipv4.mode`, and `overlay` is not set. The infrastructure
+    /// extension reads `overlay` only, so it provides no routes. Reported where that is so (see the table): elsewhere
+    /// routes are made without the key, or nodes announce them.
+    pub static INDIRECT = {
+        name: "overlay/indirect",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write `overlay: {enabled: false}` too.",
+        example: || found(Some("{}"), r#"{"backend": "none"}"#),
+    };
 
-/// `createPodRoutes` without an effect.
-pub static POD_ROUTES: Rule = Rule {
-    name: "overlay/pod-routes",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Notice,
-    summary: "`overlay.createPodRoutes` is set, and the overlay is on: it has no effect.",
-    fix: "Remove it.",
-};
+    /// `overlay.createPodRoutes` is set, and the overlay is on: it has no effect.
+    pub static POD_ROUTES = {
+        name: "overlay/pod-routes",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Notice,
+        fix: "Remove it.",
+        example: || found(None, r#"{"overlay": {"enabled": true, "createPodRoutes": true}}"#),
+    };
 
-/// Whether a new Shoot that does not set `overlay` will have one.
-pub static DEFAULT_MODE: Rule = Rule {
-    name: "overlay/default-mode",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Risk,
-    summary: "A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the admission of some extensions sets it, which a manifest does not show. Not reported where the provider has its own default for Calico.",
-    fix: "Write what you want; changing it later needs care.",
-};
+    /// A new Shoot with Calico does not set `overlay`. What that means depends on the provider (see the table): the
+    /// admission of some extensions sets it, which a manifest does not show. Not reported where the provider has its
+    /// own default for Calico.
+    pub static DEFAULT_MODE = {
+        name: "overlay/default-mode",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Risk,
+        fix: "Write what you want; changing it later needs care.",
+        example: || found(None, "{}"),
+    };
+}
 
 const CONFIG: &str = "spec.networking.providerConfig";
+
+const OVERLAY: &str = "spec.networking.providerConfig.overlay";
 
 /// Calico's configuration in a Shoot, and what follows from it.
 #[derive(Clone, Copy)]
@@ -118,13 +139,6 @@ impl<'a> Config<'a> {
     fn has_blocks(&self) -> bool {
         self.member(&["vxlan", "enabled"]) == Some("true") || self.member(&["ipam", "type"]) == Some("\"calico-ipam\"")
     }
-}
-
-/// Whether an update changes nothing that Pods without an overlay depend on and that is not part of the network's own
-/// configuration: how many nodes there may be, and where.
-pub fn is_untouched(new: &Shoot<'_>, old: &Shoot<'_>) -> bool {
-    let is_same_place = old.infrastructure_config == new.infrastructure_config;
-    (is_same_place && new.max_nodes() <= old.max_nodes()) || !new.may_have_routes(Some(old))
 }
 
 /// The findings about Calico in a Shoot that is created or whose configuration changes. A configuration that cannot be
@@ -174,7 +188,7 @@ fn enabled(shoot: &Shoot<'_>) -> Option<Finding> {
         None if overlay.starts_with('{') => "is missing, which Calico reads as false",
         _ => "is not true or false, so Calico cannot read its configuration",
     };
-    Some(ENABLED.finding(&format!("{CONFIG}.overlay.enabled"), message.to_owned(), "write what is meant"))
+    Some(ENABLED.finding(FieldPath::from(OVERLAY).field("enabled"), message.to_owned(), "write what is meant"))
 }
 
 /// `old` is `None` where the Pods of before do not matter.
@@ -183,12 +197,11 @@ fn pod_addresses(config: &Config<'_>, old: Option<Config<'_>>, is_forced: bool) 
     (has_blocks && config.pods.way != Way::Announced).then(|| {
         let message =
             "Pods have addresses of Calico's own blocks (vxlan, calico-ipam), to which no route leads".to_owned();
-        let path = format!("{CONFIG}.overlay");
         if is_forced {
             let help = "it was forced by annotation";
-            return POD_ADDRESSES.finding(&path, message, help).at_most(Severity::Warn);
+            return POD_ADDRESSES.finding(OVERLAY, message, help).at_most(Severity::Warn);
         }
-        POD_ADDRESSES.finding(&path, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
+        POD_ADDRESSES.finding(OVERLAY, message, format!("keep the overlay, or annotate {OVERLAY_SWITCH}=force"))
     })
 }
 
@@ -207,7 +220,7 @@ fn old_kubernetes(shoot: &Shoot<'_>) -> Option<Finding> {
     let minor = limits::minor(version)?;
     (&*shoot.provider_type == "aws" && minor < 22).then(|| {
         let message = format!("without an overlay AWS needs Kubernetes 1.22, this is {version}");
-        OLD_KUBERNETES.finding(&format!("{CONFIG}.overlay"), message, "update Kubernetes first")
+        OLD_KUBERNETES.finding(OVERLAY, message, "update Kubernetes first")
     })
 }
 
@@ -232,13 +245,13 @@ fn switch(before: Pods, after: Pods, is_by_families: bool) -> Option<Finding> {
     } else if after.key == Key::Absent {
         SWITCH.finding(CONFIG, format!("`overlay` is not set, and Calico gives up its overlay: {what}"), "")
     } else {
-        SWITCH.finding(&format!("{CONFIG}.overlay"), format!("is switched off: {what}"), "")
+        SWITCH.finding(OVERLAY, format!("is switched off: {what}"), "")
     })
 }
 
 fn routes_left() -> Finding {
     let message = "is switched on: routes of the infrastructure stay behind".to_owned();
-    ROUTES_LEFT.finding(&format!("{CONFIG}.overlay"), message, "remove them afterwards")
+    ROUTES_LEFT.finding(OVERLAY, message, "remove them afterwards")
 }
 
 fn indirect(config: &Config<'_>, shoot: &Shoot<'_>) -> Option<Finding> {
@@ -254,8 +267,8 @@ fn pod_routes(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Option<Finding> 
     let encapsulation = shoot.pods(stored).map_or_else(|| shoot.encapsulation(), |pods| pods.encapsulation);
     let has_overlay = encapsulation == Some(Encapsulation::Overlay);
     (has_overlay && member(shoot, &["overlay", "createPodRoutes"]) == Some("true")).then(|| {
-        let path = format!("{CONFIG}.overlay.createPodRoutes");
-        POD_ROUTES.finding(&path, "has no effect while the overlay is on".to_owned(), "remove it")
+        let path = FieldPath::from(OVERLAY).field("createPodRoutes");
+        POD_ROUTES.finding(path, "has no effect while the overlay is on".to_owned(), "remove it")
     })
 }
 
@@ -296,9 +309,12 @@ fn default_mode(config: &Config<'_>) -> Option<Finding> {
     Some(DEFAULT_MODE.finding(CONFIG, format!("`overlay` is not set, so Calico will run {mode}"), ""))
 }
 
-/// The rules of this file, each with an example.
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let shoot = |config: &'static str| Shoot {
+const ON: &str = r#"{"overlay": {"enabled": true}}"#;
+const OFF: &str = r#"{"overlay": {"enabled": false}}"#;
+
+/// What is found where Calico is configured anew in a Shoot on AWS, for examples.
+fn found(old: Option<&'static str>, new: &'static str) -> Vec<Finding> {
+    let shoot = |config| Shoot {
         network_type: CALICO.into(),
         network_config: Some(config),
         kubernetes_version: "1.21.14".into(),
@@ -306,22 +322,7 @@ pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
         has_workers: true,
         ..Shoot::default()
     };
-    let of = |config: &'static str| {
-        let shoot = shoot(config);
-        Config::of(&shoot, Some(&shoot)).expect("a Shoot of a known provider")
-    };
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    let (on, off) = (of(r#"{"overlay":{"enabled":true}}"#), of(r#"{"overlay":{"enabled":false}}"#));
-    vec![
-        (&ENABLED, example(enabled(&shoot(r#"{"overlay":{}}"#)))),
-        (&POD_ADDRESSES, example(pod_addresses(&of(r#"{"vxlan":{"enabled":true}}"#), None, false))),
-        (&OLD_KUBERNETES, example(old_kubernetes(&shoot("{}")))),
-        (&SWITCH, example(switch(on.pods, off.pods, false))),
-        (&ROUTES_LEFT, routes_left()),
-        (&INDIRECT, example(indirect(&of(r#"{"backend":"none"}"#), &shoot("{}")))),
-        (&POD_ROUTES, example(pod_routes(&shoot(r#"{"overlay":{"enabled":true,"createPodRoutes":true}}"#), None))),
-        (&DEFAULT_MODE, example(set_by_admission(&shoot("{}")))),
-    ]
+    check(&shoot(new), old.map(shoot).as_ref())
 }
 
 #[cfg(test)]

@@ -2,56 +2,74 @@
 //! keeps calico-node from writing a node's condition.
 
 use super::settings::GardenSettings;
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::ratchet::{self, compare};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::{CALICO, Encapsulation, Pods, Shoot};
 use crate::json;
 
-/// More nodes than routes.
-pub static ROUTE_LIMIT: Rule = Rule {
-    name: "overlay/route-limit",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Risk,
-    summary: "A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count against the limit too, and are not counted here. Reported for a new Shoot, when the overlay is switched off, and when workers may become more; at most a warning when routes become necessary by something else, such as a second IP family that is taken back; not where no routes are needed. The limits are in the table, and those of the configuration, `overlay.routeLimits`, count instead; providers without one are not checked.",
-    fix: "Have the quota raised, lower the workers' `maximum` or `maxSurge`, or keep the overlay.",
-};
+rules! {
+    /// A Shoot without an overlay, whatever its network's type is, may have more nodes than its provider permits
+    /// routes, which is one for each node. Nodes beyond the limit are there, and their Pods are not reached. Nodes are
+    /// the workers' `maximum`, and `maxSurge` while they are replaced. Other routes of the same table or VPC count
+    /// against the limit too, and are not counted here. Reported for a new Shoot, when the overlay is switched off, and
+    /// when workers may become more; at most a warning when routes become necessary by something else, such as a second
+    /// IP family that is taken back; not where no routes are needed. The limits are in the table, and those of the
+    /// configuration, `overlay.routeLimits`, count instead; providers without one are not checked.
+    pub static ROUTE_LIMIT = {
+        name: "overlay/route-limit",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Risk,
+        fix: "Have the quota raised, lower the workers' `maximum` or `maxSurge`, or keep the overlay.",
+        example: || found(None, r#"{"type": "aws", "workers": [{"maximum": 600, "maxSurge": 1}]}"#),
+    };
 
-/// Two writers of one condition.
-pub static ADMISSION_POLICY: Rule = Rule {
-    name: "overlay/admission-policy",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Risk,
-    summary: "The overlay is switched off in a Shoot that runs, on a provider whose extension has a MutatingAdmissionPolicy for it (see the table), with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1` (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes' condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be drained or replaced.",
-    fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
-};
+    /// The overlay is switched off in a Shoot that runs, on a provider whose extension has a MutatingAdmissionPolicy
+    /// for it (see the table), with a Kubernetes that has no MutatingAdmissionPolicy: before 1.36 it is there only with
+    /// the feature gate of that name and `admissionregistration.k8s.io/v1beta1` (1.34 and 1.35) or `…/v1alpha1`
+    /// (before) in `runtimeConfig`. Infrastructure extensions use it to keep calico-node from writing the nodes'
+    /// condition NetworkUnavailable. Without it calico-node says that a node is fine while its route is missing, so
+    /// Pods are scheduled there; and when its Pod is replaced it says that the network is down, for which nodes may be
+    /// drained or replaced.
+    pub static ADMISSION_POLICY = {
+        name: "overlay/admission-policy",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Risk,
+        fix: "Update to Kubernetes 1.36 first, or opt in under `spec.kubernetes.kubeAPIServer`.",
+        example: || found(Some(true), r#"{"type": "aws", "workers": [{"maximum": 3}]}"#),
+    };
+}
 
 /// The findings about a Shoot without an overlay that is created, or loses its overlay, or may have more nodes.
 pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Vec<Finding> {
     if !new.may_need_routes(old) {
         return Vec::new();
     }
-    [route_limit(new, old, settings), admission_policy(new, old)].into_iter().flatten().collect()
+    let stored = old.filter(|old| old.may_need_routes(Some(old))).and_then(|old| route_limit(old, settings));
+    let found = route_limit(new, settings).map(|finding| {
+        // It had no overlay before, and as many nodes: the edit that makes routes necessary is a remedy for something else,
+        // such as the removal of a second family.
+        let is_way_out = old.is_some_and(|old| old.is_native(Some(old)) && new.max_nodes() <= old.max_nodes());
+        if is_way_out { ratchet::as_stored(finding) } else { finding }
+    });
+    let mut findings = compare(found, stored.as_slice()).new_only();
+    findings.extend(admission_policy(new, old));
+    findings
 }
 
-fn route_limit(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings) -> Option<Finding> {
-    let limit = *settings.route_limits.get(&*new.provider_type)?;
-    let nodes = new.max_nodes();
-    let grows = old.is_none_or(|old| old.max_nodes() < nodes);
-    let is_caused = grows || old.is_some_and(|old| !old.may_need_routes(Some(old)));
-    // It had no overlay before, and as many nodes: the edit that makes routes necessary is a remedy for something else,
-    // such as the removal of a second family.
-    let is_way_out = !grows && old.is_some_and(|old| old.is_native(Some(old)));
-    (nodes > limit && is_caused).then(|| {
-        let finding = say_route_limit(nodes, new.has_surge(), limit, &new.provider_type);
-        if is_way_out { finding.at_most(Severity::Warn) } else { finding }
-    })
+/// The finding about a Shoot that needs a route for each node.
+fn route_limit(shoot: &Shoot<'_>, settings: &GardenSettings) -> Option<Finding> {
+    let limit = *settings.route_limits.get(&*shoot.provider_type)?;
+    let nodes = shoot.max_nodes();
+    (nodes > limit).then(|| say_route_limit(nodes, shoot.has_surge(), limit, &shoot.provider_type))
 }
 
 fn say_route_limit(nodes: u64, has_surge: bool, limit: u64, provider: &str) -> Finding {
     let surge = if has_surge { " with maxSurge" } else { "" };
     let message = format!("may become {nodes} nodes{surge}, but {provider} permits {limit} routes, one for each node");
-    ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum")
+    let finding = ROUTE_LIMIT.finding("spec.provider.workers", message, "have the quota raised, or lower the maximum");
+    finding.about("").magnitude(nodes)
 }
 
 fn admission_policy(new: &Shoot<'_>, old: Option<&Shoot<'_>>) -> Option<Finding> {
@@ -89,9 +107,17 @@ fn has_admission_policy(minor: u32, kube_apiserver: Option<&str>) -> bool {
         && is_on(&["runtimeConfig", &format!("admissionregistration.k8s.io/{stage}")])
 }
 
-/// The rules of this file, each with an example.
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    vec![(&ROUTE_LIMIT, say_route_limit(601, true, 500, "aws")), (&ADMISSION_POLICY, say_admission_policy("1.35.4"))]
+/// What is found where a Shoot with these workers is created without an overlay, or loses it, for examples.
+fn found(old: Option<bool>, provider: &str) -> Vec<Finding> {
+    let shoot = |overlay| {
+        format!(
+            r#"{{"spec": {{"kubernetes": {{"version": "1.35.4"}}, "provider": {provider},
+                "networking": {{"type": "calico", "providerConfig": {{"overlay": {{"enabled": {overlay}}}}}}}}}}}"#
+        )
+    };
+    let (old, new) = (old.map(shoot), shoot(false));
+    let read = |text| Shoot::read(text).expect("a constant");
+    check(&read(&new), old.as_deref().map(read).as_ref(), &GardenSettings::default())
 }
 
 #[cfg(test)]

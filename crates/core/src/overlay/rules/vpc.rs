@@ -2,32 +2,56 @@
 
 use std::fmt::Write as _;
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity, counted};
+use crate::diagnostics::ratchet::added;
+use crate::diagnostics::{Finding, Rank, Severity, counted, rules};
 use crate::gardener::facts::Networks;
 use crate::gardener::providers::Routes;
 use crate::gardener::shoot::StatusNetworking;
 use crate::gardener::{Provider, Shoot, ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
 use crate::net::Cidr;
 
-/// Two Shoots in one VPC have routes for the same addresses.
-pub static SHARED_VPC: Rule = Rule {
-    name: "overlay/shared-vpc",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap. Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the other, or a route is refused. Reported for a new Shoot, when the overlay is switched off, and when the Pod network or the VPC is another one. Where the infrastructure makes routes beside an overlay too (Alibaba Cloud), it is enough that one of the two has none. Shoots that have no routes do not count, nor do those with a route table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration, `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots; names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere; all others are ignored, however many there are. Of the same project, and of all others, the first 64 are looked at.",
-    fix: "Choose Pod networks that do not overlap: for an existing Shoot that takes a new Shoot. Or keep the overlay in one of the two, if that one then has no routes.",
-};
+rules! {
+    /// Two Shoots without an overlay, of whatever network type, are in the same VPC, and their Pod networks overlap.
+    /// Both write routes for the same addresses into the VPC's tables, so Pods of one are looked for on nodes of the
+    /// other, or a route is refused. Reported for a new Shoot, when the overlay is switched off, and when the Pod
+    /// network or the VPC is another one. Where the infrastructure makes routes beside an overlay too (Alibaba Cloud),
+    /// it is enough that one of the two has none. Shoots that have no routes do not count, nor do those with a route
+    /// table of their own (Alibaba Cloud, `useCustomRouteTable`). Where a provider names a VPC is in the configuration,
+    /// `overlay.vpcs`. Ids that are unique everywhere (AWS, Alibaba Cloud, OpenStack) are compared with all Shoots;
+    /// names, which mean something in one account only (GCP), with Shoots of the same Gardener project, because
+    /// accounts cannot be read. Shoots of the same project count if the writer may see all that are there, those of
+    /// another project in which the Shoot lists a peer likewise, and all if the writer may see all Shoots everywhere;
+    /// all others are ignored, however many there are. Of the same project, and of all others, the first 64 are looked
+    /// at.
+    pub static SHARED_VPC = {
+        name: "overlay/shared-vpc",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Choose Pod networks that do not overlap: for an existing Shoot that takes a new Shoot. Or keep the overlay in one of the two, if that one then has no routes.",
+        example: || {
+            let (name, facts) = (ShootName::new("garden-shop", "orders"), |pods: &str| ShootFacts {
+                networks: Networks { pods: pods.parse().into_iter().collect(), ..Networks::default() },
+                is_native: true,
+                ..ShootFacts::default()
+            });
+            let shared = example().and_then(|own| own.meet([(&name, &facts("100.96.0.0/16"))], false));
+            shared.into_iter().map(|shared| shared.finding).collect()
+        },
+    };
 
-/// It is unknown whether the writer may see the other Shoots.
-pub static NOT_COMPARED: Rule = Rule {
-    name: "overlay/not-compared",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Unverified,
-    summary: "The API server did not answer whether the writer may see other Shoots in the VPC of this one, or the writer has too many groups to ask for. So `overlay/shared-vpc` compared nothing, or not all, and the Shoot is accepted unchecked, even where that rule refuses. Whether there are other Shoots makes no difference to this.",
-    fix: "Apply the Shoot again to have it compared, and check the webhook's log if this happens again.",
-};
+    /// The API server did not answer whether the writer may see other Shoots in the VPC of this one, or the writer has
+    /// too many groups to ask for. So `overlay/shared-vpc` compared nothing, or not all, and the Shoot is accepted
+    /// unchecked, even where that rule refuses. Whether there are other Shoots makes no difference to this.
+    pub static NOT_COMPARED = {
+        name: "overlay/not-compared",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Unverified,
+        fix: "Apply the Shoot again to have it compared, and check the webhook's log if this happens again.",
+        example: || example().iter().map(|own| own.not_compared("no answer in time")).collect(),
+    };
+}
 
 /// The new properties of a Shoot that could conflict with others in its VPC.
 #[derive(Debug)]
@@ -67,7 +91,7 @@ impl Newcomer {
         let is_as_much_in_the_way = |old: &Shoot<'_>| old.is_native(Some(old)) || !is_native;
         if let Some(old) = old.filter(|old| key(old, Some(old)).as_ref() == Some(&vpc) && is_as_much_in_the_way(old)) {
             let before = Networks::of(&old.networking, &old.status_networking).pods;
-            pods.retain(|pods| !before.contains(pods));
+            pods = added(&pods, &before);
             if pods.is_empty() {
                 return None;
             }
@@ -161,14 +185,13 @@ fn not_compared(id: &str, why: &str) -> Finding {
     NOT_COMPARED.finding(PODS, message, "apply again to have them compared")
 }
 
-/// The rules of this file, each with an example.
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let own = "100.96.0.0/11".parse().expect("a constant");
-    let id = "vpc-0123456789abcdef0";
-    vec![
-        (&SHARED_VPC, say(own, "garden-shop/orders (100.96.0.0/16)", id, false)),
-        (&NOT_COMPARED, not_compared(id, "no answer in time")),
-    ]
+/// A Shoot that is created without an overlay, for examples.
+fn example() -> Option<Newcomer> {
+    let text = r#"{"metadata": {"namespace": "garden-shop", "name": "web"}, "spec": {
+        "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": false}}, "pods": "100.96.0.0/11"},
+        "provider": {"type": "aws", "workers": [{}],
+            "infrastructureConfig": {"networks": {"vpc": {"id": "vpc-0123456789abcdef0"}}}}}}"#;
+    Newcomer::of(&Shoot::read(text).expect("a constant"), None, &Vpcs::default())
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ pub fn decide(
         Ok(asked) => Some(asked),
         // It was there before, so this write is not to blame.
         Err(_) if Subset::of(new_config.as_ref()) == stored => None,
-        Err(error) => return Err(error.within("spec.providerConfig")),
+        Err(error) => return Err(error.within(CONFIG)),
     };
     let native = asked.filter(|asked| asked.encapsulation == Encapsulation::Native);
     let listed = |shoot: &SwitchFacts| settings.providers.iter().any(|provider| **provider == *shoot.provider);
@@ -298,14 +298,13 @@ fn hold(
     }))
 }
 
+/// Where a Network has Calico's configuration.
+const CONFIG: &str = "spec.providerConfig";
+
 fn parse(network: &Network<'_>) -> Result<Option<Value>, FieldError> {
     let Some(text) = network.provider_config else { return Ok(None) };
-    let path = "spec.providerConfig".to_owned();
     if text.len() > LONGEST_CONFIG {
-        return Err(FieldError { path, ..too_long(text.len()) });
+        return Err(too_long(text.len()).within(CONFIG));
     }
-    serde_json::from_str(text).map_err(|error| {
-        let problem = excerpt(&error.to_string());
-        FieldError { path, value: String::new(), problem }
-    })
+    serde_json::from_str(text).map_err(|error| FieldError::new(CONFIG, excerpt(&error.to_string())))
 }

@@ -20,7 +20,7 @@ pub(super) const LONGEST_CONFIG: usize = 16 << 10;
 pub(super) fn too_long(length: usize) -> FieldError {
     let problem =
         format!("has {length} bytes, far more than any configuration of Calico; at most {LONGEST_CONFIG} are read");
-    FieldError { path: String::new(), value: String::new(), problem }
+    FieldError::new("", problem)
 }
 
 /// Parses a configuration; an error for one that is too long.

@@ -1,32 +1,49 @@
 //! Rules about the configured node networks: permitted prefix lengths, and the default for Shoots that set none.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::ratchet::compare;
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::net::{Cidr, Family};
 
 use super::super::settings::{NodePrefixes, Settings};
 use super::super::subject::Subject;
 use super::pair::{NODES, Pair, clash, conflicting};
+use super::scene::{SCENE, Scene};
 use super::words::names_within;
 
-/// The node network is the default one.
-pub static DEFAULT_NODES: Rule = Rule {
-    name: "peering/default-nodes",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Risk,
-    summary: "One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or sets none and will get it. Connections may work in one direction only, and the next Shoot may get the same network. If the other Shoot has it already, or gets it too, there can be no routes.",
-    fix: "Choose a separate node network for every Shoot with peers.",
-};
+rules! {
+    /// One of the two Shoots has a default node network (`peering.defaultNodeNetworks` of the configuration), or sets
+    /// none and will get it. Connections may work in one direction only, and the next Shoot may get the same network.
+    /// If the other Shoot has it already, or gets it too, there can be no routes.
+    pub static DEFAULT_NODES = {
+        name: "peering/default-nodes",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Risk,
+        fix: "Choose a separate node network for every Shoot with peers.",
+        example: || {
+            let default_node_networks = "10.250.0.0/16".parse().into_iter().collect();
+            let settings = Settings { default_node_networks, ..Settings::default() };
+            let scene = Scene { networking: r#"{"nodes": "10.250.7.0/27"}"#, ..SCENE };
+            scene.of(|subject| own(subject, &settings)).into_iter().collect()
+        },
+    };
 
-/// The prefix of the node network is too short or too long.
-pub static PREFIX: Rule = Rule {
-    name: "peering/nodes-prefix",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths` of the configuration; without it the rule is not applied. The Open Sovereign Cloud permits /23 and longer ones, and gives a /27 to a Shoot that sets none.",
-    fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
-};
+    /// The prefix of an IPv4 node network is shorter or longer than the platform permits: `peering.nodePrefixLengths`
+    /// of the configuration; without it the rule is not applied. The Open Sovereign Cloud permits /23 and longer ones,
+    /// and gives a /27 to a Shoot that sets none.
+    pub static PREFIX = {
+        name: "peering/nodes-prefix",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Choose a node network with such a prefix before the Shoot is created: it can grow, and never shrink.",
+        example: || {
+            let settings = Settings { node_prefixes: NodePrefixes::new(23, 32), ..Settings::default() };
+            let scene = Scene { networking: r#"{"nodes": "10.5.0.0/22"}"#, ..SCENE };
+            scene.of(|subject| prefix(subject, &settings)).into_iter().collect()
+        },
+    };
+}
 
 const ONE_WAY: &str = "routes may work in one direction only";
 const SET_IT: &str = "set spec.networking.nodes";
@@ -40,22 +57,18 @@ fn in_default(nodes: &[Cidr], settings: &Settings) -> Option<(Cidr, Cidr)> {
     nodes.iter().find_map(|nodes| Some((*nodes, *default(*nodes)?)))
 }
 
-/// The Shoot's own network, where it is a default one.
+/// The Shoot's own network, where it is a default one. Growing within a stored conflict is always permitted.
 pub(super) fn own(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
-    let defaults = &settings.default_node_networks;
-    let pairs = || {
-        let nodes = subject.networks.nodes.iter();
-        nodes.flat_map(|own| defaults.iter().map(move |default| (*own, *default))).filter(|(a, b)| a.overlaps(*b))
+    let overlaps = |own: Cidr| settings.default_node_networks.iter().filter(move |default| default.overlaps(own));
+    let of = |nodes: &[Cidr]| -> Vec<Finding> {
+        nodes.iter().flat_map(|own| overlaps(*own).map(|default| say_own(*own, *default))).collect()
     };
-    // Growing within a stored conflict is always permitted.
-    let was_in = |default: Cidr| subject.old_nodes().iter().any(|old| old.overlaps(default));
-    let is_new = |(own, default): &(Cidr, Cidr)| subject.fresh_nodes.contains(own) && !was_in(*default);
-    let say = |(own, default)| say_own(own, default);
-    pairs().find(is_new).map(say).or_else(|| pairs().next().map(say).map(|finding| finding.at_most(Severity::Warn)))
+    compare(of(&subject.networks.nodes), &of(subject.old_nodes())).first()
 }
 
 fn say_own(own: Cidr, default: Cidr) -> Finding {
-    DEFAULT_NODES.finding(NODES, format!("{own} {} the default node network {default}", own.lies(default)), ONE_WAY)
+    let message = format!("{own} {} the default node network {default}", own.lies(default));
+    DEFAULT_NODES.finding(NODES, message, ONE_WAY).about(default.to_string())
 }
 
 /// The default network that a Shoot without a node network gets, if one is configured.
@@ -80,7 +93,7 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     let (own, target) = (&pair.subject.networks.nodes, pair.target.visible());
     let gets_own = own.is_empty() && !pair.subject.is_workerless;
     let gets_target = target.is_some_and(|facts| facts.networks.nodes.is_empty() && !facts.is_workerless);
-    let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(&pair.path(), message, help));
+    let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(pair.path(), message, help));
     // With several defaults it is unknown which one the Shoot gets: a denial needs a conflict with all of them.
     let gets = if defaults.len() == 1 { "gets" } else { "may get" };
     let weigh = |finding: Finding, all: bool| finding.at_most(if all { Severity::Deny } else { Severity::Warn });
@@ -118,40 +131,24 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     say(format!("node network {nodes} of {name} {} the default {default}", nodes.lies(default)), ONE_WAY)
 }
 
-/// A network of the Shoot that is larger or smaller than the platform permits. New networks are checked first, because
-/// stored ones are never denied.
+/// A network of the Shoot that is larger or smaller than the platform permits. Growing is always permitted: a network that
+/// was too large or too small before may stay so.
 pub(super) fn prefix(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
     let permitted = settings.node_prefixes.as_ref()?;
     let is_outside = |cidr: &&Cidr| cidr.family() == Family::V4 && !permitted.contains(cidr.prefix_len());
-    // Growing is always permitted: a network that was too large or too small before may stay so.
-    let is_too_large = |cidr: &Cidr| cidr.prefix_len() < permitted.shortest();
-    let was_so = |cidr: &Cidr| {
-        let old = subject.old_nodes().iter().filter(is_outside);
-        old.map(is_too_large).any(|was| was == is_too_large(cidr))
+    let of = |nodes: &[Cidr]| -> Vec<Finding> {
+        nodes.iter().filter(is_outside).map(|cidr| say_prefix(*cidr, permitted)).collect()
     };
-    let fresh = subject.fresh_nodes.iter().filter(is_outside).find(|cidr| !was_so(cidr));
-    let fresh = fresh.map(|cidr| say_prefix(*cidr, permitted));
-    let stored = || subject.networks.nodes.iter().find(is_outside).map(|cidr| say_prefix(*cidr, permitted));
-    fresh.or_else(|| stored().map(|finding| finding.at_most(Severity::Warn)))
+    compare(of(&subject.networks.nodes), &of(subject.old_nodes())).first()
 }
 
 fn say_prefix(cidr: Cidr, permitted: &NodePrefixes) -> Finding {
     let (shortest, longest) = (permitted.shortest(), permitted.longest());
-    let (message, help) = if cidr.prefix_len() < shortest {
+    if cidr.prefix_len() < shortest {
         let message = format!("{cidr} is larger than a /{shortest}, the largest node network here");
-        (message, format!("choose a /{shortest} or a smaller one"))
+        PREFIX.finding(NODES, message, format!("choose a /{shortest} or a smaller one")).about("too large")
     } else {
         let message = format!("{cidr} is smaller than a /{longest}, the smallest node network here");
-        (message, format!("choose a /{longest} or a larger one"))
-    };
-    PREFIX.finding(NODES, message, help)
-}
-
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
-    let osc = NodePrefixes::new(23, 32).expect("a constant");
-    vec![
-        (&DEFAULT_NODES, say_own(cidr("10.250.7.0/27"), cidr("10.250.0.0/16"))),
-        (&PREFIX, say_prefix(cidr("10.5.0.0/22"), &osc)),
-    ]
+        PREFIX.finding(NODES, message, format!("choose a /{longest} or a larger one")).about("too small")
+    }
 }

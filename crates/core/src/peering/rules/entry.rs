@@ -1,92 +1,103 @@
 //! Rules about an entry by itself, independent of its target.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::{ShootName, is_dns_label, is_dns_subdomain};
-use crate::json::{Text, excerpt};
+use crate::json::{FieldPath, Text, excerpt};
 
-use super::super::config::{Entry, Own, about, tidy};
+use super::super::config::{Entry, about, tidy};
+use super::{example_config, example_entry};
 
-/// An entry for the Shoot itself.
-pub static SELF: Rule = Rule {
-    name: "peering/self",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "An entry names the Shoot itself.",
-    fix: "Remove the entry.",
-};
+rules! {
+    /// An entry names the Shoot itself.
+    pub static SELF = {
+        name: "peering/self",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove the entry.",
+        example: || found(Some(&ShootName::new("garden-shop", "orders")), [LEADS, ORDERS]),
+    };
 
-/// Two entries for the same Shoot.
-pub static DUPLICATE: Rule = Rule {
-    name: "peering/duplicate",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "Two entries name the same Shoot, with the same Seed or different ones.",
-    fix: "Remove one of them.",
-};
+    /// Two entries name the same Shoot, with the same Seed or different ones.
+    pub static DUPLICATE = {
+        name: "peering/duplicate",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove one of them.",
+        example: || found(None, [ORDERS, ORDERS]),
+    };
 
-/// An invalid Shoot name.
-pub static NAME: Rule = Rule {
-    name: "peering/name",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The name of the target is missing or not a valid Shoot name: Shoot names are DNS labels without `--`.",
-    fix: "Write the metadata.name of the target.",
-};
+    /// The name of the target is missing or not a valid Shoot name: Shoot names are DNS labels without `--`.
+    pub static NAME = {
+        name: "peering/name",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the metadata.name of the target.",
+        example: || found(None, [LEADS, ["my--shoot", "garden-shop", "eu1-a"]]),
+    };
 
-/// The namespace is missing.
-pub static NAMESPACE_MISSING: Rule = Rule {
-    name: "peering/namespace-missing",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own namespace, its writer may see it, and the entry does not name another Seed.",
-    fix: "Write the project namespace of the target.",
-};
+    /// The namespace of the target is missing. It is filled in where a Shoot of this name is in the Shoot's own
+    /// namespace, its writer may see it, and the entry does not name another Seed.
+    pub static NAMESPACE_MISSING = {
+        name: "peering/namespace-missing",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the project namespace of the target.",
+        example: || found(None, [LEADS, ["orders", "", "eu1-a"]]),
+    };
 
-/// A namespace was guessed.
-pub static NAMESPACE_FILLED_IN: Rule = Rule {
-    name: "peering/namespace-filled-in",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "An entry had no namespace, and the webhook filled in the Shoot's own: a Shoot of this name exists there, the writer may see it, and it is on the Seed that the entry names, if it names one. The warning is given when the entry is new, not each time it is applied again.",
-    fix: "Write the namespace into the manifest, and check that it is the Shoot that you mean.",
-};
+    /// An entry had no namespace, and the webhook filled in the Shoot's own: a Shoot of this name exists there, the
+    /// writer may see it, and it is on the Seed that the entry names, if it names one. The warning is given when the
+    /// entry is new, not each time it is applied again.
+    pub static NAMESPACE_FILLED_IN = {
+        name: "peering/namespace-filled-in",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Write the namespace into the manifest, and check that it is the Shoot that you mean.",
+        example: || vec![namespace_filled_in(example_entry(1), &ShootName::new("garden-shop", "orders"))],
+    };
 
-/// An invalid project namespace.
-pub static NAMESPACE: Rule = Rule {
-    name: "peering/namespace",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The namespace is not a project namespace: those are `garden` or begin with `garden-`.",
-    fix: "Write the project namespace of the target. It is not always `garden-` and the project's name.",
-};
+    /// The namespace is not a project namespace: those are `garden` or begin with `garden-`.
+    pub static NAMESPACE = {
+        name: "peering/namespace",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the project namespace of the target. It is not always `garden-` and the project's name.",
+        example: || found(None, [LEADS, ["orders", "shop", "eu1-a"]]),
+    };
 
-/// Whitespace or capitals.
-pub static UNTIDY: Rule = Rule {
-    name: "peering/untidy",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A field has surrounding whitespace or capitals, so it would silently match nothing.",
-    fix: "Write it as the message says.",
-};
+    /// A field has surrounding whitespace or capitals, so it would silently match nothing.
+    pub static UNTIDY = {
+        name: "peering/untidy",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write it as the message says.",
+        example: || found(None, [LEADS, ["orders", "garden-shop", " EU1-a"]]),
+    };
+}
 
 /// The findings of all entries, and the entries that name a Shoot which can be looked up.
-pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>>) -> (Vec<Own>, Vec<Entry<'a>>) {
-    let mut all: Vec<Own> = Vec::new();
+pub fn check<'a>(
+    path: &FieldPath,
+    subject: Option<&ShootName>,
+    entries: Vec<Entry<'a>>,
+) -> (Vec<Finding>, Vec<Entry<'a>>) {
+    let mut all: Vec<Finding> = Vec::new();
     let mut usable: Vec<Entry<'_>> = Vec::new();
     let mut seen = HashSet::new();
     for mut entry in entries {
         // Built only when there is a finding.
         let index = entry.index;
-        let path = || format!("{path}.shootPeerings[{index}]");
+        let path = || path.clone().field("shootPeerings").index(index);
         let mut findings: Vec<Finding> = Vec::new();
         findings.extend(untidy(path, "name", &entry.name, is_name).or_else(|| name(path, &entry.name)));
         findings.extend(
@@ -114,7 +125,7 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
         });
         if !findings.is_empty() {
             let about = about(&entry.namespace, &entry.name);
-            all.extend(findings.into_iter().map(|finding| Own { about: about.clone(), finding }));
+            all.extend(findings.into_iter().map(|finding| finding.of_entry(Arc::clone(&about))));
         }
         if is_usable {
             usable.push(entry);
@@ -123,13 +134,13 @@ pub fn check<'a>(path: &str, subject: Option<&ShootName>, entries: Vec<Entry<'a>
     (all, usable)
 }
 
-fn is_self(path: impl Fn() -> String, target: &ShootName, subject: Option<&ShootName>) -> Option<Finding> {
+fn is_self(path: impl Fn() -> FieldPath, target: &ShootName, subject: Option<&ShootName>) -> Option<Finding> {
     (subject == Some(target))
-        .then(|| SELF.finding(&path(), format!("names this Shoot itself, {target}"), "remove the entry"))
+        .then(|| SELF.finding(path(), format!("names this Shoot itself, {target}"), "remove the entry"))
 }
 
-fn duplicate(path: impl Fn() -> String, target: &ShootName) -> Finding {
-    DUPLICATE.finding(&path(), format!("{target} is listed above already"), "remove one of them")
+fn duplicate(path: impl Fn() -> FieldPath, target: &ShootName) -> Finding {
+    DUPLICATE.finding(path(), format!("{target} is listed above already"), "remove one of them")
 }
 
 /// Whether a Shoot can have this name.
@@ -142,7 +153,7 @@ fn is_namespace(namespace: &str) -> bool {
     is_dns_label(namespace) && (namespace == "garden" || namespace.starts_with("garden-"))
 }
 
-fn name(path: impl Fn() -> String, name: &Text<'_>) -> Option<Finding> {
+fn name(path: impl Fn() -> FieldPath, name: &Text<'_>) -> Option<Finding> {
     let message = if name.is_empty() {
         "is missing".to_owned()
     } else if !is_name(name) {
@@ -150,27 +161,29 @@ fn name(path: impl Fn() -> String, name: &Text<'_>) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(NAME.finding(&format!("{}.name", path()), message, "write the metadata.name of the target"))
+    Some(NAME.finding(path().field("name"), message, "write the metadata.name of the target"))
 }
 
-fn namespace_missing(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding> {
+fn namespace_missing(path: impl Fn() -> FieldPath, namespace: &Text<'_>) -> Option<Finding> {
     namespace.is_empty().then(|| {
-        let path = format!("{}.namespace", path());
-        NAMESPACE_MISSING.finding(&path, "is missing".to_owned(), "write the project namespace of the target")
+        NAMESPACE_MISSING.finding(
+            path().field("namespace"),
+            "is missing".to_owned(),
+            "write the project namespace of the target",
+        )
     })
 }
 
 /// The namespace of an entry was filled in.
-pub fn namespace_filled_in(path: &str, target: &ShootName) -> Finding {
-    let path = format!("{path}.namespace");
+pub fn namespace_filled_in(path: FieldPath, target: &ShootName) -> Finding {
     let message = format!("was missing, {} was filled in: the peer is {target}", target.namespace());
-    NAMESPACE_FILLED_IN.finding(&path, message, "write it into the manifest")
+    NAMESPACE_FILLED_IN.finding(path.field("namespace"), message, "write it into the manifest")
 }
 
-fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding> {
+fn namespace(path: impl Fn() -> FieldPath, namespace: &Text<'_>) -> Option<Finding> {
     (!is_namespace(namespace)).then(|| {
         NAMESPACE.finding(
-            &format!("{}.namespace", path()),
+            path().field("namespace"),
             format!("{:?} is not a project namespace", excerpt(namespace)),
             "write `garden` or one that begins with `garden-`",
         )
@@ -179,30 +192,36 @@ fn namespace(path: impl Fn() -> String, namespace: &Text<'_>) -> Option<Finding>
 
 /// A value that is wrong only by its whitespace and capitals. A value that is invalid without them too is left to other
 /// rules, so every suggestion is valid.
-fn untidy(path: impl Fn() -> String, field: &str, value: &Text<'_>, can_be: fn(&str) -> bool) -> Option<Finding> {
+fn untidy(
+    path: impl Fn() -> FieldPath,
+    field: &'static str,
+    value: &Text<'_>,
+    can_be: fn(&str) -> bool,
+) -> Option<Finding> {
     let tidy = tidy(value);
     (tidy != **value && can_be(&tidy)).then(|| {
         UNTIDY.finding(
-            &format!("{}.{field}", path()),
+            path().field(field),
             format!("{:?} has surrounding whitespace or capitals", excerpt(value)),
             format!("write {tidy:?}"),
         )
     })
 }
 
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = || "spec.extensions[0].providerConfig.shootPeerings[1]".to_owned();
-    let target = ShootName::new("garden-shop", "orders");
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    vec![
-        (&SELF, example(is_self(path, &target, Some(&target)))),
-        (&DUPLICATE, duplicate(path, &target)),
-        (&NAME, example(name(path, &"my--shoot".into()))),
-        (&NAMESPACE_MISSING, example(namespace_missing(path, &"".into()))),
-        (&NAMESPACE_FILLED_IN, namespace_filled_in(&path(), &target)),
-        (&NAMESPACE, example(namespace(path, &"shop".into()))),
-        (&UNTIDY, example(untidy(path, "seed", &" EU1-a".into(), is_dns_subdomain))),
-    ]
+const LEADS: [&str; 3] = ["leads", "garden-crm", "eu1-a"];
+const ORDERS: [&str; 3] = ["orders", "garden-shop", "eu1-a"];
+
+/// What is found in these two entries of a Shoot, for examples: name, namespace and Seed.
+fn found(subject: Option<&ShootName>, entries: [[&'static str; 3]; 2]) -> Vec<Finding> {
+    let entry = |(index, [name, namespace, seed]): (usize, [&'static str; 3])| Entry {
+        index,
+        name: name.into(),
+        namespace: namespace.into(),
+        seed: seed.into(),
+        written_seed: seed.into(),
+    };
+    let entries = entries.into_iter().enumerate().map(entry).collect();
+    check(&example_config(), subject, entries).0
 }
 
 #[cfg(test)]
@@ -227,17 +246,17 @@ mod tests {
             let judge = |fields: [&str; 3]| {
                 let [name, namespace, seed] = fields.map(|field| Text::from(field.to_owned()));
                 let entry = Entry { name, namespace, seed, ..Entry::default() };
-                check("p", None, vec![entry]).0
+                check(&"p".into(), None, vec![entry]).0
             };
             let mut fields = [name, namespace, seed];
             for own in judge(fields.each_ref().map(String::as_str)) {
-                if own.finding.rule == UNTIDY.name {
-                    let field = ["name", "namespace", "seed"].iter().position(|f| own.finding.path.ends_with(&format!(".{f}"))).unwrap();
-                    let suggested = own.finding.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
+                if own.rule == &UNTIDY {
+                    let field = ["name", "namespace", "seed"].iter().position(|f| own.path.last_field() == Some(f)).unwrap();
+                    let suggested = own.help.strip_prefix("write \"").unwrap().strip_suffix('"').unwrap();
                     prop_assert!(suggested.is_ascii(), "{}", suggested);
                     fields[field] = suggested.to_owned();
                     let again = judge(fields.each_ref().map(String::as_str));
-                    let is_there = |own: &&Own| own.finding.path.ends_with(&format!(".{}", ["name", "namespace", "seed"][field]));
+                    let is_there = |own: &&Finding| own.path.last_field() == Some(["name", "namespace", "seed"][field]);
                     prop_assert!(!again.iter().any(|own| is_there(&own)), "{:?}", again);
                 }
             }
@@ -248,7 +267,7 @@ mod tests {
     fn letters_of_other_alphabets_are_not_guessed() {
         let judge = |name: &str| {
             let entry = Entry { name: name.to_owned().into(), namespace: "garden-shop".into(), ..Entry::default() };
-            check("p", None, vec![entry]).0.iter().map(|own| own.finding.to_string()).collect::<Vec<_>>()
+            check(&"p".into(), None, vec![entry]).0.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         for (name, want) in [
             ("\u{ff2f}rders", "\"\u{ff2f}rders\" is not a valid Shoot name; write the metadata.name of the target"),

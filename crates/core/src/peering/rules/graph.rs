@@ -2,37 +2,60 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fmt::Display;
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::ratchet::{Touch, compare};
+use crate::diagnostics::{Rank, Severity, rules};
 use crate::gardener::{ShootFacts, ShootName};
-use crate::landscape::{Target, View, Visibility};
+use crate::landscape::{Answers, Snapshot, Target, View, Visibility};
 use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::ruled::Ruled;
-use super::super::subject::{Listed, Subject, Touch};
+use super::super::subject::{Listed, Subject};
 use super::pair::conflicting;
+use super::scene::{SCENE, Scene, lists, nodes, peer, shoot, visible};
 use super::unverified::not_compared;
 
-/// Two peers overlap each other.
-pub static PEERS_OVERLAP: Rule = Rule {
-    name: "peering/peers-overlap",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "Two Shoots that this one lists have overlapping node networks. This Shoot cannot have two routes for one range. The rule also reports two Shoots that the writer may not see, if both list this one: that is their owners' consent to verdicts.",
-    fix: "Remove one of the two entries.",
-};
+rules! {
+    /// Two Shoots that this one lists have overlapping node networks. This Shoot cannot have two routes for one range.
+    /// The rule also reports two Shoots that the writer may not see, if both list this one: that is their owners'
+    /// consent to verdicts.
+    pub static PEERS_OVERLAP = {
+        name: "peering/peers-overlap",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove one of the two entries.",
+        example: || {
+            let networks = nodes("10.5.0.0/24");
+            let targets = [Some(visible(ShootFacts { networks, ..peer() })), Some(visible(peer()))];
+            let found = Scene { also: "leads", ..SCENE }.of(|subject| peers_overlap(subject, &targets, true));
+            found.into_iter().map(|ruled| ruled.finding).collect()
+        },
+    };
 
-/// A peer of a peer has an overlapping node network.
-pub static PEER_OF_PEER: Rule = Rule {
-    name: "peering/peer-of-peer",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The node network overlaps another peer of one of this Shoot's peers: that peer cannot have two routes for one range, and one of the two Shoots loses its route. The rule covers new entries and new node networks, where the peer lists both Shoots, and only where the writer may see both. Up to 64 peers of peers, out of 20,000 entries, are asked about by name, one of each peer's list in turn, and `peering/not-verified` reports how many were left out. `peering.conflicts` of the configuration does not set its severity, because the peers belong to others; `rules` does.",
-    fix: "Choose another network, or agree with the owners.",
-};
+    /// The node network overlaps another peer of one of this Shoot's peers: that peer cannot have two routes for one
+    /// range, and one of the two Shoots loses its route. The rule covers new entries and new node networks, where the
+    /// peer lists both Shoots, and only where the writer may see both. Up to 64 peers of peers, out of 20,000 entries,
+    /// are asked about by name, one of each peer's list in turn, and `peering/not-verified` reports how many were left
+    /// out. `peering.conflicts` of the configuration does not set its severity, because the peers belong to others;
+    /// `rules` does.
+    pub static PEER_OF_PEER = {
+        name: "peering/peer-of-peer",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Choose another network, or agree with the owners.",
+        example: || {
+            let between = visible(ShootFacts { peering: lists(&["crm", "leads"]), ..peer() });
+            let mut snapshot = Snapshot::default();
+            snapshot.shoots.put(&shoot("leads"), ShootFacts { peering: lists(&["orders"]), ..peer() });
+            let answers = Answers::default();
+            let found = Scene { networking: r#"{"nodes": "10.5.0.0/26"}"#, ..SCENE }
+                .of(|subject| peer_of_peer(subject, &[Some(between)], &mut View::new(&snapshot, &answers, true)));
+            found.into_iter().map(|ruled| ruled.finding).collect()
+        },
+    };
+}
 
 /// The maximum number of reported pairs: a hundred peers with one network are five thousand pairs with one cause.
 const PAIRS: usize = 20;
@@ -59,12 +82,12 @@ pub(in crate::peering) fn peers_overlap(
             owners.push(i);
         }
     }
-    let is_new = |i: usize| subject.peers[i].touch == Touch::Added;
+    let most = |a: usize, b: usize| subject.peers[a].touch.max(subject.peers[b].touch).most(Touch::Added);
     // New pairs first, then in the order of the list. Only `PAIRS` are kept: a thousand peers with one network are half
     // a million pairs.
     let mut pairs: BTreeMap<(bool, usize, usize), (Cidr, Cidr)> = BTreeMap::new();
     for_overlapping_pairs(&networks, |a, b| {
-        let is_stored = !is_new(owners[a]) && !is_new(owners[b]);
+        let is_stored = most(owners[a], owners[b]) < Severity::Deny;
         let (pair, found) = ((is_stored, owners[a], owners[b]), (networks[a], networks[b]));
         if pair.1 != pair.2 && (is_edited || !is_stored) {
             pairs.entry(pair).and_modify(|known| *known = found.min(*known)).or_insert(found);
@@ -75,7 +98,7 @@ pub(in crate::peering) fn peers_overlap(
     });
     pairs
         .into_iter()
-        .map(|((is_stored, a, b), (first, second))| {
+        .map(|((_, a, b), (first, second))| {
             let (one, other) = (&subject.peers[a], &subject.peers[b]);
             let sees = |i: usize| targets[i].as_ref().is_some_and(|target| target.visible().is_some());
             // A network next to the name of a hidden Shoot would reveal that Shoot's network, or most of it.
@@ -84,9 +107,8 @@ pub(in crate::peering) fn peers_overlap(
             } else {
                 format!("node networks of {} and {} overlap", one.target, other.target)
             };
-            let finding = PEERS_OVERLAP.finding(&subject.entry_path(&other.entry), message, "remove one of the two");
-            let most = if is_stored { Severity::Warn } else { Severity::Deny };
-            Ruled::by_targets(finding.at_most(most), [&one.target, &other.target])
+            let finding = PEERS_OVERLAP.finding(subject.entry_path(&other.entry), message, "remove one of the two");
+            Ruled::by_targets(finding.at_most(most(a, b)), [&one.target, &other.target])
         })
         .collect()
 }
@@ -152,7 +174,7 @@ pub(in crate::peering) fn peer_of_peer(
         }
     }
     let not_compared = |count, is_exact, why: &str| {
-        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(&subject.path, count, is_exact, why)))
+        (count > 0).then(|| Ruled::instead_of(&PEER_OF_PEER, not_compared(subject.path.clone(), count, is_exact, why)))
     };
     let why = match unread {
         0 => format!("one request asks about {AROUND}"),
@@ -213,42 +235,16 @@ fn of_path(
     other: &ShootName,
     facts: &ShootFacts,
 ) -> Option<Ruled> {
-    let (own, theirs) = conflicting(counting, &facts.networks.nodes)?;
-    let finding = say_peer_of_peer(&subject.peer_path(between), own, theirs, other, &between.target);
+    let (_, theirs) = conflicting(counting, &facts.networks.nodes)?;
+    let of = |nodes: &[Cidr]| {
+        let (own, theirs) = conflicting(nodes, &[theirs])?;
+        let clash = if own == theirs { "is identical to that".to_owned() } else { format!("overlaps {theirs}") };
+        let message = format!("node network {own} {clash} of {other}, which is a peer of {} too", between.target);
+        let finding = PEER_OF_PEER.finding(subject.peer_path(between), message, "choose another one");
+        Some(finding.about(theirs.to_string()))
+    };
     // With a stored peer, a conflict that was there before is not new.
-    let was_there = between.touch != Touch::Added && subject.old_nodes().iter().any(|old| old.overlaps(theirs));
-    let finding = if was_there { finding.at_most(Severity::Warn) } else { finding };
+    let before = if between.touch == Touch::Added { &[] } else { subject.old_nodes() };
+    let finding = compare(of(counting), of(before).as_slice()).first()?;
     Some(Ruled::by_targets(finding, [other, &between.target]))
-}
-
-fn say_peer_of_peer(path: &str, own: Cidr, theirs: Cidr, other: &dyn Display, between: &dyn Display) -> Finding {
-    let clash = if own == theirs { "is identical to that".to_owned() } else { format!("overlaps {theirs}") };
-    let message = format!("node network {own} {clash} of {other}, which is a peer of {between} too");
-    PEER_OF_PEER.finding(path, message, "choose another one")
-}
-
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig.shootPeerings[1]";
-    let cidr = |text: &str| -> Cidr { text.parse().expect("a constant") };
-    vec![
-        (
-            &PEERS_OVERLAP,
-            PEERS_OVERLAP.finding(
-                path,
-                "node networks 10.5.0.0/24 of garden-shop/orders and 10.5.0.32/27 of garden-crm/leads overlap"
-                    .to_owned(),
-                "remove one of the two",
-            ),
-        ),
-        (
-            &PEER_OF_PEER,
-            say_peer_of_peer(
-                path,
-                cidr("10.5.0.0/26"),
-                cidr("10.5.0.32/27"),
-                &"garden-crm/leads",
-                &"garden-shop/orders",
-            ),
-        ),
-    ]
 }

@@ -2,68 +2,75 @@
 
 use std::fmt::Display;
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity, counted};
+use crate::diagnostics::{Finding, Rank, Severity, counted, rules};
 use crate::gardener::ShootName;
+use crate::json::FieldPath;
 
-/// The extension is disabled and still lists peers.
-pub static SWITCHED_OFF: Rule = Rule {
-    name: "peering/switched-off",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Risk,
-    summary: "The extension is disabled and its configuration still lists peers. They are not connected, and the configuration is not checked.",
-    fix: "Remove the entries, or enable the extension.",
-};
+rules! {
+    /// The extension is disabled and its configuration still lists peers. They are not connected, and the configuration
+    /// is not checked.
+    pub static SWITCHED_OFF = {
+        name: "peering/switched-off",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Risk,
+        fix: "Remove the entries, or enable the extension.",
+        example: || switched_off(FieldPath::from("spec.extensions").index(0), 2).into_iter().collect(),
+    };
 
-/// The Shoot has no nodes.
-pub static NO_WORKERS: Rule = Rule {
-    name: "peering/workerless",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The Shoot has no workers, so it has no node network to join with others.",
-    fix: "Remove the entries.",
-};
+    /// The Shoot has no workers, so it has no node network to join with others.
+    pub static NO_WORKERS = {
+        name: "peering/workerless",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove the entries.",
+        example: || no_workers(super::example_config(), 1, 1).into_iter().collect(),
+    };
 
-/// An entry was removed, and its counterpart remains.
-pub static LEFT_ONE_SIDED: Rule = Rule {
-    name: "peering/left-one-sided",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "An entry was removed, and the other Shoot still lists this one.",
-    fix: "Have the entry on the other side removed too.",
-};
+    /// An entry was removed, and the other Shoot still lists this one.
+    pub static LEFT_ONE_SIDED = {
+        name: "peering/left-one-sided",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Have the entry on the other side removed too.",
+        example: || vec![left_one_sided(&ShootName::new("garden-shop", "orders"))],
+    };
 
-/// A deletion is confirmed.
-pub static DELETION_CONFIRMED: Rule = Rule {
-    name: "peering/deletion-confirmed",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "The deletion of a Shoot with peers was confirmed. Nobody removes the entries of its peers.",
-    fix: "Remove the entries on both sides before the Shoot is deleted.",
-};
+    /// The deletion of a Shoot with peers was confirmed. Nobody removes the entries of its peers.
+    pub static DELETION_CONFIRMED = {
+        name: "peering/deletion-confirmed",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Remove the entries on both sides before the Shoot is deleted.",
+        example: || vec![deletion_confirmed(2)],
+    };
 
-/// A Shoot with peers is deleted.
-pub static DELETED: Rule = Rule {
-    name: "peering/deleted",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "A Shoot with peers is deleted. Its peers keep their entries for it. Those that it lists are named if the writer may see them, those of its project if the writer may see all Shoots there, and all others if the writer may see all Shoots.",
-    fix: "Remove the entries of its peers.",
-};
+    /// A Shoot with peers is deleted. Its peers keep their entries for it. Those that it lists are named if the writer
+    /// may see them, those of its project if the writer may see all Shoots there, and all others if the writer may see
+    /// all Shoots.
+    pub static DELETED = {
+        name: "peering/deleted",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Remove the entries of its peers.",
+        example: || vec![deleted(1, &[ShootName::new("garden-shop", "orders")])],
+    };
 
-/// A Shoot moves to another Seed.
-pub static MIGRATED: Rule = Rule {
-    name: "peering/migrated",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Warn),
-    rank: Rank::Notice,
-    summary: "The control plane of the Shoot moves to another Seed: the `seed` of entries that name it becomes stale. Shoots with such entries are named as far as the writer may see all Shoots of the project, or all Shoots.",
-    fix: "Correct the entries of its peers.",
-};
+    /// The control plane of the Shoot moves to another Seed: the `seed` of entries that name it becomes stale. Shoots
+    /// with such entries are named as far as the writer may see all Shoots of the project, or all Shoots.
+    pub static MIGRATED = {
+        name: "peering/migrated",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Warn),
+        rank: Rank::Notice,
+        fix: "Correct the entries of its peers.",
+        example: || migrated("eu1-a", "eu1-b", &[ShootName::new("garden-shop", "orders")]).into_iter().collect(),
+    };
+}
 
 /// The maximum number of Shoots named in one message.
 const NAMES: usize = 5;
@@ -78,18 +85,19 @@ fn names<T: Display>(names: &[T]) -> String {
 }
 
 /// The extension at this path is disabled and lists some peers.
-pub fn switched_off(path: &str, peers: usize) -> Option<Finding> {
+pub fn switched_off(path: FieldPath, peers: usize) -> Option<Finding> {
     (peers > 0).then(|| {
         let message = format!("is disabled and still lists {}, not connected", counted(peers, "peer"));
         SWITCHED_OFF.finding(path, message, "remove them, or enable it")
     })
 }
 
-/// The Shoot has no workers and lists some peers.
-pub fn no_workers(path: &str, peers: usize) -> Option<Finding> {
+/// The Shoot has no workers and lists some peers, in so many entries.
+pub fn no_workers(path: FieldPath, peers: usize, entries: usize) -> Option<Finding> {
     (peers > 0).then(|| {
-        let path = format!("{path}.shootPeerings");
-        NO_WORKERS.finding(&path, "a Shoot without workers has no node network".to_owned(), "remove the entries")
+        let message = "a Shoot without workers has no node network".to_owned();
+        let finding = NO_WORKERS.finding(path.field("shootPeerings"), message, "remove the entries");
+        finding.about("").magnitude(entries as u64)
     })
 }
 
@@ -124,18 +132,4 @@ pub fn migrated(old: &str, new: &str, listers: &[ShootName]) -> Option<Finding> 
         let message = format!("listing this Shoot with seed {old}: {}", names(listers));
         MIGRATED.finding("spec.seedName", message, format!("change it to {new} there"))
     })
-}
-
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig";
-    let listers = [ShootName::new("garden-shop", "orders")];
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    vec![
-        (&SWITCHED_OFF, example(switched_off("spec.extensions[0]", 2))),
-        (&NO_WORKERS, example(no_workers(path, 1))),
-        (&LEFT_ONE_SIDED, left_one_sided(&listers[0])),
-        (&DELETION_CONFIRMED, deletion_confirmed(2)),
-        (&DELETED, deleted(1, &listers)),
-        (&MIGRATED, example(migrated("eu1-a", "eu1-b", &listers))),
-    ]
 }

@@ -1,62 +1,89 @@
-//! The rules of this module, by what they examine. Each rule is one function, next to its messages.
+//! The rules of this room, by what they examine: each is next to its checks and their messages.
 
 pub mod defaults;
 pub mod entry;
 pub mod graph;
 pub mod lifecycle;
 pub mod networks;
+pub(super) mod own_nodes;
 pub(super) mod pair;
 pub mod reciprocal;
+mod scene;
 pub mod shape;
 pub mod target;
 pub mod target_seed;
 pub mod unverified;
 mod words;
 
-use crate::diagnostics::{Finding, Rule};
+use crate::diagnostics::{Rule, Severity};
+use crate::json::FieldPath;
+use pair::PairRule;
 
-/// All rules with an example of each, in the order of the documentation.
-pub fn documented() -> Vec<(&'static Rule, Finding)> {
-    [
-        shape::documented(),
-        entry::documented(),
-        target::documented(),
-        networks::documented(),
-        defaults::documented(),
-        graph::documented(),
-        lifecycle::documented(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+/// All rules, by file, in the order of the documentation.
+pub(crate) const RULES: &[&[&Rule]] = &[
+    shape::RULES,
+    entry::RULES,
+    target_seed::RULES,
+    target::RULES,
+    reciprocal::RULES,
+    unverified::RULES,
+    networks::RULES,
+    own_nodes::RULES,
+    defaults::RULES,
+    graph::RULES,
+    lifecycle::RULES,
+];
+
+/// The checks of an entry and its target, in the order of their findings.
+pub(super) static PAIR_RULES: [PairRule; 18] = [
+    PairRule::of_seed(target_seed::seed_missing),
+    PairRule::of_seed(target_seed::seed_wrong).even_stored(),
+    PairRule::of_seed(target_seed::migrating),
+    PairRule::of_seed(target_seed::unscheduled),
+    PairRule::of_entry(target::missing).even_stored(),
+    PairRule::of_entry(reciprocal::not_reciprocal),
+    PairRule::of_entry(target::deleting).even_stored(),
+    PairRule::of_entry(target::workerless).even_stored(),
+    PairRule::of_entry(reciprocal::disabled),
+    PairRule::of_entry(unverified::hidden),
+    PairRule::of_entry(unverified::not_verified),
+    PairRule::of_entry(networks::overlap).even_stored(),
+    PairRule::of_entry(networks::identical).even_stored(),
+    PairRule::of_entry(networks::unknown),
+    PairRule::of_entry(defaults::of_pair),
+    PairRule::of_entry(networks::pods_services),
+    PairRule::of_entry(networks::no_common_family),
+    PairRule::of_networks(networks::breaks_peer),
+];
+
+/// The rules that deny a conflict of node networks by default. One setting, `peering.conflicts`, configures all of them, for a
+/// landscape that has stored conflicts and wants to introduce denials step by step.
+pub fn conflicts() -> impl Iterator<Item = &'static Rule> {
+    let rules = [networks::RULES, graph::RULES].into_iter().flatten().copied();
+    rules.filter(|rule| rule.severity == Severity::Deny)
 }
 
-/// The rules that deny a conflict of node networks by default. One setting, `peering.conflicts`, configures all of them, for a landscape that has stored conflicts
-/// and wants to introduce denials step by step.
-pub static CONFLICTS: [&Rule; 4] =
-    [&networks::OVERLAP, &networks::IDENTICAL, &networks::BREAKS_PEER, &graph::PEERS_OVERLAP];
+/// The path of a configuration in an example.
+fn example_config() -> FieldPath {
+    FieldPath::from("spec.extensions").index(0).field("providerConfig")
+}
+
+/// The path of an entry in an example.
+fn example_entry(index: usize) -> FieldPath {
+    example_config().field("shootPeerings").index(index)
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_example_is_of_its_rule_and_every_name_is_unique() {
-        let documented = documented();
-        for (rule, example) in &documented {
-            assert_eq!(rule.name, example.rule);
-            assert!(rule.name.starts_with("peering/"), "{}", rule.name);
-        }
-        let unique: std::collections::BTreeSet<_> = documented.iter().map(|(rule, _)| rule.name).collect();
-        assert_eq!(unique.len(), documented.len());
-    }
-
     /// kubectl prints each warning as one line.
     #[test]
     fn warnings_are_short() {
-        for (rule, example) in documented() {
-            let line = example.to_string();
-            let line = line.split_once(".providerConfig.").map_or(&*line, |(_, line)| line);
+        for rule in RULES.iter().copied().flatten() {
+            let example = rule.example().unwrap();
+            let path = example.path.below("providerConfig").map_or_else(String::new, |path| format!("{path}: "));
+            let line = format!("{path}{}", example.text());
             assert!(line.chars().count() <= 160, "{}: {} characters: {line}", rule.name, line.chars().count());
         }
     }

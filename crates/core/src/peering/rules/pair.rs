@@ -1,7 +1,9 @@
 //! One entry with its target, which most rules examine.
 
 use crate::diagnostics::Finding;
+use crate::diagnostics::ratchet::Touch;
 use crate::gardener::ShootName;
+use crate::json::FieldPath;
 use crate::landscape::Target;
 use crate::net::Cidr;
 
@@ -18,10 +20,39 @@ pub(in crate::peering) struct Pair<'a> {
     pub(in crate::peering) tells_stored: bool,
 }
 
-/// A rule that looks at one entry and its target, for whatever its writer touched. The caller limits its severity by
-/// [`Touch`](super::super::subject::Touch). A rule that must not speak of stored entries at all looks at `listed.touch` itself, as
+/// A check of one entry and its target.
+pub(in crate::peering) type Check = fn(&Pair<'_>) -> Option<Finding>;
+
+/// A check, and when it is made. One that must not speak of stored entries at all looks at `listed.touch` itself, as
 /// `networks::told_clash` does, and leaves them to `breaks_peer`.
-pub(in crate::peering) type PairRule = fn(&Pair<'_>) -> Option<Finding>;
+pub(in crate::peering) struct PairRule {
+    pub(in crate::peering) check: Check,
+    /// What of an entry its writer has to touch so that it denies.
+    pub(in crate::peering) cause: Touch,
+    /// Whether it is also made for stored, unchanged entries when the list is edited.
+    pub(in crate::peering) even_stored: bool,
+}
+
+impl PairRule {
+    /// A check of what only a new entry is the cause of.
+    pub(super) const fn of_entry(check: Check) -> Self {
+        Self { check, cause: Touch::Added, even_stored: false }
+    }
+
+    /// A check of the Seed, a field of the entry.
+    pub(super) const fn of_seed(check: Check) -> Self {
+        Self { check, cause: Touch::Edited, even_stored: false }
+    }
+
+    /// A check of the Shoot's own networks beside an entry.
+    pub(super) const fn of_networks(check: Check) -> Self {
+        Self { check, cause: Touch::Beside, even_stored: false }
+    }
+
+    pub(super) const fn even_stored(self) -> Self {
+        Self { even_stored: true, ..self }
+    }
+}
 
 impl Pair<'_> {
     /// The target of the entry.
@@ -30,13 +61,13 @@ impl Pair<'_> {
     }
 
     /// The path of the entry.
-    pub(super) fn path(&self) -> String {
+    pub(super) fn path(&self) -> FieldPath {
         self.subject.entry_path(&self.listed.entry)
     }
 
     /// The path of the entry's Seed.
-    pub(super) fn seed_path(&self) -> String {
-        format!("{}.seed", self.path())
+    pub(super) fn seed_path(&self) -> FieldPath {
+        self.path().field("seed")
     }
 }
 

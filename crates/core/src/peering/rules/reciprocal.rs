@@ -1,35 +1,46 @@
 //! Whether the target of an entry lists this Shoot too.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
+use crate::diagnostics::{Finding, Rank, Severity, rules};
 use crate::gardener::facts::PeeringFacts;
 use crate::gardener::shoot::PEERING_TYPE;
 use crate::gardener::{ShootFacts, ShootName};
+use crate::json::FieldPath;
 use crate::landscape::{Target, View};
 
 use super::super::kind::{API_VERSION, KIND};
 use super::super::subject::Subject;
 use super::pair::Pair;
+use super::scene::{SCENE, peer, visible};
 use super::words::{names_within, scalar};
 
-/// The target does not list this Shoot.
-pub static NOT_RECIPROCAL: Rule = Rule {
-    name: "peering/not-reciprocal",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Awaited,
-    summary: "The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such targets are reported in one warning, the last one.",
-    fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows the entry inside the extension or list.",
-};
+rules! {
+    /// The target does not list this Shoot. There are no routes until it does; one side has to be first. Several such
+    /// targets are reported in one warning, the last one.
+    pub static NOT_RECIPROCAL = {
+        name: "peering/not-reciprocal",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Awaited,
+        fix: "Add the entry that the message shows to the target. Where the target has no peering extension, or one without a list, the message shows the entry inside the extension or list.",
+        example: || {
+            let peering = PeeringFacts::Enabled(Box::default());
+            SCENE.pair(not_reciprocal, &visible(ShootFacts { peering, ..peer() }))
+        },
+    };
 
-/// The target's extension is disabled.
-pub static DISABLED: Rule = Rule {
-    name: "peering/target-disabled",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The target lists this Shoot, but its peering extension is disabled: that counts as not listing it.",
-    fix: "Enable the extension on the target.",
-};
+    /// The target lists this Shoot, but its peering extension is disabled: that counts as not listing it.
+    pub static DISABLED = {
+        name: "peering/target-disabled",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Enable the extension on the target.",
+        example: || {
+            let peering = PeeringFacts::Disabled(peer().peers().into());
+            SCENE.pair(disabled, &visible(ShootFacts { peering, ..peer() }))
+        },
+    };
+}
 
 pub(super) fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     // Where there can be no peering, a reciprocal entry would not help.
@@ -38,7 +49,7 @@ pub(super) fn not_reciprocal(pair: &Pair<'_>) -> Option<Finding> {
     if own.is_some_and(|own| facts.lists(own) || facts.would_list(own)) {
         return None;
     }
-    Some(awaited(&pair.path(), pair.subject, &[(pair.name(), Lack::of(facts))]))
+    Some(awaited(pair.path(), pair.subject, &[(pair.name(), Lack::of(facts))]))
 }
 
 /// What a target lacks, besides the entry for this Shoot.
@@ -76,7 +87,7 @@ impl Lack {
 }
 
 /// The finding for targets that do not list the Shoot, with the entry to copy and what else the targets lack.
-fn awaited(path: &str, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) -> Finding {
+fn awaited(path: FieldPath, subject: &Subject<'_>, targets: &[(&ShootName, Lack)]) -> Finding {
     let message = match targets {
         [(name, _)] => format!("{name} does not list this Shoot"),
         _ => {
@@ -116,7 +127,7 @@ pub(in crate::peering) fn all_awaited(subject: &Subject<'_>, names: &[ShootName]
             (name, target.as_ref().and_then(Target::visible).map_or(Lack::Nothing, Lack::of))
         })
         .collect();
-    awaited(&format!("{}.shootPeerings", subject.path), subject, &targets)
+    awaited(subject.path.clone().field("shootPeerings"), subject, &targets)
 }
 
 /// The maximum length of several names in one line, in characters. The rest is for the entry to copy.
@@ -126,6 +137,6 @@ pub(super) fn disabled(pair: &Pair<'_>) -> Option<Finding> {
     let facts = pair.target.visible()?;
     facts.would_list(pair.subject.name.as_ref()?).then(|| {
         let message = format!("{} lists this Shoot, but its peering extension is disabled", pair.name());
-        DISABLED.finding(&pair.path(), message, "enable it there")
+        DISABLED.finding(pair.path(), message, "enable it there")
     })
 }

@@ -1,102 +1,105 @@
 //! The shape of a providerConfig.
 
-use crate::diagnostics::{Finding, Rank, Rule, Severity};
-use crate::json::excerpt;
+use crate::diagnostics::{Finding, Rank, Severity, rules};
+use crate::json::{FieldPath, excerpt};
 
 use super::super::kind::{API_VERSION, KIND};
+use super::{example_config, example_entry};
 
-/// No providerConfig.
-pub static NO_CONFIG: Rule = Rule {
-    name: "peering/no-config",
-    severity: Severity::Warn,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The extension is enabled without a providerConfig, so the Shoot has no peers.",
-    fix: "Add a PeeringConfig, or remove the extension.",
-};
+rules! {
+    /// The extension is enabled without a providerConfig, so the Shoot has no peers.
+    pub static NO_CONFIG = {
+        name: "peering/no-config",
+        severity: Severity::Warn,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Add a PeeringConfig, or remove the extension.",
+        example: || vec![no_config(example_config())],
+    };
 
-/// A value has the wrong type.
-pub static MALFORMED: Rule = Rule {
-    name: "peering/malformed",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A part of the providerConfig is not what it should be: an object, a list or a string.",
-    fix: "Correct the named field.",
-};
+    /// A part of the providerConfig is not what it should be: an object, a list or a string.
+    pub static MALFORMED = {
+        name: "peering/malformed",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Correct the named field.",
+        example: || vec![malformed(example_entry(0).field("name"), "5", "a string")],
+    };
 
-/// An unsupported apiVersion.
-pub static VERSION: Rule = Rule {
-    name: "peering/api-version",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The apiVersion of the providerConfig is missing or unknown.",
-    fix: "Write the apiVersion that the message names.",
-};
+    /// The apiVersion of the providerConfig is missing or unknown.
+    pub static VERSION = {
+        name: "peering/api-version",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write the apiVersion that the message names.",
+        example: || api_version(example_config(), "v1").into_iter().collect(),
+    };
 
-/// An unsupported kind.
-pub static OTHER_KIND: Rule = Rule {
-    name: "peering/kind",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "The kind of the providerConfig is missing or not PeeringConfig.",
-    fix: "Write `kind: PeeringConfig`.",
-};
+    /// The kind of the providerConfig is missing or not PeeringConfig.
+    pub static OTHER_KIND = {
+        name: "peering/kind",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Write `kind: PeeringConfig`.",
+        example: || kind(example_config(), "Peering").into_iter().collect(),
+    };
 
-/// A field that a `PeeringConfig` does not have.
-pub static UNKNOWN_FIELD: Rule = Rule {
-    name: "peering/unknown-field",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A field is unknown: most often it is misspelt, and what it says would silently have no effect.",
-    fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
-};
+    /// A field is unknown: most often it is misspelt, and what it says would silently have no effect.
+    pub static UNKNOWN_FIELD = {
+        name: "peering/unknown-field",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Correct or remove it. Should the peering extension learn new fields, set this rule to warn.",
+        example: || vec![unknown_field(example_entry(0), "seedName", &["name", "namespace", "seed"])],
+    };
 
-/// A duplicate field.
-pub static DUPLICATE_FIELD: Rule = Rule {
-    name: "peering/duplicate-field",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "A field occurs twice, and it is unknown which one counts.",
-    fix: "Remove one of them.",
-};
+    /// A field occurs twice, and it is unknown which one counts.
+    pub static DUPLICATE_FIELD = {
+        name: "peering/duplicate-field",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove one of them.",
+        example: || vec![duplicate_field(example_entry(0), "name")],
+    };
 
-/// More entries than permitted.
-pub static TOO_MANY: Rule = Rule {
-    name: "peering/too-many",
-    severity: Severity::Deny,
-    up_to: Some(Severity::Deny),
-    rank: Rank::Fault,
-    summary: "There are more entries than `peering.maxPeers` of the configuration permits. Those beyond it are not checked.",
-    fix: "Remove entries, or have the limit raised.",
-};
+    /// There are more entries than `peering.maxPeers` of the configuration permits. Those beyond it are not checked.
+    pub static TOO_MANY = {
+        name: "peering/too-many",
+        severity: Severity::Deny,
+        up_to: Some(Severity::Deny),
+        rank: Rank::Fault,
+        fix: "Remove entries, or have the limit raised.",
+        example: || too_many(example_config().field("shootPeerings"), 250, 100).into_iter().collect(),
+    };
+}
 
-pub(in crate::peering) fn no_config(path: &str) -> Finding {
+pub(in crate::peering) fn no_config(path: FieldPath) -> Finding {
     NO_CONFIG.finding(path, "is missing, so this Shoot has no peers".to_owned(), "add a PeeringConfig")
 }
 
-pub(in crate::peering) fn malformed(path: &str, value: &str, expected: &str) -> Finding {
+pub(in crate::peering) fn malformed(path: FieldPath, value: &str, expected: &str) -> Finding {
     MALFORMED.finding(path, format!("{} is not {expected}", excerpt(value)), format!("write {expected}"))
 }
 
-pub(in crate::peering) fn api_version(path: &str, version: &str) -> Option<Finding> {
+pub(in crate::peering) fn api_version(path: FieldPath, version: &str) -> Option<Finding> {
     (version != API_VERSION)
-        .then(|| VERSION.finding(&format!("{path}.apiVersion"), is_not(version), format!("write `{API_VERSION}`")))
+        .then(|| VERSION.finding(path.field("apiVersion"), is_not(version), format!("write `{API_VERSION}`")))
 }
 
-pub(in crate::peering) fn kind(path: &str, kind: &str) -> Option<Finding> {
-    (kind != KIND).then(|| OTHER_KIND.finding(&format!("{path}.kind"), is_not(kind), format!("write `{KIND}`")))
+pub(in crate::peering) fn kind(path: FieldPath, kind: &str) -> Option<Finding> {
+    (kind != KIND).then(|| OTHER_KIND.finding(path.field("kind"), is_not(kind), format!("write `{KIND}`")))
 }
 
 fn is_not(value: &str) -> String {
     if value.is_empty() { "is missing".to_owned() } else { format!("{:?} is not supported", excerpt(value)) }
 }
 
-pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str]) -> Finding {
+pub(in crate::peering) fn unknown_field(path: FieldPath, field: &str, known: &[&str]) -> Finding {
     let field = excerpt(field);
     // `seedName` and `shootPeering` share a prefix or suffix with the right field; otherwise similarity decides.
     let lower = field.to_lowercase();
@@ -106,30 +109,16 @@ pub(in crate::peering) fn unknown_field(path: &str, field: &str, known: &[&str])
         Some(name) => format!("write `{name}` if that is meant, or remove it"),
         None => format!("remove it, known fields are {}", known.join(", ")),
     };
-    UNKNOWN_FIELD.finding(&format!("{path}.{field}"), "is an unknown field".to_owned(), help)
+    UNKNOWN_FIELD.finding(path.field(field), "is an unknown field".to_owned(), help)
 }
 
-pub(in crate::peering) fn duplicate_field(path: &str, field: &str) -> Finding {
-    DUPLICATE_FIELD.finding(&format!("{path}.{field}"), "is a duplicate field".to_owned(), "remove one of them")
+pub(in crate::peering) fn duplicate_field(path: FieldPath, field: &str) -> Finding {
+    DUPLICATE_FIELD.finding(path.field(field.to_owned()), "is a duplicate field".to_owned(), "remove one of them")
 }
 
-pub(in crate::peering) fn too_many(path: &str, count: usize, most: usize) -> Option<Finding> {
+pub(in crate::peering) fn too_many(path: FieldPath, count: usize, most: usize) -> Option<Finding> {
     (count > most).then(|| {
-        TOO_MANY.finding(path, format!("has {count} entries, more than the {most} that are permitted"), "remove some")
+        let message = format!("has {count} entries, more than the {most} that are permitted");
+        TOO_MANY.finding(path, message, "remove some").about("").magnitude(count as u64)
     })
-}
-
-pub(super) fn documented() -> Vec<(&'static Rule, Finding)> {
-    let path = "spec.extensions[0].providerConfig";
-    let entry = &format!("{path}.shootPeerings[0]");
-    let example = |finding: Option<Finding>| finding.expect("an example of what is wrong");
-    vec![
-        (&NO_CONFIG, no_config(path)),
-        (&MALFORMED, malformed(&format!("{entry}.name"), "5", "a string")),
-        (&VERSION, example(api_version(path, "v1"))),
-        (&OTHER_KIND, example(kind(path, "Peering"))),
-        (&UNKNOWN_FIELD, unknown_field(entry, "seedName", &["name", "namespace", "seed"])),
-        (&DUPLICATE_FIELD, duplicate_field(entry, "name")),
-        (&TOO_MANY, example(too_many(&format!("{path}.shootPeerings"), 250, 100))),
-    ]
 }

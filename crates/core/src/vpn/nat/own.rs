@@ -10,6 +10,7 @@ use super::{Own, Side};
 use crate::admission::{Fragment, ListEdits, PatchBuilder, Pointer};
 use crate::gardener::EnvValue;
 use crate::gardener::deployment::{self, PodSpec, RawPieces};
+use crate::json::FieldPath;
 use crate::net::{Cidr, Family};
 use crate::vpn::{Change, Networks, Taken};
 
@@ -177,7 +178,7 @@ impl Places {
         for (list, containers, ours) in lists {
             for (index, container) in containers.iter().enumerate() {
                 if matches!(&*container.name, INIT_CONTAINER | CONTAINER) && ours != Some(index) {
-                    let path = format!("spec.template.spec.{list}[{index}].name");
+                    let path = FieldPath::from("spec.template.spec").field(list).index(index).field("name");
                     let what =
                         format!("`{}` is not network-guard's: it does not run `{}`", container.name, COMMAND.join(" "));
                     taken.push(Taken { path, what });

@@ -100,11 +100,11 @@ impl Translation {
         let mut findings: Vec<Finding> = self.untranslatable.iter().cloned().collect();
         match &self.why_left {
             _ if self.wrong.is_empty() => {}
-            Some(why) => findings.push(rules::variables_left(&path(&self.wrong), &self.wrong, why)),
-            None => findings.push(rules::variables_corrected(&path(&self.wrong), &self.wrong)),
+            Some(why) => findings.push(rules::variables_left(path(&self.wrong), &self.wrong, why)),
+            None => findings.push(rules::variables_corrected(path(&self.wrong), &self.wrong)),
         }
         if !self.references.is_empty() {
-            findings.push(rules::variables_unknown(&path(&self.references), &self.references));
+            findings.push(rules::variables_unknown(path(&self.references), &self.references));
         }
         findings.extend(rules::nat_containers(containers));
         findings

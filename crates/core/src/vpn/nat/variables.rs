@@ -8,7 +8,7 @@ use std::fmt;
 use crate::admission::{PatchBuilder, Pointer};
 use crate::gardener::deployment::{Container, PodSpec};
 use crate::gardener::{ClusterFacts, EnvValue, ShootNetwork};
-use crate::json::excerpt;
+use crate::json::{FieldPath, excerpt};
 use crate::net::{Cidr, Family, NetworkKind, map_networks};
 use crate::vpn::overlap::overlaps_between;
 use crate::vpn::overlaps;
@@ -255,11 +255,11 @@ impl Correction {
     }
 
     /// The path of the variable in the object.
-    pub fn path(&self) -> String {
-        let env = format!("spec.template.spec.{}[{}].env", self.list, self.index);
+    pub fn path(&self) -> FieldPath {
+        let env = FieldPath::from("spec.template.spec").field(self.list).index(self.index).field("env");
         match self.found {
-            Found::Value(place, _) => format!("{env}[{place}].value"),
-            Found::Reference(place) => format!("{env}[{place}]"),
+            Found::Value(place, _) => env.index(place).field("value"),
+            Found::Reference(place) => env.index(place),
             Found::Nothing(_) => env,
         }
     }

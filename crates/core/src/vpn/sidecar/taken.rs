@@ -6,7 +6,7 @@ use super::names::{
 };
 use super::{Injection, Proxy, gardenlet};
 use crate::gardener::Deployment;
-use crate::json::excerpt;
+use crate::json::{FieldPath, excerpt};
 use crate::vpn::Taken;
 
 /// The most places that are reported: more would help no reader.
@@ -19,10 +19,10 @@ pub(super) fn taken(
     proxy: Proxy,
     api_server: Option<usize>,
 ) -> Vec<Taken> {
-    const PATH: &str = "spec.template.spec";
+    let at = |field: &'static str, index| FieldPath::from("spec.template.spec").field(field).index(index);
     let pod = &deployment.spec.template.spec;
     let mut taken = Vec::new();
-    let mut push = |path: String, what: String| {
+    let mut push = |path: FieldPath, what: String| {
         if taken.len() < MOST_TAKEN {
             taken.push(Taken { path, what: excerpt(&what) });
         }
@@ -30,7 +30,7 @@ pub(super) fn taken(
 
     if let Proxy::Foreign(index) = proxy {
         push(
-            format!("{PATH}.containers[{index}].name"),
+            at("containers", index).field("name"),
             format!(
                 "`{ENVOY_CONTAINER}` is neither network-guard's nor gardenlet's: it mounts neither `{CONFIG_VOLUME}` nor `{GARDENLET_ENVOY_VOLUME}`"
             ),
@@ -44,13 +44,13 @@ pub(super) fn taken(
         };
         if foreign {
             push(
-                format!("{PATH}.volumes[{index}].name"),
+                at("volumes", index).field("name"),
                 format!("volume `{}` is not network-guard's: its source differs", volume.name),
             );
         }
     }
     let Some(api_server) = api_server else {
-        push(format!("{PATH}.containers"), format!("there is no container `{API_SERVER_CONTAINER}`"));
+        push("spec.template.spec.containers".into(), format!("there is no container `{API_SERVER_CONTAINER}`"));
         return taken;
     };
     let container = &pod.containers[api_server];
@@ -60,7 +60,7 @@ pub(super) fn taken(
             let gives_way = field == "args" && gardenlet::gives_way(injection, value);
             if value.starts_with(EGRESS_SELECTOR_FLAG) && **value != *ours && !gives_way {
                 push(
-                    format!("{PATH}.containers[{api_server}].{field}[{index}]"),
+                    at("containers", api_server).field(field).index(index),
                     format!("`{value}` is not network-guard's egress selector"),
                 );
             }
@@ -74,7 +74,7 @@ pub(super) fn taken(
         };
         if &*mount.name != expected {
             push(
-                format!("{PATH}.containers[{api_server}].volumeMounts[{index}].mountPath"),
+                at("containers", api_server).field("volumeMounts").index(index).field("mountPath"),
                 format!("`{}` holds volume `{}`", mount.mount_path, mount.name),
             );
         }

@@ -206,7 +206,7 @@ impl Done {
     }
 
     fn rules(&self) -> Vec<String> {
-        self.verdict.findings.iter().map(|f| format!("{} {}", f.severity.name(), f.rule)).collect()
+        self.verdict.findings.iter().map(|f| format!("{} {}", f.severity.name(), f.rule.name)).collect()
     }
 
     fn message(&self) -> &str {
@@ -259,7 +259,7 @@ fn asks_for_namespaces_only() {
         let call =
             Call::overlapping().object(|object| object["metadata"]["namespace"] = json!(name)).without_cluster(None);
         let Step::Unreadable(errors) = call.step() else { panic!("{name}: {:?}", call.step()) };
-        assert_eq!(errors[0].path, "request.namespace", "{name}");
+        assert_eq!(errors[0].path, "request.namespace".into(), "{name}");
     }
 }
 

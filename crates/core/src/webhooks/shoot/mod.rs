@@ -16,9 +16,8 @@ pub use validate::ValidateShoot;
 
 use crate::admission::{Operation, Request, Resource, Step, UserInfo, Verdict};
 use crate::diagnostics::Policy;
-use crate::gardener::shoot::Extension;
+use crate::diagnostics::ratchet::Scope;
 use crate::gardener::{FieldError, Shoot};
-use crate::json;
 use crate::json::Text;
 use crate::overlay;
 use crate::peering;
@@ -64,17 +63,16 @@ enum Exempt {
 }
 
 impl Exempt {
-    fn of(user: &UserInfo, old: Option<&Shoot<'_>>, new: &Shoot<'_>) -> Self {
+    fn of(user: &UserInfo, scope: Scope<'_>) -> Self {
         let is_in = |group: &str| user.groups.iter().any(|other| **other == *group);
-        let leaves_peerings = || is_same_peering(old.and_then(|old| old.peering.as_ref()), new.peering.as_ref());
         if is_in(SEED_GARDENLETS) {
             Self::All
         } else if !is_in(SHOOT_GARDENLETS) {
             Self::Nothing
-        } else if leaves_peerings() {
-            Self::All
-        } else {
+        } else if scope.touches_peerings() {
             Self::AllButEntries
+        } else {
+            Self::All
         }
     }
 }
@@ -91,38 +89,12 @@ fn review_written(request: &Request<'_>, review: impl FnOnce(&str) -> Result<Ste
 }
 
 /// Reads one of the objects of a request.
-fn read<'a>(request: &Request<'_>, text: &'a str, path: &str) -> Result<Shoot<'a>, FieldError> {
+fn read<'a>(request: &Request<'_>, text: &'a str, path: &'static str) -> Result<Shoot<'a>, FieldError> {
     let mut shoot = Shoot::read(text).map_err(|error| error.within(path))?;
     if shoot.namespace.is_empty() {
         shoot.namespace = Text::from(request.namespace.to_string());
     }
     Ok(shoot)
-}
-
-/// Whether nothing changed of what these webhooks look at: whatever else changed is none of their business, and passes
-/// without a lookup.
-fn is_unchanged(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
-    is_unchanged_to_peers(old, new)
-        && json::are_same(old.network_config, new.network_config)
-        && old.is_deletion_confirmed == new.is_deletion_confirmed
-}
-
-/// Whether nothing changed of what peerings depend on.
-fn is_unchanged_to_peers(old: &Shoot<'_>, new: &Shoot<'_>) -> bool {
-    is_same_peering(old.peering.as_ref(), new.peering.as_ref())
-        && old.networking == new.networking
-        && old.has_workers == new.has_workers
-}
-
-/// Whether the extension says the same as before.
-fn is_same_peering(old: Option<&Extension<'_>>, new: Option<&Extension<'_>>) -> bool {
-    match (old, new) {
-        (None, None) => true,
-        (Some(old), Some(new)) => {
-            old.is_disabled == new.is_disabled && json::are_same(old.provider_config, new.provider_config)
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `/webhooks/mutate/shoot`: fills in the namespace and the Seed of peering entries that lack them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::{Exempt, MUTATE_SHOOT_PATH, SHOOTS, ShootSettings, is_unchanged, read, review_written};
+use super::{Exempt, MUTATE_SHOOT_PATH, SHOOTS, ShootSettings, read, review_written};
 use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
 use crate::diagnostics::Policy;
+use crate::diagnostics::ratchet::{Entries, Scope};
 use crate::gardener::{FieldError, Shoot};
 use crate::landscape::{Answers, Snapshot, Target, View};
 use crate::peering;
@@ -37,9 +38,9 @@ impl MutateShoot {
     ) -> Result<Step, FieldError> {
         let new = read(request, text, "request.object")?;
         let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
-        let is_unchanged = old.as_ref().is_some_and(|old| is_unchanged(old, &new));
-        let exempt = || Ok::<_, FieldError>(Exempt::of(&request.user_info()?, old.as_ref(), &new));
-        if new.is_being_deleted || is_unchanged || exempt()? == Exempt::All {
+        let scope = Scope { new: &new, old: old.as_ref() };
+        let exempt = || Ok::<_, FieldError>(Exempt::of(&request.user_info()?, scope));
+        if new.is_being_deleted || !scope.touches_more_than_nodes() || exempt()? == Exempt::All {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
         let Some((extension, config)) =
@@ -52,9 +53,9 @@ impl MutateShoot {
         let stored = old.as_ref().and_then(Shoot::enabled_peering).and_then(|extension| extension.provider_config);
         let stored =
             stored.map_or_else(Vec::new, |config| peering::missing(config, &new.namespace, peering::STORED_LIMIT));
-        let stored: HashSet<_> = stored.iter().map(peering::Missing::lack).collect();
+        let stored = Entries::stored(stored.iter().map(|stored| (stored.lack(), ())));
         let mut missing = peering::missing(config, &new.namespace, self.max_peers);
-        missing.retain(|lack| !stored.contains(&lack.lack()));
+        missing.retain(|lack| !stored.has(&lack.lack()));
         let mut view = View::new(snapshot, answers, false);
         let mut targets = HashMap::new();
         for lack in &missing {

@@ -272,7 +272,7 @@ impl Said {
     fn of(verdict: &Verdict) -> Self {
         let rules = |severity| {
             let of = |rule: &'static str| rule.strip_prefix("peering/").unwrap_or(rule);
-            verdict.findings.iter().filter(|f| f.severity == severity).map(|f| of(f.rule)).collect::<Vec<_>>()
+            verdict.findings.iter().filter(|f| f.severity == severity).map(|f| of(f.rule.name)).collect::<Vec<_>>()
         };
         let said = Self {
             denied: rules(Severity::Deny),

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    Exempt, SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, is_unchanged, is_unchanged_to_peers, read, review_written,
-};
+use super::{Exempt, SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, read, review_written};
 use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
+use crate::diagnostics::ratchet::Scope;
 use crate::diagnostics::{Finding, Severity};
-use crate::gardener::{FieldError, Shoot};
+use crate::gardener::FieldError;
 use crate::landscape::{Answers, Snapshot, View};
 use crate::networks;
 use crate::overlay;
@@ -41,12 +40,13 @@ impl ValidateShoot {
             return Ok(Step::Done(Verdict::allow("deleting")));
         }
         let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
-        if old.as_ref().is_some_and(|old| is_unchanged(old, &new) && overlay::is_untouched(&new, old)) {
+        let scope = Scope { new: &new, old: old.as_ref() };
+        if scope.is_empty() {
             return Ok(Step::Done(Verdict::allow("unchanged")));
         }
-        let exempt = Exempt::of(&request.user_info()?, old.as_ref(), &new);
+        let exempt = Exempt::of(&request.user_info()?, scope);
         let mut view = View::new(snapshot, answers, exempt == Exempt::All);
-        let (findings, peerings) = self.judge(&new, old.as_ref(), exempt, &mut view);
+        let (findings, peerings) = self.judge(scope, exempt, &mut view);
         let questions = std::mem::take(&mut view.questions).without(answers);
         if !questions.is_empty() {
             return Ok(Step::Ask(questions));
@@ -55,39 +55,33 @@ impl ValidateShoot {
     }
 
     /// All findings, weighed. They count only when there is nothing left to ask.
-    fn judge(
-        &self,
-        new: &Shoot<'_>,
-        old: Option<&Shoot<'_>>,
-        exempt: Exempt,
-        view: &mut View<'_>,
-    ) -> (Vec<Finding>, String) {
+    fn judge(&self, scope: Scope<'_>, exempt: Exempt, view: &mut View<'_>) -> (Vec<Finding>, String) {
         let ShootSettings { peering, overlay, policy } = &self.settings;
-        if old.is_some_and(|old| is_unchanged(old, new)) {
+        if !scope.touches_more_than_nodes() {
             // Only nodes or their infrastructure changed, which is nothing to peerings and networks.
-            return (overlay::rules::judge(new, old, overlay, policy, view), String::new());
+            return (overlay::rules::judge(scope, overlay, policy, view), String::new());
         }
         let spare =
             |finding: Finding| if exempt == Exempt::Nothing { finding } else { finding.at_most(Severity::Note) };
-        let (mut own, unanswered) = networks::judge(new, old, view);
+        let (mut own, unanswered) = networks::judge(scope, view);
         own.extend(unanswered.map(|(seed, why)| seed_not_verified("spec.seedName", &seed, why)));
         let mut findings: Vec<Finding> = policy.apply(own).into_iter().map(spare).collect();
         if let Some(seed) =
-            new.seed.as_deref().filter(|_| findings.iter().any(|finding| finding.severity == Severity::Deny))
+            scope.new.seed.as_deref().filter(|_| findings.iter().any(|finding| finding.severity == Severity::Deny))
         {
             // Of a Seed nothing changes that networks depend on, unless it is another one of the same name.
             view.confirm_seed(seed);
         }
 
-        findings.extend(overlay::rules::judge(new, old, overlay, policy, view).into_iter().map(spare));
+        findings.extend(overlay::rules::judge(scope, overlay, policy, view).into_iter().map(spare));
 
-        findings.extend(policy.apply(peering::deletion_confirmed(new, old).into_iter().collect()));
-        if old.is_some_and(|old| is_unchanged_to_peers(old, new)) {
+        findings.extend(policy.apply(peering::deletion_confirmed(scope).into_iter().collect()));
+        if !scope.touches_pairs() {
             return (findings, String::new());
         }
 
         let spares_networks = exempt == Exempt::AllButEntries;
-        let (found, states) = peering::judge(new, old, peering, policy, spares_networks, view);
+        let (found, states) = peering::judge(scope, peering, policy, spares_networks, view);
         findings.extend(found);
         (findings, peerings(&states))
     }

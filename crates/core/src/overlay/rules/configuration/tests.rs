@@ -20,7 +20,7 @@ fn said(old: Option<&Value>, new: &Value) -> Vec<String> {
     let old = old.as_deref().map(|old| Shoot::read(old).unwrap());
     check(&Shoot::read(&new).unwrap(), old.as_ref())
         .iter()
-        .map(|finding| format!("{} {}", finding.severity.name(), finding.rule.strip_prefix("overlay/").unwrap()))
+        .map(|finding| format!("{} {}", finding.severity.name(), finding.rule.name.strip_prefix("overlay/").unwrap()))
         .collect()
 }
 

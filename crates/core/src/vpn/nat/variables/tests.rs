@@ -222,7 +222,7 @@ fn all_containers_of_the_vpn_are_judged_and_no_other() {
         &named(&["kube-apiserver", "vpn-client-0", "vpn-client-2", "vpn-path-controller", "vpn-shoot-s0", "vpn"]),
         &named(&["other", "vpn-client-init", "vpn-shoot-init"]),
     );
-    let got: Vec<String> = judge(&object, &facts).iter().map(Correction::path).collect();
+    let got: Vec<String> = judge(&object, &facts).iter().map(|found| found.path().to_string()).collect();
     assert_eq!(
         got,
         [

@@ -99,7 +99,7 @@ fn a_cluster_that_has_just_grown_is_not_corrected_back() {
 /// Without an answer nothing is corrected, and what else was decided is done.
 #[test]
 fn without_an_answer_variables_stay() {
-    let unreadable = vec![FieldError { path: "x".to_owned(), value: String::new(), problem: "y".to_owned() }];
+    let unreadable = vec![FieldError::new("x", "y".to_owned())];
     for (answer, want) in [
         (
             Answer::Unanswered("no answer within 4500 ms".to_owned()),

@@ -236,7 +236,10 @@ fn what_cannot_be_read_is_refused_with_its_path() {
     world.ask(json!({"overlay": {"enabled": "no"}}));
     assert!(!world.gardenlet());
     let finding = &world.verdict.as_ref().unwrap().findings[0];
-    assert_eq!((finding.rule, &*finding.path), ("overlay/unreadable", "spec.providerConfig.overlay.enabled"));
+    assert_eq!(
+        (finding.rule.name, &*finding.path.to_string()),
+        ("overlay/unreadable", "spec.providerConfig.overlay.enabled")
+    );
     // What is stored already blocks nobody. It never came into force, so an overlay was there before it.
     world.network["spec"]["providerConfig"] = json!({"overlay": {"enabled": "no"}});
     let mut switch = world.network.clone();

@@ -18,8 +18,8 @@ fn said_of(text: &str) -> Vec<(&'static str, String)> {
     let garden = Garden::of(&[]);
     let request = garden.request(old.as_ref(), Some(&new));
     let (verdict, _) = garden.call(&ValidateShoot::new(&garden.settings), &request);
-    let findings = verdict.findings.iter().filter(|finding| finding.rule.starts_with("overlay/"));
-    findings.map(|finding| (finding.rule, finding.to_string())).collect()
+    let findings = verdict.findings.iter().filter(|finding| finding.rule.name.starts_with("overlay/"));
+    findings.map(|finding| (finding.rule.name, finding.to_string())).collect()
 }
 
 /// One row a Shoot of a landscape in which something untrue was said.
@@ -359,12 +359,12 @@ proptest! {
         let old = case.old.as_ref().map(|old| case.shoot(old));
         let request = garden.request(old.as_ref(), Some(&case.shoot(&case.new)));
         let (verdict, _) = garden.call(&ValidateShoot::new(&garden.settings), &request);
-        let findings = || verdict.findings.iter().filter(|finding| finding.rule.starts_with("overlay/"));
+        let findings = || verdict.findings.iter().filter(|finding| finding.rule.name.starts_with("overlay/"));
         for finding in findings() {
             prop_assert_eq!(verify(&case, finding), Ok(()), "{}", finding);
         }
         for rule in owed(&case) {
-            prop_assert!(findings().any(|finding| finding.rule == rule), "{rule} is silent");
+            prop_assert!(findings().any(|finding| finding.rule.name == rule), "{rule} is silent");
         }
     }
 }

@@ -299,5 +299,5 @@ fn off_is_off() {
 }
 
 pub(super) fn rule(name: &str) -> &'static crate::diagnostics::Rule {
-    webhooks::rules().into_iter().map(|(rule, _)| rule).find(|rule| rule.name == name).unwrap()
+    webhooks::rules().find(|rule| rule.name == name).unwrap()
 }

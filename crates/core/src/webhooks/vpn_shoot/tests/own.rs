@@ -35,7 +35,7 @@ fn containers_of_ours_come_stay_and_go() {
         object["spec"]["template"]["spec"]["containers"][2]["name"] = json!("network-guard-nat");
     });
     let taken = taken.run().verdict;
-    assert_eq!((taken.outcome, taken.findings[0].rule), (Outcome::Denied, "vpn/name-taken"));
+    assert_eq!((taken.outcome, taken.findings[0].rule.name), (Outcome::Denied, "vpn/name-taken"));
 }
 
 /// Whatever another configuration left behind becomes what this one writes, in one pass.

@@ -69,7 +69,7 @@ fn what_cannot_be_read_is_told_to_the_shoot_only() {
     // vpn2 does without us: the write passes, as it does while nobody answers.
     let done = Call::wrong().with(|call| call.object = json!({})).run();
     assert_eq!(done.verdict.decision, "tolerated");
-    assert_eq!(done.verdict.findings.iter().map(|finding| finding.rule).collect::<Vec<_>>(), ["vpn/unreadable"]);
+    assert_eq!(done.verdict.findings.iter().map(|finding| finding.rule.name).collect::<Vec<_>>(), ["vpn/unreadable"]);
 }
 
 proptest! {

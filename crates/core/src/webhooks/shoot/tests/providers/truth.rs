@@ -51,11 +51,11 @@ pub(super) fn verify(case: &Case, finding: &crate::diagnostics::Finding) -> Resu
     let says = |words: &str| finding.message.contains(words);
     let true_if = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
     // What Calico alone decides is true of every provider.
-    let is_calicos = ["overlay/enabled", "overlay/pod-routes", "overlay/on-with-ipv6"].contains(&finding.rule);
+    let is_calicos = ["overlay/enabled", "overlay/pod-routes", "overlay/on-with-ipv6"].contains(&finding.rule.name);
     // So is what its operator says.
-    let is_configured = finding.rule == "overlay/route-limit" && case.limit.is_some();
+    let is_configured = finding.rule.name == "overlay/route-limit" && case.limit.is_some();
     true_if(is_calicos || is_configured || case.is_known(), "nothing is known of the provider")?;
-    match finding.rule {
+    match finding.rule.name {
         "overlay/enabled" => true_if(is_calico && case.new.overlay == Written::Empty, "there is a boolean"),
         "overlay/pod-addresses" => {
             let pods_of_before = old.is_some_and(|old| old.blocks) && !new.sleeps;
