@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::json::Malformed;
+use serde::Deserialize;
+
+use crate::json::{Malformed, excerpt};
 
 /// A field that cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,4 +46,16 @@ impl From<Malformed> for FieldError {
     fn from(error: Malformed) -> Self {
         Self { path: String::new(), value: String::new(), problem: error.to_string() }
     }
+}
+
+/// Reads a text that is at this path; it is empty for a whole object.
+pub(super) fn typed<'a, T: Deserialize<'a>>(outer: &str, text: &'a str) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
+        let path = match error.path().to_string().as_str() {
+            "." => String::new(),
+            path => path.to_owned(),
+        };
+        let error = FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) };
+        if outer.is_empty() { error } else { error.within(outer) }
+    })
 }

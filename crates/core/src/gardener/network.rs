@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 pub use switching::SwitchingNetwork;
 
 use super::FieldError;
+use super::field_error::typed;
 use super::shoot::MOST_FAMILIES;
-use crate::json::{AtMost, FirstOf, Members, Text, excerpt};
+use crate::json::{AtMost, FirstOf, Members, Text};
 use crate::net::Family;
 
 /// gardenlet's request for an action of the extension: `reconcile`, `restore`, `migrate` or `wait-for-state`.
@@ -239,17 +240,6 @@ pub(crate) fn family(name: &str) -> Option<Family> {
         "IPv6" => Some(Family::V6),
         _ => None,
     }
-}
-
-fn typed<'a, T: Deserialize<'a>>(outer: &str, text: &'a str) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {
-        let path = match error.path().to_string().as_str() {
-            "." => String::new(),
-            path => path.to_owned(),
-        };
-        let error = FieldError { path, value: String::new(), problem: excerpt(&error.into_inner().to_string()) };
-        if outer.is_empty() { error } else { error.within(outer) }
-    })
 }
 
 #[cfg(test)]

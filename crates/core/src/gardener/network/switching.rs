@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{Network, typed};
+use super::Network;
 use crate::gardener::FieldError;
+use crate::gardener::field_error::typed;
 use crate::json::{Text, excerpt};
 use crate::net::Family;
 

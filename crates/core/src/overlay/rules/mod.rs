@@ -25,7 +25,7 @@ pub fn judge(
     policy: &Policy,
     view: &mut View<'_>,
 ) -> Vec<Finding> {
-    if old.is_some_and(|old| old.is_moving) {
+    if old.is_some_and(|old| old.last_operation.is_moving()) {
         // During a migration a finding would be about two Seeds at once; infrastructure extensions skip their checks
         // too.
         return Vec::new();
