@@ -5,8 +5,10 @@ mod bounded;
 mod query;
 mod scanner;
 mod text;
+mod written;
 
 pub use bounded::{AtMost, Bounded, FirstOf, too_many};
 pub use query::{are_same, find, is_same};
 pub use scanner::{Malformed, Members};
 pub use text::{Text, excerpt};
+pub use written::Written;
