@@ -133,7 +133,7 @@ impl ClusterFacts {
 }
 
 fn expected_vpn(shoot: &Shoot<'_>) -> ExpectedVpn {
-    match shoot.ha_vpn.unwrap_or(shoot.is_highly_available) {
+    match shoot.ha_vpn.unwrap_or_else(|| shoot.is_highly_available()) {
         _ if !shoot.has_workers => ExpectedVpn::Absent,
         true => ExpectedVpn::HighlyAvailable,
         false => ExpectedVpn::Single,

@@ -66,10 +66,10 @@ pub struct Shoot<'a> {
     pub last_operation: LastOperation,
     /// The text of `status.constraints`; `None` also for `null`.
     pub constraints: Option<&'a str>,
-    /// Whether `spec.controlPlane.highAvailability` is set.
-    pub is_highly_available: bool,
-    /// `spec.maintenance.confineSpecUpdateRollout`: whether changes wait for the maintenance window.
-    pub confines_rollout: bool,
+    /// The text of `spec.controlPlane`.
+    pub control_plane: Option<&'a str>,
+    /// The text of `spec.maintenance`.
+    pub maintenance: Option<&'a str>,
     /// `spec.hibernation.enabled`.
     pub shall_sleep: bool,
     /// `status.hibernated`: it has no nodes.
@@ -157,6 +157,17 @@ impl<'a> Shoot<'a> {
     /// The peering extension, if it is present and not disabled.
     pub(crate) fn enabled_peering(&self) -> Option<&Extension<'a>> {
         self.peering.as_ref().filter(|extension| !extension.is_disabled)
+    }
+
+    /// Whether `spec.controlPlane.highAvailability` is set.
+    pub(super) fn is_highly_available(&self) -> bool {
+        let value = self.control_plane.and_then(|text| json::find(text, &["highAvailability"]));
+        value.is_some_and(|value| value != "null")
+    }
+
+    /// Whether changes wait for the maintenance window.
+    pub(super) fn confines_rollout(&self) -> bool {
+        self.maintenance.and_then(|text| json::find(text, &["confineSpecUpdateRollout"])) == Some("true")
     }
 
     /// Reads the text of a Shoot.
@@ -267,15 +278,8 @@ impl<'a> Shoot<'a> {
                     let hibernation = members.skip().map_err(here)?;
                     self.shall_sleep = json::find(hibernation, &["enabled"]) == Some("true");
                 }
-                "maintenance" => {
-                    let maintenance = members.skip().map_err(here)?;
-                    self.confines_rollout = json::find(maintenance, &["confineSpecUpdateRollout"]) == Some("true");
-                }
-                "controlPlane" => {
-                    let control_plane = members.skip().map_err(here)?;
-                    let value = json::find(control_plane, &["highAvailability"]);
-                    self.is_highly_available = value.is_some_and(|value| value != "null");
-                }
+                "maintenance" => self.maintenance = text(members).map_err(here)?,
+                "controlPlane" => self.control_plane = text(members).map_err(here)?,
                 "extensions" if !members.is_null() => self.extensions(members)?,
                 _ => drop(members.skip().map_err(here)?),
             }

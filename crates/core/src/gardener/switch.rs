@@ -93,7 +93,7 @@ impl SwitchFacts {
             is_failed: state == Some(OperationState::Failed),
             is_processing: state.is_some_and(OperationState::is_active),
             is_migrating: kind == Some(OperationKind::Migrate),
-            confines_rollout: shoot.confines_rollout,
+            confines_rollout: shoot.confines_rollout(),
             is_forced: shoot.is_switch_forced,
             pools: Pools::read(workers),
         })
