@@ -12,6 +12,7 @@ use serde_json::json;
 use super::columns::{Format, columns};
 use crate::wiring::client_config;
 use network_guard_core::gardener::network::SwitchingNetwork;
+use network_guard_core::json::Written;
 use network_guard_core::overlay::{Outcome, Record, Routes, SwitchStatus, outcome};
 use network_guard_sources::objects::NetworkObject;
 
@@ -77,7 +78,7 @@ impl Switches {
                 None => break,
             }
         }
-        rows.sort_by(|a, b| a.network.since.cmp(&b.network.since).then_with(|| a.namespace.cmp(&b.namespace)));
+        rows.sort_by(|a, b| a.order().cmp(&b.order()));
         Ok(rows)
     }
 }
@@ -86,20 +87,26 @@ impl Row {
     fn new(namespace: String, name: String, network: SwitchingNetwork) -> Self {
         let record = network.record.as_deref().and_then(Record::read);
         // A failure of a former switch says nothing about this one.
-        let is_of_this = |record: &Record| network.state.is_none() || network.since.as_deref() == Some(&*record.since);
+        let is_of_this =
+            |record: &Record| network.switch.state.is_none() || network.switch.since.as_deref() == Some(&*record.since);
         Self { namespace, name, record: record.filter(is_of_this), network }
+    }
+
+    /// The longest held first.
+    fn order(&self) -> (Option<&str>, &str) {
+        (self.network.switch.since.as_deref(), &self.namespace)
     }
 
     /// The state; without annotations the switch was let through, and Calico's Pods are being replaced.
     fn state(&self) -> &str {
-        self.network.state.as_deref().unwrap_or("rolling")
+        self.network.switch.state.as_deref().unwrap_or("rolling")
     }
 
     /// The status of the record: records of the first version had their message in an annotation only. A server of that
     /// version leaves the status of a later one as it was, so a status that differs from the annotation is outdated.
     fn status(&self) -> Option<&SwitchStatus> {
-        let status = self.record.as_ref().filter(|_| self.network.state.is_some())?.status.as_ref();
-        status.filter(|status| self.network.message.as_deref() == Some(&*status.message()))
+        let status = self.record.as_ref().filter(|_| self.network.switch.state.is_some())?.status.as_ref();
+        status.filter(|status| self.network.switch.message.as_deref() == Some(&*status.message()))
     }
 
     /// The failure that the extension reports over a switch that was let through.
@@ -113,7 +120,7 @@ impl Row {
 
     /// The whole description, with and without the counts.
     fn says(&self) -> (String, String) {
-        if self.network.state.is_none() {
+        if self.network.switch.state.is_none() {
             let told = || "the Network was updated; its extension and Calico's Pods follow".to_owned();
             let text = self.failure().unwrap_or_else(told);
             return (text.clone(), text);
@@ -121,7 +128,7 @@ impl Row {
         match self.status() {
             Some(status) => (status.message(), status.details()),
             None => {
-                let text = self.network.message.as_deref().unwrap_or_default().to_owned();
+                let text = self.network.switch.message.as_deref().unwrap_or_default().to_owned();
                 (text.clone(), text)
             }
         }
@@ -146,7 +153,7 @@ fn table(rows: &[Row], now: Timestamp) -> String {
     let head = ["NAMESPACE", "NETWORK", "STATE", "FOR", "ROUTES", "TROUBLE", "WAITS FOR"].map(str::to_owned);
     let mut lines = vec![head];
     for row in rows {
-        let age = row.network.since.as_deref().and_then(|since| since.parse::<Timestamp>().ok());
+        let age = row.network.switch.since.as_ref().and_then(Written::value);
         let routes = row.status().and_then(|status| status.routes.as_ref());
         lines.push([
             row.namespace.clone(),
@@ -184,10 +191,10 @@ fn json(rows: &[Row]) -> String {
             let status = row.status();
             let routes = status.and_then(|status| status.routes.as_ref());
             json!({
-                "namespace": row.namespace, "name": row.name, "state": row.state(), "since": row.network.since,
+                "namespace": row.namespace, "name": row.name, "state": row.state(), "since": row.network.switch.since,
                 "message": row.says().0,
                 "recordVersion": row.record.as_ref().map(|record| record.version),
-                "waitsFor": status.map(|status| status.waits_for.name()),
+                "waitsFor": status.map(|status| status.waits_for),
                 "nodes": routes.map(|routes| routes.nodes),
                 "nodesWithRoute": routes.map(|routes| routes.with_route),
                 "nodesWithoutRoute": routes.map(Routes::without_route),

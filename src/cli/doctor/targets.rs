@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::ask::{Server, Trouble};
 use super::reachable::MOST_TRIED;
 use network_guard_core::admission::DOCTOR_ANNOTATION;
-use network_guard_core::gardener::network::SWITCH_MESSAGE;
+use network_guard_core::gardener::network::{SWITCH_MESSAGE, TIMESTAMP};
 use network_guard_core::vpn::sidecar::OVERLAPS_ANNOTATION;
 
 /// A write for which network-guard is called.
@@ -162,7 +162,7 @@ fn network_target(namespace: &str, name: &str, now: &str, id: &str) -> Target {
         what: format!("Network {namespace}/{name}"),
         path: format!("/apis/extensions.gardener.cloud/v1alpha1/namespaces/{namespace}/networks/{name}"),
         patch: json!({"metadata": {"annotations": {
-            (SWITCH_MESSAGE): format!("doctor {id}"), (DOCTOR_ANNOTATION): id, "gardener.cloud/timestamp": now,
+            (SWITCH_MESSAGE): format!("doctor {id}"), (DOCTOR_ANNOTATION): id, (TIMESTAMP): now,
         }}}),
         right: "patch networks.extensions.gardener.cloud".to_owned(),
         mark: Some(SWITCH_MESSAGE),

@@ -12,9 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use network_guard_core::gardener::network::SwitchingNetwork;
+use network_guard_core::gardener::network::{SwitchState, SwitchingNetwork};
+use network_guard_core::json::Written;
 use network_guard_core::landscape::NetworkName;
-use network_guard_core::overlay::{Outcome, Record, Replacement, Routes, outcome, state};
+use network_guard_core::overlay::{Outcome, Record, Replacement, Routes, outcome};
 use network_guard_runtime::metrics::Collector;
 use network_guard_sources::LandscapeCache;
 
@@ -131,28 +132,23 @@ impl Collector for SwitchMetrics {
     fn collect(&self) {
         let now = Timestamp::now();
         let snapshot = self.switching.snapshot();
-        let (mut pending, mut approved, mut forced, mut released, mut failed, mut oldest) = (0, 0, 0, 0, 0, 0);
+        let [pending, approved, forced] = SwitchState::ALL.map(SwitchState::name);
+        let mut counts = [pending, approved, forced, "released", "failed"].map(|state| (state, 0));
+        let mut oldest = 0;
         for (_, network) in snapshot.switches() {
-            match network.state.as_deref() {
-                Some(state::PENDING) => pending += 1,
-                Some(state::APPROVED) => approved += 1,
-                Some(state::FORCED) => forced += 1,
-                _ if fails(network) => failed += 1,
-                _ => released += 1,
-            }
-            if network.state.is_some()
-                && let Some(since) = network.since.as_deref().and_then(|since| since.parse::<Timestamp>().ok())
+            let switch = &network.switch;
+            let state = match switch.state.as_ref().and_then(Written::value) {
+                Some(state) => state.name(),
+                None if fails(network) => "failed",
+                None => "released",
+            };
+            counts.iter_mut().filter(|(counted, _)| *counted == state).for_each(|(_, count)| *count += 1);
+            if switch.state.is_some()
+                && let Some(since) = switch.since.as_ref().and_then(Written::value)
             {
                 oldest = oldest.max(now.duration_since(since).as_secs());
             }
         }
-        let counts = [
-            (state::PENDING, pending),
-            (state::APPROVED, approved),
-            (state::FORCED, forced),
-            ("released", released),
-            ("failed", failed),
-        ];
         for (state, count) in counts {
             self.switches.get_or_create(&State { state }).set(count);
         }

@@ -21,14 +21,14 @@ use super::events::{Happened, report};
 use super::{Context, WORKER};
 use network_guard_core::gardener::SwitchFacts;
 use network_guard_core::gardener::network::{
-    STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE,
-    SWITCH_STATE, SwitchingNetwork,
+    STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_PASSED, SwitchState, SwitchingNetwork,
 };
 use network_guard_core::gardener::node::RouteCondition;
+use network_guard_core::json::Written;
 use network_guard_core::landscape::NetworkName;
 use network_guard_core::overlay::{
     Act, Nodes, Phase, Progress, Record, Relief, RouteTracker, Routes, SwitchStatus, act, desired, newest_complaint,
-    record, seconds, state,
+    record, seconds,
 };
 use network_guard_runtime::work::{self, Turn, Work};
 use network_guard_sources::objects::NetworkObject;
@@ -228,45 +228,41 @@ impl Worker {
         &mut self,
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
-        word: &'static str,
+        state: SwitchState,
         status: Option<SwitchStatus>,
         progress: Option<&Progress>,
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
-        let mut annotations = Map::new();
+        let before = network;
         let mut network = network.clone();
         let message = match &status {
             Some(status) => status.message(),
-            None => network.message.as_deref().unwrap_or_default().to_owned(),
+            None => network.switch.message.as_deref().unwrap_or_default().to_owned(),
         };
-        let mut set = |key: &str, is: &mut Option<Box<str>>, want: String| {
-            if is.as_deref() != Some(&*want) {
-                annotations.insert(key.to_owned(), json!(want));
-                *is = Some(want.into());
-            }
-        };
-        if network.since.is_none() {
-            set(SWITCH_SINCE, &mut network.since, seconds(now));
-        }
+        let switch = &mut network.switch;
+        switch.since.get_or_insert_with(|| seconds(now).into());
         // The operator's force applies to the change that was held then.
-        if (word == state::APPROVED || network.requested.is_none())
+        if (state == SwitchState::Approved || switch.requested.is_none())
             && let Some(desired) = shoot.and_then(desired)
         {
-            set(SWITCH_REQUESTED, &mut network.requested, desired.digest());
+            switch.requested = Some(desired.digest().into());
         }
-        if word == state::APPROVED {
-            let confirmed = network.approved.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+        if state == SwitchState::Approved {
+            let confirmed = switch.approved.as_ref().and_then(Written::value);
             if confirmed.is_none_or(|confirmed| now.duration_since(confirmed) > CONFIRM) {
-                set(SWITCH_APPROVED, &mut network.approved, seconds(now));
+                switch.approved = Some(seconds(now).into());
             }
         }
-        let before = network.state.clone();
-        set(SWITCH_STATE, &mut network.state, word.to_owned());
-        set(SWITCH_MESSAGE, &mut network.message, message.clone());
+        switch.state = Some(state.name().into());
+        switch.message = Some((*message).into());
+        let pairs = before.switch.pairs().into_iter().zip(switch.pairs());
+        let differing = pairs.filter(|(is, want)| is != want);
+        let annotations: Map<String, Value> = differing.map(|(_, (key, want))| (key.to_owned(), json!(want))).collect();
 
         // First what must not be lost. Both writes apply to the object that was read, and to no other.
-        let is_new = (self.record.as_ref())
-            .is_none_or(|record| record.phase != Phase::Held || Some(&*record.since) != network.since.as_deref());
+        let is_new = (self.record.as_ref()).is_none_or(|record| {
+            record.phase != Phase::Held || Some(&*record.since) != network.switch.since.as_deref()
+        });
         if is_new {
             (self.reported, self.is_slow_reported) = (None, false);
         }
@@ -285,7 +281,7 @@ impl Worker {
         if is_new {
             self.report(&network, Happened::Held, message.clone()).await;
         }
-        let reported = stored.filter(|stored| Some(&*stored.since) == network.since.as_deref());
+        let reported = stored.filter(|stored| Some(&*stored.since) == network.switch.since.as_deref());
         let reported = reported.and_then(|stored| stored.status).and_then(|status| status.replacement);
         if let Some(replacement) = status.replacement
             && replacement.is_news(reported.as_ref(), now)
@@ -295,15 +291,17 @@ impl Worker {
         if !annotations.is_empty() {
             self.annotate(&annotations, &version).await?;
             let namespace = &*self.name.namespace;
-            tracing::debug!(namespace, network = &*self.name.name, state = word, says = message, "a switch is held");
+            tracing::debug!(
+                namespace,
+                network = &*self.name.name,
+                state = state.name(),
+                says = message,
+                "a switch is held"
+            );
         }
-        match (before.as_deref(), word) {
-            (Some(state::APPROVED), state::PENDING) => {
-                self.report(&network, Happened::Withdrawn, message.clone()).await;
-            }
-            (before, state::APPROVED) if before != Some(state::APPROVED) => {
-                self.report(&network, Happened::Approved, message.clone()).await;
-            }
+        match (before.switch.is(SwitchState::Approved), state) {
+            (true, SwitchState::Pending) => self.report(&network, Happened::Withdrawn, message.clone()).await,
+            (false, SwitchState::Approved) => self.report(&network, Happened::Approved, message.clone()).await,
             _ => {}
         }
         if let Some(progress) = progress {
@@ -371,7 +369,7 @@ impl Worker {
 }
 
 fn since(network: &SwitchingNetwork) -> Option<Timestamp> {
-    network.since.as_deref()?.parse().ok()
+    network.switch.since.as_ref()?.value()
 }
 
 #[cfg(test)]

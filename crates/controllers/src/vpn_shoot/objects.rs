@@ -11,6 +11,8 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind,
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use network_guard_core::gardener::network::OPERATION;
+
 /// The names in every control-plane namespace.
 const RESOURCE: &str = "network-guard-vpn-shoot";
 const SECRET: &str = "managedresource-network-guard-vpn-shoot";
@@ -130,7 +132,7 @@ impl Objects {
 
     /// Makes gardener-resource-manager write the VPN again.
     pub(super) async fn rewrite(&self, namespace: &str) -> Result<(), kube::Error> {
-        let patch = json!({"metadata": {"annotations": {"gardener.cloud/operation": "reconcile"}}});
+        let patch = json!({"metadata": {"annotations": {OPERATION: "reconcile"}}});
         let resources = self.managed_resources(namespace);
         match resources.patch_metadata(VPN, &PatchParams::default(), &Patch::Merge(&patch)).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

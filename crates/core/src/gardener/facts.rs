@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::cluster::repeats_spec;
 use super::shoot::{Networking, Shoot, StatusNetworking};
 use super::{LONGEST_NAME, ShootName, Vpc};
-use crate::json::{self, Malformed, Members};
-use crate::net::{Cidr, NetworkKind};
+use crate::json::{self, Malformed, Members, Text};
+use crate::net::{Cidr, NetworkKind, ParseCidrError};
 
 /// What the landscape keeps of a Shoot. Unreadable parts are left out: a mistake in a Shoot is not reported to the
 /// owners of others.
@@ -89,10 +88,7 @@ impl Networks {
 
     /// The networks of this kind as gardenlet passes them to the VPN: with their repetitions, of which vpn2 maps each.
     pub fn passed(spec: &Networking<'_>, status: &StatusNetworking<'_>, kind: NetworkKind) -> Vec<Cidr> {
-        let in_spec: Option<Cidr> = spec.get(kind).and_then(|text| text.parse().ok());
-        let in_status = status.get(kind).iter().filter(|text| !repeats_spec(in_spec, text));
-        let in_status = in_status.filter_map(|text| text.parse().ok());
-        in_spec.into_iter().chain(in_status).collect()
+        passed(spec, status, kind).filter_map(|(_, cidr)| cidr.ok()).collect()
     }
 
     /// The networks of this kind.
@@ -103,6 +99,25 @@ impl Networks {
             NetworkKind::Nodes => &self.nodes,
         }
     }
+}
+
+/// A network that cannot be read, with its text.
+type Unreadable<'s> = (&'s str, ParseCidrError);
+
+/// The networks of this kind as gardenlet passes them to the VPN, first that in `spec`, then each in `status` with its
+/// place there. gardenlet leaves out a network of `status` because `spec` has it already (gardener `copyUniqueCIDRs`)
+/// only where it is written exactly as gardenlet itself writes the one in `spec`. All other repetitions count.
+pub(super) fn passed<'s>(
+    spec: &'s Networking<'_>,
+    status: &'s StatusNetworking<'_>,
+    kind: NetworkKind,
+) -> impl Iterator<Item = (Option<usize>, Result<Cidr, Unreadable<'s>>)> {
+    let read = |text: &'s Text<'_>| text.parse::<Cidr>().map_err(|problem| (&**text, problem));
+    let in_spec = spec.get(kind).map(read);
+    let kept = in_spec.as_ref().and_then(|read| read.as_ref().ok().copied());
+    let in_status = status.get(kind).iter().enumerate();
+    let in_status = in_status.filter(move |(_, text)| kept.is_none_or(|cidr| cidr.to_string() != ***text));
+    in_spec.into_iter().map(|read| (None, read)).chain(in_status.map(move |(at, text)| (Some(at), read(text))))
 }
 
 impl ShootFacts {

@@ -1,15 +1,20 @@
 //! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet requests from a network extension.
 
+mod annotations;
 mod switching;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use annotations::{Operation, SwitchAnnotations, SwitchState};
 pub use switching::SwitchingNetwork;
+
+use annotations::Annotations;
 
 use super::field_error::{FieldError, typed};
 use super::shoot::MOST_FAMILIES;
-use crate::json::{AtMost, FirstOf, Members, Text};
+use crate::json::{AtMost, FirstOf, Members, Text, Written};
 use crate::net::Family;
 
 /// gardenlet's request for an action of the extension: `reconcile`, `restore`, `migrate` or `wait-for-state`.
@@ -50,16 +55,20 @@ pub const STATE_MEMBER: &str = "networkGuard";
 /// A Network in a review; it borrows from the request.
 #[derive(Clone, Debug, Default)]
 pub struct Network<'a> {
+    /// `metadata.uid`.
+    pub uid: Text<'a>,
+    /// `metadata.resourceVersion`.
+    pub resource_version: Text<'a>,
     /// Whether `metadata.deletionTimestamp` is set.
     pub is_being_deleted: bool,
     /// Whether there is a `metadata.annotations` to add to.
     pub has_annotations: bool,
     /// The annotation [`OPERATION`].
-    pub operation: Option<Text<'a>>,
+    pub operation: Option<Operation>,
     /// The annotation [`TIMESTAMP`].
-    pub timestamp: Option<Text<'a>>,
+    pub timestamp: Option<Written<Text<'a>, Timestamp>>,
     /// The annotations of a held switch.
-    pub switch: SwitchAnnotations<'a>,
+    pub switch: SwitchAnnotations<Text<'a>>,
     /// The annotation [`SWITCH_PASSED`].
     pub passed: Option<Text<'a>>,
     /// `spec.type`, such as `calico`.
@@ -82,28 +91,10 @@ pub struct Network<'a> {
     pub record: Option<&'a str>,
     /// Whether `status.state` has other members too.
     pub has_other_state: bool,
-}
-
-/// The annotations of a held switch.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct SwitchAnnotations<'a> {
-    /// [`SWITCH_STATE`].
-    pub state: Option<Text<'a>>,
-    /// [`SWITCH_SINCE`].
-    pub since: Option<Text<'a>>,
-    /// [`SWITCH_REQUESTED`].
-    pub requested: Option<Text<'a>>,
-    /// [`SWITCH_MESSAGE`].
-    pub message: Option<Text<'a>>,
-    /// [`SWITCH_APPROVED`].
-    pub approved: Option<Text<'a>>,
-}
-
-impl SwitchAnnotations<'_> {
-    /// Whether there is none of them.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
+    /// The text of `status.lastOperation`.
+    last_operation: Option<&'a str>,
+    /// The text of `status.lastError`.
+    last_error: Option<&'a str>,
 }
 
 #[derive(Default, Deserialize)]
@@ -120,30 +111,13 @@ struct Wire<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Metadata<'a> {
+    #[serde(borrow)]
+    uid: Option<Text<'a>>,
+    #[serde(borrow)]
+    resource_version: Option<Text<'a>>,
     deletion_timestamp: Option<serde::de::IgnoredAny>,
     #[serde(borrow)]
     annotations: Option<Annotations<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Annotations<'a> {
-    #[serde(borrow, rename = "gardener.cloud/operation")]
-    operation: Option<Text<'a>>,
-    #[serde(borrow, rename = "gardener.cloud/timestamp")]
-    timestamp: Option<Text<'a>>,
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-state")]
-    state: Option<Text<'a>>,
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-since")]
-    since: Option<Text<'a>>,
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-requested")]
-    requested: Option<Text<'a>>,
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-message")]
-    message: Option<Text<'a>>,
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-approved")]
-    approved: Option<Text<'a>>,
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch-passed")]
-    passed: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -160,12 +134,16 @@ struct Spec<'a> {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Status<'a> {
     #[serde(borrow)]
     state: Option<&'a RawValue>,
-    #[serde(borrow, rename = "ipFamilies")]
+    #[serde(borrow)]
     ip_families: Option<&'a RawValue>,
+    #[serde(borrow)]
+    last_operation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    last_error: Option<&'a RawValue>,
 }
 
 impl<'a> Network<'a> {
@@ -182,19 +160,22 @@ impl<'a> Network<'a> {
         let families = families.iter().flat_map(|families| &families.0);
         // A status is written by others, and the API server ignores it in a write of the object, so an unreadable one
         // is ignored.
-        let status: Status<'_> = wire.status.and_then(|status| typed(status.get()).ok()).unwrap_or_default();
+        let status: Status<'_> =
+            wire.status.and_then(|status| serde_json::from_str(status.get()).ok()).unwrap_or_default();
         let (record, has_other_state) = status.state.and_then(|state| members_of(state.get())).unwrap_or_default();
         let deployed: Option<FirstOf<Text<'_>, MOST_FAMILIES>> =
             status.ip_families.and_then(|text| serde_json::from_str(text.get()).ok());
-        let has_annotations = wire.metadata.annotations.is_some();
-        let Annotations { operation, timestamp, state, since, requested, message, approved, passed } =
-            wire.metadata.annotations.unwrap_or_default();
+        let Metadata { uid, resource_version, deletion_timestamp, annotations } = wire.metadata;
+        let has_annotations = annotations.is_some();
+        let Annotations { operation, timestamp, switch, passed } = annotations.unwrap_or_default();
         Ok(Self {
-            is_being_deleted: wire.metadata.deletion_timestamp.is_some(),
+            uid: uid.unwrap_or_default(),
+            resource_version: resource_version.unwrap_or_default(),
+            is_being_deleted: deletion_timestamp.is_some(),
             has_annotations,
             operation,
             timestamp,
-            switch: SwitchAnnotations { state, since, requested, message, approved },
+            switch,
             passed,
             network_type: spec.network_type,
             class: spec.class,
@@ -204,6 +185,8 @@ impl<'a> Network<'a> {
             spec: spec_text,
             record: record.filter(|text| *text != "null"),
             has_other_state,
+            last_operation: status.last_operation.map(RawValue::get),
+            last_error: status.last_error.map(RawValue::get),
         })
     }
 
@@ -269,7 +252,7 @@ mod tests {
         })
         .to_string();
         let network = Network::read(&text).unwrap();
-        assert_eq!(network.operation.as_deref(), Some("reconcile"));
+        assert_eq!(network.operation, Some(Operation::Reconcile));
         assert_eq!(network.timestamp.as_deref(), Some("2026-11-20T10:00:00.123456789Z"));
         assert_eq!(network.switch.state.as_deref(), Some("pending"));
         assert_eq!((&*network.network_type, network.is_of_a_shoot()), ("calico", true));
@@ -278,6 +261,20 @@ mod tests {
         assert_eq!(network.record, Some(r#"{"phase":"held"}"#));
         assert!(network.has_other_state);
         assert!(!network.is_being_deleted && network.has_annotations);
+    }
+
+    #[test]
+    fn every_annotation_has_its_key() {
+        for key in SWITCH_ANNOTATIONS {
+            let text = json!({"metadata": {"annotations": {key: "x"}}}).to_string();
+            let switch = Network::read(&text).unwrap().switch;
+            let want = SWITCH_ANNOTATIONS.map(|other| (other, (other == key).then_some("x")));
+            assert_eq!((switch.pairs(), switch.is_empty()), (want, false));
+            assert_eq!(SwitchAnnotations::<Box<str>>::from(switch).pairs(), want);
+        }
+        let text = json!({"metadata": {"annotations": {SWITCH_PASSED: "x"}}}).to_string();
+        let network = Network::read(&text).unwrap();
+        assert_eq!((network.passed.as_deref(), network.switch.is_empty()), (Some("x"), true));
     }
 
     #[test]
@@ -290,7 +287,8 @@ mod tests {
                 "status":{"lastOperation":{"state":"Succeeded"}}}"#,
         )
         .unwrap();
-        assert_eq!((&*network.uid, &*network.resource_version, network.state.as_deref()), ("u", "7", Some("pending")));
+        assert_eq!((&*network.uid, &*network.resource_version), ("u", "7"));
+        assert!(network.switch.is(SwitchState::Pending));
         assert!(network.has_succeeded);
         assert!(read(r#"{"metadata":{},"status":{"state":{"networkGuard":{}}}}"#).unwrap().record.is_some());
     }

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use super::list::Listed;
 use super::name::LONGEST_POOL;
 use super::{LONGEST_NAME, is_dns_subdomain};
-use crate::json::excerpt;
+use crate::json::{Written, excerpt};
 
 /// The longest name that is kept, in bytes. UIDs and versions are shorter.
 const NAME: usize = LONGEST_NAME;
@@ -66,8 +66,8 @@ pub struct RouteCondition {
     pub reason: Box<str>,
     /// The message.
     pub message: Box<str>,
-    /// `lastTransitionTime`, as it is written.
-    pub transition: Box<str>,
+    /// `lastTransitionTime`.
+    pub transition: Written<Box<str>, Timestamp>,
 }
 
 impl RouteCondition {
@@ -144,7 +144,7 @@ struct Condition {
     reason: Box<str>,
     #[serde(default)]
     message: Box<str>,
-    last_transition_time: Option<Box<str>>,
+    last_transition_time: Option<Written<Box<str>, Timestamp>>,
 }
 
 impl<'de> Deserialize<'de> for NodeFacts {
@@ -168,14 +168,14 @@ impl<'de> Deserialize<'de> for NodeFacts {
             route: None,
         };
         for condition in status.conditions {
-            let transition = cut(condition.last_transition_time.unwrap_or_default());
+            let transition = condition.last_transition_time.unwrap_or_default().map(cut);
             match &*condition.condition {
                 NETWORK_UNAVAILABLE => {
                     let [status, reason, message] = [condition.status, condition.reason, condition.message].map(cut);
                     node.route = Some(RouteCondition { status, reason, message, transition });
                 }
                 // Without a time it is unknown for how long: then it does not count as long.
-                "Ready" if &*condition.status != "True" => node.not_ready_since = transition.parse().ok(),
+                "Ready" if &*condition.status != "True" => node.not_ready_since = transition.value(),
                 TERMINATING if &*condition.status == "True" => node.is_leaving = true,
                 _ => {}
             }

@@ -28,6 +28,13 @@ struct SeedNetworks {
     nodes: Option<String>,
 }
 
+impl SeedSpec {
+    /// `networks.pods`, as it is written.
+    pub(super) fn pods(&self) -> Option<&str> {
+        self.networks.as_ref()?.pods.as_deref()
+    }
+}
+
 impl SeedFacts {
     /// What is kept of a Seed.
     pub fn of(spec: &SeedSpec) -> Self {

@@ -1,15 +1,15 @@
 //! The `Shoot` resource (`core.gardener.cloud/v1beta1`).
 //!
-//! This view is for decisions about a review: it borrows from the request and keeps raw what users configure freely.
-//! What the landscape keeps of every Shoot is in [`ShootFacts`](super::ShootFacts).
+//! This is the only view of a Shoot: of one in a review, in the garden, and in a Cluster. It borrows from the text and
+//! keeps raw what users configure freely. What is kept of a Shoot is made from it:
+//! [`ShootFacts`](super::ShootFacts) in the garden, [`ClusterFacts`](super::ClusterFacts) on a Seed.
 
 mod reading;
 
-use serde::Deserialize;
-
-use self::reading::{Problem, enter, enter_list, name, read, text};
-use super::FieldError;
-use crate::json::{self, AtMost, FirstOf, Members, Text};
+use self::reading::{Problem, enter, enter_list, go_bool, name, read, text, texts};
+use super::operation::LastOperation;
+use super::{FieldError, ShootUid};
+use crate::json::{self, AtMost, Members, Text};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).
@@ -21,7 +21,10 @@ pub const CONFIRMATION: &str = "confirmation.gardener.cloud/deletion";
 /// The annotation by which the owner of a Shoot takes the responsibility for a switch of Calico's overlay: `force`.
 pub const OVERLAY_SWITCH: &str = "network-guard.extensions.gardener.cloud/overlay-switch";
 
-/// A Shoot in a review.
+/// The annotation that overrides whether the VPN is highly available.
+pub(super) const HA_VPN: &str = "alpha.control-plane.shoot.gardener.cloud/high-availability-vpn";
+
+/// A Shoot.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Shoot<'a> {
@@ -29,12 +32,16 @@ pub struct Shoot<'a> {
     pub namespace: Text<'a>,
     /// `metadata.name`; empty where `generateName` has not been resolved yet.
     pub name: Text<'a>,
+    /// `metadata.uid`, where it is one.
+    pub uid: Option<ShootUid>,
     /// Whether `metadata.deletionTimestamp` is set.
     pub is_being_deleted: bool,
     /// Whether the annotation that Gardener demands before a deletion is `true`.
     pub is_deletion_confirmed: bool,
     /// Whether the annotation [`OVERLAY_SWITCH`] says `force`.
     pub is_switch_forced: bool,
+    /// The annotation [`HA_VPN`], where it is a boolean.
+    pub ha_vpn: Option<bool>,
     /// `spec.seedName`.
     pub seed: Option<Text<'a>>,
     /// `status.seedName`: another than in `spec` during a migration.
@@ -55,9 +62,14 @@ pub struct Shoot<'a> {
     pub kube_apiserver: Option<&'a str>,
     /// `status.networking`.
     pub status_networking: StatusNetworking<'a>,
-    /// Whether `status.lastOperation` is a migration, or a restoration that has not succeeded: the control plane is on its
-    /// way to another Seed.
-    pub is_moving: bool,
+    /// `status.lastOperation`.
+    pub last_operation: LastOperation,
+    /// The text of `status.constraints`; `None` also for `null`.
+    pub constraints: Option<&'a str>,
+    /// The text of `spec.controlPlane`.
+    pub control_plane: Option<&'a str>,
+    /// The text of `spec.maintenance`.
+    pub maintenance: Option<&'a str>,
     /// `spec.hibernation.enabled`.
     pub shall_sleep: bool,
     /// `status.hibernated`: it has no nodes.
@@ -85,20 +97,15 @@ pub struct Networking<'a> {
 }
 
 /// `status.networking`, as far as it is read.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StatusNetworking<'a> {
-    #[serde(borrow)]
-    pods: StatusList<'a>,
-    #[serde(borrow)]
-    services: StatusList<'a>,
-    #[serde(borrow)]
-    nodes: StatusList<'a>,
+    pods: Vec<Text<'a>>,
+    services: Vec<Text<'a>>,
+    nodes: Vec<Text<'a>>,
 }
 
-/// Networks of one kind. gardenlet lists one, and one more for each time that the infrastructure grew by another.
-type StatusList<'a> = Option<FirstOf<Text<'a>, MOST_NETWORKS>>;
-
-/// The most networks of one kind that are read of a status.
+/// The most networks of one kind that are read of a status in a review. gardenlet lists one, and one more for each time
+/// that the infrastructure grew by another.
 const MOST_NETWORKS: usize = 128;
 
 /// The most IP families: Kubernetes knows two.
@@ -143,8 +150,6 @@ impl<'a> StatusNetworking<'a> {
             NetworkKind::Services => &self.services,
             NetworkKind::Nodes => &self.nodes,
         }
-        .as_ref()
-        .map_or(&[], |list| &list.0)
     }
 }
 
@@ -154,22 +159,42 @@ impl<'a> Shoot<'a> {
         self.peering.as_ref().filter(|extension| !extension.is_disabled)
     }
 
+    /// Whether `spec.controlPlane.highAvailability` is set.
+    pub(super) fn is_highly_available(&self) -> bool {
+        let value = self.control_plane.and_then(|text| json::find(text, &["highAvailability"]));
+        value.is_some_and(|value| value != "null")
+    }
+
+    /// Whether changes wait for the maintenance window.
+    pub(super) fn confines_rollout(&self) -> bool {
+        self.maintenance.and_then(|text| json::find(text, &["confineSpecUpdateRollout"])) == Some("true")
+    }
+
     /// Reads the text of a Shoot.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
+        Self::read_up_to(text, MOST_NETWORKS)
+    }
+
+    /// The same of a text that gardenlet wrote: however many networks its status has, all count.
+    pub(super) fn read_all(text: &'a str) -> Result<Self, FieldError> {
+        Self::read_up_to(text, usize::MAX)
+    }
+
+    fn read_up_to(text: &'a str, networks: usize) -> Result<Self, FieldError> {
         let mut shoot = Self::default();
         let mut members = Members::of(text);
-        shoot.walk(&mut members).map_err(Problem::into_field)?;
+        shoot.walk(&mut members, networks).map_err(Problem::into_field)?;
         Ok(shoot)
     }
 
-    fn walk(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+    fn walk(&mut self, members: &mut Members<'a>, networks: usize) -> Result<(), Problem> {
         let object = |error| Problem::at("", error);
         enter("", members)?;
         while let Some(key) = members.key().map_err(object)? {
             match &*key {
                 "metadata" if !members.is_null() => self.metadata(members)?,
                 "spec" if !members.is_null() => self.spec(members)?,
-                "status" if !members.is_null() => self.status(members)?,
+                "status" if !members.is_null() => self.status(members, networks)?,
                 _ => drop(members.skip().map_err(object)?),
             }
         }
@@ -183,6 +208,10 @@ impl<'a> Shoot<'a> {
             match &*key {
                 "name" => self.name = name("metadata.name", members)?.unwrap_or_default(),
                 "namespace" => self.namespace = name("metadata.namespace", members)?.unwrap_or_default(),
+                "uid" => {
+                    let uid: Option<Text<'_>> = serde_json::from_str(members.skip().map_err(here)?).ok();
+                    self.uid = uid.and_then(|uid| ShootUid::parse(&uid));
+                }
                 "deletionTimestamp" => self.is_being_deleted = members.skip().map_err(here)? != "null",
                 "annotations" if !members.is_null() => {
                     let here = |error| Problem::at("metadata.annotations", error);
@@ -192,6 +221,7 @@ impl<'a> Shoot<'a> {
                         match &*key {
                             CONFIRMATION => self.is_deletion_confirmed = value == "\"true\"",
                             OVERLAY_SWITCH => self.is_switch_forced = value == "\"force\"",
+                            HA_VPN => self.ha_vpn = serde_json::from_str(value).ok().and_then(go_bool),
                             _ => {}
                         }
                     }
@@ -248,6 +278,8 @@ impl<'a> Shoot<'a> {
                     let hibernation = members.skip().map_err(here)?;
                     self.shall_sleep = json::find(hibernation, &["enabled"]) == Some("true");
                 }
+                "maintenance" => self.maintenance = text(members).map_err(here)?,
+                "controlPlane" => self.control_plane = text(members).map_err(here)?,
                 "extensions" if !members.is_null() => self.extensions(members)?,
                 _ => drop(members.skip().map_err(here)?),
             }
@@ -307,37 +339,40 @@ impl<'a> Shoot<'a> {
         Ok(())
     }
 
-    fn status(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
-        let here = |error| Problem::at("status", error);
-        enter("status", members)?;
+    fn status_networking(&mut self, members: &mut Members<'a>, most: usize) -> Result<(), Problem> {
+        const PATH: &str = "status.networking";
+        let here = |error| Problem::at(PATH, error);
+        let lists = &mut self.status_networking;
+        enter(PATH, members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
-                "seedName" => self.status_seed = name("status.seedName", members)?,
-                "networking" => self.status_networking = read("status.networking", members)?.unwrap_or_default(),
-                // gardenlet wrote these, and the writer could not correct them, so wrong types are ignored.
-                "hibernated" => self.sleeps = members.skip().map_err(here)? == "true",
-                "lastOperation" => self.is_moving = is_moving(members.skip().map_err(here)?),
+                "pods" => lists.pods = texts("status.networking.pods", members, most)?,
+                "services" => lists.services = texts("status.networking.services", members, most)?,
+                "nodes" => lists.nodes = texts("status.networking.nodes", members, most)?,
                 _ => drop(members.skip().map_err(here)?),
             }
         }
         Ok(())
     }
-}
 
-fn is_moving(last_operation: &str) -> bool {
-    #[derive(Deserialize)]
-    struct LastOperation<'a> {
-        #[serde(borrow)]
-        r#type: Text<'a>,
-        #[serde(borrow)]
-        state: Option<Text<'a>>,
+    fn status(&mut self, members: &mut Members<'a>, networks: usize) -> Result<(), Problem> {
+        let here = |error| Problem::at("status", error);
+        enter("status", members)?;
+        while let Some(key) = members.key().map_err(here)? {
+            match &*key {
+                "seedName" => self.status_seed = name("status.seedName", members)?,
+                "networking" if !members.is_null() => self.status_networking(members, networks)?,
+                // gardenlet wrote these, and the writer could not correct them, so wrong types are ignored.
+                "hibernated" => self.sleeps = members.skip().map_err(here)? == "true",
+                "lastOperation" => {
+                    self.last_operation = serde_json::from_str(members.skip().map_err(here)?).unwrap_or_default();
+                }
+                "constraints" => self.constraints = text(members).map_err(here)?,
+                _ => drop(members.skip().map_err(here)?),
+            }
+        }
+        Ok(())
     }
-    let operation: Option<LastOperation<'_>> = serde_json::from_str(last_operation).ok();
-    operation.is_some_and(|operation| match &*operation.r#type {
-        "Migrate" => true,
-        "Restore" => operation.state.as_deref() != Some("Succeeded"),
-        _ => false,
-    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 //! configuration and the state of the Shoot, from gardenlet's `Cluster`.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use super::Shoot;
 use super::network::family;
+use super::operation::{LastOperation, OperationKind, OperationState};
 use super::pools::Pools;
-use super::shoot::MOST_FAMILIES;
-use crate::json::{FirstOf, Text};
-use crate::net::Family;
+use crate::json::Text;
+use crate::net::{Family, NetworkKind};
 
 /// The constraint that is present, and not `True`, while nodes become dual-stack. Until then only the first of the
 /// Shoot's IP families counts.
@@ -61,105 +61,8 @@ pub enum Hibernation {
     Between,
 }
 
-/// `spec.shoot` of a Cluster, as far as it is read here.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireShoot<'a> {
-    #[serde(borrow)]
-    metadata: Option<Metadata<'a>>,
-    #[serde(borrow)]
-    spec: Option<Spec<'a>>,
-    #[serde(borrow)]
-    status: Option<Status<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Metadata<'a> {
-    deletion_timestamp: Option<serde::de::IgnoredAny>,
-    #[serde(borrow)]
-    annotations: Option<Annotations<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Annotations<'a> {
-    #[serde(borrow, rename = "network-guard.extensions.gardener.cloud/overlay-switch")]
-    force: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Spec<'a> {
-    #[serde(borrow)]
-    networking: Option<Networking<'a>>,
-    #[serde(borrow)]
-    provider: Option<Provider<'a>>,
-    hibernation: Option<HibernationSpec>,
-    maintenance: Option<Maintenance>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Networking<'a> {
-    #[serde(borrow, rename = "type")]
-    network_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    provider_config: Option<&'a RawValue>,
-    #[serde(borrow)]
-    ip_families: Option<Vec<Text<'a>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Provider<'a> {
-    #[serde(borrow, rename = "type")]
-    provider_type: Option<Text<'a>>,
-    #[serde(borrow)]
-    workers: Option<&'a RawValue>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct HibernationSpec {
-    enabled: Option<bool>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Maintenance {
-    confine_spec_update_rollout: Option<bool>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Status<'a> {
-    #[serde(rename = "hibernated")]
-    is_hibernated: Option<bool>,
-    #[serde(borrow)]
-    last_operation: Option<LastOperation<'a>>,
-    #[serde(borrow)]
-    constraints: Option<Vec<Constraint<'a>>>,
-    networking: Option<NetworkingStatus>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct NetworkingStatus {
-    nodes: Option<Vec<serde::de::IgnoredAny>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LastOperation<'a> {
-    #[serde(borrow, rename = "type")]
-    operation: Option<Text<'a>>,
-    #[serde(borrow)]
-    state: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// An element of `status.constraints`.
+#[derive(Deserialize)]
 struct Constraint<'a> {
     #[serde(borrow, rename = "type")]
     constraint: Option<Text<'a>>,
@@ -167,57 +70,31 @@ struct Constraint<'a> {
     status: Option<Text<'a>>,
 }
 
-/// A Cluster's `spec`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireCluster<'a> {
-    #[serde(borrow)]
-    shoot: Option<WireShoot<'a>>,
-}
-
 impl SwitchFacts {
-    /// Reads the JSON text of a Cluster's `spec`; `None` for a Shoot without workers, and for one that cannot be read:
-    /// what is wrong with it is reported with the rest of the Cluster.
-    pub fn parse(spec: &str) -> Option<Self> {
-        let shoot = serde_json::from_str::<WireCluster<'_>>(spec).ok()?.shoot?;
-        let (metadata, status) = (shoot.metadata.unwrap_or_default(), shoot.status.unwrap_or_default());
-        let spec = shoot.spec.unwrap_or_default();
-        let provider = spec.provider.unwrap_or_default();
-        let workers = provider.workers.map(RawValue::get)?;
-        if !has_elements(workers) {
-            return None;
-        }
-        let networking = spec.networking.unwrap_or_default();
-        let counts_one_family = status.constraints.iter().flatten().any(|constraint| {
-            constraint.constraint.as_deref() == Some(DUAL_STACK_CONSTRAINT)
-                && constraint.status.as_deref() != Some("True")
-        });
-        let families: Vec<Family> =
-            networking.ip_families.iter().flatten().filter_map(|name| family(name)).take(MOST_FAMILIES).collect();
-        let nodes = status.networking.unwrap_or_default().nodes.unwrap_or_default();
-        let shall_sleep = spec.hibernation.unwrap_or_default().enabled == Some(true);
-        let sleeps = status.is_hibernated == Some(true);
-        let last_operation = status.last_operation.unwrap_or_default();
-        let state = last_operation.state.as_deref();
+    /// What counts of a Shoot; `None` for one without workers.
+    pub fn of(shoot: &Shoot<'_>) -> Option<Self> {
+        let workers = shoot.workers.filter(|_| shoot.has_workers)?;
+        let families = shoot.networking.ip_families.iter().flatten().filter_map(|name| family(name));
+        let LastOperation { kind, state } = shoot.last_operation;
         Some(Self {
-            network_type: networking.network_type.as_deref().unwrap_or_default().into(),
-            provider: provider.provider_type.as_deref().unwrap_or_default().into(),
-            config: networking.provider_config.map(|text| text.get().into()),
-            families: families.into(),
-            counts_one_family,
+            network_type: (*shoot.network_type).into(),
+            provider: (*shoot.provider_type).into(),
+            config: shoot.network_config.map(Into::into),
+            families: families.collect(),
+            counts_one_family: shoot.constraints.is_some_and(counts_one_family),
             // As gardener-extension-provider-gcp counts them.
-            has_two_node_networks: nodes.len() == 2,
-            hibernation: match (shall_sleep, sleeps) {
+            has_two_node_networks: shoot.status_networking.get(NetworkKind::Nodes).len() == 2,
+            hibernation: match (shoot.shall_sleep, shoot.sleeps) {
                 (false, false) => Hibernation::Awake,
                 (true, true) => Hibernation::Asleep,
                 _ => Hibernation::Between,
             },
-            is_being_deleted: metadata.deletion_timestamp.is_some(),
-            is_failed: state == Some("Failed"),
-            is_processing: matches!(state, Some("Processing" | "Pending")),
-            is_migrating: last_operation.operation.as_deref() == Some("Migrate"),
-            confines_rollout: spec.maintenance.unwrap_or_default().confine_spec_update_rollout == Some(true),
-            is_forced: metadata.annotations.unwrap_or_default().force.as_deref() == Some("force"),
+            is_being_deleted: shoot.is_being_deleted,
+            is_failed: state == Some(OperationState::Failed),
+            is_processing: state.is_some_and(OperationState::is_active),
+            is_migrating: kind == Some(OperationKind::Migrate),
+            confines_rollout: shoot.confines_rollout(),
+            is_forced: shoot.is_switch_forced,
             pools: Pools::read(workers),
         })
     }
@@ -228,9 +105,12 @@ impl SwitchFacts {
     }
 }
 
-/// Whether this text is a list that is not empty.
-fn has_elements(list: &str) -> bool {
-    serde_json::from_str::<FirstOf<serde::de::IgnoredAny, 1>>(list).is_ok_and(|list| !list.0.is_empty())
+/// Whether nodes are still changing to two families.
+fn counts_one_family(constraints: &str) -> bool {
+    let constraints: Vec<Constraint<'_>> = serde_json::from_str(constraints).unwrap_or_default();
+    constraints.iter().any(|found| {
+        found.constraint.as_deref() == Some(DUAL_STACK_CONSTRAINT) && found.status.as_deref() != Some("True")
+    })
 }
 
 #[cfg(test)]
@@ -254,7 +134,7 @@ mod tests {
     fn facts(change: impl FnOnce(&mut Value)) -> Option<SwitchFacts> {
         let mut shoot = shoot();
         change(&mut shoot);
-        SwitchFacts::parse(&json!({"shoot": shoot, "seed": {}}).to_string())
+        SwitchFacts::of(&Shoot::read(&shoot.to_string()).unwrap())
     }
 
     #[test]
@@ -318,7 +198,6 @@ mod tests {
     fn without_workers_there_is_no_network() {
         assert_eq!(facts(|shoot| shoot["spec"]["provider"]["workers"] = json!([])), None);
         assert_eq!(facts(|shoot| shoot["spec"]["provider"]["workers"] = json!(null)), None);
-        assert_eq!(SwitchFacts::parse("{}"), None);
-        assert_eq!(SwitchFacts::parse("5"), None);
+        assert_eq!(facts(|shoot| *shoot = json!({})), None);
     }
 }

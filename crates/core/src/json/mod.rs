@@ -6,9 +6,11 @@ mod path;
 mod query;
 mod scanner;
 mod text;
+mod written;
 
 pub use bounded::{AtMost, Bounded, FirstOf, too_many};
 pub use path::FieldPath;
 pub use query::{are_same, find, is_same};
 pub use scanner::{Malformed, Members};
 pub use text::{Text, excerpt};
+pub use written::Written;

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
 use crate::gardener::network::{
-    SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
+    SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations, SwitchState,
     family_name,
 };
 use crate::gardener::{FieldError, Network, is_dns_label};
-use crate::json;
+use crate::json::{self, Text, Written};
 use crate::landscape::{Answer, Answers, Questions, Snapshot, switch_facts};
 use crate::overlay::rules::held as rules;
-use crate::overlay::{Decision, Held, HoldSettings, Passed, Released, decide, state};
+use crate::overlay::{Decision, Held, HoldSettings, Passed, Reason, decide};
 
 /// The path of this webhook.
 pub const NETWORK_PATH: &str = "/webhooks/mutate/network";
@@ -93,9 +93,9 @@ fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
         Decision::Clear => ("cleared", without_annotations(&new.switch).finish()),
         Decision::Release { why, is_unknown } => {
             let word = match why {
-                Released::Approved => "released",
-                Released::Forced => "forced",
-                Released::Asleep => "asleep",
+                Reason::Routes | Reason::NotListed => "released",
+                Reason::Forced => "forced",
+                Reason::Hibernated => "asleep",
             };
             (word, release_patch(*why, *is_unknown, new))
         }
@@ -113,21 +113,9 @@ fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
     verdict
 }
 
-fn annotations_of<'n>(switch: &'n SwitchAnnotations<'_>) -> [(&'static str, Option<&'n str>); 5] {
-    let SwitchAnnotations { state, since, requested, message, approved } = switch;
-    let [state_key, since_key, requested_key, message_key, approved_key] = SWITCH_ANNOTATIONS;
-    [
-        (state_key, state.as_deref()),
-        (since_key, since.as_deref()),
-        (requested_key, requested.as_deref()),
-        (message_key, message.as_deref()),
-        (approved_key, approved.as_deref()),
-    ]
-}
-
-fn without_annotations(switch: &SwitchAnnotations<'_>) -> PatchBuilder {
+fn without_annotations(switch: &SwitchAnnotations<Text<'_>>) -> PatchBuilder {
     let mut patch = PatchBuilder::default();
-    for (key, value) in annotations_of(switch) {
+    for (key, value) in switch.pairs() {
         if value.is_some() {
             patch.remove(&Pointer::to("/metadata/annotations").field(key));
         }
@@ -137,10 +125,10 @@ fn without_annotations(switch: &SwitchAnnotations<'_>) -> PatchBuilder {
 
 /// Takes the annotations of a hold away, and leaves a trace where nothing else tells that there was a switch: then the leader
 /// begins its record by it.
-fn release_patch(why: Released, is_unknown: bool, new: &Network<'_>) -> Option<Patch> {
+fn release_patch(why: Reason, is_unknown: bool, new: &Network<'_>) -> Option<Patch> {
     let mut patch = without_annotations(&new.switch);
-    let written = new.timestamp.as_deref().and_then(|text| text.parse().ok());
-    let trace = Passed { reason: why.reason(), written }.to_string();
+    let written = new.timestamp.as_ref().and_then(Written::value);
+    let trace = Passed { reason: why, written }.to_string();
     if is_unknown && new.passed.as_deref() != Some(&*trace) {
         let (annotations, word) = (Pointer::to("/metadata/annotations"), Value::from(trace));
         if new.has_annotations {
@@ -178,7 +166,7 @@ fn hold_patch(held: &Held, new: &Network<'_>) -> Option<Patch> {
         _ => NOT_LOOKED_YET,
     };
     let wanted = [
-        (SWITCH_STATE, state::PENDING),
+        (SWITCH_STATE, SwitchState::Pending.name()),
         (SWITCH_SINCE, &*held.since),
         (SWITCH_REQUESTED, &*held.requested),
         (SWITCH_MESSAGE, message),
@@ -188,7 +176,7 @@ fn hold_patch(held: &Held, new: &Network<'_>) -> Option<Patch> {
         patch.remove(&Pointer::to("/metadata/annotations").field(SWITCH_PASSED));
     }
     if new.has_annotations {
-        for ((key, want), (_, is)) in wanted.into_iter().zip(annotations_of(&new.switch)) {
+        for ((key, want), (_, is)) in wanted.into_iter().zip(new.switch.pairs()) {
             if is != Some(want) && !want.is_empty() {
                 patch.add(&Pointer::to("/metadata/annotations").field(key), &Value::from(want).to_string());
             }

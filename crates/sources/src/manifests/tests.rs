@@ -47,7 +47,7 @@ metadata:
 spec: {type: calico}
 ";
     assert_eq!(read(network, &mut snapshot), NOTHING);
-    assert_eq!(snapshot.switches().next().unwrap().1.state.as_deref(), Some("pending"));
+    assert_eq!(snapshot.switches().next().unwrap().1.switch.state.as_deref(), Some("pending"));
     assert_eq!(read(network, &mut snapshot), ["line 1: Network shoot--shop--orders/orders: is a duplicate"]);
 
     let json = r#"{"apiVersion":"core.gardener.cloud/v1beta1","kind":"ShootList","items":[

@@ -39,7 +39,7 @@ impl Worker {
             }
         };
         let status = Some(status);
-        let released = Record { phase: Phase::Released, released: seconds(now), status, ..held.clone() };
+        let released = Record { phase: Phase::Released, released: seconds(now).into(), status, ..held.clone() };
         let version = self.remember(Some(&released), &network).await?;
         let routes = if progress.is_some() { released.message() } else { reason.name().to_owned() };
         self.record = Some(released);
@@ -65,7 +65,7 @@ impl Worker {
         reason: Reason,
         version: String,
     ) -> Result<bool, kube::Error> {
-        let word = release_word(network, desired, reason);
+        let word = release_word(network, desired, reason).name();
         let approval = json!({SWITCH_STATE: word, SWITCH_REQUESTED: desired.digest()});
         let version = self.annotate(approval.as_object().expect("it is one"), &version).await?;
         let config = match released_config(network, desired) {
@@ -89,7 +89,7 @@ impl Worker {
         let patch: json_patch::Patch = serde_json::from_value(json!(patch)).expect("it is one");
         let stored = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await?;
         // A webhook of another version, or with another configuration, may have held it again.
-        Ok(stored.switch.is_none_or(|switch| switch.state.is_none()))
+        Ok(stored.switch.is_none_or(|switch| switch.switch.state.is_none()))
     }
 
     /// Reads the present Cluster.

@@ -23,7 +23,7 @@ impl Worker {
     ) -> Result<(), kube::Error> {
         let now = Timestamp::now();
         // Calico's Pods are replaced after gardenlet's write, whenever this turn runs.
-        let written = network.timestamp.as_deref().and_then(|text| text.parse::<Timestamp>().ok()).unwrap_or(now);
+        let written = network.timestamp.unwrap_or(now);
         if let Some(trace) = &network.passed {
             return self.begin(network, Passed::read(trace), written).await;
         }
@@ -31,7 +31,7 @@ impl Worker {
         if record.phase == Phase::Held {
             // gardenlet's own write carried the switch.
             record.phase = Phase::Released;
-            record.released = seconds(written.min(now));
+            record.released = seconds(written.min(now)).into();
             // The hold is over.
             let reason = carried(record.status.as_ref(), shoot);
             let routes = record.status.take().and_then(|status| status.routes);
@@ -41,22 +41,22 @@ impl Worker {
             self.record = Some(record.clone());
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
             self.report(network, Happened::Released, note).await;
-            self.context.metrics.released("carried", record.since.parse().ok(), now);
+            self.context.metrics.released("carried", record.since.value(), now);
         }
         let had_failed = self.failure.is_some();
         let outcome = self.outcome(network, &record).await;
         let has_succeeded = outcome == Outcome::Succeeded;
         if has_succeeded && record.carried_out.is_empty() {
-            record.carried_out = network.operated.as_deref().unwrap_or_default().to_owned();
+            record.carried_out = network.operated.as_deref().unwrap_or_default().into();
             // While the extension failed, new Pods had another reason.
             self.is_rolled_out &= !had_failed;
         }
         // An object that cannot be read for a moment ends nothing.
         let has_pods = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
         // Without a known start, the end of the wait is unknown too.
-        let released = record.released.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+        let released = record.released.value().unwrap_or(Timestamp::UNIX_EPOCH);
         // An extension that failed for hours replaces Calico's Pods only after that.
-        let begun = record.carried_out.parse().unwrap_or(released).max(released).min(now);
+        let begun = record.carried_out.value().unwrap_or(released).max(released).min(now);
         // Until the nodes are listed, their number is the one from the hold.
         let nodes = self.nodes.unwrap_or_else(|| record.nodes());
         let is_due = self.context.settings.guards_rollout && has_pods && !self.is_rolled_out;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::overlay_switch::{OverlaySettings, SwitchMetrics};
-use network_guard_core::gardener::network::OPERATION;
+use network_guard_core::gardener::network::{OPERATION, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE};
 use network_guard_runtime::supervise::Supervisor;
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::objects::Watched as _;

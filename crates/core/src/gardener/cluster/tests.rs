@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::gardener::shoot::{HA_VPN, OVERLAY_SWITCH};
 
 fn parse(spec: &serde_json::Value) -> Result<ClusterFacts, Vec<String>> {
     ClusterFacts::parse(&spec.to_string()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
@@ -105,11 +106,31 @@ fn reports_every_bad_field_with_its_path() {
             "wrong type",
             json!({"shoot": {"status": {"networking": {"nodes": ["10.0.0.0/16", 5]}}}}),
             vec![
-                "spec.shoot.status.networking.nodes[1]: invalid type: integer `5`, expected a string at line 1 column 58",
+                "spec.shoot.status.networking.nodes[1]: invalid type: integer `5`, expected a string at line 1 column 1",
             ],
         ),
     ] {
         assert_eq!(parse(&spec).unwrap_err(), want, "{name}");
+    }
+}
+
+/// What only a switch of the overlay depends on makes no Cluster unusable.
+#[test]
+fn a_state_that_cannot_be_read_is_ignored() {
+    for (pointer, value) in [
+        ("metadata", json!({"uid": 5, "annotations": {OVERLAY_SWITCH: true, HA_VPN: 1, "other": {}}})),
+        ("status", json!({"lastOperation": "x", "constraints": {"type": 5}, "hibernated": "no"})),
+        ("status", json!({"lastOperation": {"type": 5, "state": {}}, "constraints": [5]})),
+    ] {
+        let networking = json!({"pods": "100.96.0.0/11", "services": "100.64.0.0/13"});
+        let mut shoot = json!({"spec": {
+            "networking": networking, "provider": {"workers": [{}]},
+            "hibernation": {"enabled": "no"}, "maintenance": [], "controlPlane": 5,
+        }});
+        shoot[pointer] = value;
+        let facts = parse(&json!({"shoot": shoot})).unwrap();
+        assert_eq!(facts.switch.as_deref(), Some(&SwitchFacts::default()), "{shoot}");
+        assert_eq!((facts.expected_vpn, facts.shoot_uid.is_none()), (ExpectedVpn::Single, true), "{shoot}");
     }
 }
 
@@ -149,8 +170,7 @@ fn knows_which_vpn_the_shoot_asks_for() {
         let mut spec =
             json!({"shoot": {"metadata": {}, "spec": {"networking": networking, "provider": {"workers": workers}}}});
         if let Some(value) = annotation {
-            spec["shoot"]["metadata"]["annotations"] =
-                json!({"alpha.control-plane.shoot.gardener.cloud/high-availability-vpn": value});
+            spec["shoot"]["metadata"]["annotations"] = json!({HA_VPN: value});
         }
         if let Some(tolerance) = ha {
             spec["shoot"]["spec"]["controlPlane"] =

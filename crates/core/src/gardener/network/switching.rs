@@ -1,10 +1,12 @@
 //! The facts that are kept of a Network with a switch of the overlay.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Network, typed};
-use crate::gardener::FieldError;
-use crate::json::{Text, excerpt};
+use super::{Network, Operation, SwitchAnnotations};
+use crate::gardener::field_error::typed;
+use crate::gardener::{FieldError, OperationState};
+use crate::json::{Text, Written, excerpt};
 use crate::net::Family;
 
 /// A Network with a switch: a held one, or one whose rollout is not finished.
@@ -17,19 +19,11 @@ pub struct SwitchingNetwork {
     /// Whether `metadata.deletionTimestamp` is set.
     pub is_being_deleted: bool,
     /// The annotation [`OPERATION`](super::OPERATION).
-    pub operation: Option<Box<str>>,
+    pub operation: Option<Operation>,
     /// The annotation [`TIMESTAMP`](super::TIMESTAMP).
-    pub timestamp: Option<Box<str>>,
-    /// The annotation [`SWITCH_STATE`](super::SWITCH_STATE).
-    pub state: Option<Box<str>>,
-    /// The annotation [`SWITCH_SINCE`](super::SWITCH_SINCE).
-    pub since: Option<Box<str>>,
-    /// The annotation [`SWITCH_REQUESTED`](super::SWITCH_REQUESTED).
-    pub requested: Option<Box<str>>,
-    /// The annotation [`SWITCH_MESSAGE`](super::SWITCH_MESSAGE).
-    pub message: Option<Box<str>>,
-    /// The annotation [`SWITCH_APPROVED`](super::SWITCH_APPROVED).
-    pub approved: Option<Box<str>>,
+    pub timestamp: Option<Timestamp>,
+    /// The annotations of a held switch.
+    pub switch: SwitchAnnotations<Box<str>>,
     /// The annotation [`SWITCH_PASSED`](super::SWITCH_PASSED).
     pub passed: Option<Box<str>>,
     /// `spec.ipFamilies`.
@@ -38,8 +32,8 @@ pub struct SwitchingNetwork {
     pub config: Option<Box<str>>,
     /// Whether `status.lastOperation.state` is `Succeeded`.
     pub has_succeeded: bool,
-    /// `status.lastOperation.lastUpdateTime`, RFC 3339.
-    pub operated: Option<Box<str>>,
+    /// `status.lastOperation.lastUpdateTime`.
+    pub operated: Option<Written<Box<str>, Timestamp>>,
     /// The last error of the extension, if it has not succeeded since.
     pub failure: Option<Box<str>>,
     /// The text of network-guard's member of `status.state`.
@@ -49,10 +43,9 @@ pub struct SwitchingNetwork {
 }
 
 impl SwitchingNetwork {
-    /// Whether it has an annotation of a held switch.
+    /// Whether it has an annotation of network-guard.
     pub fn has_annotations(&self) -> bool {
-        let Self { state, since, requested, message, approved, passed, .. } = self;
-        [state, since, requested, message, approved, passed].into_iter().any(Option::is_some)
+        !self.switch.is_empty() || self.passed.is_some()
     }
 
     /// Reads the text of a Network; `None` when it has no switch.
@@ -61,68 +54,40 @@ impl SwitchingNetwork {
         if network.switch.is_empty() && network.passed.is_none() && network.record.is_none() {
             return Ok(None);
         }
-        let Identified { metadata, status } = typed(text)?;
-        let OperationStatus { last_operation, last_error } = status.unwrap_or_default();
-        let (operation, error) = (last_operation.unwrap_or_default(), last_error);
-        let owned = |text: Option<Text<'_>>| text.map(|text| Box::from(&*text));
+        let operation: LastOperation<'_> = read("status.lastOperation", network.last_operation)?.unwrap_or_default();
+        let error = read("status.lastError", network.last_error)?;
         Ok(Some(Self {
-            uid: owned(metadata.uid).unwrap_or_default(),
-            resource_version: owned(metadata.resource_version).unwrap_or_default(),
+            uid: (*network.uid).into(),
+            resource_version: (*network.resource_version).into(),
             is_being_deleted: network.is_being_deleted,
-            operation: owned(network.operation),
-            timestamp: owned(network.timestamp),
-            state: owned(network.switch.state),
-            since: owned(network.switch.since),
-            requested: owned(network.switch.requested),
-            message: owned(network.switch.message),
-            approved: owned(network.switch.approved),
-            passed: owned(network.passed),
+            operation: network.operation,
+            timestamp: network.timestamp.and_then(|timestamp| timestamp.value()),
+            switch: network.switch.into(),
+            passed: network.passed.map(|passed| (*passed).into()),
             families: network.families.into(),
             config: network.provider_config.map(Box::from),
-            has_succeeded: operation.state.as_deref() == Some("Succeeded"),
+            has_succeeded: operation.state == Some(OperationState::Succeeded),
             failure: failure(&operation, error),
-            operated: owned(operation.last_update_time),
+            operated: operation.last_update_time,
             record: network.record.map(Box::from),
             has_other_state: network.has_other_state,
         }))
     }
 }
 
-#[derive(Deserialize)]
-struct Identified<'a> {
-    #[serde(borrow)]
-    metadata: Identity<'a>,
-    #[serde(borrow)]
-    status: Option<OperationStatus<'a>>,
+/// Reads a part of the status.
+fn read<'a, T: Deserialize<'a>>(path: &'static str, text: Option<&'a str>) -> Result<Option<T>, FieldError> {
+    text.map(|text| typed(text).map_err(|error| error.within(path))).transpose()
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity<'a> {
-    #[serde(borrow)]
-    uid: Option<Text<'a>>,
-    #[serde(borrow)]
-    resource_version: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct OperationStatus<'a> {
-    #[serde(borrow)]
-    last_operation: Option<LastOperation<'a>>,
-    #[serde(borrow)]
-    last_error: Option<LastError<'a>>,
-}
-
+/// What the extension did last.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct LastOperation<'a> {
-    #[serde(borrow)]
-    state: Option<Text<'a>>,
+    state: Option<OperationState>,
     #[serde(borrow)]
     description: Option<Text<'a>>,
-    #[serde(borrow)]
-    last_update_time: Option<Text<'a>>,
+    last_update_time: Option<Written<Box<str>, Timestamp>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,8 +99,8 @@ struct LastError<'a> {
 
 /// The last error of the extension, cut. It stays while the extension tries again.
 fn failure(operation: &LastOperation<'_>, error: Option<LastError<'_>>) -> Option<Box<str>> {
-    let is_retrying = matches!(operation.state.as_deref(), Some("Processing" | "Pending")) && error.is_some();
-    let has_failed = matches!(operation.state.as_deref(), Some("Error" | "Failed"));
+    let is_retrying = operation.state.is_some_and(OperationState::is_active) && error.is_some();
+    let has_failed = matches!(operation.state, Some(OperationState::Error | OperationState::Failed));
     if !is_retrying && !has_failed {
         return None;
     }

@@ -70,9 +70,38 @@ pub(super) fn name<'a>(path: &'static str, members: &mut Members<'a>) -> Result<
     }
 }
 
+/// Reads a list of texts, of which no more are kept than these; `null` has none.
+pub(super) fn texts<'a>(path: &'static str, members: &mut Members<'a>, most: usize) -> Result<Vec<Text<'a>>, Problem> {
+    let here = |error| Problem::at(path, error);
+    let mut texts = Vec::new();
+    if members.is_null() {
+        members.skip().map_err(here)?;
+        return Ok(texts);
+    }
+    enter_list(path, members)?;
+    while members.element().map_err(here)? {
+        if texts.len() < most {
+            let text = members.read().map_err(|error| Problem::new(path, error.to_string()).of_item(texts.len()));
+            texts.push(text?);
+        } else {
+            members.skip().map_err(here)?;
+        }
+    }
+    Ok(texts)
+}
+
 pub(super) fn read<'a, T: Deserialize<'a>>(
     path: &'static str,
     members: &mut Members<'a>,
 ) -> Result<Option<T>, Problem> {
     members.read().map_err(|error| Problem::new(path, error.to_string()))
+}
+
+/// A boolean as Go's `strconv.ParseBool` reads it, which is how Gardener reads annotations.
+pub(super) fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }

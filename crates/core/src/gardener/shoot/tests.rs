@@ -117,7 +117,7 @@ fn knows_when_the_control_plane_moves() {
         (json!("Migrate"), false),
     ] {
         let text = json!({"status": {"lastOperation": last_operation}}).to_string();
-        assert_eq!(Shoot::read(&text).unwrap().is_moving, want, "{text}");
+        assert_eq!(Shoot::read(&text).unwrap().last_operation.is_moving(), want, "{text}");
     }
 }
 
@@ -148,7 +148,7 @@ fn reports_what_is_not_a_shoot() {
         (r#"{"spec":{"extensions":[{"disabled":"no"}]}}"#, "spec.extensions[0]: invalid type"),
         (r#"{"spec":{"provider":{"workers":{}}}}"#, "spec.provider.workers: is a mapping, not a list"),
         (r#"{"metadata":{"name":5}}"#, "metadata.name: invalid type"),
-        (r#"{"status":{"networking":{"nodes":"10.0.0.0/8"}}}"#, "status.networking: invalid type"),
+        (r#"{"status":{"networking":{"nodes":"10.0.0.0/8"}}}"#, "status.networking.nodes: is a text, not a list"),
     ] {
         let error = Shoot::read(text).unwrap_err().to_string();
         assert!(error.contains(want), "{text}: {error}");

@@ -19,7 +19,7 @@ use crate::landscape::View;
 /// question is open.
 pub fn judge(scope: Scope<'_>, settings: &GardenSettings, policy: &Policy, view: &mut View<'_>) -> Vec<Finding> {
     let Scope { new, old } = scope;
-    if old.is_some_and(|old| old.is_moving) {
+    if old.is_some_and(|old| old.last_operation.is_moving()) {
         // During a migration a finding would be about two Seeds at once; infrastructure extensions skip their checks
         // too.
         return Vec::new();

@@ -12,9 +12,8 @@ use super::risk::Replacement;
 use super::route_tracker::{Progress, RouteTracker};
 use super::routes::Routes;
 use super::settings::SwitchSettings;
-use super::state;
 use super::status::{SwitchStatus, WaitsFor};
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{SwitchState, SwitchingNetwork};
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Hibernation, SwitchFacts};
 
@@ -45,7 +44,7 @@ pub enum Act {
     /// Write this into the annotations, where they differ.
     Say {
         /// The state.
-        state: &'static str,
+        state: SwitchState,
         /// The status; `None` to leave the stored one.
         status: Option<Box<SwitchStatus>>,
     },
@@ -69,8 +68,8 @@ pub fn act(
     now: Timestamp,
     settings: &SwitchSettings,
 ) -> (Act, Option<Progress>) {
-    let pending = |status: SwitchStatus| Act::Say { state: state::PENDING, status: Some(Box::new(status)) };
-    tracker.track(network.since.as_deref().unwrap_or_default());
+    let pending = |status: SwitchStatus| Act::Say { state: SwitchState::Pending, status: Some(Box::new(status)) };
+    tracker.track(network.switch.since.as_deref().unwrap_or_default());
     let plan = plan(network, shoot, &settings.hold);
     if plan != Plan::Look {
         tracker.reset();
@@ -78,7 +77,7 @@ pub fn act(
     // What was observed is kept until the nodes can be listed again.
     let known = || {
         let record = network.record.as_deref().and_then(Record::read);
-        let record = record.filter(|record| network.since.as_deref() == Some(&*record.since));
+        let record = record.filter(|record| network.switch.since.as_deref() == Some(&*record.since));
         let status = record.and_then(|record| record.status).unwrap_or_default();
         // Whether a replacement that was due long ago has happened is not known.
         let replacement = status.replacement.filter(|replacement| !replacement.is_past(now));
@@ -100,21 +99,21 @@ pub fn act(
             let known = if has_nodes { known() } else { SwitchStatus::default() };
             let age = "; nodes are not looked at, and what is said of them was seen before that";
             let because = format!("{why}{}", if known.routes.is_some() { age } else { "" });
-            return (pending(SwitchStatus { because, ..known }), None);
+            return (pending(SwitchStatus { because: because.into(), ..known }), None);
         }
         (Plan::MayPass(reason), _) => (reason, None),
         (Plan::Look | Plan::Watch(_), Nodes::Unseen) => return (Act::Look, None),
         (Plan::Watch(why), Nodes::Failed(error)) => {
             let known = known();
             let because = format!("{why}; {}", cannot_be_listed(error, &known));
-            return (pending(SwitchStatus { because, ..known }), None);
+            return (pending(SwitchStatus { because: because.into(), ..known }), None);
         }
         (Plan::Watch(why), Nodes::Seen(nodes, warning)) => {
             let progress = tracker.observe(nodes, now, &settings.tracker);
             // Time without an observation does not count for the time that routes must stay.
             tracker.reset();
             let status = SwitchStatus {
-                because: why.to_owned(),
+                because: why.into(),
                 routes: Some(Routes::from(&progress)),
                 complaint: warning.map(str::to_owned).filter(|_| !progress.is_complete()),
                 replacement: replacement(nodes),
@@ -126,7 +125,7 @@ pub fn act(
             tracker.reset();
             let known = known();
             let because = cannot_be_listed(why, &known);
-            return (pending(SwitchStatus { because, ..known }), None);
+            return (pending(SwitchStatus { because: because.into(), ..known }), None);
         }
         (Plan::Look, Nodes::Seen(nodes, warning)) => {
             let progress = tracker.observe(nodes, now, &settings.tracker);
@@ -144,13 +143,13 @@ pub fn act(
                 return (pending(status), Some(progress));
             }
             // An approval stays while a new leader has not observed the nodes for long enough itself.
-            let was_approved = network.state.as_deref() == Some(state::APPROVED) && tracker.is_unsettled();
+            let was_approved = network.switch.is(SwitchState::Approved) && tracker.is_unsettled();
             if !tracker.is_over(now, &settings.tracker) && !was_approved {
                 let status = SwitchStatus { waits_for: WaitsFor::Stability, routes, ..SwitchStatus::default() };
                 return (pending(status), Some(progress));
             }
             if !tracker.is_over(now, &settings.tracker) {
-                return (Act::Say { state: state::APPROVED, status: None }, Some(progress));
+                return (Act::Say { state: SwitchState::Approved, status: None }, Some(progress));
             }
             (Reason::Routes, Some(progress))
         }
@@ -165,9 +164,9 @@ pub fn act(
     };
     // Of these reasons only routes need an approval. The webhook sees by itself when the others begin and end.
     let state = match reason {
-        Reason::Routes => state::APPROVED,
-        Reason::Forced if network.state.as_deref() == Some(state::FORCED) => state::FORCED,
-        Reason::Forced | Reason::Hibernated | Reason::NotListed => state::PENDING,
+        Reason::Routes => SwitchState::Approved,
+        Reason::Forced if network.switch.is(SwitchState::Forced) => SwitchState::Forced,
+        Reason::Forced | Reason::Hibernated | Reason::NotListed => SwitchState::Pending,
     };
     let routes = progress.as_ref().map(Routes::from);
     let status = SwitchStatus { waits_for, routes, ..SwitchStatus::waits(reason.words()) };

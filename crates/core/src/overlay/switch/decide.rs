@@ -3,7 +3,7 @@
 //! Pure, from the request and the facts of the Shoot. Whether routes exist is not known here: the controller observes
 //! that and approves the switch.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::desired::{Desired, desired};
@@ -11,11 +11,10 @@ use super::obstacle::obstacle;
 use super::reason::Reason;
 use super::record::{Phase, Record};
 use super::settings::HoldSettings;
-use super::state;
 use super::subset::{LONGEST_CONFIG, Subset, too_long};
-use crate::gardener::network::Network;
+use crate::gardener::network::{Network, Operation, SwitchState};
 use crate::gardener::{CALICO, Encapsulation, FieldError, Hibernation, SwitchFacts, encapsulation};
-use crate::json::{Text, excerpt};
+use crate::json::{Written, excerpt};
 use crate::net::Family;
 
 /// How long an approval is valid without being confirmed.
@@ -36,34 +35,12 @@ pub enum Decision {
     /// It passes, and the switch is over: with approval, or by force.
     Release {
         /// Why.
-        why: Released,
+        why: Reason,
         /// Whether there is no record of it, so that the leader needs a trace to follow the rollout of Calico's Pods.
         is_unknown: bool,
     },
     /// It passes with the old encapsulation.
     Hold(Box<Held>),
-}
-
-/// Why a switch passes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Released {
-    /// The controller approved exactly this.
-    Approved,
-    /// It was forced.
-    Forced,
-    /// The Shoot is hibernated: there are no Pods to cut off.
-    Asleep,
-}
-
-impl Released {
-    /// The same reason in the leader's terms.
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Approved => Reason::Routes,
-            Self::Forced => Reason::Forced,
-            Self::Asleep => Reason::Hibernated,
-        }
-    }
 }
 
 /// A switch that is held.
@@ -94,7 +71,7 @@ pub fn decide(
     if new.is_being_deleted || !new.is_of_a_shoot() || &*new.network_type != CALICO {
         return Ok(Decision::NotConcerned);
     }
-    if new.operation.as_deref() == Some("migrate") {
+    if new.operation == Some(Operation::Migrate) {
         return Ok(Decision::NotConcerned);
     }
     let Some(old) = old else {
@@ -126,7 +103,7 @@ pub fn decide(
             && is_listed
         {
             let before = Before { config: None, subset: record.subset(), families: held_families(&record, old) };
-            return Ok(hold(new_config, &before, new, record.since, asked, shoot, old));
+            return Ok(hold(new_config, &before, new, record.since.to_string(), asked, shoot, old));
         }
         if native.is_none() && new.switch != old.switch && !new.switch.is_empty() {
             // The webhook's own change of the restoring write, seen again when the API server calls after other
@@ -150,21 +127,19 @@ pub fn decide(
     let switch = if new.switch.is_empty() { &old.switch } else { &new.switch };
     let release = |why| Ok(Decision::Release { why, is_unknown: !is_remembered(old) });
     if shoot.is_some_and(|shoot| shoot.is_forced) {
-        return release(Released::Forced);
+        return release(Reason::Forced);
     }
     if shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
-        return release(Released::Asleep);
+        return release(Reason::Hibernated);
     }
     let is_for_this = switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
-    match switch.state.as_deref() {
-        Some(state::FORCED) if is_for_this => return release(Released::Forced),
-        // The approval was for families with which routes are made.
-        Some(state::APPROVED)
-            if is_for_this && is_fresh(new, old) && shoot.is_none_or(|shoot| obstacle(shoot, &asked).is_none()) =>
-        {
-            return release(Released::Approved);
-        }
-        _ => {}
+    if is_for_this && switch.is(SwitchState::Forced) {
+        return release(Reason::Forced);
+    }
+    // The approval was for families with which routes are made.
+    let has_routes = || shoot.is_none_or(|shoot| obstacle(shoot, &asked).is_none());
+    if is_for_this && switch.is(SwitchState::Approved) && is_fresh(new, old) && has_routes() {
+        return release(Reason::Routes);
     }
     let since = old.switch.since.as_deref().or(new.timestamp.as_deref()).unwrap_or_default().to_owned();
     let before = Before { config: old_config, subset: stored, families: old.families.clone() };
@@ -209,11 +184,9 @@ fn is_fresh(new: &Network<'_>, old: &Network<'_>) -> bool {
     if new.timestamp == old.timestamp {
         return new.switch.approved.is_some() && new.switch.approved != old.switch.approved;
     }
-    let time = |text: &Option<Text<'_>>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-    match (time(&new.switch.approved), time(&new.timestamp)) {
-        (Some(approved), Some(written)) => (-SKEW..=APPROVAL).contains(&written.duration_since(approved)),
-        _ => false,
-    }
+    let [approved, written] = [&new.switch.approved, &new.timestamp].map(|time| time.as_ref().and_then(Written::value));
+    let age = approved.zip(written).map(|(approved, written)| written.duration_since(approved));
+    age.is_some_and(|age| (-SKEW..=APPROVAL).contains(&age))
 }
 
 /// Whether a write that keeps the overlay shows that the Shoot does not ask for native routing any more.
@@ -241,7 +214,7 @@ fn is_remembered(old: &Network<'_>) -> bool {
 
 /// The record of a switch that was held on another Seed, in the writes that restore it here.
 fn restored(new: &Network<'_>) -> Option<Record> {
-    if new.operation.as_deref() != Some("restore") {
+    if new.operation != Some(Operation::Restore) {
         return None;
     }
     Record::read(new.record?).filter(|record| record.phase == Phase::Held)
@@ -286,7 +259,7 @@ fn hold(
     if !families.contains(&Family::V6) && !is_theirs {
         config = Subset::without_ipv6(config, before.config.as_ref());
     }
-    let is_known = old.switch.state.as_deref() == Some(state::PENDING)
+    let is_known = old.switch.is(SwitchState::Pending)
         && old.switch.requested.as_deref().is_some_and(|digest| asked.is_named(digest));
     Decision::Hold(Box::new(Held {
         config,

@@ -1,7 +1,7 @@
 //! Fixtures for the tests of several files.
 
 use crate::gardener::SwitchFacts;
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{SwitchAnnotations, SwitchingNetwork};
 use crate::gardener::node::{NodeFacts, RouteCondition};
 use crate::net::Family;
 
@@ -27,8 +27,11 @@ pub(super) const CALICO: Option<(&str, &str)> = Some(("False", "CalicoIsUp"));
 /// A Network with a held switch of the overlay.
 pub(super) fn network() -> SwitchingNetwork {
     SwitchingNetwork {
-        state: Some("pending".into()),
-        requested: Some("x".into()),
+        switch: SwitchAnnotations {
+            state: Some("pending".into()),
+            requested: Some("x".into()),
+            ..SwitchAnnotations::default()
+        },
         config: Some(r#"{"overlay":{"enabled":true},"typha":1}"#.into()),
         families: [Family::V4].into(),
         has_succeeded: true,

@@ -27,13 +27,12 @@ mod rollout;
 mod route_tracker;
 mod routes;
 mod settings;
-pub mod state;
 mod status;
 mod subset;
 mod time;
 
 pub use act::{Act, Nodes, act};
-pub use decide::{APPROVAL, Decision, Held, Released, decide};
+pub use decide::{APPROVAL, Decision, Held, decide};
 pub use desired::{Desired, desired};
 pub use outcome::{Outcome, outcome};
 pub use passed::{Passed, carried};

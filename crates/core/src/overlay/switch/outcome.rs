@@ -4,10 +4,9 @@
 //! that do not count here because they have not been ready for long: then the extension fails, and Calico keeps its
 //! overlay.
 
-use jiff::Timestamp;
-
 use super::record::{Phase, Record};
 use crate::gardener::network::SwitchingNetwork;
+use crate::json::Written;
 
 /// The outcome of a released switch.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,13 +21,12 @@ pub enum Outcome {
 
 /// The outcome of the switch of this record.
 pub fn outcome(network: &SwitchingNetwork, record: &Record) -> Outcome {
-    let time = |text: &str| text.parse::<Timestamp>().ok();
     // An operation before the release says nothing about the switch. Gardener writes times to the second.
-    let released = time(&record.released);
-    let is_later = (network.operated.as_deref().and_then(time))
-        .is_some_and(|operated| released.is_some_and(|released| operated.as_second() >= released.as_second()));
+    let operated = network.operated.as_ref().and_then(Written::value);
+    let is_later = (operated.zip(record.released.value()))
+        .is_some_and(|(operated, released)| operated.as_second() >= released.as_second());
     match &network.failure {
-        _ if record.phase != Phase::Released || network.state.is_some() || !is_later => Outcome::Open,
+        _ if record.phase != Phase::Released || network.switch.state.is_some() || !is_later => Outcome::Open,
         Some(why) => Outcome::Fails(why.clone()),
         None if network.has_succeeded && network.operation.is_none() => Outcome::Succeeded,
         None => Outcome::Open,
@@ -85,7 +83,7 @@ mod tests {
                 fails("it does not say why"),
             ),
         ];
-        let record = Record { phase: Phase::Released, released: at(30), ..Record::default() };
+        let record = Record { phase: Phase::Released, released: at(30).into(), ..Record::default() };
         for (what, operation, error, want) in table {
             let network = json!({
                 "metadata": {}, "spec": {},
@@ -95,7 +93,8 @@ mod tests {
             assert_eq!(outcome(&network, &record), want, "{what}");
             let held = Record { phase: Phase::Held, ..record.clone() };
             assert_eq!(outcome(&network, &held), Outcome::Open, "{what}, held");
-            let again = SwitchingNetwork { state: Some("pending".into()), ..network };
+            let mut again = network;
+            again.switch.state = Some("pending".into());
             assert_eq!(outcome(&again, &record), Outcome::Open, "{what}, held again");
         }
     }

@@ -24,7 +24,7 @@ impl Passed {
     /// Reads a trace. It is in an annotation, which others may write too: an unreadable part is ignored.
     pub fn read(text: &str) -> Self {
         let (word, time) = text.split_once(' ').unwrap_or((text, ""));
-        Self { reason: Reason::of(word).unwrap_or(Reason::Forced), written: time.parse().ok() }
+        Self { reason: word.parse().unwrap_or(Reason::Forced), written: time.parse().ok() }
     }
 
     /// The record to start with, from `record`, which is made of the Network. `latest` is gardenlet's newest stamp, for
@@ -33,9 +33,9 @@ impl Passed {
         let written = self.written.unwrap_or(latest);
         Record {
             phase: Phase::Released,
-            since: seconds(written),
+            since: seconds(written).into(),
             // The clocks of gardenlet and the leader may differ.
-            released: seconds(written.min(now)),
+            released: seconds(written.min(now)).into(),
             status: Some(SwitchStatus::waits(self.reason.name())),
             ..record
         }
@@ -45,8 +45,8 @@ impl Passed {
     pub fn has_begun(self, record: &Record) -> bool {
         record.phase == Phase::Released
             && record.carried_out.is_empty()
-            && record.status.as_ref().is_some_and(|status| status.because == self.reason.name())
-            && self.written.is_none_or(|written| record.since == seconds(written))
+            && record.status.as_ref().is_some_and(|status| status.because.value() == Some(self.reason))
+            && self.written.is_none_or(|written| *record.since == seconds(written))
     }
 }
 
@@ -59,16 +59,14 @@ impl fmt::Display for Passed {
 
 /// Why a switch passed with gardenlet's own write, by its last status and the facts of its Shoot.
 pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Reason {
-    let is = |reason: Reason| said.is_some_and(|status| status.because == reason.words());
-    if is(Reason::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
-        Reason::Forced
-    } else if is(Reason::Hibernated) || shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
-        Reason::Hibernated
-    } else if is(Reason::NotListed) {
-        Reason::NotListed
-    } else {
-        Reason::Routes
+    let said = said.and_then(|status| status.because.value());
+    if said == Some(Reason::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
+        return Reason::Forced;
     }
+    if said == Some(Reason::Hibernated) || shoot.is_some_and(|shoot| shoot.hibernation == Hibernation::Asleep) {
+        return Reason::Hibernated;
+    }
+    said.unwrap_or(Reason::Routes)
 }
 
 #[cfg(test)]
@@ -100,8 +98,8 @@ mod tests {
             // gardenlet's clock is ahead of the leader's.
             let now = Timestamp::from_second(500).unwrap();
             let begun = passed.begin(Record::default(), late, now);
-            assert_eq!(begun.since, seconds(written.unwrap_or(late)));
-            assert_eq!(begun.released, seconds(now));
+            assert_eq!(*begun.since, seconds(written.unwrap_or(late)));
+            assert_eq!(*begun.released, seconds(now));
             assert!(passed.has_begun(&begun));
             assert!(!Passed { written: Some(now), ..passed }.has_begun(&begun), "another write");
             assert!(!Passed { reason: Reason::Hibernated, ..passed }.has_begun(&begun), "for another reason");

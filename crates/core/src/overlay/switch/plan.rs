@@ -4,9 +4,8 @@ use super::desired::desired;
 use super::obstacle::obstacle;
 use super::reason::Reason;
 use super::settings::HoldSettings;
-use super::state;
 use super::subset::held;
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{Operation, SwitchState, SwitchingNetwork};
 use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsulation};
 
 /// The next step.
@@ -35,13 +34,13 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
     if network.is_being_deleted {
         return Plan::Leave("the Network is being deleted");
     }
-    if matches!(network.operation.as_deref(), Some("migrate" | "restore" | "wait-for-state")) {
+    if matches!(network.operation, Some(Operation::Migrate | Operation::Restore | Operation::WaitForState)) {
         return Plan::Leave("the control plane is moving to another Seed");
     }
-    if network.state.is_none() {
+    if network.switch.state.is_none() {
         return afterwards(network, shoot);
     }
-    let is_forced = network.state.as_deref() == Some(state::FORCED);
+    let is_forced = network.switch.is(SwitchState::Forced);
     let Some(shoot) = shoot else {
         let why = "there is no readable Cluster of this name";
         return if is_forced { Plan::MayPass(Reason::Forced) } else { Plan::Wait(why) };
@@ -64,7 +63,9 @@ pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &
         return if shoot.hibernation == Hibernation::Awake { Plan::Watch(why) } else { Plan::Wait(why) };
     }
     // An operator forced the configuration of that time; the Shoot may ask for something else by now.
-    if shoot.is_forced || (is_forced && network.requested.as_deref().is_some_and(|digest| desired.is_named(digest))) {
+    if shoot.is_forced
+        || (is_forced && network.switch.requested.as_deref().is_some_and(|digest| desired.is_named(digest)))
+    {
         return Plan::MayPass(Reason::Forced);
     }
     if !settings.providers.iter().any(|provider| **provider == *shoot.provider) {
@@ -117,7 +118,7 @@ mod tests {
                 "by the families, forced on the Network",
                 &|n, s| {
                     by_families(s);
-                    (n.state, n.requested) = (Some("forced".into()), Some(digest(s)));
+                    (n.switch.state, n.switch.requested) = (Some("forced".into()), Some(digest(s)));
                 },
                 Plan::MayPass(Reason::Forced),
             ),
@@ -126,7 +127,8 @@ mod tests {
                 &|n, s| {
                     by_families(s);
                     let desired = desired(s).unwrap();
-                    (n.state, n.requested) = (Some("forced".into()), Some(desired.subset.digest().into()));
+                    (n.switch.state, n.switch.requested) =
+                        (Some("forced".into()), Some(desired.subset.digest().into()));
                 },
                 Plan::MayPass(Reason::Forced),
             ),
@@ -159,13 +161,13 @@ mod tests {
         }
         let table: [(&str, Change, Plan); 14] = [
             ("pending", |_, _| (), Plan::Look),
-            ("approved, still observed", |n, _| n.state = Some("approved".into()), Plan::Look),
+            ("approved, still observed", |n, _| n.switch.state = Some("approved".into()), Plan::Look),
             (
                 "forced on the Network",
-                |n, s| (n.state, n.requested) = (Some("forced".into()), Some(digest(s))),
+                |n, s| (n.switch.state, n.switch.requested) = (Some("forced".into()), Some(digest(s))),
                 Plan::MayPass(Reason::Forced),
             ),
-            ("forced, but something else", |n, _| n.state = Some("forced".into()), Plan::Look),
+            ("forced, but something else", |n, _| n.switch.state = Some("forced".into()), Plan::Look),
             ("forced on the Shoot", |_, s| s.is_forced = true, Plan::MayPass(Reason::Forced)),
             ("reverted", |_, s| s.config = None, Plan::Clear),
             (
@@ -176,8 +178,12 @@ mod tests {
             ("reverted, failed", |_, s| (s.config, s.is_failed) = (None, true), Plan::Clear),
             ("asleep", |_, s| s.hibernation = Hibernation::Asleep, Plan::MayPass(Reason::Hibernated)),
             ("another infrastructure", |_, s| s.provider = "local".into(), Plan::MayPass(Reason::NotListed)),
-            ("let through", |n, _| (n.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())), Plan::AwaitRollout),
-            ("given up", |n, _| n.state = None, Plan::Forget),
+            (
+                "let through",
+                |n, _| (n.switch.state, n.config) = (None, Some(r#"{"overlay":{}}"#.into())),
+                Plan::AwaitRollout,
+            ),
+            ("given up", |n, _| n.switch.state = None, Plan::Forget),
             (
                 "blocks, forced",
                 |n, s| {
@@ -203,7 +209,7 @@ mod tests {
                 s.families = [Family::V4, Family::V6].into();
             }),
             ("being deleted", |n, _| n.is_being_deleted = true),
-            ("moving", |n, _| n.operation = Some("migrate".into())),
+            ("moving", |n, _| n.operation = Some(Operation::Migrate)),
             ("moving", |_, s| s.is_migrating = true),
             ("Shoot is being deleted", |_, s| s.is_being_deleted = true),
             ("failed", |_, s| s.is_failed = true),
@@ -219,7 +225,8 @@ mod tests {
             assert!(waits(&plan, what), "{what}: {plan:?}");
         }
         assert!(waits(&plan(&network(), None, &HoldSettings::default()), "no readable Cluster"));
-        let forced = SwitchingNetwork { state: Some("forced".into()), ..network() };
+        let mut forced = network();
+        forced.switch.state = Some("forced".into());
         assert_eq!(plan(&forced, None, &HoldSettings::default()), Plan::MayPass(Reason::Forced));
     }
 }

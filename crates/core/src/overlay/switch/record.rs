@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use super::status::SwitchStatus;
 use super::subset::{LONGEST_CONFIG, Subset, held};
 use crate::gardener::network::{SwitchingNetwork, family, family_name};
+use crate::json::Written;
 use crate::net::Family;
 
 /// The version of records that this program writes. The first one had no number.
@@ -33,11 +35,11 @@ pub struct Record {
     /// The digest of what was asked for.
     pub requested: String,
     /// Since when the switch is held, RFC 3339.
-    pub since: String,
+    pub since: Written<String, Timestamp>,
     /// When it was released, RFC 3339; empty before.
-    pub released: String,
+    pub released: Written<String, Timestamp>,
     /// When the network extension first reported that it had carried the switch out, RFC 3339; empty before.
-    pub carried_out: String,
+    pub carried_out: Written<String, Timestamp>,
     /// The nodes whose route was reported: a digest of each UID.
     pub latched: BTreeSet<String>,
     /// Its status; `None` in records of the first version.
@@ -62,9 +64,9 @@ impl Default for Record {
             phase: Phase::default(),
             held: String::new(),
             requested: String::new(),
-            since: String::new(),
-            released: String::new(),
-            carried_out: String::new(),
+            since: Written::default(),
+            released: Written::default(),
+            carried_out: Written::default(),
             latched: BTreeSet::new(),
             status: None,
         }
@@ -81,11 +83,11 @@ struct Wire {
     held: String,
     requested: String,
     #[serde(default, deserialize_with = "as_far_as_possible")]
-    since: String,
+    since: Written<String, Timestamp>,
     #[serde(default, deserialize_with = "as_far_as_possible")]
-    released: String,
+    released: Written<String, Timestamp>,
     #[serde(default, deserialize_with = "as_far_as_possible")]
-    carried_out: String,
+    carried_out: Written<String, Timestamp>,
     #[serde(default, deserialize_with = "as_far_as_possible")]
     latched: BTreeSet<String>,
     #[serde(default, deserialize_with = "as_far_as_possible")]
@@ -169,13 +171,13 @@ impl Record {
 
 /// The record of a switch as it should be now, from the stored record and the Network.
 pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
-    let requested = network.requested.as_deref().unwrap_or_default();
-    let since = network.since.as_deref().unwrap_or_default();
-    let remembered = remembered.filter(|record| record.since == since);
+    let requested = network.switch.requested.as_deref().unwrap_or_default();
+    let since = network.switch.since.as_deref().unwrap_or_default();
+    let remembered = remembered.filter(|record| &*record.since == since);
     Record {
         held: held_text(network),
         requested: requested.to_owned(),
-        since: since.to_owned(),
+        since: since.into(),
         latched: remembered.map(|record| record.latched.clone()).unwrap_or_default(),
         status: remembered.and_then(|record| record.status.clone()),
         ..Record::default()
@@ -193,7 +195,6 @@ fn held_text(network: &SwitchingNetwork) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -299,7 +300,7 @@ mod tests {
         let status = (waits, text(), optional, names()).prop_map(
             |(waits_for, because, (routes, complaint, replacement), hints)| SwitchStatus {
                 waits_for,
-                because,
+                because: because.into(),
                 routes,
                 complaint,
                 hints,

@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::desired::Desired;
 use super::reason::Reason;
-use super::state;
 use super::subset::{IPV6, tree};
 use crate::gardener::SwitchFacts;
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{SwitchState, SwitchingNetwork};
 use crate::net::Family;
 
 /// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or
@@ -19,12 +18,12 @@ pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason
 
 /// The state that the leader writes before it releases the switch. An operator's force is kept: it counts where an
 /// approval does not, because no routes are made.
-pub fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reason) -> &'static str {
-    let is_forced = network.state.as_deref() == Some(state::FORCED);
-    let is_for_this = network.requested.as_deref().is_some_and(|digest| desired.is_named(digest));
+pub fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reason) -> SwitchState {
+    let is_forced = network.switch.is(SwitchState::Forced);
+    let is_for_this = network.switch.requested.as_deref().is_some_and(|digest| desired.is_named(digest));
     // A force for another configuration does not count for this one, also when the Shoot forces this one: that is
     // checked there.
-    if reason == Reason::Forced && is_forced && is_for_this { state::FORCED } else { state::APPROVED }
+    if reason == Reason::Forced && is_forced && is_for_this { SwitchState::Forced } else { SwitchState::Approved }
 }
 
 /// The configuration that releases the held switch: what the Shoot asks for, within the Network's configuration.
@@ -54,12 +53,13 @@ mod tests {
     use super::super::record::record;
     use super::super::subset::held;
     use super::*;
+    use crate::gardener::network::Operation;
 
     #[test]
     fn writes_only_when_nobody_else_does() {
         let table: [(&str, fn(&mut SwitchingNetwork, &mut SwitchFacts), bool); 5] = [
             ("quiet", |_, _| (), true),
-            ("the extension works", |n, _| n.operation = Some("reconcile".into()), false),
+            ("the extension works", |n, _| n.operation = Some(Operation::Reconcile), false),
             ("the extension failed", |n, _| n.has_succeeded = false, false),
             ("gardenlet works", |_, s| s.is_processing = true, false),
             ("confined", |_, s| s.confines_rollout = true, false),

@@ -44,7 +44,7 @@ impl Replacement {
     pub fn of(nodes: &[NodeFacts], shoot: &SwitchFacts, now: Timestamp) -> Option<Self> {
         let due = |node: &NodeFacts| {
             let route = node.route.as_ref().filter(|route| route.is_no_route_created() && !node.is_leaving)?;
-            let since: Timestamp = route.transition.parse().ok()?;
+            let since = route.transition.value()?;
             // A node without a pool was not made by machine-controller-manager.
             let timeout = shoot.pools.health_timeout(node.pool.as_deref()?)?;
             (now.duration_since(since) >= ALARM).then(|| since.saturating_add(timeout)).and_then(Result::ok)

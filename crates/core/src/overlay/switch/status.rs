@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::reason::Reason;
 use super::risk::Replacement;
 use super::routes::Routes;
+use crate::json::Written;
 
 /// The errors of the feature gate `SeamlessOverlaySwitch` of networking-calico when it does not let a switch pass
 /// (`ensureNodesRoutesBeforeOverlaySwitch` in its `pkg/controller/actuator_reconcile.go`, v1.60.0-dev).
@@ -28,8 +29,8 @@ pub fn is_the_gates(description: &str) -> bool {
 pub struct SwitchStatus {
     /// What it waits for.
     pub waits_for: WaitsFor,
-    /// More about that, as a message; may be empty.
-    pub because: String,
+    /// More about that, as a message; may be empty. Where the switch may pass, or passed, it is the [`Reason`].
+    pub because: Written<String, Reason>,
     /// The result of the last observation of the nodes; `None` where none was needed.
     pub routes: Option<Routes>,
     /// The last complaint of a route controller.
@@ -59,17 +60,6 @@ pub enum WaitsFor {
 }
 
 impl WaitsFor {
-    /// Its name in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Routes => "routes",
-            Self::Stability => "stability",
-            Self::MaintenanceWindow => "maintenanceWindow",
-            Self::Gardenlet => "gardenlet",
-            Self::Other => "other",
-        }
-    }
-
     const fn words(self) -> &'static str {
         match self {
             Self::Stability => "waiting to see whether they stay",
@@ -82,7 +72,7 @@ impl WaitsFor {
 
 impl SwitchStatus {
     /// A status that waits for something else than routes.
-    pub fn waits(why: impl Into<String>) -> Self {
+    pub fn waits(why: impl Into<Written<String, Reason>>) -> Self {
         Self { because: why.into(), ..Self::default() }
     }
 
@@ -98,7 +88,7 @@ impl SwitchStatus {
 
     /// The same without the counts, for a table that has them in their own column.
     pub fn details(&self) -> String {
-        let mut sentences = vec![self.because.clone()];
+        let mut sentences = vec![self.because.to_string()];
         if let Some(routes) = &self.routes {
             routes.sentences(&mut sentences);
         }
@@ -124,7 +114,7 @@ impl SwitchStatus {
         text.push_str(
             "; its feature gate SeamlessOverlaySwitch demands that every node has RouteCreated at that moment",
         );
-        let is = |reason: Reason| self.because == reason.name();
+        let is = |reason: Reason| self.because.value() == Some(reason);
         // The nodes before a hibernation say nothing about those after it.
         let routes = self.routes.as_ref().filter(|_| !is(Reason::Hibernated));
         let not_counted = routes.map(Routes::not_counted).unwrap_or_default();
@@ -226,9 +216,6 @@ mod tests {
         let text = r#"{"waitsFor":"moon","routes":{"nodes":3,"withRoute":1,"new":5},"more":[]}"#;
         let status: SwitchStatus = serde_json::from_str(text).unwrap();
         assert_eq!((status.waits_for, status.message()), (WaitsFor::Other, "1 of 3 nodes have routes".to_owned()));
-        for name in [WaitsFor::Routes, WaitsFor::Stability, WaitsFor::MaintenanceWindow, WaitsFor::Gardenlet] {
-            assert_eq!(serde_json::to_value(name).unwrap(), name.name());
-        }
     }
 
     #[test]

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission;
-use crate::gardener::network::{OPERATION, STATE_MEMBER, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name};
+use crate::gardener::network::{
+    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name,
+};
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Encapsulation, encapsulation};
 use crate::net::Family;
@@ -199,8 +201,8 @@ impl World {
                 let message = record.message();
                 self.network["status"]["state"][STATE_MEMBER] = serde_json::to_value(record).unwrap();
                 new = self.network.clone();
-                new["metadata"]["annotations"][SWITCH_STATE] = json!(state);
-                if *state == state::APPROVED {
+                new["metadata"]["annotations"][SWITCH_STATE] = json!(state.name());
+                if *state == SwitchState::Approved {
                     new["metadata"]["annotations"][SWITCH_APPROVED] = json!(self.now.to_string());
                 }
                 new["metadata"]["annotations"][SWITCH_MESSAGE] = json!(message);
@@ -208,7 +210,7 @@ impl World {
             }
             Act::Release(reason) => {
                 let desired = desired(shoot.unwrap()).unwrap();
-                new["metadata"]["annotations"][SWITCH_STATE] = json!(release_word(&network, &desired, *reason));
+                new["metadata"]["annotations"][SWITCH_STATE] = json!(release_word(&network, &desired, *reason).name());
                 new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(desired.digest());
                 assert!(self.write(new), "the controller's own writes pass");
                 new = self.network.clone();

@@ -13,7 +13,7 @@ fn approved() -> World {
     world.nodes = vec![node("a", CREATED)];
     world.controller();
     world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Approved, .. }));
     world
 }
 
@@ -25,7 +25,7 @@ fn a_confined_switch_is_approved_and_carried_by_maintenance() {
     world.nodes = vec![node("a", CREATED), node("b", CREATED)];
     world.controller();
     world.pass(30);
-    assert!(matches!(world.controller(), Act::Say { state: "approved", .. }));
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Approved, .. }));
     assert_eq!((world.annotation(SWITCH_STATE), world.mode()), (Some("approved"), Encapsulation::Overlay));
     // A leader that just started keeps the approval, and takes it back when a node without a route is there.
     world.restart();
@@ -124,7 +124,7 @@ fn force_is_at_once_and_can_be_taken_back() {
     world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
     world.shoot["status"]["lastOperation"]["state"] = json!("Processing");
     world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
     world.shoot["metadata"]["annotations"] = json!({});
     world.controller();
     assert!(world.gardenlet());
@@ -183,14 +183,16 @@ fn an_approval_that_nobody_confirms_grows_old() {
 fn an_approval_is_withdrawn_when_a_route_flaps_between_two_looks() {
     let mut world = approved();
     world.nodes[0].route.as_mut().unwrap().transition = "later".into();
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
 }
 
 #[test]
 fn an_approval_is_withdrawn_when_nobody_answers() {
     let mut world = approved();
     world.answers = false;
-    let Act::Say { state: "pending", status: Some(status) } = world.controller() else { panic!("still approved") };
+    let Act::Say { state: SwitchState::Pending, status: Some(status) } = world.controller() else {
+        panic!("still approved")
+    };
     let want = "1 of 1 nodes have routes; the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that";
     assert_eq!(status.message(), want);
 }

@@ -225,7 +225,9 @@ fn blocks_are_held_with_the_reason() {
     world.extension();
     for _ in 0..3 {
         world.pass(60);
-        let Act::Say { state: "pending", status: Some(status) } = world.controller() else { panic!("let through") };
+        let Act::Say { state: SwitchState::Pending, status: Some(status) } = world.controller() else {
+            panic!("let through")
+        };
         assert!(status.message().contains("no route leads"), "{status:?}");
     }
 }

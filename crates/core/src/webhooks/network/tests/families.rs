@@ -21,7 +21,7 @@ pub(super) fn families(world: &World) -> &Value {
 
 pub(super) fn says(world: &mut World) -> String {
     match world.controller() {
-        Act::Say { state: "pending", status: Some(status) } => status.message(),
+        Act::Say { state: SwitchState::Pending, status: Some(status) } => status.message(),
         act => panic!("{act:?}"),
     }
 }

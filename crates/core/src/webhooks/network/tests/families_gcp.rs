@@ -97,7 +97,7 @@ fn an_approval_lets_no_second_family_pass_for_which_no_routes_come() {
         world.shoot["spec"]["provider"]["type"] = json!(provider);
         world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
         world.extension();
-        assert!(matches!(routes_come(&mut world), Act::Say { state: "approved", .. }), "{provider}");
+        assert!(matches!(routes_come(&mut world), Act::Say { state: SwitchState::Approved, .. }), "{provider}");
         world.ask_for_both(None);
         assert!(world.gardenlet());
         assert_eq!(world.decision(), want, "{provider}");

@@ -18,7 +18,7 @@ fn it_passes_when_all_routes_have_been_there_for_a_while() {
     world.nodes[1] = node("b", CREATED);
     for _ in 0..3 {
         world.pass(10);
-        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+        assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
         assert_eq!(world.mode(), Encapsulation::Overlay);
     }
     let timestamp = world.annotation(TIMESTAMP).unwrap().to_owned();
@@ -45,9 +45,9 @@ fn a_flap_restarts_the_wait() {
     world.controller();
     world.pass(10);
     world.nodes[0] = node("a", CREATED);
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
     world.pass(29);
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
     world.pass(1);
     assert!(matches!(world.controller(), Act::Release(_)));
 }
@@ -65,10 +65,13 @@ fn what_nobody_saw_is_no_part_of_the_wait() {
         world.controller();
         world.pass(20);
         set(&mut world, false);
-        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}");
+        assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }), "{what}");
         set(&mut world, true);
         world.pass(10);
-        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "{what}: the wait starts again");
+        assert!(
+            matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }),
+            "{what}: the wait starts again"
+        );
         world.pass(30);
         assert!(matches!(world.controller(), Act::Release(_)), "{what}");
     }
@@ -92,7 +95,7 @@ fn routes_of_a_former_switch_do_not_count() {
     assert!(world.gardenlet());
     world.extension();
     for _ in 0..3 {
-        assert!(matches!(world.controller(), Act::Say { state: "pending", .. }));
+        assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
         world.pass(30);
     }
 }
@@ -103,9 +106,9 @@ fn sleeping_and_waking() {
     world.extension();
     world.shoot["spec"]["maintenance"] = json!({"confineSpecUpdateRollout": true});
     world.shoot["spec"]["hibernation"] = json!({"enabled": true});
-    assert!(matches!(world.controller(), Act::Say { state: "pending", .. }), "falling asleep");
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }), "falling asleep");
     world.shoot["status"]["hibernated"] = json!(true);
-    let Act::Say { state: "pending", status: Some(status) } = world.controller() else {
+    let Act::Say { state: SwitchState::Pending, status: Some(status) } = world.controller() else {
         panic!("an approval would outlive the sleep")
     };
     assert_eq!(status.message(), "the Shoot is hibernated; it passes in the next maintenance window");
@@ -148,7 +151,7 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
     world.nodes = vec![late, node("b", CREATED)];
     world.pass(300);
     let said = |world: &mut World| match world.controller() {
-        Act::Say { state: "pending", status: Some(status) } => *status,
+        Act::Say { state: SwitchState::Pending, status: Some(status) } => *status,
         act => panic!("{act:?}"),
     };
     let seen = said(&mut world);
@@ -172,7 +175,7 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
         (world.answers, world.shoot) = (answers, shoot);
         let status = said(&mut world);
         assert_eq!((&status.routes, &status.replacement), (&seen.routes, &seen.replacement), "{because}");
-        assert_eq!(status.because, because);
+        assert_eq!(&*status.because, because);
         assert!(!status.replacement.unwrap().is_news(Some(&replacement), world.now), "it is told once");
     }
     // Asleep there are none.
@@ -188,7 +191,7 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
         world.network["status"]["state"] = Value::Null;
         change(&mut world);
         let status = said(&mut world);
-        assert!(status.because.contains(because), "{}", status.because);
+        assert!(status.because.contains(because), "{}", &*status.because);
         assert_eq!(status.replacement.as_ref(), Some(&replacement), "{because}");
         assert!(status.message().contains("replaces node a"), "{}", status.message());
     }
@@ -199,7 +202,7 @@ fn what_was_seen_stays_and_nodes_are_watched_while_it_waits() {
         let status = said(&mut world);
         let want = "Calico's own blocks";
         let age = "; the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that";
-        assert!(status.because.contains(want) && status.because.ends_with(age), "{}", status.because);
+        assert!(status.because.contains(want) && status.because.ends_with(age), "{}", &*status.because);
         assert_eq!((status.routes.as_ref(), status.replacement.is_some()), (seen.routes.as_ref(), is_told));
     }
     world.answers = true;
