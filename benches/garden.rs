@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use network_guard_controllers::certificates::Authority;
-use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::admission::{self, AskLoop};
 use network_guard_core::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard_core::landscape::{Answers, Snapshot, Visibility};
 use network_guard_core::webhooks::ValidateShoot;
@@ -113,20 +113,14 @@ fn body(operation: &str, peers: usize, size: usize) -> String {
 /// Bytes to bytes. Access reviews are answered at once: what is measured is ours.
 fn call(handler: &ValidateShoot, snapshot: &Snapshot, body: &[u8]) -> Vec<u8> {
     let request = admission::decode(body).unwrap();
-    let mut answers = Answers::default();
-    loop {
-        match handler.review(&request, snapshot, &answers) {
-            Step::Done(verdict) => return admission::encode(&request, &verdict),
-            Step::Ask(questions) => {
-                assert!(questions.shoots.is_empty() && questions.seeds.is_empty(), "nothing is refused here");
-                let visibilities =
-                    questions.visibilities.iter().map(|name| (name.clone(), Visibility::Visible)).collect();
-                let grants = questions.grants.iter().map(|place| (place.clone(), Visibility::Visible)).collect();
-                answers.add(questions, Answers { visibilities, grants, ..Answers::default() });
-            }
-            Step::Unreadable(errors) => panic!("{errors:?}"),
-        }
-    }
+    let review = AskLoop::new(handler, &request, Some(snapshot));
+    let verdict = review.run(|questions| {
+        assert!(questions.shoots.is_empty() && questions.seeds.is_empty(), "nothing is refused here");
+        let visibilities = questions.visibilities.iter().map(|name| (name.clone(), Visibility::Visible)).collect();
+        let grants = questions.grants.iter().map(|place| (place.clone(), Visibility::Visible)).collect();
+        Answers { visibilities, grants, ..Answers::default() }
+    });
+    admission::encode(&request, &verdict.expect("a decision"))
 }
 
 /// The median time of one run, in microseconds.

@@ -17,11 +17,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use network_guard_controllers::certificates::Authority;
-use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::admission::{self, AskLoop};
 use network_guard_core::gardener::ClusterFacts;
 use network_guard_core::gardener::list::{List, ListLimits};
 use network_guard_core::gardener::node::NodeFacts;
-use network_guard_core::landscape::{Answers, Snapshot};
+use network_guard_core::landscape::Snapshot;
 use network_guard_core::overlay::{RouteTracker, RouteTrackerSettings};
 use network_guard_core::webhooks::HoldNetwork;
 use process::stub;
@@ -145,9 +145,7 @@ fn decisions() {
         .to_string();
         let micros = median(|| {
             let request = admission::decode(body.as_bytes()).unwrap();
-            let Step::Done(verdict) = handler.review(&request, &snapshot, &Answers::default()) else {
-                panic!("asked for more")
-            };
+            let verdict = AskLoop::new(&handler, &request, Some(&snapshot)).end().expect("nothing is asked");
             black_box(admission::encode(&request, &verdict));
         });
         println!("{what:<24}{micros:>10.1} us");

@@ -6,7 +6,7 @@
 mod lists;
 
 use network_guard_core::gardener::{Deployment, Shoot, ShootFacts, ShootName};
-use network_guard_core::landscape::Snapshot;
+use network_guard_core::landscape::{Grant, Snapshot};
 use serde_json::{Value, json};
 
 const SHOOTS: usize = 5_000;
@@ -56,7 +56,8 @@ fn a_shoot_costs_less_than_a_kibibyte() {
     let network_guard_core::gardener::Vpc::Named(vpc) = snapshot.shoots.get(&name).unwrap().vpc.clone() else {
         panic!()
     };
-    assert_eq!(snapshot.shoots.neighbours(&vpc, "garden-project-0").count(), 2);
+    let place = Grant::Namespace("garden-project-0".into());
+    assert_eq!(snapshot.shoots.in_vpc(&vpc, &place).count(), 2);
 }
 
 /// What is kept of a kube-apiserver's Deployment, of which there is one for each Shoot of a Seed.

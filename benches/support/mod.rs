@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::admission::{self, AskLoop, Handler};
 use network_guard_core::gardener::{ClusterFacts, ShootName};
 use network_guard_core::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot, Visibility};
 use network_guard_core::vpn::nat::Mode;
@@ -90,17 +90,9 @@ impl Scene {
     pub fn call(&self, body: &[u8]) -> Vec<u8> {
         let mut request = admission::decode(body).unwrap();
         request.path_suffix = &self.path_suffix;
-        let mut answers = Answers::default();
-        loop {
-            match self.handler.review(&request, &self.snapshot, &answers) {
-                Step::Done(verdict) => return admission::encode(&request, &verdict),
-                Step::Ask(questions) => {
-                    let given = self.answer(&questions);
-                    answers.add(questions, given);
-                }
-                step @ Step::Unreadable(_) => panic!("no decision: {step:?}"),
-            }
-        }
+        let review = AskLoop::new(&*self.handler, &request, Some(&self.snapshot));
+        let verdict = review.run(|questions| self.answer(questions)).expect("a decision");
+        admission::encode(&request, &verdict)
     }
 
     /// A live read shows what is known, and the writer may see it all.

@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use serde_json::json;
-use serde_json::value::RawValue;
 
 use crate::config::Configuration;
-use network_guard_core::admission::{self, Handler, Outcome, Step, UserInfo, Verdict};
+use network_guard_core::admission::{AskLoop, Handler, Outcome, Request, UserInfo, Verdict};
 use network_guard_core::diagnostics::{self, Finding, Severity, counted};
 use network_guard_core::gardener::{Shoot, ShootFacts, ShootName};
 use network_guard_core::landscape::{Access, Answer, Answers, Questions, Snapshot};
@@ -248,50 +246,19 @@ impl Judge {
         Ok(verdict.findings)
     }
 
-    /// The name of a Shoot and its verdict, by the same review as that of an API server.
+    /// The name of a Shoot and its verdict, as an API server would get it.
     fn review(&self, webhook: &impl Handler, text: &str, snapshot: &Snapshot) -> anyhow::Result<(String, Verdict)> {
         let shoot = Shoot::read(text).map_err(|error| anyhow!("{error}"))?;
         let lists_peers = !ShootFacts::of_new(&shoot).peers().is_empty();
-        let object: &RawValue = serde_json::from_str(text)?;
-        let body = serde_json::to_string(&Review {
-            api_version: "admission.k8s.io/v1",
-            kind: "AdmissionReview",
-            request: Request {
-                uid: "check",
-                resource: json!({"group": "core.gardener.cloud", "version": "v1beta1", "resource": "shoots"}),
-                name: &shoot.name,
-                namespace: &shoot.namespace,
-                operation: "CREATE",
-                user_info: json!({"username": self.user.username, "groups": self.user.groups}),
-                object,
-            },
-        })?;
-        let request = admission::decode(body.as_bytes())?;
-        let mut answers = Answers::default();
-        loop {
-            match webhook.review(&request, snapshot, &answers) {
-                Step::Done(mut verdict) => {
-                    for finding in verdict.findings.iter_mut().filter(|finding| is_unverified_seed(finding)) {
-                        let is_given = self.no_seed != Some(NO_LANDSCAPE);
-                        finding.help =
-                            if is_given { "correct them" } else { "give its folder with --landscape" }.into();
-                    }
-                    return Ok((format!("{}/{}", &*shoot.namespace, &*shoot.name), verdict));
-                }
-                Step::Ask(questions) => {
-                    let questions = questions.without(&answers);
-                    if questions.is_empty() {
-                        bail!("the decision asks without end");
-                    }
-                    let given = self.answers(&questions, snapshot, lists_peers);
-                    answers.add(questions, given);
-                }
-                Step::Unreadable(errors) => {
-                    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                    bail!("{}", errors.join("\n"));
-                }
-            }
+        let name = (&*shoot.namespace, &*shoot.name);
+        let request = Request::creation(webhook.resource(), name, text, &self.user)?;
+        let mut verdict = AskLoop::new(webhook, &request, Some(snapshot))
+            .run(|questions| self.answers(questions, snapshot, lists_peers))?;
+        for finding in verdict.findings.iter_mut().filter(|finding| is_unverified_seed(finding)) {
+            let is_given = self.no_seed != Some(NO_LANDSCAPE);
+            finding.help = if is_given { "correct them" } else { "give its folder with --landscape" }.into();
         }
+        Ok((format!("{}/{}", shoot.namespace, shoot.name), verdict))
     }
 
     fn answers(&self, questions: &Questions, snapshot: &Snapshot, lists_peers: bool) -> Answers {
@@ -309,24 +276,4 @@ impl Judge {
 /// Whether a finding says that a Seed was not looked up.
 fn is_unverified_seed(finding: &Finding) -> bool {
     finding.rule == &NOT_VERIFIED && matches!(finding.path.last_field(), Some("seed" | "seedName"))
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Review<'a> {
-    api_version: &'a str,
-    kind: &'a str,
-    request: Request<'a>,
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    uid: &'a str,
-    resource: serde_json::Value,
-    name: &'a str,
-    namespace: &'a str,
-    operation: &'a str,
-    user_info: serde_json::Value,
-    object: &'a RawValue,
 }

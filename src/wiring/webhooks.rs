@@ -37,12 +37,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use network_guard_core::admission;
-    use network_guard_core::admission::Outcome;
-    use network_guard_core::admission::Step;
-    use network_guard_core::landscape::Answer;
-    use network_guard_core::landscape::Answers;
-    use network_guard_core::landscape::Snapshot;
+    use network_guard_core::admission::{self, AskLoop, Outcome};
+    use network_guard_core::landscape::{Answer, Answers, Snapshot};
 
     /// The webhooks refuse exactly what may not be missed by the registered failure policy.
     #[test]
@@ -72,10 +68,10 @@ mod tests {
             let configuration = Configuration::parse(&format!("{head}{body}")).unwrap();
             let handler = of_seed(&configuration).swap_remove(0);
             let request = admission::decode(review.as_bytes()).unwrap();
-            let answers = Answers { cluster: Some(Answer::Absent), ..Answers::default() };
-            let Step::Done(verdict) = handler.review(&request, &Snapshot::default(), &answers) else {
-                panic!("{body}")
-            };
+            let nothing = Snapshot::default();
+            let verdict = AskLoop::new(&*handler, &request, Some(&nothing))
+                .run(|_| Answers { cluster: Some(Answer::Absent), ..Answers::default() })
+                .expect(&body);
             assert_eq!(verdict.outcome == Outcome::Denied, is_refused, "{body}: {verdict:?}");
         }
     }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use network_guard_core::admission;
-use network_guard_core::admission::{Handler, Step};
+use network_guard_core::admission::{self, AskLoop};
 use network_guard_core::diagnostics::{Policy, Severity};
-use network_guard_core::landscape::{Answers, Questions, Snapshot};
+use network_guard_core::landscape::{Questions, Snapshot};
 use network_guard_core::peering::rules::shape::TOO_MANY;
 use network_guard_core::webhooks::{ShootSettings, ValidateShoot};
 use network_guard_sources::live;
@@ -48,21 +47,12 @@ fn asked(settings: &ShootSettings, old: Option<&Value>, new: &Value) -> (Vec<Que
     }})
     .to_string();
     let request = admission::decode(body.as_bytes()).unwrap();
-    let (snapshot, mut answers, mut all) = (Snapshot::default(), Answers::default(), Vec::new());
-    let handler = ValidateShoot::new(settings);
-    loop {
-        match handler.review(&request, &snapshot, &answers) {
-            Step::Done(verdict) => return (all, verdict.findings.iter().map(ToString::to_string).collect()),
-            Step::Ask(questions) => {
-                let questions = questions.without(&answers);
-                assert!(!questions.is_empty(), "asks without end");
-                all.push(questions.clone());
-                let given = live::from_snapshot(&snapshot, &request.user_info().unwrap(), &questions);
-                answers.add(questions, given);
-            }
-            Step::Unreadable(errors) => panic!("{errors:?}"),
-        }
-    }
+    let (snapshot, handler, mut all) = (Snapshot::default(), ValidateShoot::new(settings), Vec::new());
+    let verdict = AskLoop::new(&handler, &request, Some(&snapshot)).run(|questions| {
+        all.push(questions.clone());
+        live::from_snapshot(&snapshot, &request.user_info().unwrap(), questions)
+    });
+    (all, verdict.unwrap().findings.iter().map(ToString::to_string).collect())
 }
 
 fn visibilities(asked: &[Questions]) -> BTreeSet<String> {

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use network_guard_core::admission::{self, Handler, Step};
+use network_guard_core::admission::{self, AskLoop, Handler, NoVerdict, UserInfo};
 use network_guard_core::diagnostics::{self, Policy, Severity};
 use network_guard_core::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
-use network_guard_core::landscape::{Answer, Answers, Snapshot};
+use network_guard_core::landscape::Snapshot;
 use network_guard_core::overlay::HoldSettings;
 use network_guard_core::peering;
 use network_guard_core::vpn::nat::{Mode, Own};
@@ -201,9 +201,10 @@ fn injected() -> Value {
     differ(call, &mut before);
     let body = request(call, Some(&before), Some(&deployment())).to_string();
     let request = admission::decode(body.as_bytes()).unwrap();
-    let Step::Done(verdict) = (call.handler)().review(&request, &Scene::new().snapshot, &cluster_answer()) else {
-        panic!()
-    };
+    let (handler, scene) = ((call.handler)(), Scene::new());
+    let review = AskLoop::new(&*handler, &request, Some(&scene.snapshot));
+    let verdict =
+        review.run(|questions| live::from_snapshot(&scene.snapshot, &UserInfo::default(), questions)).unwrap();
     let admission::Outcome::Patched(patch) = &verdict.outcome else { panic!("{verdict:?}") };
     let patch: json_patch::Patch = serde_json::from_str(patch.json()).unwrap();
     let mut object = deployment();
@@ -281,11 +282,6 @@ fn shoot() -> Value {
             "lastOperation": {"type": "Reconcile", "state": "Succeeded"}, "conditions": [{}],
         },
     })
-}
-
-fn cluster_answer() -> Answers {
-    let record = ClusterFacts::parse(&fixture("ha-overlap", "cluster")["spec"].to_string());
-    Answers { cluster: Some(Answer::Found(Arc::new(record))), ..Answers::default() }
 }
 
 /// A review of these objects.
@@ -409,27 +405,21 @@ impl Scene {
             Err(error) => return (error.to_string().len(), 0, false),
         };
         request.path_suffix = &self.path_suffix;
-        let (mut answers, mut lookups) = (Answers::default(), 0);
-        for _ in 0..=admission::ROUNDS {
-            match handler.review(&request, &self.snapshot, &answers) {
-                Step::Done(verdict) => {
-                    assert!(admission::fits(&request, &verdict), "the last look is never needed");
-                    return (admission::encode(&request, &verdict).len(), lookups, true);
-                }
-                Step::Ask(questions) => {
-                    let questions = questions.without(&answers);
-                    lookups += questions.len();
-                    let given = live::from_snapshot(&self.snapshot, &request.user_info().unwrap(), &questions);
-                    answers.add(questions, given);
-                }
-                Step::Unreadable(errors) => {
-                    let errors: Vec<String> =
-                        errors.iter().map(|error| diagnostics::line(&error.to_string())).collect();
-                    let answer = admission::encode_failure(&request.uid, 400, "BadRequest", &errors.join("\n"));
-                    return (answer.len(), lookups, false);
-                }
+        let mut lookups = 0;
+        let result = AskLoop::new(handler, &request, Some(&self.snapshot)).run(|questions| {
+            lookups += questions.len();
+            live::from_snapshot(&self.snapshot, &request.user_info().unwrap(), questions)
+        });
+        match result {
+            Ok(verdict) => {
+                assert!(admission::fits(&request, &verdict), "the last look is never needed");
+                (admission::encode(&request, &verdict).len(), lookups, true)
             }
+            Err(NoVerdict::Unreadable(error)) => {
+                let error = diagnostics::line(&error.to_string());
+                (admission::encode_failure(&request.uid, 400, "BadRequest", &error).len(), lookups, false)
+            }
+            Err(error @ NoVerdict::Asks(_)) => panic!("{error}"),
         }
-        panic!("asks without end");
     }
 }

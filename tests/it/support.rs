@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use network_guard_controllers::certificates::{Authority, Issued};
-use network_guard_core::admission::{Handler, Request, Resource, Step, Verdict};
+use network_guard_core::admission::{self, Handler, Request, Resource, Verdict};
 use network_guard_core::gardener::ClusterFacts;
-use network_guard_core::landscape::{Answers, Questions, Snapshot};
+use network_guard_core::landscape::View;
 use network_guard_core::vpn::nat::Mode;
 use network_guard_core::vpn::sidecar::Settings;
 use network_guard_core::webhooks::{
@@ -36,8 +36,9 @@ use tokio_rustls::client::TlsStream;
 pub const PATH: &str = KUBE_APISERVER_PATH;
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A handler with a bug, to see what it costs.
-struct Broken;
+/// A handler with a bug, to see what it costs; it counts its calls.
+#[derive(Default)]
+struct Broken(AtomicUsize);
 
 impl Handler for Broken {
     fn name(&self) -> &'static str {
@@ -52,12 +53,14 @@ impl Handler for Broken {
         Resource { group: "apps", plural: "deployments" }
     }
 
-    fn review(&self, request: &Request<'_>, _: &Snapshot, _: &Answers) -> Step {
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, admission::Stop> {
         match &*request.name {
             "panic" => panic!("a planted bug"),
-            "ask" => Step::Ask(Questions { cluster: Some("x".to_owned()), ..Questions::default() }),
-            _ => Step::Done(Verdict::allow("fine")),
+            // Always about something new.
+            "ask" => drop(view.seed(&format!("s{}", self.0.fetch_add(1, Ordering::Relaxed)))),
+            _ => {}
         }
+        Ok(Verdict::allow("fine"))
     }
 }
 
@@ -150,7 +153,7 @@ impl TestServer {
                 Arc::new(MutateShoot::default()),
                 Arc::new(ValidateShoot::default()),
                 Arc::new(AdviseShoot::default()),
-                Arc::new(Broken),
+                Arc::<Broken>::default(),
             ],
             shoot_handlers: vec![Arc::new(VpnShoot::new(&network_guard_core::vpn::nat::Mode::VpnClient))],
             live: LiveReads::Folder(Arc::clone(&landscape)),

@@ -85,7 +85,12 @@ impl LandscapeCache {
         &self.clock
     }
 
-    /// The current snapshot.
+    /// The current snapshot, unless it may have missed changes: then no decision rests on it.
+    pub fn fresh(&self) -> Option<Arc<Snapshot>> {
+        (!self.is_stale()).then(|| self.snapshot())
+    }
+
+    /// The current snapshot, however old it is.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::LandscapeCache;
 use super::objects::{ClusterObject, SeedObject, ShootObject};
-use network_guard_core::admission::UserInfo;
+use network_guard_core::admission::{ASKED_AT_ONCE, UserInfo};
 use network_guard_core::gardener::ShootName;
 use network_guard_core::landscape::{Answer, Answers, Grant, Questions, Snapshot, Visibility};
 
@@ -64,9 +64,6 @@ const VISIBILITY_LIFETIME: Duration = Duration::from_secs(5);
 
 /// The most answers that are kept.
 const VISIBILITIES: u64 = 10_000;
-
-/// The number of questions of one request that are asked at the same time.
-const CONCURRENCY: usize = 16;
 
 /// The most bytes of a user's name, groups and further attributes for which access reviews are made: each review
 /// carries all of them. Three thousand groups with UUIDs as names have 200 KiB, and API servers accept no token longer
@@ -276,7 +273,7 @@ impl Reader {
                 Given::Cluster(cluster.unwrap_or_else(|_| Answer::Unanswered(late())))
             }));
         }
-        let mut given = stream::iter(asked).buffer_unordered(CONCURRENCY);
+        let mut given = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE);
         while let Some(given) = given.next().await {
             match given {
                 Given::Visibility(name, visibility) => drop(answers.visibilities.insert(name, visibility)),

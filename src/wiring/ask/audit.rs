@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use super::AskLoop;
+use super::Webhook;
 use network_guard_core::admission::{Request, Verdict};
 use network_guard_core::diagnostics::{Severity, in_order};
 use network_guard_core::json::excerpt;
@@ -11,7 +11,7 @@ use network_guard_core::json::excerpt;
 /// The most rules that a line of the log names; the metrics count the others.
 const MOST_LOGGED: usize = 50;
 
-impl AskLoop {
+impl Webhook {
     /// One line for each call, without any content of the object but its name.
     pub(super) fn audit(&self, request: &Request<'_>, verdict: &Verdict, started: Instant) {
         for finding in &verdict.findings {

@@ -1,5 +1,5 @@
-//! One admission call: from the bytes of a review to those of its answer. A handler never waits: its questions are
-//! answered here, within the deadline of the call, and it is called again.
+//! One admission call: from the bytes of a review to those of its answer. A handler never waits: the questions of its ask loop
+//! are answered here, within the deadline of the call.
 
 mod audit;
 mod metrics;
@@ -11,21 +11,12 @@ use futures::future::BoxFuture;
 use http::StatusCode;
 
 pub(super) use self::metrics::ReviewMetrics;
-use network_guard_core::admission::{self, Handler, Request, Sign, Step};
+use network_guard_core::admission::{self, AskLoop, Handler, NoVerdict, Request, Sign, Verdict};
 use network_guard_core::diagnostics;
-use network_guard_core::landscape::{Answers, Snapshot};
-use network_guard_core::peering;
+use network_guard_core::gardener::FieldError;
 use network_guard_runtime::https::{Call, Endpoint, Reply};
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::live::LiveReads;
-
-/// The most errors of one unreadable object that are reported.
-const MOST_ERRORS: usize = 20;
-
-/// The most questions of one call: four for each entry of the longest list of peers that is looked up (who may see it,
-/// its present state, its Seed, and the Seed's state), and a thousand more than all other questions together. Handlers
-/// have lower limits of their own, which follow from the written object; this is the last resort.
-const MOST_QUESTIONS: usize = 4 * peering::MOST_PEERS + 1_000;
 
 /// The result of a call that fails.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,17 +65,17 @@ pub(super) struct Asking {
 
 /// The endpoints of these handlers.
 pub(super) fn endpoints(handlers: Vec<Arc<dyn Handler>>, asking: &Asking) -> Vec<Arc<dyn Endpoint>> {
-    let endpoint = |handler| Arc::new(AskLoop { handler, asking: asking.clone() }) as Arc<dyn Endpoint>;
+    let endpoint = |handler| Arc::new(Webhook { handler, asking: asking.clone() }) as Arc<dyn Endpoint>;
     handlers.into_iter().map(endpoint).collect()
 }
 
 /// A handler, and the source of its answers.
-struct AskLoop {
+struct Webhook {
     handler: Arc<dyn Handler>,
     asking: Asking,
 }
 
-impl Endpoint for AskLoop {
+impl Endpoint for Webhook {
     fn path(&self) -> &str {
         self.handler.path()
     }
@@ -102,7 +93,7 @@ impl Endpoint for AskLoop {
     }
 }
 
-impl AskLoop {
+impl Webhook {
     async fn review(&self, call: &Call<'_>) -> (Reply, Ended) {
         let ended = |operation, failure: Failure| Ended { operation, result: failure.name() };
         let request = match admission::decode(call.body) {
@@ -134,19 +125,20 @@ impl AskLoop {
             return (Reply::text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, Failure::NotSynced));
         }
 
-        let step = match self.ask_until_done(&request, call.deadline).await {
-            Ok(step) => step,
+        let result = match self.ask(&request, call.deadline).await {
+            Ok(result) => result,
             Err(error) => {
-                return (failure_answer(&request, 400, "BadRequest", &error), ended(operation, Failure::Unreadable));
+                let message = error.to_string();
+                return (failure_answer(&request, 400, "BadRequest", &message), ended(operation, Failure::Unreadable));
             }
         };
-        match step {
-            Step::Done(verdict) if !admission::fits(&request, &verdict) => {
+        match result {
+            Ok(verdict) if !admission::fits(&request, &verdict) => {
                 tracing::error!(handler = self.handler.name(), uid = &*request.uid, "the patch is too large");
                 let message = "the patch would be far larger than the object: please report this";
                 (failure_answer(&request, 500, "InternalError", message), ended(operation, Failure::Error))
             }
-            Step::Done(verdict) => {
+            Ok(verdict) => {
                 self.audit(&request, &verdict, call.started);
                 // The doctor never calls the port of the Shoots, and a caller there is told nothing about the server.
                 let id = admission::doctor_asks(&request).filter(|_| !self.handler.has_path_suffix());
@@ -158,52 +150,29 @@ impl AskLoop {
                 let answer = admission::encode_with(&request, &verdict, sign.as_ref());
                 (Reply::json(answer), Ended { operation, result: verdict.outcome.name() })
             }
-            Step::Unreadable(errors) => {
-                let errors = errors.iter().take(MOST_ERRORS);
-                let errors: Vec<String> = errors.map(|error| diagnostics::line(&error.to_string())).collect();
-                tracing::warn!(
-                    handler = self.handler.name(),
-                    uid = &*request.uid,
-                    error = errors.join("; "),
-                    "unreadable object"
-                );
-                (failure_answer(&request, 400, "BadRequest", &errors.join("\n")), ended(operation, Failure::Unreadable))
+            Err(NoVerdict::Unreadable(error)) => {
+                let error = diagnostics::line(&error.to_string());
+                tracing::warn!(handler = self.handler.name(), uid = &*request.uid, error, "unreadable object");
+                (failure_answer(&request, 400, "BadRequest", &error), ended(operation, Failure::Unreadable))
             }
-            Step::Ask(questions) => {
+            Err(NoVerdict::Asks(questions)) => {
                 tracing::error!(handler = self.handler.name(), ?questions, "asked too often");
-                let message = "the decision asks without end";
-                (failure_answer(&request, 500, "InternalError", message), ended(operation, Failure::Error))
+                let message = NoVerdict::Asks(questions).to_string();
+                (failure_answer(&request, 500, "InternalError", &message), ended(operation, Failure::Error))
             }
         }
     }
 
-    /// Calls the handler, and calls it again with the answers to its questions, as long as it has new ones.
-    async fn ask_until_done(&self, request: &Request<'_>, deadline: Instant) -> Result<Step, String> {
-        // A snapshot that may have missed a change decides nothing: with an empty one the handler asks for what it
-        // needs.
-        let snapshot = if self.asking.landscape.is_stale() {
-            Arc::new(Snapshot::blind())
-        } else {
-            self.asking.landscape.snapshot()
-        };
-        let mut answers = Answers::default();
-        let mut room = MOST_QUESTIONS;
-        let mut step = self.handler.review(request, &snapshot, &answers);
-        for _ in 0..admission::ROUNDS {
-            let Step::Ask(questions) = step else { return Ok(step) };
-            let questions = questions.without(&answers);
-            if questions.is_empty() {
-                return Ok(Step::Ask(questions));
-            }
-            let user = request.user_info().map_err(|error| error.to_string())?;
-            let asked = questions.clone().at_most(room);
-            room -= asked.len();
-            let given = self.asking.live.answer(user, &asked, deadline.into()).await;
+    /// The result of a review, with answers of the live reads; or why it is unknown who asks.
+    async fn ask(&self, request: &Request<'_>, deadline: Instant) -> Result<Result<Verdict, NoVerdict>, FieldError> {
+        let cache = self.asking.landscape.fresh();
+        let mut review = AskLoop::new(&*self.handler, request, cache.as_deref());
+        while let Some(questions) = review.questions() {
+            let given = self.asking.live.answer(request.user_info()?, questions, deadline.into()).await;
             self.asking.metrics.answered(&given);
-            answers.add(questions, given);
-            step = self.handler.review(request, &snapshot, &answers);
+            review = review.answered(given);
         }
-        Ok(step)
+        Ok(review.end())
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use Does::{Refuse, Send, Store};
-use network_guard_core::admission::{self, Handler as _, Outcome, Request, Step};
+use network_guard_core::admission::{self, AskLoop, NoVerdict, Outcome, Request};
 use network_guard_core::gardener::ClusterFacts;
 use network_guard_core::landscape::{Answer, Answers, ClusterRecord, Snapshot};
 use network_guard_core::vpn::nat::{Mode, Own};
@@ -137,17 +137,12 @@ fn review(old: Option<&Value>, new: &Value) -> String {
 
 /// What the handler makes of a write: the decision, and whether it is anything.
 fn decide(request: &Request<'_>, known: &Known) -> (&'static str, Outcome) {
-    let mut answers = Answers::default();
-    loop {
-        match known.handler.review(request, &known.snapshot, &answers) {
-            Step::Done(verdict) => return (verdict.decision, verdict.outcome),
-            // No API server writes what cannot be read.
-            Step::Unreadable(_) => return ("unreadable", Outcome::Allowed),
-            Step::Ask(_) => {
-                assert!(answers.cluster.is_none(), "asks again");
-                answers.cluster = Some(known.answer.clone());
-            }
-        }
+    let review = AskLoop::new(&known.handler, request, Some(&known.snapshot));
+    match review.run(|_| Answers { cluster: Some(known.answer.clone()), ..Answers::default() }) {
+        Ok(verdict) => (verdict.decision, verdict.outcome),
+        // No API server writes what cannot be read.
+        Err(NoVerdict::Unreadable(_)) => ("unreadable", Outcome::Allowed),
+        Err(NoVerdict::Asks(_)) => panic!("asks again"),
     }
 }
 

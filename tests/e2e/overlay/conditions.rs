@@ -8,10 +8,9 @@ mod rows;
 use std::collections::HashMap;
 use std::process::Command;
 
-use network_guard_core::admission;
-use network_guard_core::admission::{Handler as _, Step};
+use network_guard_core::admission::{self, AskLoop, NoVerdict};
 use network_guard_core::gardener::ClusterFacts;
-use network_guard_core::landscape::{Answer, Answers, Snapshot};
+use network_guard_core::landscape::{Answers, Snapshot};
 use network_guard_core::webhooks::HoldNetwork;
 use serde_json::{Value, json};
 
@@ -36,9 +35,8 @@ enum Does {
 use Does::{Refuse, Send, Store};
 
 /// What may be known of the Shoot: nothing, nothing of use, and all on which the handler decides.
-fn knowledge() -> Vec<(&'static str, Snapshot, Answers)> {
-    let unanswered = Answers { cluster: Some(Answer::Unanswered("no answer".to_owned())), ..Answers::default() };
-    let mut known = vec![("unknown", Snapshot::default(), unanswered)];
+fn knowledge() -> Vec<(&'static str, Snapshot)> {
+    let mut known = vec![("unknown", Snapshot::default())];
     let mut add = |what, config: Option<&str>, change: &dyn Fn(&mut Value)| {
         let mut cluster = fixture("ha", "cluster");
         let shoot = &mut cluster["spec"]["shoot"];
@@ -52,7 +50,7 @@ fn knowledge() -> Vec<(&'static str, Snapshot, Answers)> {
         assert_eq!(facts.as_ref().is_ok_and(|facts| facts.switch.is_some()), config.is_some(), "{what}: {facts:?}");
         let mut snapshot = Snapshot::default();
         snapshot.put_cluster(NAMESPACE, facts);
-        known.push((what, snapshot, Answers::default()));
+        known.push((what, snapshot));
     };
     add("empty", None, &|shoot| *shoot = json!({}));
     add("asks for the overlay", Some(ON), &|_| ());
@@ -66,7 +64,7 @@ fn knowledge() -> Vec<(&'static str, Snapshot, Answers)> {
 }
 
 /// What the handler decides about a write, in a word for each state of knowledge, where that does anything to it.
-fn decides<'k>(row: &Row, known: &'k [(&'static str, Snapshot, Answers)]) -> Vec<(&'k str, &'static str)> {
+fn decides<'k>(row: &Row, known: &'k [(&'static str, Snapshot)]) -> Vec<(&'k str, &'static str)> {
     let review = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
@@ -80,12 +78,12 @@ fn decides<'k>(row: &Row, known: &'k [(&'static str, Snapshot, Answers)]) -> Vec
     .to_string();
     let request = admission::decode(review.as_bytes()).unwrap();
     let handler = HoldNetwork::default();
-    let decide = |snapshot, answers| match handler.review(&request, snapshot, answers) {
-        Step::Done(verdict) => verdict.decision,
-        Step::Unreadable(_) => "refused",
-        Step::Ask(questions) => panic!("{}: asks again: {questions:?}", row.what),
+    let decide = |snapshot| match AskLoop::new(&handler, &request, Some(snapshot)).run(|_| Answers::default()) {
+        Ok(verdict) => verdict.decision,
+        Err(NoVerdict::Unreadable(_)) => "refused",
+        Err(NoVerdict::Asks(questions)) => panic!("{}: asks again: {questions:?}", row.what),
     };
-    let words = known.iter().map(|(what, snapshot, answers)| (*what, decide(snapshot, answers)));
+    let words = known.iter().map(|(what, snapshot)| (*what, decide(snapshot)));
     words.filter(|(_, word)| !matches!(*word, "not-concerned" | "kept" | "none")).collect()
 }
 

@@ -3,10 +3,7 @@
 use super::request::Request;
 use super::verdict::Verdict;
 use crate::gardener::FieldError;
-use crate::landscape::{Answers, Questions, Snapshot};
-
-/// The maximum number of rounds of questions: visibility, confirmation of denials, and what those answers raise.
-pub const ROUNDS: usize = 6;
+use crate::landscape::{Asked, View};
 
 /// One webhook: a path, the resource that it reviews, and a decision.
 pub trait Handler: Send + Sync + 'static {
@@ -24,9 +21,13 @@ pub trait Handler: Send + Sync + 'static {
     /// The resource that may be sent to this path.
     fn resource(&self) -> Resource;
 
-    /// Decides, or asks for what it still needs, and is called again with all answers so far. A handler that asks for
-    /// nothing new is not called any more.
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step;
+    /// Decides by what the view knows. As long as that leaves a question open, whatever is returned does not count, and the handler
+    /// is called again with the answers.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no verdict, or not yet.
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop>;
 }
 
 /// A resource by group and plural name; the version is the API server's business.
@@ -38,13 +39,23 @@ pub struct Resource {
     pub plural: &'static str,
 }
 
-/// What a handler returns.
+/// Why a handler stops without a verdict.
 #[derive(Debug)]
-pub enum Step {
-    /// The decision.
-    Done(Verdict),
-    /// These facts are needed first.
-    Ask(Questions),
+pub enum Stop {
+    /// Something has to be asked first.
+    Asked(Asked),
     /// The object cannot be read as what it claims to be: its sender gets this as a 400.
-    Unreadable(Vec<FieldError>),
+    Unreadable(FieldError),
+}
+
+impl From<Asked> for Stop {
+    fn from(asked: Asked) -> Self {
+        Self::Asked(asked)
+    }
+}
+
+impl From<FieldError> for Stop {
+    fn from(error: FieldError) -> Self {
+        Self::Unreadable(error)
+    }
 }

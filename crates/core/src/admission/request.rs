@@ -27,8 +27,8 @@ pub struct Request<'a> {
     pub operation: Operation,
     /// Who asked for it.
     pub user: Text<'a>,
-    /// The text of `userInfo`, which has more of them: see [`Request::user_info`].
-    pub(super) user_info: Option<&'a str>,
+    /// The same with groups and all: see [`Request::user_info`].
+    pub(super) writer: Writer<'a>,
     /// Whether the result will be thrown away.
     pub dry_run: bool,
     /// The text of the object as it will be stored; absent on DELETE. It ends where it should, but only who reads it
@@ -39,6 +39,15 @@ pub struct Request<'a> {
     /// The rest of the URL's path after the handler's path, if the handler takes one. The caller controls it. Set by
     /// the server.
     pub path_suffix: &'a str,
+}
+
+/// Who asked for it, with groups and all.
+#[derive(Debug)]
+pub(super) enum Writer<'a> {
+    /// The text of `userInfo`, if there is one, which is read only when somebody needs it.
+    Text(Option<&'a str>),
+    /// Already read.
+    Known(&'a UserInfo),
 }
 
 /// What is about to happen to the object.
@@ -100,8 +109,11 @@ impl<'a> Request<'a> {
 
     /// Who asked, with groups and all.
     pub fn user_info(&self) -> Result<UserInfo, FieldError> {
-        self.user_info
-            .map_or_else(|| Ok(UserInfo::default()), serde_json::from_str)
+        let text = match self.writer {
+            Writer::Known(user) => return Ok(user.clone()),
+            Writer::Text(text) => text,
+        };
+        text.map_or_else(|| Ok(UserInfo::default()), serde_json::from_str)
             .map_err(|error| FieldError::new("request.userInfo", excerpt(&error.to_string())))
     }
 }

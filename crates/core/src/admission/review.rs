@@ -1,11 +1,12 @@
-//! Reading an AdmissionReview.
+//! Reading an AdmissionReview, or making what is in one.
 //!
 //! Only the envelope is read; `object` and `oldObject` stay JSON text inside the request body. Unknown fields are
 //! skipped, a field that occurs twice is an error, and nothing is copied unless a string has escapes.
 
 use serde::Deserialize;
 
-use super::request::Request;
+use super::handler::Resource;
+use super::request::{Operation, Request, UserInfo, Writer};
 use crate::gardener::LONGEST_NAME;
 use crate::json::{Members, Text, excerpt};
 
@@ -129,7 +130,7 @@ fn fields<'a>(members: &mut Members<'a>, text: &str) -> Result<Fields<'a>, BadRe
 fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
     let [uid, resource, sub_resource, name, namespace, operation, user, dry_run, object, old_object] = fields;
     let resource: WireResource<'_> = required("resource", resource)?;
-    let user_info = user.filter(|value| *value != "null");
+    let writer = Writer::Text(user.filter(|value| *value != "null"));
     let user: Option<WireUser<'_>> = optional("userInfo", user)?;
     let request = Request {
         uid: required("uid", uid)?,
@@ -140,7 +141,7 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
         namespace: optional("namespace", namespace)?,
         operation: required("operation", operation)?,
         user: user.map(|user| user.username).unwrap_or_default(),
-        user_info,
+        writer,
         dry_run: optional::<Option<bool>>("dryRun", dry_run)?.unwrap_or(false),
         object: object.filter(|value| *value != "null"),
         old_object: old_object.filter(|value| *value != "null"),
@@ -149,6 +150,11 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
     if request.uid.is_empty() {
         return Err(BadReview::NoUid);
     }
+    bounded(request)
+}
+
+/// The request, unless a name in it is too long.
+fn bounded(request: Request<'_>) -> Result<Request<'_>, BadReview> {
     for (field, value) in [
         ("uid", &request.uid),
         ("resource.group", &request.group),
@@ -162,6 +168,36 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
         }
     }
     Ok(request)
+}
+
+impl<'a> Request<'a> {
+    /// The creation of this object by this user, as an API server would ask about it. Nobody waits for an answer, so there is no uid.
+    ///
+    /// # Errors
+    ///
+    /// When a name is longer than any name can be.
+    pub fn creation(
+        resource: Resource,
+        (namespace, name): (&'a str, &'a str),
+        object: &'a str,
+        user: &'a UserInfo,
+    ) -> Result<Self, BadReview> {
+        bounded(Self {
+            uid: Text::default(),
+            group: resource.group.into(),
+            resource: resource.plural.into(),
+            sub_resource: Text::default(),
+            name: name.into(),
+            namespace: namespace.into(),
+            operation: Operation::Create,
+            user: user.username.as_str().into(),
+            writer: Writer::Known(user),
+            dry_run: false,
+            object: Some(object),
+            old_object: None,
+            path_suffix: "",
+        })
+    }
 }
 
 /// The fields of a request that are read, in the order in which [`decode_request`] takes them.
@@ -202,7 +238,6 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::super::request::Operation;
     use super::*;
 
     fn review() -> Value {
@@ -243,6 +278,27 @@ mod tests {
         assert!(!request.dry_run);
         assert_eq!(request.object.unwrap(), r#"{"metadata":{"name":"kube-apiserver"},"n":1.0}"#);
         assert!(request.old_object.is_some());
+    }
+
+    #[test]
+    fn a_creation_is_what_an_api_server_would_ask() {
+        let mut review = review();
+        let user = UserInfo { username: "alice".to_owned(), groups: vec!["a".to_owned()], ..UserInfo::default() };
+        review["request"]["userInfo"] = json!({"username": user.username, "groups": user.groups});
+        review["request"]["operation"] = json!("CREATE");
+        review["request"]["oldObject"] = Value::Null;
+        let body = review.to_string();
+        let mut decoded = decode(body.as_bytes()).unwrap();
+        let resource = Resource { group: "apps", plural: "deployments" };
+        let name = ("shoot--foo--bar", "kube-apiserver");
+        let made = Request::creation(resource, name, decoded.object.unwrap(), &user).unwrap();
+        assert_eq!(made.user_info().unwrap(), decoded.user_info().unwrap());
+        decoded.uid = Text::default();
+        decoded.writer = Writer::Known(&user);
+        assert_eq!(format!("{made:?}"), format!("{decoded:?}"));
+        let long = "x".repeat(254);
+        let error = Request::creation(resource, ("a", &long), "{}", &user).unwrap_err().to_string();
+        assert!(error.contains("`request.name` has 254 bytes"), "{error}");
     }
 
     /// One row for each way a body can be wrong: a change to the good review, and what the answer says.

@@ -98,40 +98,30 @@ impl Questions {
             + self.seeds.len()
     }
 
-    /// The first so many of them, always the same ones: [`Answers::add`] gives the others the answer that there was none.
+    /// Keeps the first so many of them, always the same ones, and returns the others.
     #[must_use]
-    pub fn at_most(mut self, most: usize) -> Self {
-        fn first<T: Ord>(all: &mut BTreeSet<T>, room: &mut usize) {
-            if let Some(beyond) = all.len().checked_sub(*room).filter(|beyond| *beyond > 0) {
-                (0..beyond).for_each(|_| drop(all.pop_last()));
-            }
+    pub(crate) fn split_off(&mut self, most: usize) -> Self {
+        fn beyond<T: Ord>(all: &mut BTreeSet<T>, room: &mut usize) -> BTreeSet<T> {
+            let beyond = (*room..all.len()).filter_map(|_| all.pop_last()).collect();
             *room -= all.len();
+            beyond
         }
         let mut room = most;
-        self.cluster = self.cluster.filter(|_| room > 0);
+        let cluster = self.cluster.take_if(|_| room == 0);
         room -= usize::from(self.cluster.is_some());
-        first(&mut self.grants, &mut room);
-        first(&mut self.visibilities, &mut room);
-        first(&mut self.shoots, &mut room);
-        first(&mut self.seeds, &mut room);
-        self
-    }
-
-    /// What is asked here and has no answer there.
-    #[must_use]
-    pub fn without(mut self, answers: &Answers) -> Self {
-        self.cluster = self.cluster.filter(|_| answers.cluster.is_none());
-        self.visibilities.retain(|name| !answers.visibilities.contains_key(name));
-        self.grants.retain(|grant| !answers.grants.contains_key(grant));
-        self.shoots.retain(|name| !answers.shoots.contains_key(name));
-        self.seeds.retain(|name| !answers.seeds.contains_key(name));
-        self
+        Self {
+            cluster,
+            grants: beyond(&mut self.grants, &mut room),
+            visibilities: beyond(&mut self.visibilities, &mut room),
+            shoots: beyond(&mut self.shoots, &mut room),
+            seeds: beyond(&mut self.seeds, &mut room),
+        }
     }
 }
 
 impl Answers {
     /// Adds answers; every question gets one, if only that there was none.
-    pub fn add(&mut self, questions: Questions, mut answers: Self) {
+    pub(crate) fn add(&mut self, questions: Questions, mut answers: Self) {
         const NO_ANSWER: &str = "no answer";
         if questions.cluster.is_some() {
             self.cluster = Some(answers.cluster.unwrap_or_else(|| Answer::Unanswered(NO_ANSWER.to_owned())));
@@ -171,16 +161,13 @@ mod tests {
         };
         assert_eq!(all.len(), 9);
         for most in 0..11 {
-            let asked = all.clone().at_most(most);
-            assert_eq!(asked.len(), most.min(9));
-            let mut answers = Answers::default();
-            answers.add(all.clone(), Answers::default());
-            assert!(all.clone().without(&answers).is_empty(), "what was not asked is answered too");
+            let mut asked = all.clone();
+            let beyond = asked.split_off(most);
+            assert_eq!((asked.len(), asked.len() + beyond.len()), (most.min(9), 9));
         }
-        let asked = all.at_most(6);
-        assert_eq!(
-            (asked.visibilities.len(), asked.shoots.into_iter().next(), asked.seeds.len()),
-            (3, Some(name(0)), 0)
-        );
+        let mut asked = all;
+        let beyond = asked.split_off(6);
+        assert_eq!((asked.visibilities.len(), asked.shoots.first(), asked.seeds.len()), (3, Some(&name(0)), 0));
+        assert_eq!((beyond.visibilities.len(), beyond.shoots.first(), beyond.seeds.len()), (0, Some(&name(1)), 2));
     }
 }

@@ -5,6 +5,7 @@ mod counting;
 
 use std::sync::Arc;
 
+use super::access::Grant;
 use super::census::Census;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
@@ -54,32 +55,28 @@ impl Shoots {
     }
 
     /// The Shoots that list this one, sorted by name.
-    pub(crate) fn listers(&self, name: &ShootName) -> &[ShootName] {
+    fn listers(&self, name: &ShootName) -> &[ShootName] {
         self.listers.get(name).map_or(&[], |listers| listers)
     }
 
-    /// Those of them that are in the same namespace. Others cost nothing: not even the time for an answer tells how many
-    /// there are.
-    pub(crate) fn listers_in_project(&self, name: &ShootName) -> &[ShootName] {
+    /// Those of them that are in this place. Others cost nothing: not even the time for an answer tells how many there are.
+    pub(super) fn listers_in(&self, name: &ShootName, place: &Grant) -> &[ShootName] {
         let listers = self.listers(name);
-        let before_all = ShootName::new(name.namespace(), "");
+        let Grant::Namespace(namespace) = place else { return listers };
+        let before_all = ShootName::new(namespace, "");
         let listers = &listers[listers.partition_point(|lister| *lister < before_all)..];
-        &listers[..listers.partition_point(|lister| lister.namespace() == name.namespace())]
+        &listers[..listers.partition_point(|lister| place.covers(lister.namespace()))]
     }
 
-    /// The Shoots of this VPC, sorted by name.
-    pub fn in_vpc<'s>(&'s self, vpc: &'s VpcKey) -> impl Iterator<Item = &'s ShootName> {
-        self.in_vpc_from(vpc, "")
-    }
-
-    /// The Shoots of this VPC and this namespace, sorted by name.
-    pub fn neighbours<'s>(&'s self, vpc: &'s VpcKey, namespace: &'s str) -> impl Iterator<Item = &'s ShootName> {
-        self.in_vpc_from(vpc, namespace).take_while(move |name| name.namespace() == namespace)
-    }
-
-    fn in_vpc_from<'s>(&'s self, vpc: &'s VpcKey, namespace: &str) -> impl Iterator<Item = &'s ShootName> {
-        let first = (vpc.clone(), ShootName::new(namespace, ""));
-        self.by_vpc.range(first..).take_while(move |(other, _)| other == vpc).map(|(_, name)| name)
+    /// The Shoots of this VPC that are in this place, sorted by name.
+    pub fn in_vpc<'s>(&'s self, vpc: &'s VpcKey, place: &'s Grant) -> impl Iterator<Item = &'s ShootName> {
+        let namespace = match place {
+            Grant::Namespace(namespace) => namespace,
+            Grant::Everywhere => "",
+        };
+        let all = self.by_vpc.range((vpc.clone(), ShootName::new(namespace, ""))..);
+        let names = all.take_while(move |(other, _)| other == vpc).map(|(_, name)| name);
+        names.take_while(|name| place.covers(name.namespace()))
     }
 
     /// How all peerings are doing.
@@ -238,8 +235,9 @@ mod tests {
             let in_vpcs: Vec<_> = shoots.iter().filter_map(|(name, facts)| Some((vpc(Some(facts))?, name))).collect();
             prop_assert_eq!(in_vpcs.len(), shoots.by_vpc.len());
             for (vpc, name) in in_vpcs {
-                prop_assert!(shoots.in_vpc(vpc).any(|other| other == name));
-                prop_assert!(shoots.neighbours(vpc, name.namespace()).any(|other| other == name));
+                for place in [Grant::Everywhere, Grant::Namespace(name.namespace().into())] {
+                    prop_assert!(shoots.in_vpc(vpc, &place).any(|other| other == name));
+                }
             }
 
             let entries: u64 = shoots.iter().map(|(_, facts)| facts.peers().len() as u64).sum();
@@ -278,11 +276,12 @@ mod tests {
         let key =
             |name: &str| vpc(shoots.get(&ShootName::new("garden-a", name)).map(|facts| &**facts)).unwrap().clone();
         let names = |names: &mut dyn Iterator<Item = &ShootName>| names.map(ToString::to_string).collect::<Vec<_>>();
-        let aws = key("x");
-        assert_eq!(names(&mut shoots.in_vpc(&aws)), ["garden-a-b/x", "garden-a/x", "garden-a/y"]);
-        assert_eq!(names(&mut shoots.neighbours(&aws, "garden-a")), ["garden-a/x", "garden-a/y"]);
-        assert_eq!(names(&mut shoots.neighbours(&aws, "garden-c")), Vec::<String>::new());
-        assert_eq!(names(&mut shoots.in_vpc(&key("g"))), ["garden-a/g"], "names of another project mean nothing");
+        let (aws, in_project) = (key("x"), |project: &str| Grant::Namespace(project.into()));
+        let all = Grant::Everywhere;
+        assert_eq!(names(&mut shoots.in_vpc(&aws, &all)), ["garden-a-b/x", "garden-a/x", "garden-a/y"]);
+        assert_eq!(names(&mut shoots.in_vpc(&aws, &in_project("garden-a"))), ["garden-a/x", "garden-a/y"]);
+        assert_eq!(names(&mut shoots.in_vpc(&aws, &in_project("garden-c"))), Vec::<String>::new());
+        assert_eq!(names(&mut shoots.in_vpc(&key("g"), &all)), ["garden-a/g"], "names of another project mean nothing");
     }
 
     #[test]
@@ -290,15 +289,15 @@ mod tests {
         let (target, peer) = (name(1), Peer { target: name(1), seed: "a".into() });
         let lister = ShootFacts { peering: PeeringFacts::Enabled([peer].into()), ..ShootFacts::default() };
         let mut shoots = Shoots::default();
-        let none: [ShootName; 0] = [];
-        assert_eq!(shoots.listers_in_project(&target), none);
+        let (none, project): ([ShootName; 0], _) = ([], Grant::Namespace("garden-a".into()));
+        assert_eq!(shoots.listers_in(&target, &project), none);
         for namespace in ["garden", "garden-", "garden-a-b", "garden-a", "garden-aa", "garden-b"] {
             for name in ["x", "y"] {
                 shoots.put(&ShootName::new(namespace, name), lister.clone());
             }
         }
-        assert_eq!(shoots.listers(&target).len(), 12);
+        assert_eq!(shoots.listers_in(&target, &Grant::Everywhere).len(), 12);
         let want = ["x", "y"].map(|name| ShootName::new("garden-a", name));
-        assert_eq!(shoots.listers_in_project(&target), want);
+        assert_eq!(shoots.listers_in(&target, &project), want);
     }
 }

@@ -35,23 +35,12 @@ pub struct Snapshot {
     pub shoots: Shoots,
     /// Who may see which Shoots, where there is no API server to ask.
     pub access: Access,
-    is_blind: bool,
 }
 
 impl Snapshot {
-    /// A snapshot for times when what is known may be out of date: it is empty, and says that this means nothing.
-    pub fn blind() -> Self {
-        Self { is_blind: true, ..Self::default() }
-    }
-
     /// An empty snapshot; `vpcs` says in which fields Shoots name their VPC.
     pub fn with_vpcs(vpcs: Arc<Vpcs>) -> Self {
         Self { shoots: Shoots::with_vpcs(vpcs), ..Self::default() }
-    }
-
-    /// Whether the absence of an object means nothing.
-    pub(crate) fn is_blind(&self) -> bool {
-        self.is_blind
     }
 
     /// The Cluster of this name: its name is also that of the Shoot's control-plane namespace.

@@ -1,14 +1,11 @@
-//! What a user may learn of a Shoot that an entry names. Shoots that the writer did not name go through [`View::visibility`] or
-//! [`View::sees_all_of`](super::View::sees_all_of) first; `known` and `known_or_why` check nothing.
-//!
-//! [`View::visibility`]: super::View::visibility
+//! What a user may learn of a Shoot.
 
 use std::sync::Arc;
 
 use crate::gardener::{ShootFacts, ShootName};
 use crate::net::Cidr;
 
-/// The Shoot that an entry names, as far as the requesting user may know it.
+/// A Shoot, as far as the requesting user may know it.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// The user may see it, and it is there.

@@ -3,50 +3,109 @@
 use std::sync::Arc;
 
 use super::access::Grant;
+use super::freshness::{Freshness, InCache};
+use super::known::{Cluster, Known, Seed, WhyOld};
 use super::questions::{Answer, Answers, Questions, Visibility};
 use super::snapshot::Snapshot;
 use super::target::Target;
-use crate::gardener::{SeedFacts, ShootFacts, ShootName, is_dns_subdomain};
+use crate::gardener::{SeedFacts, ShootFacts, ShootName, VpcKey, is_dns_label, is_dns_subdomain};
 
-/// The snapshot and the answers so far; notes what is missing.
+/// The cache, the answers so far, and the questions that are still open.
+///
+/// Every look states how fresh the facts have to be, and only here it is decided whether the cache is enough: see [`Freshness`].
+/// Facts of a Shoot are given only to those who may see it: as a [`Target`], or by a [`SeesAll`].
 #[derive(Debug)]
 pub struct View<'a> {
-    snapshot: &'a Snapshot,
+    /// `None` while it is stale.
+    cache: Option<&'a Snapshot>,
     answers: &'a Answers,
-    /// Gardener's own components see everything, and nothing is asked on their behalf.
     sees_all: bool,
     unanswered: Option<&'a str>,
-    /// What has to be asked before the decision.
-    pub questions: Questions,
+    questions: Questions,
 }
 
-/// What is known of a Shoot.
-enum Known<'a> {
-    Found(&'a Arc<ShootFacts>),
-    Absent,
-    Unanswered(&'a str),
-    Asked,
-}
+/// Something has to be asked before the decision. Only a [`View`] says so, when it has noted a question.
+#[derive(Debug)]
+pub struct Asked(());
+
+/// The right to know of all Shoots of a place. Only a [`View`] gives it, because the requesting user may see them all.
+#[derive(Debug)]
+pub(crate) struct SeesAll(Grant);
 
 impl<'a> View<'a> {
-    /// Begins a decision.
-    pub fn new(snapshot: &'a Snapshot, answers: &'a Answers, sees_all: bool) -> Self {
-        Self { snapshot, answers, sees_all, unanswered: None, questions: Questions::default() }
+    /// Begins a decision; without a cache while that is stale.
+    pub(crate) fn new(cache: Option<&'a Snapshot>, answers: &'a Answers) -> Self {
+        Self { cache, answers, sees_all: false, unanswered: None, questions: Questions::default() }
     }
 
-    /// The snapshot.
-    pub fn snapshot(&self) -> &'a Snapshot {
-        self.snapshot
+    /// From now on everything may be seen and nothing is asked: for Gardener's own components.
+    pub(crate) fn see_everything(&mut self) {
+        self.sees_all = true;
+    }
+
+    /// Ends a decision that is not final, because something has to be asked first.
+    ///
+    /// # Errors
+    ///
+    /// When there is a question.
+    pub(crate) fn settle(&self) -> Result<(), Asked> {
+        if self.questions.is_empty() { Ok(()) } else { Err(Asked(())) }
+    }
+
+    /// What has to be asked before the decision.
+    pub(crate) fn into_questions(self) -> Questions {
+        self.questions
+    }
+
+    /// The Cluster of this name, which is that of the Shoot's control-plane namespace. A review is about one of them only.
+    ///
+    /// # Errors
+    ///
+    /// When it has to be asked for first. A name that no namespace has never is: it must not become part of a URL.
+    pub fn cluster(&mut self, name: &str, freshness: Freshness) -> Result<Cluster<'a>, Asked> {
+        let cached = self.cache.and_then(|cache| cache.cluster(name));
+        let answer = &self.answers.cluster;
+        if answer.is_none() && self.needs_live(freshness, cached.is_some()) && is_dns_label(name) {
+            self.questions.cluster = Some(name.to_owned());
+            return Err(Asked(()));
+        }
+        Ok(match (cached, answer) {
+            (None, Some(Answer::Found(live))) => Cluster::Record(live, None),
+            (Some(_), Some(Answer::Found(live))) if live.is_ok() => Cluster::Record(live, None),
+            // The usual case: nothing was asked, or the answer is not usable.
+            (Some(cached), answer) => {
+                let why = match answer {
+                    None => WhyOld::NotAsked,
+                    Some(Answer::Unanswered(why)) => WhyOld::Unanswered(why),
+                    Some(Answer::Absent) => WhyOld::Gone,
+                    Some(Answer::Found(_)) => WhyOld::Unreadable,
+                };
+                Cluster::Record(cached, Some(why))
+            }
+            (None, Some(Answer::Absent)) => Cluster::Absent,
+            (None, Some(Answer::Unanswered(why))) => Cluster::Unanswered(why),
+            (None, None) if freshness == Freshness::Cached && self.cache.is_some() => Cluster::Absent,
+            (None, None) => Cluster::Unknown,
+        })
     }
 
     /// The Shoot of this name as the requesting user may know it; `None` when something has to be asked first.
+    pub(crate) fn shoot(&mut self, name: &ShootName, freshness: Freshness) -> Option<Target> {
+        self.as_seen(name, None, freshness)
+    }
+
+    /// The same of a Shoot that an entry of this subject names: it may consent to be judged. `Freshness::Cached`.
     pub fn target(&mut self, name: &ShootName, subject: Option<&ShootName>) -> Option<Target> {
+        self.as_seen(name, subject, Freshness::Cached)
+    }
+
+    fn as_seen(&mut self, name: &ShootName, subject: Option<&ShootName>, freshness: Freshness) -> Option<Target> {
         let visibility = self.visibility(name);
-        if visibility.is_none() && !self.snapshot.is_blind() {
+        if visibility.is_none() && self.cache.is_some() {
             // The next call looks it up; this one only asks.
             return None;
         }
-        let shoot = self.shoot(name);
+        let shoot = self.facts(name, freshness);
         let visibility = visibility?;
         Some(match (visibility, shoot) {
             (_, Known::Asked) => return None,
@@ -61,7 +120,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether the requesting user may see this Shoot; `None` when it has to be asked first.
-    pub fn visibility(&mut self, name: &ShootName) -> Option<&'a Visibility> {
+    fn visibility(&mut self, name: &ShootName) -> Option<&'a Visibility> {
         if self.sees_all {
             return Some(&Visibility::Visible);
         }
@@ -79,18 +138,51 @@ impl<'a> View<'a> {
         visibility
     }
 
-    /// Whether the requesting user may see all Shoots there, and nothing of them need be hidden; `false` too while that
+    /// What is known of a Shoot, whoever asks.
+    fn facts(&mut self, name: &ShootName, freshness: Freshness) -> Known<'a, Arc<ShootFacts>> {
+        let cached = self.cache.and_then(|cache| cache.shoots.get(name));
+        match (self.answers.shoots.get(name), cached) {
+            (None, _) if self.needs_live(freshness, cached.is_some()) => {
+                self.questions.shoots.insert(name.clone());
+                Known::Asked
+            }
+            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Known::Found(facts),
+            (Some(Answer::Unanswered(why)), _) => Known::Unanswered(why),
+            (None, None) if self.cache.is_none() => Known::Unanswered("not read"),
+            (Some(Answer::Absent), _) | (None, None) => Known::Absent,
+        }
+    }
+
+    /// Has a Shoot read again before something is refused because of it: `Freshness::Live`.
+    pub fn confirm(&mut self, name: &ShootName) {
+        self.facts(name, Freshness::Live);
+    }
+
+    /// Whether this Shoot was read again already, or need not be.
+    pub(crate) fn is_confirmed(&self, name: &ShootName) -> bool {
+        self.sees_all || self.answers.shoots.contains_key(name)
+    }
+
+    /// Whether anything was read again already.
+    pub(crate) fn is_second_look(&self) -> bool {
+        !self.answers.shoots.is_empty()
+    }
+
+    /// Whether the requesting user may see all Shoots there, and nothing of them need be hidden; `None` too while that
     /// has to be asked first. This is how rules find Shoots that the user did not name: asked about one by one, hidden ones
     /// would shape the answer by their number.
-    pub(crate) fn sees_all_of(&mut self, place: Grant) -> bool {
+    pub(crate) fn sees_all_of(&mut self, place: Grant) -> Option<SeesAll> {
         let visibility = self.answers.grants.get(&place);
-        if visibility.is_none() && !self.sees_all {
-            self.questions.grants.insert(place);
-        }
         if let Some(Visibility::Unanswered(why)) = visibility {
             self.unanswered.get_or_insert(why);
         }
-        self.sees_all || visibility == Some(&Visibility::Visible)
+        // Who may see all Shoots everywhere may see those.
+        let is_visible = |visibility: Option<&Visibility>| visibility == Some(&Visibility::Visible);
+        let sees = self.sees_all || is_visible(visibility) || is_visible(self.answers.grants.get(&Grant::Everywhere));
+        if visibility.is_none() && !self.sees_all {
+            self.questions.grants.insert(place.clone());
+        }
+        sees.then_some(SeesAll(place))
     }
 
     /// Why nobody answered whether the user may see all Shoots of a place, the first that was asked about: what was to be found
@@ -99,87 +191,61 @@ impl<'a> View<'a> {
         self.unanswered
     }
 
-    fn shoot(&mut self, name: &ShootName) -> Known<'a> {
-        match (self.answers.shoots.get(name), self.snapshot.shoots.get(name)) {
-            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Known::Found(facts),
-            (Some(Answer::Unanswered(why)), _) => Known::Unanswered(why),
-            (None, None) if self.snapshot.is_blind() && self.sees_all => Known::Unanswered("not read"),
-            (None, None) if self.snapshot.is_blind() => {
-                self.questions.shoots.insert(name.clone());
+    /// The Shoots there that list this one, sorted by name.
+    pub(crate) fn listers(
+        &self,
+        name: &ShootName,
+        sees: &SeesAll,
+    ) -> impl Iterator<Item = (&'a ShootName, &'a ShootFacts)> + use<'a> {
+        let shoots = self.cache.map(|cache| &cache.shoots);
+        let listers = shoots.map_or(&[][..], |shoots| shoots.listers_in(name, &sees.0));
+        listers.iter().filter_map(move |lister| Some((lister, &**shoots?.get(lister)?)))
+    }
+
+    /// The Shoots there that are in this VPC, sorted by name.
+    pub(crate) fn in_vpc<'n>(
+        &self,
+        vpc: &'n VpcKey,
+        sees: &'n SeesAll,
+    ) -> impl Iterator<Item = &'n ShootName> + use<'a, 'n>
+    where
+        'a: 'n,
+    {
+        let shoots = self.cache.map(|cache| &cache.shoots);
+        shoots.into_iter().flat_map(|shoots| shoots.in_vpc(vpc, &sees.0))
+    }
+
+    /// The Seed of this name: `Freshness::Present`.
+    pub fn seed(&mut self, name: &str) -> Seed<'a> {
+        self.seed_as(name, Freshness::Present)
+    }
+
+    /// Has a Seed read again before something is refused because of what it is: `Freshness::Live`.
+    pub(crate) fn confirm_seed(&mut self, name: &str) {
+        self.seed_as(name, Freshness::Live);
+    }
+
+    fn seed_as(&mut self, name: &str, freshness: Freshness) -> Seed<'a> {
+        let cached: Option<&SeedFacts> = self.cache.and_then(|cache| cache.seed(name));
+        match (self.answers.seeds.get(name), cached) {
+            // A name that no object can have need not be asked for.
+            (None, _) if self.needs_live(freshness, cached.is_some()) && is_dns_subdomain(name) => {
+                self.questions.seeds.insert(name.to_owned());
                 Known::Asked
             }
+            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Known::Found(facts),
+            (Some(Answer::Unanswered(why)), _) => Known::Unanswered(why),
             (Some(Answer::Absent), _) | (None, None) => Known::Absent,
         }
     }
 
-    /// What is known of a Shoot without asking for it: for those that the user did not name, and may see.
-    pub fn known(&self, name: &ShootName) -> Option<&'a Arc<ShootFacts>> {
-        self.known_or_why(name).ok().flatten()
+    /// Whether the API server has to be asked about an object, and may be.
+    fn needs_live(&self, freshness: Freshness, is_cached: bool) -> bool {
+        let cached = match self.cache {
+            None => InCache::Stale,
+            Some(_) if is_cached => InCache::Present,
+            Some(_) => InCache::Absent,
+        };
+        !self.sees_all && freshness.needs_live(cached)
     }
-
-    /// The same, where `None` means that there is no such Shoot.
-    ///
-    /// # Errors
-    ///
-    /// Says why nothing is known of it.
-    pub(crate) fn known_or_why(&self, name: &ShootName) -> Result<Option<&'a Arc<ShootFacts>>, &'a str> {
-        match (self.answers.shoots.get(name), self.snapshot.shoots.get(name)) {
-            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Ok(Some(facts)),
-            (Some(Answer::Unanswered(why)), _) => Err(why),
-            (None, None) if self.snapshot.is_blind() => Err("not read"),
-            (Some(Answer::Absent), _) | (None, None) => Ok(None),
-        }
-    }
-
-    /// Has a Shoot read again before something is refused because of it.
-    pub fn confirm(&mut self, name: &ShootName) {
-        if !self.is_confirmed(name) {
-            self.questions.shoots.insert(name.clone());
-        }
-    }
-
-    /// The Seed of this name. One that is not known is asked for, so that nobody is refused because a cache is behind.
-    pub fn seed(&mut self, name: &str) -> Seed<'a> {
-        match (self.answers.seeds.get(name), self.snapshot.seed(name)) {
-            (Some(Answer::Found(facts)), _) | (None, Some(facts)) => Seed::Found(facts),
-            (Some(Answer::Absent), _) => Seed::Absent,
-            (Some(Answer::Unanswered(why)), _) => Seed::Unanswered(why),
-            // A name that no object can have need not be asked for.
-            (None, None) if self.sees_all || !is_dns_subdomain(name) => Seed::Absent,
-            (None, None) => {
-                self.questions.seeds.insert(name.to_owned());
-                Seed::Asked
-            }
-        }
-    }
-
-    /// Has a Seed read again before something is refused because of what it is.
-    pub(crate) fn confirm_seed(&mut self, name: &str) {
-        if !self.sees_all && is_dns_subdomain(name) && !self.answers.seeds.contains_key(name) {
-            self.questions.seeds.insert(name.to_owned());
-        }
-    }
-
-    /// Whether anything was read again already.
-    pub(crate) fn is_second_look(&self) -> bool {
-        !self.answers.shoots.is_empty()
-    }
-
-    /// Whether this Shoot was read again already, or need not be.
-    pub(crate) fn is_confirmed(&self, name: &ShootName) -> bool {
-        self.sees_all || self.answers.shoots.contains_key(name)
-    }
-}
-
-/// What is known of a Seed.
-#[derive(Debug)]
-pub enum Seed<'a> {
-    /// It is there.
-    Found(&'a SeedFacts),
-    /// It is not there.
-    Absent,
-    /// Nobody answered.
-    Unanswered(&'a str),
-    /// It has to be asked for first.
-    Asked,
 }

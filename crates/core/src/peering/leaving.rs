@@ -6,7 +6,7 @@ use super::rules::lifecycle;
 use super::rules::unverified::listers_not_verified;
 use crate::diagnostics::Finding;
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts};
-use crate::landscape::{Grant, View, Visibility};
+use crate::landscape::{Freshness, Grant, Target, View};
 
 /// The maximum number of peers whose visibility is asked for.
 const ASKED: usize = 100;
@@ -18,16 +18,17 @@ const LOOKED_AT: usize = 1_000;
 pub fn deleted(shoot: &Shoot<'_>, view: &mut View<'_>) -> Vec<Finding> {
     let peers = shoot.enabled_peering().map_or_else(Box::default, |extension| facts::peers(extension.provider_config));
     let name = ShootName::new(&shoot.namespace, &shoot.name);
-    let shoots = &view.snapshot().shoots;
     let (listers, not_verified) = listers(&name, view);
-    let mut visible: BTreeSet<&ShootName> = listers.iter().take(LOOKED_AT).collect();
+    let lists = |(other, facts): &(&ShootName, &ShootFacts)| **other != name && facts.lists(&name);
+    let mut found: BTreeSet<&ShootName> = listers.take(LOOKED_AT).filter(lists).map(|(other, _)| other).collect();
     for peer in peers.iter().take(ASKED) {
-        if view.visibility(&peer.target) == Some(&Visibility::Visible) {
-            visible.insert(&peer.target);
+        if let Some(Target::Visible(facts)) = view.shoot(&peer.target, Freshness::Known)
+            && lists(&(&peer.target, &facts))
+        {
+            found.insert(&peer.target);
         }
     }
-    let lists = |other: &&ShootName| **other != name && shoots.get(other).is_some_and(|facts| facts.lists(&name));
-    let listers: Vec<ShootName> = visible.into_iter().filter(lists).cloned().collect();
+    let listers: Vec<ShootName> = found.into_iter().cloned().collect();
     let has_peers = !peers.is_empty() || !listers.is_empty();
     let deleted = has_peers.then(|| lifecycle::deleted(peers.len(), &listers));
     deleted.into_iter().chain(not_verified).collect()
@@ -41,26 +42,23 @@ pub fn moved(old: &Shoot<'_>, new: &Shoot<'_>, view: &mut View<'_>) -> Vec<Findi
         return Vec::new();
     }
     let name = ShootName::new(&new.namespace, &new.name);
-    let shoots = &view.snapshot().shoots;
     let names_old_seed =
         |facts: &ShootFacts| facts.peers().iter().any(|peer| peer.target == name && *peer.seed == *old_seed);
-    let is_stale = |lister: &&ShootName| shoots.get(lister).is_some_and(|facts| names_old_seed(facts));
     let (listers, not_verified) = listers(&name, view);
-    let listers = listers.iter().take(LOOKED_AT).filter(|lister| **lister != name);
-    let listers: Vec<ShootName> = listers.filter(is_stale).cloned().collect();
+    let listers = listers.take(LOOKED_AT).filter(|(lister, facts)| **lister != name && names_old_seed(facts));
+    let listers: Vec<ShootName> = listers.map(|(lister, _)| lister.clone()).collect();
     lifecycle::migrated(&old_seed, &new_seed, &listers).into_iter().chain(not_verified).collect()
 }
 
 /// The Shoots that list this one, if the user may see all Shoots of its project, or all Shoots everywhere; and a
 /// warning if access reviews failed. Other Shoots are not even counted, or the user could learn how many there are.
-fn listers<'s>(name: &ShootName, view: &mut View<'s>) -> (&'s [ShootName], Option<Finding>) {
-    let sees_project = view.sees_all_of(Grant::Namespace(name.namespace().into()));
-    let sees_everything = view.sees_all_of(Grant::Everywhere);
-    let shoots = &view.snapshot().shoots;
-    let listers = match (sees_everything, sees_project) {
-        (true, _) => return (shoots.listers(name), None),
-        (false, true) => shoots.listers_in_project(name),
-        (false, false) => &[],
-    };
-    (listers, view.unanswered().map(listers_not_verified))
+fn listers<'s>(
+    name: &ShootName,
+    view: &mut View<'s>,
+) -> (impl Iterator<Item = (&'s ShootName, &'s ShootFacts)> + use<'s>, Option<Finding>) {
+    let project = view.sees_all_of(Grant::Namespace(name.namespace().into()));
+    let everything = view.sees_all_of(Grant::Everywhere);
+    let not_verified = view.unanswered().filter(|_| everything.is_none()).map(listers_not_verified);
+    let listers = everything.or(project).map(|sees| view.listers(name, &sees));
+    (listers.into_iter().flatten(), not_verified)
 }

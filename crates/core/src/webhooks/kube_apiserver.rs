@@ -6,12 +6,12 @@ mod facts;
 mod gardenlet;
 
 use self::facts::Known;
-use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, ask, read, refuse, soften, taken, tolerate, unreadable};
-use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
+use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, read, refuse, soften, taken, tolerate, unreadable};
+use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Stop, Verdict};
 use crate::diagnostics::Finding;
 use crate::gardener::deployment::Metadata;
-use crate::gardener::{Deployment, FieldError, is_dns_label};
-use crate::landscape::{Answers, Snapshot};
+use crate::gardener::{Deployment, FieldError};
+use crate::landscape::{Freshness, View};
 use crate::vpn::nat::{self, Side, Translation};
 use crate::vpn::sidecar::{Injection, Proxy, Settings, is_made_by};
 use crate::vpn::{Change, Decision, Overlap, Settled, Vpn, WantedSidecar, decide, overlaps_text, rules, settle};
@@ -50,42 +50,33 @@ impl KubeApiserver {
         &self.injection
     }
 
-    fn review_deployment(
-        &self,
-        request: &Request<'_>,
-        raw: &str,
-        snapshot: &Snapshot,
-        answers: &Answers,
-    ) -> Result<Step, FieldError> {
+    fn review_deployment(&self, request: &Request<'_>, raw: &str, view: &mut View<'_>) -> Result<Verdict, Stop> {
         let deployment = read(raw)?;
         if !is_shoot_api_server(&deployment.metadata) || deployment.metadata.is_being_deleted {
-            return Ok(Step::Done(Verdict::allow("not-concerned")));
+            return Ok(Verdict::allow("not-concerned"));
         }
         if request.old_object.is_some_and(|old| change::needs_no_decision(&deployment, old)) {
-            return Ok(Step::Done(Verdict::allow("starts-nothing")));
+            return Ok(Verdict::allow("starts-nothing"));
         }
 
         let pod = &deployment.spec.template.spec;
         let vpn = Vpn::of(pod);
-        let cached = snapshot.cluster(&request.namespace);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
-            return Ok(self.review_gardenlets_proxy(request, &deployment, raw, cached, answers));
+            return Ok(self.review_gardenlets_proxy(request, &deployment, raw, view)?);
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
         let needed = vpn != Vpn::Absent;
-        let known = match facts::known(&request.namespace, cached, answers) {
+        let freshness = if needed { Freshness::Present } else { Freshness::Known };
+        let known = match facts::known(&request.namespace, view.cluster(&request.namespace, freshness)?) {
             Known::Facts(known) => Some(known),
-            Known::NotYet | Known::Refused(_) if !needed => None,
-            // A string that is not a valid namespace never becomes part of the path of a request.
-            Known::NotYet if !is_dns_label(&request.namespace) => {
-                let error = "is not the name of a namespace".to_owned();
+            Known::Unknown | Known::Refused(_) if !needed => None,
+            // It was not asked for.
+            Known::Unknown => {
+                let problem = "is not the name of a namespace".to_owned();
                 let value = format!("{:?}", &*request.namespace);
-                return Err(FieldError { path: "request.namespace".into(), value, problem: error });
+                return Err(FieldError { path: "request.namespace".into(), value, problem }.into());
             }
-            Known::NotYet => return Ok(ask(&request.namespace)),
-            Known::Refused(findings) => {
-                return Ok(Step::Done(self.without_facts(request, &deployment, raw, findings)));
-            }
+            Known::Refused(findings) => return Ok(self.without_facts(request, &deployment, raw, findings)),
         };
 
         let (decision, conflicts) = match &known {
@@ -98,7 +89,7 @@ impl KubeApiserver {
             Decision::Leave => None,
             Decision::Incomplete(overlaps, missing) => {
                 findings.insert(0, rules::vpn_incomplete(overlaps, missing));
-                return Ok(Step::Done(self.refuse(request, raw, findings)));
+                return Ok(self.refuse(request, raw, findings));
             }
         };
         let translation = match known {
@@ -107,31 +98,29 @@ impl KubeApiserver {
                 Ok(translation) => translation,
                 Err(finding) => {
                     findings.insert(0, finding);
-                    return Ok(Step::Done(self.refuse(request, raw, findings)));
+                    return Ok(self.refuse(request, raw, findings));
                 }
             },
         };
         if translation.depends_on_now() {
-            if answers.cluster.is_none() && is_dns_label(&request.namespace) {
-                return Ok(ask(&request.namespace));
-            }
+            view.cluster(&request.namespace, Freshness::Live)?;
             // The sender may know of an overlap that network-guard does not know yet, so nothing is removed, and its
             // containers do not get networks that are older than those they have.
             if overlaps.is_none() || matches!(self.nat, nat::Mode::Own(_)) {
                 let told = [findings.clone(), translation.findings(Change::Unchanged)].concat();
                 if let Some(verdict) = self.kept(request, &deployment, raw, &told) {
-                    return Ok(Step::Done(verdict));
+                    return Ok(verdict);
                 }
             }
         }
         let (mut verdict, taken) = self.verdict(&deployment, raw, overlaps, &translation, findings);
         if taken {
-            return Ok(Step::Done(self.refuse(request, raw, verdict.findings)));
+            return Ok(self.refuse(request, raw, verdict.findings));
         }
         if overlaps.is_some() {
             verdict.findings.extend(self.replaced(request, &translation));
         }
-        Ok(Step::Done(verdict))
+        Ok(verdict)
     }
 
     /// Whether somebody who is configured otherwise made what is stored and is replaced now. gardenlet never sends the
@@ -240,10 +229,12 @@ impl Handler for KubeApiserver {
         Resource { group: "apps", plural: "deployments" }
     }
 
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let Some(raw) = request.written() else { return Step::Done(Verdict::allow("not-concerned")) };
-        let step = self.review_deployment(request, raw, snapshot, answers);
-        step.unwrap_or_else(|error| unreadable(request, raw, error, self.is_tolerant))
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
+        let Some(raw) = request.written() else { return Ok(Verdict::allow("not-concerned")) };
+        match self.review_deployment(request, raw, view) {
+            Err(Stop::Unreadable(error)) => unreadable(request, raw, error, self.is_tolerant),
+            result => result,
+        }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
+use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Stop, Verdict};
+use crate::gardener::Network;
 use crate::gardener::network::{
     SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations, SwitchState,
     family_name,
 };
-use crate::gardener::{FieldError, Network, is_dns_label};
 use crate::json::{self, Text, Written};
-use crate::landscape::{Answer, Answers, Questions, Snapshot, switch_facts};
+use crate::landscape::{Cluster, Freshness, View, switch_facts};
 use crate::overlay::rules::held as rules;
 use crate::overlay::{Decision, Held, HoldSettings, Passed, Reason, decide};
 
@@ -34,32 +34,25 @@ impl HoldNetwork {
         Self { settings: settings.clone() }
     }
 
-    fn decide(
-        &self,
-        request: &Request<'_>,
-        raw: &str,
-        snapshot: &Snapshot,
-        answers: &Answers,
-    ) -> Result<Step, FieldError> {
+    fn decide(&self, request: &Request<'_>, raw: &str, view: &mut View<'_>) -> Result<Verdict, Stop> {
         let read = |raw, whose| Network::read(raw).map_err(|error| error.within(whose));
         let new = read(raw, "request.object")?;
         let old = request.old_object.map(|raw| read(raw, "request.oldObject")).transpose()?;
-        let (shoot, is_known) = match (snapshot.cluster(&request.namespace), &answers.cluster) {
-            (Some(record), _) | (None, Some(Answer::Found(record))) => (switch_facts(record), true),
-            (None, answer) => (None, answer.is_some()),
+        let shoot = match view.cluster(&request.namespace, Freshness::Known)? {
+            Cluster::Record(record, _) => switch_facts(record),
+            Cluster::Absent | Cluster::Unanswered(_) | Cluster::Unknown => None,
         };
         let decision = match decide(&new, old.as_ref(), shoot, &self.settings) {
             Ok(decision) => decision,
             Err(error) => {
                 let findings = vec![rules::unreadable(&error)];
-                return Ok(Step::Done(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") }));
+                return Ok(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") });
             }
         };
-        if matches!(decision, Decision::Hold(_)) && !is_known && is_dns_label(&request.namespace) {
-            let cluster = Some(request.namespace.to_string());
-            return Ok(Step::Ask(Questions { cluster, ..Questions::default() }));
+        if matches!(decision, Decision::Hold(_)) {
+            view.cluster(&request.namespace, Freshness::Present)?;
         }
-        Ok(Step::Done(verdict(&decision, &new)))
+        Ok(verdict(&decision, &new))
     }
 }
 
@@ -76,12 +69,9 @@ impl Handler for HoldNetwork {
         Resource { group: "extensions.gardener.cloud", plural: "networks" }
     }
 
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let Some(raw) = request.written() else { return Step::Done(Verdict::allow("not-concerned")) };
-        match self.decide(request, raw, snapshot, answers) {
-            Ok(step) => step,
-            Err(error) => Step::Unreadable(vec![error]),
-        }
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
+        let Some(raw) = request.written() else { return Ok(Verdict::allow("not-concerned")) };
+        self.decide(request, raw, view)
     }
 }
 

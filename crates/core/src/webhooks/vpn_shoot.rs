@@ -5,12 +5,12 @@
 //! known to its project only. A caller that shows another UID learns nothing: an unknown namespace, a wrong UID and a Shoot without overlap
 //! have one answer, the same to the byte, in which everything passes as it came.
 
-use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, Seen, WhyOld, ask, read, refuse, seen, taken, unreadable};
-use crate::admission::{Handler, Outcome, Request, Resource, Step, Verdict};
+use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, for_shoots, read, refuse, taken, unreadable};
+use crate::admission::{Handler, Outcome, Request, Resource, Stop, Verdict};
 use crate::diagnostics::Finding;
 use crate::gardener::deployment::Metadata;
-use crate::gardener::{ClusterFacts, Deployment, FieldError, ShootUid, is_dns_label};
-use crate::landscape::{Answers, ClusterRecord, Snapshot};
+use crate::gardener::{ClusterFacts, Deployment, ShootUid, is_dns_label};
+use crate::landscape::{Cluster, ClusterRecord, Freshness, View};
 use crate::vpn::nat::{self, Containers, KnownFacts, Side, Translation};
 use crate::vpn::{self, Change, Overlap, rules};
 
@@ -62,8 +62,8 @@ enum Concerned<'f> {
 }
 
 /// The one answer to a caller that is not concerned, or does not prove its identity.
-fn nothing() -> Step {
-    Step::Done(Verdict::allow("not-concerned"))
+fn nothing() -> Verdict {
+    Verdict::allow("not-concerned")
 }
 
 impl VpnShoot {
@@ -72,36 +72,33 @@ impl VpnShoot {
         Self { nat: nat.clone() }
     }
 
-    /// The decision on a StatefulSet of a Shoot that overlaps its Seed. Without a step, the Cluster is asked for first.
+    /// The decision on a StatefulSet of a Shoot that overlaps its Seed.
     fn judge(
         &self,
         request: &Request<'_>,
         raw: &str,
         known: &KnownFacts<'_>,
         overlaps: &[Overlap],
-        may_ask: bool,
-    ) -> Result<Option<Step>, FieldError> {
+        caller: &Caller<'_>,
+        view: &mut View<'_>,
+    ) -> Result<Verdict, Stop> {
         let object = read(raw)?;
         if !is_vpn_shoot(&object.metadata) || object.metadata.is_being_deleted {
-            return Ok(Some(nothing()));
+            return Ok(nothing());
         }
         let pod = &object.spec.template.spec;
         let translation = match Translation::of(&self.nat, Side::Shoot, pod, known, Some(overlaps)) {
             Ok(translation) => translation,
-            Err(finding) => return Ok(Some(Step::Done(refuse(request, raw, vec![finding])))),
+            Err(finding) => return Ok(refuse(request, raw, vec![finding])),
         };
-        if may_ask && translation.depends_on_now() {
-            return Ok(None);
+        if translation.depends_on_now() {
+            view.cluster(caller.namespace, Freshness::Live)?;
         }
         // gardenlet knows other networks than a Cluster that cannot be read again: then the stored containers are the
         // better guess.
         let stored = request.old_object.filter(|_| translation.depends_on_now()).and_then(|old| self.stored(old));
         let translation = stored.map_or(translation, Translation::kept);
-        let verdict = match settle(&object, raw, &translation) {
-            Ok(verdict) => verdict,
-            Err(taken) => refuse(request, raw, taken),
-        };
-        Ok(Some(Step::Done(verdict)))
+        Ok(settle(&object, raw, &translation).unwrap_or_else(|taken| refuse(request, raw, taken)))
     }
 
     /// The containers managed by network-guard in the stored object, if the configuration wants any.
@@ -160,27 +157,24 @@ impl Handler for VpnShoot {
         Resource { group: "apps", plural: "statefulsets" }
     }
 
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let Some(raw) = request.written() else { return nothing() };
-        let Some(caller) = Caller::of(request.path_suffix) else { return nothing() };
-        let (record, why_old) = match seen(snapshot.cluster(caller.namespace), answers) {
-            Seen::Record(record, why_old) => (record, why_old.as_ref().map(WhyOld::for_shoots)),
-            // The cache may have missed a change. The Cluster is read live for every caller.
-            Seen::NotAsked if snapshot.is_blind() => return ask(caller.namespace),
-            Seen::Unanswered(_) => return Step::Done(self.without_facts(request, raw)),
-            Seen::NotAsked | Seen::Absent => return nothing(),
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
+        let Some(raw) = request.written() else { return Ok(nothing()) };
+        let Some(caller) = Caller::of(request.path_suffix) else { return Ok(nothing()) };
+        let (record, why_old) = match view.cluster(caller.namespace, Freshness::Cached)? {
+            Cluster::Record(record, why_old) => (record, why_old.as_ref().map(for_shoots)),
+            Cluster::Unanswered(_) => return Ok(self.without_facts(request, raw)),
+            Cluster::Absent | Cluster::Unknown => return Ok(nothing()),
         };
         let (facts, overlaps) = match caller.concerned(record) {
             Concerned::Yes(facts, overlaps) => (facts, overlaps),
-            Concerned::No => return nothing(),
-            Concerned::Unknown => return Step::Done(self.without_facts(request, raw)),
+            Concerned::No => return Ok(nothing()),
+            Concerned::Unknown => return Ok(self.without_facts(request, raw)),
         };
         let known = KnownFacts { facts, why_old };
-        match self.judge(request, raw, &known, &overlaps, answers.cluster.is_none()) {
-            Ok(Some(step)) => step,
-            Ok(None) => ask(caller.namespace),
+        match self.judge(request, raw, &known, &overlaps, &caller, view) {
             // vpn2 does without us, and this webhook is registered so.
-            Err(error) => unreadable(request, raw, error, self.nat == nat::Mode::VpnClient),
+            Err(Stop::Unreadable(error)) => unreadable(request, raw, error, self.nat == nat::Mode::VpnClient),
+            result => result,
         }
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use network_guard::wiring::webhook_server::{Addresses, Server, ServerDeps};
 use network_guard_controllers::certificates::Authority;
-use network_guard_core::admission::{Handler, Request, Resource, Step};
-use network_guard_core::landscape::{Answers, Snapshot};
+use network_guard_core::admission::{self, Handler, Request, Resource, Verdict};
+use network_guard_core::landscape::View;
 use network_guard_runtime::health::Pace;
 use network_guard_runtime::https::Limits;
 use network_guard_runtime::metrics::Metrics;
@@ -188,7 +188,7 @@ impl Handler for Buggy {
         Resource { group: "apps", plural: "deployments" }
     }
 
-    fn review(&self, _: &Request<'_>, _: &Snapshot, _: &Answers) -> Step {
+    fn review(&self, _: &Request<'_>, _: &mut View<'_>) -> Result<Verdict, admission::Stop> {
         panic!("a planted bug")
     }
 }

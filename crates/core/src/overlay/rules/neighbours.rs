@@ -7,7 +7,7 @@ use super::settings::GardenSettings;
 use super::vpc::{Newcomer, SHARED_VPC};
 use crate::diagnostics::{Finding, Policy, Severity};
 use crate::gardener::{Shoot, ShootFacts, ShootName, facts, is_dns_label};
-use crate::landscape::{Grant, Target, View};
+use crate::landscape::{Freshness, Grant, Target, View};
 
 /// The most Shoots of the same project, and of other projects, that are compared; all of them may be visible. A VPC of
 /// AWS has room for 200 subnets by default and each Shoot takes at least three, so it holds about as many.
@@ -30,26 +30,28 @@ pub(super) fn shared(
     let newcomer = if is_off { None } else { Newcomer::of(new, old, &settings.vpcs) };
     let Some(newcomer) = newcomer else { return Vec::new() };
     let own = ShootName::new(&new.namespace, &new.name);
-    let sees_everything = view.sees_all_of(Grant::Everywhere);
-    let mut sees = |project: &str| view.sees_all_of(Grant::Namespace(project.into())) || sees_everything;
-    let sees_own = sees(own.namespace());
-    let mut projects = projects_of_peers(new);
-    projects.retain(|project| sees(project));
+    let everything = view.sees_all_of(Grant::Everywhere);
+    let mut sees = |project: &str| view.sees_all_of(Grant::Namespace(project.into()));
+    let own_project = sees(own.namespace());
+    let projects: Vec<_> = projects_of_peers(new).iter().filter_map(|project| sees(project)).collect();
     // A missing answer must be reported: it is not a "no".
-    let unanswered = view.unanswered().filter(|_| !sees_everything);
+    let unanswered = view.unanswered().filter(|_| everything.is_none());
     let mut findings: Vec<Finding> = unanswered.map(|why| newcomer.not_compared(why)).into_iter().collect();
 
-    let shoots = &view.snapshot().shoots;
-    let neighbours: Names<'_> =
-        if sees_own { Box::new(shoots.neighbours(&newcomer.vpc, own.namespace())) } else { Box::new([].into_iter()) };
-    let others: Names<'_> = if sees_everything {
-        Box::new(shoots.in_vpc(&newcomer.vpc).filter(|name| name.namespace() != own.namespace()))
-    } else {
-        Box::new(projects.iter().flat_map(|project| shoots.neighbours(&newcomer.vpc, project)))
+    let of_own_project = own_project.as_ref().map(|project| view.in_vpc(&newcomer.vpc, project));
+    let others: Names<'_> = match &everything {
+        Some(everything) => {
+            let all = view.in_vpc(&newcomer.vpc, everything);
+            Box::new(all.filter(|name| name.namespace() != own.namespace()))
+        }
+        None => {
+            let by_project: Vec<_> = projects.iter().map(|project| view.in_vpc(&newcomer.vpc, project)).collect();
+            Box::new(by_project.into_iter().flatten())
+        }
     };
     let mut names: Vec<&ShootName> = Vec::new();
     let mut may_be_more = false;
-    for mut some in [neighbours, others] {
+    for mut some in [Box::new(of_own_project.into_iter().flatten()), others] {
         names.extend(some.by_ref().filter(|name| **name != own).take(LOOKED_AT));
         may_be_more |= some.any(|name| *name != own);
     }
@@ -90,7 +92,7 @@ fn visible<'n>(
 ) -> Vec<(&'n ShootName, Arc<ShootFacts>)> {
     let mut found = Vec::new();
     for name in names {
-        if let Some(Target::Visible(facts)) = view.target(name, None)
+        if let Some(Target::Visible(facts)) = view.shoot(name, Freshness::Cached)
             && settings.vpcs.key(name.namespace(), &facts.vpc).as_ref() == Some(&newcomer.vpc)
         {
             found.push((*name, facts));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::diagnostics::ratchet::{Touch, compare};
 use crate::diagnostics::{Rank, Severity, rules};
 use crate::gardener::{ShootFacts, ShootName};
-use crate::landscape::{Answers, Snapshot, Target, View, Visibility};
+use crate::landscape::{Answers, Freshness, Snapshot, Target, View};
 use crate::net::{Cidr, for_overlapping_pairs};
 
 use super::super::ruled::Ruled;
@@ -50,8 +50,10 @@ rules! {
             let mut snapshot = Snapshot::default();
             snapshot.shoots.put(&shoot("leads"), ShootFacts { peering: lists(&["orders"]), ..peer() });
             let answers = Answers::default();
+            let mut all = View::new(Some(&snapshot), &answers);
+            all.see_everything();
             let found = Scene { networking: r#"{"nodes": "10.5.0.0/26"}"#, ..SCENE }
-                .of(|subject| peer_of_peer(subject, &[Some(between)], &mut View::new(&snapshot, &answers, true)));
+                .of(|subject| peer_of_peer(subject, &[Some(between)], &mut all));
             found.into_iter().map(|ruled| ruled.finding).collect()
         },
     };
@@ -152,22 +154,17 @@ pub(in crate::peering) fn peer_of_peer(
     let mut found = Vec::new();
     let (mut unanswered, mut reason) = (0, None);
     for (other, paths) in around {
-        let facts = match view.visibility(other) {
-            None | Some(Visibility::Hidden) => continue,
-            Some(Visibility::Visible) => view.known_or_why(other),
-            Some(Visibility::Unanswered(why)) => Err(&**why),
-        };
-        match facts {
-            Ok(Some(facts)) => {
+        match view.shoot(other, Freshness::Known) {
+            Some(Target::Visible(facts)) => {
                 let theirs: HashSet<&ShootName> = facts.peers().iter().map(|peer| &peer.target).collect();
                 let mut mutual = paths.into_iter().map(|i| between[i].0).filter(|peer| theirs.contains(&peer.target));
                 // For the other mutual peers no more networks count than for the first.
                 found.extend(
-                    mutual.next().and_then(|between| of_path(subject, counting(between), between, other, facts)),
+                    mutual.next().and_then(|between| of_path(subject, counting(between), between, other, &facts)),
                 );
             }
-            Ok(None) => {}
-            Err(why) => {
+            None | Some(Target::Missing | Target::Hidden | Target::Consenting(_)) => {}
+            Some(Target::Unverified(why)) => {
                 unanswered += 1;
                 reason.get_or_insert(why);
             }
@@ -182,7 +179,7 @@ pub(in crate::peering) fn peer_of_peer(
         _ => format!("one request asks about {AROUND}, and reads {REFERENCES} entries of peers"),
     };
     found.extend(not_compared(left + unread, unread == 0, &why));
-    found.extend(not_compared(unanswered, true, reason.unwrap_or_default()));
+    found.extend(not_compared(unanswered, true, &reason.unwrap_or_default()));
     found
 }
 

@@ -71,7 +71,7 @@ rules! {
             snapshot.put_seed("eu1-b", SeedFacts { nodes: "10.0.0.0/8".parse().ok(), ..SeedFacts::default() });
             let answers = Answers::default();
             Scene { networking: r#"{"nodes": "10.5.0.0/24"}"#, ..SCENE }
-                .of(|subject| seed_nodes(subject, &settings, &mut View::new(&snapshot, &answers, false)))
+                .of(|subject| seed_nodes(subject, &settings, &mut View::new(Some(&snapshot), &answers)))
                 .into_iter()
                 .collect()
         },

@@ -35,7 +35,7 @@ rules! {
             Scene { seed: "eu9", ..SCENE }
                 .of(|subject| {
                     let (snapshot, listed) = (Snapshot::default(), &subject.peers[0]);
-                    seed_unknown(subject, listed, &mut View::new(&snapshot, &answers, false))
+                    seed_unknown(subject, listed, &mut View::new(Some(&snapshot), &answers))
                 })
                 .into_iter()
                 .collect()

@@ -1,10 +1,8 @@
 //! What is known of the Cluster.
 
-use std::sync::Arc;
-
-use super::super::vpn_ends::{Seen, seen};
+use super::super::vpn_ends::in_words;
 use crate::diagnostics::Finding;
-use crate::landscape::{Answers, ClusterRecord};
+use crate::landscape::Cluster;
 use crate::vpn::nat::KnownFacts;
 use crate::vpn::rules;
 
@@ -12,19 +10,19 @@ use crate::vpn::rules;
 pub(super) enum Known<'s> {
     Facts(KnownFacts<'s>),
     Refused(Vec<Finding>),
-    NotYet,
+    Unknown,
 }
 
 /// The facts of the Cluster, or what is wrong with it.
-pub(super) fn known<'s>(namespace: &str, cached: Option<&'s Arc<ClusterRecord>>, answers: &'s Answers) -> Known<'s> {
-    match seen(cached, answers) {
-        Seen::Record(Ok(facts), why_old) => {
-            Known::Facts(KnownFacts { facts, why_old: why_old.map(|why| why.in_words()) })
+pub(super) fn known<'s>(namespace: &str, cluster: Cluster<'s>) -> Known<'s> {
+    match cluster {
+        Cluster::Record(Ok(facts), why_old) => {
+            Known::Facts(KnownFacts { facts, why_old: why_old.as_ref().map(in_words) })
         }
-        Seen::Record(Err(errors), _) => unreadable(namespace, errors),
-        Seen::NotAsked => Known::NotYet,
-        Seen::Absent => Known::Refused(vec![rules::cluster_missing(namespace)]),
-        Seen::Unanswered(why) => Known::Refused(vec![rules::cluster_unanswered(namespace, why)]),
+        Cluster::Record(Err(errors), _) => unreadable(namespace, errors),
+        Cluster::Unknown => Known::Unknown,
+        Cluster::Absent => Known::Refused(vec![rules::cluster_missing(namespace)]),
+        Cluster::Unanswered(why) => Known::Refused(vec![rules::cluster_unanswered(namespace, why)]),
     }
 }
 

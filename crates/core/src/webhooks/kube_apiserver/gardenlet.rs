@@ -1,17 +1,15 @@
 //! A Deployment in which gardenlet put its own proxy: it stays, or the sidecar takes its place.
 
-use std::sync::Arc;
-
 use super::KubeApiserver;
 use super::facts::{self, Known};
-use crate::admission::{Request, Step, Verdict};
+use crate::admission::{Request, Verdict};
 use crate::diagnostics::Finding;
-use crate::gardener::{Deployment, is_dns_label};
-use crate::landscape::{Answers, ClusterRecord};
+use crate::gardener::Deployment;
+use crate::landscape::{Asked, Freshness, View};
 use crate::vpn::nat::{Mode, Side, Translation};
 use crate::vpn::sidecar::Sidecar;
 use crate::vpn::{Change, Decision, Vpn, decide, rules};
-use crate::webhooks::vpn_ends::{AUDIT_DECISION, ask, soften};
+use crate::webhooks::vpn_ends::{AUDIT_DECISION, soften};
 
 impl KubeApiserver {
     /// gardenlet's proxy works, so nothing is refused here: what keeps the sidecar out leaves gardenlet's where it is.
@@ -20,23 +18,19 @@ impl KubeApiserver {
         request: &Request<'_>,
         deployment: &Deployment<'_>,
         raw: &str,
-        cached: Option<&Arc<ClusterRecord>>,
-        answers: &Answers,
-    ) -> Step {
+        view: &mut View<'_>,
+    ) -> Result<Verdict, Asked> {
         let pod = &deployment.spec.template.spec;
         let replaces = self.injection.sidecar() == Sidecar::Always;
-        let may_ask = answers.cluster.is_none() && is_dns_label(&request.namespace);
-        let known = match facts::known(&request.namespace, cached, answers) {
+        let freshness = if replaces { Freshness::Present } else { Freshness::Known };
+        let known = match facts::known(&request.namespace, view.cluster(&request.namespace, freshness)?) {
             Known::Facts(known) => known,
-            Known::NotYet if replaces && may_ask => return ask(&request.namespace),
             Known::Refused(findings) if replaces => {
                 let kept = self.kept(request, deployment, raw, &findings);
-                return Step::Done(
-                    kept.unwrap_or_else(|| self.left(deployment, raw, &Translation::default(), findings)),
-                );
+                return Ok(kept.unwrap_or_else(|| self.left(deployment, raw, &Translation::default(), findings)));
             }
-            Known::NotYet | Known::Refused(_) => {
-                return Step::Done(self.left(deployment, raw, &Translation::default(), Vec::new()));
+            Known::Unknown | Known::Refused(_) => {
+                return Ok(self.left(deployment, raw, &Translation::default(), Vec::new()));
             }
         };
 
@@ -47,11 +41,11 @@ impl KubeApiserver {
         };
         // With a proxy of its own gardenlet relies on vpn2, which has to be told the right networks all the same.
         let translation = Translation::of(&Mode::VpnClient, Side::Seed, pod, &known, overlaps).unwrap_or_default();
-        if translation.depends_on_now() && may_ask {
-            return ask(&request.namespace);
+        if translation.depends_on_now() {
+            view.cluster(&request.namespace, Freshness::Live)?;
         }
         if !replaces {
-            return Step::Done(self.left(deployment, raw, &translation, Vec::new()));
+            return Ok(self.left(deployment, raw, &translation, Vec::new()));
         }
         let hindrance = match &decision {
             Decision::Inject(overlaps) => {
@@ -59,7 +53,7 @@ impl KubeApiserver {
                 let (mut verdict, is_taken) = self.verdict(deployment, raw, Some(overlaps), &translation, conflicts);
                 if !is_taken {
                     verdict.findings.extend(self.replaced(request, &translation));
-                    return Step::Done(verdict);
+                    return Ok(verdict);
                 }
                 verdict.findings
             }
@@ -68,12 +62,12 @@ impl KubeApiserver {
                 // gardenlet may know of an overlap that we have not heard of: what is stored is not taken away.
                 let kept = || self.kept(request, deployment, raw, &translation.findings(Change::Unchanged));
                 if let Some(verdict) = translation.depends_on_now().then(kept).flatten() {
-                    return Step::Done(verdict);
+                    return Ok(verdict);
                 }
                 Vec::new()
             }
         };
-        Step::Done(self.left(deployment, raw, &translation, hindrance))
+        Ok(self.left(deployment, raw, &translation, hindrance))
     }
 
     /// gardenlet's proxy stays, for these reasons; without any it is meant to.

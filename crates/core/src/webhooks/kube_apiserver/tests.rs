@@ -20,9 +20,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission;
+use crate::admission::{self, AskLoop, NoVerdict};
 use crate::gardener::ClusterFacts;
-use crate::landscape::{Answer, ClusterRecord, Questions};
+use crate::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot};
 use crate::net::Cidr;
 use crate::vpn::nat::Mode;
 use crate::vpn::sidecar::Sidecar;
@@ -76,7 +76,8 @@ struct Call {
     object: Value,
     old: Option<Value>,
     cluster: Option<Value>,
-    answers: Answers,
+    /// What a live read shows, if there is one.
+    live: Option<Answer<Arc<ClusterRecord>>>,
     settings: Settings,
     nat: Mode,
     is_tolerant: bool,
@@ -101,7 +102,7 @@ impl Call {
             object: told(fixture(deployment, "deployment"), &fixture(cluster, "cluster")),
             old: None,
             cluster: Some(fixture(cluster, "cluster")),
-            answers: Answers::default(),
+            live: None,
             settings: Settings::default(),
             nat: Mode::default(),
             is_tolerant: false,
@@ -131,14 +132,14 @@ impl Call {
 
     fn without_cluster(mut self, answer: Option<Answer<Arc<ClusterRecord>>>) -> Self {
         self.cluster = None;
-        self.answers.cluster = answer;
+        self.live = answer;
         self
     }
 
     /// The API server answers what the cache says.
     fn live(mut self) -> Self {
         let spec = self.cluster.as_ref().unwrap()["spec"].to_string();
-        self.answers.cluster = Some(Answer::Found(Arc::new(ClusterFacts::parse(&spec))));
+        self.live = Some(Answer::Found(Arc::new(ClusterFacts::parse(&spec))));
         self
     }
 
@@ -176,15 +177,20 @@ impl Call {
         .to_string()
     }
 
-    fn step(&self) -> Step {
-        let body = self.body();
+    /// The result, or what is asked when there is no live read.
+    fn result(&self) -> Result<Verdict, NoVerdict> {
+        let (body, snapshot) = (self.body(), self.snapshot());
         let request = admission::decode(body.as_bytes()).unwrap();
         let handler = KubeApiserver::new(&self.settings, &self.nat).tolerant(self.is_tolerant);
-        handler.review(&request, &self.snapshot(), &self.answers)
+        let review = AskLoop::new(&handler, &request, Some(&snapshot));
+        match &self.live {
+            None => review.end(),
+            live @ Some(_) => review.run(|_| Answers { cluster: live.clone(), ..Answers::default() }),
+        }
     }
 
     fn run(&self) -> Done {
-        let Step::Done(verdict) = self.step() else { panic!("no decision: {:?}", self.step()) };
+        let verdict = self.result().expect("a decision");
         let body = self.body();
         let request = admission::decode(body.as_bytes()).unwrap();
         let response: Value = serde_json::from_slice(&admission::encode(&request, &verdict)).unwrap();
@@ -249,7 +255,9 @@ fn injects_on_overlap() {
 #[test]
 fn asks_for_a_missing_cluster_once() {
     let call = Call::overlapping().without_cluster(None);
-    assert!(matches!(call.step(), Step::Ask(Questions { cluster: Some(name), .. }) if name == "shoot--local--ha"));
+    assert!(
+        matches!(call.result(), Err(NoVerdict::Asks(Questions { cluster: Some(name), .. })) if name == "shoot--local--ha")
+    );
 }
 
 /// Names from outside never reach a URL: only a namespace can be asked for.
@@ -258,8 +266,8 @@ fn asks_for_namespaces_only() {
     for name in ["?watch=true", "a/../../api/v1/secrets", "", "-a", "A", &"a".repeat(64)] {
         let call =
             Call::overlapping().object(|object| object["metadata"]["namespace"] = json!(name)).without_cluster(None);
-        let Step::Unreadable(errors) = call.step() else { panic!("{name}: {:?}", call.step()) };
-        assert_eq!(errors[0].path, "request.namespace".into(), "{name}");
+        let Err(NoVerdict::Unreadable(error)) = call.result() else { panic!("{name}: {:?}", call.result()) };
+        assert_eq!(error.path, "request.namespace".into(), "{name}");
     }
 }
 
@@ -317,10 +325,10 @@ fn denials_say_what_to_do() {
 #[test]
 fn an_object_of_another_shape_is_unreadable() {
     let call = Call::overlapping().pod(|pod| pod["containers"][0]["name"] = json!(7));
-    let Step::Unreadable(errors) = call.step() else { panic!("{:?}", call.step()) };
+    let Err(NoVerdict::Unreadable(error)) = call.result() else { panic!("{:?}", call.result()) };
     assert!(
-        errors[0].to_string().starts_with("request.object.spec.template.spec.containers[0].name: invalid type"),
-        "{errors:?}"
+        error.to_string().starts_with("request.object.spec.template.spec.containers[0].name: invalid type"),
+        "{error:?}"
     );
 }
 
@@ -331,9 +339,9 @@ fn too_many_containers_of_the_vpn_are_unreadable() {
         pod["containers"].as_array_mut().unwrap().extend(vec![json!({"name": "vpn-client-1"}); 20]);
     };
     let call = Call::overlapping().pod(many);
-    let Step::Unreadable(errors) = call.step() else { panic!("{:?}", call.step()) };
+    let Err(NoVerdict::Unreadable(error)) = call.result() else { panic!("{:?}", call.result()) };
     assert_eq!(
-        errors[0].to_string(),
+        error.to_string(),
         "request.object.spec.template.spec.containers[17].name: \"vpn-client-1\": there are more than 16 containers of the VPN, \
          while gardenlet writes three"
     );

@@ -12,12 +12,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission;
+use crate::admission::{self, AskLoop};
 use crate::gardener::network::{
     OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name,
 };
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Encapsulation, encapsulation};
+use crate::landscape::Snapshot;
 use crate::net::Family;
 use crate::overlay::{
     Act, Nodes, Record, RouteTracker, SwitchSettings, act, desired, record, release_word, released_config,
@@ -105,9 +106,8 @@ impl World {
         let review = self.review(&new);
         let request = admission::decode(review.as_bytes()).unwrap();
         let handler = HoldNetwork::new(&self.settings.hold);
-        let Step::Done(verdict) = handler.review(&request, &self.snapshot(), &Answers::default()) else {
-            panic!("asked for more")
-        };
+        let snapshot = self.snapshot();
+        let verdict = AskLoop::new(&handler, &request, Some(&snapshot)).end().expect("nothing is asked");
         let passes = verdict.outcome != Outcome::Denied;
         if let Outcome::Patched(patch) = &verdict.outcome {
             let patch: json_patch::Patch = serde_json::from_str(patch.json()).unwrap();
@@ -117,9 +117,7 @@ impl World {
             again["request"]["object"] = new.clone();
             let again = again.to_string();
             let request = admission::decode(again.as_bytes()).unwrap();
-            let Step::Done(second) = handler.review(&request, &self.snapshot(), &Answers::default()) else {
-                panic!("asked for more")
-            };
+            let second = AskLoop::new(&handler, &request, Some(&snapshot)).end().expect("nothing is asked");
             assert!(!matches!(second.outcome, Outcome::Patched(_)), "not idempotent: {second:?}");
         }
         self.verdict = Some(verdict);

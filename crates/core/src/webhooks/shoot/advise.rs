@@ -1,10 +1,10 @@
 //! `/webhooks/advise/shoot`: warns when a Shoot with peers is deleted or moved. It refuses nothing.
 
 use super::{ADVISE_SHOOT_PATH, SHOOTS, ShootSettings, read};
-use crate::admission::{Handler, Operation, Request, Resource, Step, Verdict};
+use crate::admission::{Handler, Operation, Request, Resource, Stop, Verdict};
 use crate::diagnostics::{Finding, Policy};
 use crate::gardener::FieldError;
-use crate::landscape::{Answers, Snapshot, View};
+use crate::landscape::View;
 use crate::peering;
 
 /// The webhook.
@@ -45,18 +45,10 @@ impl Handler for AdviseShoot {
         SHOOTS
     }
 
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        let mut view = View::new(snapshot, answers, false);
-        let findings = find(request, &mut view);
-        let questions = std::mem::take(&mut view.questions).without(answers);
-        match findings {
-            _ if !questions.is_empty() => Step::Ask(questions),
-            Ok(findings) => {
-                let findings = self.policy.apply(findings);
-                Step::Done(Verdict { findings, ..Verdict::allow("advised") })
-            }
-            // Whatever cannot be read is deleted or moved all the same.
-            Err(_) => Step::Done(Verdict::allow("unreadable")),
-        }
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
+        // Whatever cannot be read is deleted or moved all the same.
+        let Ok(findings) = find(request, view) else { return Ok(Verdict::allow("unreadable")) };
+        view.settle()?;
+        Ok(Verdict { findings: self.policy.apply(findings), ..Verdict::allow("advised") })
     }
 }

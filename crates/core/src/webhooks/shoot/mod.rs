@@ -14,7 +14,7 @@ pub use advise::AdviseShoot;
 pub use mutate::MutateShoot;
 pub use validate::ValidateShoot;
 
-use crate::admission::{Operation, Request, Resource, Step, UserInfo, Verdict};
+use crate::admission::{self, Request, Resource, Stop, UserInfo, Verdict};
 use crate::diagnostics::Policy;
 use crate::diagnostics::ratchet::Scope;
 use crate::gardener::{FieldError, Shoot};
@@ -30,6 +30,10 @@ pub const VALIDATE_SHOOT_PATH: &str = "/webhooks/validate/shoot";
 
 /// The path of the webhook that warns.
 pub const ADVISE_SHOOT_PATH: &str = "/webhooks/advise/shoot";
+
+/// For each entry of the longest list of peers that is looked up there are four questions: who may see it, its present state, its Seed,
+/// and the Seed's state. A thousand are more than all others together.
+const _: () = assert!(4 * peering::MOST_PEERS + 1_000 <= admission::MOST_QUESTIONS);
 
 const SHOOTS: Resource = Resource { group: "core.gardener.cloud", plural: "shoots" };
 
@@ -79,13 +83,8 @@ impl Exempt {
 
 /// Decides on a Shoot that is created or updated itself, not one of its subresources; all else is none of these webhooks'
 /// business.
-fn review_written(request: &Request<'_>, review: impl FnOnce(&str) -> Result<Step, FieldError>) -> Step {
-    let writes = matches!(request.operation, Operation::Create | Operation::Update);
-    match request.object.filter(|_| writes && request.sub_resource.is_empty()).map(review) {
-        None => Step::Done(Verdict::allow("not-concerned")),
-        Some(Ok(step)) => step,
-        Some(Err(error)) => Step::Unreadable(vec![error]),
-    }
+fn review_written(request: &Request<'_>, review: impl FnOnce(&str) -> Result<Verdict, Stop>) -> Result<Verdict, Stop> {
+    request.written().map_or_else(|| Ok(Verdict::allow("not-concerned")), review)
 }
 
 /// Reads one of the objects of a request.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{Exempt, MUTATE_SHOOT_PATH, SHOOTS, ShootSettings, read, review_written};
-use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Step, Verdict};
+use crate::admission::{Handler, Outcome, PatchBuilder, Pointer, Request, Resource, Stop, Verdict};
 use crate::diagnostics::Policy;
 use crate::diagnostics::ratchet::{Entries, Scope};
 use crate::gardener::{FieldError, Shoot};
-use crate::landscape::{Answers, Snapshot, Target, View};
+use crate::landscape::{Target, View};
 use crate::peering;
 
 /// The webhook. It never refuses: what it cannot fill in, the validation names.
@@ -29,24 +29,18 @@ impl MutateShoot {
         Self { max_peers: settings.peering.looked_up(), policy: settings.policy.clone() }
     }
 
-    fn review_shoot(
-        &self,
-        request: &Request<'_>,
-        text: &str,
-        snapshot: &Snapshot,
-        answers: &Answers,
-    ) -> Result<Step, FieldError> {
+    fn review_shoot(&self, request: &Request<'_>, text: &str, view: &mut View<'_>) -> Result<Verdict, Stop> {
         let new = read(request, text, "request.object")?;
         let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
         let scope = Scope { new: &new, old: old.as_ref() };
         let exempt = || Ok::<_, FieldError>(Exempt::of(&request.user_info()?, scope));
         if new.is_being_deleted || !scope.touches_more_than_nodes() || exempt()? == Exempt::All {
-            return Ok(Step::Done(Verdict::allow("unchanged")));
+            return Ok(Verdict::allow("unchanged"));
         }
         let Some((extension, config)) =
             new.enabled_peering().and_then(|extension| Some((extension, extension.provider_config?)))
         else {
-            return Ok(Step::Done(Verdict::allow("unchanged")));
+            return Ok(Verdict::allow("unchanged"));
         };
 
         // What is stored is left as it is: filled in, it would be an edit that nobody made.
@@ -56,7 +50,6 @@ impl MutateShoot {
         let stored = Entries::stored(stored.iter().map(|stored| (stored.lack(), ())));
         let mut missing = peering::missing(config, &new.namespace, self.max_peers);
         missing.retain(|lack| !stored.has(&lack.lack()));
-        let mut view = View::new(snapshot, answers, false);
         let mut targets = HashMap::new();
         for lack in &missing {
             // Only what the writer may see is filled in; that it is not filled in tells nobody why.
@@ -64,18 +57,15 @@ impl MutateShoot {
                 targets.insert(&lack.target, facts);
             }
         }
-        let questions = std::mem::take(&mut view.questions).without(answers);
-        if !questions.is_empty() {
-            return Ok(Step::Ask(questions));
-        }
+        view.settle()?;
         let filled = peering::fill(config, &missing, self.max_peers, |name| targets.get(name).map(|facts| &**facts));
-        let Some(filled) = filled else { return Ok(Step::Done(Verdict::allow("unchanged"))) };
+        let Some(filled) = filled else { return Ok(Verdict::allow("unchanged")) };
         // Replaced as a whole: an API server that descends into an object to add a member sorts its keys.
         let mut patch = PatchBuilder::default();
         patch.replace(&Pointer::to("/spec/extensions").index(extension.index).field("providerConfig"), &filled.config);
         let outcome = patch.finish().map_or(Outcome::Allowed, Outcome::Patched);
         let findings = self.policy.apply(peering::guesses(extension, &filled, old.as_ref()));
-        Ok(Step::Done(Verdict { outcome, findings, ..Verdict::allow("filled-in") }))
+        Ok(Verdict { outcome, findings, ..Verdict::allow("filled-in") })
     }
 }
 
@@ -92,7 +82,7 @@ impl Handler for MutateShoot {
         SHOOTS
     }
 
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        review_written(request, |text| self.review_shoot(request, text, snapshot, answers))
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
+        review_written(request, |text| self.review_shoot(request, text, view))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission::{Handler, Outcome, Step, Verdict, decode, encode};
+use crate::admission::{AskLoop, Handler, Outcome, Verdict, decode, encode};
 use crate::diagnostics::Severity;
 use crate::gardener::shoot::{CONFIRMATION, PEERING_TYPE};
 use crate::gardener::{SeedFacts, ShootFacts, ShootName};
@@ -108,6 +108,8 @@ struct Garden {
     unanswered: BTreeSet<ShootName>,
     settings: ShootSettings,
     groups: Vec<&'static str>,
+    /// The cache does not count.
+    is_stale: bool,
     /// Nobody answers.
     is_down: bool,
     /// All that was asked.
@@ -139,6 +141,7 @@ impl Garden {
             unanswered: BTreeSet::new(),
             settings: ShootSettings::default(),
             groups: vec!["system:authenticated"],
+            is_stale: false,
             is_down: false,
             asked: std::cell::RefCell::default(),
         }
@@ -194,24 +197,15 @@ impl Garden {
     fn call(&self, handler: &dyn Handler, request: &Value) -> (Verdict, Vec<u8>) {
         let body =
             json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string();
+        self.call_text(handler, &body)
+    }
+
+    fn call_text(&self, handler: &dyn Handler, body: &str) -> (Verdict, Vec<u8>) {
         let request = decode(body.as_bytes()).unwrap();
-        let mut answers = Answers::default();
-        for _ in 0..5 {
-            match handler.review(&request, &self.snapshot, &answers) {
-                Step::Done(verdict) => {
-                    let bytes = encode(&request, &verdict);
-                    return (verdict, bytes);
-                }
-                Step::Ask(questions) => {
-                    let questions = questions.without(&answers);
-                    assert!(!questions.is_empty(), "asks again what it knows");
-                    let given = self.answer(&questions);
-                    answers.add(questions, given);
-                }
-                Step::Unreadable(errors) => panic!("{errors:?}"),
-            }
-        }
-        panic!("asks without end");
+        let cache = (!self.is_stale).then_some(&self.snapshot);
+        let verdict = AskLoop::new(handler, &request, cache).run(|questions| self.answer(questions)).unwrap();
+        let bytes = encode(&request, &verdict);
+        (verdict, bytes)
     }
 
     fn request(&self, old: Option<&Value>, new: Option<&Value>) -> Value {

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Exempt, SHOOTS, ShootSettings, VALIDATE_SHOOT_PATH, read, review_written};
-use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Step, Verdict};
+use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Stop, Verdict};
 use crate::diagnostics::ratchet::Scope;
 use crate::diagnostics::{Finding, Severity};
-use crate::gardener::FieldError;
-use crate::landscape::{Answers, Snapshot, View};
+use crate::landscape::View;
 use crate::networks;
 use crate::overlay;
 use crate::peering::rules::unverified::seed_not_verified;
@@ -28,30 +27,23 @@ impl ValidateShoot {
         Self { settings: settings.clone() }
     }
 
-    fn review_shoot(
-        &self,
-        request: &Request<'_>,
-        text: &str,
-        snapshot: &Snapshot,
-        answers: &Answers,
-    ) -> Result<Step, FieldError> {
+    fn review_shoot(&self, request: &Request<'_>, text: &str, view: &mut View<'_>) -> Result<Verdict, Stop> {
         let new = read(request, text, "request.object")?;
         if new.is_being_deleted {
-            return Ok(Step::Done(Verdict::allow("deleting")));
+            return Ok(Verdict::allow("deleting"));
         }
         let old = request.old_object.map(|old| read(request, old, "request.oldObject")).transpose()?;
         let scope = Scope { new: &new, old: old.as_ref() };
         if scope.is_empty() {
-            return Ok(Step::Done(Verdict::allow("unchanged")));
+            return Ok(Verdict::allow("unchanged"));
         }
         let exempt = Exempt::of(&request.user_info()?, scope);
-        let mut view = View::new(snapshot, answers, exempt == Exempt::All);
-        let (findings, peerings) = self.judge(scope, exempt, &mut view);
-        let questions = std::mem::take(&mut view.questions).without(answers);
-        if !questions.is_empty() {
-            return Ok(Step::Ask(questions));
+        if exempt == Exempt::All {
+            view.see_everything();
         }
-        Ok(Step::Done(verdict(findings, peerings, exempt == Exempt::All)))
+        let (findings, peerings) = self.judge(scope, exempt, view);
+        view.settle()?;
+        Ok(verdict(findings, peerings, exempt == Exempt::All))
     }
 
     /// All findings, weighed. They count only when there is nothing left to ask.
@@ -130,7 +122,7 @@ impl Handler for ValidateShoot {
         SHOOTS
     }
 
-    fn review(&self, request: &Request<'_>, snapshot: &Snapshot, answers: &Answers) -> Step {
-        review_written(request, |text| self.review_shoot(request, text, snapshot, answers))
+    fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
+        review_written(request, |text| self.review_shoot(request, text, view))
     }
 }

@@ -10,8 +10,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::admission;
-use crate::landscape::{Answer, Questions};
+use crate::admission::{self, AskLoop, NoVerdict};
+use crate::landscape::{Answer, Answers, Questions, Snapshot};
 
 const NAMESPACE: &str = "shoot--local--ha";
 
@@ -33,7 +33,7 @@ struct Call {
     sub_resource: &'static str,
     object: Value,
     cluster: Option<Value>,
-    is_blind: bool,
+    is_stale: bool,
     live: Option<Answer<Value>>,
     mode: nat::Mode,
     old: Option<Value>,
@@ -60,7 +60,7 @@ impl Call {
             object: fixture("ha-overlap", "vpn-shoot"),
             live: Some(Answer::Found(cluster.clone())),
             cluster: Some(cluster),
-            is_blind: false,
+            is_stale: false,
             mode: nat::Mode::VpnClient,
             old: None,
         }
@@ -105,8 +105,8 @@ impl Call {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let mut snapshot = if self.is_blind { Snapshot::blind() } else { Snapshot::default() };
-        if let Some(cluster) = self.cluster.as_ref().filter(|_| !self.is_blind) {
+        let mut snapshot = Snapshot::default();
+        if let Some(cluster) = &self.cluster {
             snapshot.put_cluster(NAMESPACE, record(cluster));
         }
         snapshot
@@ -131,32 +131,27 @@ impl Call {
         .to_string()
     }
 
-    /// The steps of the handler: what it asks is answered once.
-    fn steps(&self) -> (bool, Step) {
+    /// Whether the handler asks, which it does once, and the result.
+    fn result(&self) -> (bool, Result<Verdict, NoVerdict>) {
         let body = self.body();
         let path_suffix = format!("{}/{}", self.namespace, self.uid);
         let mut request = admission::decode(body.as_bytes()).unwrap();
         request.path_suffix = path_suffix.trim_end_matches('/');
-        let (snapshot, mut answers) = (self.snapshot(), Answers::default());
-        let handler = VpnShoot::new(&self.mode);
-        match handler.review(&request, &snapshot, &answers) {
-            Step::Ask(questions) => {
-                let want = Questions { cluster: Some(self.namespace.clone()), ..Questions::default() };
-                assert_eq!(questions, want, "nothing else is ever asked");
-                answers.cluster = self.live.clone().map(|answer| match answer {
-                    Answer::Found(cluster) => Answer::Found(Arc::new(record(&cluster))),
-                    Answer::Absent => Answer::Absent,
-                    Answer::Unanswered(why) => Answer::Unanswered(why),
-                });
-                (true, handler.review(&request, &snapshot, &answers))
-            }
-            step => (false, step),
-        }
+        let (snapshot, handler, mut asked) = (self.snapshot(), VpnShoot::new(&self.mode), 0);
+        let cache = (!self.is_stale).then_some(&snapshot);
+        let result = AskLoop::new(&handler, &request, cache).run(|questions| {
+            let want = Questions { cluster: Some(self.namespace.clone()), ..Questions::default() };
+            assert_eq!(*questions, want, "nothing else is ever asked");
+            asked += 1;
+            let cluster = self.live.clone().map(|answer| answer.map(|cluster| Arc::new(record(&cluster))));
+            Answers { cluster, ..Answers::default() }
+        });
+        assert!(asked <= 1, "once");
+        (asked == 1, result)
     }
 
     fn run(&self) -> Done {
-        let (_, step) = self.steps();
-        let Step::Done(verdict) = step else { panic!("no decision: {step:?}") };
+        let verdict = self.result().1.expect("a decision");
         let body = self.body();
         let request = admission::decode(body.as_bytes()).unwrap();
         let answer = String::from_utf8(admission::encode(&request, &verdict)).unwrap();
@@ -218,11 +213,11 @@ fn every_case() {
             Some(format!("{wrong}: left as it is, the Cluster could not be read again; repeat the write")),
         ),
         ("the Cluster is gone", Call::wrong().with(|call| call.live = Some(Answer::Absent)), "unchanged", true, None),
-        ("a blind cache", Call::wrong().with(|call| call.is_blind = true), "corrected", true, None),
+        ("a stale cache", Call::wrong().with(|call| call.is_stale = true), "corrected", true, None),
         (
-            "a blind cache and no answer",
+            "a stale cache and no answer",
             Call::wrong().with(|call| {
-                call.is_blind = true;
+                call.is_stale = true;
                 call.live = Some(Answer::Unanswered(String::new()));
             }),
             "not-concerned",
@@ -251,7 +246,7 @@ fn every_case() {
         ("a scale", Call::wrong().with(|call| call.sub_resource = "scale"), "not-concerned", false, None),
         ("the single VPN", Call::wrong().with(|call| call.object = fixture("non-ha", "vpn-shoot")), "unchanged", false, None),
     ] {
-        let (asked, _) = call.steps();
+        let (asked, _) = call.result();
         let done = call.run();
         assert_eq!((done.verdict.decision, asked), (decision, asks), "{name}");
         assert_ne!(done.verdict.outcome, Outcome::Denied, "{name}");

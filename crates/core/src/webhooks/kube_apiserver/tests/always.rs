@@ -280,7 +280,7 @@ fn what_something_else_uses_stays() {
 #[test]
 fn asks_for_a_cluster_that_is_not_known() {
     let unknown = || Call::gardenlets().without_cluster(None);
-    assert!(matches!(unknown().always().step(), Step::Ask(Questions { cluster: Some(_), .. })));
+    assert!(matches!(unknown().always().result(), Err(NoVerdict::Asks(Questions { cluster: Some(_), .. }))));
     assert_eq!(unknown().run().verdict.decision, "gardenlet", "nothing depends on it where gardenlet's proxy stays");
     let nowhere = unknown().always().object(|object| object["metadata"]["namespace"] = json!("a/b"));
     assert_eq!(nowhere.run().verdict.decision, "gardenlet", "nor is such a namespace asked for");
@@ -292,11 +292,11 @@ fn asks_for_a_cluster_that_is_not_known() {
 fn a_cluster_that_has_just_grown() {
     let live = Call::gardenlets().cluster;
     let behind = Call { cluster: Some(fixture("ha", "cluster")), ..Call::gardenlets() }.always();
-    assert!(matches!(behind.step(), Step::Ask(_)));
+    assert!(matches!(behind.result(), Err(NoVerdict::Asks(_))));
     let facts = Arc::new(ClusterFacts::parse(&live.unwrap()["spec"].to_string()));
     let answered = |answer| {
         let mut call = behind.clone().over(replaced());
-        call.answers.cluster = Some(answer);
+        call.live = Some(answer);
         call.run()
     };
     assert_eq!(answered(Answer::Found(facts)).object, replaced());

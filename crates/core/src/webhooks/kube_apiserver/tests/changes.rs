@@ -5,16 +5,15 @@ use super::*;
 const OVERLAPS: &str = "network-guard.extensions.gardener.cloud/overlaps";
 
 /// What may be known of the Cluster: everything that could lead to another decision.
-pub(super) fn knowledge() -> [(&'static str, Option<Value>, Answers); 5] {
+pub(super) fn knowledge() -> [(&'static str, Option<Value>, Option<Answer<Arc<ClusterRecord>>>); 5] {
     let mut unreadable = fixture("ha", "cluster");
     unreadable["spec"]["shoot"]["spec"]["networking"]["nodes"] = json!("x");
-    let answer = |answer| Answers { cluster: Some(answer), ..Answers::default() };
     [
-        ("overlap", Some(fixture("ha-overlap", "cluster")), Answers::default()),
-        ("no overlap", Some(fixture("ha", "cluster")), Answers::default()),
-        ("unreadable", Some(unreadable), Answers::default()),
-        ("not known yet", None, Answers::default()),
-        ("absent", None, answer(Answer::Absent)),
+        ("overlap", Some(fixture("ha-overlap", "cluster")), None),
+        ("no overlap", Some(fixture("ha", "cluster")), None),
+        ("unreadable", Some(unreadable), None),
+        ("not known yet", None, None),
+        ("absent", None, Some(Answer::Absent)),
     ]
 }
 
@@ -69,14 +68,14 @@ fn what_starts_nothing_passes_whatever_the_cluster_says() {
         for (name, change, needs_decision) in CHANGES {
             let mut new = old.clone();
             change(&mut new);
-            for (known, cluster, answers) in knowledge() {
+            for (known, cluster, live) in knowledge() {
                 for nat in [Mode::VpnClient, nat::own()] {
-                    let (object, cluster, answers) = (new.clone(), cluster.clone(), answers.clone());
-                    let call = Call { object, cluster, answers, nat, ..Call::overlapping() }.over(old.clone());
-                    let decision = match call.step() {
-                        Step::Done(verdict) => verdict.decision,
-                        Step::Ask(_) => "asks",
-                        Step::Unreadable(_) => "unreadable",
+                    let (object, cluster, live) = (new.clone(), cluster.clone(), live.clone());
+                    let call = Call { object, cluster, live, nat, ..Call::overlapping() }.over(old.clone());
+                    let decision = match call.result() {
+                        Ok(verdict) => verdict.decision,
+                        Err(NoVerdict::Asks(_)) => "asks",
+                        Err(NoVerdict::Unreadable(_)) => "unreadable",
                     };
                     let passes = decision == "starts-nothing";
                     assert_eq!(passes, !needs_decision, "{stored}, {name}, {known}: {decision}");
@@ -234,13 +233,13 @@ proptest! {
             object["metadata"]["labels"][label] = json!(value);
         }
         let is_half_there = crate::vpn::is_half_there(&Deployment::read(&stored.to_string()).unwrap());
-        let (_, cluster, answers) = knowledge().into_iter().nth(known).unwrap();
-        let call = Call { object, cluster, answers, nat, ..Call::overlapping() }.over(stored);
-        match call.step() {
-            Step::Done(verdict) if is_half_there => prop_assert_ne!(verdict.outcome, Outcome::Denied),
-            Step::Done(verdict) => prop_assert_eq!(verdict, Verdict::allow("starts-nothing")),
-            Step::Ask(_) => prop_assert!(is_half_there),
-            Step::Unreadable(errors) => prop_assert!(false, "{:?}", errors),
+        let (_, cluster, live) = knowledge().into_iter().nth(known).unwrap();
+        let call = Call { object, cluster, live, nat, ..Call::overlapping() }.over(stored);
+        match call.result() {
+            Ok(verdict) if is_half_there => prop_assert_ne!(verdict.outcome, Outcome::Denied),
+            Ok(verdict) => prop_assert_eq!(verdict, Verdict::allow("starts-nothing")),
+            Err(NoVerdict::Asks(_)) => prop_assert!(is_half_there),
+            Err(NoVerdict::Unreadable(error)) => prop_assert!(false, "{}", error),
         }
     }
 }

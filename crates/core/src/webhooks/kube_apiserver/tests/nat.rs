@@ -34,7 +34,7 @@ impl Call {
     }
 
     pub(super) fn answered(mut self, answer: Answer<Arc<ClusterRecord>>) -> Self {
-        self.answers.cluster = Some(answer);
+        self.live = Some(answer);
         self
     }
 }

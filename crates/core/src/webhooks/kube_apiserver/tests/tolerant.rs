@@ -55,18 +55,18 @@ fn asleep() -> Value {
     Call::overlapping().object(|object| object["spec"]["replicas"] = json!(0)).object
 }
 
-fn is_refused(step: &Step) -> bool {
-    match step {
-        Step::Done(verdict) => verdict.outcome == Outcome::Denied,
-        Step::Unreadable(_) => true,
-        Step::Ask(_) => false,
+fn is_refused(result: &Result<Verdict, NoVerdict>) -> bool {
+    match result {
+        Ok(verdict) => verdict.outcome == Outcome::Denied,
+        Err(NoVerdict::Unreadable(_)) => true,
+        Err(NoVerdict::Asks(_)) => false,
     }
 }
 
 #[test]
 fn what_would_refuse_warns() {
     for (name, call, rule) in refused() {
-        assert!(is_refused(&call.step()), "{name}: without tolerance {:?}", call.step());
+        assert!(is_refused(&call.result()), "{name}: without tolerance {:?}", call.result());
         let done = call.clone().tolerant().run();
         assert_eq!((done.verdict.decision, &done.object), ("tolerated", &call.object), "{name}: as it came");
         assert_eq!(done.response["allowed"], true, "{name}");
@@ -81,7 +81,7 @@ fn what_would_refuse_warns() {
 fn own_containers_are_waited_for() {
     for (name, call, _) in refused() {
         let call = Call { settings: Settings::default(), ..call }.with_nat(nat::own()).tolerant();
-        assert!(is_refused(&call.step()), "{name}: {:?}", call.step());
+        assert!(is_refused(&call.result()), "{name}: {:?}", call.result());
     }
 }
 
@@ -105,17 +105,17 @@ proptest! {
         known in 0usize..5,
         is_always in any::<bool>(),
     ) {
-        let (_, cluster, answers) = changes::knowledge().into_iter().nth(known).unwrap();
-        let mut call = Call { object, cluster, answers, ..Call::overlapping() };
+        let (_, cluster, live) = changes::knowledge().into_iter().nth(known).unwrap();
+        let mut call = Call { object, cluster, live, ..Call::overlapping() };
         if let Some(old) = old {
             call = call.over(old);
         }
         if is_always {
             call = call.always();
         }
-        let (strict, tolerant) = (call.step(), call.tolerant().step());
+        let (strict, tolerant) = (call.result(), call.tolerant().result());
         if is_refused(&strict) {
-            prop_assert!(matches!(&tolerant, Step::Done(verdict) if verdict.decision == "tolerated"), "{:?}", tolerant);
+            prop_assert!(matches!(&tolerant, Ok(verdict) if verdict.decision == "tolerated"), "{:?}", tolerant);
             prop_assert!(!is_refused(&tolerant));
         } else {
             prop_assert_eq!(format!("{tolerant:?}"), format!("{strict:?}"));

@@ -46,8 +46,7 @@ fn variables_are_put_right_by_what_the_api_server_says_now() {
         ),
     ];
     for (name, call, asks, decision, rules) in rows {
-        let asked =
-            matches!(call.step(), Step::Ask(Questions { cluster: Some(cluster), .. }) if cluster == "shoot--local--ha");
+        let asked = matches!(call.result(), Err(NoVerdict::Asks(Questions { cluster: Some(cluster), .. })) if cluster == "shoot--local--ha");
         assert_eq!(asked, asks, "{name}");
         let done = call.clone().live().run();
         assert_eq!(
@@ -58,7 +57,7 @@ fn variables_are_put_right_by_what_the_api_server_says_now() {
         assert_eq!(done.response["auditAnnotations"].get("variables").is_some(), rules.contains(&CORRECTED), "{name}");
 
         let again = Call { object: done.object.clone(), ..call.clone() };
-        assert!(!matches!(again.step(), Step::Ask(_)), "{name}: asks again");
+        assert!(!matches!(again.result(), Err(NoVerdict::Asks(_))), "{name}: asks again");
         assert!(again.run().response.get("patch").is_none(), "{name}: a second time");
         let repeated = call.live().over(done.object.clone()).run();
         assert_eq!(repeated.object, done.object, "{name}: the sender writes the same again");
@@ -84,7 +83,7 @@ fn a_cluster_that_has_just_grown_is_not_corrected_back() {
         let live = grown(fixture(cached, "cluster"), "10.64.0.0/16");
         for nat in [Mode::VpnClient, own()] {
             let call = Call { object: told(plain(), &live), nat, ..Call::new("ha", cached) };
-            assert!(matches!(call.step(), Step::Ask(_)), "{name}");
+            assert!(matches!(call.result(), Err(NoVerdict::Asks(_))), "{name}");
             let done = call.clone().answered(Answer::Found(facts_of(&live))).run();
             assert_eq!(done.verdict.decision, "injected", "{name}");
             assert_eq!(nodes(&done.object, 2)["value"], networks, "{name}");

@@ -1,6 +1,7 @@
 //! The cases of which people ask what happens then.
 
 use super::*;
+use crate::landscape::{Answer, Answers};
 
 /// A Shoot with an overlay that asks to be without.
 pub(super) fn pending() -> World {
@@ -265,12 +266,11 @@ fn an_unknown_shoot_is_asked_for_and_held_without_an_answer() {
     let review = world.review(&new);
     let request = admission::decode(review.as_bytes()).unwrap();
     let handler = HoldNetwork::default();
-    let step = |answers: &Answers| handler.review(&request, &Snapshot::default(), answers);
-    let Step::Ask(questions) = step(&Answers::default()) else { panic!("decided blindly") };
-    assert_eq!(questions.cluster.as_deref(), Some(NAMESPACE));
     for answer in [Answer::Absent, Answer::Unanswered("late".to_owned())] {
-        let answers = Answers { cluster: Some(answer), ..Answers::default() };
-        let Step::Done(verdict) = step(&answers) else { panic!("asked again") };
-        assert_eq!(verdict.decision, "held");
+        let nothing = Snapshot::default();
+        let review = AskLoop::new(&handler, &request, Some(&nothing));
+        assert_eq!(review.questions().expect("not decided blindly").cluster.as_deref(), Some(NAMESPACE));
+        let review = review.answered(Answers { cluster: Some(answer), ..Answers::default() });
+        assert_eq!(review.end().expect("it is asked once").decision, "held");
     }
 }

@@ -275,9 +275,8 @@ fn what_gardenlet_writes_for_it_is_held() {
     snapshot.put_cluster(cluster["metadata"]["name"].as_str().unwrap(), record);
     let review = include_str!("../../../../../../tests/fixtures/overlay/network-gains-ipv6.json");
     let request = admission::decode(review.as_bytes()).unwrap();
-    let Step::Done(verdict) = HoldNetwork::default().review(&request, &snapshot, &Answers::default()) else {
-        panic!("asks for more")
-    };
+    let handler = HoldNetwork::default();
+    let verdict = AskLoop::new(&handler, &request, Some(&snapshot)).end().expect("nothing is asked");
     assert_eq!(verdict.decision, "held");
     let Outcome::Patched(patch) = &verdict.outcome else { panic!("{:?}", verdict.outcome) };
     assert!(patch.json().contains(r#""path":"/spec/ipFamilies","value":["IPv4"]"#), "{}", patch.json());

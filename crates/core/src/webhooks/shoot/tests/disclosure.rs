@@ -53,15 +53,16 @@ fn a_stranger_is_a_stranger_whatever_is_the_matter() {
         ("delete", Some(&listed), None),
     ];
     for (request, old, new) in requests {
-        for blind in [false, true] {
+        for stale in [false, true] {
             let mut first: Option<(Vec<Vec<u8>>, Questions)> = None;
             for (what, target) in strangers() {
                 let mut garden = garden(target);
-                if blind {
+                if stale {
                     let live = garden.snapshot.shoots.iter();
                     garden.live =
                         live.map(|(name, facts)| (name.clone(), Answer::Found(Arc::new(facts.clone())))).collect();
-                    garden.snapshot = Snapshot::blind();
+                    garden.snapshot = Snapshot::default();
+                    garden.is_stale = true;
                 }
                 let body = garden.request(old, new);
                 let settings = &garden.settings;
@@ -72,8 +73,8 @@ fn a_stranger_is_a_stranger_whatever_is_the_matter() {
                 match &first {
                     None => first = Some((answers, asked)),
                     Some((want, want_asked)) => {
-                        assert_eq!(&answers, want, "{request}, {what}, blind: {blind}");
-                        assert_eq!(&asked, want_asked, "{request}, {what}, blind: {blind}: other questions");
+                        assert_eq!(&answers, want, "{request}, {what}, stale: {stale}");
+                        assert_eq!(&asked, want_asked, "{request}, {what}, stale: {stale}: other questions");
                     }
                 }
             }

@@ -288,7 +288,7 @@ proptest! {
         (one, other) in (crowd(), crowd()),
         (is_strict, max_peers) in (any::<bool>(), prop::sample::select(vec![100, 2])),
         is_neighbour_hidden in any::<bool>(),
-        (is_blind, is_down) in (prop::bool::weighted(0.2), prop::bool::weighted(0.1)),
+        (is_stale, is_down) in (prop::bool::weighted(0.2), prop::bool::weighted(0.1)),
         is_self_hosted in prop::bool::weighted(0.2),
     ) {
         let with = |crowd: &Crowd| {
@@ -311,11 +311,12 @@ proptest! {
             garden.settings.peering.node_prefixes = peering::NodePrefixes::new(27, 28);
             garden.settings.peering.max_peers = max_peers;
             garden.is_down = is_down;
-            if is_blind {
+            if is_stale {
                 let live = garden.snapshot.shoots.iter();
                 garden.live =
                     live.map(|(name, facts)| (name.clone(), Answer::Found(Arc::new(facts.clone())))).collect();
-                garden.snapshot = Snapshot::blind();
+                garden.snapshot = Snapshot::default();
+                garden.is_stale = true;
             }
             told(&garden, &old, &new)
         };

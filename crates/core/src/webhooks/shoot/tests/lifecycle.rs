@@ -50,9 +50,8 @@ fn an_order_of_keys_is_no_change() {
         r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","operation":"UPDATE",
         "resource":{{"group":"core.gardener.cloud","resource":"shoots"}},"object":{new},"oldObject":{old}}}}}"#
     );
-    let request = decode(body.as_bytes()).unwrap();
-    let step = ValidateShoot::default().review(&request, &Snapshot::default(), &Answers::default());
-    assert!(matches!(step, Step::Done(verdict) if verdict.decision == "unchanged"));
+    let (verdict, _) = Garden::of(&[]).call_text(&ValidateShoot::default(), &body);
+    assert_eq!(verdict.decision, "unchanged");
 }
 
 #[test]

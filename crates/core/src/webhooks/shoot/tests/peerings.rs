@@ -269,9 +269,10 @@ fn a_failed_lookup_refuses_nobody() {
 }
 
 #[test]
-fn with_a_blind_snapshot_everything_is_read_live() {
+fn with_a_stale_cache_everything_is_read_live() {
     let mut garden = Garden::of(&[]);
-    garden.snapshot = Snapshot::blind();
+    garden.snapshot = Snapshot::default();
+    garden.is_stale = true;
     let orders = ShootName::new("garden-shop", "orders");
     garden.live = vec![(orders.clone(), Answer::Found(Arc::new(facts_of(&b("10.5.0.0/24")))))];
     let said = garden.update(&no_peers(), &a(&[to_b()]));

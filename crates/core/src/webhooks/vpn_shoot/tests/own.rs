@@ -72,7 +72,7 @@ fn containers_of_ours_stay_while_the_seed_does_not_answer() {
         ("a new one", None, "refused"),
     ] {
         let call = Call::own().with(|call| {
-            call.is_blind = true;
+            call.is_stale = true;
             call.live = Some(Answer::Unanswered("secret words".to_owned()));
             call.old = old;
         });

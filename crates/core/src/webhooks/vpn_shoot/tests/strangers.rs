@@ -39,7 +39,7 @@ fn strangers_learn_nothing() {
             Call::overlapping().object(|object| object["metadata"]["name"] = json!("x")),
         ),
     ] {
-        let (asked, _) = call.steps();
+        let (asked, _) = call.result();
         assert!(!asked, "{name}: nobody makes us read for a stranger");
         let done = call.run();
         assert!(done.verdict.findings.is_empty() && done.verdict.audit.is_empty(), "{name}");
@@ -47,15 +47,15 @@ fn strangers_learn_nothing() {
     }
     assert_eq!(answers.len(), 1, "{answers:?}");
 
-    // With a blind cache the Cluster is read live, for everybody alike, and then the same holds.
+    // With a stale cache the Cluster is read live, for everybody alike, and then the same holds.
     for (uid, live) in [
         (last.clone(), Some(Answer::Found(fixture("ha-overlap", "cluster")))),
         (uid.clone(), Some(Answer::Absent)),
         (uid.clone(), Some(Answer::Unanswered("x".to_owned()))),
         (last, Some(Answer::Unanswered("x".to_owned()))),
     ] {
-        let call = Call { uid, live, is_blind: true, ..Call::wrong() };
-        assert!(call.steps().0);
+        let call = Call { uid, live, is_stale: true, ..Call::wrong() };
+        assert!(call.result().0);
         answers.insert(call.run().answer);
     }
     assert_eq!(answers.len(), 1, "{answers:?}");
@@ -64,8 +64,8 @@ fn strangers_learn_nothing() {
 
 #[test]
 fn what_cannot_be_read_is_told_to_the_shoot_only() {
-    let (_, step) = Call::own().with(|call| call.object = json!({})).steps();
-    assert!(matches!(step, Step::Unreadable(_)), "{step:?}");
+    let (_, result) = Call::own().with(|call| call.object = json!({})).result();
+    assert!(matches!(result, Err(NoVerdict::Unreadable(_))), "{result:?}");
     // vpn2 does without us: the write passes, as it does while nobody answers.
     let done = Call::wrong().with(|call| call.object = json!({})).run();
     assert_eq!(done.verdict.decision, "tolerated");
