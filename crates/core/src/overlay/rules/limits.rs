@@ -46,8 +46,13 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings
     if !new.may_need_routes(old) {
         return Vec::new();
     }
-    let stored = old.filter(|old| old.may_need_routes(Some(old))).and_then(|old| route_limit(old, settings));
-    let found = route_limit(new, settings).map(|finding| {
+    let limit = settings.route_limits.get(&*new.provider_type).copied();
+    let route_limit = |shoot: &Shoot<'_>| {
+        let nodes = limit.map(|limit| (shoot.max_nodes(), limit)).filter(|(nodes, limit)| nodes > limit);
+        nodes.map(|(nodes, limit)| say_route_limit(nodes, shoot.has_surge(), limit, &new.provider_type))
+    };
+    let stored = old.filter(|old| old.may_need_routes(Some(old))).and_then(route_limit);
+    let found = route_limit(new).map(|finding| {
         // It had no overlay before, and as many nodes: the edit that makes routes necessary is a remedy for something else,
         // such as the removal of a second family.
         let is_way_out = old.is_some_and(|old| old.is_native(Some(old)) && new.max_nodes() <= old.max_nodes());
@@ -56,13 +61,6 @@ pub fn check(new: &Shoot<'_>, old: Option<&Shoot<'_>>, settings: &GardenSettings
     let mut findings = compare(found, stored.as_slice()).new_only();
     findings.extend(admission_policy(new, old));
     findings
-}
-
-/// The finding about a Shoot that needs a route for each node.
-fn route_limit(shoot: &Shoot<'_>, settings: &GardenSettings) -> Option<Finding> {
-    let limit = *settings.route_limits.get(&*shoot.provider_type)?;
-    let nodes = shoot.max_nodes();
-    (nodes > limit).then(|| say_route_limit(nodes, shoot.has_surge(), limit, &shoot.provider_type))
 }
 
 fn say_route_limit(nodes: u64, has_surge: bool, limit: u64, provider: &str) -> Finding {
