@@ -13,7 +13,6 @@ use http::StatusCode;
 pub(super) use self::metrics::ReviewMetrics;
 use network_guard_core::admission::{self, AskLoop, Handler, NoVerdict, Request, Sign, Verdict};
 use network_guard_core::diagnostics;
-use network_guard_core::gardener::FieldError;
 use network_guard_runtime::https::{Call, Endpoint, Reply};
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::live::LiveReads;
@@ -125,14 +124,7 @@ impl Webhook {
             return (Reply::text(StatusCode::SERVICE_UNAVAILABLE, message), ended(operation, Failure::NotSynced));
         }
 
-        let result = match self.ask(&request, call.deadline).await {
-            Ok(result) => result,
-            Err(error) => {
-                let message = error.to_string();
-                return (failure_answer(&request, 400, "BadRequest", &message), ended(operation, Failure::Unreadable));
-            }
-        };
-        match result {
+        match self.ask(&request, call.deadline).await {
             Ok(verdict) if !admission::fits(&request, &verdict) => {
                 tracing::error!(handler = self.handler.name(), uid = &*request.uid, "the patch is too large");
                 let message = "the patch would be far larger than the object: please report this";
@@ -163,16 +155,17 @@ impl Webhook {
         }
     }
 
-    /// The result of a review, with answers of the live reads; or why it is unknown who asks.
-    async fn ask(&self, request: &Request<'_>, deadline: Instant) -> Result<Result<Verdict, NoVerdict>, FieldError> {
+    /// The result of a review, with answers of the live reads.
+    async fn ask(&self, request: &Request<'_>, deadline: Instant) -> Result<Verdict, NoVerdict> {
         let cache = self.asking.landscape.fresh();
         let mut review = AskLoop::new(&*self.handler, request, cache.as_deref());
         while let Some(questions) = review.questions() {
-            let given = self.asking.live.answer(request.user_info()?, questions, deadline.into()).await;
+            let user = request.user_info().map_err(NoVerdict::Unreadable)?;
+            let given = self.asking.live.answer(user, questions, deadline.into()).await;
             self.asking.metrics.answered(&given);
             review = review.answered(given);
         }
-        Ok(review.end())
+        review.end()
     }
 }
 
