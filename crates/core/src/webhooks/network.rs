@@ -48,18 +48,12 @@ impl HoldNetwork {
             (Some(record), _) | (None, Some(Answer::Found(record))) => (switch_facts(record), true),
             (None, answer) => (None, answer.is_some()),
         };
-        let decision = match decide(&new, old.as_ref(), shoot, &self.settings) {
-            Ok(decision) => decision,
-            Err(error) => {
-                let findings = vec![rules::unreadable(&error)];
-                return Ok(Step::Done(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") }));
-            }
-        };
-        if matches!(decision, Decision::Hold(_)) && !is_known && is_dns_label(&request.namespace) {
+        let decision = decide(&new, old.as_ref(), shoot, &self.settings);
+        if matches!(decision, Ok(Decision::Hold(_))) && !is_known && is_dns_label(&request.namespace) {
             let cluster = Some(request.namespace.to_string());
             return Ok(Step::Ask(Questions { cluster, ..Questions::default() }));
         }
-        Ok(Step::Done(verdict(&decision, &new)))
+        Ok(Step::Done(verdict(decision, &new)))
     }
 }
 
@@ -85,8 +79,15 @@ impl Handler for HoldNetwork {
     }
 }
 
-fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
-    let (word, patch) = match decision {
+fn verdict(decision: Result<Decision, FieldError>, new: &Network<'_>) -> Verdict {
+    let decision = match decision {
+        Ok(decision) => decision,
+        Err(error) => {
+            let findings = vec![rules::unreadable(&error)];
+            return Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") };
+        }
+    };
+    let (word, patch) = match &decision {
         Decision::NotConcerned => ("not-concerned", None),
         Decision::Keep => ("kept", None),
         Decision::Clear if new.switch.is_empty() => ("none", None),
