@@ -150,9 +150,9 @@ async fn endless_bodies() {
     let more = server.most_memory() - memory;
     println!("figure: {BODIES} endless bodies: ended by {ends:?} (nothing: closed), {} MiB more memory", more / MIB);
     assert!(ends.keys().all(|status| ["413", "429", "408", ""].contains(&&**status)), "{ends:?}");
-    // 64 MiB in flight and the one body more, and 700 KiB a connection: hyper's and rustls' buffers, and what the allocator
-    // keeps of those that were just given back.
-    assert!(more < (64 + 7 + 140) * MIB, "{} MiB", more / MIB);
+    // 64 MiB in flight and the one body more, and 700 KiB a connection for hyper's and rustls' buffers; twice, because the
+    // allocator keeps what was just given back, which depends on who is faster. All these bodies together would be 1,400 MiB.
+    assert!(more < 2 * (64 + 7 + 140) * MIB, "{} MiB", more / MIB);
     server.calls("after", 20).await;
 }
 

@@ -13,31 +13,25 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::access::Access;
 use super::events::{Happened, report};
 use super::{Context, WORKER};
 use network_guard_core::gardener::SwitchFacts;
-use network_guard_core::gardener::network::{
-    STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_PASSED, SwitchState, SwitchingNetwork,
-};
+use network_guard_core::gardener::network::{SwitchState, SwitchingNetwork};
 use network_guard_core::gardener::node::RouteCondition;
-use network_guard_core::json::Written;
 use network_guard_core::landscape::NetworkName;
 use network_guard_core::overlay::{
-    Act, Nodes, Phase, Progress, Record, Relief, RouteTracker, Routes, SwitchStatus, act, desired, newest_complaint,
-    record, seconds,
+    self, Act, Nodes, Progress, Record, Relief, RouteTracker, Routes, Seen, SwitchStatus, Target, Write, act,
+    newest_complaint, writes,
 };
 use network_guard_runtime::work::{self, Turn, Work};
 use network_guard_sources::objects::NetworkObject;
 
 /// The shortest interval between two events about progress.
 const PROGRESS_EVENTS: Duration = Duration::from_secs(60);
-
-/// The age at which an approval is confirmed: well within the time for which it is valid.
-const CONFIRM: SignedDuration = SignedDuration::from_mins(2);
 
 /// The route controllers' complaints are read in every so many turns with nodes that lack a route.
 const COMPLAINTS: u32 = 6;
@@ -57,8 +51,8 @@ pub(super) struct Worker {
     nodes: Option<usize>,
     /// Whether all of Calico's Pods were seen to be new.
     is_rolled_out: bool,
-    /// The record that was written last; `None` before the first turn, and when nothing was written.
-    record: Option<Record>,
+    /// The hold that was reported: since when it is.
+    held: Option<String>,
     is_resumed: bool,
     looks: u32,
     complaint: Option<String>,
@@ -108,7 +102,7 @@ impl Worker {
             refused: None,
             nodes: None,
             is_rolled_out: false,
-            record: None,
+            held: None,
             is_resumed: false,
             looks: 0,
             complaint: None,
@@ -146,10 +140,10 @@ impl Worker {
         };
         if !self.is_resumed {
             self.is_resumed = true;
-            self.record = network.record.as_deref().and_then(Record::read);
-            if let Some(record) = &self.record {
+            if let Some(record) = recorded(&network) {
                 self.tracker = RouteTracker::resume(&record.since, &record.latched);
-                self.complaint = record.status.as_ref().and_then(|status| status.complaint.clone());
+                self.complaint = record.status.and_then(|status| status.complaint);
+                self.held = Some(record.since.to_string());
             }
         }
         let landscape = self.context.landscape.snapshot();
@@ -169,17 +163,20 @@ impl Worker {
             self.access.close();
         }
         match act {
-            Act::Look => {}
+            Act::Look | Act::Remember(_) => {}
             Act::Nothing(why) => {
                 tracing::debug!(namespace = &*self.name.namespace, why, "the held switch is not changed");
                 self.access.remove().await?;
             }
-            Act::Say { state, status } => {
-                self.say(&network, shoot, state, status.map(|status| *status), progress.as_ref()).await?;
-            }
+            Act::Say { .. } => self.say(&network, shoot, &act, progress.as_ref()).await?,
             Act::Release(reason) => self.release(reason).await?,
             Act::Clear => self.clear(&network).await?,
             Act::Forget => self.forget(&network).await?,
+            Act::Begin(passed) => self.begin(&network, passed).await?,
+            Act::Carry => {
+                let carried = self.carry(&network, shoot).await?;
+                self.await_rollout(&carried, shoot).await?;
+            }
             Act::AwaitRollout => self.await_rollout(&network, shoot).await?,
         }
         Ok(Left::Something)
@@ -191,7 +188,7 @@ impl Worker {
         let now = self.now();
         let (first, progress) = act(network, shoot, &mut self.tracker, Nodes::Unseen, now, &settings);
         if first != Act::Look {
-            if first != Act::AwaitRollout {
+            if !matches!(first, Act::Begin(_) | Act::Carry | Act::AwaitRollout) {
                 self.relief = Relief::default();
             }
             return (first, progress);
@@ -223,85 +220,85 @@ impl Worker {
         }
     }
 
+    /// What this turn has seen.
+    fn seen<'s>(
+        &'s self,
+        network: &'s SwitchingNetwork,
+        shoot: Option<&'s SwitchFacts>,
+        progress: Option<&'s Progress>,
+    ) -> Seen<'s> {
+        Seen { network, shoot, tracker: &self.tracker, progress, now: Timestamp::now() }
+    }
+
+    /// Sends the writes, and returns the Network as it is stored after the last one that succeeded.
+    async fn execute(
+        &self,
+        network: &SwitchingNetwork,
+        writes: &[Write],
+    ) -> (SwitchingNetwork, Result<(), kube::Error>) {
+        let (mut stored, name, parameters) = (network.clone(), &self.name.name, PatchParams::default());
+        for write in writes {
+            let patch = match write.patch(&stored.resource_version) {
+                overlay::Patch::Merge(patch) => Patch::Merge(patch),
+                overlay::Patch::Json(operations) => match serde_json::from_value(Value::Array(operations)) {
+                    Ok(patch) => Patch::Json(patch),
+                    Err(error) => return (stored, Err(kube::Error::SerdeError(error))),
+                },
+            };
+            let written = match write.target {
+                Target::Network => self.networks.patch(name, &parameters, &patch).await,
+                Target::Status => self.networks.patch_status(name, &parameters, &patch).await,
+            };
+            match written {
+                Ok(object) => {
+                    let (uid, resource_version) = (stored.uid, object.resource_version().unwrap_or_default().into());
+                    let switch = object.switch.unwrap_or_default();
+                    stored = SwitchingNetwork { uid, resource_version, ..switch };
+                }
+                Err(error) => return (stored, Err(error)),
+            }
+        }
+        (stored, Ok(()))
+    }
+
     /// Writes the observation to the record, and to the annotations that people read.
     async fn say(
         &mut self,
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
-        state: SwitchState,
-        status: Option<SwitchStatus>,
+        said: &Act,
         progress: Option<&Progress>,
     ) -> Result<(), kube::Error> {
-        let now = Timestamp::now();
-        let before = network;
-        let mut network = network.clone();
-        let message = match &status {
+        let seen = self.seen(network, shoot, progress);
+        let now = seen.now;
+        let (stored, result) = self.execute(network, &writes(said, &seen)).await;
+        let message = match said.status() {
             Some(status) => status.message(),
             None => network.switch.message.as_deref().unwrap_or_default().to_owned(),
         };
-        let switch = &mut network.switch;
-        switch.since.get_or_insert_with(|| seconds(now).into());
-        // The operator's force applies to the change that was held then.
-        if (state == SwitchState::Approved || switch.requested.is_none())
-            && let Some(desired) = shoot.and_then(desired)
-        {
-            switch.requested = Some(desired.digest().into());
-        }
-        if state == SwitchState::Approved {
-            let confirmed = switch.approved.as_ref().and_then(Written::value);
-            if confirmed.is_none_or(|confirmed| now.duration_since(confirmed) > CONFIRM) {
-                switch.approved = Some(seconds(now).into());
+        // What is recorded is reported, also if the annotations could not be written: the next turn does not take a
+        // recorded state for news.
+        if let Some(record) = recorded(&stored) {
+            if self.held.as_deref() != Some(&*record.since) {
+                (self.reported, self.is_slow_reported) = (None, false);
+                self.held = Some(record.since.to_string());
+                self.report(network, Happened::Held, message.clone()).await;
+            }
+            let reported = recorded(network).filter(|before| before.since == record.since);
+            let reported = reported.and_then(|before| before.status).and_then(|status| status.replacement);
+            if let Some(replacement) = record.status.and_then(|status| status.replacement)
+                && replacement.is_news(reported.as_ref(), now)
+            {
+                self.report(network, Happened::NodesAtRisk, replacement.message()).await;
             }
         }
-        switch.state = Some(state.name().into());
-        switch.message = Some((*message).into());
-        let pairs = before.switch.pairs().into_iter().zip(switch.pairs());
-        let differing = pairs.filter(|(is, want)| is != want);
-        let annotations: Map<String, Value> = differing.map(|(_, (key, want))| (key.to_owned(), json!(want))).collect();
-
-        // First what must not be lost. Both writes apply to the object that was read, and to no other.
-        let is_new = (self.record.as_ref()).is_none_or(|record| {
-            record.phase != Phase::Held || Some(&*record.since) != network.switch.since.as_deref()
-        });
-        if is_new {
-            (self.reported, self.is_slow_reported) = (None, false);
-        }
-        // Compared with what is stored: another writer may have removed it.
-        let stored = network.record.as_deref().and_then(Record::read);
-        let remembered = Record { latched: self.tracker.latched(), ..record(&network, stored.as_ref()) };
-        let remembered = Record { status: status.or(remembered.status.clone()), ..remembered };
-        let version = if stored.as_ref().is_some_and(|stored| remembered.is_stored(stored)) {
-            network.resource_version.clone().into()
-        } else {
-            self.remember(Some(&remembered), &network).await?
-        };
-        let status = remembered.status.clone().unwrap_or_default();
-        self.record = Some(remembered);
-        // At once: the next turn does not take a recorded state for news.
-        if is_new {
-            self.report(&network, Happened::Held, message.clone()).await;
-        }
-        let reported = stored.filter(|stored| Some(&*stored.since) == network.switch.since.as_deref());
-        let reported = reported.and_then(|stored| stored.status).and_then(|status| status.replacement);
-        if let Some(replacement) = status.replacement
-            && replacement.is_news(reported.as_ref(), now)
-        {
-            self.report(&network, Happened::NodesAtRisk, replacement.message()).await;
-        }
-        if !annotations.is_empty() {
-            self.annotate(&annotations, &version).await?;
-            let namespace = &*self.name.namespace;
-            tracing::debug!(
-                namespace,
-                network = &*self.name.name,
-                state = state.name(),
-                says = message,
-                "a switch is held"
-            );
-        }
-        match (before.switch.is(SwitchState::Approved), state) {
-            (true, SwitchState::Pending) => self.report(&network, Happened::Withdrawn, message.clone()).await,
-            (false, SwitchState::Approved) => self.report(&network, Happened::Approved, message.clone()).await,
+        result?;
+        let [before, after] = [network, &stored].map(|network| network.switch.is(SwitchState::Approved));
+        match (before, after) {
+            (true, false) if stored.switch.is(SwitchState::Pending) => {
+                self.report(network, Happened::Withdrawn, message.clone()).await;
+            }
+            (false, true) => self.report(network, Happened::Approved, message.clone()).await,
             _ => {}
         }
         if let Some(progress) = progress {
@@ -311,14 +308,14 @@ impl Worker {
             };
             if is_due {
                 self.reported = Some((progress.ready, Instant::now()));
-                self.report(&network, Happened::Progress, message.clone()).await;
+                self.report(network, Happened::Progress, message.clone()).await;
             }
         }
-        let age = since(&network).map(|since| now.duration_since(since));
+        let age = since(&stored).map(|since| now.duration_since(since));
         if !self.is_slow_reported && age.is_some_and(|age| age > self.context.settings.slow) {
             self.is_slow_reported = true;
             let minutes = age.unwrap_or_default().as_mins();
-            self.report(&network, Happened::Slow, format!("held for {minutes} minutes: {message}")).await;
+            self.report(network, Happened::Slow, format!("held for {minutes} minutes: {message}")).await;
         }
         Ok(())
     }
@@ -326,16 +323,8 @@ impl Worker {
     /// Removes annotations, record, and all objects that were made for the switch.
     async fn forget(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
         self.access.remove().await?;
-        let mut version = network.resource_version.to_string();
-        if self.record.is_some() || network.record.is_some() {
-            version = self.remember(None, network).await?;
-        }
-        if network.has_annotations() {
-            let ours = SWITCH_ANNOTATIONS.into_iter().chain([SWITCH_PASSED]);
-            let annotations: Map<String, Value> = ours.map(|key| (key.to_owned(), Value::Null)).collect();
-            self.annotate(&annotations, &version).await?;
-        }
-        self.record = None;
+        self.execute(network, &writes(&Act::Forget, &self.seen(network, None, None))).await.1?;
+        self.held = None;
         self.failure = None;
         self.tracker = RouteTracker::default();
         self.relief = Relief::default();
@@ -343,29 +332,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Writes the parts of the record that differ from the Network's into the status, if nobody wrote in between;
-    /// returns the new resource version.
-    async fn remember(&self, record: Option<&Record>, network: &SwitchingNetwork) -> Result<String, kube::Error> {
-        let has_others =
-            (self.context.switches.snapshot().switch(&self.name)).is_some_and(|network| network.has_other_state);
-        let record = record.map(|record| record.patch(network.record.as_deref()));
-        let state = if record.is_none() && !has_others { Value::Null } else { json!({STATE_MEMBER: record}) };
-        let patch = json!({"metadata": {"resourceVersion": network.resource_version}, "status": {"state": state}});
-        let network =
-            self.networks.patch_status(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        Ok(network.resource_version().unwrap_or_default())
-    }
-
-    /// Writes annotations, if nobody wrote in between; returns the new resource version.
-    async fn annotate(&self, annotations: &Map<String, Value>, version: &str) -> Result<String, kube::Error> {
-        let patch = json!({"metadata": {"resourceVersion": version, "annotations": annotations}});
-        let network = self.networks.patch(&self.name.name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        Ok(network.resource_version().unwrap_or_default())
-    }
-
     async fn report(&self, network: &SwitchingNetwork, what: Happened, note: String) {
         report(&self.context.recorder, &self.name, &network.uid, what, note).await;
     }
+}
+
+fn recorded(network: &SwitchingNetwork) -> Option<Record> {
+    network.record.as_deref().and_then(Record::read)
 }
 
 fn since(network: &SwitchingNetwork) -> Option<Timestamp> {

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Stop, Verdict};
-use crate::gardener::Network;
 use crate::gardener::network::{
     SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations, SwitchState,
     family_name,
 };
+use crate::gardener::{FieldError, Network};
 use crate::json::{self, Text, Written};
 use crate::landscape::{Cluster, Freshness, View, switch_facts};
 use crate::overlay::rules::held as rules;
@@ -42,17 +42,11 @@ impl HoldNetwork {
             Cluster::Record(record, _) => switch_facts(record),
             Cluster::Absent | Cluster::Unanswered(_) | Cluster::Unknown => None,
         };
-        let decision = match decide(&new, old.as_ref(), shoot, &self.settings) {
-            Ok(decision) => decision,
-            Err(error) => {
-                let findings = vec![rules::unreadable(&error)];
-                return Ok(Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") });
-            }
-        };
-        if matches!(decision, Decision::Hold(_)) {
+        let decision = decide(&new, old.as_ref(), shoot, &self.settings);
+        if matches!(decision, Ok(Decision::Hold(_))) {
             view.cluster(&request.namespace, Freshness::Present)?;
         }
-        Ok(verdict(&decision, &new))
+        Ok(verdict(decision, &new))
     }
 }
 
@@ -75,8 +69,15 @@ impl Handler for HoldNetwork {
     }
 }
 
-fn verdict(decision: &Decision, new: &Network<'_>) -> Verdict {
-    let (word, patch) = match decision {
+fn verdict(decision: Result<Decision, FieldError>, new: &Network<'_>) -> Verdict {
+    let decision = match decision {
+        Ok(decision) => decision,
+        Err(error) => {
+            let findings = vec![rules::unreadable(&error)];
+            return Verdict { outcome: Outcome::Denied, findings, ..Verdict::allow("unreadable") };
+        }
+    };
+    let (word, patch) = match &decision {
         Decision::NotConcerned => ("not-concerned", None),
         Decision::Keep => ("kept", None),
         Decision::Clear if new.switch.is_empty() => ("none", None),

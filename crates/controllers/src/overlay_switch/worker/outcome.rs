@@ -3,13 +3,12 @@
 use super::super::events::Happened;
 use super::Worker;
 use network_guard_core::gardener::network::SwitchingNetwork;
-use network_guard_core::overlay::{Outcome, Record, outcome};
+use network_guard_core::overlay::{Outcome, Record};
 
 impl Worker {
-    /// Checks the result of a switch that was let through; a failure is reported once.
-    pub(super) async fn outcome(&mut self, network: &SwitchingNetwork, record: &Record) -> Outcome {
-        let outcome = outcome(network, record);
-        match &outcome {
+    /// Notes the result of a switch that was let through; a failure is reported once.
+    pub(super) async fn note_outcome(&mut self, network: &SwitchingNetwork, record: &Record, outcome: &Outcome) {
+        match outcome {
             Outcome::Fails(why) => {
                 if self.failure.is_none() {
                     let note = record.status.clone().unwrap_or_default().failure(why);
@@ -20,6 +19,5 @@ impl Worker {
             Outcome::Succeeded => self.failure = None,
             Outcome::Open => {}
         }
-        outcome
     }
 }

@@ -1,74 +1,59 @@
 //! After a release: watches the Pods of calico-node being replaced, and takes stale marks from nodes.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
 use super::super::access::NoAnswer;
 use super::super::events::Happened;
 use super::relief::not_removed;
-use super::{Worker, seconds};
-use network_guard_core::gardener::network::{SWITCH_PASSED, SwitchingNetwork};
-use network_guard_core::gardener::{Hibernation, SwitchFacts};
+use super::{Worker, recorded};
+use network_guard_core::gardener::SwitchFacts;
+use network_guard_core::gardener::network::SwitchingNetwork;
 use network_guard_core::overlay::{
-    Outcome, Passed, Phase, Reason, Record, Relief, RouteTracker, SwitchStatus, carried, is_the_gates, longest_rollout,
-    record, rollout,
+    Act, Outcome, Passed, Reason, Relief, RouteTracker, follow, is_the_gates, rollout, writes,
 };
 
 impl Worker {
+    /// Records a switch that gardenlet's own write carried, and returns the Network as it is stored then.
+    pub(super) async fn carry(
+        &mut self,
+        network: &SwitchingNetwork,
+        shoot: Option<&SwitchFacts>,
+    ) -> Result<SwitchingNetwork, kube::Error> {
+        let seen = self.seen(network, shoot, None);
+        let now = seen.now;
+        let (stored, result) = self.execute(network, &writes(&Act::Carry, &seen)).await;
+        result?;
+        let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
+        self.report(network, Happened::Released, note).await;
+        let since = recorded(&stored).and_then(|record| record.since.value());
+        self.context.metrics.released("carried", since, now);
+        Ok(stored)
+    }
+
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
     pub(super) async fn await_rollout(
         &mut self,
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
     ) -> Result<(), kube::Error> {
-        let now = Timestamp::now();
-        // Calico's Pods are replaced after gardenlet's write, whenever this turn runs.
-        let written = network.timestamp.unwrap_or(now);
-        if let Some(trace) = &network.passed {
-            return self.begin(network, Passed::read(trace), written).await;
-        }
-        let Some(mut record) = self.record.clone() else { return self.forget(network).await };
-        if record.phase == Phase::Held {
-            // gardenlet's own write carried the switch.
-            record.phase = Phase::Released;
-            record.released = seconds(written.min(now)).into();
-            // The hold is over.
-            let reason = carried(record.status.as_ref(), shoot);
-            let routes = record.status.take().and_then(|status| status.routes);
-            let because = if reason == Reason::Routes { "" } else { reason.name() };
-            record.status = Some(SwitchStatus { routes, ..SwitchStatus::waits(because) });
-            self.remember(Some(&record), network).await?;
-            self.record = Some(record.clone());
-            let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
-            self.report(network, Happened::Released, note).await;
-            self.context.metrics.released("carried", record.since.value(), now);
-        }
+        let Some(record) = recorded(network) else { return Ok(()) };
+        let following = follow(&record, network, shoot, self.nodes, Timestamp::now());
         let had_failed = self.failure.is_some();
-        let outcome = self.outcome(network, &record).await;
-        let has_succeeded = outcome == Outcome::Succeeded;
+        self.note_outcome(network, &record, &following.outcome).await;
+        let has_succeeded = following.outcome == Outcome::Succeeded;
         if has_succeeded && record.carried_out.is_empty() {
-            record.carried_out = network.operated.as_deref().unwrap_or_default().into();
             // While the extension failed, new Pods had another reason.
             self.is_rolled_out &= !had_failed;
         }
-        // An object that cannot be read for a moment ends nothing.
-        let has_pods = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake && !shoot.is_being_deleted);
-        // Without a known start, the end of the wait is unknown too.
-        let released = record.released.value().unwrap_or(Timestamp::UNIX_EPOCH);
-        // An extension that failed for hours replaces Calico's Pods only after that.
-        let begun = record.carried_out.value().unwrap_or(released).max(released).min(now);
-        // Until the nodes are listed, their number is the one from the hold.
-        let nodes = self.nodes.unwrap_or_else(|| record.nodes());
-        let is_due = self.context.settings.guards_rollout && has_pods && !self.is_rolled_out;
-        let is_due = is_due && now.duration_since(begun) < longest_rollout(nodes);
+        let is_due = self.context.settings.guards_rollout && following.is_due && !self.is_rolled_out;
         if is_due {
-            self.is_rolled_out = self.see_rollout(network, released).await;
+            self.is_rolled_out = self.see_rollout(network, following.released).await;
         }
         let is_over = !is_due || self.is_rolled_out;
         // The gate of the network extension reads the present condition, and requires the route controller's own.
         // Between two attempts the extension is in progress, although it has failed.
         let is_gates = self.failure.as_deref().is_some_and(is_the_gates);
-        let needs_room = is_gates && has_pods && self.may_relieve(shoot);
+        let needs_room = is_gates && following.has_pods && self.may_relieve(shoot);
         let trouble = if needs_room {
             self.make_room_for_gate(network).await
         } else {
@@ -76,22 +61,14 @@ impl Worker {
             self.relief = Relief::default();
             None
         };
-        if has_succeeded && is_over {
-            return self.forget(network).await;
-        }
         if !has_succeeded && is_over && !needs_room {
             // The extension is waited for: a failure is reported until it succeeds. That needs no nodes.
             self.access.remove().await?;
         }
-        let hints: Vec<String> = trouble.iter().map(|why| not_removed(why)).collect();
-        if record.status.as_ref().map_or(&[][..], |status| &status.hints) != hints {
-            record.status.get_or_insert_default().hints = hints;
+        match following.act(is_over, trouble.iter().map(|why| not_removed(why)).collect()) {
+            Act::Forget => self.forget(network).await,
+            act => self.execute(network, &writes(&act, &self.seen(network, shoot, None))).await.1,
         }
-        if self.record.as_ref() != Some(&record) {
-            self.remember(Some(&record), network).await?;
-            self.record = Some(record);
-        }
-        Ok(())
     }
 
     /// As while a switch is held, but from all nodes: earlier observations of them do not count for the gate.
@@ -106,23 +83,13 @@ impl Worker {
     }
 
     /// Starts the record of a switch that passed with gardenlet's write before anything was recorded: an operator
-    /// forced it beforehand, or the Shoot was hibernated. The next turn continues. If the record has been started
-    /// already, only the trace is removed: another write came in between, or another leader ended there.
-    async fn begin(
-        &mut self,
-        network: &SwitchingNetwork,
-        passed: Passed,
-        written: Timestamp,
-    ) -> Result<(), kube::Error> {
-        let stored = network.record.as_deref().and_then(Record::read).filter(|stored| passed.has_begun(stored));
-        let version = if let Some(stored) = stored {
-            self.record = Some(stored);
-            network.resource_version.to_string()
-        } else {
-            let now = Timestamp::now();
-            let begun = passed.begin(record(network, None), written, now);
-            let version = self.remember(Some(&begun), network).await?;
-            self.record = Some(begun);
+    /// forced it beforehand, or the Shoot was hibernated. The next turn continues.
+    pub(super) async fn begin(&mut self, network: &SwitchingNetwork, passed: Passed) -> Result<(), kube::Error> {
+        let seen = self.seen(network, None, None);
+        let now = seen.now;
+        let (stored, result) = self.execute(network, &writes(&Act::Begin(passed), &seen)).await;
+        let has_begun = |network: &SwitchingNetwork| recorded(network).is_some_and(|record| passed.has_begun(&record));
+        if has_begun(&stored) && !has_begun(network) {
             (self.nodes, self.is_rolled_out, self.failure) = (None, false, None);
             self.relief = Relief::default();
             let word = passed.reason.name();
@@ -130,10 +97,8 @@ impl Worker {
             let what = if passed.reason == Reason::Forced { Happened::Forced } else { Happened::Released };
             self.report(network, what, note).await;
             self.context.metrics.released(word, None, now);
-            version
-        };
-        self.annotate(&Map::from_iter([(SWITCH_PASSED.to_owned(), Value::Null)]), &version).await?;
-        Ok(())
+        }
+        result
     }
 
     /// Frees nodes, and returns whether all Pods are new and no node is left marked.

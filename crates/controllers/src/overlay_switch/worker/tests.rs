@@ -8,11 +8,15 @@ use std::sync::Mutex;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::runtime::events::{Recorder, Reporter};
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::*;
 use crate::overlay_switch::{OverlaySettings, SwitchMetrics};
-use network_guard_core::gardener::network::{OPERATION, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE};
+use network_guard_core::gardener::network::{
+    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_MESSAGE, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE,
+};
+use network_guard_core::overlay::{desired, seconds};
 use network_guard_runtime::supervise::Supervisor;
 use network_guard_sources::LandscapeCache;
 use network_guard_sources::objects::Watched as _;

@@ -1,12 +1,13 @@
-//! One turn of the controller about one held switch, as a pure function from what it observed to what it should write.
+//! One turn of the controller about one held switch, as a pure function from what it observed to what it should do.
 
 use jiff::Timestamp;
 
 use super::desired::desired;
 use super::obstacle::hint;
+use super::passed::Passed;
 use super::plan::{Plan, plan};
 use super::reason::Reason;
-use super::record::Record;
+use super::record::{Phase, Record};
 use super::released::may_write;
 use super::risk::Replacement;
 use super::route_tracker::{Progress, RouteTracker};
@@ -37,10 +38,16 @@ pub enum Act {
     Nothing(&'static str),
     /// Remove the annotations and the record: nothing is held any more.
     Clear,
-    /// Remove the record.
+    /// Remove the record: the switch is over.
     Forget,
+    /// Start the record of a switch that passed before there was one, by its trace.
+    Begin(Passed),
+    /// Record that gardenlet's own write carried the switch.
+    Carry,
     /// The switch was released: wait for the rollout of Calico's Pods.
     AwaitRollout,
+    /// Write this record of a released switch.
+    Remember(Box<Record>),
     /// Write this into the annotations, where they differ.
     Say {
         /// The state.
@@ -92,7 +99,7 @@ pub fn act(
     let (reason, progress) = match (plan, nodes) {
         (Plan::Clear, _) => return (Act::Clear, None),
         (Plan::Forget, _) => return (Act::Forget, None),
-        (Plan::AwaitRollout, _) => return (Act::AwaitRollout, None),
+        (Plan::AwaitRollout, _) => return (afterwards(network), None),
         (Plan::Leave(why), _) => return (Act::Nothing(why), None),
         (Plan::Wait(why), _) => {
             let has_nodes = shoot.is_none_or(|shoot| shoot.hibernation == Hibernation::Awake);
@@ -171,4 +178,16 @@ pub fn act(
     let routes = progress.as_ref().map(Routes::from);
     let status = SwitchStatus { waits_for, routes, ..SwitchStatus::waits(reason.words()) };
     (Act::Say { state, status: Some(Box::new(status)) }, progress)
+}
+
+/// The next action about a switch that has passed.
+fn afterwards(network: &SwitchingNetwork) -> Act {
+    if let Some(trace) = &network.passed {
+        return Act::Begin(Passed::read(trace));
+    }
+    match network.record.as_deref().and_then(Record::read).map(|record| record.phase) {
+        None => Act::Forget,
+        Some(Phase::Held) => Act::Carry,
+        Some(Phase::Released) => Act::AwaitRollout,
+    }
 }

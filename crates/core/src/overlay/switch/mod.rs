@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! write ── decide ──> hold, keep, clear, release
-//! Network, Shoot ── plan ──> nothing to observe, or: nodes ── RouteTracker ──> Progress ── act ──> what to write
+//! Network, Shoot ── plan ──> nothing to observe, or: nodes ── RouteTracker ──> Progress ── act ──> Act
+//! Act ── writes ──> what is sent to the API server, in this order
 //! ```
 
 mod act;
@@ -14,6 +15,7 @@ mod decide;
 mod desired;
 #[cfg(test)]
 mod fixtures;
+mod follow;
 mod obstacle;
 mod outcome;
 mod passed;
@@ -30,10 +32,12 @@ mod settings;
 mod status;
 mod subset;
 mod time;
+mod writes;
 
 pub use act::{Act, Nodes, act};
 pub use decide::{APPROVAL, Decision, Held, decide};
 pub use desired::{Desired, desired};
+pub use follow::{Following, follow};
 pub use outcome::{Outcome, outcome};
 pub use passed::{Passed, carried};
 pub use plan::{Plan, plan};
@@ -49,3 +53,4 @@ pub use settings::{HoldSettings, RouteTrackerSettings, SwitchSettings};
 pub use status::{SwitchStatus, WaitsFor, is_the_gates, newest_complaint};
 pub use subset::{Subset, held};
 pub use time::seconds;
+pub use writes::{Patch, Precondition, Seen, Target, Write, writes};

@@ -5,12 +5,16 @@ mod approvals;
 mod cases;
 mod families;
 mod families_gcp;
+mod leader;
 mod model;
 mod passing;
+
+use std::cell::RefCell;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use self::leader::{Fault, Leader};
 use super::*;
 use crate::admission::{self, AskLoop};
 use crate::gardener::network::{
@@ -20,25 +24,28 @@ use crate::gardener::node::NodeFacts;
 use crate::gardener::{Encapsulation, encapsulation};
 use crate::landscape::Snapshot;
 use crate::net::Family;
-use crate::overlay::{
-    Act, Nodes, Record, RouteTracker, SwitchSettings, act, desired, record, release_word, released_config,
-    released_families,
-};
+use crate::overlay::{Act, Record, SwitchSettings, desired, seconds};
 
 const NAMESPACE: &str = "shoot--garden--orders";
 
 /// A Seed with one Shoot, everything that writes its Network, and its nodes.
+#[derive(Clone)]
 struct World {
     settings: SwitchSettings,
     /// The Network as it is stored; `null` before it is created.
     network: Value,
     /// `spec.shoot` of the Cluster.
     shoot: Value,
+    /// The last one that was read, and what is known by it.
+    known: RefCell<(Value, Snapshot)>,
     nodes: Vec<NodeFacts>,
     /// Whether the Shoot's API server answers.
     answers: bool,
-    /// The controller, which forgets it when it restarts.
-    tracker: RouteTracker,
+    leader: Leader,
+    /// What is broken in the leader.
+    fault: Fault,
+    /// Whether Calico's Pods are new.
+    is_rolled_out: bool,
     now: Timestamp,
     writes: u64,
     /// The last answer of the webhook.
@@ -70,9 +77,12 @@ impl World {
                 },
                 "status": {"lastOperation": {"type": "Reconcile", "state": "Succeeded"}},
             }),
+            known: RefCell::default(),
             nodes: Vec::new(),
             answers: true,
-            tracker: RouteTracker::default(),
+            leader: Leader::default(),
+            fault: |_| (),
+            is_rolled_out: true,
             now: "2026-11-20T10:00:00Z".parse().unwrap(),
             writes: 0,
             verdict: None,
@@ -80,56 +90,51 @@ impl World {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        let spec = json!({"shoot": self.shoot, "seed": {"spec": {"networks": {"pods": "10.0.0.0/9"}}}});
-        snapshot.put_cluster(NAMESPACE, crate::gardener::ClusterFacts::parse(&spec.to_string()));
-        snapshot
+        let mut known = self.known.borrow_mut();
+        if known.0 != self.shoot {
+            let spec = json!({"shoot": self.shoot, "seed": {"spec": {"networks": {"pods": "10.0.0.0/9"}}}});
+            known.0.clone_from(&self.shoot);
+            known.1.put_cluster(NAMESPACE, crate::gardener::ClusterFacts::parse(&spec.to_string()));
+        }
+        known.1.clone()
     }
 
-    /// The call about a write of this.
-    fn review(&self, new: &Value) -> String {
-        let operation = if self.network.is_null() { "CREATE" } else { "UPDATE" };
-        json!({
-            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-            "request": {
-                "uid": "u", "operation": operation, "namespace": NAMESPACE, "name": "orders",
-                "resource": {"group": "extensions.gardener.cloud", "version": "v1alpha1", "resource": "networks"},
-                "userInfo": {"username": "gardenlet"},
-                "object": new, "oldObject": self.network,
-            },
-        })
-        .to_string()
+    /// The answer of the webhook to a review of this.
+    fn judge(&self, new: &Value) -> Verdict {
+        let old = (!self.network.is_null()).then(|| self.network.to_string());
+        let new = new.to_string();
+        let read = |text| Network::read(text).unwrap();
+        let (new, old) = (read(&new), old.as_deref().map(read));
+        let snapshot = self.snapshot();
+        verdict(decide(&new, old.as_ref(), snapshot.switch_facts(NAMESPACE), &self.settings.hold), &new)
     }
 
     /// Sends a new version of the Network through the webhook and stores what comes out; `false` when it is refused.
     fn write(&mut self, mut new: Value) -> bool {
-        let review = self.review(&new);
-        let request = admission::decode(review.as_bytes()).unwrap();
-        let handler = HoldNetwork::new(&self.settings.hold);
-        let snapshot = self.snapshot();
-        let verdict = AskLoop::new(&handler, &request, Some(&snapshot)).end().expect("nothing is asked");
+        let verdict = self.judge(&new);
         let passes = verdict.outcome != Outcome::Denied;
         if let Outcome::Patched(patch) = &verdict.outcome {
             let patch: json_patch::Patch = serde_json::from_str(patch.json()).unwrap();
             json_patch::patch(&mut new, &patch).expect("patches apply");
             // What a second look changes is a loop in the making.
-            let mut again: Value = serde_json::from_str(&review).unwrap();
-            again["request"]["object"] = new.clone();
-            let again = again.to_string();
-            let request = admission::decode(again.as_bytes()).unwrap();
-            let second = AskLoop::new(&handler, &request, Some(&snapshot)).end().expect("nothing is asked");
+            let second = self.judge(&new);
             assert!(!matches!(second.outcome, Outcome::Patched(_)), "not idempotent: {second:?}");
         }
         self.verdict = Some(verdict);
         if passes {
             let changed = new["spec"] != self.network["spec"];
-            self.writes += 1;
             let generation = self.network["metadata"]["generation"].as_u64().unwrap_or(0) + u64::from(changed);
             new["metadata"]["generation"] = json!(generation);
-            new["metadata"]["resourceVersion"] = json!(self.writes.to_string());
             self.network = new;
+            self.bump();
         }
         passes
+    }
+
+    /// There is a new version of the Network.
+    fn bump(&mut self) {
+        self.writes += 1;
+        self.network["metadata"]["resourceVersion"] = json!(self.writes.to_string());
     }
 
     /// gardenlet reconciles: all of `spec`, the operation and a new timestamp.
@@ -164,10 +169,13 @@ impl World {
                 section.is_null() || has_ipv6,
                 "Calico's chart fails over a section of a family that does not count"
             );
-            self.network["status"]["lastOperation"] = json!({"type": "Reconcile", "state": "Succeeded"});
+            let now = seconds(self.now);
+            self.network["status"]["lastOperation"] =
+                json!({"type": "Reconcile", "state": "Succeeded", "lastUpdateTime": now});
             self.network["status"]["observedGeneration"] = self.network["metadata"]["generation"].clone();
             let deployed: Vec<&str> = self.counting().into_iter().map(family_name).collect();
             self.network["status"]["ipFamilies"] = json!(deployed);
+            self.bump();
         }
     }
 
@@ -178,74 +186,6 @@ impl World {
 
     fn pass(&mut self, seconds: i64) {
         self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
-    }
-
-    /// One turn of the controller.
-    fn controller(&mut self) -> Act {
-        let Some(network) = SwitchingNetwork::read(&self.network.to_string()).unwrap() else {
-            return Act::Nothing("no switch");
-        };
-        let snapshot = self.snapshot();
-        let shoot = snapshot.switch_facts(NAMESPACE);
-        let remembered = network.record.as_deref().and_then(Record::read);
-        let nodes = if self.answers { Nodes::Seen(&self.nodes, None) } else { Nodes::Failed("it does not answer") };
-        let (act, _) = act(&network, shoot, &mut self.tracker, nodes, self.now, &self.settings);
-        let mut new = self.network.clone();
-        match &act {
-            Act::Say { state, status } => {
-                let mut record = record(&network, remembered.as_ref());
-                record.latched = self.tracker.latched();
-                record.status = status.as_deref().cloned().or(record.status);
-                let message = record.message();
-                self.network["status"]["state"][STATE_MEMBER] = serde_json::to_value(record).unwrap();
-                new = self.network.clone();
-                new["metadata"]["annotations"][SWITCH_STATE] = json!(state.name());
-                if *state == SwitchState::Approved {
-                    new["metadata"]["annotations"][SWITCH_APPROVED] = json!(self.now.to_string());
-                }
-                new["metadata"]["annotations"][SWITCH_MESSAGE] = json!(message);
-                assert!(self.write(new), "the controller's own writes pass");
-            }
-            Act::Release(reason) => {
-                let desired = desired(shoot.unwrap()).unwrap();
-                new["metadata"]["annotations"][SWITCH_STATE] = json!(release_word(&network, &desired, *reason).name());
-                new["metadata"]["annotations"][SWITCH_REQUESTED] = json!(desired.digest());
-                assert!(self.write(new), "the controller's own writes pass");
-                new = self.network.clone();
-                new["metadata"]["annotations"][OPERATION] = json!("reconcile");
-                new["metadata"]["annotations"][SWITCH_APPROVED] =
-                    json!(format!("{} by write {}", self.now, self.writes));
-                match released_config(&network, &desired) {
-                    Some(config) => new["spec"]["providerConfig"] = config,
-                    None => drop(new["spec"].as_object_mut().unwrap().remove("providerConfig")),
-                }
-                if let Some(families) = released_families(&network, &desired) {
-                    new["spec"]["ipFamilies"] = families.iter().map(|family| family_name(*family)).collect();
-                }
-                assert!(self.write(new), "the controller's own writes pass");
-            }
-            Act::Clear | Act::Forget if network.has_annotations() => {
-                for key in SWITCH_ANNOTATIONS.into_iter().chain([SWITCH_PASSED]) {
-                    new["metadata"]["annotations"].as_object_mut().unwrap().remove(key);
-                }
-                assert!(self.write(new));
-                self.network["status"]["state"] = Value::Null;
-            }
-            Act::AwaitRollout if network.passed.is_some() => {
-                new["metadata"]["annotations"].as_object_mut().unwrap().remove(SWITCH_PASSED);
-                assert!(self.write(new));
-            }
-            Act::Clear | Act::Forget | Act::AwaitRollout => self.network["status"]["state"] = Value::Null,
-            Act::Look | Act::Nothing(_) => {}
-        }
-        act
-    }
-
-    fn restart(&mut self) {
-        let record = self.network["status"]["state"][STATE_MEMBER].to_string();
-        self.tracker = Record::read(&record)
-            .map(|record| RouteTracker::resume(&record.since, &record.latched))
-            .unwrap_or_default();
     }
 
     /// What Calico is told, as far as it counts.

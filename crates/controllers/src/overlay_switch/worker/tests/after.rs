@@ -1,7 +1,7 @@
 //! The worker after a switch was let through.
 
 use super::*;
-use network_guard_core::gardener::network::TIMESTAMP;
+use network_guard_core::gardener::network::{SWITCH_PASSED, TIMESTAMP};
 
 /// How long Calico's Pods are watched depends on the number of nodes, also where these cannot be listed any more; and
 /// the watch ends.

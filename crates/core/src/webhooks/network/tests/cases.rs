@@ -263,7 +263,15 @@ fn an_unknown_shoot_is_asked_for_and_held_without_an_answer() {
     let world = World::with(&on());
     let mut new = world.network.clone();
     new["spec"]["providerConfig"] = off();
-    let review = world.review(&new);
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "u", "operation": "UPDATE", "namespace": NAMESPACE, "name": "orders",
+            "resource": {"group": "extensions.gardener.cloud", "version": "v1alpha1", "resource": "networks"},
+            "userInfo": {"username": "gardenlet"}, "object": new, "oldObject": world.network,
+        },
+    });
+    let review = review.to_string();
     let request = admission::decode(review.as_bytes()).unwrap();
     let handler = HoldNetwork::default();
     for answer in [Answer::Absent, Answer::Unanswered("late".to_owned())] {
