@@ -53,6 +53,9 @@ pub(super) struct Worker {
     is_rolled_out: bool,
     /// The hold that was reported: since when it is.
     held: Option<String>,
+    /// Since when the switch was held that may have passed unreported: its record was being written as released, and the writes
+    /// did not end well, or their end is not known.
+    unreported: Option<String>,
     is_resumed: bool,
     looks: u32,
     complaint: Option<String>,
@@ -103,6 +106,7 @@ impl Worker {
             nodes: None,
             is_rolled_out: false,
             held: None,
+            unreported: None,
             is_resumed: false,
             looks: 0,
             complaint: None,
@@ -269,9 +273,12 @@ impl Worker {
         said: &Act,
         progress: Option<&Progress>,
     ) -> Result<(), kube::Error> {
+        // The hold goes on.
+        self.unreported = None;
         let seen = self.seen(network, shoot, progress);
         let now = seen.now;
-        let (stored, result) = self.execute(network, &writes(said, &seen)).await;
+        let writes = writes(said, &seen);
+        let (stored, result) = self.execute(network, &writes).await;
         let message = match said.status() {
             Some(status) => status.message(),
             None => network.switch.message.as_deref().unwrap_or_default().to_owned(),
@@ -293,6 +300,10 @@ impl Worker {
             }
         }
         result?;
+        if writes.iter().any(|write| write.target == Target::Network) {
+            let (namespace, state) = (&*self.name.namespace, stored.switch.state.as_deref());
+            tracing::debug!(namespace, network = &*self.name.name, state, says = message, "a switch is held");
+        }
         let [before, after] = [network, &stored].map(|network| network.switch.is(SwitchState::Approved));
         match (before, after) {
             (true, false) if stored.switch.is(SwitchState::Pending) => {
@@ -324,7 +335,7 @@ impl Worker {
     async fn forget(&mut self, network: &SwitchingNetwork) -> Result<(), kube::Error> {
         self.access.remove().await?;
         self.execute(network, &writes(&Act::Forget, &self.seen(network, None, None))).await.1?;
-        self.held = None;
+        (self.held, self.unreported) = (None, None);
         self.failure = None;
         self.tracker = RouteTracker::default();
         self.relief = Relief::default();

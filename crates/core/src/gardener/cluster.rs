@@ -97,7 +97,7 @@ impl ClusterFacts {
         let Some(shoot) = spec.shoot else {
             return Err(vec![FieldError::missing("spec.shoot")].into());
         };
-        let shoot = Shoot::read_all(shoot.get()).map_err(|error| vec![error.within("spec.shoot")])?;
+        let shoot = Shoot::read_of_cluster(shoot.get()).map_err(|error| vec![error.within("spec.shoot")])?;
 
         let mut errors = Vec::new();
         let seed_pods = spec.seed.and_then(|seed| {

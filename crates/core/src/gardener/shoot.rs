@@ -9,7 +9,7 @@ mod reading;
 use self::reading::{Problem, enter, enter_list, go_bool, name, read, text, texts};
 use super::operation::LastOperation;
 use super::{FieldError, ShootUid};
-use crate::json::{self, AtMost, Members, Text};
+use crate::json::{self, AtMost, FirstOf, Members, Text};
 use crate::net::{Family, NetworkKind};
 
 /// The extension type of Shoot peering (`spec.extensions[].type`).
@@ -68,8 +68,10 @@ pub struct Shoot<'a> {
     pub constraints: Option<&'a str>,
     /// The text of `spec.controlPlane`.
     pub control_plane: Option<&'a str>,
-    /// The text of `spec.maintenance`.
-    pub maintenance: Option<&'a str>,
+    /// `spec.maintenance.confineSpecUpdateRollout`, of a Cluster: whether changes wait for the maintenance window.
+    pub confines_rollout: bool,
+    /// Whether something that a switch of the overlay depends on is of a wrong type.
+    pub has_unreadable_state: bool,
     /// `spec.hibernation.enabled`.
     pub shall_sleep: bool,
     /// `status.hibernated`: it has no nodes.
@@ -153,6 +155,27 @@ impl<'a> StatusNetworking<'a> {
     }
 }
 
+/// Where the text of a Shoot comes from.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Source {
+    /// Its writer, who is told what is wrong with it, or the garden.
+    Review,
+    /// A Cluster, which gardenlet wrote.
+    Cluster,
+}
+
+impl Source {
+    /// How many networks of a list of the status are read. In a Cluster all of them count.
+    fn most_networks(self) -> usize {
+        if self == Self::Cluster { usize::MAX } else { MOST_NETWORKS }
+    }
+}
+
+/// Whether this text is a boolean, or nothing.
+fn is_flag(text: &str) -> bool {
+    matches!(text, "true" | "false" | "null")
+}
+
 impl<'a> Shoot<'a> {
     /// The peering extension, if it is present and not disabled.
     pub(crate) fn enabled_peering(&self) -> Option<&Extension<'a>> {
@@ -165,49 +188,54 @@ impl<'a> Shoot<'a> {
         value.is_some_and(|value| value != "null")
     }
 
-    /// Whether changes wait for the maintenance window.
-    pub(super) fn confines_rollout(&self) -> bool {
-        self.maintenance.and_then(|text| json::find(text, &["confineSpecUpdateRollout"])) == Some("true")
+    /// A flag of an object of the specification.
+    fn flag(&mut self, object: &str, name: &str) -> bool {
+        let value = json::find(object, &[name]).unwrap_or("null");
+        self.has_unreadable_state |= !is_flag(value) || !object.starts_with('{') && object != "null";
+        value == "true"
     }
 
     /// Reads the text of a Shoot.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
-        Self::read_up_to(text, MOST_NETWORKS)
+        Self::read_as(text, Source::Review)
     }
 
-    /// The same of a text that gardenlet wrote: however many networks its status has, all count.
-    pub(super) fn read_all(text: &'a str) -> Result<Self, FieldError> {
-        Self::read_up_to(text, usize::MAX)
+    /// The same of a Cluster, which gardenlet wrote: without what only reviews look at, so that trouble there makes no Cluster
+    /// unusable.
+    pub(super) fn read_of_cluster(text: &'a str) -> Result<Self, FieldError> {
+        Self::read_as(text, Source::Cluster)
     }
 
-    fn read_up_to(text: &'a str, networks: usize) -> Result<Self, FieldError> {
+    fn read_as(text: &'a str, source: Source) -> Result<Self, FieldError> {
         let mut shoot = Self::default();
         let mut members = Members::of(text);
-        shoot.walk(&mut members, networks).map_err(Problem::into_field)?;
+        shoot.walk(&mut members, source).map_err(Problem::into_field)?;
         Ok(shoot)
     }
 
-    fn walk(&mut self, members: &mut Members<'a>, networks: usize) -> Result<(), Problem> {
+    fn walk(&mut self, members: &mut Members<'a>, source: Source) -> Result<(), Problem> {
         let object = |error| Problem::at("", error);
         enter("", members)?;
         while let Some(key) = members.key().map_err(object)? {
             match &*key {
-                "metadata" if !members.is_null() => self.metadata(members)?,
-                "spec" if !members.is_null() => self.spec(members)?,
-                "status" if !members.is_null() => self.status(members, networks)?,
+                "metadata" if !members.is_null() => self.metadata(members, source)?,
+                "spec" if !members.is_null() => self.spec(members, source)?,
+                "status" if !members.is_null() => self.status(members, source)?,
                 _ => drop(members.skip().map_err(object)?),
             }
         }
         members.end().map_err(object)
     }
 
-    fn metadata(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+    fn metadata(&mut self, members: &mut Members<'a>, source: Source) -> Result<(), Problem> {
         let here = |error| Problem::at("metadata", error);
         enter("metadata", members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
-                "name" => self.name = name("metadata.name", members)?.unwrap_or_default(),
-                "namespace" => self.namespace = name("metadata.namespace", members)?.unwrap_or_default(),
+                "name" if source == Source::Review => self.name = name("metadata.name", members)?.unwrap_or_default(),
+                "namespace" if source == Source::Review => {
+                    self.namespace = name("metadata.namespace", members)?.unwrap_or_default();
+                }
                 "uid" => {
                     let uid: Option<Text<'_>> = serde_json::from_str(members.skip().map_err(here)?).ok();
                     self.uid = uid.and_then(|uid| ShootUid::parse(&uid));
@@ -220,7 +248,10 @@ impl<'a> Shoot<'a> {
                         let value = members.skip().map_err(here)?;
                         match &*key {
                             CONFIRMATION => self.is_deletion_confirmed = value == "\"true\"",
-                            OVERLAY_SWITCH => self.is_switch_forced = value == "\"force\"",
+                            OVERLAY_SWITCH => {
+                                self.is_switch_forced = value == "\"force\"";
+                                self.has_unreadable_state |= !value.starts_with('"') && value != "null";
+                            }
                             HA_VPN => self.ha_vpn = serde_json::from_str(value).ok().and_then(go_bool),
                             _ => {}
                         }
@@ -232,14 +263,14 @@ impl<'a> Shoot<'a> {
         Ok(())
     }
 
-    fn spec(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+    fn spec(&mut self, members: &mut Members<'a>, source: Source) -> Result<(), Problem> {
         let here = |error| Problem::at("spec", error);
         enter("spec", members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
                 "seedName" => self.seed = name("spec.seedName", members)?,
-                "networking" if !members.is_null() => self.networking(members)?,
-                "kubernetes" if !members.is_null() => {
+                "networking" if !members.is_null() => self.networking(members, source)?,
+                "kubernetes" if source == Source::Review && !members.is_null() => {
                     let here = |error| Problem::at("spec.kubernetes", error);
                     enter("spec.kubernetes", members)?;
                     while let Some(key) = members.key().map_err(here)? {
@@ -276,18 +307,21 @@ impl<'a> Shoot<'a> {
                 }
                 "hibernation" => {
                     let hibernation = members.skip().map_err(here)?;
-                    self.shall_sleep = json::find(hibernation, &["enabled"]) == Some("true");
+                    self.shall_sleep = self.flag(hibernation, "enabled");
                 }
-                "maintenance" => self.maintenance = text(members).map_err(here)?,
+                "maintenance" if source == Source::Cluster => {
+                    let maintenance = members.skip().map_err(here)?;
+                    self.confines_rollout = self.flag(maintenance, "confineSpecUpdateRollout");
+                }
                 "controlPlane" => self.control_plane = text(members).map_err(here)?,
-                "extensions" if !members.is_null() => self.extensions(members)?,
+                "extensions" if source == Source::Review && !members.is_null() => self.extensions(members)?,
                 _ => drop(members.skip().map_err(here)?),
             }
         }
         Ok(())
     }
 
-    fn networking(&mut self, members: &mut Members<'a>) -> Result<(), Problem> {
+    fn networking(&mut self, members: &mut Members<'a>, source: Source) -> Result<(), Problem> {
         const PATH: &str = "spec.networking";
         let here = |error| Problem::at(PATH, error);
         enter(PATH, members)?;
@@ -296,6 +330,10 @@ impl<'a> Shoot<'a> {
                 "pods" => self.networking.pods = read("spec.networking.pods", members)?,
                 "services" => self.networking.services = read("spec.networking.services", members)?,
                 "nodes" => self.networking.nodes = read("spec.networking.nodes", members)?,
+                "ipFamilies" if source == Source::Cluster => {
+                    let families: Option<FirstOf<_, MOST_FAMILIES>> = read("spec.networking.ipFamilies", members)?;
+                    self.networking.ip_families = families.map(|families| families.0);
+                }
                 "ipFamilies" => {
                     let families: Option<AtMost<_, MOST_FAMILIES>> = read("spec.networking.ipFamilies", members)?;
                     self.networking.ip_families = families.map(|families| families.0);
@@ -355,17 +393,23 @@ impl<'a> Shoot<'a> {
         Ok(())
     }
 
-    fn status(&mut self, members: &mut Members<'a>, networks: usize) -> Result<(), Problem> {
+    fn status(&mut self, members: &mut Members<'a>, source: Source) -> Result<(), Problem> {
         let here = |error| Problem::at("status", error);
         enter("status", members)?;
         while let Some(key) = members.key().map_err(here)? {
             match &*key {
                 "seedName" => self.status_seed = name("status.seedName", members)?,
-                "networking" if !members.is_null() => self.status_networking(members, networks)?,
-                // gardenlet wrote these, and the writer could not correct them, so wrong types are ignored.
-                "hibernated" => self.sleeps = members.skip().map_err(here)? == "true",
+                "networking" if !members.is_null() => self.status_networking(members, source.most_networks())?,
+                // gardenlet wrote these, and the writer could not correct them, so a review ignores wrong types.
+                "hibernated" => {
+                    let value = members.skip().map_err(here)?;
+                    self.sleeps = value == "true";
+                    self.has_unreadable_state |= !is_flag(value);
+                }
                 "lastOperation" => {
-                    self.last_operation = serde_json::from_str(members.skip().map_err(here)?).unwrap_or_default();
+                    let operation = serde_json::from_str::<Option<_>>(members.skip().map_err(here)?);
+                    self.has_unreadable_state |= operation.is_err();
+                    self.last_operation = operation.ok().flatten().unwrap_or_default();
                 }
                 "constraints" => self.constraints = text(members).map_err(here)?,
                 _ => drop(members.skip().map_err(here)?),

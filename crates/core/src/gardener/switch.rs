@@ -71,9 +71,11 @@ struct Constraint<'a> {
 }
 
 impl SwitchFacts {
-    /// What counts of a Shoot; `None` for one without workers.
+    /// What counts of a Shoot in a Cluster; `None` for one without workers, and for one whose state cannot be read: in doubt
+    /// nothing is let through.
     pub fn of(shoot: &Shoot<'_>) -> Option<Self> {
-        let workers = shoot.workers.filter(|_| shoot.has_workers)?;
+        let workers = shoot.workers.filter(|_| shoot.has_workers && !shoot.has_unreadable_state)?;
+        let counts_one_family = shoot.constraints.map_or(Some(false), counts_one_family)?;
         let families = shoot.networking.ip_families.iter().flatten().filter_map(|name| family(name));
         let LastOperation { kind, state } = shoot.last_operation;
         Some(Self {
@@ -81,7 +83,7 @@ impl SwitchFacts {
             provider: (*shoot.provider_type).into(),
             config: shoot.network_config.map(Into::into),
             families: families.collect(),
-            counts_one_family: shoot.constraints.is_some_and(counts_one_family),
+            counts_one_family,
             // As gardener-extension-provider-gcp counts them.
             has_two_node_networks: shoot.status_networking.get(NetworkKind::Nodes).len() == 2,
             hibernation: match (shoot.shall_sleep, shoot.sleeps) {
@@ -93,7 +95,7 @@ impl SwitchFacts {
             is_failed: state == Some(OperationState::Failed),
             is_processing: state.is_some_and(OperationState::is_active),
             is_migrating: kind == Some(OperationKind::Migrate),
-            confines_rollout: shoot.confines_rollout(),
+            confines_rollout: shoot.confines_rollout,
             is_forced: shoot.is_switch_forced,
             pools: Pools::read(workers),
         })
@@ -105,12 +107,12 @@ impl SwitchFacts {
     }
 }
 
-/// Whether nodes are still changing to two families.
-fn counts_one_family(constraints: &str) -> bool {
-    let constraints: Vec<Constraint<'_>> = serde_json::from_str(constraints).unwrap_or_default();
-    constraints.iter().any(|found| {
+/// Whether nodes are still changing to two families; `None` where that cannot be read.
+fn counts_one_family(constraints: &str) -> Option<bool> {
+    let constraints: Vec<Constraint<'_>> = serde_json::from_str(constraints).ok()?;
+    Some(constraints.iter().any(|found| {
         found.constraint.as_deref() == Some(DUAL_STACK_CONSTRAINT) && found.status.as_deref() != Some("True")
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -134,7 +136,7 @@ mod tests {
     fn facts(change: impl FnOnce(&mut Value)) -> Option<SwitchFacts> {
         let mut shoot = shoot();
         change(&mut shoot);
-        SwitchFacts::of(&Shoot::read(&shoot.to_string()).unwrap())
+        SwitchFacts::of(&Shoot::read_of_cluster(&shoot.to_string()).unwrap())
     }
 
     #[test]

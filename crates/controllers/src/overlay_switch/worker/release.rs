@@ -18,15 +18,17 @@ impl Worker {
         if again != Act::Release(reason) {
             return Ok(());
         }
+        self.unreported = network.switch.since.as_deref().map(str::to_owned);
         let seen = self.seen(&network, Some(&shoot), progress.as_ref());
         let now = seen.now;
         let (stored, result) = self.execute(&network, &writes(&again, &seen)).await;
         // A webhook of another version, or with another configuration, may have held it again.
         if result.is_err() || stored.switch.state.is_some() {
-            // The switch did not happen. The next turn corrects the record.
+            // The next turn corrects the record, or reports that gardenlet's own write carried the switch.
             tracing::warn!(namespace = &*self.name.namespace, "a switch was not let through, though it may pass");
             return result;
         }
+        self.unreported = None;
         let routes = recorded(&stored).filter(|_| progress.is_some()).map(|record| record.message());
         let routes = routes.unwrap_or_else(|| reason.name().to_owned());
         let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };

@@ -19,15 +19,9 @@ impl Worker {
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
     ) -> Result<SwitchingNetwork, kube::Error> {
-        let seen = self.seen(network, shoot, None);
-        let now = seen.now;
-        let (stored, result) = self.execute(network, &writes(&Act::Carry, &seen)).await;
-        result?;
-        let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
-        self.report(network, Happened::Released, note).await;
-        let since = recorded(&stored).and_then(|record| record.since.value());
-        self.context.metrics.released("carried", since, now);
-        Ok(stored)
+        self.unreported = recorded(network).map(|record| record.since.to_string());
+        let (stored, result) = self.execute(network, &writes(&Act::Carry, &self.seen(network, shoot, None))).await;
+        result.map(|()| stored)
     }
 
     /// After a switch: frees nodes that an old calico-node left marked, until all of its Pods are new.
@@ -37,6 +31,11 @@ impl Worker {
         shoot: Option<&SwitchFacts>,
     ) -> Result<(), kube::Error> {
         let Some(record) = recorded(network) else { return Ok(()) };
+        if self.unreported.take_if(|since| **since == *record.since).is_some() {
+            let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
+            self.report(network, Happened::Released, note).await;
+            self.context.metrics.released("carried", record.since.value(), Timestamp::now());
+        }
         let following = follow(&record, network, shoot, self.nodes, Timestamp::now());
         let had_failed = self.failure.is_some();
         self.note_outcome(network, &record, &following.outcome).await;

@@ -244,6 +244,22 @@ async fn a_release_never_overwrites_a_revert() {
     }
 }
 
+/// gardenlet's own write passes by the approval of a release, just before the leader's: that is reported, once.
+#[tokio::test]
+async fn a_release_that_gardenlet_carries_is_reported() {
+    let seed = Seed::with(Some(Meanwhile(JSON_PATCH, |network| {
+        revert(network);
+        network["spec"]["providerConfig"]["overlay"]["enabled"] = json!(false);
+    })));
+    let mut worker = worker(&seed);
+    assert!(worker.look().await.is_err(), "somebody wrote in between");
+    for _ in 0..2 {
+        catch_up(&worker, &seed);
+        worker.look().await.unwrap();
+    }
+    assert_eq!(seed.lock().unwrap().events, ["OverlaySwitchReleased"]);
+}
+
 /// The record of a release that did not happen, or was removed by others, is corrected.
 #[tokio::test]
 async fn the_record_is_corrected() {

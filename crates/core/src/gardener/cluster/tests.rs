@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::gardener::shoot::{HA_VPN, OVERLAY_SWITCH};
+use crate::gardener::shoot::{HA_VPN, MOST_FAMILIES, OVERLAY_SWITCH};
 
 fn parse(spec: &serde_json::Value) -> Result<ClusterFacts, Vec<String>> {
     ClusterFacts::parse(&spec.to_string()).map_err(|errors| errors.iter().map(ToString::to_string).collect())
@@ -114,24 +114,56 @@ fn reports_every_bad_field_with_its_path() {
     }
 }
 
-/// What only a switch of the overlay depends on makes no Cluster unusable.
+/// What only a switch of the overlay depends on makes no Cluster unusable; but in doubt no switch is let through.
 #[test]
-fn a_state_that_cannot_be_read_is_ignored() {
-    for (pointer, value) in [
-        ("metadata", json!({"uid": 5, "annotations": {OVERLAY_SWITCH: true, HA_VPN: 1, "other": {}}})),
-        ("status", json!({"lastOperation": "x", "constraints": {"type": 5}, "hibernated": "no"})),
-        ("status", json!({"lastOperation": {"type": 5, "state": {}}, "constraints": [5]})),
+fn a_state_that_cannot_be_read_is_none() {
+    let networking = json!({"pods": "100.96.0.0/11", "services": "100.64.0.0/13"});
+    let base = json!({
+        "metadata": {"annotations": {}},
+        "spec": {"networking": networking, "provider": {"workers": [{}]}},
+        "status": {},
+    });
+    let facts = parse(&json!({"shoot": base})).unwrap();
+    assert_eq!(facts.switch.as_deref(), Some(&SwitchFacts::default()));
+    for (object, member, value) in [
+        ("metadata", "annotations", json!({OVERLAY_SWITCH: true})),
+        ("status", "lastOperation", json!("x")),
+        ("status", "lastOperation", json!({"type": 5})),
+        ("status", "lastOperation", json!({"state": {}})),
+        ("status", "constraints", json!({"type": 5})),
+        ("status", "constraints", json!([5])),
+        ("status", "hibernated", json!("no")),
+        ("spec", "hibernation", json!({"enabled": "no"})),
+        ("spec", "hibernation", json!("no")),
+        ("spec", "maintenance", json!([])),
+        ("spec", "maintenance", json!({"confineSpecUpdateRollout": 1})),
     ] {
-        let networking = json!({"pods": "100.96.0.0/11", "services": "100.64.0.0/13"});
-        let mut shoot = json!({"spec": {
-            "networking": networking, "provider": {"workers": [{}]},
-            "hibernation": {"enabled": "no"}, "maintenance": [], "controlPlane": 5,
-        }});
-        shoot[pointer] = value;
+        let mut shoot = base.clone();
+        shoot[object][member] = value;
         let facts = parse(&json!({"shoot": shoot})).unwrap();
-        assert_eq!(facts.switch.as_deref(), Some(&SwitchFacts::default()), "{shoot}");
-        assert_eq!((facts.expected_vpn, facts.shoot_uid.is_none()), (ExpectedVpn::Single, true), "{shoot}");
+        assert_eq!(facts.switch, None, "{shoot}");
+        assert_eq!(facts.expected_vpn, ExpectedVpn::Single, "{shoot}");
     }
+}
+
+/// What nobody looks at in a Cluster, and what means nothing to a switch.
+#[test]
+fn trouble_elsewhere_makes_no_cluster_unusable() {
+    let networking = json!({
+        "pods": "100.96.0.0/11", "services": "100.64.0.0/13", "ipFamilies": vec!["IPv4"; 99],
+    });
+    let shoot = json!({
+        "metadata": {"name": 5, "namespace": {}, "uid": 5, "annotations": {HA_VPN: 1, "other": {}}},
+        "spec": {
+            "networking": networking, "provider": {"workers": [{}]},
+            "kubernetes": {"version": 1.35}, "extensions": [{"type": 5, "disabled": "x"}], "controlPlane": 5,
+            "hibernation": null, "maintenance": null,
+        },
+        "status": {"lastOperation": null, "constraints": null, "hibernated": null},
+    });
+    let facts = parse(&json!({"shoot": shoot})).unwrap();
+    assert_eq!((facts.expected_vpn, facts.shoot_uid.is_none()), (ExpectedVpn::Single, true));
+    assert_eq!(facts.switch.unwrap().families.len(), MOST_FAMILIES);
 }
 
 #[test]
