@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/network-guard
 mkdir -p "$cache" "$project/.cache"
-# One build at a time, whoever asks for it.
+# One build at a time, for all clones.
 exec 9>"$cache/tools.lock"
 flock 9
 

@@ -8,7 +8,7 @@ name=$1 version=$2
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/network-guard
 root=$cache/cargo/$name-$version
 mkdir -p "$cache/cargo"
-# One installation at a time, whoever asks for it.
+# One installation at a time, for all clones.
 exec 9>"$root.lock"
 flock 9
 

@@ -65,7 +65,7 @@ fn ours(words: &[String]) -> Option<&[String]> {
     [0, behind].into_iter().filter_map(|start| words.get(start..)).find(|words| words.first().is_some_and(is_ours))
 }
 
-/// Why a command of ours cannot be typed. A mention may leave out what is needed.
+/// Why a command of network-guard cannot be typed. A mention may leave out what is needed.
 fn wrong(words: &[String], is_mention: bool) -> Option<String> {
     let error = Args::try_parse_from(words).err()?;
     let is_fine = match error.kind() {

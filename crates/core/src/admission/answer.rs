@@ -226,7 +226,7 @@ mod tests {
     /// A rule of each rank.
     static RULES: [Rule; 5] = {
         const fn of(rank: Rank) -> Rule {
-            Rule { name: "vpn/x", severity: Severity::Deny, up_to: None, rank, summary: "", fix: "", example: Vec::new }
+            Rule::for_test("vpn/x", Severity::Deny, None, rank)
         }
         let [a, b, c, d, e] = Rank::ALL;
         [of(a), of(b), of(c), of(d), of(e)]

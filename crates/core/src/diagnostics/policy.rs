@@ -55,24 +55,8 @@ mod tests {
     use super::*;
     use crate::diagnostics::Rank;
 
-    static RULE: Rule = Rule {
-        name: "a/b",
-        severity: Severity::Warn,
-        up_to: Some(Severity::Deny),
-        rank: Rank::Fault,
-        summary: "",
-        fix: "",
-        example: Vec::new,
-    };
-    static FIXED: Rule = Rule {
-        name: "a/c",
-        severity: Severity::Deny,
-        up_to: None,
-        rank: Rank::Fault,
-        summary: "",
-        fix: "",
-        example: Vec::new,
-    };
+    static RULE: Rule = Rule::for_test("a/b", Severity::Warn, Some(Severity::Deny), Rank::Fault);
+    static FIXED: Rule = Rule::for_test("a/c", Severity::Deny, None, Rank::Fault);
 
     #[test]
     fn operators_weigh_but_not_beyond_what_fits() {

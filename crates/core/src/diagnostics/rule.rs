@@ -54,6 +54,14 @@ impl Rule {
     }
 }
 
+#[cfg(test)]
+impl Rule {
+    /// A rule for a test, with nothing to read and no example.
+    pub(crate) const fn for_test(name: &'static str, severity: Severity, up_to: Option<Severity>, rank: Rank) -> Self {
+        Self { name, severity, up_to, rank, summary: "", fix: "", example: Vec::new }
+    }
+}
+
 /// Rules with the same name are the same.
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
@@ -179,15 +187,7 @@ mod tests {
 
     use super::*;
 
-    static RULE: Rule = Rule {
-        name: "a/b",
-        severity: Severity::Warn,
-        up_to: None,
-        rank: Rank::Fault,
-        summary: "",
-        fix: "",
-        example: Vec::new,
-    };
+    static RULE: Rule = Rule::for_test("a/b", Severity::Warn, None, Rank::Fault);
 
     /// Programs read it: fields may be added, and none may change.
     #[test]

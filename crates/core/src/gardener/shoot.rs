@@ -40,7 +40,7 @@ pub struct Shoot<'a> {
     pub is_deletion_confirmed: bool,
     /// Whether the annotation [`OVERLAY_SWITCH`] says `force`.
     pub is_switch_forced: bool,
-    /// The annotation [`HA_VPN`], where it is a boolean.
+    /// The annotation `alpha.control-plane.shoot.gardener.cloud/high-availability-vpn`, where it is a boolean.
     pub ha_vpn: Option<bool>,
     /// `spec.seedName`.
     pub seed: Option<Text<'a>>,

@@ -13,7 +13,7 @@ use crate::gardener::{SeedFacts, ShootFacts, ShootName, VpcKey, is_dns_label, is
 /// The cache, the answers so far, and the questions that are still open.
 ///
 /// Every look states how fresh the facts have to be, and only here it is decided whether the cache is enough: see [`Freshness`].
-/// Facts of a Shoot are given only to those who may see it: as a [`Target`], or by a [`SeesAll`].
+/// Facts of a Shoot are given only to those who may see it: as a [`Target`], or by a `SeesAll`.
 #[derive(Debug)]
 pub struct View<'a> {
     /// `None` while it is stale.
@@ -138,7 +138,7 @@ impl<'a> View<'a> {
         visibility
     }
 
-    /// What is known of a Shoot, whoever asks.
+    /// What is known of a Shoot, whether or not the requesting user may know it.
     fn facts(&mut self, name: &ShootName, freshness: Freshness) -> Known<'a, Arc<ShootFacts>> {
         let cached = self.cache.and_then(|cache| cache.shoots.get(name));
         match (self.answers.shoots.get(name), cached) {

@@ -70,7 +70,7 @@ pub(super) fn fit(networks: &Networks) -> Result<(), CannotPlan> {
     Mapping::of(networks).map(drop)
 }
 
-/// Why neither end could translate between the networks of a Cluster if they overlapped: the result of [`fit`], with a
+/// Why neither end could translate between the networks of a Cluster if they overlapped: the result of `fit`, with a
 /// shortcut for the usual case, in which they fit.
 pub fn cannot_translate(facts: &ClusterFacts) -> Option<CannotPlan> {
     let is_wide = |pods: Cidr| pods.family() == Family::V4 && pods.prefix_len() < WIDEST_SEED_PODS;

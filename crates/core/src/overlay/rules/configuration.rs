@@ -312,7 +312,7 @@ fn default_mode(config: &Config<'_>) -> Option<Finding> {
 const ON: &str = r#"{"overlay": {"enabled": true}}"#;
 const OFF: &str = r#"{"overlay": {"enabled": false}}"#;
 
-/// What is found where Calico is configured anew in a Shoot on AWS, for examples.
+/// What is found where the configuration of Calico changes in a Shoot on AWS, for examples.
 fn found(old: Option<&'static str>, new: &'static str) -> Vec<Finding> {
     let shoot = |config| Shoot {
         network_type: CALICO.into(),

@@ -1,4 +1,4 @@
-//! Rules about the overlay and a second IP family. [`crate::overlay::families`] says what Calico makes of both.
+//! Rules about the overlay and a second IP family. `overlay::families` says what Calico makes of both.
 
 use super::super::families::{TWO_NODE_NETWORKS, has_no_routes_with_two_families};
 use crate::diagnostics::{Finding, Rank, Severity, rules};

@@ -58,7 +58,7 @@ impl fmt::Display for Passed {
 }
 
 /// Why a switch passed with gardenlet's own write, by its last status and the facts of its Shoot.
-pub fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Reason {
+pub(super) fn carried(said: Option<&SwitchStatus>, shoot: Option<&SwitchFacts>) -> Reason {
     let said = said.and_then(|status| status.because.value());
     if said == Some(Reason::Forced) || shoot.is_some_and(|shoot| shoot.is_forced) {
         return Reason::Forced;

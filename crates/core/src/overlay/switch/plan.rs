@@ -10,7 +10,7 @@ use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsula
 
 /// The next step.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Plan {
+pub(super) enum Plan {
     /// The Shoot does not ask for native routing any more: clear the switch.
     Clear,
     /// The switch was abandoned before it happened: delete its record.
@@ -30,7 +30,7 @@ pub enum Plan {
 }
 
 /// The next step about a Network with a switch, by the facts of its Shoot.
-pub fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &HoldSettings) -> Plan {
+pub(super) fn plan(network: &SwitchingNetwork, shoot: Option<&SwitchFacts>, settings: &HoldSettings) -> Plan {
     if network.is_being_deleted {
         return Plan::Leave("the Network is being deleted");
     }

@@ -170,7 +170,7 @@ impl Record {
 }
 
 /// The record of a switch as it should be now, from the stored record and the Network.
-pub fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
+pub(super) fn record(network: &SwitchingNetwork, remembered: Option<&Record>) -> Record {
     let requested = network.switch.requested.as_deref().unwrap_or_default();
     let since = network.switch.since.as_deref().unwrap_or_default();
     let remembered = remembered.filter(|record| &*record.since == since);

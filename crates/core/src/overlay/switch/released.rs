@@ -11,14 +11,14 @@ use crate::net::Family;
 
 /// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or
 /// the extension is at work, or where changes wait for the maintenance window, unless the switch is forced.
-pub fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
+pub(super) fn may_write(network: &SwitchingNetwork, shoot: &SwitchFacts, reason: Reason) -> bool {
     let is_confined = shoot.confines_rollout && reason != Reason::Forced;
     network.has_succeeded && network.operation.is_none() && !shoot.is_processing && !is_confined
 }
 
 /// The state that the leader writes before it releases the switch. An operator's force is kept: it counts where an
 /// approval does not, because no routes are made.
-pub fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reason) -> SwitchState {
+pub(super) fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reason) -> SwitchState {
     let is_forced = network.switch.is(SwitchState::Forced);
     let is_for_this = network.switch.requested.as_deref().is_some_and(|digest| desired.is_named(digest));
     // A force for another configuration does not count for this one, also when the Shoot forces this one: that is
@@ -27,7 +27,7 @@ pub fn release_word(network: &SwitchingNetwork, desired: &Desired, reason: Reaso
 }
 
 /// The configuration that releases the held switch: what the Shoot asks for, within the Network's configuration.
-pub fn released_config(network: &SwitchingNetwork, desired: &Desired) -> Option<Value> {
+pub(super) fn released_config(network: &SwitchingNetwork, desired: &Desired) -> Option<Value> {
     let config = desired.subset.put_into(tree(network.config.as_deref()), None);
     match &desired.ipv6 {
         // It was held back with the family.
@@ -41,7 +41,7 @@ pub fn released_config(network: &SwitchingNetwork, desired: &Desired) -> Option<
 }
 
 /// The IP families that release it, where they were held back: those that gardenlet would write.
-pub fn released_families<'w>(network: &SwitchingNetwork, desired: &'w Desired) -> Option<&'w [Family]> {
+pub(super) fn released_families<'w>(network: &SwitchingNetwork, desired: &'w Desired) -> Option<&'w [Family]> {
     let held: &[Family] = if network.families.is_empty() { &[Family::V4] } else { &network.families };
     desired.families.iter().any(|family| !held.contains(family)).then_some(&desired.families)
 }

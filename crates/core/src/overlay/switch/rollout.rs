@@ -26,7 +26,7 @@ const EACH: SignedDuration = SignedDuration::from_mins(2);
 const MOST: usize = 5_000;
 
 /// How long after a switch the controller waits for the rollout of Calico's Pods at most, by the number of nodes.
-pub fn longest_rollout(nodes: usize) -> SignedDuration {
+pub(super) fn longest_rollout(nodes: usize) -> SignedDuration {
     let nodes = i32::try_from(nodes.min(MOST)).unwrap_or(i32::MAX);
     ROLLOUT.max(EACH * nodes)
 }

@@ -13,7 +13,7 @@ use crate::net::{Cidr, Family, NetworkKind, map_networks};
 use crate::vpn::overlap::overlaps_between;
 use crate::vpn::overlaps;
 
-/// The variables by which vpn2 learns the networks: first that of the Seed's Pods, then those of [`KINDS`].
+/// The variables by which vpn2 learns the networks: first that of the Seed's Pods, then those of `KINDS`.
 pub const NAMES: [&str; 4] =
     ["SEED_POD_NETWORK", "SHOOT_POD_NETWORKS", "SHOOT_SERVICE_NETWORKS", "SHOOT_NODE_NETWORKS"];
 
