@@ -1,7 +1,9 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test counts soak flaky lint deny tools image-root image-quick bench local-up local-down clean
+.PHONY: help run test test-debug test-quick counts soak flaky lint deny tools image-root image-quick bench local-up local-down clean
 .DEFAULT_GOAL := help
+# It would tell cargo how many jobs to run at once, which is cargo's own choice.
+unexport MAKEFLAGS MFLAGS
 
 # The tests find their servers here, and one build of our own binary serves all of them.
 export NETWORK_GUARD_TOOLS := $(CURDIR)/.cache/tools
@@ -20,16 +22,25 @@ run: ## build and serve the example landscape, no Kubernetes needed
 	  --bind-address 127.0.0.1:10250 --health-bind-address 127.0.0.1:8081 --metrics-bind-address 127.0.0.1:8080
 
 test flaky: export NETWORK_GUARD_IMAGE = $(CURDIR)/.cache/image-root-quick
-test: tools lint deny image-quick ## install what is missing, then run all checks and tests
+test: tools ## install what is missing, then run all checks and tests
+	tests/dependencies.py restore
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-debug test-quick
+	cargo test --test e2e -- --test-threads=$(E2E_THREADS)
+	tests/dependencies.py save
+
+# What is built for these two lies in two folders, and much of the one waits where the other computes: so they run side by side.
+test-debug: lint deny
 	cargo test --quiet --workspace --lib
 	cargo test --quiet --workspace --doc
 	cargo test --quiet --test it
 	cargo test --quiet --test budget
+	cargo test --quiet --test datapath
+	cargo test --quiet --test e2e --no-run
+
+test-quick: image-quick
 	cargo bench --quiet --profile quick --bench counts -- --check
 	cargo bench --quiet --profile quick --bench counts -- --growth
 	cargo test --quiet --profile quick --test bounds
-	cargo test --test e2e -- --test-threads=$(E2E_THREADS)
-	cargo test --test datapath
 
 counts: tools ## write benches/counts.txt again: the allocations and instructions of one call of each webhook, which `make test` compares
 	cargo bench --quiet --profile quick --bench counts -- --write

@@ -54,6 +54,12 @@ impl Api {
         self.send("GET", path, "application/json", None).map_err(|error| error.to_string())
     }
 
+    /// Whether the API server says that it is ready, and otherwise what it says.
+    pub fn is_ready(&self) -> Result<(), String> {
+        let request = Request::get("/readyz").body(Vec::new()).unwrap();
+        self.runtime.block_on(self.client.request_text(request)).map(drop).map_err(|error| error.to_string())
+    }
+
     /// The items of a list.
     pub fn list(&self, path: &str) -> Vec<Value> {
         let list = self.get(path).unwrap_or_else(|| panic!("GET {path}: there is no such resource"));

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use network_guard_controllers::certificates::{Authority, Issued};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Process, eventually, free_port, tool};
+use super::{Api, Process, Saved, eventually, free_port, tool};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -22,7 +23,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct ControlPlane {
     // Fields are dropped in this order: first the API server, then etcd, then their data.
     api_server: Process,
-    _etcd: Process,
+    etcd: Process,
     ca: Authority,
     etcd_url: String,
     host: Ipv4Addr,
@@ -49,41 +50,43 @@ pub struct Kubectl {
 }
 
 impl ControlPlane {
-    /// Starts both and waits until they are ready, with Gardener's CRDs and the namespaces of Shoots.
+    /// Starts both and waits until they are ready, with Gardener's CRDs, the namespace `garden` and the rights on a Seed.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// The same with further arguments for kube-apiserver.
     pub fn start_with(further: &[String]) -> Self {
-        let control_plane = Self::start_bare(further);
-        control_plane.set_up();
+        let mut control_plane = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further, Some(seed()));
+        control_plane.wait_until_ready();
         control_plane
     }
 
     /// A Seed, with further arguments, and a Shoot at these addresses, which start at the same time.
     pub fn start_seed_and_shoots(further: &[String], shoots: &[(Ipv4Addr, u16)]) -> (Self, Vec<Self>) {
-        let mut seed = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further);
+        let mut seed = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further, Some(seed()));
         // The audience of tokens that gardener-resource-manager requests, as gardenlet configures it.
         let audiences = ["--api-audiences=kubernetes,gardener".to_owned()];
-        let launch = |(host, port): &(Ipv4Addr, u16)| Self::launch(*host, *port, &audiences);
+        let launch = |(host, port): &(Ipv4Addr, u16)| Self::launch(*host, *port, &audiences, None);
         let mut shoots: Vec<Self> = shoots.iter().map(launch).collect();
         seed.wait_until_ready();
-        seed.set_up();
         shoots.iter_mut().for_each(Self::wait_until_ready);
         (seed, shoots)
     }
 
     /// The same with nothing in it.
     pub fn start_bare(further: &[String]) -> Self {
-        let mut control_plane = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further);
+        let mut control_plane = Self::launch(Ipv4Addr::LOCALHOST, free_port(), further, None);
         control_plane.wait_until_ready();
         control_plane
     }
 
-    /// The same at this address, which also the names of the certificate know, without waiting.
-    fn launch(host: Ipv4Addr, port: u16, further: &[String]) -> Self {
+    /// The same at this address, which also the names of the certificate know, with what was saved, without waiting.
+    fn launch(host: Ipv4Addr, port: u16, further: &[String], saved: Option<&Saved>) -> Self {
         let folder = tempfile::Builder::new().prefix("control-plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        if let Some(saved) = saved {
+            saved.restore(&folder.path().join("etcd"));
+        }
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (client, peer) = (free_port(), free_port());
         let etcd_url = format!("http://127.0.0.1:{client}");
@@ -137,17 +140,14 @@ impl ControlPlane {
         ];
         arguments.extend_from_slice(further);
         let api_server = Process::start(folder.path(), "kube-apiserver", &tool("kube-apiserver"), &arguments);
-        Self { api_server, _etcd: etcd, ca, etcd_url, host, port, arguments, folder }
+        Self { api_server, etcd, ca, etcd_url, host, port, arguments, folder }
     }
 
     fn wait_until_ready(&mut self) {
-        let admin = self.admin();
+        let api = Api::new(&self.kubeconfig("admin", "system:masters"));
         eventually("kube-apiserver is ready", || {
             assert!(self.api_server.is_running(), "kube-apiserver ended. {}", self.api_server.last_words());
-            // Costs nothing, unlike kubectl, which would take its core while it starts.
-            TcpStream::connect((self.host, self.port)).map_err(|error| error.to_string())?;
-            let output = admin.run(&["get", "--raw", "/readyz"], None);
-            output.ok.then_some(()).ok_or(output.stderr)
+            api.is_ready()
         });
     }
 
@@ -172,6 +172,14 @@ impl ControlPlane {
             let output = admin.run(&["get", kinds, "-A"], None);
             output.ok.then_some(()).ok_or(output.stderr)
         });
+    }
+
+    /// Stops both and gives what they have stored.
+    fn save(mut self) -> Saved {
+        self.api_server.kill();
+        self.etcd.signal("TERM");
+        self.etcd.wait();
+        Saved::of(&self.folder().join("etcd"))
     }
 
     /// The folder of this control plane.
@@ -294,6 +302,16 @@ impl ControlPlane {
     pub fn log(&self) -> String {
         self.api_server.output()
     }
+}
+
+/// The store of a Seed before a test writes to it. To make one takes longer than to start from it: it is made once.
+fn seed() -> &'static Saved {
+    static SEED: OnceLock<Saved> = OnceLock::new();
+    SEED.get_or_init(|| {
+        let control_plane = ControlPlane::start_bare(&[]);
+        control_plane.set_up();
+        control_plane.save()
+    })
 }
 
 /// The folder outlives a test that fails: what all of its servers said explains it.

@@ -14,6 +14,7 @@ mod overlay;
 mod ports;
 mod process;
 mod replica;
+mod saved;
 mod scene;
 
 pub use api::{Api, Patch};
@@ -29,4 +30,5 @@ pub use overlay::{PREFIX, RouteController, Service, Shoot, Switch};
 pub use ports::free_port;
 pub use process::Process;
 pub use replica::{Decision, Replica, review, truth};
+use saved::Saved;
 pub use scene::Scene;
