@@ -1,59 +1,17 @@
 //! What the rules about the VPN find in Deployments and Clusters that Gardener's own code wrote.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+mod gardenlet;
 
+pub(crate) use self::gardenlet::{fixture, told};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::admission::{ListEdits, PatchBuilder};
 use crate::diagnostics::{Finding, Severity};
 use crate::gardener::Deployment;
-use crate::net::Cidr;
 use crate::vpn::nat::{KnownFacts, Mode, Own, Side, Translation};
 use crate::vpn::sidecar::{Injection, Settings, mutate};
 use crate::vpn::{Change, Decision, Overlap, Vpn, decide, overlaps, overlaps_text};
-
-/// A Deployment or Cluster as gardenlet writes it (see `tests/fixtures/gardener`).
-pub(crate) fn fixture(case: &'static str, file: &'static str) -> Value {
-    static READ: Mutex<BTreeMap<(&str, &str), Value>> = Mutex::new(BTreeMap::new());
-    READ.lock().unwrap().entry((case, file)).or_insert_with(|| read_fixture(case, file)).clone()
-}
-
-fn read_fixture(case: &str, file: &str) -> Value {
-    let path = format!("{}/../../tests/fixtures/gardener/{case}/{file}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
-}
-
-/// The Deployment as gardenlet writes it for this Cluster: the VPN's containers are told its networks.
-pub(crate) fn told(mut deployment: Value, cluster: &Value) -> Value {
-    let list = |kind: &str| {
-        let networking = |part: &str| cluster["spec"]["shoot"][part]["networking"][kind].clone();
-        // Without host bits, and of what is in `status` all but what is written like that in `spec`.
-        let masked = |text: &str| text.parse().map_or_else(|_| text.to_owned(), |cidr: Cidr| cidr.to_string());
-        let in_spec = networking("spec").as_str().map(masked);
-        let in_status = networking("status");
-        let in_status = in_status.as_array().into_iter().flatten().filter_map(Value::as_str);
-        let in_status = in_status.filter(|text| in_spec.as_deref() != Some(text)).map(masked);
-        in_spec.clone().into_iter().chain(in_status).collect::<Vec<_>>().join(",")
-    };
-    let pod = &mut deployment["spec"]["template"]["spec"];
-    for part in ["containers", "initContainers"] {
-        for container in pod.get_mut(part).and_then(Value::as_array_mut).into_iter().flatten() {
-            for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
-                let value = match variable["name"].as_str().unwrap() {
-                    "SEED_POD_NETWORK" => cluster["spec"]["seed"]["spec"]["networks"]["pods"].clone(),
-                    "SHOOT_POD_NETWORKS" => json!(list("pods")),
-                    "SHOOT_SERVICE_NETWORKS" => json!(list("services")),
-                    "SHOOT_NODE_NETWORKS" => json!(list("nodes")),
-                    _ => continue,
-                };
-                variable["value"] = value;
-            }
-        }
-    }
-    deployment
-}
 
 /// gardenlet's Deployment of one case, and the Cluster of another.
 struct Scene {
@@ -121,6 +79,8 @@ impl Scene {
 /// A name, a scene, the rules that speak.
 #[test]
 fn what_is_found() {
+    const INJECTED: &[&str] = &["warn vpn/injected"];
+    const TAKEN: &[&str] = &["deny vpn/name-taken"];
     let nodes = |cidr: &'static str| {
         move |spec: &mut Value| {
             spec["shoot"]["spec"]["networking"]["nodes"] = json!(cidr);
@@ -131,25 +91,27 @@ fn what_is_found() {
     let removed = |pod: &mut Value, list: &str, name: &str| {
         pod[list].as_array_mut().unwrap().retain(|container| container["name"] != name);
     };
+    let push = |list: &mut Value, item: Value| list.as_array_mut().unwrap().push(item);
+    let container = |pod: &mut Value| push(&mut pod["containers"], json!({"name": "envoy-proxy", "image": "x"}));
     let rows: Vec<(&str, Scene, &[&str])> = vec![
-        ("overlap by pods", Scene::new("ha", "ha").cluster(seed_pods("100.96.0.0/16")), &["warn vpn/injected"]),
-        ("overlap by services", Scene::new("ha", "ha").cluster(seed_pods("100.64.0.0/16")), &["warn vpn/injected"]),
+        ("overlap by pods", Scene::new("ha", "ha").cluster(seed_pods("100.96.0.0/16")), INJECTED),
+        ("overlap by services", Scene::new("ha", "ha").cluster(seed_pods("100.64.0.0/16")), INJECTED),
         (
             "overlap by a node network in status only",
             Scene::new("ha", "ha").cluster(|spec| {
                 spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.250.0.0/16", "10.65.0.0/16"]);
             }),
-            &["warn vpn/injected"],
+            INJECTED,
         ),
         (
             "several node networks",
             Scene::new("ha-several-nodes", "ha-several-nodes").cluster(seed_pods("10.100.0.0/16")),
-            &["warn vpn/injected"],
+            INJECTED,
         ),
         (
             "node networks that repeat themselves, told as Gardener tells them",
             Scene::new("ha-repeated-nodes", "ha-repeated-nodes").cluster(seed_pods("10.249.0.0/17")),
-            &["warn vpn/injected"],
+            INJECTED,
         ),
         ("none, several node networks", Scene::new("ha-several-nodes", "ha-several-nodes"), &[]),
         (
@@ -165,7 +127,7 @@ fn what_is_found() {
         (
             "dual-stack with IPv4 overlap",
             Scene::new("ha-dual-stack", "ha-dual-stack").cluster(seed_pods("100.64.0.0/10")),
-            &["warn vpn/injected"],
+            INJECTED,
         ),
         ("non-HA with overlap", Scene::new("non-ha", "non-ha").cluster(seed_pods("0.0.0.0/0")), &[]),
         ("workerless with overlap", Scene::new("workerless", "workerless").cluster(seed_pods("0.0.0.0/0")), &[]),
@@ -176,13 +138,7 @@ fn what_is_found() {
             Scene::overlapping().cluster(nodes("10.250.0.0/33")),
             &["deny vpn/cluster-unreadable", "deny vpn/cluster-unreadable"],
         ),
-        (
-            "foreign container",
-            Scene::overlapping().pod(|pod| {
-                pod["containers"].as_array_mut().unwrap().push(json!({"name": "envoy-proxy", "image": "x"}));
-            }),
-            &["deny vpn/name-taken"],
-        ),
+        ("foreign container", Scene::overlapping().pod(container), TAKEN),
         (
             "foreign volumes",
             Scene::overlapping().pod(|pod| {
@@ -196,50 +152,39 @@ fn what_is_found() {
         (
             "foreign egress selector",
             Scene::overlapping().pod(|pod| {
-                pod["containers"][0]["args"].as_array_mut().unwrap().push(json!("--egress-selector-config-file=/x"));
+                push(&mut pod["containers"][0]["args"], json!("--egress-selector-config-file=/x"));
             }),
-            &["deny vpn/name-taken"],
+            TAKEN,
         ),
         (
             "foreign mount",
             Scene::overlapping().pod(|pod| {
-                pod["containers"][0]["volumeMounts"]
-                    .as_array_mut()
-                    .unwrap()
-                    .push(json!({"name": "ca", "mountPath": "/etc/network-guard"}));
+                push(
+                    &mut pod["containers"][0]["volumeMounts"],
+                    json!({"name": "ca", "mountPath": "/etc/network-guard"}),
+                );
             }),
-            &["deny vpn/name-taken"],
+            TAKEN,
         ),
-        (
-            "foreign container without overlap",
-            Scene::new("ha", "ha").pod(|pod| {
-                pod["containers"].as_array_mut().unwrap().push(json!({"name": "envoy-proxy", "image": "x"}));
-            }),
-            &[],
-        ),
+        ("foreign container without overlap", Scene::new("ha", "ha").pod(container), &[]),
         (
             "foreign volumes without overlap",
             Scene::new("ha", "ha").pod(|pod| {
-                pod["volumes"]
-                    .as_array_mut()
-                    .unwrap()
-                    .push(json!({"name": "network-guard-config", "configMap": {"name": "x"}}));
-                pod["containers"][0]["volumeMounts"]
-                    .as_array_mut()
-                    .unwrap()
-                    .push(json!({"name": "network-guard-config", "mountPath": "/x"}));
+                push(&mut pod["volumes"], json!({"name": "network-guard-config", "configMap": {"name": "x"}}));
+                push(
+                    &mut pod["containers"][0]["volumeMounts"],
+                    json!({"name": "network-guard-config", "mountPath": "/x"}),
+                );
             }),
             &[],
         ),
         (
             "a container that only looks like gardenlet's",
             Scene::overlapping().pod(|pod| {
-                pod["containers"].as_array_mut().unwrap().push(json!({
-                    "name": "envoy-proxy", "image": "x",
-                    "volumeMounts": [{"name": "envoy-config", "mountPath": "/etc/envoy"}],
-                }));
+                let mounts = json!([{"name": "envoy-config", "mountPath": "/etc/envoy"}]);
+                push(&mut pod["containers"], json!({"name": "envoy-proxy", "image": "x", "volumeMounts": mounts}));
             }),
-            &["deny vpn/name-taken"],
+            TAKEN,
         ),
         (
             "a Cluster without networks",
@@ -252,7 +197,7 @@ fn what_is_found() {
         (
             "no container kube-apiserver",
             Scene::overlapping().pod(|pod| pod["containers"][0]["name"] = json!("apiserver")),
-            &["deny vpn/name-taken"],
+            TAKEN,
         ),
         ("HA Shoot, no VPN containers yet", Scene::new("non-ha", "ha-overlap"), &["warn vpn/ha-vpn-mismatch"]),
         (

@@ -50,8 +50,7 @@ fn many_stale_targets_end_soon() {
             (name_of(&live), Answer::Found(Arc::new(facts_of(&live))))
         })
         .collect();
-    let entries: Vec<Value> = (0..20).map(|i| peer(&name(i), "eu1-a")).collect();
-    garden.create(&listing(entries.into())).warns(&[]);
+    garden.create(&listing(numbered(0..20).into())).warns(&[]);
 }
 
 /// A refusal that the live read confirms costs that read; all are read only where it brought something else to light.

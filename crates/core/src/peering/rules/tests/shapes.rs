@@ -123,8 +123,7 @@ fn a_field_that_is_there_twice() {
 
 #[test]
 fn more_entries_than_are_looked_at() {
-    let many: Vec<Value> = (0..101).map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect();
-    let new = shoot(A, "10.5.0.0/27", &many);
+    let new = shoot(A, "10.5.0.0/27", &numbered(0..101));
     let garden = Garden::of(&[]);
     let said = garden.create(&new);
     said.denies(&["too-many"]);

@@ -115,7 +115,7 @@ fn of_hidden_ones_only_verdicts_are_told() {
 #[test]
 fn new_conflicts_are_refused_beside_stored_ones() {
     // Twenty-five stored pairs, and a new one.
-    let stored: Vec<Value> = (0..8).map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect();
+    let stored = numbered(0..8);
     let mut shoots: Vec<Value> =
         (0..8).map(|i| shoot(&format!("garden-shop/s{i}"), "10.8.0.0/24", &[peer(A, "eu1-a")])).collect();
     shoots.push(shoot(B, "10.8.0.0/27", &[peer(A, "eu1-a")]));
@@ -136,9 +136,7 @@ fn new_conflicts_are_refused_beside_stored_ones() {
 /// A landscape may have more entries stored than are permitted now: they can be taken away one by one.
 #[test]
 fn fewer_entries_are_always_better() {
-    let many = |range: std::ops::Range<u32>| -> Value {
-        listing(&range.map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect::<Vec<_>>())
-    };
+    let many = |range| listing(&numbered(range));
     let garden = Garden::of(&[]);
     for (new, rules) in [(many(1..150), &["too-many"][..]), (many(0..100), &[])] {
         let mut said = garden.update(&many(0..150), &new);
