@@ -1,4 +1,4 @@
-//! Every case of a Deployment: what is decided, what is said, and what is in it afterwards.
+//! Which Deployments are decided, by which facts, and what is in them afterwards.
 
 use super::*;
 
