@@ -7,6 +7,8 @@
 mod access;
 mod census;
 mod freshness;
+#[cfg(test)]
+pub(crate) mod garden;
 mod known;
 mod questions;
 mod shoots;

@@ -123,6 +123,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::landscape::garden::with;
 
     /// A Shoot with an overlay or without one, and with workers of these sizes.
     fn shoot(provider: &str, overlay: bool, maximum: &[u64]) -> Value {
@@ -145,11 +146,6 @@ mod tests {
     const CONFIG: &str = "/spec/networking/providerConfig";
     const TYPE: &str = "/spec/networking/type";
     const FAMILIES: &str = "/spec/networking/ipFamilies";
-
-    fn with(mut object: Value, pointer: &str, value: Value) -> Value {
-        *object.pointer_mut(pointer).unwrap() = value;
-        object
-    }
 
     fn dual(mut shoot: Value) -> Value {
         shoot["spec"]["networking"]["ipFamilies"] = json!(["IPv4", "IPv6"]);

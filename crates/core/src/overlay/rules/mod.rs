@@ -42,3 +42,6 @@ fn own(scope: Scope<'_>) -> Vec<Finding> {
 
 /// All rules, by file, in the order of the documentation.
 pub(crate) const RULES: &[&[&Rule]] = &[configuration::RULES, families::RULES, limits::RULES, vpc::RULES, held::RULES];
+
+#[cfg(test)]
+pub(crate) mod tests;

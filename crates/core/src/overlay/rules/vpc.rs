@@ -198,24 +198,12 @@ fn example() -> Option<Newcomer> {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::tests::{OWN, native, overlay};
     use super::*;
+    use crate::landscape::garden::with;
 
     fn shoot(pods: &Value, vpc: &str) -> Value {
-        json!({
-            "metadata": {"namespace": "garden-shop", "name": "web"},
-            "spec": {
-                "networking": {"type": "calico", "providerConfig": {"overlay": {"enabled": false}}, "pods": pods},
-                "provider": {
-                    "type": "aws", "workers": [{"maximum": 3}],
-                    "infrastructureConfig": {"networks": {"vpc": {"id": vpc}}},
-                },
-            },
-        })
-    }
-
-    fn with(mut object: Value, pointer: &str, value: Value) -> Value {
-        *object.pointer_mut(pointer).unwrap() = value;
-        object
+        with(native(OWN, "", vpc), "/spec/networking/pods", pods.clone())
     }
 
     /// The new Pod networks; `None` if nothing has to be compared.
@@ -228,7 +216,6 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_compared() {
-        let overlay = |shoot| with(shoot, "/spec/networking/providerConfig/overlay/enabled", json!(true));
         let (a, b) = (json!("100.64.0.0/16"), json!("100.96.0.0/16"));
         let stored = shoot(&a, "vpc-1");
         let grown = json!({"networking": {"pods": ["100.64.0.0/16", "100.96.0.0/16"]}});

@@ -74,17 +74,4 @@ fn example_entry(index: usize) -> FieldPath {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// kubectl prints each warning as one line.
-    #[test]
-    fn warnings_are_short() {
-        for rule in RULES.iter().copied().flatten() {
-            let example = rule.example().unwrap();
-            let path = example.path.below("providerConfig").map_or_else(String::new, |path| format!("{path}: "));
-            let line = format!("{path}{}", example.text());
-            assert!(line.chars().count() <= 160, "{}: {} characters: {line}", rule.name, line.chars().count());
-        }
-    }
-}
+pub(crate) mod tests;

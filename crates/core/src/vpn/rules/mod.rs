@@ -29,3 +29,6 @@ fn facts(kind: NetworkKind, networks: &[&str], seed_pods: &str) -> ClusterFacts 
         is_leaving: false,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

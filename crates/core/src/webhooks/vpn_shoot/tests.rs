@@ -12,13 +12,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admission::{self, AskLoop, NoVerdict};
 use crate::landscape::{Answer, Answers, Questions, Snapshot};
+use crate::vpn::rules::tests::fixture;
 
 const NAMESPACE: &str = "shoot--local--ha";
-
-fn fixture(case: &str, file: &str) -> Value {
-    let path = format!("{}/../../tests/fixtures/gardener/{case}/{file}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
-}
 
 fn record(cluster: &Value) -> ClusterRecord {
     ClusterFacts::parse(&cluster["spec"].to_string())

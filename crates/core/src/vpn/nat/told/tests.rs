@@ -5,11 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::vpn::Networks;
 use crate::vpn::nat::{Containers, Own, Side};
-
-fn fixture(case: &str, file: &str) -> Value {
-    let path = format!("{}/../../tests/fixtures/gardener/{case}/{file}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(&path).expect(&path)).expect(&path)
-}
+use crate::vpn::rules::tests::fixture;
 
 /// The differences between this Deployment and this Cluster.
 fn judged(deployment: &Value, cluster: &Value) -> Option<Vec<String>> {

@@ -226,67 +226,25 @@ fn every_case_of_own_containers() {
 /// A VPN that cannot translate is told of in each answer, with any proxy; our own containers would not start.
 #[test]
 fn a_vpn_that_cannot_translate() {
-    let too_many = |spec: &mut Value| {
-        spec["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/8");
-        spec["shoot"]["spec"]["networking"]["nodes"] = json!("10.0.0.0/9");
-        spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.0.0.0/9", "11.0.0.0/9", "12.0.0.0/9"]);
+    let of = |case| {
+        Call::new(case, "ha-overlap").cluster(|spec| spec["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/7"))
     };
-    let too_wide = |spec: &mut Value| spec["seed"]["spec"]["networks"]["pods"] = json!("10.0.0.0/7");
-    let fits = |spec: &mut Value| {
-        too_many(spec);
-        spec["shoot"]["status"]["networking"]["nodes"] = json!(["10.0.0.0/9", "11.0.0.0/9"]);
-    };
-    let all: [(&str, &dyn Fn(&mut Value), Option<&str>); 3] = [
-        (
-            "three node networks of a /9",
-            &too_many,
-            Some(
-                "nodes 10.0.0.0/9 overlaps Seed pods 10.0.0.0/8, and cannot be translated: the IPv4 nodes networks do \
-                 not fit into 242.0.0.0/8: no room left for 12.0.0.0/9; give the Shoot fewer or smaller networks, or \
-                 networks apart from the Seed's Pods",
-            ),
-        ),
-        (
-            "a Seed's Pods of a /7",
-            &too_wide,
-            Some(
-                "nodes 10.250.0.0/16 overlaps Seed pods 10.0.0.0/7, and cannot be translated: the Seed's Pod network \
-                 10.0.0.0/7 does not fit into 241.0.0.0/8: it has to have a prefix length of at least 8; give the \
-                 Shoot fewer or smaller networks, or networks apart from the Seed's Pods",
-            ),
-        ),
-        ("two of a /9", &fits, None),
+    let calls = [
+        ("injected", of("ha")),
+        ("unchanged", Call { object: of("ha").run().object, ..of("ha") }),
+        ("gardenlet", of("ha-overlap")),
+        ("replaced", of("ha-overlap").always()),
     ];
-    for (name, networks, want) in all {
-        let of = |case| Call::new(case, "ha-overlap").cluster(networks);
-        let stored = || Call { object: of("ha").run().object, ..of("ha") };
-        let calls = [
-            ("injected", of("ha")),
-            ("unchanged", stored()),
-            ("gardenlet", of("ha-overlap")),
-            ("replaced", of("ha-overlap").always()),
-        ];
-        for (decision, call) in calls {
-            let done = call.run();
-            assert_eq!(done.verdict.decision, decision, "{name}");
-            let rule = done.rules().into_iter().find(|rule| rule.ends_with("vpn/cannot-translate"));
-            assert_eq!(rule.as_deref(), want.map(|_| "warn vpn/cannot-translate"), "{name}, {decision}");
-            // Cut to the length of a warning.
-            let warnings: Vec<&str> =
-                done.response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let is_told = |want: &str| warnings.iter().any(|warning| want.starts_with(warning.trim_end_matches("...")));
-            assert!(want.is_none_or(is_told), "{name}, {decision}: {warnings:?}");
-        }
-        let refused = of("ha").own().run();
-        assert_eq!(refused.verdict.decision == "refused", want.is_some(), "{name}: our own containers");
-        assert!(want.is_none_or(|want| refused.message().contains(want)), "{name}: {}", refused.message());
+    for (decision, call) in calls {
+        let done = call.run();
+        assert_eq!(done.verdict.decision, decision);
+        assert!(done.rules().contains(&"warn vpn/cannot-translate".to_owned()), "{decision}");
+        let warnings = done.response["warnings"].to_string();
+        assert!(warnings.contains("cannot be translated"), "{decision}: {warnings}");
     }
-    // Without an overlap, nothing has to be translated.
-    let apart = |spec: &mut Value| {
-        too_many(spec);
-        spec["seed"]["spec"]["networks"]["pods"] = json!("192.168.0.0/16");
-    };
-    assert_eq!(Call::new("ha", "ha").cluster(apart).run().rules(), [""; 0]);
+    let refused = of("ha").own().run();
+    assert_eq!(refused.verdict.decision, "refused");
+    assert!(refused.message().contains("cannot be translated"), "{}", refused.message());
 }
 
 fn nodes_of_all(object: &Value) -> Vec<Value> {

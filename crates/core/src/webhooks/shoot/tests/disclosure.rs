@@ -1,6 +1,7 @@
 //! What a user may not see must not shape the answer.
 
 use super::*;
+use crate::peering::rules::tests::stored::{THIRD, faults, third};
 
 /// Everything that can be the matter with a target which does not list A, and that it is not there at all.
 fn strangers() -> Vec<(&'static str, Option<Value>)> {
@@ -146,7 +147,7 @@ fn consent_opens_verdicts_only() {
         let garden = garden(Some(target));
         let body = garden.request(None, Some(&a(seed)));
         let (verdict, bytes) = garden.call(&ValidateShoot::new(&garden.settings), &body);
-        let said = Said::of(&verdict);
+        let said = said(&verdict);
         assert_eq!((&said.denied, &said.warned), (&denied, &warned), "{what}");
         let bytes = String::from_utf8(bytes).unwrap();
         for secret in ["10.5.0", "10.6.0", "eu1-b", "identical"] {
@@ -246,5 +247,22 @@ fn consent_without_a_seed_is_consent() {
         garden(Some(b.clone())).create(&a).denies(&["overlap"]);
         let said = Garden::of(&[b]).create(&a);
         assert_eq!((said.denied, said.warned), (vec!["overlap"], vec![]));
+    }
+}
+
+/// A stored entry for a stranger, whatever is the matter with it, is as if it were not there.
+#[test]
+fn stored_strangers_stay_hidden() {
+    for (what, target, seed, _) in faults() {
+        let of_third = |third: &str| shoot(A, "10.5.0.0/27", &[peer(B, seed), peer(THIRD, third)]);
+        let (stored, new) = (of_third("eu1-b"), of_third("eu1-a"));
+        let told = |target: Option<Value>| {
+            let shoots: Vec<Value> = target.into_iter().chain([third()]).collect();
+            let garden = Garden::of(&shoots).hiding(&[B]);
+            let (_, bytes) = garden.call(&ValidateShoot::default(), &garden.request(Some(&stored), Some(&new)));
+            (bytes, garden.asked.take())
+        };
+        let stranger = target.map(|target| with(target, "/spec/extensions", json!([])));
+        assert_eq!(told(stranger), told(None), "{what}");
     }
 }

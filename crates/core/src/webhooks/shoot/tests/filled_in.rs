@@ -49,7 +49,7 @@ fn a_namespace_is_guessed_only_where_the_seed_agrees() {
         let request = |old: Option<&Value>| garden.request(old, Some(&new));
         let mutate = MutateShoot::new(&garden.settings);
         let (verdict, _) = garden.call(&mutate, &request(None));
-        let said = Said::of(&verdict);
+        let said = said(&verdict);
         let namespace = |shoot: &Value| {
             shoot.pointer("/spec/extensions/0/providerConfig/shootPeerings/0/namespace").cloned().unwrap_or_default()
         };
@@ -85,4 +85,28 @@ fn a_namespace_is_guessed_only_where_the_seed_agrees() {
     garden.settings.policy.set(&peering::rules::entry::NAMESPACE_FILLED_IN, None);
     let new = shoot(A, "10.5.0.0/27", &[json!({"name": "web"})]);
     assert!(garden.call(&MutateShoot::new(&garden.settings), &garden.request(None, Some(&new))).0.findings.is_empty());
+}
+
+/// The mutating webhook and the validating one, as an API server calls them.
+#[test]
+fn what_is_filled_in_refuses_no_edit_of_something_else() {
+    let overlapping = shoot("garden-sales/over", "10.5.0.0/24", &[peer(A, "eu1-a")]);
+    let ok = shoot("garden-shop/ok", "10.8.0.0/27", &[peer(A, "eu1-a")]);
+    let garden = Garden::of(&[overlapping, ok]);
+    for stored in [json!({"name": "over", "namespace": "garden-sales"}), json!({"name": "over", "seed": "eu1-a"})] {
+        let (old, new) = (listing(json!([stored])), listing(json!([stored, peer("garden-shop/ok", "eu1-a")])));
+        let (verdict, _) = garden.call(&MutateShoot::default(), &garden.request(Some(&old), Some(&new)));
+        assert_eq!(verdict.outcome, Outcome::Allowed, "what is stored is left as it is");
+        let said = garden.update(&old, &new);
+        assert!(said.denied.is_empty(), "{said:#?}");
+    }
+}
+
+/// Without access reviews the mutating webhook fills in nothing: that must not refuse what it would have filled in.
+#[test]
+fn what_could_not_be_filled_in_is_not_refused() {
+    let mut garden = Garden::of(&[b()]);
+    garden.is_down = true;
+    let lacking = listing(json!([{"name": "orders", "namespace": "garden-shop"}]));
+    garden.create(&garden.mutated(&lacking)).warns(&["seed-missing", "not-verified"]);
 }

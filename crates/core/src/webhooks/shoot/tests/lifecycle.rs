@@ -1,13 +1,8 @@
 //! A Shoot's life: what must always pass, and what is said on the way.
 
 use super::*;
-
-/// A Shoot with everything wrong that can be stored.
-fn broken() -> Value {
-    let entries = [peer(A, "eu9"), peer(B, "eu9"), peer(B, "x"), json!({"name": ""}), json!(5)];
-    let broken = with(shoot(A, "10.5.0.1/27", &entries), "/spec/extensions/0/providerConfig/surprise", json!(1));
-    with(broken, "/spec/networking/pods", json!("10.5.0.0/16"))
-}
+use crate::overlay::rules::tests::{NEIGHBOUR, OWN, PODS, native, overlay};
+use crate::peering::rules::tests::broken;
 
 #[test]
 fn unrelated_edits_pass_without_a_lookup() {
@@ -55,26 +50,14 @@ fn an_order_of_keys_is_no_change() {
 }
 
 #[test]
-fn what_is_stored_blocks_no_other_edit_of_the_same_configuration() {
-    let old = broken();
-    let mut new = old.clone();
-    let entries = new.pointer_mut("/spec/extensions/0/providerConfig/shootPeerings").unwrap();
-    entries.as_array_mut().unwrap().push(peer("garden-bank/ledger", "eu1-a"));
-    let ledger = shoot("garden-bank/ledger", "10.9.0.0/27", &[peer(A, "eu1-a")]);
-    let said = Garden::of(&[ledger.clone(), b()]).update(&old, &new);
-    assert!(said.denied.is_empty(), "{said:#?}");
-    // And what is new is refused all the same.
-    let entries = new.pointer_mut("/spec/extensions/0/providerConfig/shootPeerings").unwrap();
-    entries.as_array_mut().unwrap().push(json!({"name": "x", "namespace": "shop"}));
-    Garden::of(&[ledger, b()]).update(&old, &new).denies(&["namespace"]);
-}
-
-#[test]
 fn on_its_way_out_everything_passes() {
-    let old = with(broken(), "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
-    let garden = Garden::of(&[b()]);
-    let new = with(with(old.clone(), "/metadata/finalizers", json!([])), "/spec/networking/nodes", json!("x"));
-    assert_eq!(garden.update(&old, &new).decision, "deleting");
+    let deleting = |shoot: Value| with(shoot, "/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z"));
+    let garden = Garden::of(&[b(), native(NEIGHBOUR, PODS, "vpc-1")]);
+    let new = with(with(broken(), "/metadata/finalizers", json!([])), "/spec/networking/nodes", json!("x"));
+    let own = native(OWN, PODS, "vpc-1");
+    for (old, new) in [(broken(), new), (overlay(own.clone()), own)] {
+        assert_eq!(garden.update(&deleting(old), &deleting(new)).decision, "deleting");
+    }
     assert_eq!(garden.asked.take(), Questions::default());
 }
 
@@ -173,65 +156,6 @@ fn a_dry_run_is_answered_like_any_other_request() {
 }
 
 #[test]
-fn without_peers_there_is_nothing_to_say() {
-    let garden = Garden::of(&[]);
-    let none = |config: Value| with(a(), "/spec/extensions/0/providerConfig", config);
-    for (what, new) in [
-        ("no extension", with(a(), "/spec/extensions", json!([]))),
-        ("extensions null", with(a(), "/spec/extensions", Value::Null)),
-        (
-            "another extension only",
-            with(a(), "/spec/extensions", json!([{"type": "shoot-dns-service", "providerConfig": {"x": 1}}])),
-        ),
-        (
-            "enabled for all, with no entry of its own",
-            with(
-                with(a(), "/spec/extensions", json!([])),
-                "/metadata/labels",
-                json!({"extensions.extensions.gardener.cloud/osc-peering-service": "true"}),
-            ),
-        ),
-        ("empty list", none(config(&[]))),
-        ("no list", none(json!({"apiVersion": peering::API_VERSION, "kind": peering::KIND}))),
-        ("null list", none(json!({"apiVersion": peering::API_VERSION, "kind": peering::KIND, "shootPeerings": null}))),
-        ("disabled", with(none(config(&[])), "/spec/extensions/0/disabled", json!(true))),
-        ("disabled garbage", with(none(json!("garbage")), "/spec/extensions/0/disabled", json!(true))),
-    ] {
-        garden.create(&new).warns(&[]);
-        garden.update(&with(new.clone(), "/spec/networking/nodes", json!("10.1.0.0/27")), &new).warns(&[]);
-        assert_eq!(garden.asked.take(), Questions::default(), "{what}");
-    }
-}
-
-#[test]
-fn being_switched_off_and_on() {
-    let off = with(a(), "/spec/extensions/0/disabled", json!(true));
-    let garden = Garden::of(&[shoot(B, "10.5.0.0/24", &[])]);
-    garden.create(&off).warns(&["switched-off"]);
-    garden.update(&off, &a()).denies(&["overlap"]);
-    let garden = Garden::of(&[a(), b()]);
-    garden.update(&a(), &off).warns(&["switched-off", "left-one-sided"]);
-    // Said when it is switched off, not for ever.
-    garden.update(&off, &with(off.clone(), "/spec/networking/nodes", json!("10.5.0.0/28"))).warns(&[]);
-    let broken_off = with(broken(), "/spec/extensions/0/disabled", json!(true));
-    let denied = garden.update(&broken_off, &broken()).denied;
-    assert!(denied.contains(&"self"), "what is enabled is judged: {denied:?}");
-}
-
-#[test]
-fn leaving_a_peer() {
-    let alone = shoot(A, "10.5.0.0/27", &[]);
-    let said = Garden::of(&[a(), b()]).update(&a(), &alone);
-    said.warns(&["left-one-sided"]);
-    said.says("garden-shop/orders still lists this Shoot; its entry has no effect any more, have it removed");
-    Garden::of(&[a(), shoot(B, "10.5.0.32/27", &[])]).update(&a(), &alone).warns(&[]);
-    Garden::of(&[a(), b()]).hiding(&[B]).update(&a(), &alone).warns(&[]);
-    // The whole extension goes.
-    let gone = with(a(), "/spec/extensions", json!([]));
-    Garden::of(&[a(), b()]).update(&a(), &gone).warns(&["left-one-sided"]);
-}
-
-#[test]
 fn deletion_is_announced_and_done() {
     let confirmed = with(a(), "/metadata/annotations", json!({CONFIRMATION: "true"}));
     let garden = Garden::of(&[a(), b()]);
@@ -289,23 +213,47 @@ fn moving_to_another_seed() {
     binding(&hidden, on(json!("eu1-a")), on(json!("eu1-b"))).warns(&[]);
 }
 
-/// After a peer has moved: its stale entry is nobody's business until somebody touches it.
 #[test]
-fn after_a_peer_has_moved() {
-    let moved = with(b(), "/spec/seedName", json!("eu1-b"));
-    let garden = Garden::of(&[a(), moved]);
-    assert_eq!(garden.update(&a(), &with(a(), "/metadata/labels", json!({"x": "y"}))).decision, "unchanged");
-    let touched = shoot(A, "10.5.0.0/27", &[peer(B, "eu1-c")]);
-    garden.update(&a(), &touched).denies(&["seed-wrong"]);
-    let again = shoot(A, "10.5.0.0/27", &[peer("garden-shop/orders", "eu1-b")]);
-    garden.update(&a(), &again).warns(&[]);
+fn networks_of_a_seed_are_confirmed_too() {
+    let dual = with(a(), "/spec/networking/ipFamilies", json!(["IPv4", "IPv6"]));
+    let dual = with(dual, "/spec/networking/pods", json!("fd00:5e::/48"));
+    let mut garden = Garden::of(&[b()]);
+    let seed = SeedFacts { services: "fd00:5e::/112".parse().ok(), ..SeedFacts::default() };
+    garden.snapshot.put_seed("eu1-a", seed);
+    garden.create(&dual).denies(&["networks/seed-ipv6-overlap"]);
+    assert!(garden.asked.take().seeds.contains("eu1-a"));
+    garden.is_down = true;
+    let said = garden.create(&dual);
+    assert!(said.denied.is_empty() && said.warned.contains(&"not-verified"), "{said:#?}");
 }
 
+/// The same of a deletion and of a move: who lists the Shoot was not looked for.
 #[test]
-fn a_shoot_without_workers_has_no_peers() {
-    let none = with(with(a(), "/spec/provider", json!({"type": "x"})), "/spec/networking", json!({}));
-    let said = Garden::of(&[b()]).create(&none);
-    said.denies(&["workerless"]);
-    assert_eq!(said.warned, Vec::<&str>::new());
-    Garden::of(&[]).create(&with(none, "/spec/extensions/0/providerConfig", config(&[]))).warns(&[]);
+fn unanswered_deletions_say_so() {
+    let alone = shoot(A, "10.5.0.0/27", &[]);
+    let lister = shoot(B, "10.5.0.32/27", &[peer(A, "eu1-a")]);
+    for shoots in [&[][..], std::slice::from_ref(&lister)] {
+        let mut garden = Garden::of(shoots);
+        garden.is_down = true;
+        let said = garden.advise(&garden.request(Some(&alone), None));
+        said.warns(&["not-verified"]);
+        said.says("Shoots that list this one were not looked up: no answer in time; correct or remove their entries");
+        let mut request = garden.request(Some(&alone), Some(&with(alone.clone(), "/spec/seedName", json!("eu1-b"))));
+        request["subResource"] = json!("binding");
+        garden.advise(&request).warns(&["not-verified"]);
+    }
+}
+
+/// Who edits neither peerings nor networks hears nothing about them.
+#[test]
+fn peerings_are_left_alone_by_other_edits() {
+    let stored = listing(json!([with(peer(B, "eu1-a"), "/x", json!(1)), peer("garden-shop/gone", "EU9")]));
+    let garden = Garden::of(&[b()]);
+    let calico = with(stored.clone(), "/spec/networking/providerConfig", json!({"typha": {"enabled": true}}));
+    garden.update(&stored, &calico).warns(&[]);
+    let confirmed = with(stored.clone(), "/metadata/annotations", json!({CONFIRMATION: "true"}));
+    garden.update(&stored, &confirmed).warns(&["deletion-confirmed"]);
+    assert!(garden.asked.take().is_empty());
+    let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/28"));
+    assert!(garden.update(&stored, &grown).warned.contains(&"unknown-field"));
 }

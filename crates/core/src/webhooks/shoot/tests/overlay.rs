@@ -1,6 +1,8 @@
 //! What is said of the overlay.
 
 use super::*;
+use crate::overlay::rules::tests::{NEIGHBOUR, OWN, PODS, native};
+use crate::overlay::rules::vpc::SHARED_VPC;
 
 /// The overlay is judged when it changes, whatever is stored of it, and asks nobody.
 #[test]
@@ -28,13 +30,16 @@ fn calicos_overlay() {
     assert_eq!((&*said.denied, &*said.warned), (&[][..], &[][..]));
 }
 
-/// A Shoot without a word about the overlay gains IPv6, and Calico's configuration stays as it is: not there.
+/// What gardenlet writes is noted, and nothing is asked.
 #[test]
-fn calicos_overlay_ends_with_a_second_family() {
-    let review = include_str!("../../../../../../tests/fixtures/overlay/shoot-gains-ipv6.json");
-    let review: Value = serde_json::from_str(review).unwrap();
-    let said = Garden::of(&[]).update(&review["request"]["oldObject"], &review["request"]["object"]);
-    assert!(said.denied.is_empty() && said.warned.contains(&"overlay/switch"), "{said:#?}");
-    let about = "spec.networking.ipFamilies: ends the overlay, because `overlay` is not set";
-    assert!(said.texts.iter().any(|text| text.starts_with(about)), "{said:#?}");
+fn gardenlet_is_told_nothing() {
+    let mut garden = Garden::of(&[native(NEIGHBOUR, PODS, "vpc-1")]);
+    garden.groups = vec!["gardener.cloud:system:seeds"];
+    let stored = with(native(OWN, PODS, "vpc-1"), "/spec/networking/pods", Value::Null);
+    let said = garden.update(&stored, &native(OWN, PODS, "vpc-1"));
+    assert_eq!((&*said.denied, &*said.warned, &*said.noted), (&[][..], &[][..], &["overlay/shared-vpc"][..]));
+    assert!(garden.asked.take().is_empty());
+    garden.is_down = true;
+    assert!(garden.settings.policy.set(&SHARED_VPC, Some(Severity::Deny)));
+    assert!(!garden.create(&native(OWN, PODS, "vpc-1")).noted.contains(&"overlay/not-compared"));
 }

@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::vpc::{NEIGHBOUR, OWN, PODS, STRANGER, native, overlay, rule};
 use super::*;
+use crate::overlay::rules::tests::{NEIGHBOUR, OWN, PODS, STRANGER, native, overlay};
+use crate::overlay::rules::vpc::SHARED_VPC;
 
 /// Whatever is the matter with a Shoot that cannot be seen: the same bytes as if it were not there, and the same questions.
 #[test]
@@ -166,7 +167,7 @@ proptest! {
         let told = |shoots: &[Value]| {
             let mut garden = Garden::of(shoots).hiding(&["garden-bank/d", "garden-aa/e"]);
             if is_strict {
-                garden.settings.policy.set(rule("overlay/shared-vpc"), Some(Severity::Deny));
+                garden.settings.policy.set(&SHARED_VPC, Some(Severity::Deny));
             }
             let request = garden.request(old.as_ref(), Some(&own));
             let (verdict, bytes) = garden.call(&ValidateShoot::new(&garden.settings), &request);

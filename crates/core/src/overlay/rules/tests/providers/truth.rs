@@ -43,7 +43,7 @@ fn limit(case: &Case) -> Option<u64> {
 }
 
 /// Why a sentence is not true; `Ok` if it is.
-pub(super) fn verify(case: &Case, finding: &crate::diagnostics::Finding) -> Result<(), &'static str> {
+pub(super) fn verify(case: &Case, finding: &Finding) -> Result<(), &'static str> {
     let new = Truth::of(case, &case.new, case.old.as_ref());
     let old = case.old.as_ref().map(|old| Truth::of(case, old, Some(old)));
     let is_calico = case.network == "calico";

@@ -5,10 +5,8 @@ use super::*;
 /// More entries than are permitted: what is beyond the limit is judged all the same, and not given up.
 #[test]
 fn beyond_the_limit_nothing_is_hidden() {
-    let many =
-        |count: usize| -> Vec<Value> { (0..count).map(|i| peer(&format!("garden-shop/s{i}"), "eu1-a")).collect() };
     let with_last = |last: Value| {
-        let mut entries = many(100);
+        let mut entries = numbered(0..100);
         entries.push(last);
         listing(entries.into())
     };

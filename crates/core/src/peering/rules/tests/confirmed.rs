@@ -50,22 +50,7 @@ fn many_stale_targets_end_soon() {
             (name_of(&live), Answer::Found(Arc::new(facts_of(&live))))
         })
         .collect();
-    let entries: Vec<Value> = (0..20).map(|i| peer(&name(i), "eu1-a")).collect();
-    garden.create(&listing(entries.into())).warns(&[]);
-}
-
-#[test]
-fn networks_of_a_seed_are_confirmed_too() {
-    let dual = with(a(), "/spec/networking/ipFamilies", json!(["IPv4", "IPv6"]));
-    let dual = with(dual, "/spec/networking/pods", json!("fd00:5e::/48"));
-    let mut garden = Garden::of(&[b()]);
-    let seed = SeedFacts { services: "fd00:5e::/112".parse().ok(), ..SeedFacts::default() };
-    garden.snapshot.put_seed("eu1-a", seed);
-    garden.create(&dual).denies(&["networks/seed-ipv6-overlap"]);
-    assert!(garden.asked.take().seeds.contains("eu1-a"));
-    garden.is_down = true;
-    let said = garden.create(&dual);
-    assert!(said.denied.is_empty() && said.warned.contains(&"not-verified"), "{said:#?}");
+    garden.create(&listing(numbered(0..20).into())).warns(&[]);
 }
 
 /// A refusal that the live read confirms costs that read; all are read only where it brought something else to light.
@@ -87,4 +72,56 @@ fn a_true_refusal_reads_only_what_it_rests_on() {
     garden.create(&new).denies(&["peers-overlap"]);
     let asked = garden.asked.take().shoots;
     assert_eq!((asked.len(), asked.contains(&name_of(&stranger))), (50, false));
+}
+
+/// A denial rests on what is true now, not on what a cache remembers.
+#[test]
+fn a_denial_is_preceded_by_a_live_read() {
+    let name = ShootName::new("garden-shop", "orders");
+    let mut garden = Garden::of(&[pair::b("10.5.0.0/27")]);
+    garden.live = vec![(name.clone(), Answer::Found(Arc::new(facts_of(&pair::b("10.5.0.32/27")))))];
+    garden.create(&a()).warns(&[]);
+    assert!(garden.asked.take().shoots.contains(&name));
+
+    garden.live = vec![(name.clone(), Answer::Absent)];
+    garden.create(&a()).warns(&["target-missing"]);
+    garden.update(&pair::no_peers(), &a()).denies(&["target-missing"]);
+    garden.live = vec![(name.clone(), Answer::Unanswered("no answer in time".to_owned()))];
+    garden.create(&a()).warns(&["not-verified"]);
+
+    let mut garden = Garden::of(&[]);
+    garden.live = vec![(name.clone(), Answer::Found(Arc::new(facts_of(&pair::b("10.5.0.32/27")))))];
+    garden.update(&pair::no_peers(), &a()).warns(&[]);
+
+    let garden = Garden::of(&[pair::b("10.5.0.32/27")]);
+    garden.create(&a()).warns(&[]);
+    assert!(garden.asked.take().shoots.is_empty(), "what passes is not read live");
+}
+
+#[test]
+fn a_failed_lookup_refuses_nobody() {
+    let mut garden = Garden::of(&[pair::b("10.5.0.0/27")]);
+    garden.is_down = true;
+    let said = garden.update(&pair::no_peers(), &pair::a(&[peer(B, "eu9")]));
+    said.warns(&["not-verified", "not-verified"]);
+    said.says(
+        "spec.extensions[0].providerConfig.shootPeerings[0]: garden-shop/orders was not verified: no answer in time; \
+         apply again to have it checked",
+    );
+}
+
+#[test]
+fn with_a_stale_cache_everything_is_read_live() {
+    let mut garden = Garden::of(&[]);
+    garden.snapshot = Snapshot::default();
+    garden.is_stale = true;
+    let orders = ShootName::new("garden-shop", "orders");
+    garden.live = vec![(orders.clone(), Answer::Found(Arc::new(facts_of(&pair::b("10.5.0.0/24")))))];
+    let said = garden.update(&pair::no_peers(), &a());
+    assert!(said.denied.contains(&"overlap"), "{said:#?}");
+    // A stranger is hidden, whatever the live read shows.
+    garden.hidden = [orders].into();
+    garden.live = vec![];
+    let said = garden.update(&pair::no_peers(), &a());
+    assert!(said.warned.contains(&"target-hidden"), "{said:#?}");
 }

@@ -72,21 +72,6 @@ fn a_corrected_seed_is_not_refused_for_the_rest() {
     }
 }
 
-/// The mutating webhook and the validating one, as an API server calls them.
-#[test]
-fn what_is_filled_in_refuses_no_edit_of_something_else() {
-    let overlapping = shoot("garden-sales/over", "10.5.0.0/24", &[peer(A, "eu1-a")]);
-    let ok = shoot("garden-shop/ok", "10.8.0.0/27", &[peer(A, "eu1-a")]);
-    let garden = Garden::of(&[overlapping, ok]);
-    for stored in [json!({"name": "over", "namespace": "garden-sales"}), json!({"name": "over", "seed": "eu1-a"})] {
-        let (old, new) = (listing(json!([stored])), listing(json!([stored, peer("garden-shop/ok", "eu1-a")])));
-        let (verdict, _) = garden.call(&MutateShoot::default(), &garden.request(Some(&old), Some(&new)));
-        assert_eq!(verdict.outcome, Outcome::Allowed, "what is stored is left as it is");
-        let said = garden.update(&old, &new);
-        assert!(said.denied.is_empty(), "{said:#?}");
-    }
-}
-
 #[test]
 fn a_rule_that_is_off_hides_no_other() {
     let mut garden = Garden::of(&[b()]);
@@ -95,15 +80,6 @@ fn a_rule_that_is_off_hides_no_other() {
     let mut garden = Garden::of(&[a(), b()]);
     garden.settings.policy.set(&peering::rules::networks::BREAKS_PEER, None);
     garden.update(&a(), &with(a(), "/spec/networking/nodes", json!("10.5.0.0/26"))).warns(&["peers-follow"]);
-}
-
-/// Without access reviews the mutating webhook fills in nothing: that must not refuse what it would have filled in.
-#[test]
-fn what_could_not_be_filled_in_is_not_refused() {
-    let mut garden = Garden::of(&[b()]);
-    garden.is_down = true;
-    let lacking = listing(json!([{"name": "orders", "namespace": "garden-shop"}]));
-    garden.create(&garden.mutated(&lacking)).warns(&["seed-missing", "not-verified"]);
 }
 
 /// An entry with capitals named nobody: corrected, it is new.
@@ -132,86 +108,6 @@ fn without_workers_no_entry_comes() {
     let garden = Garden::of(&[b(), shoot("garden-sales/web", "10.8.0.0/27", &[peer(A, "eu1-a")])]);
     garden.update(&none(one()), &none(two())).denies(&["workerless"]);
     garden.update(&none(two()), &none(one())).warns(&["workerless", "left-one-sided"]);
-}
-
-/// Who edits neither peerings nor networks hears nothing about them.
-#[test]
-fn peerings_are_left_alone_by_other_edits() {
-    let stored = listing(json!([with(peer(B, "eu1-a"), "/x", json!(1)), peer("garden-shop/gone", "EU9")]));
-    let garden = Garden::of(&[b()]);
-    let calico = with(stored.clone(), "/spec/networking/providerConfig", json!({"typha": {"enabled": true}}));
-    garden.update(&stored, &calico).warns(&[]);
-    let confirmed = with(stored.clone(), "/metadata/annotations", json!({CONFIRMATION: "true"}));
-    garden.update(&stored, &confirmed).warns(&["deletion-confirmed"]);
-    assert!(garden.asked.take().is_empty());
-    let grown = with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/28"));
-    assert!(garden.update(&stored, &grown).warned.contains(&"unknown-field"));
-}
-
-/// However much operators make of the rules about the overlay, the ways out that are told stay open.
-#[test]
-fn ways_out_stay_open() {
-    let mut garden = Garden::of(&[]);
-    for rule in crate::overlay::rules::RULES.iter().copied().flatten() {
-        let most = if rule.name == "overlay/routes-left" { Severity::Warn } else { Severity::Deny };
-        garden.settings.policy.set(rule, Some(most));
-    }
-    assert!(!garden.settings.policy.set(&crate::overlay::rules::configuration::ROUTES_LEFT, Some(Severity::Deny)));
-    let shoot = |provider: &str, config: Value, families: &[&str], maximum: u64| {
-        json!({
-            "metadata": {"namespace": "garden-shop", "name": "web"},
-            "spec": {
-                "kubernetes": {"version": "1.36.1"},
-                "networking": {"type": "calico", "providerConfig": config, "ipFamilies": families},
-                "provider": {"type": provider, "workers": [{"name": "w", "maximum": maximum, "maxSurge": 0}]},
-            },
-        })
-    };
-    let (on, off) = (|| json!({"overlay": {"enabled": true}}), || json!({"overlay": {"enabled": false}}));
-    let vxlan = || json!({"overlay": {"enabled": true}, "vxlan": {"enabled": true}});
-    let (one, two) = (&["IPv4"][..], &["IPv4", "IPv6"][..]);
-    for (what, old, new, denied, warned) in [
-        (
-            "the overlay is set back",
-            shoot("aws", off(), one, 3),
-            shoot("aws", on(), one, 3),
-            &[][..],
-            &["overlay/routes-left"][..],
-        ),
-        ("VXLAN beside IPv6", shoot("openstack", on(), two, 3), shoot("openstack", vxlan(), two, 3), &[], &[]),
-        (
-            "IPv6 comes",
-            shoot("openstack", on(), one, 3),
-            shoot("openstack", on(), two, 3),
-            &["overlay/on-with-ipv6"],
-            &[],
-        ),
-        (
-            "a family is taken back",
-            shoot("gcp", off(), two, 350),
-            shoot("gcp", off(), one, 350),
-            &[],
-            &["overlay/route-limit"],
-        ),
-        (
-            "the same, and more nodes",
-            shoot("gcp", off(), two, 350),
-            shoot("gcp", off(), one, 351),
-            &["overlay/route-limit"],
-            &[],
-        ),
-        ("nodes grow", shoot("gcp", off(), one, 350), shoot("gcp", off(), one, 351), &["overlay/route-limit"], &[]),
-        (
-            "the overlay goes",
-            shoot("gcp", on(), one, 350),
-            shoot("gcp", off(), one, 350),
-            &["overlay/switch", "overlay/route-limit"],
-            &[],
-        ),
-    ] {
-        let said = garden.update(&old, &new);
-        assert_eq!((&*said.denied, &*said.warned), (denied, warned), "{what}: {said:#?}");
-    }
 }
 
 /// A network that conflicts already may grow, whatever operators raise.

@@ -134,3 +134,47 @@ fn removing_the_node_network() {
     let garden = Garden::of(&[stored.clone(), shoot(B, "10.5.0.32/27", &[])]);
     garden.update(&stored, &with(stored.clone(), "/spec/networking", json!({}))).warns(&["not-reciprocal"]);
 }
+
+#[test]
+fn growing_within_a_stored_overlap() {
+    let garden = Garden::of(&[a(&[to_b()]), shoot(B, "10.5.0.0/24", &[peer(A, "eu1-a")])]);
+    garden
+        .update(&a(&[to_b()]), &with(a(&[to_b()]), "/spec/networking/nodes", json!("10.5.0.0/26")))
+        .warns(&["peers-follow"]);
+}
+
+/// One network that clashes is no excuse for another one.
+#[test]
+fn a_stored_clash_excuses_only_itself() {
+    let dual =
+        |object: Value, nodes: &str| with(object, "/status", json!({"networking": {"nodes": [nodes, "fd00::/64"]}}));
+    let stored = dual(a(&[to_b()]), "10.5.0.0/27");
+    let target = dual(shoot(B, "10.6.0.0/27", &[peer(A, "eu1-a")]), "10.6.0.0/27");
+    let moved = with(stored.clone(), "/spec/networking/nodes", json!("10.6.0.0/27"));
+    let garden = Garden::of(&[stored.clone(), target.clone()]);
+    garden.update(&stored, &moved).denies(&["breaks-peer"]);
+    garden.hiding(&[B]).update(&stored, &moved).denies(&["breaks-peer"]);
+    Garden::of(&[target])
+        .update(&stored, &with(stored.clone(), "/spec/networking/nodes", json!("10.5.0.0/26")))
+        .warns(&["peers-follow"]);
+}
+
+/// A field that goes does not take the network with it.
+#[test]
+fn a_network_that_is_not_asked_for_still_counts() {
+    let stored = shoot(A, "10.5.0.0/27", &[]);
+    let new = with(a(&[to_b()]), "/spec/networking", json!({}));
+    Garden::of(&[shoot(B, "10.5.0.0/27", &[peer(A, "eu1-a")])]).update(&stored, &new).denies(&["identical"]);
+}
+
+/// Of three on the same networks each pair is told once, whatever number of networks they share.
+#[test]
+fn pairs_of_dual_stack_peers_are_told_once() {
+    let dual = |name: &str| {
+        let shoot = shoot(&format!("garden-shop/{name}"), "10.9.0.0/27", &[peer(A, "eu1-a")]);
+        with(shoot, "/status", json!({"networking": {"nodes": ["10.9.0.0/27", "fd00::/64"]}}))
+    };
+    let garden = Garden::of(&[dual("x"), dual("y"), dual("z")]);
+    let new = shoot(A, "10.5.0.0/27", &["x", "y", "z"].map(|name| peer(&format!("garden-shop/{name}"), "eu1-a")));
+    garden.create(&new).denies(&["peers-overlap", "peers-overlap", "peers-overlap"]);
+}

@@ -77,11 +77,6 @@ fn who_comes_new_is_told_whose_range_it_takes() {
 /// Operators may refuse it: then it rests on a live read, and blocks nobody who did not cause it.
 #[test]
 fn operators_may_refuse_who_takes_a_range() {
-    let strict = |shoots: &[Value]| {
-        let mut garden = Garden::of(shoots);
-        assert!(garden.settings.policy.set(&peering::rules::graph::PEER_OF_PEER, Some(Severity::Deny)));
-        garden
-    };
     let new = a(&[to_b()]);
     let garden = strict(&[between(), far("10.5.0.0/27")]);
     garden.create(&new).denies(&["peer-of-peer"]);
