@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 
 use super::*;
+use crate::gardener::network::Phase;
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::overlay::{APPROVAL, Patch, Phase, Precondition, Target, Write};
+use crate::overlay::{APPROVAL, Patch, Precondition, Target, Write};
 
 /// How many interleavings a run has.
 const CASES: u32 = 10_000;
