@@ -161,9 +161,13 @@ fn release(reason: Reason, seen: &Seen<'_>) -> Vec<Change> {
         }
     };
     let released = Record { phase: Phase::Released, released: seconds(seen.now).into(), status: Some(status), ..held };
+    // Without routes, an approval from before must not count again when this release does not end, and its reason goes
+    // away. The last write has a time of its own.
+    let approved = network.switch.approved.clone().filter(|_| reason == Reason::Routes);
     let approval = SwitchAnnotations {
         state: Some(release_word(network, &desired, reason).name().into()),
         requested: Some(desired.digest().into()),
+        approved,
         ..network.switch.clone()
     };
     let approved = SwitchingNetwork { switch: approval, ..network.clone() };
