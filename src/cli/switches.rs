@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::columns::{Format, columns};
 use crate::wiring::client_config;
-use network_guard_core::gardener::network::SwitchingNetwork;
+use network_guard_core::gardener::network::{Record, Routes, SwitchStatus, SwitchingNetwork};
 use network_guard_core::json::Written;
-use network_guard_core::overlay::{Outcome, Record, Routes, SwitchStatus, outcome};
+use network_guard_core::overlay::{Outcome, outcome};
 use network_guard_sources::objects::NetworkObject;
 
 #[derive(Debug, Args)]
@@ -40,8 +40,6 @@ struct Row {
     namespace: String,
     name: String,
     network: SwitchingNetwork,
-    /// Its record.
-    record: Option<Record>,
 }
 
 impl Switches {
@@ -70,7 +68,7 @@ impl Switches {
             for mut network in page {
                 if let Some(switch) = network.switch.take() {
                     let (namespace, name) = (network.namespace().unwrap_or_default(), network.name_any());
-                    rows.push(Row::new(namespace, name, switch));
+                    rows.push(Row { namespace, name, network: switch });
                 }
             }
             match next {
@@ -84,12 +82,11 @@ impl Switches {
 }
 
 impl Row {
-    fn new(namespace: String, name: String, network: SwitchingNetwork) -> Self {
-        let record = network.record.as_deref().and_then(Record::read);
-        // A failure of a former switch says nothing about this one.
-        let is_of_this =
-            |record: &Record| network.switch.state.is_none() || network.switch.since.as_deref() == Some(&*record.since);
-        Self { namespace, name, record: record.filter(is_of_this), network }
+    /// Its record. A failure of a former switch says nothing about this one.
+    fn record(&self) -> Option<&Record> {
+        let switch = &self.network.switch;
+        let is_of_this = |record: &&Record| switch.state.is_none() || switch.since.as_deref() == Some(&*record.since);
+        self.network.record().filter(is_of_this)
     }
 
     /// The longest held first.
@@ -105,13 +102,13 @@ impl Row {
     /// The status of the record: records of the first version had their message in an annotation only. A server of that
     /// version leaves the status of a later one as it was, so a status that differs from the annotation is outdated.
     fn status(&self) -> Option<&SwitchStatus> {
-        let status = self.record.as_ref().filter(|_| self.network.switch.state.is_some())?.status.as_ref();
+        let status = self.record().filter(|_| self.network.switch.state.is_some())?.status.as_ref();
         status.filter(|status| self.network.switch.message.as_deref() == Some(&*status.message()))
     }
 
     /// The failure that the extension reports over a switch that was let through.
     fn failure(&self) -> Option<String> {
-        let record = self.record.as_ref()?;
+        let record = self.record()?;
         match outcome(&self.network, record) {
             Outcome::Fails(why) => Some(record.status.clone().unwrap_or_default().failure(&why)),
             Outcome::Open | Outcome::Succeeded => None,
@@ -193,7 +190,7 @@ fn json(rows: &[Row]) -> String {
             json!({
                 "namespace": row.namespace, "name": row.name, "state": row.state(), "since": row.network.switch.since,
                 "message": row.says().0,
-                "recordVersion": row.record.as_ref().map(|record| record.version),
+                "recordVersion": row.record().map(|record| record.version),
                 "waitsFor": status.map(|status| status.waits_for),
                 "nodes": routes.map(|routes| routes.nodes),
                 "nodesWithRoute": routes.map(|routes| routes.with_route),
@@ -227,7 +224,7 @@ mod tests {
             annotations.iter().map(|(key, value)| (format!("{prefix}-{key}"), json!(value))).collect();
         let network = json!({"metadata": {"annotations": annotations}, "spec": {"type": "calico"}, "status": status});
         let network = SwitchingNetwork::read(&network.to_string()).unwrap().unwrap();
-        Row::new(namespace.to_owned(), "orders".to_owned(), network)
+        Row { namespace: namespace.to_owned(), name: "orders".to_owned(), network }
     }
 
     fn held(since: &str, status: &Value) -> Value {

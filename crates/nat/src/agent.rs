@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -68,7 +67,6 @@ impl NatAgent {
         // No change from here on is missed.
         let is_watching = every.is_some() && self.routes == Routes::Follow;
         let monitor = is_watching.then(RouteMonitor::start).transpose()?;
-        let changed = monitor.as_ref().map(|monitor| Arc::clone(&monitor.changed)).unwrap_or_default();
         let applied = self.apply(&plan, &end, true, tell)?;
         tell(Event::Applied(applied));
         let Some(every) = every else { return Ok(()) };
@@ -76,7 +74,7 @@ impl NatAgent {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
-                () = changed.notified() => {}
+                watched = changed(monitor.as_ref()) => watched?,
                 () = &mut stop => return Ok(()),
             }
             // The networks of the Cluster may have changed.
@@ -131,6 +129,14 @@ impl NatAgent {
         }
         lines.extend(wrong_routes(plan, end, &self.routes)?.lines());
         Ok((backend, lines))
+    }
+}
+
+/// Waits for a change of a route; without a monitor for ever.
+async fn changed(monitor: Option<&RouteMonitor>) -> anyhow::Result<()> {
+    match monitor {
+        Some(monitor) => monitor.changed().await.context("changes of routes cannot be seen any more"),
+        None => std::future::pending().await,
     }
 }
 

@@ -136,7 +136,7 @@ pub fn load(folder: &Path, vpcs: &Arc<Vpcs>) -> Result<Read, FileProblem> {
     Ok(parse(&find(folder)?, vpcs))
 }
 
-/// How often the folder may differ from the look before until it is read nevertheless.
+/// How often the folder may change at a look, or since the look before, until it is read nevertheless.
 const MOST_UNSETTLED: u32 = 5;
 
 /// What was seen of a folder.
@@ -145,13 +145,14 @@ struct Seen {
     found: Option<Result<Vec<Found>, FileProblem>>,
     /// Whether it was read since.
     is_read: bool,
-    /// How often it differed from the look before.
+    /// How often it differed from the look before, or changed while it was read, since it was last read.
     unsettled: u32,
 }
 
 /// Keeps the landscape equal to the folder, until the task is dropped.
 ///
-/// A change is read when the folder is the same for two looks: a program that writes a file empties it first.
+/// A change is read when the folder is the same for two looks, and still is when it has been read: a program that writes
+/// a file empties it first.
 pub async fn follow(folder: PathBuf, feed: Feed) {
     let mut seen = Seen::default();
     let mut said = Vec::new();
@@ -160,7 +161,7 @@ pub async fn follow(folder: PathBuf, feed: Feed) {
         // Reading a folder blocks, so it gets a thread for blocking work.
         let looked = tokio::task::spawn_blocking({
             let (folder, seen, vpcs) = (folder.clone(), seen.clone(), Arc::clone(&vpcs));
-            move || look(&folder, &seen, &vpcs)
+            move || look(&folder, &seen, |files| parse(files, &vpcs))
         });
         match looked.await {
             Ok((now, read)) => {
@@ -225,18 +226,25 @@ fn broken(read: &Read, current: &Snapshot) -> Vec<FileProblem> {
 type Look = (Seen, Option<Result<Read, FileProblem>>);
 
 /// Reads the folder if it may have changed since it was last read, and is not changing now.
-fn look(folder: &Path, seen: &Seen, vpcs: &Arc<Vpcs>) -> Look {
+fn look(folder: &Path, seen: &Seen, parse: impl FnOnce(&[Found]) -> Read) -> Look {
     let found = find(folder);
     let now = SystemTime::now();
     // A time in the future comes from another clock, or from an archive: it is no reason to read all the time.
     let is_recent = |modified: SystemTime| modified + CLOCK_STEP > now && modified < now + CLOCK_STEP;
     let is_recent = |file: &Found| file.modified.is_some_and(is_recent);
     let is_same = seen.found.as_ref() == Some(&found);
-    let unsettled = if is_same { 0 } else { seen.unsettled + 1 };
+    let unsettled = seen.unsettled + u32::from(!is_same);
     let is_settled = is_same || seen.found.is_none() || unsettled >= MOST_UNSETTLED;
     let may_have_changed = !is_same || !seen.is_read || found.as_ref().is_ok_and(|files| files.iter().any(is_recent));
     let is_read = is_settled && may_have_changed;
-    let read = is_read.then(|| found.as_ref().map_err(Clone::clone).map(|files| parse(files, vpcs)));
+    let read = is_read.then(|| found.as_ref().map_err(Clone::clone).map(|files| parse(files)));
+    // Since it was found, a file may have been emptied, to be written next.
+    if is_read && unsettled < MOST_UNSETTLED && find(folder) != found {
+        tracing::info!(
+            "the folder of the landscape changed while it was read; what was read before stays until the next look"
+        );
+        return (Seen { found: Some(found), is_read: false, unsettled: unsettled + 1 }, None);
+    }
     let unsettled = if is_read { 0 } else { unsettled };
     (Seen { found: Some(found), is_read: is_read || is_same && seen.is_read, unsettled }, read)
 }

@@ -12,10 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use network_guard_core::gardener::network::{SwitchState, SwitchingNetwork};
+use network_guard_core::gardener::network::{Phase, Replacement, Routes, SwitchState, SwitchingNetwork};
 use network_guard_core::json::Written;
 use network_guard_core::landscape::NetworkName;
-use network_guard_core::overlay::{Outcome, Record, Replacement, Routes, outcome};
+use network_guard_core::overlay::{Outcome, outcome};
 use network_guard_runtime::metrics::Collector;
 use network_guard_sources::LandscapeCache;
 
@@ -47,9 +47,7 @@ struct Seen {
 
 /// Whether the extension fails to carry out a switch that was let through.
 fn fails(network: &SwitchingNetwork) -> bool {
-    // Few switches fail, so few records are read.
-    let read = || network.record.as_deref().and_then(Record::read);
-    network.failure.is_some() && read().is_some_and(|record| matches!(outcome(network, &record), Outcome::Fails(_)))
+    network.record().is_some_and(|record| matches!(outcome(network, record), Outcome::Fails(_)))
 }
 
 /// Counts for all replicas, and progress where this one leads.
@@ -133,14 +131,15 @@ impl Collector for SwitchMetrics {
         let now = Timestamp::now();
         let snapshot = self.switching.snapshot();
         let [pending, approved, forced] = SwitchState::ALL.map(SwitchState::name);
-        let mut counts = [pending, approved, forced, "released", "failed"].map(|state| (state, 0));
+        let (released, failed) = (Phase::Released.name(), "failed");
+        let mut counts = [pending, approved, forced, released, failed].map(|state| (state, 0));
         let mut oldest = 0;
         for (_, network) in snapshot.switches() {
             let switch = &network.switch;
             let state = match switch.state.as_ref().and_then(Written::value) {
                 Some(state) => state.name(),
-                None if fails(network) => "failed",
-                None => "released",
+                None if fails(network) => failed,
+                None => released,
             };
             counts.iter_mut().filter(|(counted, _)| *counted == state).for_each(|(_, count)| *count += 1);
             if switch.state.is_some()

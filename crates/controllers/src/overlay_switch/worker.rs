@@ -20,12 +20,11 @@ use super::access::Access;
 use super::events::{Happened, report};
 use super::{Context, WORKER};
 use network_guard_core::gardener::SwitchFacts;
-use network_guard_core::gardener::network::{SwitchState, SwitchingNetwork};
+use network_guard_core::gardener::network::{Routes, SwitchState, SwitchStatus, SwitchingNetwork};
 use network_guard_core::gardener::node::RouteCondition;
 use network_guard_core::landscape::NetworkName;
 use network_guard_core::overlay::{
-    self, Act, Nodes, Progress, Record, Relief, RouteTracker, Routes, Seen, SwitchStatus, Target, Write, act,
-    newest_complaint, writes,
+    self, Act, Nodes, Progress, Relief, RouteTracker, Seen, Target, Write, act, newest_complaint, writes,
 };
 use network_guard_runtime::work::{self, Turn, Work};
 use network_guard_sources::objects::NetworkObject;
@@ -144,9 +143,9 @@ impl Worker {
         };
         if !self.is_resumed {
             self.is_resumed = true;
-            if let Some(record) = recorded(&network) {
+            if let Some(record) = network.record() {
                 self.tracker = RouteTracker::resume(&record.since, &record.latched);
-                self.complaint = record.status.and_then(|status| status.complaint);
+                self.complaint = record.status.as_ref().and_then(|status| status.complaint.clone());
                 self.held = Some(record.since.to_string());
             }
         }
@@ -285,16 +284,16 @@ impl Worker {
         };
         // What is recorded is reported, also if the annotations could not be written: the next turn does not take a
         // recorded state for news.
-        if let Some(record) = recorded(&stored) {
+        if let Some(record) = stored.record() {
             if self.held.as_deref() != Some(&*record.since) {
                 (self.reported, self.is_slow_reported) = (None, false);
                 self.held = Some(record.since.to_string());
                 self.report(network, Happened::Held, message.clone()).await;
             }
-            let reported = recorded(network).filter(|before| before.since == record.since);
-            let reported = reported.and_then(|before| before.status).and_then(|status| status.replacement);
-            if let Some(replacement) = record.status.and_then(|status| status.replacement)
-                && replacement.is_news(reported.as_ref(), now)
+            let reported = network.record().filter(|before| before.since == record.since);
+            let reported = reported.and_then(|before| before.status.as_ref()?.replacement.as_ref());
+            if let Some(replacement) = record.status.as_ref().and_then(|status| status.replacement.as_ref())
+                && replacement.is_news(reported, now)
             {
                 self.report(network, Happened::NodesAtRisk, replacement.message()).await;
             }
@@ -346,10 +345,6 @@ impl Worker {
     async fn report(&self, network: &SwitchingNetwork, what: Happened, note: String) {
         report(&self.context.recorder, &self.name, &network.uid, what, note).await;
     }
-}
-
-fn recorded(network: &SwitchingNetwork) -> Option<Record> {
-    network.record.as_deref().and_then(Record::read)
 }
 
 fn since(network: &SwitchingNetwork) -> Option<Timestamp> {

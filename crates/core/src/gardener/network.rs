@@ -1,6 +1,9 @@
 //! The `Network` resource (`extensions.gardener.cloud/v1alpha1`): what gardenlet requests from a network extension.
 
 mod annotations;
+mod reason;
+mod record;
+mod status;
 mod switching;
 
 use jiff::Timestamp;
@@ -8,6 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use annotations::{Operation, SwitchAnnotations, SwitchState};
+pub use reason::Reason;
+pub use record::{Phase, Record, StoredRecord};
+pub use status::{MissingRoute, Replacement, Routes, SwitchStatus, WaitsFor};
 pub use switching::SwitchingNetwork;
 
 use annotations::Annotations;
@@ -88,7 +94,7 @@ pub struct Network<'a> {
     /// The text of `spec`: API servers write equal objects the same way.
     pub spec: &'a str,
     /// The text of network-guard's member of `status.state`.
-    pub record: Option<&'a str>,
+    record: Option<&'a str>,
     /// Whether `status.state` has other members too.
     pub has_other_state: bool,
     /// The text of `status.lastOperation`.
@@ -188,6 +194,16 @@ impl<'a> Network<'a> {
             last_operation: status.last_operation.map(RawValue::get),
             last_error: status.last_error.map(RawValue::get),
         })
+    }
+
+    /// Whether network-guard has a record here, readable or not.
+    pub fn has_record(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Reads the record, if there is one that can be read. Few reviews need it, and none of them twice.
+    pub fn read_record(&self) -> Option<Record> {
+        Record::read(self.record?)
     }
 
     /// Whether this is the network of a Shoot, and not of a Seed or the garden.
@@ -290,7 +306,7 @@ mod tests {
         assert_eq!((&*network.uid, &*network.resource_version), ("u", "7"));
         assert!(network.switch.is(SwitchState::Pending));
         assert!(network.has_succeeded);
-        assert!(read(r#"{"metadata":{},"status":{"state":{"networkGuard":{}}}}"#).unwrap().record.is_some());
+        assert!(read(r#"{"metadata":{},"status":{"state":{"networkGuard":{}}}}"#).unwrap().stored.is_some());
     }
 
     #[test]

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use crate::admission::{AuditKey, Handler, Outcome, Patch, PatchBuilder, Pointer, Request, Resource, Stop, Verdict};
 use crate::gardener::network::{
-    SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations, SwitchState,
-    family_name,
+    Reason, SWITCH_MESSAGE, SWITCH_PASSED, SWITCH_REQUESTED, SWITCH_SINCE, SWITCH_STATE, SwitchAnnotations,
+    SwitchState, family_name,
 };
 use crate::gardener::{FieldError, Network};
 use crate::json::{self, Text, Written};
 use crate::landscape::{Cluster, Freshness, View, switch_facts};
 use crate::overlay::rules::held as rules;
-use crate::overlay::{Decision, Held, HoldSettings, Passed, Reason, decide};
+use crate::overlay::{Decision, Held, HoldSettings, Passed, decide};
 
 /// The path of this webhook.
 pub const NETWORK_PATH: &str = "/webhooks/mutate/network";

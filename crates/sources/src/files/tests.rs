@@ -109,6 +109,40 @@ fn a_cluster_that_is_complete_elsewhere_is_not_lost() {
     assert_eq!(broken(&lost, &read.snapshot).len(), 1);
 }
 
+fn plain(files: &[Found]) -> Read {
+    parse(files, &Arc::default())
+}
+
+/// A file that is emptied after it was found is not taken for an empty one, unless the folder never comes to rest.
+#[test]
+fn a_file_that_is_emptied_while_it_is_read_is_waited_for() {
+    let folder = folder(&[("a.yaml", CLUSTER)]);
+    let path = folder.path().join("a.yaml");
+    let clusters = |look: Look| look.1.map(|read| read.unwrap().snapshot.cluster_count());
+    let (seen, read) = look(folder.path(), &Seen::default(), |files| {
+        fs::write(&path, "").unwrap();
+        plain(files)
+    });
+    assert!(read.is_none(), "it is being written");
+    fs::write(&path, CLUSTER).unwrap();
+    let (seen, read) = look(folder.path(), &seen, plain);
+    assert!(read.is_none(), "it differs from the look before");
+    assert_eq!(clusters(look(folder.path(), &seen, plain)), Some(1));
+
+    // Each time it is read, it has another length.
+    let mut seen = Seen::default();
+    let reads = (1..=MOST_UNSETTLED).map(|length| {
+        let (now, read) = look(folder.path(), &seen, |files| {
+            fs::write(&path, "#".repeat(length as usize)).unwrap();
+            plain(files)
+        });
+        seen = now;
+        read.is_some()
+    });
+    let reads: Vec<bool> = reads.collect();
+    assert!(!reads[0] && reads.contains(&true), "{reads:?}");
+}
+
 /// The time of a file may lie in the future; the file is read again when it changes, and not each second.
 #[test]
 fn a_file_with_a_future_time_is_read_once() {
@@ -118,13 +152,13 @@ fn a_file_with_a_future_time_is_read_once() {
     let hour = Duration::from_secs(3_600);
     for time in [SystemTime::now() + hour, SystemTime::now() - hour] {
         set(time);
-        let (seen, read) = look(folder.path(), &Seen::default(), &Arc::default());
+        let (seen, read) = look(folder.path(), &Seen::default(), plain);
         assert!(read.is_some());
-        assert!(look(folder.path(), &seen, &Arc::default()).1.is_none(), "{time:?}");
+        assert!(look(folder.path(), &seen, plain).1.is_none(), "{time:?}");
     }
     set(SystemTime::now());
-    let (seen, _) = look(folder.path(), &Seen::default(), &Arc::default());
-    assert!(look(folder.path(), &seen, &Arc::default()).1.is_some(), "it may change again unseen");
+    let (seen, _) = look(folder.path(), &Seen::default(), plain);
+    assert!(look(folder.path(), &seen, plain).1.is_some(), "it may change again unseen");
 }
 
 /// A Cluster that never had a `spec` blocks nothing.

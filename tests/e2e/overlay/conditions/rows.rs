@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use network_guard_core::overlay::{Record, Subset};
+use network_guard_core::gardener::network::Record;
+use network_guard_core::overlay::Subset;
 use serde_json::{Value, json};
 
 use super::Does::{self, Refuse, Send, Store};

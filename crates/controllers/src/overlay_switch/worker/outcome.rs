@@ -2,8 +2,8 @@
 
 use super::super::events::Happened;
 use super::Worker;
-use network_guard_core::gardener::network::SwitchingNetwork;
-use network_guard_core::overlay::{Outcome, Record};
+use network_guard_core::gardener::network::{Record, SwitchingNetwork};
+use network_guard_core::overlay::Outcome;
 
 impl Worker {
     /// Notes the result of a switch that was let through; a failure is reported once.

@@ -3,10 +3,10 @@
 use kube::api::Api;
 
 use super::super::events::Happened;
-use super::{Worker, recorded, since};
-use network_guard_core::gardener::network::SwitchingNetwork;
+use super::{Worker, since};
+use network_guard_core::gardener::network::{Reason, Record, SwitchingNetwork};
 use network_guard_core::gardener::{Encapsulation, SwitchFacts};
-use network_guard_core::overlay::{Act, Reason, desired, writes};
+use network_guard_core::overlay::{Act, desired, writes};
 use network_guard_sources::objects::ClusterObject;
 
 impl Worker {
@@ -29,7 +29,7 @@ impl Worker {
             return result;
         }
         self.unreported = None;
-        let routes = recorded(&stored).filter(|_| progress.is_some()).map(|record| record.message());
+        let routes = stored.record().filter(|_| progress.is_some()).map(Record::message);
         let routes = routes.unwrap_or_else(|| reason.name().to_owned());
         let what = if reason == Reason::Forced { Happened::Forced } else { Happened::Released };
         self.report(&network, what, format!("Calico gives up its overlay: {routes}")).await;

@@ -9,9 +9,9 @@ use super::super::access::NoAnswer;
 use super::super::events::Happened;
 use super::Worker;
 use network_guard_core::gardener::SwitchFacts;
-use network_guard_core::gardener::network::SwitchingNetwork;
+use network_guard_core::gardener::network::{SwitchStatus, SwitchingNetwork, WaitsFor};
 use network_guard_core::gardener::node::{NETWORK_UNAVAILABLE, NodeFacts};
-use network_guard_core::overlay::{Act, Relief, RouteTracker, SwitchStatus, WaitsFor};
+use network_guard_core::overlay::{Act, Relief, RouteTracker};
 
 /// The most nodes whose condition is removed in one turn.
 const NODES: usize = 100;

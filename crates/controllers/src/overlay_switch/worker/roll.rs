@@ -4,13 +4,11 @@ use jiff::Timestamp;
 
 use super::super::access::NoAnswer;
 use super::super::events::Happened;
+use super::Worker;
 use super::relief::not_removed;
-use super::{Worker, recorded};
 use network_guard_core::gardener::SwitchFacts;
-use network_guard_core::gardener::network::SwitchingNetwork;
-use network_guard_core::overlay::{
-    Act, Outcome, Passed, Reason, Relief, RouteTracker, follow, is_the_gates, rollout, writes,
-};
+use network_guard_core::gardener::network::{Reason, SwitchingNetwork};
+use network_guard_core::overlay::{Act, Outcome, Passed, Relief, RouteTracker, follow, is_the_gates, rollout, writes};
 
 impl Worker {
     /// Records a switch that gardenlet's own write carried, and returns the Network as it is stored then.
@@ -19,7 +17,7 @@ impl Worker {
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
     ) -> Result<SwitchingNetwork, kube::Error> {
-        self.unreported = recorded(network).map(|record| record.since.to_string());
+        self.unreported = network.record().map(|record| record.since.to_string());
         let (stored, result) = self.execute(network, &writes(&Act::Carry, &self.seen(network, shoot, None))).await;
         result.map(|()| stored)
     }
@@ -30,15 +28,15 @@ impl Worker {
         network: &SwitchingNetwork,
         shoot: Option<&SwitchFacts>,
     ) -> Result<(), kube::Error> {
-        let Some(record) = recorded(network) else { return Ok(()) };
+        let Some(record) = network.record() else { return Ok(()) };
         if self.unreported.take_if(|since| **since == *record.since).is_some() {
             let note = "Calico gives up its overlay, with gardenlet's own write".to_owned();
             self.report(network, Happened::Released, note).await;
             self.context.metrics.released("carried", record.since.value(), Timestamp::now());
         }
-        let following = follow(&record, network, shoot, self.nodes, Timestamp::now());
+        let following = follow(record, network, shoot, self.nodes, Timestamp::now());
         let had_failed = self.failure.is_some();
-        self.note_outcome(network, &record, &following.outcome).await;
+        self.note_outcome(network, record, &following.outcome).await;
         let has_succeeded = following.outcome == Outcome::Succeeded;
         if has_succeeded && record.carried_out.is_empty() {
             // While the extension failed, new Pods had another reason.
@@ -87,7 +85,7 @@ impl Worker {
         let seen = self.seen(network, None, None);
         let now = seen.now;
         let (stored, result) = self.execute(network, &writes(&Act::Begin(passed), &seen)).await;
-        let has_begun = |network: &SwitchingNetwork| recorded(network).is_some_and(|record| passed.has_begun(&record));
+        let has_begun = |network: &SwitchingNetwork| network.record().is_some_and(|record| passed.has_begun(record));
         if has_begun(&stored) && !has_begun(network) {
             (self.nodes, self.is_rolled_out, self.failure) = (None, false, None);
             self.relief = Relief::default();

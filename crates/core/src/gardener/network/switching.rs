@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Network, Operation, SwitchAnnotations};
+use super::{Network, Operation, Record, StoredRecord, SwitchAnnotations};
 use crate::gardener::field_error::typed;
 use crate::gardener::{FieldError, OperationState};
 use crate::json::{Text, Written, excerpt};
@@ -36,13 +36,18 @@ pub struct SwitchingNetwork {
     pub operated: Option<Written<Box<str>, Timestamp>>,
     /// The last error of the extension, if it has not succeeded since.
     pub failure: Option<Box<str>>,
-    /// The text of network-guard's member of `status.state`.
-    pub record: Option<Box<str>>,
+    /// network-guard's member of `status.state`.
+    pub stored: Option<StoredRecord>,
     /// Whether `status.state` has other members too.
     pub has_other_state: bool,
 }
 
 impl SwitchingNetwork {
+    /// The record of its switch, if there is one that can be read.
+    pub fn record(&self) -> Option<&Record> {
+        self.stored.as_ref()?.record()
+    }
+
     /// Whether it has an annotation of network-guard.
     pub fn has_annotations(&self) -> bool {
         !self.switch.is_empty() || self.passed.is_some()
@@ -69,7 +74,7 @@ impl SwitchingNetwork {
             has_succeeded: operation.state == Some(OperationState::Succeeded),
             failure: failure(&operation, error),
             operated: operation.last_update_time,
-            record: network.record.map(Box::from),
+            stored: network.record.map(StoredRecord::from),
             has_other_state: network.has_other_state,
         }))
     }

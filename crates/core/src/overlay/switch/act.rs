@@ -6,15 +6,12 @@ use super::desired::desired;
 use super::obstacle::hint;
 use super::passed::Passed;
 use super::plan::{Plan, plan};
-use super::reason::Reason;
-use super::record::{Phase, Record};
 use super::released::may_write;
-use super::risk::Replacement;
 use super::route_tracker::{Progress, RouteTracker};
-use super::routes::Routes;
 use super::settings::SwitchSettings;
-use super::status::{SwitchStatus, WaitsFor};
-use crate::gardener::network::{SwitchState, SwitchingNetwork};
+use crate::gardener::network::{
+    Phase, Reason, Record, Replacement, Routes, SwitchState, SwitchStatus, SwitchingNetwork, WaitsFor,
+};
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Hibernation, SwitchFacts};
 
@@ -83,9 +80,8 @@ pub fn act(
     }
     // What was observed is kept until the nodes can be listed again.
     let known = || {
-        let record = network.record.as_deref().and_then(Record::read);
-        let record = record.filter(|record| network.switch.since.as_deref() == Some(&*record.since));
-        let status = record.and_then(|record| record.status).unwrap_or_default();
+        let record = network.record().filter(|record| network.switch.since.as_deref() == Some(&*record.since));
+        let status = record.and_then(|record| record.status.clone()).unwrap_or_default();
         // Whether a replacement that was due long ago has happened is not known.
         let replacement = status.replacement.filter(|replacement| !replacement.is_past(now));
         let known = SwitchStatus { routes: status.routes, complaint: status.complaint, ..SwitchStatus::default() };
@@ -185,7 +181,7 @@ fn afterwards(network: &SwitchingNetwork) -> Act {
     if let Some(trace) = &network.passed {
         return Act::Begin(Passed::read(trace));
     }
-    match network.record.as_deref().and_then(Record::read).map(|record| record.phase) {
+    match network.record().map(|record| record.phase) {
         None => Act::Forget,
         Some(Phase::Held) => Act::Carry,
         Some(Phase::Released) => Act::AwaitRollout,

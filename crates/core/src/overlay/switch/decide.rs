@@ -8,11 +8,9 @@ use serde_json::Value;
 
 use super::desired::{Desired, desired};
 use super::obstacle::obstacle;
-use super::reason::Reason;
-use super::record::{Phase, Record};
 use super::settings::HoldSettings;
 use super::subset::{LONGEST_CONFIG, Subset, too_long};
-use crate::gardener::network::{Network, Operation, SwitchState};
+use crate::gardener::network::{Network, Operation, Phase, Reason, Record, SwitchState};
 use crate::gardener::{CALICO, Encapsulation, FieldError, Hibernation, SwitchFacts, encapsulation};
 use crate::json::{Written, excerpt};
 use crate::net::Family;
@@ -164,7 +162,7 @@ fn was_native(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>)
         return means(first);
     }
     // A switch that was just released, and that the extension has still to deploy, is not held again.
-    if (old.record.is_some() || old.passed.is_some()) && old.switch.is_empty() && new.switch.is_empty() {
+    if (old.has_record() || old.passed.is_some()) && old.switch.is_empty() && new.switch.is_empty() {
         return true;
     }
     if !old.deployed.is_empty() {
@@ -209,7 +207,7 @@ fn is_given_up(new: &Network<'_>, old: &Network<'_>, shoot: Option<&SwitchFacts>
 /// does not count.
 fn is_remembered(old: &Network<'_>) -> bool {
     let is_this = |record: &Record| !old.switch.is_empty() && Some(&*record.since) == old.switch.since.as_deref();
-    old.record.and_then(Record::read).is_some_and(|record| is_this(&record))
+    old.read_record().is_some_and(|record| is_this(&record))
 }
 
 /// The record of a switch that was held on another Seed, in the writes that restore it here.
@@ -217,7 +215,7 @@ fn restored(new: &Network<'_>) -> Option<Record> {
     if new.operation != Some(Operation::Restore) {
         return None;
     }
-    Record::read(new.record?).filter(|record| record.phase == Phase::Held)
+    new.read_record().filter(|record| record.phase == Phase::Held)
 }
 
 /// The families that were held on another Seed. The record of an older version has none: then it is the first of the

@@ -4,9 +4,8 @@ use jiff::Timestamp;
 
 use super::act::Act;
 use super::outcome::{Outcome, outcome};
-use super::record::Record;
 use super::rollout::longest_rollout;
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{Record, SwitchingNetwork};
 use crate::gardener::{Hibernation, SwitchFacts};
 
 /// How far a released switch is.

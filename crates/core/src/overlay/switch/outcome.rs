@@ -4,8 +4,7 @@
 //! that do not count here because they have not been ready for long: then the extension fails, and Calico keeps its
 //! overlay.
 
-use super::record::{Phase, Record};
-use crate::gardener::network::SwitchingNetwork;
+use crate::gardener::network::{Phase, Record, SwitchingNetwork};
 use crate::json::Written;
 
 /// The outcome of a released switch.

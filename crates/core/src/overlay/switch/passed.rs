@@ -5,10 +5,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::reason::Reason;
-use super::record::{Phase, Record};
-use super::status::SwitchStatus;
 use super::time::seconds;
+use crate::gardener::network::{Phase, Reason, Record, SwitchStatus};
 use crate::gardener::{Hibernation, SwitchFacts};
 
 /// Why such a switch passed, and with which write: `forced 2026-11-20T10:00:00Z`.

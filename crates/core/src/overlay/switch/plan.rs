@@ -2,10 +2,9 @@
 
 use super::desired::desired;
 use super::obstacle::obstacle;
-use super::reason::Reason;
 use super::settings::HoldSettings;
 use super::subset::held;
-use crate::gardener::network::{Operation, SwitchState, SwitchingNetwork};
+use crate::gardener::network::{Operation, Reason, SwitchState, SwitchingNetwork};
 use crate::gardener::{CALICO, Encapsulation, Hibernation, SwitchFacts, encapsulation};
 
 /// The next step.

@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 
 use super::desired::Desired;
-use super::reason::Reason;
 use super::subset::{IPV6, tree};
 use crate::gardener::SwitchFacts;
-use crate::gardener::network::{SwitchState, SwitchingNetwork};
+use crate::gardener::network::{Reason, SwitchState, SwitchingNetwork};
 use crate::net::Family;
 
 /// Whether a switch that may pass can be written now. Otherwise gardenlet's next write carries it: while gardenlet or

@@ -6,9 +6,9 @@
 //! reason has not gone away, so is its successor.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::time::seconds;
+use crate::gardener::network::Replacement;
 use crate::gardener::node::NodeFacts;
 use crate::gardener::providers::Routes;
 use crate::gardener::{Provider, SwitchFacts};
@@ -17,27 +17,6 @@ use crate::net::Family;
 /// How long a route controller must have reported a missing route before it is a risk: most nodes get one at the next
 /// try.
 const ALARM: SignedDuration = SignedDuration::from_mins(2);
-
-/// Nodes that will be replaced.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Replacement {
-    /// The first of these nodes.
-    pub node: String,
-    /// When its replacement is due: machine-controller-manager replaces one node of a pool at a time, so it may be
-    /// later.
-    pub deadline: Timestamp,
-    /// How many nodes there are.
-    pub nodes: usize,
-    /// Whether the Shoot has IPv6, with which Calico has no overlay. It is always written: the stored record is changed
-    /// by a merge patch, in which a missing member stays as it was.
-    #[serde(default)]
-    pub has_ipv6: bool,
-    /// Whether the infrastructure makes routes with an overlay too, so that setting it back does not help. Always
-    /// written as well.
-    #[serde(default)]
-    pub routes_stay: bool,
-}
 
 impl Replacement {
     /// The nodes that have been without a route for long; `None` when none of them is replaced.

@@ -227,8 +227,8 @@ pub(super) fn digest(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gardener::network::{Routes, SwitchStatus};
     use crate::overlay::switch::fixtures::{CALICO, CREATED, NOT_CREATED, node};
-    use crate::overlay::{Routes, SwitchStatus};
 
     fn settings() -> RouteTrackerSettings {
         RouteTrackerSettings::default()

@@ -1,42 +1,13 @@
-//! The result of the last observation of the nodes, as it is stored and reported.
-
-use serde::{Deserialize, Serialize};
+//! The result of the last observation of the nodes, as it is reported.
 
 use super::route_tracker::{Missing, Progress};
+use crate::gardener::network::{MissingRoute, Routes};
 
 /// The most nodes of each kind whose names are stored, so that the record has a limit, however large the Shoot is.
 const KEPT: usize = 10;
 
 /// The most nodes that a message names.
 const NAMED: usize = 3;
-
-/// The result of an observation of the nodes.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Routes {
-    /// Nodes that count.
-    pub nodes: usize,
-    /// Those of them with a route.
-    pub with_route: usize,
-    /// The others, by name: the first ten, with one whose reason is known among them if there is any.
-    pub missing: Vec<MissingRoute>,
-    /// Nodes that do not count because they have not been ready for long.
-    pub not_ready: usize,
-    /// The first ten of them, by name.
-    pub not_ready_nodes: Vec<String>,
-    /// Nodes that do not count because they are leaving.
-    pub leaving: usize,
-}
-
-/// A node without a route.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct MissingRoute {
-    /// Its name.
-    pub node: String,
-    /// The reason, if one was reported; may be empty.
-    pub reason: String,
-}
 
 impl From<&Progress> for Routes {
     fn from(progress: &Progress) -> Self {

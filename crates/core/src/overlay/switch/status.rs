@@ -3,12 +3,7 @@
 
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
-
-use super::reason::Reason;
-use super::risk::Replacement;
-use super::routes::Routes;
-use crate::json::Written;
+use crate::gardener::network::{Reason, Routes, SwitchStatus, WaitsFor};
 
 /// The errors of the feature gate `SeamlessOverlaySwitch` of networking-calico when it does not let a switch pass
 /// (`ensureNodesRoutesBeforeOverlaySwitch` in its `pkg/controller/actuator_reconcile.go`, v1.60.0-dev).
@@ -23,42 +18,6 @@ pub fn is_the_gates(description: &str) -> bool {
     GATE.iter().any(|words| description.contains(words))
 }
 
-/// The status of a held switch.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct SwitchStatus {
-    /// What it waits for.
-    pub waits_for: WaitsFor,
-    /// More about that, as a message; may be empty. Where the switch may pass, or passed, it is the [`Reason`].
-    pub because: Written<String, Reason>,
-    /// The result of the last observation of the nodes; `None` where none was needed.
-    pub routes: Option<Routes>,
-    /// The last complaint of a route controller.
-    pub complaint: Option<String>,
-    /// More reasons why routes may be missing.
-    pub hints: Vec<String>,
-    /// Which nodes will be replaced for want of a route.
-    pub replacement: Option<Replacement>,
-}
-
-/// What a held switch waits for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum WaitsFor {
-    /// Routes of nodes.
-    Routes,
-    /// Whether the routes stay.
-    Stability,
-    /// The maintenance window of the Shoot: it may pass.
-    MaintenanceWindow,
-    /// The next write of gardenlet: it may pass.
-    Gardenlet,
-    /// What the message says, or something that only a later version knows.
-    #[default]
-    #[serde(other)]
-    Other,
-}
-
 impl WaitsFor {
     const fn words(self) -> &'static str {
         match self {
@@ -71,11 +30,6 @@ impl WaitsFor {
 }
 
 impl SwitchStatus {
-    /// A status that waits for something else than routes.
-    pub fn waits(why: impl Into<Written<String, Reason>>) -> Self {
-        Self { because: why.into(), ..Self::default() }
-    }
-
     /// The whole status as a message: `17 of 20 nodes have routes; missing: a, b, c (+0)`.
     pub fn message(&self) -> String {
         let mut text = self.routes.as_ref().map(Routes::count).unwrap_or_default();
@@ -158,6 +112,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::super::route_tracker::{Missing, Progress};
     use super::*;
+    use crate::gardener::network::Replacement;
 
     fn progress(missing: &[(&str, &str)]) -> Progress {
         Progress {

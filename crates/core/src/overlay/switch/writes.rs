@@ -9,17 +9,14 @@ use serde_json::{Map, Value, json};
 use super::act::Act;
 use super::desired::desired;
 use super::passed::{Passed, carried};
-use super::reason::Reason;
-use super::record::{Phase, Record, record};
+use super::record::record;
 use super::released::{release_word, released_config, released_families};
 use super::route_tracker::{Progress, RouteTracker};
-use super::routes::Routes;
-use super::status::SwitchStatus;
 use super::time::seconds;
 use crate::gardener::SwitchFacts;
 use crate::gardener::network::{
-    OPERATION, STATE_MEMBER, SWITCH_APPROVED, SWITCH_PASSED, SwitchAnnotations, SwitchState, SwitchingNetwork,
-    family_name,
+    OPERATION, Phase, Reason, Record, Routes, STATE_MEMBER, SWITCH_APPROVED, SWITCH_PASSED, SwitchAnnotations,
+    SwitchState, SwitchStatus, SwitchingNetwork, family_name,
 };
 use crate::json::Written;
 
@@ -141,8 +138,7 @@ fn say(state: SwitchState, status: Option<&SwitchStatus>, seen: &Seen<'_>) -> Ve
             switch.approved = Some(seconds(seen.now).into());
         }
     }
-    let stored = seen.network.record.as_deref().and_then(Record::read);
-    let mut remembered = record(&said, stored.as_ref());
+    let mut remembered = record(&said, seen.network.record());
     remembered.latched = seen.tracker.latched();
     remembered.status = status.cloned().or(remembered.status);
     remember(&remembered, seen.network).into_iter().chain(annotate(seen.network, &said)).collect()
@@ -155,7 +151,7 @@ fn release(reason: Reason, seen: &Seen<'_>) -> Vec<Change> {
     let network = seen.network;
     let Some(desired) = seen.shoot.and_then(desired) else { return Vec::new() };
     // A control plane that is being migrated must not be held again on the other Seed: all routes are known to exist.
-    let held = record(network, network.record.as_deref().and_then(Record::read).as_ref());
+    let held = record(network, network.record());
     let status = match seen.progress {
         Some(progress) => SwitchStatus { routes: Some(Routes::from(progress)), ..SwitchStatus::default() },
         // The last state of the nodes, and why they were not waited for.
@@ -165,9 +161,13 @@ fn release(reason: Reason, seen: &Seen<'_>) -> Vec<Change> {
         }
     };
     let released = Record { phase: Phase::Released, released: seconds(seen.now).into(), status: Some(status), ..held };
+    // Without routes, an approval from before must not count again when this release does not end, and its reason goes
+    // away. The last write has a time of its own.
+    let approved = network.switch.approved.clone().filter(|_| reason == Reason::Routes);
     let approval = SwitchAnnotations {
         state: Some(release_word(network, &desired, reason).name().into()),
         requested: Some(desired.digest().into()),
+        approved,
         ..network.switch.clone()
     };
     let approved = SwitchingNetwork { switch: approval, ..network.clone() };
@@ -195,7 +195,7 @@ fn release(reason: Reason, seen: &Seen<'_>) -> Vec<Change> {
 /// started already, only the trace is removed: another write came in between, or another leader ended there.
 fn begin(passed: Passed, seen: &Seen<'_>) -> Vec<Change> {
     let network = seen.network;
-    let is_begun = network.record.as_deref().and_then(Record::read).is_some_and(|stored| passed.has_begun(&stored));
+    let is_begun = network.record().is_some_and(|stored| passed.has_begun(stored));
     let begun = (!is_begun).then(|| passed.begin(record(network, None), written(seen), seen.now));
     let untraced = SwitchingNetwork { passed: None, ..network.clone() };
     begun.and_then(|begun| remember(&begun, network)).into_iter().chain(annotate(network, &untraced)).collect()
@@ -203,7 +203,7 @@ fn begin(passed: Passed, seen: &Seen<'_>) -> Vec<Change> {
 
 /// The record of a held switch that gardenlet's own write carried.
 fn carry(seen: &Seen<'_>) -> Option<Change> {
-    let mut record = Record::read(seen.network.record.as_deref()?)?;
+    let mut record = seen.network.record()?.clone();
     // The hold is over.
     let reason = carried(record.status.as_ref(), seen.shoot);
     let routes = record.status.take().and_then(|status| status.routes);
@@ -218,7 +218,7 @@ fn carry(seen: &Seen<'_>) -> Option<Change> {
 fn forget(network: &SwitchingNetwork) -> Vec<Change> {
     let nothing = SwitchingNetwork { switch: SwitchAnnotations::default(), passed: None, ..network.clone() };
     let member = if network.has_other_state { json!({STATE_MEMBER: null}) } else { Value::Null };
-    let record = network.record.is_some().then(|| status(&member));
+    let record = network.stored.is_some().then(|| status(&member));
     record.into_iter().chain(annotate(network, &nothing)).collect()
 }
 
@@ -229,11 +229,10 @@ fn written(seen: &Seen<'_>) -> Timestamp {
 
 /// The members of the record that differ from the stored one.
 fn remember(record: &Record, network: &SwitchingNetwork) -> Option<Change> {
-    let stored = network.record.as_deref();
-    if stored.and_then(Record::read).is_some_and(|stored| record.is_stored(&stored)) {
+    if network.record().is_some_and(|stored| record.is_stored(stored)) {
         return None;
     }
-    Some(status(&json!({STATE_MEMBER: record.patch(stored)})))
+    Some(status(&json!({STATE_MEMBER: record.patch(network.stored.as_ref())})))
 }
 
 fn status(state: &Value) -> Change {

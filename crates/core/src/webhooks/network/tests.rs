@@ -18,13 +18,13 @@ use self::leader::{Fault, Leader};
 use super::*;
 use crate::admission::{self, AskLoop};
 use crate::gardener::network::{
-    OPERATION, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name,
+    OPERATION, Record, STATE_MEMBER, SWITCH_ANNOTATIONS, SWITCH_APPROVED, SwitchingNetwork, TIMESTAMP, family_name,
 };
 use crate::gardener::node::NodeFacts;
 use crate::gardener::{Encapsulation, encapsulation};
 use crate::landscape::Snapshot;
 use crate::net::Family;
-use crate::overlay::{Act, Record, SwitchSettings, desired, seconds};
+use crate::overlay::{Act, SwitchSettings, desired, seconds};
 
 const NAMESPACE: &str = "shoot--garden--orders";
 

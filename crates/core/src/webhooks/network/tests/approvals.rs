@@ -2,8 +2,8 @@
 
 use super::cases::pending;
 use super::*;
+use crate::gardener::network::Reason;
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::overlay::Reason;
 
 /// A switch of which all routes are there, and that waits for the maintenance window.
 fn approved() -> World {

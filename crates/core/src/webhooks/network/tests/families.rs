@@ -2,8 +2,8 @@
 
 use super::cases::pending;
 use super::*;
+use crate::gardener::network::{Phase, Reason};
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::overlay::{Phase, Reason};
 
 /// A Shoot without a word about the overlay that asks for IPv6 too.
 pub(super) fn by_families(provider: &str, are_nodes_dual: Option<bool>) -> World {

@@ -3,7 +3,7 @@
 use super::cases::pending;
 use super::families::{by_families, families, routes_come, says};
 use super::*;
-use crate::overlay::Reason;
+use crate::gardener::network::Reason;
 
 /// Routes never come there, so an operator's word is the way out that the obstacle itself names.
 #[test]

@@ -79,8 +79,8 @@ impl World {
                 }
             }
             Act::AwaitRollout => {
-                let record = network.record.as_deref().and_then(Record::read).unwrap();
-                let following = follow(&record, &network, shoot.as_ref(), None, self.now);
+                let record = network.record().unwrap();
+                let following = follow(record, &network, shoot.as_ref(), None, self.now);
                 let is_over = !following.is_due || self.is_rolled_out;
                 let after = following.act(is_over, Vec::new());
                 self.plan(&after, &network, shoot.as_ref(), None);

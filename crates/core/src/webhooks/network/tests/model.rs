@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 
 use super::*;
+use crate::gardener::network::Phase;
 use crate::gardener::shoot::OVERLAY_SWITCH;
-use crate::overlay::{APPROVAL, Patch, Phase, Precondition, Target, Write};
+use crate::overlay::{APPROVAL, Patch, Precondition, Target, Write};
 
 /// How many interleavings a run has.
 const CASES: u32 = 10_000;
@@ -322,6 +323,20 @@ fn explore(fault: Fault, max_shrink_iters: u32) -> Result<(), String> {
 #[test]
 fn never_too_early_and_not_for_ever() {
     explore(|_| (), 10_000).unwrap();
+}
+
+/// A release by force that does not end, and whose force is taken back, leaves no approval behind: not the one from before
+/// a node came without a route. Chance hardly finds so long a way.
+#[test]
+fn an_interrupted_force_revives_no_approval() {
+    // The leader looks, and two of its writes arrive.
+    let leader = || std::iter::repeat_n(Event::Leader(true), 3);
+    let held = [Event::Ask(1), Event::Confine(true), Event::Join(0), Event::Gardenlet, Event::Extension(true)];
+    let approved = held.into_iter().chain(leader()).chain([Event::Pass(30)]).chain(leader());
+    let withdrawn = approved.chain([Event::Join(1)]).chain(leader());
+    let forced = withdrawn.chain([Event::Force(true)]).chain(leader());
+    let events: Vec<Event> = forced.chain([Event::Force(false), Event::Gardenlet]).collect();
+    run(World::with(&on()), &events, 0, 1).unwrap();
 }
 
 /// Changes which writes there are, or their order. The first of them requires what was seen.

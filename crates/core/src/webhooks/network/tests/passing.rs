@@ -2,7 +2,7 @@
 
 use super::cases::{has_annotations, pending};
 use super::*;
-use crate::overlay::Reason;
+use crate::gardener::network::Reason;
 
 #[test]
 fn it_passes_when_all_routes_have_been_there_for_a_while() {
