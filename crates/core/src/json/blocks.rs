@@ -143,13 +143,13 @@ impl Walk {
         let inside = self.strings.inside(marks);
         let (opens, closes) = (marks.opens & !inside, marks.closes & !inside);
         // It can only end here if there are as many closing brackets as are open.
-        let closed = closes.count_ones() as usize;
-        if self.depth <= closed
+        let count = closes.count_ones() as usize;
+        if self.depth <= count
             && let Some(offset) = last(self.depth, opens, closes)
         {
             return Some(offset);
         }
-        self.depth = self.depth + opens.count_ones() as usize - closed;
+        self.depth = self.depth + opens.count_ones() as usize - count;
         None
     }
 }
@@ -157,12 +157,12 @@ impl Walk {
 /// The offset of the bracket that closes the last one that is open.
 #[inline(always)]
 fn last(depth: usize, opens: u64, closes: u64) -> Option<usize> {
-    let (mut left, mut closed) = (closes, 0);
+    let (mut left, mut count) = (closes, 0);
     while left != 0 {
         let offset = left.trailing_zeros();
-        closed += 1;
+        count += 1;
         let opened = (opens & ((1 << offset) - 1)).count_ones() as usize;
-        if depth + opened <= closed {
+        if depth + opened <= count {
             return Some(offset as usize);
         }
         left &= left - 1;
