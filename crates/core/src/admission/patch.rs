@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::json::is_plain;
+
 /// A finished patch: the JSON text of at least one operation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Patch(String);
@@ -38,13 +40,13 @@ impl Pointer {
     #[must_use]
     pub fn field(mut self, name: &str) -> Self {
         self.0.push('/');
-        for c in name.chars() {
-            match c {
-                '~' => self.0.push_str("~0"),
-                '/' => self.0.push_str("~1"),
-                _ => self.0.push(c),
-            }
+        let mut rest = name;
+        while let Some(at) = rest.bytes().position(|b| matches!(b, b'~' | b'/')) {
+            self.0.push_str(&rest[..at]);
+            self.0.push_str(if rest.as_bytes()[at] == b'~' { "~0" } else { "~1" });
+            rest = &rest[at + 1..];
         }
+        self.0.push_str(rest);
         self
     }
 
@@ -111,8 +113,7 @@ impl PatchBuilder {
         for part in [r#"{"op":""#, op, r#"","path":"#] {
             self.json.push_str(part);
         }
-        let is_plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
-        if at.0.bytes().all(is_plain) {
+        if is_plain(&at.0) {
             self.json.push('"');
             self.json.push_str(&at.0);
             self.json.push('"');

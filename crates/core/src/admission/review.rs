@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::handler::Resource;
 use super::request::{Operation, Request, UserInfo, Writer};
 use crate::gardener::LONGEST_NAME;
-use crate::json::{Members, Text, excerpt};
+use crate::json::{Members, Plain, PlainText, Text, excerpt};
 
 /// Why a body is not a review that we can answer.
 #[derive(Debug, thiserror::Error)]
@@ -80,10 +80,40 @@ struct WireUser<'a> {
     username: Text<'a>,
 }
 
+impl<'a> Plain<'a> for WireResource<'a> {
+    fn read(text: &mut PlainText<'a>) -> Option<Self> {
+        let (mut group, mut resource) = (None, None);
+        text.each_member(|key, text| match key {
+            "group" => text.once(&mut group),
+            "resource" => text.once(&mut resource),
+            _ => text.skip(),
+        })?;
+        Some(Self { group: group.unwrap_or_default(), resource: resource? })
+    }
+}
+
+impl<'a> Plain<'a> for WireUser<'a> {
+    fn read(text: &mut PlainText<'a>) -> Option<Self> {
+        let mut username = None;
+        text.each_member(|key, text| match key {
+            "username" => text.once(&mut username),
+            _ => text.skip(),
+        })?;
+        Some(Self { username: username.unwrap_or_default() })
+    }
+}
+
+impl<'a> Plain<'a> for Operation {
+    fn read(text: &mut PlainText<'a>) -> Option<Self> {
+        let name = text.string()?;
+        Self::ALL.into_iter().find(|operation| operation.name() == name)
+    }
+}
+
 /// Reads the body of an admission call.
 pub fn decode(body: &[u8]) -> Result<Request<'_>, BadReview> {
-    // One check of the whole body is cheaper than one for each string and each raw value.
-    let text = std::str::from_utf8(body)?;
+    // One check of the whole body is cheaper than one for each string and each raw value. What is wrong is looked up only then.
+    let text = simdutf8::basic::from_utf8(body).or_else(|_| std::str::from_utf8(body))?;
     let malformed = |_| BadReview::malformed(text);
     let (mut api_version, mut kind, mut request) = (None, None, None);
     let mut members = Members::of(text);
@@ -211,12 +241,18 @@ fn once<T>(found: &mut Option<T>, field: &'static str, value: T) -> Result<(), B
     }
 }
 
-fn required<'a, T: Deserialize<'a>>(field: &'static str, value: Option<&'a str>) -> Result<T, BadReview> {
+fn required<'a, T: Deserialize<'a> + Plain<'a>>(field: &'static str, value: Option<&'a str>) -> Result<T, BadReview> {
     let value = value.ok_or(BadReview::Missing { field })?;
+    if let Some(plain) = PlainText::whole(value) {
+        return Ok(plain);
+    }
     serde_json::from_str(value).map_err(|error| BadReview::Field { field, error: excerpt(&error.to_string()) })
 }
 
-fn optional<'a, T: Deserialize<'a> + Default>(field: &'static str, value: Option<&'a str>) -> Result<T, BadReview> {
+fn optional<'a, T: Deserialize<'a> + Plain<'a> + Default>(
+    field: &'static str,
+    value: Option<&'a str>,
+) -> Result<T, BadReview> {
     match value {
         None | Some("null") => Ok(T::default()),
         value => required(field, value),

@@ -1,5 +1,6 @@
 //! The view of a Shoot's `kube-apiserver` Deployment (`apps/v1`).
 
+mod plain;
 mod raw;
 mod reading;
 mod rollout;

@@ -5,9 +5,9 @@
 //! which mark the end of a value, and leaves the values that are read to `serde_json`, which checks them.
 
 use serde::Deserialize;
-use wide::u8x16;
 
-use super::Text;
+use super::blocks::{container_end, string_end};
+use super::{Plain, PlainText, Text};
 
 /// The text is not the object or array that was entered, or ends inside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -70,12 +70,12 @@ impl<'a> Members<'a> {
         if self.peek() != Some(b'"') {
             return Err(self.malformed());
         }
-        self.at = bracketed_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
-        let quoted = &self.text[start..self.at];
-        let key = if quoted.contains('\\') {
-            serde_json::from_str(quoted).map_err(|_| Malformed { at: start })?
+        let (end, has_escapes) = string_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
+        self.at = end;
+        let key = if has_escapes {
+            serde_json::from_str(&self.text[start..end]).map_err(|_| Malformed { at: start })?
         } else {
-            Text::from(&quoted[1..quoted.len() - 1])
+            Text::from(&self.text[start + 1..end - 1])
         };
         self.skip_space();
         self.expect(b':')?;
@@ -85,6 +85,7 @@ impl<'a> Members<'a> {
 
     /// Skips the value that comes next and gives its text. It ends where it should, but only who reads it knows
     /// whether it is JSON.
+    #[inline]
     pub fn skip(&mut self) -> Result<&'a str, Malformed> {
         self.skip_space();
         let start = self.at;
@@ -113,6 +114,13 @@ impl<'a> Members<'a> {
         value
     }
 
+    /// The same for a small value, sooner where its text is plain.
+    pub fn read_small<T: Deserialize<'a> + Plain<'a>>(&mut self) -> Result<T, serde_json::Error> {
+        let Some((value, length)) = PlainText::first(self.rest()) else { return self.read() };
+        self.at += length;
+        Ok(value)
+    }
+
     /// Whether `null` comes next.
     pub fn is_null(&self) -> bool {
         self.text[self.at..].starts_with("null")
@@ -130,6 +138,7 @@ impl<'a> Members<'a> {
     }
 
     /// Whether something comes before the closing bracket; steps over the comma before it, or over the bracket.
+    #[inline]
     fn another(&mut self, close: u8) -> Result<bool, Malformed> {
         self.skip_space();
         let is_first = std::mem::take(&mut self.is_first);
@@ -144,10 +153,12 @@ impl<'a> Members<'a> {
         Ok(true)
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
         if self.peek() != Some(byte) {
             return Err(self.malformed());
@@ -156,6 +167,7 @@ impl<'a> Members<'a> {
         Ok(())
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
@@ -169,71 +181,17 @@ impl<'a> Members<'a> {
 
 /// The position after the value that starts here. Brackets are counted, not matched: the reader of the value checks
 /// them.
+#[inline]
 fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
     match *bytes.get(start)? {
-        b'"' | b'{' | b'[' => bracketed_end(bytes, start),
+        b'"' => string_end(bytes, start).map(|(end, _)| end),
+        b'{' | b'[' => container_end(bytes, start),
         _ => {
             let is_end = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
             let length = bytes[start..].iter().position(is_end)?;
             (length > 0).then_some(start + length)
         }
     }
-}
-
-/// The number of bytes that are compared at once.
-const BLOCK: usize = 16;
-
-/// The position after the string, array or object that starts here. Only quotes, brackets and backslashes are handled
-/// one by one; a comparison of a whole block finds them.
-fn bracketed_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let (mut depth, mut in_string) = (0_usize, false);
-    // The next byte that counts: an escaped one does not.
-    let mut next = start;
-    let mut base = start;
-    while base < bytes.len() {
-        let rest = &bytes[base..];
-        let mut padded = [0; BLOCK];
-        let block = rest.first_chunk::<BLOCK>().unwrap_or_else(|| {
-            padded[..rest.len()].copy_from_slice(rest);
-            &padded
-        });
-        let mut found = interesting(*block);
-        while found != 0 {
-            let offset = found.trailing_zeros() as usize;
-            found &= found - 1;
-            let at = base + offset;
-            if at < next {
-                continue;
-            }
-            match (block[offset], in_string) {
-                (b'\\', true) => next = at + 2,
-                (b'"', true) => {
-                    in_string = false;
-                    if depth == 0 {
-                        return Some(at + 1);
-                    }
-                }
-                (b'"', false) => in_string = true,
-                (b'{' | b'[', false) => depth += 1,
-                (b'}' | b']', false) if depth <= 1 => return (depth == 1).then_some(at + 1),
-                (b'}' | b']', false) => depth -= 1,
-                _ => {}
-            }
-        }
-        base += BLOCK;
-    }
-    None
-}
-
-/// A bit for each byte that is a quote, a backslash or a bracket.
-fn interesting(block: [u8; BLOCK]) -> u32 {
-    let block = u8x16::new(block);
-    let equals = |byte| block.simd_eq(u8x16::splat(byte));
-    // `[` and `{`, and `]` and `}`, differ in this bit only.
-    let folded = block | u8x16::splat(0x20);
-    let opens = folded.simd_eq(u8x16::splat(b'{'));
-    let closes = folded.simd_eq(u8x16::splat(b'}'));
-    (equals(b'"') | equals(b'\\') | opens | closes).to_bitmask()
 }
 
 #[cfg(test)]

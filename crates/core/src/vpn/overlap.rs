@@ -1,6 +1,6 @@
 //! Which networks of a Shoot share addresses with the Pods of its Seed.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::gardener::{ClusterFacts, ShootNetwork};
 use crate::net::{Cidr, Family, each_once};
@@ -48,12 +48,19 @@ pub(super) fn overlaps_between<'s>(
 /// of that.
 const MOST_PAIRS: usize = 100;
 
+/// Room for the text of a pair.
+const USUAL_PAIR: usize = 64;
+
 /// The value of the annotation that lists the pairs, for people: the first ones, and how many more there are. The same
 /// pairs give the same text. No program reads networks out of it: network-guard and its match conditions only check
 /// whether the annotation is present, and whether a write changes it.
 pub fn overlaps_text(overlaps: &[Overlap]) -> String {
     let (shown, rest) = overlaps.split_at(overlaps.len().min(MOST_PAIRS));
-    let mut text = shown.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let mut text = String::with_capacity(shown.len() * USUAL_PAIR);
+    for (number, pair) in shown.iter().enumerate() {
+        let before = if number == 0 { "" } else { "; " };
+        let _ = write!(text, "{before}{pair}");
+    }
     if !rest.is_empty() {
         text += &format!("; and {} more", rest.len());
     }

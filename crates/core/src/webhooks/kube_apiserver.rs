@@ -126,7 +126,7 @@ impl KubeApiserver {
     /// Whether somebody who is configured otherwise made what is stored and is replaced now. gardenlet never sends the
     /// sidecar, so what it sends does not tell.
     fn replaced(&self, request: &Request<'_>, translation: &Translation) -> Option<Finding> {
-        let old = request.old_object?;
+        let old = request.old_object.filter(|old| Proxy::may_be_in(old))?;
         let stored = Deployment::read(old).ok()?;
         let is_same = is_made_by(&self.injection, &stored, old)?
             && translation.is_configured_as(&nat::Containers::stored(&stored.spec.template.spec, old));

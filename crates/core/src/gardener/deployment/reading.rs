@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{Container, Deployment, Metadata, PodSpec, Spec, Template, Volume};
 use crate::gardener::field_error::{FieldError, typed};
-use crate::json::{AtMost, FieldPath, Members, excerpt, too_many};
+use crate::json::{AtMost, FieldPath, Members, Plain, excerpt, too_many};
 
 /// The most containers of a Pod, and the most init containers. What gardener v1.149 writes
 /// (`pkg/component/kubernetes/apiserver`) has six and one; the rest is room for sidecars of others.
@@ -168,7 +168,7 @@ fn containers<'a>(name: &'static str, members: &mut Members<'a>) -> Result<Optio
 }
 
 /// Reads the list of small things that comes next.
-fn elements<'a, T: Deserialize<'a>>(
+fn elements<'a, T: Deserialize<'a> + Plain<'a>>(
     name: &'static str,
     members: &mut Members<'a>,
 ) -> Result<Option<Vec<T>>, FieldError> {
@@ -202,8 +202,11 @@ fn list<'a, T>(
 const USUAL_LIST: usize = 32;
 
 /// Reads the value that comes next; the error names the path of what is wrong inside it.
-pub(super) fn parse<'a, T: Deserialize<'a>>(path: &'static str, members: &mut Members<'a>) -> Result<T, FieldError> {
+pub(super) fn parse<'a, T: Deserialize<'a> + Plain<'a>>(
+    path: &'static str,
+    members: &mut Members<'a>,
+) -> Result<T, FieldError> {
     let rest = members.rest();
     // Read again, slower, only to say where.
-    members.read().or_else(|_| typed(rest).map_err(|error| error.within(path)))
+    members.read_small().or_else(|_| typed(rest).map_err(|error| error.within(path)))
 }

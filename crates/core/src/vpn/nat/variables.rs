@@ -127,6 +127,9 @@ impl<'f> Wanted<'f> {
 
     /// What a list should say instead; `None` if it leads to the same mapping, or if there is no better value.
     fn networks_instead_of(&self, kind: NetworkKind, value: &EnvValue<'_>) -> Option<String> {
+        if self.is_listed(kind, text_of(value)) {
+            return None;
+        }
         let found = Listed::of(text_of(value));
         let lists_v6_only = found.v4.is_empty() && !found.v6.is_empty();
         let is_readable = !found.has_unreadable;
@@ -145,6 +148,16 @@ impl<'f> Wanted<'f> {
         let all: Vec<String> = first.iter().chain(second).map(ToString::to_string).collect();
         // Nor a list that would be longer than the limit of reading: the next review would find it wrong again.
         Some(all.join(",")).filter(|wanted| wanted.len() <= MOST_BYTES)
+    }
+
+    /// Whether a text lists just the networks of the Cluster, as it usually does. That takes no list in memory.
+    fn is_listed(&self, kind: NetworkKind, text: &str) -> bool {
+        let mut networks = self.networks(kind);
+        let is_next = |entry: &str| {
+            let found = entry.parse::<Cidr>().ok().filter(|found| !found.is_written_as_ipv6(entry));
+            found.is_some() && networks.next() == found
+        };
+        text.len() <= MOST_BYTES && text.split(',').all(is_next) && networks.next().is_none()
     }
 
     fn judge(

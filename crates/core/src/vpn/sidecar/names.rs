@@ -1,5 +1,7 @@
 //! Names that others rely on: the parts of the sidecar are found by these.
 
+use std::sync::LazyLock;
+
 use crate::admission::Pointer;
 
 /// The sidecar. It has the name of gardenlet's own proxy, so that both can never run side by side.
@@ -53,8 +55,10 @@ pub(super) const GARDENLET_HOST: (&str, &str) = ("127.0.0.1", "kube-apiserver-ht
 pub const ENVOY_GROUP_ID: u32 = 31_415;
 
 /// The whole argument that is added to the API server.
-pub(super) fn egress_argument() -> String {
-    format!("{EGRESS_SELECTOR_FLAG}={CONFIG_DIR}/{EGRESS_SELECTOR_FILE}")
+pub(super) fn egress_argument() -> &'static str {
+    static ARGUMENT: LazyLock<String> =
+        LazyLock::new(|| format!("{EGRESS_SELECTOR_FLAG}={CONFIG_DIR}/{EGRESS_SELECTOR_FILE}"));
+    &ARGUMENT
 }
 
 /// Where a Deployment has its containers.

@@ -1,5 +1,7 @@
 //! Whose proxy a Deployment has.
 
+use memchr::memmem;
+
 use super::Injection;
 use super::names::{
     API_SERVER_CONTAINER, CONFIG_VOLUME, EGRESS_SELECTOR_FLAG, ENVOY_CONTAINER, GARDENLET_ENVOY_VOLUME, egress_argument,
@@ -22,6 +24,13 @@ pub enum Proxy {
 }
 
 impl Proxy {
+    /// Whether a JSON text may be that of a Deployment with such a container. It takes far less than to read it. API servers write
+    /// the name as it is; others may escape any letter.
+    pub fn may_be_in(raw: &str) -> bool {
+        let has = |word: &str| memmem::find(raw.as_bytes(), word.as_bytes()).is_some();
+        has(ENVOY_CONTAINER) || has("\\u")
+    }
+
     /// Finds the container by name, and decides whose it is by its mounts.
     pub fn of(containers: &[Container<'_>]) -> Self {
         let Some(index) = containers.iter().position(|container| &*container.name == ENVOY_CONTAINER) else {
@@ -62,4 +71,21 @@ pub fn is_made_by(injection: &Injection, stored: &Deployment<'_>, raw: &str) -> 
         container.is_some_and(|actual| injection.container.is_in(actual))
     };
     Some(is_told && is_run())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_be_escaped() {
+        for (name, want) in
+            [("envoy-proxy", true), (r"envoy\u002dproxy", true), (r"\u0065nvoy-proxy", true), ("envoy", false)]
+        {
+            let raw = format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{{"name":"{name}"}}]}}}}}}}}"#);
+            let deployment = Deployment::read(&raw).unwrap();
+            let is_there = Proxy::of(&deployment.spec.template.spec.containers) != Proxy::Absent;
+            assert_eq!((Proxy::may_be_in(&raw), is_there), (want, want), "{name}");
+        }
+    }
 }
