@@ -85,8 +85,12 @@ impl Visit for Fields<'_, '_> {
         self.field(field, |writer| write!(writer, "{value}"));
     }
 
+    /// Nobody logs one that is large enough for an exponent, where the library would write `e+16`.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.field(field, |writer| if value.is_finite() { write!(writer, "{value:?}") } else { writer.write_str("null") });
+        self.field(
+            field,
+            |writer| if value.is_finite() { write!(writer, "{value:?}") } else { writer.write_str("null") },
+        );
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
