@@ -106,28 +106,22 @@ impl Visit for Fields<'_, '_> {
 struct Escaped<'e, 'w>(&'e mut Writer<'w>);
 
 impl fmt::Write for Escaped<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut plain = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            let escape = match byte {
-                b'"' => "\\\"",
-                b'\\' => "\\\\",
-                b'\n' => "\\n",
-                b'\r' => "\\r",
-                b'\t' => "\\t",
-                0x08 => "\\b",
-                0x0c => "\\f",
-                0x00..=0x1f => "",
-                _ => continue,
-            };
-            self.0.write_str(&text[plain..at])?;
-            if escape.is_empty() {
-                write!(self.0, "\\u{byte:04x}")?;
-            } else {
-                self.0.write_str(escape)?;
+    fn write_str(&mut self, mut text: &str) -> fmt::Result {
+        // Nearly all texts have nothing to escape, so the search for it is what counts.
+        while let Some(at) = text.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            self.0.write_str(&text[..at])?;
+            match text.as_bytes()[at] {
+                b'"' => self.0.write_str("\\\"")?,
+                b'\\' => self.0.write_str("\\\\")?,
+                b'\n' => self.0.write_str("\\n")?,
+                b'\r' => self.0.write_str("\\r")?,
+                b'\t' => self.0.write_str("\\t")?,
+                0x08 => self.0.write_str("\\b")?,
+                0x0c => self.0.write_str("\\f")?,
+                byte => write!(self.0, "\\u{byte:04x}")?,
             }
-            plain = at + 1;
+            text = &text[at + 1..];
         }
-        self.0.write_str(&text[plain..])
+        self.0.write_str(text)
     }
 }

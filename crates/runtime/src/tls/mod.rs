@@ -6,7 +6,6 @@
 //! open connections stay as they are.
 
 mod build;
-mod gather;
 mod metrics;
 mod source;
 
@@ -21,7 +20,6 @@ use tokio_rustls::server::TlsStream;
 
 pub use self::build::ServedCertificate;
 use self::build::{Current, build};
-use self::gather::Gathered;
 use self::metrics::TlsMetrics;
 use self::source::{Contents, contents};
 pub use self::source::{Pair, PairFiles, PairSource, TlsError, TlsSources};
@@ -141,7 +139,7 @@ enum Refreshed {
 }
 
 impl Acceptor for Tls {
-    type Stream = TlsStream<Gathered<TcpStream>>;
+    type Stream = TlsStream<TcpStream>;
 
     fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         accept(self, |current| &current.acceptor, stream)
@@ -152,7 +150,7 @@ impl Acceptor for Tls {
 pub(crate) struct ToAnyone<'t>(pub(crate) &'t Tls);
 
 impl Acceptor for ToAnyone<'_> {
-    type Stream = TlsStream<Gathered<TcpStream>>;
+    type Stream = TlsStream<TcpStream>;
 
     fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
         accept(self.0, |current| &current.to_anyone, stream)
@@ -164,9 +162,9 @@ fn accept(
     tls: &Tls,
     which: fn(&Current) -> &TlsAcceptor,
     stream: TcpStream,
-) -> impl Future<Output = io::Result<TlsStream<Gathered<TcpStream>>>> + Send + 'static {
+) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send + 'static {
     let current = tls.current.load();
-    let accepted = current.as_ref().map(|current| which(current).accept(Gathered::new(stream)));
+    let accepted = current.as_ref().map(|current| which(current).accept(stream));
     async {
         match accepted {
             Some(accepted) => accepted.await,
