@@ -47,7 +47,7 @@ impl Log {
     /// Starts the log of this process, and logs the places of panics from now on.
     pub fn start(level: &Level, format: Format) -> io::Result<Self> {
         let filter = level.filter();
-        let queue = Arc::<Queue>::default();
+        let queue = Arc::new(Queue::new(queue::REST));
         std::thread::Builder::new().name("log".to_owned()).spawn({
             let queue = Arc::clone(&queue);
             move || queue.write(io::stderr(), |lines| tracing::warn!(lines, "lines of this log were lost"))

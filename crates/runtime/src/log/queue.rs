@@ -16,11 +16,12 @@ pub(super) const MOST: usize = 2 << 20;
 pub(super) const REST: Duration = Duration::from_millis(50);
 
 /// So many bytes are written without a rest, and keep their memory.
-const BATCH: usize = 64 << 10;
+pub(super) const BATCH: usize = 64 << 10;
 
 /// The queue, bounded.
-#[derive(Default)]
 pub(super) struct Queue {
+    /// How long lines gather at most.
+    rest: Duration,
     state: Mutex<State>,
     /// Wakes the thread that writes.
     filled: Condvar,
@@ -53,6 +54,17 @@ enum Awaits {
 }
 
 impl Queue {
+    /// An empty one, whose lines gather for so long at most.
+    pub(super) fn new(rest: Duration) -> Self {
+        Self {
+            rest,
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+            lost: Counter::default(),
+        }
+    }
+
     /// Adds a line, unless there is no place for it: then it is lost, and counted.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.lock();
@@ -110,7 +122,7 @@ impl Queue {
         loop {
             self.take(&mut batch, rests_until);
             let is_written = self.write_lines(&batch, &mut to);
-            rests_until = Instant::now() + REST;
+            rests_until = Instant::now() + self.rest;
             batch.clear();
             batch.shrink_to(BATCH);
             let lost = self.lost.get();

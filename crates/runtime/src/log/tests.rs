@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 
 use super::json::Lines;
-use super::queue::{MOST, Queue};
+use super::queue::{BATCH, MOST, Queue, REST};
 use super::{Format, Level, Log, Targets};
 
 /// Longer than anything takes, however busy the machine is.
@@ -45,7 +45,12 @@ impl Write for Gated {
 impl Reader {
     /// A queue that writes to it.
     fn of_queue() -> (Self, Arc<Queue>) {
-        let queue = Arc::<Queue>::default();
+        Self::of_queue_with(REST)
+    }
+
+    /// The same where lines gather for so long.
+    fn of_queue_with(rest: Duration) -> (Self, Arc<Queue>) {
+        let queue = Arc::new(Queue::new(rest));
         let ((written_to, written), (gate, passes)) = (channel(), channel());
         std::thread::spawn({
             let (queue, own) = (Arc::clone(&queue), Arc::clone(&queue));
@@ -86,6 +91,23 @@ fn lines_that_come_meanwhile_are_written_together() {
     many.split_inclusive('\n').for_each(|line| queue.push(line.as_bytes()));
     assert_eq!(reader.read(MOST), "irst\n");
     assert_eq!(reader.read(MOST), many);
+}
+
+/// Nobody wakes the thread for each of them; a flush and a large number of lines end its rest.
+#[test]
+fn lines_gather_until_a_flush_or_until_they_are_many() {
+    let (reader, queue) = Reader::of_queue_with(10 * LONG);
+    queue.push(b"first\n");
+    assert_eq!(reader.read(MOST), "first\n");
+    let few: String = (0..1_000).map(|number| format!("{number}\n")).collect();
+    few.split_inclusive('\n').for_each(|line| queue.push(line.as_bytes()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| queue.flush(LONG));
+        assert_eq!(reader.read(MOST), few);
+    });
+    let line = format!("{}\n", "x".repeat(BATCH / 2));
+    (0..2).for_each(|_| queue.push(line.as_bytes()));
+    assert_eq!(reader.read(MOST), line.repeat(2));
 }
 
 #[test]
