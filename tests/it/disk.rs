@@ -13,7 +13,7 @@ use crate::process::Process;
 use crate::support::{DAY, write_pair};
 
 /// More lines than a pipe and the queue hold.
-const CALLS: usize = 4_800;
+const CALLS: usize = 6_000;
 
 /// What becomes of lines that cannot be written, or that nobody reads.
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn whatever_becomes_of_the_log_calls_are_answered() {
         let lost = server.metric("network_guard_log_lines_lost_total");
         println!("figure: log: {name}: {calls} calls answered, the longest took {longest:?}, {lost} lines lost");
         // Each call is a line, and there are some more when it starts.
-        assert!(lost > 0.0 && lost < 1_000.0, "{name}: {lost}");
+        assert!(lost > 0.0 && lost < 2_000.0, "{name}: {lost}");
         assert!(server.get(2, "/metrics").contains("\nnetwork_guard_panics_total 0\n"), "{name}");
         assert_eq!(server.stop(), Some(0), "{name}");
     }
@@ -48,6 +48,19 @@ async fn whatever_becomes_of_the_log_calls_are_answered() {
     .await;
     server.calls("closed", 200).await;
     assert_eq!(server.stop(), Some(0), "closed");
+}
+
+/// Each call has its line, also the last ones before a stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_loses_no_line() {
+    const FEW: usize = 300;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut server = Process::start(File::create(log.path()).unwrap().into(), |_| ()).await;
+    server.calls("a file", FEW).await;
+    assert_eq!(server.stop(), Some(0));
+    let text = fs::read_to_string(log.path()).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains(r#""message":"reviewed""#)).count(), FEW);
+    assert!(text.contains("stopping: not accepting") && text.ends_with("}\n"), "{text}");
 }
 
 /// Somebody reads again after a while: what was lost is said in the log itself.

@@ -1,6 +1,6 @@
 //! Reads a body within limits, the first of which is memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
@@ -27,9 +27,9 @@ pub(super) struct Room(Mutex<Inner>);
 struct Inner {
     ledger: Ledger,
     /// Ends a body when it is dropped.
-    ends: HashMap<u64, oneshot::Sender<()>>,
+    ends: BTreeMap<u64, oneshot::Sender<()>>,
     /// Wakes a body that waits.
-    grants: HashMap<u64, oneshot::Sender<()>>,
+    grants: BTreeMap<u64, oneshot::Sender<()>>,
     told: Option<std::time::Instant>,
 }
 
@@ -97,7 +97,7 @@ impl Room {
     /// Creates it with these limits.
     pub(super) fn new(limits: &Limits) -> Self {
         let ledger = Ledger::new(limits.bodies_in_flight_bytes / ROOM_UNIT);
-        Self(Mutex::new(Inner { ledger, ends: HashMap::new(), grants: HashMap::new(), told: None }))
+        Self(Mutex::new(Inner { ledger, ends: BTreeMap::new(), grants: BTreeMap::new(), told: None }))
     }
 
     /// Registers a body that begins to arrive. The second value ends when the body has to release its memory.

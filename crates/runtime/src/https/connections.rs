@@ -1,6 +1,6 @@
 //! The open connections of one port: carries out what [`pool`](super::pool) decides.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -30,7 +30,7 @@ pub(super) struct Connections {
 struct Inner {
     pool: Pool,
     /// Ends a connection when it is dropped.
-    ends: HashMap<Ticket, oneshot::Sender<()>>,
+    ends: BTreeMap<Ticket, oneshot::Sender<()>>,
     told: Option<Instant>,
 }
 
@@ -94,7 +94,7 @@ impl Connections {
             handshakes_of_peer: limits.handshakes_per_address,
             established: limits.connections,
         };
-        let inner = Inner { pool: Pool::new(places), ends: HashMap::new(), told: None };
+        let inner = Inner { pool: Pool::new(places), ends: BTreeMap::new(), told: None };
         Arc::new(Self { port, inner: Mutex::new(inner), metrics: Arc::clone(metrics) })
     }
 

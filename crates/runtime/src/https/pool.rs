@@ -16,7 +16,7 @@
 //!   may break a call that is just being sent, so it happens for no other reason either.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const STUCK: Duration = Duration::from_secs(30);
 
 /// The client: an IPv4 address, or the /64 of an IPv6 address, which is the smallest network that a host is given.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Peer(IpAddr);
 
 impl From<IpAddr> for Peer {
@@ -60,7 +60,7 @@ pub(super) struct Places {
 }
 
 /// An open connection. A later one has a larger `id`.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Ticket {
     /// The other side.
     pub(super) peer: Peer,
@@ -119,7 +119,7 @@ pub(super) struct Pool {
     handshakes: usize,
     established: usize,
     /// Only peers that have a connection.
-    peers: HashMap<Peer, Held>,
+    peers: BTreeMap<Peer, Held>,
 }
 
 /// The connections of one peer.
@@ -127,7 +127,7 @@ pub(super) struct Pool {
 struct Held {
     /// Since when.
     handshakes: BTreeMap<u64, Instant>,
-    established: HashMap<u64, Activity>,
+    established: BTreeMap<u64, Activity>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -185,7 +185,7 @@ impl Activity {
 
 impl Pool {
     pub(super) fn new(places: Places) -> Self {
-        Self { places, last: 0, handshakes: 0, established: 0, peers: HashMap::new() }
+        Self { places, last: 0, handshakes: 0, established: 0, peers: BTreeMap::new() }
     }
 
     /// Handshakes and established connections.

@@ -10,7 +10,7 @@
 //! been arriving for longest. So a few callers cannot hold all the memory against others, while one caller alone may
 //! fill it. A body that has arrived is never ended: it is being answered, which takes a bounded time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::pool::Peer;
 
@@ -26,7 +26,7 @@ pub(super) struct Ledger {
     bodies: BTreeMap<u64, Share>,
     waiting: BTreeSet<u64>,
     /// What each peer holds, without bodies that have to end. Only peers that hold something.
-    peers: HashMap<Peer, usize>,
+    peers: BTreeMap<Peer, usize>,
 }
 
 /// What one body holds.
@@ -69,7 +69,7 @@ impl Ledger {
             last: 0,
             bodies: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            peers: HashMap::new(),
+            peers: BTreeMap::new(),
         }
     }
 

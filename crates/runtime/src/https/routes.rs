@@ -4,11 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::{HeaderValue, StatusCode, header};
+use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::endpoint::{Route, call};
@@ -35,13 +34,12 @@ pub(crate) fn routes(
     }
     #[cfg(feature = "bench")]
     let router = super::fixed::add(router, &limits, &room);
-    let (on_panic, stop) = (Arc::clone(metrics), stop.clone());
+    // Shared: to clone it takes locks, which each call would pay for.
+    let (on_panic, stop) = (Arc::clone(metrics), Arc::new(stop.clone()));
     router
         .fallback(move || async move { (StatusCode::NOT_FOUND, format!("this server answers\n{paths}")) })
         .layer(CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| panicked(&on_panic)))
-        .layer(middleware::from_fn(move |request: Request, next: Next| {
-            close_when_draining(stop.clone(), request, next)
-        }))
+        .layer(MapResponseLayer::new(move |response| close_when_draining(&stop, response)))
 }
 
 /// A handler that panics fails its own call, and nothing else. The text of a panic may hold what somebody else wrote,
@@ -52,8 +50,7 @@ fn panicked(metrics: &HttpsMetrics) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
 }
 
-async fn close_when_draining(stop: Stop, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+fn close_when_draining(stop: &Stop, mut response: Response) -> Response {
     if stop.is_draining() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -1,21 +1,28 @@
 //! The log: to standard error, by a thread of its own.
 //!
 //! The reader of standard error may be slow, stuck, gone, or out of space. A call that waited for it would fail for no
-//! reason of its own. So lines wait in a queue of bounded length; lines that find no place in it, or cannot be written,
-//! are lost and counted.
+//! reason of its own. So lines wait in a queue of bounded size; lines that find no place in it, or cannot be written, are
+//! lost and counted. A line is written at once, or, when there are many, within 50 ms; the end of the process and a panic
+//! wait for all lines before them, though not for ever.
 
+mod json;
 mod level;
+mod queue;
+#[cfg(test)]
+mod tests;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
+use tracing_subscriber::fmt::time::SystemTime;
 
+use self::json::Lines;
 pub use self::level::{Level, Targets};
+use self::queue::Queue;
 use super::metrics::Collector;
 
 /// How lines are written.
@@ -27,47 +34,46 @@ pub enum Format {
     Text,
 }
 
-/// The length of the queue: some seconds of a busy server, some megabytes.
-const QUEUE: usize = 4_096;
-
 /// How long the end of the process waits for its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-enum Message {
-    Line(Vec<u8>),
-    /// Everything before this has been written.
-    Flush(SyncSender<()>),
-}
+/// How long a panic waits for its line: the process may be about to abort.
+const PANIC_LINES: Duration = Duration::from_millis(100);
 
 /// The log, while the server runs. When it is dropped, it waits for its last lines, though not for ever.
-pub struct Log {
-    queue: SyncSender<Message>,
-    lost: Counter,
-}
+pub struct Log(Arc<Queue>);
 
 impl Log {
     /// Starts the log of this process, and logs the places of panics from now on.
     pub fn start(level: &Level, format: Format) -> io::Result<Self> {
         let filter = level.filter();
-        let (queue, lines) = sync_channel(QUEUE);
-        let lost = Counter::default();
+        let queue = Arc::new(Queue::new(queue::REST));
         std::thread::Builder::new().name("log".to_owned()).spawn({
-            let lost = lost.clone();
-            move || write(&lines, &lost)
+            let queue = Arc::clone(&queue);
+            move || queue.write(io::stderr(), |lines| tracing::warn!(lines, "lines of this log were lost"))
         })?;
-        let writer = Queue { queue: queue.clone(), lost: lost.clone() };
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || writer.clone());
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Arc::clone(&queue));
         match format {
-            Format::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+            Format::Json => {
+                let builder = builder.json().flatten_event(true).with_current_span(false);
+                builder.map_event_format(|others| Lines { others, time: SystemTime }).init();
+            }
             Format::Text => builder.with_ansi(io::stderr().is_terminal()).init(),
         }
-        panic::set_hook(Box::new(panicked));
-        Ok(Self { queue, lost })
+        let of_panics = Arc::clone(&queue);
+        panic::set_hook(Box::new(move |panic| {
+            panicked(panic);
+            // Many calls may panic while nobody reads, and each of them would keep others waiting.
+            if !of_panics.is_stuck() {
+                of_panics.flush(PANIC_LINES);
+            }
+        }));
+        Ok(Self(queue))
     }
 
     /// Counts the lines that were lost.
     pub fn metrics(&self) -> Arc<dyn Collector> {
-        Arc::new(LostLines(self.lost.clone()))
+        Arc::new(LostLines(self.0.lost().clone()))
     }
 }
 
@@ -81,63 +87,7 @@ impl Collector for LostLines {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        let deadline = Instant::now() + LAST_LINES;
-        let (done, is_done) = sync_channel(1);
-        let mut message = Message::Flush(done);
-        while let Err(TrySendError::Full(back)) = self.queue.try_send(message) {
-            if Instant::now() > deadline {
-                return;
-            }
-            message = back;
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-    }
-}
-
-/// The writing end of the queue; each line is written whole.
-#[derive(Clone)]
-struct Queue {
-    queue: SyncSender<Message>,
-    lost: Counter,
-}
-
-impl Write for Queue {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.queue.try_send(Message::Line(line.to_owned())).is_err() {
-            self.lost.inc();
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Writes line by line, for ever.
-fn write(lines: &Receiver<Message>, lost: &Counter) {
-    let (mut said, mut is_written) = (0, false);
-    loop {
-        let message = lines.try_recv().or_else(|_| {
-            // Everything is written, so there is a place for one more line, which waits in the queue like any other.
-            let count = lost.get();
-            if is_written && count > said {
-                tracing::warn!(lines = count - said, "lines of this log were lost");
-                said = count;
-            }
-            lines.recv()
-        });
-        match message {
-            Ok(Message::Line(line)) => {
-                is_written = io::stderr().write_all(&line).is_ok();
-                if !is_written {
-                    lost.inc();
-                }
-            }
-            Ok(Message::Flush(done)) => drop(done.try_send(())),
-            Err(_) => return,
-        }
+        self.0.flush(LAST_LINES);
     }
 }
 

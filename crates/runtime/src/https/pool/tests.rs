@@ -141,7 +141,7 @@ proptest! {
             let (handshakes, established) = (model.of(true, None).len(), model.of(false, None).len());
             prop_assert_eq!(pool.counts(), (handshakes, established));
             prop_assert!(handshakes <= PLACES.handshakes && established <= PLACES.established);
-            let connected: std::collections::HashSet<Peer> = model.0.iter().map(|(ticket, _)| ticket.peer).collect();
+            let connected: std::collections::BTreeSet<Peer> = model.0.iter().map(|(ticket, _)| ticket.peer).collect();
             prop_assert_eq!(pool.peers.len(), connected.len(), "a peer without a connection is forgotten");
         }
         // The server may ask for as many as it needs.
