@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Shoots, peers};
+use super::Shoots;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName};
 use crate::landscape::{Census, Grant};
@@ -31,36 +31,36 @@ impl Shoots {
             for peer in facts.peers() {
                 census += self.count(name, facts, peer);
             }
+            census.peers_overlapping += self.count_beside(name, facts);
         }
         for lister in self.listers(name, &Grant::Everywhere).filter(|lister| *lister != name) {
             if let Some(facts) = self.by_name.get(lister) {
                 for peer in facts.peers().iter().filter(|peer| peer.target == *name) {
                     census += self.count(lister, facts, peer);
                 }
+                census.peers_overlapping += self.count_beside(lister, facts);
             }
-            census.peers_overlapping += self.count_beside(lister);
         }
-        census.peers_overlapping += self.count_beside(name);
         census
     }
 
     /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
-    fn count_beside(&self, name: &ShootName) -> u64 {
-        let entries = peers(self.by_name.get(name).map(|facts| &**facts));
-        if entries.len() < 2 || self.listers(name, &Grant::Everywhere).nth(1).is_none() {
+    fn count_beside(&self, name: &ShootName, facts: &ShootFacts) -> u64 {
+        let entries = facts.peers();
+        if entries.len() < 2 {
             return 0;
         }
+        let targets = entries.iter().map(|entry| &entry.target).filter(|target| *target != name);
         let mut networks: Vec<(Cidr, &ShootName)> = Vec::new();
-        for target in entries.iter().map(|entry| &entry.target) {
-            if target != name
-                && self.listers.contains(&(name.clone(), target.clone()))
-                && let Some(facts) = self.by_name.get(target)
-            {
-                networks.extend(facts.networks.nodes().iter().map(|cidr| (*cidr, target)));
-            }
+        for (target, facts) in targets.filter_map(|target| Some((target, self.by_name.get(target)?))) {
+            networks.extend(facts.networks.nodes().iter().map(|cidr| (*cidr, target)));
         }
+        // Where none overlap, as nearly everywhere, none of those that list it back do.
+        if !clashing(&networks).contains(&true) {
+            return 0;
+        }
+        networks.retain(|(_, target)| self.listers.contains(&(name.clone(), (*target).clone())));
         let clashes = clashing(&networks);
-        // The networks of an entry stand together.
         let beside: HashSet<&ShootName> =
             networks.iter().zip(clashes).filter(|(_, clashes)| *clashes).map(|((_, target), _)| *target).collect();
         entries.iter().filter(|entry| beside.contains(&entry.target)).count() as u64
