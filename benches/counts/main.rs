@@ -1,4 +1,5 @@
-//! What does not depend on the machine's mood: allocations and instructions of one call of each webhook.
+//! What does not depend on the machine's mood: allocations and instructions of one call of each webhook, and of one event of a
+//! watch.
 //!
 //! Without flags they are shown. `--check` compares them with `benches/counts.txt` and fails when they are others; `make
 //! test` does that, with the profile `quick`. `--write` writes the table.
@@ -13,6 +14,7 @@
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
 mod calls;
+mod events;
 mod grown;
 mod growth;
 #[path = "../../tests/bounds/hostile.rs"]
@@ -28,6 +30,7 @@ mod table;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use calls::Call;
+use events::Events;
 use table::{Cost, Table};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counts.txt");
@@ -43,8 +46,13 @@ fn main() -> ExitCode {
     if let [_, mode, name, number] = arguments.as_slice()
         && mode == "calls"
     {
-        let call = Call::of(name);
-        (0..number.parse::<u64>().unwrap()).for_each(|_| drop(call.run()));
+        let number = number.parse::<u64>().unwrap();
+        if let Some(events) = Events::of(name) {
+            (0..number).for_each(|_| events.next());
+        } else {
+            let call = Call::of(name);
+            (0..number).for_each(|_| drop(call.run()));
+        }
         return ExitCode::SUCCESS;
     }
     if let [_, mode] = arguments.as_slice()
@@ -64,6 +72,9 @@ fn main() -> ExitCode {
     for (name, _) in calls::ALL.into_iter().filter(|(name, _)| is_shown || *name != calls::ADVERSARIAL) {
         measured.insert(name.to_owned(), measure(name));
     }
+    for (name, ..) in events::ALL {
+        measured.insert(name.to_owned(), measure_event(name));
+    }
     match (has("--check"), has("--write")) {
         (true, _) => check(&measured),
         (_, true) => write(&measured),
@@ -78,10 +89,21 @@ fn measure(name: &str) -> Cost {
     assert!(answer.contains(r#""allowed":true"#), "{name}: {answer}");
     assert_eq!(answer.contains(r#""patch":"#), name.starts_with("mutate/"), "{name}: {answer}");
     let allocated = allocation_counter::measure(|| drop(call.run()));
+    cost(name, call.body.len(), &allocated)
+}
+
+fn measure_event(name: &str) -> Cost {
+    let events = Events::of(name).unwrap();
+    events.next();
+    let allocated = allocation_counter::measure(|| events.next());
+    cost(name, events.size(), &allocated)
+}
+
+fn cost(name: &str, bytes: usize, allocated: &allocation_counter::AllocationInfo) -> Cost {
     let instructions = instructions(name);
     let shown = instructions.map_or_else(|| "not counted".to_owned(), |count| count.to_string());
-    println!("{name:<36}{:>10}{:>14}{:>18}{shown:>14}", call.body.len(), allocated.count_total, allocated.bytes_total);
-    Cost { bytes: call.body.len() as u64, allocations: allocated.count_total, instructions }
+    println!("{name:<36}{bytes:>10}{:>14}{:>18}{shown:>14}", allocated.count_total, allocated.bytes_total);
+    Cost { bytes: bytes as u64, allocations: allocated.count_total, instructions }
 }
 
 fn check(measured: &Table) -> ExitCode {

@@ -10,7 +10,7 @@ const TOLERANCE: u64 = 10;
 /// What one call costs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Cost {
-    /// The size of its body.
+    /// The size of its body; for an event the number of objects that there are.
     pub bytes: u64,
     /// How often memory is asked for.
     pub allocations: u64,
@@ -41,7 +41,8 @@ pub fn read(text: &str) -> Result<Table, String> {
 /// Writes a table, as [`read`] reads it; a call whose instructions were not counted has none to write.
 pub fn write(costs: &Table) -> Option<String> {
     let mut text = String::from(
-        "# What one call of each webhook costs: the size of its body in bytes, allocations, instructions (x86-64).\n\
+        "# What one call of each webhook costs: the size of its body in bytes, allocations, instructions (x86-64); and one event of a\n\
+         # watch, with the number of objects in place of bytes.\n\
          # `make test` compares, `make counts` writes this file. More needs a reason in the change that brings it.\n",
     );
     for (name, cost) in costs {

@@ -62,13 +62,6 @@ impl Watched for Buggy {
         self.0.into_item()
     }
 
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        for item in &items {
-            plant(&item.0);
-        }
-        ClusterObject::replace(snapshot, items);
-    }
-
     fn put(snapshot: &mut Snapshot, item: Self::Item) {
         plant(&item.0);
         ClusterObject::put(snapshot, item);
@@ -76,6 +69,10 @@ impl Watched for Buggy {
 
     fn remove(snapshot: &mut Snapshot, item: Self::Item) {
         ClusterObject::remove(snapshot, item);
+    }
+
+    fn take(snapshot: &mut Snapshot, listed: Snapshot) {
+        ClusterObject::take(snapshot, listed);
     }
 }
 

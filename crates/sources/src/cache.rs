@@ -114,8 +114,10 @@ impl Feed {
         let turn = self.landscape.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&self.landscape.current.load());
         change(&mut next);
-        self.landscape.current.store(Arc::new(next));
+        let before = self.landscape.current.swap(Arc::new(next));
         drop(turn);
+        // After the turn: after a new list this may be the last one who holds all former objects, and has to free them.
+        drop(before);
         self.heartbeat();
     }
 

@@ -111,16 +111,16 @@ impl Watched for ClusterObject {
         (self.metadata.name.unwrap_or_default().into(), self.record)
     }
 
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.replace_clusters(items);
-    }
-
     fn put(snapshot: &mut Snapshot, (name, record): Self::Item) {
         snapshot.put_cluster(&name, record);
     }
 
     fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
         snapshot.remove_cluster(&name);
+    }
+
+    fn take(snapshot: &mut Snapshot, listed: Snapshot) {
+        snapshot.take_clusters(listed);
     }
 }
 
@@ -159,16 +159,16 @@ impl Watched for NetworkObject {
         (NetworkName { namespace: namespace.into(), name: name.into() }, self.switch)
     }
 
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.replace_switches(items);
-    }
-
     fn put(snapshot: &mut Snapshot, (name, switch): Self::Item) {
         snapshot.put_switch(name, switch);
     }
 
     fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
         snapshot.put_switch(name, None);
+    }
+
+    fn take(snapshot: &mut Snapshot, listed: Snapshot) {
+        snapshot.take_switches(listed);
     }
 }
 
@@ -210,16 +210,16 @@ impl Watched for ApiServerObject {
         (self.metadata.namespace.unwrap_or_default().into(), self.told)
     }
 
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.replace_told(items);
-    }
-
     fn put(snapshot: &mut Snapshot, (namespace, told): Self::Item) {
         snapshot.put_told(namespace, told);
     }
 
     fn remove(snapshot: &mut Snapshot, (namespace, _): Self::Item) {
         snapshot.put_told(namespace, None);
+    }
+
+    fn take(snapshot: &mut Snapshot, listed: Snapshot) {
+        snapshot.take_told(listed);
     }
 }
 
@@ -284,8 +284,11 @@ mod tests {
         assert_eq!(object.metadata.resource_version.as_deref(), Some("8"));
         let mut item = object.into_item();
         item.1.vpc = Vpc::of(&Shoot::read(NATIVE).unwrap(), None);
-        ShootObject::trim(&mut item, &Snapshot::default());
-        let (name, facts) = item;
+        let mut listed = Snapshot::default();
+        ShootObject::put(&mut listed, item);
+        let mut snapshot = Snapshot::default();
+        ShootObject::take(&mut snapshot, listed);
+        let (name, facts) = snapshot.shoots.iter().next().unwrap();
         assert!(matches!(&facts.vpc, Vpc::Named(key) if key.id() == "vpc-1"), "{facts:?}");
         assert_eq!((name.to_string().as_str(), facts.seed.as_deref()), ("garden-shop/orders", Some("eu1-a")));
 

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Feed;
 use super::objects::Watched;
+use network_guard_core::landscape::Snapshot;
 use network_guard_runtime::backoff::Backoff;
 use network_guard_runtime::clock::Listening;
 
@@ -57,7 +58,7 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
         settings.initial_list_strategy = strategy.clone();
         let pauses = Backoff::new(PAUSE, T::LONGEST_PAUSE);
         let mut events = pin!(watcher(Api::<T>::all(client.clone()), T::choose(settings)).backoff(pauses));
-        let mut listing: Vec<T::Item> = Vec::new();
+        let mut listing = Listing::default();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => apply::<T>(event, &feed, &mut listing),
@@ -79,21 +80,28 @@ pub async fn follow<T: Watched>(config: kube::Config, feed: Feed) -> Result<(), 
     }
 }
 
-fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Vec<T::Item>) {
+/// A list that is not complete yet. What is kept of its objects goes to where it stays, so nothing is held twice, and the
+/// complete list is published at once.
+#[derive(Default)]
+struct Listing {
+    listed: Snapshot,
+    objects: usize,
+}
+
+fn apply<T: Watched>(event: watcher::Event<T>, feed: &Feed, listing: &mut Listing) {
     match event {
         watcher::Event::Init => {
             feed.mark_stale();
-            listing.clear();
+            *listing = Listing { listed: feed.landscape.snapshot().emptied(), objects: 0 };
         }
         watcher::Event::InitApply(object) => {
-            let mut item = object.into_item();
-            T::trim(&mut item, &feed.landscape.snapshot());
-            listing.push(item);
+            T::put(&mut listing.listed, object.into_item());
+            listing.objects += 1;
         }
         watcher::Event::InitDone => {
-            let items = std::mem::take(listing);
-            tracing::info!(kind = %T::kind(&()), objects = items.len(), "listed");
-            feed.update(|snapshot| T::replace(snapshot, items));
+            let Listing { listed, objects } = std::mem::take(listing);
+            tracing::info!(kind = %T::kind(&()), objects, "listed");
+            feed.update(|snapshot| T::take(snapshot, listed));
             feed.set_synced();
         }
         watcher::Event::Apply(object) => feed.update(|snapshot| T::put(snapshot, object.into_item())),
@@ -265,7 +273,7 @@ mod tests {
             let spec = json!({"shoot": {"spec": {"networking": {"nodes": "10.250.0.0/16"}}}});
             serde_json::from_str(&json!({"metadata": {"name": name}, "spec": spec}).to_string()).unwrap()
         };
-        let mut listing = Vec::new();
+        let mut listing = Listing::default();
         let mut send = |event| apply(event, &feed, &mut listing);
         send(watcher::Event::Init);
         send(watcher::Event::InitApply(object("a")));

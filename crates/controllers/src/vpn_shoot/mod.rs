@@ -9,7 +9,7 @@
 mod objects;
 mod registration;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,7 +187,8 @@ impl Controller<'_> {
         };
         let now = Instant::now();
         let mut tasks = tasks(wanted, &self.present, &snapshot);
-        self.failed.retain(|namespace, _| tasks.iter().any(|(task, _)| task == namespace));
+        let open: HashSet<&str> = tasks.iter().map(|(namespace, _)| &**namespace).collect();
+        self.failed.retain(|namespace, _| open.contains(&**namespace));
         let is_due = |namespace: &str| self.failed.get(namespace).is_none_or(|(due, _)| *due <= now);
         tasks.retain(|(namespace, _)| is_due(namespace));
         let objects = &self.objects;

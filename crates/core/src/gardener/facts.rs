@@ -1,7 +1,6 @@
 //! What the landscape keeps of every Shoot: a few hundred bytes.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::shoot::{Networking, Shoot, StatusNetworking};
 use super::{LONGEST_NAME, ShootName, Vpc};
@@ -14,9 +13,9 @@ use crate::net::{Cidr, NetworkKind, ParseCidrError};
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct ShootFacts {
     /// `spec.seedName`.
-    pub seed: Option<Arc<str>>,
+    pub seed: Option<Box<str>>,
     /// `status.seedName`, where it is another than in `spec`.
-    pub old_seed: Option<Arc<str>>,
+    pub old_seed: Option<Box<str>>,
     /// Whether it is being deleted.
     pub is_being_deleted: bool,
     /// Whether it has no workers, and so no node network.
@@ -36,12 +35,12 @@ pub struct ShootFacts {
 /// A Shoot's networks from spec and status, by kind, without duplicates, that in `spec` first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Networks {
-    /// Networks of Pods.
-    pub pods: Box<[Cidr]>,
-    /// Networks of Services.
-    pub services: Box<[Cidr]>,
-    /// Networks of nodes.
-    pub nodes: Box<[Cidr]>,
+    /// Those of Pods, of Services, and of nodes. In one allocation: the landscape holds one for every Shoot.
+    all: Box<[Cidr]>,
+    /// Where those of Services begin.
+    services: u32,
+    /// Where those of nodes begin.
+    nodes: u32,
 }
 
 /// The peering extension of a Shoot.
@@ -77,13 +76,18 @@ impl Networks {
                     networks.push(cidr);
                 }
             }
-            networks.into_boxed_slice()
+            networks
         };
-        Self {
-            pods: networks(NetworkKind::Pods),
-            services: networks(NetworkKind::Services),
-            nodes: networks(NetworkKind::Nodes),
-        }
+        Self::new(networks(NetworkKind::Pods), networks(NetworkKind::Services), networks(NetworkKind::Nodes))
+    }
+
+    /// These networks.
+    pub fn new(mut pods: Vec<Cidr>, services: Vec<Cidr>, nodes: Vec<Cidr>) -> Self {
+        let start = |count: usize| u32::try_from(count).expect("no text is so long");
+        let starts = [start(pods.len()), start(pods.len() + services.len())];
+        pods.extend(services.into_iter().chain(nodes));
+        let [services, nodes] = starts;
+        Self { all: pods.into(), services, nodes }
     }
 
     /// The networks of this kind as gardenlet passes them to the VPN: with their repetitions, of which vpn2 maps each.
@@ -93,11 +97,27 @@ impl Networks {
 
     /// The networks of this kind.
     pub fn get(&self, kind: NetworkKind) -> &[Cidr] {
+        let (services, nodes) = (self.services as usize, self.nodes as usize);
         match kind {
-            NetworkKind::Pods => &self.pods,
-            NetworkKind::Services => &self.services,
-            NetworkKind::Nodes => &self.nodes,
+            NetworkKind::Pods => &self.all[..services],
+            NetworkKind::Services => &self.all[services..nodes],
+            NetworkKind::Nodes => &self.all[nodes..],
         }
+    }
+
+    /// The networks of Pods.
+    pub fn pods(&self) -> &[Cidr] {
+        self.get(NetworkKind::Pods)
+    }
+
+    /// The networks of Services.
+    pub fn services(&self) -> &[Cidr] {
+        self.get(NetworkKind::Services)
+    }
+
+    /// The networks of nodes.
+    pub fn nodes(&self) -> &[Cidr] {
+        self.get(NetworkKind::Nodes)
     }
 }
 
@@ -135,7 +155,7 @@ impl ShootFacts {
     fn with_vpc(shoot: &Shoot<'_>, stored: Option<&Shoot<'_>>) -> Self {
         let seed = shoot.seed.as_deref().filter(|seed| !seed.is_empty());
         let networks = Networks::of(&shoot.networking, &shoot.status_networking);
-        let vpc = if networks.pods.is_empty() { Vpc::Absent } else { Vpc::of(shoot, stored) };
+        let vpc = if networks.pods().is_empty() { Vpc::Absent } else { Vpc::of(shoot, stored) };
         let old_seed = shoot.status_seed.as_deref().filter(|old| !old.is_empty() && Some(*old) != seed);
         Self {
             seed: seed.map(Into::into),
@@ -156,6 +176,14 @@ impl ShootFacts {
                     if extension.is_disabled { PeeringFacts::Disabled(peers) } else { PeeringFacts::Enabled(peers) }
                 }
             },
+        }
+    }
+
+    /// All peers, whether or not the extension is disabled.
+    pub(crate) fn peers_mut(&mut self) -> &mut [Peer] {
+        match &mut self.peering {
+            PeeringFacts::Enabled(peers) | PeeringFacts::Disabled(peers) => peers,
+            PeeringFacts::Absent => &mut [],
         }
     }
 

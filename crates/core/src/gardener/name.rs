@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Namespace and name of a Shoot, such as `garden-shop/orders`. One allocation, and a clone shares it: the landscape
-/// holds some for every Shoot.
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// holds some for every Shoot. The default is empty and comes before all others.
+#[derive(Clone, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ShootName(Arc<str>);
 
 impl ShootName {

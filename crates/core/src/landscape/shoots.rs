@@ -5,22 +5,52 @@ mod counting;
 
 use std::sync::Arc;
 
+use self::counting::Counted;
 use super::access::Grant;
 use super::census::Census;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName, Vpc, VpcKey, Vpcs};
 
 /// The Shoots of a landscape. Persistent, as the snapshot around it.
+///
+/// All maps are B-trees: the nodes of a hash trie are half a kilobyte long however few entries they have, and have few in most sizes.
+/// Of each name there is one allocation, which all maps and lists of peers share.
 #[derive(Clone, Debug, Default)]
 pub struct Shoots {
-    by_name: imbl::HashMap<ShootName, Arc<ShootFacts>>,
-    /// For each Shoot those whose enabled configuration lists it, sorted; also for Shoots that do not exist.
-    listers: imbl::HashMap<ShootName, Arc<[ShootName]>>,
+    by_name: imbl::OrdMap<ShootName, Arc<ShootFacts>>,
+    /// For each Shoot those whose enabled configuration lists it; also for Shoots that do not exist.
+    listers: Index<ShootName>,
     /// The Shoots without an overlay of each VPC that is named.
-    by_vpc: imbl::OrdSet<(VpcKey, ShootName)>,
+    by_vpc: Index<VpcKey>,
     /// Where Shoots name their VPC.
     vpcs: Arc<Vpcs>,
     census: Census,
+}
+
+/// Which Shoots have something in common.
+type Index<K> = imbl::OrdSet<(K, ShootName)>;
+
+/// The Shoots that have this in common and are in this place, sorted by name. Others cost nothing: not even the time for an answer
+/// tells how many there are.
+fn found<'s, K: Clone + Ord>(
+    index: &'s Index<K>,
+    key: &K,
+    place: &Grant,
+) -> impl Iterator<Item = &'s ShootName> + use<'s, K> {
+    let (key, place) = (key.clone(), place.clone());
+    let first = match &place {
+        Grant::Namespace(namespace) => ShootName::new(namespace, ""),
+        Grant::Everywhere => ShootName::default(),
+    };
+    let all = index.range((key.clone(), first)..);
+    let names = all.take_while(move |(other, _)| *other == key).map(|(_, name)| name);
+    names.take_while(move |name| place.covers(name.namespace()))
+}
+
+/// What is equal to this in the index, in the allocation that is shared.
+fn kept<'s, K: Clone + Ord>(index: &'s Index<K>, key: &K) -> Option<&'s K> {
+    let (first, _) = index.range((key.clone(), ShootName::default())..).next()?;
+    (first == key).then_some(first)
 }
 
 impl Shoots {
@@ -54,29 +84,14 @@ impl Shoots {
         self.by_name.iter().map(|(name, facts)| (name, &**facts))
     }
 
-    /// The Shoots that list this one, sorted by name.
-    fn listers(&self, name: &ShootName) -> &[ShootName] {
-        self.listers.get(name).map_or(&[], |listers| listers)
-    }
-
-    /// Those of them that are in this place. Others cost nothing: not even the time for an answer tells how many there are.
-    pub(super) fn listers_in(&self, name: &ShootName, place: &Grant) -> &[ShootName] {
-        let listers = self.listers(name);
-        let Grant::Namespace(namespace) = place else { return listers };
-        let before_all = ShootName::new(namespace, "");
-        let listers = &listers[listers.partition_point(|lister| *lister < before_all)..];
-        &listers[..listers.partition_point(|lister| place.covers(lister.namespace()))]
+    /// The Shoots in this place that list this one, sorted by name.
+    pub(super) fn listers(&self, name: &ShootName, place: &Grant) -> impl Iterator<Item = &ShootName> + use<'_> {
+        found(&self.listers, name, place)
     }
 
     /// The Shoots of this VPC that are in this place, sorted by name.
-    pub fn in_vpc<'s>(&'s self, vpc: &'s VpcKey, place: &'s Grant) -> impl Iterator<Item = &'s ShootName> {
-        let namespace = match place {
-            Grant::Namespace(namespace) => namespace,
-            Grant::Everywhere => "",
-        };
-        let all = self.by_vpc.range((vpc.clone(), ShootName::new(namespace, ""))..);
-        let names = all.take_while(move |(other, _)| other == vpc).map(|(_, name)| name);
-        names.take_while(|name| place.covers(name.namespace()))
+    pub fn in_vpc(&self, vpc: &VpcKey, place: &Grant) -> impl Iterator<Item = &ShootName> + use<'_> {
+        found(&self.by_vpc, vpc, place)
     }
 
     /// How all peerings are doing.
@@ -89,7 +104,7 @@ impl Shoots {
     /// all others.
     pub fn put(&mut self, name: &ShootName, mut facts: ShootFacts) {
         facts.vpc = self.vpcs.named(name.namespace(), &facts.vpc);
-        self.change(name, Some(&Arc::new(facts)));
+        self.change(name, Some(facts));
     }
 
     /// Forgets a Shoot.
@@ -97,32 +112,30 @@ impl Shoots {
         self.change(name, None);
     }
 
-    /// Replaces all Shoots, as after a complete list.
-    pub fn replace(&mut self, shoots: impl IntoIterator<Item = (ShootName, ShootFacts)>) {
-        *self = Self::with_vpcs(Arc::clone(&self.vpcs));
-        for (name, facts) in shoots {
-            self.put(&name, facts);
-        }
-    }
-
-    fn change(&mut self, name: &ShootName, facts: Option<&Arc<ShootFacts>>) {
+    fn change(&mut self, name: &ShootName, facts: Option<ShootFacts>) {
+        let before = self.by_name.get(name).cloned();
         // Most writes of a Shoot are of its status.
-        if self.by_name.get(name) == facts {
+        if before.as_deref() == facts.as_ref() {
             return;
         }
-        let counted_before = self.count_around(name);
-        let before = match facts {
-            Some(facts) => self.by_name.insert(name.clone(), Arc::clone(facts)),
-            None => self.by_name.remove(name),
-        };
-        let (old, new) = (before.as_deref(), facts.map(|facts| &**facts));
+        let name = &self.shared(name);
+        let facts = facts.map(|facts| Arc::new(self.sharing(facts)));
+        let (old, new) = (before.as_deref(), facts.as_deref());
+        let counts = old.map(Counted::of) != new.map(Counted::of);
+        if counts {
+            self.census -= self.count_around(name);
+        }
+        match &facts {
+            Some(facts) => drop(self.by_name.insert(name.clone(), Arc::clone(facts))),
+            None => drop(self.by_name.remove(name)),
+        }
         let (old_peers, new_peers) = (peers(old), peers(new));
         if old_peers != new_peers {
             for peer in old_peers {
-                self.unlist(&peer.target, name);
+                self.listers.remove(&(peer.target.clone(), name.clone()));
             }
             for peer in new_peers {
-                self.list(&peer.target, name);
+                self.listers.insert((peer.target.clone(), name.clone()));
             }
         }
         let (old_vpc, new_vpc) = (vpc(old), vpc(new));
@@ -134,26 +147,28 @@ impl Shoots {
                 self.by_vpc.insert((vpc.clone(), name.clone()));
             }
         }
-        self.census += self.count_around(name);
-        self.census -= counted_before;
-    }
-
-    fn list(&mut self, target: &ShootName, lister: &ShootName) {
-        let listers = self.listers.entry(target.clone()).or_insert_with(|| Arc::new([]));
-        if let Err(place) = listers.binary_search(lister) {
-            let (before, after) = listers.split_at(place);
-            *listers = before.iter().chain([lister]).chain(after).cloned().collect();
+        if counts {
+            self.census += self.count_around(name);
         }
     }
 
-    fn unlist(&mut self, target: &ShootName, lister: &ShootName) {
-        let Some(listers) = self.listers.get_mut(target) else { return };
-        let left: Arc<[ShootName]> = listers.iter().filter(|name| *name != lister).cloned().collect();
-        if left.is_empty() {
-            self.listers.remove(target);
-        } else {
-            *listers = left;
+    /// The name in the allocation that is shared.
+    fn shared(&self, name: &ShootName) -> ShootName {
+        let own = self.by_name.get_key_value(name).map(|(name, _)| name);
+        own.or_else(|| kept(&self.listers, name)).unwrap_or(name).clone()
+    }
+
+    /// The facts with all names in the allocations that are shared.
+    fn sharing(&self, mut facts: ShootFacts) -> ShootFacts {
+        for peer in facts.peers_mut() {
+            peer.target = self.shared(&peer.target);
         }
+        if let Vpc::Named(key) = &mut facts.vpc
+            && let Some(kept) = kept(&self.by_vpc, key)
+        {
+            *key = kept.clone();
+        }
+        facts
     }
 }
 
@@ -208,7 +223,7 @@ mod tests {
             let peers: Box<[Peer]> = peers.into();
             ShootFacts {
                 seed: (seed < 3).then(|| format!("seed{seed}").into()),
-                networks: Networks { nodes: nodes.into(), ..Networks::default() },
+                networks: Networks::new(Vec::new(), Vec::new(), nodes),
                 vpc,
                 peering: if enabled { PeeringFacts::Enabled(peers) } else { PeeringFacts::Disabled(peers) },
                 ..ShootFacts::default()
@@ -228,7 +243,9 @@ mod tests {
                 }
             }
             let mut fresh = Shoots::default();
-            fresh.replace(shoots.iter().map(|(name, facts)| (name.clone(), facts.clone())).collect::<Vec<_>>());
+            for (name, facts) in shoots.iter() {
+                fresh.put(name, facts.clone());
+            }
             prop_assert_eq!(shoots.census(), fresh.census());
             prop_assert_eq!(&shoots.listers, &fresh.listers);
             prop_assert_eq!(&shoots.by_vpc, &fresh.by_vpc);
@@ -246,11 +263,11 @@ mod tests {
             for (name, facts) in shoots.iter() {
                 let mutual = |target: &ShootName| shoots.get(target).filter(|other| target != name && other.lists(name));
                 for peer in facts.peers() {
-                    prop_assert!(shoots.listers(&peer.target).contains(name));
+                    prop_assert!(shoots.listers(&peer.target, &Grant::Everywhere).any(|lister| lister == name));
                     let Some(one) = mutual(&peer.target) else { continue };
                     beside += u64::from(facts.peers().iter().any(|other| {
                         other.target != peer.target
-                            && mutual(&other.target).is_some_and(|other| overlap(&one.networks.nodes, &other.networks.nodes))
+                            && mutual(&other.target).is_some_and(|other| overlap(one.networks.nodes(), other.networks.nodes()))
                     }));
                 }
             }
@@ -289,15 +306,15 @@ mod tests {
         let (target, peer) = (name(1), Peer { target: name(1), seed: "a".into() });
         let lister = ShootFacts { peering: PeeringFacts::Enabled([peer].into()), ..ShootFacts::default() };
         let mut shoots = Shoots::default();
-        let (none, project): ([ShootName; 0], _) = ([], Grant::Namespace("garden-a".into()));
-        assert_eq!(shoots.listers_in(&target, &project), none);
+        let project = Grant::Namespace("garden-a".into());
+        assert_eq!(shoots.listers(&target, &project).count(), 0);
         for namespace in ["garden", "garden-", "garden-a-b", "garden-a", "garden-aa", "garden-b"] {
             for name in ["x", "y"] {
                 shoots.put(&ShootName::new(namespace, name), lister.clone());
             }
         }
-        assert_eq!(shoots.listers_in(&target, &Grant::Everywhere).len(), 12);
-        let want = ["x", "y"].map(|name| ShootName::new("garden-a", name));
-        assert_eq!(shoots.listers_in(&target, &project), want);
+        assert_eq!(shoots.listers(&target, &Grant::Everywhere).count(), 12);
+        let listers: Vec<String> = shoots.listers(&target, &project).map(ToString::to_string).collect();
+        assert_eq!(listers, ["garden-a/x", "garden-a/y"]);
     }
 }

@@ -27,10 +27,10 @@ pub struct NetworkName {
 /// The landscape at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    clusters: imbl::HashMap<Arc<str>, Arc<ClusterRecord>>,
-    seeds: imbl::HashMap<Arc<str>, SeedFacts>,
-    switches: imbl::HashMap<NetworkName, Arc<SwitchingNetwork>>,
-    told: imbl::HashMap<Arc<str>, Arc<ToldNetworks>>,
+    clusters: imbl::OrdMap<Arc<str>, Arc<ClusterRecord>>,
+    seeds: imbl::OrdMap<Arc<str>, SeedFacts>,
+    switches: imbl::OrdMap<NetworkName, Arc<SwitchingNetwork>>,
+    told: imbl::OrdMap<Arc<str>, Arc<ToldNetworks>>,
     /// All Shoots, and who lists whom.
     pub shoots: Shoots,
     /// Who may see which Shoots, where there is no API server to ask.
@@ -38,6 +38,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// An empty snapshot like this one: a list is read into it until it is complete.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self::with_vpcs(Arc::clone(self.shoots.vpcs()))
+    }
+
     /// An empty snapshot; `vpcs` says in which fields Shoots name their VPC.
     pub fn with_vpcs(vpcs: Arc<Vpcs>) -> Self {
         Self { shoots: Shoots::with_vpcs(vpcs), ..Self::default() }
@@ -73,9 +79,9 @@ impl Snapshot {
         self.clusters.remove(name);
     }
 
-    /// Replaces all Clusters, as after a complete list.
-    pub fn replace_clusters(&mut self, clusters: impl IntoIterator<Item = (Arc<str>, ClusterRecord)>) {
-        self.clusters = clusters.into_iter().map(|(name, record)| (name, Arc::new(record))).collect();
+    /// Has the Clusters of this list, which is complete, and no others.
+    pub fn take_clusters(&mut self, listed: Self) {
+        self.clusters = listed.clusters;
     }
 
     /// The Network of this name, when it has a switch of the overlay.
@@ -96,9 +102,9 @@ impl Snapshot {
         }
     }
 
-    /// Replaces all Networks, as after a complete list.
-    pub fn replace_switches(&mut self, networks: impl IntoIterator<Item = (NetworkName, Option<SwitchingNetwork>)>) {
-        self.switches = networks.into_iter().filter_map(|(name, network)| Some((name, Arc::new(network?)))).collect();
+    /// Has the Networks of this list, which is complete, and no others.
+    pub fn take_switches(&mut self, listed: Self) {
+        self.switches = listed.switches;
     }
 
     /// What each kube-apiserver's VPN is told about the networks, by the namespace of the Shoot's control plane, in no
@@ -115,9 +121,9 @@ impl Snapshot {
         }
     }
 
-    /// Replaces what all are told, as after a complete list.
-    pub fn replace_told(&mut self, all: impl IntoIterator<Item = (Arc<str>, Option<ToldNetworks>)>) {
-        self.told = all.into_iter().filter_map(|(name, told)| Some((name, Arc::new(told?)))).collect();
+    /// Has what those of this list, which is complete, are told, and no others.
+    pub fn take_told(&mut self, listed: Self) {
+        self.told = listed.told;
     }
 
     /// The Seed of this name.
@@ -140,9 +146,14 @@ impl Snapshot {
         self.seeds.remove(name);
     }
 
-    /// Replaces all Seeds, as after a complete list.
-    pub fn replace_seeds(&mut self, seeds: impl IntoIterator<Item = (Arc<str>, SeedFacts)>) {
-        self.seeds = seeds.into_iter().collect();
+    /// Has the Seeds of this list, which is complete, and no others.
+    pub fn take_seeds(&mut self, listed: Self) {
+        self.seeds = listed.seeds;
+    }
+
+    /// Has the Shoots of this list, which is complete, and no others.
+    pub fn take_shoots(&mut self, listed: Self) {
+        self.shoots = listed.shoots;
     }
 }
 
@@ -157,20 +168,31 @@ mod tests {
         let reader = snapshot.clone();
         snapshot.remove_cluster("shoot--a--b");
         assert_eq!((reader.cluster_count(), snapshot.cluster_count()), (1, 0));
-        snapshot.replace_clusters([("x".into(), Err(vec![].into())), ("y".into(), Err(vec![].into()))]);
+        let listed = |put: &dyn Fn(&mut Snapshot)| {
+            let mut listed = snapshot.emptied();
+            put(&mut listed);
+            listed
+        };
+        let clusters = listed(&|list| ["x", "y"].iter().for_each(|name| list.put_cluster(name, Err(vec![].into()))));
+        let seeds = listed(&|list| list.put_seed("eu1-b", SeedFacts::default()));
+        let name = NetworkName { namespace: "a".into(), name: "b".into() };
+        let switches = listed(&|list| list.put_switch(name.clone(), Some(SwitchingNetwork::default())));
+        let none = snapshot.emptied();
+        snapshot.put_cluster("shoot--a--b", Err(vec![].into()));
+        snapshot.take_clusters(clusters);
         assert!(snapshot.cluster("x").is_some() && snapshot.cluster("shoot--a--b").is_none());
         snapshot.put_seed("eu1-a", SeedFacts::default());
-        snapshot.replace_seeds([("eu1-b".into(), SeedFacts::default())]);
+        snapshot.take_seeds(seeds);
         assert!(snapshot.seed("eu1-b").is_some() && snapshot.seed("eu1-a").is_none());
         snapshot.remove_seed("eu1-b");
-        let name = NetworkName { namespace: "a".into(), name: "b".into() };
         snapshot.put_switch(name.clone(), Some(SwitchingNetwork::default()));
         assert!(snapshot.switch(&name).is_some() && snapshot.switches().count() == 1);
         snapshot.put_switch(name.clone(), None);
         assert!(snapshot.switch(&name).is_none());
-        snapshot.replace_switches([(name.clone(), Some(SwitchingNetwork::default()))]);
-        snapshot.replace_switches([(name, None)]);
-        assert_eq!(snapshot.switches().count(), 0);
+        snapshot.take_switches(switches);
+        assert_eq!(snapshot.switches().count(), 1);
+        snapshot.take_switches(none);
+        assert_eq!((snapshot.switches().count(), snapshot.cluster_count()), (0, 2));
         assert_eq!(snapshot.seed_count(), 0);
     }
 }

@@ -44,7 +44,7 @@ impl Target {
     /// Its node networks, for a verdict only: a rule that puts one into a message asks [`Target::visible`].
     pub(crate) fn nodes_for_verdicts(&self) -> &[Cidr] {
         match self {
-            Self::Visible(facts) | Self::Consenting(Consent(facts)) => &facts.networks.nodes,
+            Self::Visible(facts) | Self::Consenting(Consent(facts)) => facts.networks.nodes(),
             Self::Missing | Self::Hidden | Self::Unverified(_) => &[],
         }
     }
@@ -53,13 +53,13 @@ impl Target {
 impl Consent {
     /// Whether one of these networks overlaps its node networks.
     pub fn overlaps(&self, nodes: &[Cidr]) -> bool {
-        self.0.networks.nodes.iter().any(|own| nodes.iter().any(|other| own.overlaps(*other)))
+        self.0.networks.nodes().iter().any(|own| nodes.iter().any(|other| own.overlaps(*other)))
     }
 
     /// Whether one of these networks overlaps one of its node networks that none of the old ones did.
     pub(crate) fn newly_overlaps(&self, nodes: &[Cidr], old: &[Cidr]) -> bool {
         let overlaps = |nodes: &[Cidr], own: &Cidr| nodes.iter().any(|other| own.overlaps(*other));
-        self.0.networks.nodes.iter().any(|own| overlaps(nodes, own) && !overlaps(old, own))
+        self.0.networks.nodes().iter().any(|own| overlaps(nodes, own) && !overlaps(old, own))
     }
 
     /// Whether it can have no node network at all.
@@ -79,6 +79,6 @@ impl Consent {
 
     /// Whether there is something to check later: it has no Seed or no node network yet, or it is moving.
     pub(crate) fn is_unsettled(&self) -> bool {
-        self.0.seed.is_none() || self.0.old_seed.is_some() || self.0.networks.nodes.is_empty()
+        self.0.seed.is_none() || self.0.old_seed.is_some() || self.0.networks.nodes().is_empty()
     }
 }

@@ -198,21 +198,14 @@ impl<'a> View<'a> {
         sees: &SeesAll,
     ) -> impl Iterator<Item = (&'a ShootName, &'a ShootFacts)> + use<'a> {
         let shoots = self.cache.map(|cache| &cache.shoots);
-        let listers = shoots.map_or(&[][..], |shoots| shoots.listers_in(name, &sees.0));
-        listers.iter().filter_map(move |lister| Some((lister, &**shoots?.get(lister)?)))
+        let listers = shoots.map(|shoots| shoots.listers(name, &sees.0)).into_iter().flatten();
+        listers.filter_map(move |lister| Some((lister, &**shoots?.get(lister)?)))
     }
 
     /// The Shoots there that are in this VPC, sorted by name.
-    pub(crate) fn in_vpc<'n>(
-        &self,
-        vpc: &'n VpcKey,
-        sees: &'n SeesAll,
-    ) -> impl Iterator<Item = &'n ShootName> + use<'a, 'n>
-    where
-        'a: 'n,
-    {
+    pub(crate) fn in_vpc(&self, vpc: &VpcKey, sees: &SeesAll) -> impl Iterator<Item = &'a ShootName> + use<'a> {
         let shoots = self.cache.map(|cache| &cache.shoots);
-        shoots.into_iter().flat_map(|shoots| shoots.in_vpc(vpc, &sees.0))
+        shoots.map(|shoots| shoots.in_vpc(vpc, &sees.0)).into_iter().flatten()
     }
 
     /// The Seed of this name: `Freshness::Present`.

@@ -1,8 +1,6 @@
 //! Fills in what the user omitted in an entry, as Gardener's dashboard does. Nothing else changes, not even the order
 //! of keys.
 
-use std::sync::Arc;
-
 use super::config::tidy;
 use super::evaluate::config_path;
 use super::rules::entry::namespace_filled_in;
@@ -35,7 +33,7 @@ impl Missing {
     /// Whether the target with these facts can be the one that the entry means. A Shoot of this name in the Shoot's own
     /// namespace, but on another Seed than the entry names, is not.
     fn means(&self, facts: &ShootFacts) -> bool {
-        let is_seed = |seed: &Option<Arc<str>>| seed.as_deref() == Some(&*self.seed);
+        let is_seed = |seed: &Option<Box<str>>| seed.as_deref() == Some(&*self.seed);
         !self.lacks_namespace
             || self.lacks_seed
             || facts.seed.is_none()

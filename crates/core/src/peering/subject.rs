@@ -94,7 +94,7 @@ impl<'a> Subject<'a> {
         }
         let networks = Networks::of(&networking, old.map_or(&no_status, |old| &old.status_networking));
         let old_networks = old.map(|old| Networks::of(&old.networking, &old.status_networking));
-        let fresh_nodes = added(&networks.nodes, old_networks.as_ref().map_or(&[], |old| &old.nodes));
+        let fresh_nodes = added(networks.nodes(), old_networks.as_ref().map_or(&[], Networks::nodes));
         let has_moved = scope.touches_networks();
 
         let entries = config.map(|config| &*config.entries).unwrap_or_default();
@@ -180,7 +180,7 @@ impl<'a> Subject<'a> {
 
     /// The stored node networks.
     pub(super) fn old_nodes(&self) -> &[Cidr] {
-        self.old.as_ref().map_or(&[], |old| &old.networks.nodes)
+        self.old.as_ref().map_or(&[], |old| old.networks.nodes())
     }
 
     /// Whether it is new.

@@ -38,20 +38,16 @@ impl Watched for ShootObject {
         (ShootName::new(&namespace, &name), self.facts)
     }
 
-    fn trim((name, facts): &mut Self::Item, snapshot: &Snapshot) {
-        facts.vpc = snapshot.shoots.vpcs().named(name.namespace(), &facts.vpc);
-    }
-
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.shoots.replace(items);
-    }
-
     fn put(snapshot: &mut Snapshot, (name, facts): Self::Item) {
         snapshot.shoots.put(&name, facts);
     }
 
     fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
         snapshot.shoots.remove(&name);
+    }
+
+    fn take(snapshot: &mut Snapshot, listed: Snapshot) {
+        snapshot.take_shoots(listed);
     }
 }
 
@@ -86,15 +82,15 @@ impl Watched for SeedObject {
         (self.metadata.name.unwrap_or_default().into(), self.facts)
     }
 
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>) {
-        snapshot.replace_seeds(items);
-    }
-
     fn put(snapshot: &mut Snapshot, (name, facts): Self::Item) {
         snapshot.put_seed(&name, facts);
     }
 
     fn remove(snapshot: &mut Snapshot, (name, _): Self::Item) {
         snapshot.remove_seed(&name);
+    }
+
+    fn take(snapshot: &mut Snapshot, listed: Snapshot) {
+        snapshot.take_seeds(listed);
     }
 }

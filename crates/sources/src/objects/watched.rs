@@ -26,15 +26,12 @@ pub trait Watched:
     /// Reduces this object to what is kept.
     fn into_item(self) -> Self::Item;
 
-    /// Drops what is not needed for the snapshot that the item is meant for: a long list waits until it is complete.
-    fn trim(_item: &mut Self::Item, _snapshot: &Snapshot) {}
-
-    /// Replaces all objects of this kind.
-    fn replace(snapshot: &mut Snapshot, items: Vec<Self::Item>);
-
     /// Adds or replaces one.
     fn put(snapshot: &mut Snapshot, item: Self::Item);
 
     /// Removes one.
     fn remove(snapshot: &mut Snapshot, item: Self::Item);
+
+    /// Replaces all objects of this kind by those of a complete list, at a cost that does not depend on their number.
+    fn take(snapshot: &mut Snapshot, listed: Snapshot);
 }

@@ -37,7 +37,7 @@ fn reads_what_decisions_need() {
     );
     let facts = ShootFacts::of(&shoot);
     assert_eq!((facts.seed.as_deref(), facts.old_seed.as_deref()), (Some("eu1-a"), Some("eu1-b")));
-    assert_eq!(format!("{:?}", facts.networks.nodes), "[10.5.0.0/27, 10.5.0.0/26]");
+    assert_eq!(format!("{:?}", facts.networks.nodes()), "[10.5.0.0/27, 10.5.0.0/26]");
     assert_eq!(facts.peering, PeeringFacts::Disabled([].into()), "an entry without a namespace names no Shoot");
 }
 

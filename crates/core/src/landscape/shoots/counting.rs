@@ -2,11 +2,26 @@
 
 use std::collections::HashSet;
 
-use super::{Shoots, peers};
+use super::Shoots;
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName};
-use crate::landscape::Census;
+use crate::landscape::{Census, Grant};
 use crate::net::{Cidr, clashing};
+
+/// What a count looks at in a Shoot.
+#[derive(Eq, PartialEq)]
+pub(super) struct Counted<'f> {
+    peers: &'f [Peer],
+    nodes: &'f [Cidr],
+    seeds: [Option<&'f str>; 2],
+}
+
+impl<'f> Counted<'f> {
+    pub(super) fn of(facts: &'f ShootFacts) -> Self {
+        let seeds = [facts.seed.as_deref(), facts.old_seed.as_deref()];
+        Self { peers: facts.peers(), nodes: facts.networks.nodes(), seeds }
+    }
+}
 
 impl Shoots {
     /// Counts the entries from and to this Shoot; one to itself once.
@@ -16,36 +31,36 @@ impl Shoots {
             for peer in facts.peers() {
                 census += self.count(name, facts, peer);
             }
+            census.peers_overlapping += self.count_beside(name, facts);
         }
-        for lister in self.listers(name).iter().filter(|lister| *lister != name) {
+        for lister in self.listers(name, &Grant::Everywhere).filter(|lister| *lister != name) {
             if let Some(facts) = self.by_name.get(lister) {
                 for peer in facts.peers().iter().filter(|peer| peer.target == *name) {
                     census += self.count(lister, facts, peer);
                 }
+                census.peers_overlapping += self.count_beside(lister, facts);
             }
-            census.peers_overlapping += self.count_beside(lister);
         }
-        census.peers_overlapping += self.count_beside(name);
         census
     }
 
     /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
-    fn count_beside(&self, name: &ShootName) -> u64 {
-        let (entries, listers) = (peers(self.by_name.get(name).map(|facts| &**facts)), self.listers(name));
-        if entries.len() < 2 || listers.len() < 2 {
+    fn count_beside(&self, name: &ShootName, facts: &ShootFacts) -> u64 {
+        let entries = facts.peers();
+        if entries.len() < 2 {
             return 0;
         }
+        let targets = entries.iter().map(|entry| &entry.target).filter(|target| *target != name);
         let mut networks: Vec<(Cidr, &ShootName)> = Vec::new();
-        for target in entries.iter().map(|entry| &entry.target) {
-            if target != name
-                && listers.binary_search(target).is_ok()
-                && let Some(facts) = self.by_name.get(target)
-            {
-                networks.extend(facts.networks.nodes.iter().map(|cidr| (*cidr, target)));
-            }
+        for (target, facts) in targets.filter_map(|target| Some((target, self.by_name.get(target)?))) {
+            networks.extend(facts.networks.nodes().iter().map(|cidr| (*cidr, target)));
         }
+        // Where none overlap, as nearly everywhere, none of those that list it back do.
+        if !clashing(&networks).contains(&true) {
+            return 0;
+        }
+        networks.retain(|(_, target)| self.listers.contains(&(name.clone(), (*target).clone())));
         let clashes = clashing(&networks);
-        // The networks of an entry stand together.
         let beside: HashSet<&ShootName> =
             networks.iter().zip(clashes).filter(|(_, clashes)| *clashes).map(|((_, target), _)| *target).collect();
         entries.iter().filter(|entry| beside.contains(&entry.target)).count() as u64
@@ -54,8 +69,8 @@ impl Shoots {
     fn count(&self, name: &ShootName, facts: &ShootFacts, peer: &Peer) -> Census {
         let target = self.by_name.get(&peer.target);
         let is_reciprocal = target.is_some_and(|target| target.lists(name));
-        let overlaps =
-            peer.target != *name && target.is_some_and(|target| overlap(&facts.networks.nodes, &target.networks.nodes));
+        let overlaps = peer.target != *name
+            && target.is_some_and(|target| overlap(facts.networks.nodes(), target.networks.nodes()));
         let is_stale = target.is_some_and(|target| {
             target.seed.as_deref().is_some_and(|seed| *seed != *peer.seed)
                 && target.old_seed.as_deref() != Some(&*peer.seed)
@@ -87,7 +102,7 @@ mod tests {
     fn counts_what_is_the_matter() {
         let shoot = |peers: &[(u8, &str)], nodes: &str, seed: &str| ShootFacts {
             seed: Some(seed.into()),
-            networks: Networks { nodes: [nodes.parse().unwrap()].into(), ..Networks::default() },
+            networks: Networks::new(Vec::new(), Vec::new(), vec![nodes.parse().unwrap()]),
             peering: PeeringFacts::Enabled(
                 peers.iter().map(|(i, seed)| Peer { target: name(*i), seed: (*seed).into() }).collect(),
             ),
@@ -105,7 +120,7 @@ mod tests {
         shoots.remove(&name(1));
         assert_eq!(shoots.census(), Census::default());
         assert_eq!(before.census().reciprocal, 2, "a reader keeps its snapshot");
-        assert_eq!(before.listers(&name(3)), [name(1)]);
+        assert_eq!(before.listers(&name(3), &Grant::Everywhere).collect::<Vec<_>>(), [&name(1)]);
         // Two peers of one Shoot on the same range, and what becomes of that.
         let beside = |shoots: &Shoots| shoots.census().peers_overlapping;
         shoots.put(&name(1), shoot(&[(2, "a"), (3, "a")], "10.0.9.0/24", "a"));

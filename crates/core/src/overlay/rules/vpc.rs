@@ -31,7 +31,7 @@ rules! {
         fix: "Choose Pod networks that do not overlap: for an existing Shoot that takes a new Shoot. Or keep the overlay in one of the two, if that one then has no routes.",
         example: || {
             let (name, facts) = (ShootName::new("garden-shop", "orders"), |pods: &str| ShootFacts {
-                networks: Networks { pods: pods.parse().into_iter().collect(), ..Networks::default() },
+                networks: Networks::new(pods.parse().into_iter().collect(), Vec::new(), Vec::new()),
                 is_native: true,
                 ..ShootFacts::default()
             });
@@ -86,12 +86,12 @@ impl Newcomer {
         // The status in a request is not trusted: its writer can put anything there.
         let no_status = StatusNetworking::default();
         let mut pods =
-            Networks::of(&new.networking, old.map_or(&no_status, |old| &old.status_networking)).pods.into_vec();
+            Networks::of(&new.networking, old.map_or(&no_status, |old| &old.status_networking)).pods().to_vec();
         let is_native = new.is_native(old);
         let is_as_much_in_the_way = |old: &Shoot<'_>| old.is_native(Some(old)) || !is_native;
         if let Some(old) = old.filter(|old| key(old, Some(old)).as_ref() == Some(&vpc) && is_as_much_in_the_way(old)) {
-            let before = Networks::of(&old.networking, &old.status_networking).pods;
-            pods = added(&pods, &before);
+            let before = Networks::of(&old.networking, &old.status_networking);
+            pods = added(&pods, before.pods());
             if pods.is_empty() {
                 return None;
             }
@@ -122,7 +122,7 @@ impl Newcomer {
                 // Both use tunnels to their Pods.
                 continue;
             }
-            let theirs = &facts.networks.pods;
+            let theirs = facts.networks.pods();
             let pair = if self.pods.is_empty() {
                 theirs.first().map(|theirs| (*theirs, *theirs))
             } else {
@@ -274,7 +274,7 @@ mod tests {
         let name = |i: usize| ShootName::new("garden-shop", &format!("s{i}"));
         let cidr = |text: &str| -> Cidr { text.parse().unwrap() };
         let facts = |pods: &str| ShootFacts {
-            networks: Networks { pods: [cidr(pods)].into(), ..Networks::default() },
+            networks: Networks::new(vec![cidr(pods)], Vec::new(), Vec::new()),
             ..ShootFacts::default()
         };
         let said = |own: &[&str], neighbours: &[&str], may_be_more| {

@@ -63,7 +63,7 @@ pub(super) fn own(subject: &Subject<'_>, settings: &Settings) -> Option<Finding>
     let of = |nodes: &[Cidr]| -> Vec<Finding> {
         nodes.iter().flat_map(|own| overlaps(*own).map(|default| say_own(*own, *default))).collect()
     };
-    compare(of(&subject.networks.nodes), &of(subject.old_nodes())).first()
+    compare(of(subject.networks.nodes()), &of(subject.old_nodes())).first()
 }
 
 fn say_own(own: Cidr, default: Cidr) -> Finding {
@@ -90,9 +90,9 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
     if defaults.is_empty() {
         return None;
     }
-    let (own, target) = (&pair.subject.networks.nodes, pair.target.visible());
+    let (own, target) = (pair.subject.networks.nodes(), pair.target.visible());
     let gets_own = own.is_empty() && !pair.subject.is_workerless;
-    let gets_target = target.is_some_and(|facts| facts.networks.nodes.is_empty() && !facts.is_workerless);
+    let gets_target = target.is_some_and(|facts| facts.networks.nodes().is_empty() && !facts.is_workerless);
     let say = |message: String, help: &'static str| Some(DEFAULT_NODES.finding(pair.path(), message, help));
     // With several defaults it is unknown which one the Shoot gets: a denial needs a conflict with all of them.
     let gets = if defaults.len() == 1 { "gets" } else { "may get" };
@@ -127,7 +127,7 @@ pub(super) fn of_pair(pair: &Pair<'_>) -> Option<Finding> {
         let all = defaults.iter().all(|default| own.iter().any(|own| own.overlaps(*default)));
         return say(message, "set a node network there").map(|finding| weigh(finding, all));
     }
-    let (nodes, default) = in_default(&target?.networks.nodes, pair.settings)?;
+    let (nodes, default) = in_default(target?.networks.nodes(), pair.settings)?;
     say(format!("node network {nodes} of {name} {} the default {default}", nodes.lies(default)), ONE_WAY)
 }
 
@@ -139,7 +139,7 @@ pub(super) fn prefix(subject: &Subject<'_>, settings: &Settings) -> Option<Findi
     let of = |nodes: &[Cidr]| -> Vec<Finding> {
         nodes.iter().filter(is_outside).map(|cidr| say_prefix(*cidr, permitted)).collect()
     };
-    compare(of(&subject.networks.nodes), &of(subject.old_nodes())).first()
+    compare(of(subject.networks.nodes()), &of(subject.old_nodes())).first()
 }
 
 fn say_prefix(cidr: Cidr, permitted: &NodePrefixes) -> Finding {

@@ -126,7 +126,7 @@ pub(in crate::peering) fn peer_of_peer(
 ) -> Vec<Ruled> {
     let Some(own) = &subject.name else { return Vec::new() };
     let counting = |peer: &Listed<'_>| -> &[Cidr] {
-        if peer.touch == Touch::Added { &subject.networks.nodes } else { &subject.fresh_nodes }
+        if peer.touch == Touch::Added { subject.networks.nodes() } else { &subject.fresh_nodes }
     };
     let mut between: Vec<(&Listed<'_>, &ShootFacts)> = subject
         .peers
@@ -232,7 +232,7 @@ fn of_path(
     other: &ShootName,
     facts: &ShootFacts,
 ) -> Option<Ruled> {
-    let (_, theirs) = conflicting(counting, &facts.networks.nodes)?;
+    let (_, theirs) = conflicting(counting, facts.networks.nodes())?;
     let of = |nodes: &[Cidr]| {
         let (own, theirs) = conflicting(nodes, &[theirs])?;
         let clash = if own == theirs { "is identical to that".to_owned() } else { format!("overlaps {theirs}") };

@@ -98,7 +98,7 @@ const DISJOINT: &str = "choose disjoint node networks";
 /// reported by [`breaks_peer`].
 fn told_clash(pair: &Pair<'_>) -> Option<Clash> {
     let is_told = pair.listed.touch == Touch::Added || pair.tells_stored && breaks_peer(pair).is_none();
-    is_told.then(|| clash(pair, &pair.subject.networks.nodes))?
+    is_told.then(|| clash(pair, pair.subject.networks.nodes()))?
 }
 
 pub(super) fn overlap(pair: &Pair<'_>) -> Option<Finding> {
@@ -124,7 +124,7 @@ pub(super) fn identical(pair: &Pair<'_>) -> Option<Finding> {
 /// or growing within it, is always permitted.
 pub(super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
     let old = pair.subject.old.as_ref().filter(|_| pair.listed.touch != Touch::Added)?;
-    let (fresh, old) = (&pair.subject.fresh_nodes, &old.networks.nodes);
+    let (fresh, old) = (&pair.subject.fresh_nodes, old.networks.nodes());
     if fresh.is_empty() {
         return None;
     }
@@ -133,7 +133,7 @@ pub(super) fn breaks_peer(pair: &Pair<'_>) -> Option<Finding> {
         Target::Visible(facts) => {
             // One for each network of the target, which is what a clash is about; identical ones first.
             let clashes = |nodes: &[Cidr]| -> Vec<Finding> {
-                let others = facts.networks.nodes.iter();
+                let others = facts.networks.nodes().iter();
                 let mut clashes: Vec<_> = others.filter_map(|other| conflicting(nodes, &[*other])).collect();
                 clashes.sort_by_key(|(own, other)| own != other);
                 let say = |clash: (Cidr, Cidr)| say_breaks_peer(Some(clash), name).about(clash.1.to_string());
@@ -159,7 +159,7 @@ fn say_breaks_peer(clash: Clash, name: &ShootName) -> Finding {
 
 pub(super) fn unknown(pair: &Pair<'_>) -> Option<Finding> {
     let facts = pair.target.visible()?;
-    (facts.networks.nodes.is_empty() && !facts.is_workerless).then(|| {
+    (facts.networks.nodes().is_empty() && !facts.is_workerless).then(|| {
         let message = format!("the node network of {} is not known yet", pair.listed.target);
         NODES_UNKNOWN.finding(pair.path(), message, "overlaps cannot be checked")
     })
@@ -170,15 +170,15 @@ pub(super) fn pods_services(pair: &Pair<'_>) -> Option<Finding> {
     let (own, other) = (&pair.subject.networks, &facts.networks);
     let name = &pair.listed.target;
     let first = |a: &[Cidr], b: &[Cidr]| a.iter().find_map(|a| b.iter().find(|b| a.overlaps(**b)).map(|b| (*a, *b)));
-    let message = [("Pods", &own.pods), ("Services", &own.services)]
+    let message = [("Pods", own.pods()), ("Services", own.services())]
         .into_iter()
         .find_map(|(kind, networks)| {
-            let (nodes, captured) = first(&other.nodes, networks)?;
+            let (nodes, captured) = first(other.nodes(), networks)?;
             Some(format!("nodes {nodes} of {name} overlap {kind} {captured} of this Shoot"))
         })
         .or_else(|| {
-            [("Pods", &other.pods), ("Services", &other.services)].into_iter().find_map(|(kind, networks)| {
-                let (nodes, captured) = first(&own.nodes, networks)?;
+            [("Pods", other.pods()), ("Services", other.services())].into_iter().find_map(|(kind, networks)| {
+                let (nodes, captured) = first(own.nodes(), networks)?;
                 Some(format!("nodes {nodes} of this Shoot overlap {kind} {captured} of {name}"))
             })
         })?;
@@ -190,7 +190,7 @@ pub(super) fn no_common_family(pair: &Pair<'_>) -> Option<Finding> {
     let families = |networks: &[Cidr]| {
         [Family::V4, Family::V6].map(|family| networks.iter().any(|network| network.family() == family))
     };
-    let (own, other) = (families(&pair.subject.networks.nodes), families(&facts.networks.nodes));
+    let (own, other) = (families(pair.subject.networks.nodes()), families(facts.networks.nodes()));
     let is_known = own.contains(&true) && other.contains(&true);
     let in_common = own.iter().zip(other).any(|(own, other)| *own && other);
     (is_known && !in_common).then(|| {

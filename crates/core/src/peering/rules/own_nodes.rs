@@ -99,7 +99,7 @@ pub(in crate::peering) fn of_subject(
 }
 
 fn own_unknown(subject: &Subject<'_>, settings: &Settings) -> Option<Finding> {
-    (subject.networks.nodes.is_empty() && !subject.is_workerless).then(|| {
+    (subject.networks.nodes().is_empty() && !subject.is_workerless).then(|| {
         defaults::own_to_come(subject, settings).unwrap_or_else(|| {
             let message = "is not known yet, so overlaps with peers cannot be checked".to_owned();
             NODES_UNKNOWN.finding(NODES, message, "set it to have conflicts found now")

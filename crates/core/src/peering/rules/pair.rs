@@ -86,7 +86,7 @@ pub(super) type Clash = Option<(Cidr, Cidr)>;
 /// Whether these networks of the Shoot clash with those of the target.
 pub(super) fn clash(pair: &Pair<'_>, nodes: &[Cidr]) -> Option<Clash> {
     match pair.target {
-        Target::Visible(facts) => conflicting(nodes, &facts.networks.nodes).map(Some),
+        Target::Visible(facts) => conflicting(nodes, facts.networks.nodes()).map(Some),
         Target::Consenting(consent) => consent.overlaps(nodes).then_some(None),
         Target::Missing | Target::Hidden | Target::Unverified(_) => None,
     }

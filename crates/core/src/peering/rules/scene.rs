@@ -87,7 +87,7 @@ pub(super) fn lists(names: &[&str]) -> PeeringFacts {
 
 /// A node network.
 pub(super) fn nodes(cidr: &str) -> Networks {
-    Networks { nodes: cidr.parse().into_iter().collect(), ..Networks::default() }
+    Networks::new(Vec::new(), Vec::new(), cidr.parse().into_iter().collect())
 }
 
 /// A peer without a fault.
