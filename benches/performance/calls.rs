@@ -61,6 +61,14 @@ fn guard(folder: &Folder) -> Server {
 pub fn garden(folder: &Folder) -> (Server, String) {
     let count = 100_000;
     let shoots = Shoots::new(count);
+    for number in 0..40 {
+        let name = format!("eu1-{number}");
+        let seed = json!({
+            "apiVersion": "core.gardener.cloud/v1beta1", "kind": "Seed", "metadata": {"name": name},
+            "spec": {"networks": {"pods": "192.168.0.0/16", "services": "192.169.0.0/16"}},
+        });
+        folder.write(&format!("large/{name}.json"), &seed.to_string());
+    }
     for chunk in (0..count).collect::<Vec<_>>().chunks(1_000) {
         let items: Vec<String> = chunk.iter().map(|number| shoots.json(*number).to_string()).collect();
         let head = r#"{"apiVersion":"core.gardener.cloud/v1beta1","kind":"ShootList","items":["#;

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, Result};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -25,8 +26,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How many idle connections it keeps.
 const KEPT: usize = 25;
 
-/// How many connections are open at the same time, at most: twice as many as a server takes.
-const MOST: usize = 2_048;
+/// How many calls it has under way, at most: what `--max-requests-inflight` and `--max-mutating-requests-inflight` are together.
+const MOST: usize = 600;
+
+/// From where so many API servers call.
+const API_SERVERS: [[u8; 4]; 3] = [[127, 0, 0, 1], [127, 0, 0, 2], [127, 0, 0, 3]];
 
 /// What is sent, and where.
 #[derive(Clone)]
@@ -54,9 +58,11 @@ pub struct Outcome {
     pub refused: usize,
     /// Those whose connection broke, or that were not answered in time.
     pub failed: usize,
-    /// Those that found all connections taken.
+    /// Those of an API server that had too many under way.
     pub unsent: usize,
+    /// How long calls became due, and how many were answered well meanwhile.
     pub took: Duration,
+    pub count: usize,
 }
 
 impl Outcome {
@@ -70,7 +76,7 @@ impl Outcome {
 
     /// Calls that were answered well, each second.
     pub fn rate(&self) -> f64 {
-        f64::from(u32::try_from(self.times.len()).unwrap()) / self.took.as_secs_f64()
+        f64::from(u32::try_from(self.count).unwrap()) / self.took.as_secs_f64()
     }
 
     /// The time under which this share of them is.
@@ -102,7 +108,7 @@ impl Load {
 
     /// Connections that are kept.
     pub fn connect(&self, port: u16, count: usize) -> Vec<Connection> {
-        let dials = (0..count).map(|_| Connection::dial(&self.tls, port, Rc::default()));
+        let dials = (0..count).map(|_| Connection::dial(&self.tls, Ipv4Addr::LOCALHOST, port));
         self.runtime.block_on(join_all(dials)).into_iter().map(Result::unwrap).collect()
     }
 
@@ -118,7 +124,7 @@ impl Load {
                 outcome.borrow_mut().add(answer, due);
             }
         })));
-        let outcome = Outcome { took: started.elapsed(), ..outcome.into_inner() };
+        let outcome = Outcome { took: started.elapsed(), count: calls, ..outcome.into_inner() };
         assert_eq!(outcome.times.len(), calls, "{} were refused, {} failed", outcome.refused, outcome.failed);
         outcome
     }
@@ -126,7 +132,7 @@ impl Load {
     /// One call, and what is answered.
     pub fn once(&self, target: &Target) -> String {
         self.runtime.block_on(async {
-            let mut connection = Connection::dial(&self.tls, target.port, Rc::default()).await.unwrap();
+            let mut connection = Connection::dial(&self.tls, Ipv4Addr::LOCALHOST, target.port).await.unwrap();
             let answer = connection.call(&target.request).await.unwrap();
             assert_eq!(answer.status, 200);
             String::from_utf8(connection.buffer).unwrap()
@@ -137,7 +143,7 @@ impl Load {
     pub fn burst(&self, target: &Target, count: usize) -> Duration {
         let started = Instant::now();
         self.runtime.block_on(join_all((0..count).map(async |_| {
-            let mut connection = Connection::dial(&self.tls, target.port, Rc::default()).await.unwrap();
+            let mut connection = Connection::dial(&self.tls, Ipv4Addr::LOCALHOST, target.port).await.unwrap();
             assert_eq!(connection.call(&target.request).await.unwrap().status, 200);
         })));
         started.elapsed()
@@ -145,13 +151,17 @@ impl Load {
 
     /// Calls that become due at a rate, whatever happens to those before. Their times count from then.
     pub fn open(&self, target: &Target, rate: f64, span: Duration) -> Outcome {
-        let pool = Rc::new(Pool {
-            target: target.clone(),
-            tls: self.tls.clone(),
-            idle: RefCell::default(),
-            spare: Semaphore::new(0),
-            places: Rc::default(),
-            outcome: RefCell::default(),
+        let outcome = Rc::new(RefCell::new(Outcome::default()));
+        let pools = API_SERVERS.map(|from| {
+            Rc::new(Pool {
+                from: from.into(),
+                target: target.clone(),
+                tls: self.tls.clone(),
+                idle: RefCell::default(),
+                spare: Semaphore::new(0),
+                under_way: Rc::default(),
+                outcome: Rc::clone(&outcome),
+            })
         });
         let local = tokio::task::LocalSet::new();
         let started = Instant::now();
@@ -161,7 +171,12 @@ impl Load {
                 let due = started + Duration::from_secs_f64(f64::from(count) / rate);
                 if due <= Instant::now() {
                     count += 1;
-                    calls.push(tokio::task::spawn_local(Rc::clone(&pool).call(due)));
+                    let pool = &pools[count as usize % pools.len()];
+                    if Rc::strong_count(&pool.under_way) > MOST {
+                        outcome.borrow_mut().unsent += 1;
+                    } else {
+                        calls.push(tokio::task::spawn_local(Rc::clone(pool).call(due, Rc::clone(&pool.under_way))));
+                    }
                 } else {
                     // Timers are too coarse for this.
                     tokio::task::yield_now().await;
@@ -170,31 +185,31 @@ impl Load {
                     tokio::task::yield_now().await;
                 }
             }
-            pool.outcome.borrow_mut().took = started.elapsed();
+            {
+                let mut outcome = outcome.borrow_mut();
+                (outcome.took, outcome.count) = (started.elapsed(), outcome.times.len());
+            }
             join_all(calls).await;
         });
-        pool.outcome.take()
+        outcome.take()
     }
 }
 
 /// The connections of an API server.
 struct Pool {
+    from: Ipv4Addr,
     target: Target,
     tls: TlsConnector,
     idle: RefCell<VecDeque<Connection>>,
     /// As many permits as there are idle connections that nobody was promised.
     spare: Semaphore,
-    /// Each connection that is open, or about to be, has one of these.
-    places: Rc<()>,
-    outcome: RefCell<Outcome>,
+    /// Each call has one of these.
+    under_way: Rc<()>,
+    outcome: Rc<RefCell<Outcome>>,
 }
 
 impl Pool {
-    async fn call(self: Rc<Self>, due: Instant) {
-        if self.spare.available_permits() == 0 && Rc::strong_count(&self.places) > MOST {
-            self.outcome.borrow_mut().unsent += 1;
-            return;
-        }
+    async fn call(self: Rc<Self>, due: Instant, _under_way: Rc<()>) {
         let answered = async {
             let mut connection = self.connection().await?;
             let answer = connection.call(&self.target.request).await?;
@@ -215,9 +230,9 @@ impl Pool {
             return Ok(self.take());
         }
         let (sender, mut receiver) = tokio::sync::oneshot::channel();
-        let (pool, place) = (Rc::clone(self), Rc::clone(&self.places));
+        let pool = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            let dialled = Connection::dial(&pool.tls, pool.target.port, place).await;
+            let dialled = Connection::dial(&pool.tls, pool.from, pool.target.port).await;
             // Who dialled may have found another one meanwhile.
             if let Err(Ok(connection)) = sender.send(dialled) {
                 pool.put(connection);
@@ -259,15 +274,16 @@ struct Answer {
 pub struct Connection {
     stream: TlsStream<TcpStream>,
     buffer: Vec<u8>,
-    _place: Rc<()>,
 }
 
 impl Connection {
-    async fn dial(tls: &TlsConnector, port: u16, place: Rc<()>) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    async fn dial(tls: &TlsConnector, from: Ipv4Addr, port: u16) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((from, 0).into())?;
+        let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
         stream.set_nodelay(true)?;
         let stream = tls.connect(ServerName::try_from("127.0.0.1").expect("an address"), stream).await?;
-        Ok(Self { stream, buffer: Vec::new(), _place: place })
+        Ok(Self { stream, buffer: Vec::new() })
     }
 
     async fn call(&mut self, request: &[u8]) -> Result<Answer> {
@@ -284,9 +300,12 @@ impl Connection {
         let field = |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim()));
         let length = field("content-length:").and_then(|length| length.parse::<usize>().ok());
         let status = text.get(9..12).and_then(|status| status.parse().ok());
-        let (Some(length), Some(status)) = (length, status) else { return Err(ErrorKind::InvalidData.into()) };
+        let Some(status) = status else { return Err(ErrorKind::InvalidData.into()) };
         let stays = field("connection:") != Some("close");
-        while self.buffer.len() < head + length {
+        // Go sends answers in chunks whose length it does not know.
+        while length
+            .map_or_else(|| !self.buffer.ends_with(b"\r\n0\r\n\r\n"), |length| self.buffer.len() < head + length)
+        {
             self.more().await?;
         }
         self.buffer.drain(..head);

@@ -1,5 +1,6 @@
 //! All figures that have a goal (`goals.rs`), in one run: `make bench` writes `docs/reference/performance.md` and prints it,
-//! `make bench-quick` (`--quick`) prints a few of them.
+//! `make bench-quick` (`--quick`) prints a few of them, and with names of sections (`calls`, `load`, `growth`, `memory`) only those are
+//! measured.
 //!
 //! No timing is asserted: machines are shared and noisy. Both sides of a ratio are measured in turns.
 
@@ -8,6 +9,7 @@
 
 mod api;
 mod calls;
+#[allow(dead_code, reason = "the page is read by its test")]
 mod goals;
 mod growth;
 mod load;
@@ -64,7 +66,8 @@ fn main() {
     if !has("--bench") {
         return;
     }
-    let size = if has("--quick") {
+    let is_quick = has("--quick");
+    let size = if is_quick {
         Size { rounds: 3, calls: 1_000, span: Duration::from_secs(2) }
     } else {
         Size { rounds: 9, calls: 2_000, span: Duration::from_secs(3) }
@@ -77,9 +80,17 @@ fn main() {
         figures.put_count(&format!("instructions/{name}"), cost.instructions.expect("the table has it"));
     }
     let started = Instant::now();
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut section = |name: &str, run: &mut dyn FnMut(&mut Figures)| {
-        eprintln!("{:>4} s  {name}", started.elapsed().as_secs());
-        run(&mut figures);
+        let is_wanted = if chosen.is_empty() {
+            !is_quick || ["calls", "load"].contains(&name)
+        } else {
+            chosen.iter().any(|other| other == name)
+        };
+        if is_wanted {
+            eprintln!("{:>4} s  {name}", started.elapsed().as_secs());
+            run(&mut figures);
+        }
     };
 
     // The servers and what calls them have a core each.
@@ -92,12 +103,10 @@ fn main() {
         let server = calls::measure_garden(figures, &load, server, &body, size);
         overload::measure(figures, &load, &server, &body, size);
     });
-    if !has("--quick") {
-        section("growth", &mut growth::measure);
-        section("memory", &mut |figures| memory::measure(figures, &folder));
-    }
+    section("growth", &mut growth::measure);
+    section("memory", &mut |figures| memory::measure(figures, &folder));
     println!("\n{}\n\n{}", figures.machine, figures.summary(&goals));
-    if !has("--quick") {
+    if chosen.is_empty() && !is_quick {
         std::fs::write(format!("{}/{PAGE}", env!("CARGO_MANIFEST_DIR")), figures.page(&goals)).unwrap();
         println!("written to {PAGE}");
     }
