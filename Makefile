@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test test-debug test-quick counts soak flaky lint deny tools image-root image-quick bench local-up local-down clean
+.PHONY: help run test test-debug test-quick counts soak flaky lint deny tools image-root image-quick bench bench-quick bench-datapath local-up local-down clean
 .DEFAULT_GOAL := help
 # It would tell cargo how many jobs to run at once, which is cargo's own choice.
 unexport MAKEFLAGS MFLAGS
@@ -73,9 +73,14 @@ image-root: ## make the folder that the image holds: one static program, its lic
 image-quick:
 	image/root.sh quick
 
-bench: ## print speed, memory and instructions, against fixed answers and the Go peer
-	tests/tools/build.sh bench
-	tests/bench.sh
+bench: tools ## compare speed, memory and overload with their goals, and write docs/reference/performance.md: ten minutes on an idle machine
+	cargo bench --quiet --features bench --bench performance
+
+bench-quick: tools ## compare the few of them that matter most, and write nothing: two minutes
+	cargo bench --quiet --features bench --bench performance -- --quick
+
+bench-datapath: tools ## print what a proxy between an API server and its Shoot costs: our socket, gardenlet's TLS, none
+	NETWORK_GUARD_REQUIRE_DATAPATH=1 cargo test --profile bench --quiet --test datapath -- --ignored --exact speed::proxies_side_by_side --nocapture
 
 local-up: tools ## start etcd, kube-apiserver and network-guard on this machine, with the example landscape
 	cargo build --quiet

@@ -58,48 +58,12 @@ fn fixture(path: &str) -> Value {
     serde_json::from_str(&support::file(path)).unwrap()
 }
 
-fn review(request: &Value) -> String {
-    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string()
-}
-
 /// gardenlet switches Calico's overlay off, and is held.
 fn network_switch() -> (Scene, String) {
-    let namespace = "shoot--local--ha";
-    let config = |enabled: bool| {
-        json!({
-            "apiVersion": "calico.networking.extensions.gardener.cloud/v1alpha1", "kind": "NetworkConfig",
-            "overlay": {"enabled": enabled}, "typha": {"enabled": true}, "ipam": {"type": "host-local", "cidr": "usePodCIDR"},
-        })
-    };
-    let network = |enabled: bool| {
-        json!({
-            "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network",
-            "metadata": {
-                "name": "ha", "namespace": namespace, "uid": "00000000-0000-4000-8000-000000000000",
-                "resourceVersion": "1", "generation": 1,
-                "annotations": {"gardener.cloud/timestamp": "2026-11-20T10:00:00.123456789Z"},
-                "managedFields": [{"manager": "gardenlet", "operation": "Update", "fieldsV1": {"f:spec": {"f:type": {}}}}],
-            },
-            "spec": {
-                "type": "calico", "podCIDR": "100.96.0.0/11", "serviceCIDR": "100.64.0.0/13", "ipFamilies": ["IPv4"],
-                "providerConfig": config(enabled),
-            },
-            "status": {"lastOperation": {"state": "Succeeded"}, "observedGeneration": 1},
-        })
-    };
-    let mut cluster = fixture("gardener/ha/cluster.json");
-    let shoot = &mut cluster["spec"]["shoot"]["spec"];
-    shoot["networking"]["type"] = json!("calico");
-    shoot["networking"]["providerConfig"] = config(false);
-    shoot["provider"]["type"] = json!("aws");
+    let cluster = support::with_calico(fixture("gardener/ha/cluster.json"));
     let mut snapshot = Snapshot::default();
-    snapshot.put_cluster(namespace, ClusterFacts::parse(&cluster["spec"].to_string()));
-    let body = review(&json!({
-        "uid": "u", "operation": "UPDATE", "namespace": namespace, "name": "ha",
-        "resource": {"group": "extensions.gardener.cloud", "version": "v1alpha1", "resource": "networks"},
-        "userInfo": {"username": "gardenlet"}, "object": network(false), "oldObject": network(true),
-    }));
-    (Scene::of(HoldNetwork::default(), snapshot), body)
+    snapshot.put_cluster("shoot--local--ha", ClusterFacts::parse(&cluster["spec"].to_string()));
+    (Scene::of(HoldNetwork::default(), snapshot), support::network_switch())
 }
 
 /// The end of the VPN in a Shoot is told another node network than the Cluster has, which is read again.
@@ -111,7 +75,7 @@ fn vpn_shoot_corrected() -> (Scene, String) {
     snapshot.put_cluster(namespace, facts());
     let object = support::file("gardener/ha-overlap/vpn-shoot.json").replace("\"10.250.0.0/16\"", "\"10.251.0.0/16\"");
     let object: Value = serde_json::from_str(&object).unwrap();
-    let body = review(&json!({
+    let body = support::review_of(&json!({
         "uid": "u", "operation": "UPDATE", "namespace": "kube-system", "name": "vpn-shoot",
         "resource": {"group": "apps", "version": "v1", "resource": "statefulsets"},
         "userInfo": {"username": "system:serviceaccount:kube-system:gardener-resource-manager"},

@@ -60,6 +60,55 @@ pub fn adversarial() -> String {
     review.to_string()
 }
 
+/// A review of this request.
+pub fn review_of(request: &Value) -> String {
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).to_string()
+}
+
+fn calico(overlay: bool) -> Value {
+    json!({
+        "apiVersion": "calico.networking.extensions.gardener.cloud/v1alpha1", "kind": "NetworkConfig",
+        "overlay": {"enabled": overlay}, "typha": {"enabled": true}, "ipam": {"type": "host-local", "cidr": "usePodCIDR"},
+    })
+}
+
+/// The Cluster of a Shoot on AWS that is to have Calico without an overlay.
+pub fn with_calico(mut cluster: Value) -> Value {
+    let shoot = &mut cluster["spec"]["shoot"]["spec"];
+    shoot["networking"]["type"] = json!("calico");
+    shoot["networking"]["providerConfig"] = calico(false);
+    shoot["provider"]["type"] = json!("aws");
+    cluster
+}
+
+/// The Network of such a Shoot.
+pub fn network(namespace: &str, overlay: bool) -> Value {
+    json!({
+        "apiVersion": "extensions.gardener.cloud/v1alpha1", "kind": "Network",
+        "metadata": {
+            "name": "ha", "namespace": namespace, "uid": "00000000-0000-4000-8000-000000000000",
+            "resourceVersion": "1", "generation": 1,
+            "annotations": {"gardener.cloud/timestamp": "2026-11-20T10:00:00.123456789Z"},
+            "managedFields": [{"manager": "gardenlet", "operation": "Update", "fieldsV1": {"f:spec": {"f:type": {}}}}],
+        },
+        "spec": {
+            "type": "calico", "podCIDR": "100.96.0.0/11", "serviceCIDR": "100.64.0.0/13", "ipFamilies": ["IPv4"],
+            "providerConfig": calico(overlay),
+        },
+        "status": {"lastOperation": {"state": "Succeeded"}, "observedGeneration": 1},
+    })
+}
+
+/// gardenlet switches the overlay off.
+pub fn network_switch() -> String {
+    let namespace = "shoot--local--ha";
+    review_of(&json!({
+        "uid": "u", "operation": "UPDATE", "namespace": namespace, "name": "ha",
+        "resource": {"group": "extensions.gardener.cloud", "version": "v1alpha1", "resource": "networks"},
+        "userInfo": {"username": "gardenlet"}, "object": network(namespace, false), "oldObject": network(namespace, true),
+    }))
+}
+
 /// What a call needs besides its body.
 pub struct Scene {
     /// The webhook.

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 #[allow(dead_code, unreachable_pub, reason = "the benchmarks use all of it")]
-#[path = "../../benches/process/stub.rs"]
+#[path = "../../benches/performance/api.rs"]
 mod stand_ins;
 
 /// Only a hang takes so long.

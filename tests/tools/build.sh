@@ -35,9 +35,6 @@ command -v ip >/dev/null || missing+=(iproute2)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 # It counts instructions (benches/counts).
 command -v valgrind >/dev/null || missing+=(valgrind)
-if [ "${1:-}" = bench ]; then
-  command -v h2load >/dev/null || missing+=(nghttp2-client)
-fi
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}"
   apt-get update -qq

@@ -8,6 +8,7 @@ mod endpoints;
 mod links;
 mod markdown;
 mod metrics;
+mod performance;
 mod reference;
 
 use std::collections::BTreeSet;
