@@ -243,14 +243,14 @@ impl Figures {
             Seen => ("", f64::NAN, f64::NAN),
         };
         let reaches = |goal: f64| value.is_some_and(|value| if sign == "≥ " { value >= goal } else { value <= goal });
-        let reached = match () {
+        let said = match () {
             () if value.is_none() || sign.is_empty() => "",
             () if reaches(aim) => "aim",
             () if reaches(floor) => "floor",
             () => "**neither**",
         };
         let goal = |value: f64| if sign.is_empty() { String::new() } else { format!("{sign}{value}") };
-        [goal(floor), goal(aim), now.cloned().unwrap_or_default(), reached.to_owned()]
+        [goal(floor), goal(aim), now.cloned().unwrap_or_default(), said.to_owned()]
     }
 
     /// What a terminal shows: the rows that have a figure.

@@ -29,7 +29,8 @@ fn growth(rounds: usize, mut small: impl FnMut(), mut large: impl FnMut()) -> f6
         run();
         started.elapsed().as_secs_f64()
     };
-    (small(), large());
+    small();
+    large();
     median((0..rounds).map(|_| [time(&mut small), time(&mut large)]).map(|[small, large]| large / small))
 }
 

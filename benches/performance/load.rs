@@ -66,7 +66,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, answer: Result<Answer>, due: Instant) {
+    fn add(&mut self, answer: &Result<Answer>, due: Instant) {
         match answer {
             Ok(Answer { status: 200, .. }) => self.times.push(due.elapsed()),
             Ok(_) => self.refused += 1,
@@ -121,7 +121,7 @@ impl Load {
                 left.set(left.get() - 1);
                 let due = Instant::now();
                 let answer = connection.call(&target.request).await;
-                outcome.borrow_mut().add(answer, due);
+                outcome.borrow_mut().add(&answer, due);
             }
         })));
         let outcome = Outcome { took: started.elapsed(), count: calls, ..outcome.into_inner() };
@@ -220,7 +220,7 @@ impl Pool {
         };
         let answer = tokio::time::timeout_at((due + DEADLINE).into(), answered).await;
         let answer = answer.unwrap_or_else(|_| Err(Error::from(ErrorKind::TimedOut)));
-        self.outcome.borrow_mut().add(answer, due);
+        self.outcome.borrow_mut().add(&answer, due);
     }
 
     /// An idle connection; without one the next that is idle, or a new one, whichever comes first.

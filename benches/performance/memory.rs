@@ -99,8 +99,8 @@ fn start(folder: &Folder) -> f64 {
     let make = clusters();
     let all: Arc<Vec<String>> = Arc::new((0..10_000).map(make).collect());
     let bytes = all.iter().map(String::len).sum();
-    let made = Arc::clone(&all);
-    let kinds = vec![Kind::new(CLUSTERS, all.len(), move |number| made[number].clone()), Kind::none(NETWORKS)];
+    let sent = Arc::clone(&all);
+    let kinds = vec![Kind::new(CLUSTERS, all.len(), move |number| sent[number].clone()), Kind::none(NETWORKS)];
     let port = Arc::new(Api { kinds, streams: true, ..Api::default() }).listen(None);
     let kubeconfig = folder.kubeconfig(port);
     let download = || {

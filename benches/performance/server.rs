@@ -52,7 +52,7 @@ impl Folder {
         let leaf = ca.server(&["127.0.0.1".to_owned()], Timestamp::now(), day).unwrap();
         fs::write(path.join("tls.crt"), &leaf.certificate).unwrap();
         fs::write(path.join("tls.key"), &leaf.key).unwrap();
-        Self { path, ca, leaf: [leaf.certificate, leaf.key.to_string()] }
+        Self { path, ca, leaf: [leaf.certificate, leaf.key] }
     }
 
     /// Writes a file, and says where it is.

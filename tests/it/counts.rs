@@ -5,7 +5,7 @@
 mod grown;
 #[allow(dead_code, unreachable_pub, reason = "the benchmark uses all of it")]
 #[path = "../../benches/counts/table.rs"]
-mod table;
+pub mod table;
 
 use grown::Grown;
 use table::{Cost, Table, judge, read, write};

@@ -3,11 +3,10 @@
 #[allow(dead_code, unreachable_pub, reason = "the benchmark uses all of it")]
 #[path = "../../../benches/performance/goals.rs"]
 mod goals;
-#[allow(dead_code, unreachable_pub, reason = "the benchmark uses all of it")]
-#[path = "../../../benches/counts/table.rs"]
-mod table;
 
 use goals::{Figures, Goal, Want};
+
+use crate::counts::table;
 
 fn goals() -> Vec<Goal> {
     goals::goals(&table::read(include_str!("../../../benches/counts.txt")).unwrap())
