@@ -231,6 +231,10 @@ impl Handler for KubeApiserver {
 
     fn review(&self, request: &Request<'_>, view: &mut View<'_>) -> Result<Verdict, Stop> {
         let Some(raw) = request.written() else { return Ok(Verdict::allow("not-concerned")) };
+        // Only an object that is to get a name has none here.
+        if !request.name.is_empty() && &*request.name != NAME {
+            return Ok(Verdict::allow("not-concerned"));
+        }
         match self.review_deployment(request, raw, view) {
             Err(Stop::Unreadable(error)) => unreadable(request, raw, error, self.is_tolerant),
             result => result,
@@ -238,11 +242,14 @@ impl Handler for KubeApiserver {
     }
 }
 
+/// The Deployment of a Shoot's kube-apiserver (gardener `pkg/apis/core/v1beta1/constants`).
+const NAME: &str = "kube-apiserver";
+
 /// Name and labels of the kube-apiserver that gardenlet writes for a Shoot (gardener
 /// `pkg/component/kubernetes/apiserver`). The webhook configuration selects by the same, so this only matters to a
 /// wider one.
 fn is_shoot_api_server(metadata: &Metadata<'_>) -> bool {
-    &*metadata.name == "kube-apiserver"
+    &*metadata.name == NAME
         && metadata.labels.as_ref().is_some_and(|labels| {
             labels.app.as_deref() == Some("kubernetes") && labels.role.as_deref() == Some("apiserver")
         })

@@ -292,6 +292,14 @@ fn an_object_of_another_shape_is_unreadable() {
     );
 }
 
+/// What is not the Shoot's kube-apiserver is not read, so nothing in it can be wrong.
+#[test]
+fn an_object_of_another_name_is_not_read() {
+    let call = Call::overlapping().pod(|pod| pod["containers"][0]["name"] = json!(7));
+    let call = call.object(|object| object["metadata"]["name"] = json!("gardener-apiserver"));
+    assert_eq!(call.run().verdict.decision, "not-concerned");
+}
+
 /// More of the VPN than gardenlet ever writes is refused in few words, and an edit of something else passes all the same.
 #[test]
 fn too_many_containers_of_the_vpn_are_unreadable() {
