@@ -48,6 +48,7 @@ pub use self::garden::{SeedObject, ShootObject};
 pub use self::watched::Watched;
 use network_guard_core::gardener::network::SwitchingNetwork;
 use network_guard_core::gardener::{ClusterFacts, Deployment, ToldNetworks};
+use network_guard_core::json::Members;
 use network_guard_core::landscape::{ClusterRecord, NetworkName, Snapshot};
 use network_guard_core::vpn::nat;
 
@@ -67,9 +68,17 @@ impl From<WireMetadata> for ObjectMeta {
     }
 }
 
-#[derive(Deserialize)]
-struct Versioned {
-    metadata: WireMetadata,
+/// The metadata of an object. What follows it, which is nearly all, is for its view.
+fn metadata<E: de::Error>(object: &RawValue) -> Result<ObjectMeta, E> {
+    let mut members = Members::of(object.get());
+    members.enter().map_err(E::custom)?;
+    while let Some(key) = members.key().map_err(E::custom)? {
+        let value = members.skip().map_err(E::custom)?;
+        if &*key == "metadata" {
+            return serde_json::from_str(value).map(WireMetadata::into).map_err(E::custom);
+        }
+    }
+    Err(E::missing_field("metadata"))
 }
 
 /// A `Cluster`.
@@ -144,10 +153,9 @@ resource!(
 impl<'de> Deserialize<'de> for NetworkObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
         // An object that cannot be read has no switch; one bad object must not stop the whole list.
         let switch = SwitchingNetwork::read(text.get()).unwrap_or_default();
-        Ok(Self { switch, metadata: version.metadata.into() })
+        Ok(Self { switch, metadata: metadata(&text)? })
     }
 }
 
@@ -188,10 +196,9 @@ const LONGEST_TOLD: usize = 1 << 10;
 impl<'de> Deserialize<'de> for ApiServerObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
-        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
         // An object that cannot be read has no networks; one bad object must not stop the whole list.
         let told = Deployment::read(text.get()).ok().and_then(|deployment| nat::told(&deployment));
-        Ok(Self { told: told.filter(|told| told.bytes() <= LONGEST_TOLD), metadata: version.metadata.into() })
+        Ok(Self { told: told.filter(|told| told.bytes() <= LONGEST_TOLD), metadata: metadata(&text)? })
     }
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{Versioned, Watched, WireMetadata};
+use super::{Watched, WireMetadata, metadata};
 use network_guard_core::gardener::seed::SeedSpec;
 use network_guard_core::gardener::{SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard_core::landscape::Snapshot;
@@ -25,8 +25,7 @@ impl<'de> Deserialize<'de> for ShootObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<RawValue>::deserialize(deserializer)?;
         let shoot = Shoot::read(text.get()).map_err(de::Error::custom)?;
-        let version: Versioned = serde_json::from_str(text.get()).map_err(de::Error::custom)?;
-        Ok(Self { facts: ShootFacts::of(&shoot), metadata: version.metadata.into() })
+        Ok(Self { facts: ShootFacts::of(&shoot), metadata: metadata(&text)? })
     }
 }
 
