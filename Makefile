@@ -4,6 +4,8 @@
 .DEFAULT_GOAL := help
 # It would tell cargo how many jobs to run at once, which is cargo's own choice.
 unexport MAKEFLAGS MFLAGS
+# Under another name: a line that names it runs even where `make -n` only shows what would.
+SELF := $(MAKE)
 
 # The tests find their servers here, and one build of our own binary serves all of them.
 export NETWORK_GUARD_TOOLS := $(CURDIR)/.cache/tools
@@ -24,7 +26,8 @@ run: ## build and serve the example landscape, no Kubernetes needed
 test flaky: export NETWORK_GUARD_IMAGE = $(CURDIR)/.cache/image-root-quick
 test: tools ## install what is missing, then run all checks and tests
 	tests/dependencies.py restore
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-debug test-quick
+	@$(SELF) --no-print-directory --jobs=2 --output-sync=line test-debug test-quick || \
+	  { echo 'A check failed: its words stand above the first "***".' >&2; exit 1; }
 	cargo test --test e2e -- --test-threads=$(E2E_THREADS)
 	tests/dependencies.py save
 
@@ -42,8 +45,9 @@ test-quick: image-quick
 	cargo bench --quiet --profile quick --bench counts -- --growth
 	cargo test --quiet --profile quick --test bounds
 
-counts: tools ## write benches/counts.txt again: the allocations and instructions of one call of each webhook, which `make test` compares
+counts: tools ## write benches/counts.txt again, and the page with its figures: allocations and instructions of each call, which `make test` compares
 	cargo bench --quiet --profile quick --bench counts -- --write
+	NETWORK_GUARD_WRITE_DOCS=1 cargo test --quiet --test it documents::performance
 
 soak: export PROPTEST_RNG_SEED = $(shell date +%s)
 soak: tools image-root ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
@@ -89,6 +93,6 @@ local-up: tools ## start etcd, kube-apiserver and network-guard on this machine,
 local-down: ## stop what local-up started
 	tests/local.sh down
 
-clean: ## remove everything that was built here; the servers stay for other clones, in ~/.cache/network-guard
+clean: ## remove everything that was built here; servers and libraries stay for other clones, in ~/.cache/network-guard
 	-tests/local.sh down
 	rm -rf .cache target

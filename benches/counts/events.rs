@@ -95,7 +95,7 @@ fn nodes(number: usize, prefix_len: u8) -> Networks {
     Networks::new(Vec::new(), Vec::new(), vec![nodes])
 }
 
-/// As `benches/garden.rs` has them: one in four peers, with two others that list it back.
+/// As `benches/performance/objects.rs` has them: one in four peers, with two others that list it back.
 fn shoot(number: usize, size: usize) -> ShootFacts {
     let seed = |number: usize| format!("eu1-{}", number % 40).into();
     let peer = |number: usize| Peer { target: shoot_name(number), seed: seed(number) };

@@ -75,10 +75,7 @@ fn main() {
     let counts = table::read(include_str!("../counts.txt")).expect("`make test` reads it, too");
     let goals = goals::goals(&counts);
     let mut figures = Figures::new(machine());
-    for (name, cost) in &counts {
-        figures.put_count(&format!("allocations/{name}"), cost.allocations);
-        figures.put_count(&format!("instructions/{name}"), cost.instructions.expect("the table has it"));
-    }
+    figures.put_counts(&counts);
     let started = Instant::now();
     let chosen: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut section = |name: &str, run: &mut dyn FnMut(&mut Figures)| {

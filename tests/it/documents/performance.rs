@@ -1,4 +1,4 @@
-//! The page of figures: its rows are the list of goals, its figures those that `make bench` wrote.
+//! The page of figures: its rows are the list of goals, its figures those that `make bench` and `make counts` wrote.
 
 #[allow(dead_code, unreachable_pub, reason = "the benchmark uses all of it")]
 #[path = "../../../benches/performance/goals.rs"]
@@ -8,8 +8,12 @@ use goals::{Figures, Goal, Want};
 
 use crate::counts::table;
 
+fn counts() -> table::Table {
+    table::read(include_str!("../../../benches/counts.txt")).unwrap()
+}
+
 fn goals() -> Vec<Goal> {
-    goals::goals(&table::read(include_str!("../../../benches/counts.txt")).unwrap())
+    goals::goals(&counts())
 }
 
 #[test]
@@ -17,7 +21,9 @@ fn rows_are_the_goals() {
     let goals = goals();
     let page = std::fs::read_to_string(format!("{}/{}", env!("CARGO_MANIFEST_DIR"), goals::PAGE)).unwrap_or_default();
     let name = goals::PAGE.strip_prefix("docs/reference/").unwrap();
-    super::reference::is_made(name, &Figures::of(&page, &goals).page(&goals));
+    let mut figures = Figures::of(&page, &goals);
+    figures.put_counts(&counts());
+    super::reference::is_made(name, &figures.page(&goals));
 }
 
 /// Each goal has a name and a reason of its own, and its aim is beyond its floor.
