@@ -33,14 +33,16 @@ impl RouteMonitor {
 
     /// Waits for a change since the last call, and takes all that are there: the routes themselves tell what they are.
     pub(super) async fn changed(&self) -> anyhow::Result<()> {
-        let mut has_changed = false;
+        let (mut has_changed, mut interest) = (false, Interest::READABLE);
         loop {
             if !has_changed {
-                self.socket.readable().await?;
+                // An error without a message says that some were lost; tokio clears one of the two at a time.
+                let ready = self.socket.ready(Interest::READABLE | Interest::ERROR).await?;
+                interest = if ready.is_error() { Interest::ERROR } else { Interest::READABLE };
             }
             // A message that does not fit is cut.
             let take = || Ok(recv(&self.socket, &mut [0_u8; 1], RecvFlags::empty())?);
-            match self.socket.try_io(Interest::READABLE, take) {
+            match self.socket.try_io(interest, take) {
                 Ok(_) => has_changed = true,
                 // There were more changes than the kernel keeps.
                 Err(error) if error.raw_os_error() == Some(Errno::NOBUFS.raw_os_error()) => has_changed = true,
@@ -54,7 +56,25 @@ impl RouteMonitor {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::OwnedFd;
+    use std::time::Duration;
+
     use super::*;
+
+    /// As when the kernel could not keep a single message: nothing can be read, and somebody has to be told.
+    #[tokio::test]
+    async fn an_error_alone_is_heard() {
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(nobody).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = UnixDatagram::from_std(Datagrams::from(OwnedFd::from(socket))).unwrap();
+        // Nobody is there, which only the error of the socket tells.
+        rustix::net::send(&socket, b"x", rustix::net::SendFlags::empty()).unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(60), RouteMonitor { socket }.changed()).await;
+        assert!(heard.expect("it is told").is_err());
+    }
 
     /// A change between the start and the first look would be lost otherwise.
     #[tokio::test]

@@ -85,7 +85,7 @@ impl Visit for Fields<'_, '_> {
         self.field(field, |writer| write!(writer, "{value}"));
     }
 
-    /// Nobody logs one that is large enough for an exponent, where the library would write `e+16`.
+    /// Nobody logs one that is so large or so small that the library would write it in another way: `1e+16`, `0.000015`.
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.field(
             field,

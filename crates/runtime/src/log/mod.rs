@@ -34,11 +34,8 @@ pub enum Format {
     Text,
 }
 
-/// How long the end of the process waits for its last lines.
+/// How long the end of the process waits for its last lines, and a panic, after which it may end, for its own.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// How long a panic waits for its line: the process may be about to abort.
-const PANIC_LINES: Duration = Duration::from_millis(100);
 
 /// The log, while the server runs. When it is dropped, it waits for its last lines, though not for ever.
 pub struct Log(Arc<Queue>);
@@ -65,7 +62,7 @@ impl Log {
             panicked(panic);
             // Many calls may panic while nobody reads, and each of them would keep others waiting.
             if !of_panics.is_stuck() {
-                of_panics.flush(PANIC_LINES);
+                of_panics.flush(LAST_LINES);
             }
         }));
         Ok(Self(queue))

@@ -117,11 +117,11 @@ impl Queue {
 
     /// Writes lines, for ever. `says` is told how many were lost, when everything is written.
     pub(super) fn write(&self, mut to: impl Write, says: impl Fn(u64)) {
-        let (mut batch, mut said) = (Vec::new(), 0);
+        let (mut batch, mut said, mut is_torn) = (Vec::new(), 0, false);
         let mut rests_until = Instant::now();
         loop {
             self.take(&mut batch, rests_until);
-            let is_written = self.write_lines(&batch, &mut to);
+            let is_written = self.write_lines(&batch, &mut to, &mut is_torn);
             rests_until = Instant::now() + self.rest;
             batch.clear();
             batch.shrink_to(BATCH);
@@ -153,19 +153,26 @@ impl Queue {
         std::mem::swap(&mut state.waiting, batch);
     }
 
-    /// Whether the last line was written. One that cannot be written whole is lost, and the next one is tried.
-    fn write_lines(&self, mut rest: &[u8], to: &mut impl Write) -> bool {
-        let mut is_written = true;
+    /// Whether the last line was written. One that cannot be written whole is lost, and the next one is tried; what was written of
+    /// the lost one is ended before that, so that programs can read the next one.
+    fn write_lines(&self, mut rest: &[u8], to: &mut impl Write, is_torn: &mut bool) -> bool {
+        let (mut is_written, mut is_within) = (true, false);
         while !rest.is_empty() {
-            let left = match to.write(rest) {
+            let left = match to.write(if *is_torn { b"\n" } else { rest }) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(1..) if *is_torn => {
+                    *is_torn = false;
+                    continue;
+                }
                 Ok(written @ 1..) => {
+                    is_within = rest[written - 1] != b'\n';
                     is_written = true;
                     written
                 }
                 Ok(0) | Err(_) => {
                     self.lost.inc();
-                    is_written = false;
+                    *is_torn |= is_within;
+                    (is_within, is_written) = (false, false);
                     rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1)
                 }
             };

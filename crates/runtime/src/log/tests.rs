@@ -157,7 +157,7 @@ fn what_waits_is_bounded_and_what_is_lost_is_said() {
 }
 
 #[test]
-fn a_line_that_cannot_be_written_whole_is_lost_and_no_other() {
+fn a_line_that_cannot_be_written_whole_is_lost_and_ended_and_no_other() {
     let (reader, queue) = Reader::of_queue();
     queue.push(b"first\n");
     assert_eq!(reader.read(3), "fir");
@@ -165,9 +165,11 @@ fn a_line_that_cannot_be_written_whole_is_lost_and_no_other() {
         queue.push(line.as_bytes());
     }
     reader.fail();
+    assert_eq!(reader.read(MOST), "\n");
     assert_eq!(reader.read(4), "seco");
     reader.fail();
     reader.fail();
+    assert_eq!(reader.read(MOST), "\n");
     assert_eq!(reader.read(MOST), "fourth\n");
     assert_eq!(reader.read(MOST), "lost 3\n");
     assert_eq!(queue.lost().get(), 3);

@@ -47,7 +47,8 @@ impl Shoots {
     /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
     fn count_beside(&self, name: &ShootName, facts: &ShootFacts) -> u64 {
         let entries = facts.peers();
-        if entries.len() < 2 {
+        // That is told by a look into the index, while the networks of all targets have to be put in order.
+        if entries.len() < 2 || self.listers(name, &Grant::Everywhere).nth(1).is_none() {
             return 0;
         }
         let targets = entries.iter().map(|entry| &entry.target).filter(|target| *target != name);

@@ -145,8 +145,10 @@ pub fn act(
                 };
                 return (pending(status), Some(progress));
             }
-            // An approval stays while a new leader has not observed the nodes for long enough itself.
-            let was_approved = network.switch.is(SwitchState::Approved) && tracker.is_unsettled();
+            // An approval stays while a new leader has not observed the nodes for long enough itself. One that no routes gave, left
+            // by a release that was interrupted, has no time.
+            let is_approved = network.switch.is(SwitchState::Approved) && network.switch.approved.is_some();
+            let was_approved = is_approved && tracker.is_unsettled();
             if !tracker.is_over(now, &settings.tracker) && !was_approved {
                 let status = SwitchStatus { waits_for: WaitsFor::Stability, routes, ..SwitchStatus::default() };
                 return (pending(status), Some(progress));

@@ -196,3 +196,20 @@ fn an_approval_is_withdrawn_when_nobody_answers() {
     let want = "1 of 1 nodes have routes; the Shoot's nodes cannot be listed: it does not answer; what is said of them was seen before that";
     assert_eq!(status.message(), want);
 }
+
+/// A release by force ends after its approval, the force is taken back, and another leader sees all routes at its first look.
+#[test]
+fn an_interrupted_force_approves_nothing_for_another_leader() {
+    let mut world = pending();
+    world.extension();
+    world.nodes = vec![node("a", CREATED)];
+    world.shoot["metadata"]["annotations"][OVERLAY_SWITCH] = json!("force");
+    world.deliver();
+    assert_eq!(world.look(), Act::Release(Reason::Forced));
+    assert!(world.send() && world.send() && world.is_writing(), "the record and the approval, and no more");
+    world.shoot["metadata"]["annotations"] = json!({});
+    world.restart();
+    assert!(matches!(world.controller(), Act::Say { state: SwitchState::Pending, .. }));
+    assert!(world.gardenlet());
+    assert_eq!((world.decision(), world.mode()), ("held", Encapsulation::Overlay));
+}
