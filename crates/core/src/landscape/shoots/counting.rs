@@ -8,6 +8,9 @@ use crate::gardener::{ShootFacts, ShootName};
 use crate::landscape::{Census, Grant};
 use crate::net::{Cidr, clashing};
 
+/// More targets than nearly all Shoots have.
+const MANY: usize = 16;
+
 /// What a count looks at in a Shoot.
 #[derive(Eq, PartialEq)]
 pub(super) struct Counted<'f> {
@@ -47,8 +50,11 @@ impl Shoots {
     /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
     fn count_beside(&self, name: &ShootName, facts: &ShootFacts) -> u64 {
         let entries = facts.peers();
-        // That is told by a look into the index, while the networks of all targets have to be put in order.
-        if entries.len() < 2 || self.listers(name, &Grant::Everywhere).nth(1).is_none() {
+        if entries.len() < 2 {
+            return 0;
+        }
+        // The index tells it, too, and faster where the networks of many targets would have to be put in order.
+        if entries.len() > MANY && self.listers(name, &Grant::Everywhere).nth(1).is_none() {
             return 0;
         }
         let targets = entries.iter().map(|entry| &entry.target).filter(|target| *target != name);
@@ -132,5 +138,12 @@ mod tests {
         assert_eq!(beside(&shoots), 2);
         shoots.put(&name(3), shoot(&[(1, "a")], "10.0.1.0/27", "a"));
         assert_eq!(beside(&shoots), 0, "it moved away");
+        // The same with more targets than are compared without a look into the index.
+        let many: Vec<(u8, &str)> = (2..60).map(|number| (number, "a")).collect();
+        shoots.put(&name(1), shoot(&many, "10.0.9.0/24", "a"));
+        shoots.put(&name(3), shoot(&[], "10.0.0.32/27", "a"));
+        assert_eq!(beside(&shoots), 0, "only one lists it back");
+        shoots.put(&name(3), shoot(&[(1, "a")], "10.0.0.32/27", "a"));
+        assert_eq!(beside(&shoots), 2);
     }
 }
