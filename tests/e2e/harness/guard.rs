@@ -365,15 +365,12 @@ impl Guard {
     /// The sum of those series of a metric whose labels say this.
     #[track_caller]
     pub fn series(&self, name: &str, labels: &str) -> f64 {
-        let sum: f64 = self
-            .metrics()
-            .lines()
-            .filter(|line| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']))
-            .filter(|line| line.contains(labels))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum();
-        // The sum of nothing is minus zero.
-        sum + 0.0
+        sum(&self.metrics(), name, labels)
+    }
+
+    /// The sum of all series of a metric; none if it does not answer, as one that ends.
+    pub fn metric_of_what_may_end(&self, name: &str) -> Option<f64> {
+        self.scrape().map(|scraped| sum(&scraped.text, name, ""))
     }
 
     /// Waits until a task of it has begun and ended this many turns from now on, and looks at something all the time. What
@@ -416,6 +413,17 @@ impl Guard {
     pub fn log(&self) -> String {
         self.process.output()
     }
+}
+
+fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
+    let sum: f64 = metrics
+        .lines()
+        .filter(|line| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']))
+        .filter(|line| line.contains(labels))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum();
+    // The sum of nothing is minus zero.
+    sum + 0.0
 }
 
 /// What a metrics port answers.
