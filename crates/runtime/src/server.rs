@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use super::health::{self, Pace, Pulse, Readiness};
@@ -153,24 +153,55 @@ impl Server {
             }
         });
         background.close();
-        let served = ports.into_iter().zip(listeners).map(|(port, listener)| -> BoxFuture<'_, ()> {
-            let Port { name, endpoints, callers, limits, .. } = port;
-            let routes = https::routes(endpoints, &limits, &https_metrics, &stop);
-            let (tls, all, stop) = (&*tls, (&*open, &https_metrics), &stop);
-            Box::pin(async move {
-                let (port, phases) = ((name, listener), (stop.closing(), stop.leaving()));
-                match callers {
-                    Callers::OfClientCas => https::serve(port, tls, routes, &limits, all, phases).await,
-                    Callers::Anyone => https::serve(port, &ToAnyone(tls), routes, &limits, all, phases).await,
+        // On the workers, where connections are: so the loops take turns with calls.
+        let mut served: JoinSet<()> = ports
+            .into_iter()
+            .zip(listeners)
+            .map(|(port, listener)| {
+                let Port { name, endpoints, callers, limits, .. } = port;
+                let routes = https::routes(endpoints, &limits, &https_metrics, &stop);
+                let (tls, open, metrics, stop) =
+                    (Arc::clone(&tls), Arc::clone(&open), Arc::clone(&https_metrics), stop.clone());
+                async move {
+                    let (port, all, phases) = ((name, listener), (&*open, &metrics), (stop.closing(), stop.leaving()));
+                    match callers {
+                        Callers::OfClientCas => https::serve(port, &*tls, routes, &limits, all, phases).await,
+                        Callers::Anyone => https::serve(port, &ToAnyone(&tls), routes, &limits, all, phases).await,
+                    }
                 }
             })
-        });
+            .collect();
         tokio::select! {
-            _ = join_all(served) => {}
-            () = stop.aborted() => {}
+            () = all_of(&mut served) => {}
+            () = stop.aborted() => served.abort_all(),
         }
         stop.finish();
         // A probe or a scrape that is stuck delays nothing.
         let _ = tokio::time::timeout(Duration::from_secs(1), background.wait()).await;
+    }
+}
+
+/// Ends when all of them have; a panic of one is one here.
+async fn all_of(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "a port is gone")]
+    async fn a_panic_of_a_port_ends_the_server() {
+        let mut ports = JoinSet::new();
+        ports.spawn(async { panic!("a port is gone") });
+        ports.spawn(std::future::pending());
+        all_of(&mut ports).await;
     }
 }
