@@ -130,7 +130,14 @@ impl Api {
 
     fn send(&self, method: &str, path: &str, kind: &str, body: Option<&Value>) -> Result<Value, kube::Error> {
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        let request = Request::builder().method(method).uri(path).header("Content-Type", kind).body(body).unwrap();
-        self.runtime.block_on(self.client.request(request))
+        let send = || {
+            let request = Request::builder().method(method).uri(path).header("Content-Type", kind).body(body.clone());
+            self.runtime.block_on(self.client.request(request.unwrap()))
+        };
+        match send() {
+            // It took longer than a minute: see `Kubectl::ok`.
+            Err(kube::Error::Api(status)) if method == "GET" && status.code == 504 => send(),
+            result => result,
+        }
     }
 }

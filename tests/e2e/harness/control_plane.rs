@@ -332,10 +332,25 @@ impl Kubectl {
     }
 
     /// Runs kubectl, which has to succeed, and gives its standard output.
+    ///
+    /// An API server that takes longer for a request than it may, which is a minute, says so. What may be repeated is asked once
+    /// more then, and where the API server was is printed. It was seen in one of some thousand starts.
     pub fn ok(&self, arguments: &[&str], input: Option<&str>) -> String {
-        let output = self.run(arguments, input);
+        let mut output = self.run(arguments, input);
+        let may_be_repeated = matches!(arguments, ["apply" | "get" | "wait", ..]);
+        if may_be_repeated && output.stderr.contains("Error from server (Timeout)") {
+            say!("kubectl {arguments:?}, which is repeated: {}{}", output.stderr, self.stuck());
+            output = self.run(arguments, input);
+        }
         assert!(output.ok, "kubectl {arguments:?}: {}", output.stderr);
         output.stdout
+    }
+
+    /// Where requests of custom resources are in the API server.
+    fn stuck(&self) -> String {
+        let all = self.run(&["get", "--raw", "/debug/pprof/goroutine?debug=2"], None).stdout;
+        let stuck: Vec<&str> = all.split("\n\n").filter(|stack| stack.contains("crdHandler")).take(4).collect();
+        stuck.join("\n\n")
     }
 
     /// `kubectl apply` of an object, which has to succeed.
