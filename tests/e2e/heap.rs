@@ -29,8 +29,8 @@ fn minutes() -> f64 {
 /// of request in the charts. So an eviction, or a restart for want of memory, may come before the next release; a slower leak
 /// is not distinguished from noise here.
 ///
-/// A run of a few minutes has no time to settle: pools, caches and lists of free pages fill. It notices only what leaks about
-/// a page with each call.
+/// A run of a few minutes has no time to settle: pools, caches and lists of free pages fill. It notices only what leaks
+/// some pages with each call.
 fn most(minutes: f64) -> f64 {
     if minutes < 30.0 { 12_000.0 } else { minutes / 60.0 * 1_000.0 }
 }

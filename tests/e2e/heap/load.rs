@@ -99,18 +99,18 @@ impl Client {
         let ca = std::fs::read(guard.certificates().join("ca.crt")).unwrap();
         let mut config = kube::Config::new(url.parse().unwrap());
         config.root_cert = Some(vec![CertificateDer::from_pem_slice(&ca).unwrap().to_vec()]);
-        Self::with(Arc::clone(runtime), config)
+        Self::with(runtime, config)
     }
 
-    fn with(runtime: Arc<Runtime>, config: kube::Config) -> Self {
+    fn with(runtime: &Arc<Runtime>, config: kube::Config) -> Self {
         let _there = runtime.enter();
         let client = kube::Client::try_from(config.clone()).unwrap();
-        Self { runtime: Arc::clone(&runtime), config, client }
+        Self { runtime: Arc::clone(runtime), config, client }
     }
 
     /// One with connections of its own.
     fn another(&self) -> Self {
-        Self::with(Arc::clone(&self.runtime), self.config.clone())
+        Self::with(&self.runtime, self.config.clone())
     }
 
     /// Status and body of a call.
@@ -235,7 +235,7 @@ fn visitors(guard: &Guard, client: &Client, path: &'static str) -> [Step; 2] {
         step("bodies that are none", 200, move |number| {
             let body = &bodies[of(bodies.len(), number)];
             let (status, answer) = sender.post(path, body);
-            assert!((400..500).contains(&status), "{:.40}: {status} {answer}", body);
+            assert!((400..500).contains(&status), "{body:.40}: {status} {answer}");
         }),
         step("connections", 100, move |number| {
             // Silent ones, half a record of TLS, half a request, and at last one with a call of its own.
