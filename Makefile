@@ -50,7 +50,7 @@ counts: tools ## write benches/counts.txt again, and the page with its figures: 
 	NETWORK_GUARD_WRITE_DOCS=1 cargo test --quiet --test it documents::performance
 
 soak: export PROPTEST_RNG_SEED = $(shell date +%s)
-soak: tools image-root ## run the long versions of the tests that have one, such as a hundred restarts and rotations: about half an hour
+soak: tools image-root ## run the long versions of the tests that have one: a hundred restarts and rotations, an hour of mixed load: an hour and a half
 	@echo "The seed of the property tests is PROPTEST_RNG_SEED=$(PROPTEST_RNG_SEED)."
 	cargo test --quiet --workspace --lib
 	cargo test --quiet --profile quick --test bounds

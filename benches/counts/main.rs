@@ -10,7 +10,7 @@
 //! `--growth` sends hostile reviews, those of `tests/bounds`, in two sizes, and fails where twice the size takes far more than
 //! twice the instructions. `--growth "volumes of ours"` sends those of one kind only (`tests/bounds/hostile.rs` has the names).
 
-#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures are what a benchmark is for")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
 mod calls;

@@ -4,7 +4,7 @@
 //!
 //! No timing is asserted: machines are shared and noisy. Both sides of a ratio are measured in turns.
 
-#![allow(clippy::print_stdout, reason = "figures are what a benchmark is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures are what a benchmark is for")]
 #![allow(unreachable_pub, reason = "a benchmark has no outside")]
 
 mod api;

@@ -53,11 +53,11 @@ impl Certs {
             Self::Inspect(inspect) => return inspect.run(),
         };
         generate(&out, &names, Duration::from_secs(u64::from(days) * 24 * 60 * 60))?;
-        super::print(&format!(
+        super::output::print(&format!(
             "wrote ca.crt, tls.crt and tls.key to {}, valid for {days} days for {}\n",
             out.display(),
             names.join(", ")
-        ));
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -68,19 +68,42 @@ pub(super) fn generate(out: &Path, names: &[String], lifetime: Duration) -> anyh
     let authority = Authority::new("network-guard development CA", now, lifetime)?;
     let server = authority.server(names, now, lifetime)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
-    write(&out.join("ca.crt"), authority.certificate(), 0o644)?;
-    write(&out.join("tls.key"), &server.key, 0o600)?;
-    write(&out.join("tls.crt"), &server.certificate, 0o644)
+    replace(
+        out,
+        &[
+            ("ca.crt", authority.certificate(), 0o644),
+            ("tls.key", &server.key, 0o600),
+            ("tls.crt", &server.certificate, 0o644),
+        ],
+    )
 }
 
-/// Replaces a file atomically: a reader sees the old text or the new one. The mode is set before there is any content.
-fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let beside = path.with_extension("new");
-    let _ = fs::remove_file(&beside);
-    let write = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        fs::rename(&beside, path)
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+/// Replaces files of a folder, each atomically: a reader sees the old text or the new one. All of them are written before
+/// the first one is replaced, so where there is no room for all, those that were there stay together.
+fn replace(folder: &Path, files: &[(&str, &str, u32)]) -> anyhow::Result<()> {
+    let path = |name: &str| folder.join(name);
+    let beside = |name: &str| path(name).with_added_extension("new");
+    let written = files.iter().try_for_each(|(name, text, mode)| {
+        write_new(&beside(name), text, *mode).with_context(|| format!("cannot write {}", path(name).display()))
+    });
+    let replaced = written.and_then(|()| {
+        files.iter().try_for_each(|(name, ..)| {
+            fs::rename(beside(name), path(name)).with_context(|| format!("cannot replace {}", path(name).display()))
+        })
+    });
+    if replaced.is_err() {
+        for (name, ..) in files {
+            let _ = fs::remove_file(beside(name));
+        }
+    }
+    replaced
+}
+
+/// Writes a file that is new. The mode is set before there is any content.
+fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes())?;
+    // Some file systems say only here that there is no room.
+    file.sync_all()
 }

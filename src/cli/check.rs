@@ -143,7 +143,7 @@ impl Check {
             text += &format!("; {lost} could not be read");
         }
         text.push('\n');
-        super::print(&text);
+        super::output::print(&text)?;
         Ok(ExitCode::from(if lost > 0 { 2 } else { u8::from(refused > 0) }))
     }
 }

@@ -204,10 +204,10 @@ impl Doctor {
         // A system call that hangs, such as the resolution of a name, is not waited for.
         runtime.shutdown_background();
         let is_coloured = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        super::print(&match format {
+        super::output::print(&match format {
             Format::Table => report.text(is_coloured),
             Format::Json => report.json(),
-        });
+        })?;
         Ok(ExitCode::from(report.exit_code()))
     }
 }

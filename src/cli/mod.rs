@@ -6,6 +6,7 @@ mod columns;
 mod doctor;
 mod log;
 mod nat;
+mod output;
 mod overlaps;
 mod serve;
 mod served;
@@ -77,8 +78,24 @@ enum Command {
 }
 
 impl Args {
-    /// Runs the subcommand.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    /// Runs what the arguments of this process say.
+    pub fn main() -> ExitCode {
+        let result = match Self::try_parse() {
+            Ok(args) => args.run(),
+            // Help, and the version.
+            Err(shown) if !shown.use_stderr() => output::written(shown.print()).map(|()| ExitCode::SUCCESS),
+            Err(error) => {
+                output::warn_by(move || drop(error.print()));
+                return ExitCode::from(2);
+            }
+        };
+        result.unwrap_or_else(|error| {
+            output::warn(format!("error: {error:#}\n"));
+            ExitCode::from(2)
+        })
+    }
+
+    fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Check(check) => return check.run(),
             Command::Doctor(doctor) => return doctor.run(),
@@ -88,16 +105,10 @@ impl Args {
             Command::Switches(switches) => switches.run()?,
             Command::Certs(certs) => return certs.run(),
             Command::Webhooks(webhooks) => webhooks.run()?,
-            Command::Rules => print(&network_guard_core::webhooks::rules_markdown()),
+            Command::Rules => output::print(&network_guard_core::webhooks::rules_markdown())?,
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Writes to standard output. A reader that went away, such as `head`, is no failure.
-fn print(text: &str) {
-    use std::io::Write as _;
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

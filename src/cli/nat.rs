@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::networks::Which;
-use super::print;
+use super::output;
 use network_guard_core::net::Family;
 use network_guard_core::vpn::nat::{End, Plan, Side};
 use network_guard_nat::{Applied, Backend, Event, Iptables, KernelSettings, NatAgent, Routes, Tables};
@@ -183,7 +183,7 @@ impl PlanArgs {
             .into_iter()
             .map(|side| Ok(self.which.plan(&networks, side)?.0))
             .collect::<anyhow::Result<Vec<Plan>>>()?;
-        print(&match self.output {
+        output::print(&match self.output {
             Format::Table => plans.iter().map(show::table).collect::<Vec<_>>().join("\n"),
             Format::Json => {
                 let plans: Vec<_> = plans.iter().map(show::json).collect();
@@ -196,8 +196,7 @@ impl PlanArgs {
                 let family = if self.output == Format::Restore { Family::V4 } else { Family::V6 };
                 Tables::default().transition(&Tables::wanted(plan, family)).unwrap_or_default()
             }
-        });
-        Ok(())
+        })
     }
 }
 
@@ -234,18 +233,18 @@ impl Target {
         let (plan, end) = self.plan()?;
         let (backend, lines) = self.agent().verify(&plan, &end)?;
         if lines.is_empty() {
-            print(&format!("{}: all is as it should be\n", backend.name()));
+            output::print(&format!("{}: all is as it should be\n", backend.name()))?;
             return Ok(ExitCode::SUCCESS);
         }
         let count = match lines.len() {
             1 => "1 thing is".to_owned(),
             count => format!("{count} things are"),
         };
-        print(&format!(
+        output::print(&format!(
             "{}\n{}: {count} not as it should be; `network-guard nat apply` with the same flags corrects that\n",
             lines.join("\n"),
             backend.name(),
-        ));
+        ))?;
         Ok(ExitCode::from(1))
     }
 }
@@ -259,18 +258,20 @@ fn tell(event: Event) {
                 1 => "1 thing was corrected".to_owned(),
                 count => format!("{count} things were corrected"),
             };
-            print(&format!("{}: {what}; {changes}\n", backend.name()));
+            output::tell(format!("{}: {what}; {changes}\n", backend.name()));
         }
-        Event::Repaired(line) => print(&format!("repaired: {line}\n")),
-        Event::Warning(warning) => eprintln!("warning: {warning}"),
-        Event::KeepsNetworks(error) => eprintln!("error: {error:#}; continuing with the previous networks"),
-        Event::Failed(error) => eprintln!("error: {error:#}"),
+        Event::Repaired(line) => output::tell(format!("repaired: {line}\n")),
+        Event::Warning(warning) => output::warn(format!("warning: {warning}\n")),
+        Event::KeepsNetworks(error) => {
+            output::warn(format!("error: {error:#}; continuing with the previous networks\n"));
+        }
+        Event::Failed(error) => output::warn(format!("error: {error:#}\n")),
     }
 }
 
 fn tell_removed(removed: &[Backend]) {
     let names: Vec<&str> = removed.iter().map(|backend| backend.name()).collect();
-    print(&match names.as_slice() {
+    output::tell(match names.as_slice() {
         [] => "there was no rule of network-guard\n".to_owned(),
         names => format!("removed from {}\n", names.join(" and ")),
     });

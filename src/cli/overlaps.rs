@@ -67,10 +67,10 @@ impl Overlaps {
         };
         findings.found.sort_by(|a, b| a.0.cmp(&b.0));
         findings.problems.sort();
-        super::print(&match self.output {
+        super::output::print(&match self.output {
             Format::Table => findings.table(),
             Format::Json => findings.json(),
-        });
+        })?;
         let is_trouble = !findings.problems.is_empty() || findings.found.iter().any(|(_, found)| found.is_trouble());
         Ok(ExitCode::from(if findings.unread > 0 { 2 } else { u8::from(is_trouble) }))
     }

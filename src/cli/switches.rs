@@ -47,11 +47,10 @@ impl Switches {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let rows = runtime.block_on(self.rows())?;
         let now = Timestamp::now();
-        super::print(&match self.output {
+        super::output::print(&match self.output {
             Format::Table => table(&rows, now),
             Format::Json => json(&rows),
-        });
-        Ok(())
+        })
     }
 
     async fn rows(&self) -> anyhow::Result<Vec<Row>> {

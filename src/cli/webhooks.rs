@@ -78,8 +78,7 @@ impl Webhooks {
             Self::Garden(client) => client.fill(GARDEN, None)?,
             Self::Shoot(client) => client.fill()?,
         };
-        super::print(&text);
-        Ok(())
+        super::output::print(&text)
     }
 }
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::basics::until;
 use crate::lab::{Backend, enter};
+use crate::pipes;
 use crate::space::{Output, Space, run};
 
 const BACKENDS: [Backend; 2] = [Backend::Nft, Backend::Legacy];
@@ -493,6 +494,49 @@ fn a_cluster_is_read_again() {
     replace("{");
     until("it says so", || agent.output().contains("continuing with the previous networks"));
     assert!(scene.saved().contains("--to 242.1.0.0/24"));
+}
+
+/// Whether its reader has gone or only does not read, the agent goes on, and corrects what is wrong.
+#[test]
+fn an_agent_goes_on_unread() {
+    for name in ["gone", "not read"] {
+        let Some(scene) = Scene::new(Backend::Nft) else { return };
+        let file = scene.folder.path().join("cluster.json");
+        let replace = |text: &str| {
+            let new = scene.folder.path().join("cluster.new");
+            fs::write(&new, text).unwrap();
+            fs::rename(new, &file).unwrap();
+        };
+        let cluster = |nodes: &[&str]| {
+            let mut cluster = crate::basics::fixture("ha-overlap", "cluster");
+            cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.into();
+            cluster.to_string()
+        };
+        replace(&cluster(&["10.250.0.0/16"]));
+        let unread = || match name {
+            "gone" => (None, pipes::broken()),
+            _ => {
+                let (reader, unread) = pipes::full();
+                (Some(reader), unread)
+            }
+        };
+        let ((_stdout_reader, stdout), (_stderr_reader, stderr)) = (unread(), unread());
+        let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.display());
+        let mut agent = scene.space.command(env!("CARGO_BIN_EXE_network-guard"));
+        let mut agent = agent.args(line.split_whitespace()).stdout(stdout).stderr(stderr).spawn().unwrap();
+        until("the rules are there", || scene.saved().contains("--to 242.0.0.0/16"));
+        replace("{");
+        // Twice: the first time it may have read the file before.
+        for _ in 0..2 {
+            scene.space.run("iptables-nft -w -t nat -F NETWORK-GUARD-OUTPUT");
+            until(name, || scene.saved().contains("--to 242.0.0.0/16"));
+        }
+        replace(&cluster(&["10.250.0.0/16", "10.249.0.0/24"]));
+        until(name, || scene.saved().contains("--to 242.1.0.0/24"));
+        assert!(agent.try_wait().unwrap().is_none(), "{name}");
+        agent.kill().unwrap();
+        agent.wait().unwrap();
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod objects;
 mod overlap;
 mod own;
 mod peer;
+mod pipes;
 mod pod;
 #[path = "../e2e/harness/process.rs"]
 mod process;

@@ -18,9 +18,9 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{Api, Patch, fixture};
 
-const CLUSTERS: &str = "/apis/extensions.gardener.cloud/v1alpha1/clusters";
+pub const CLUSTERS: &str = "/apis/extensions.gardener.cloud/v1alpha1/clusters";
 
-fn runtime() -> Arc<Runtime> {
+pub fn runtime() -> Arc<Runtime> {
     // As in the program itself; another test of this process may have done it before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Arc::new(tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap())
@@ -74,7 +74,7 @@ impl Drop for Heart {
 }
 
 /// A Cluster that overlaps its Seed, or does not.
-fn cluster(shoot: usize, overlaps: bool) -> Value {
+pub fn cluster(shoot: usize, overlaps: bool) -> Value {
     let mut cluster = fixture("ha", "cluster");
     cluster["metadata"] = json!({"name": namespace(shoot)});
     if overlaps {

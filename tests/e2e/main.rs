@@ -18,6 +18,7 @@ mod drift;
 mod envoy;
 mod faults;
 mod garden;
+mod heap;
 mod image;
 mod lifecycle;
 mod nat;

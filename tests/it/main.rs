@@ -11,11 +11,15 @@ mod descriptors;
 mod disk;
 mod documents;
 mod files;
+mod full;
 mod garden;
 mod http;
 mod idle;
 mod lookups;
+mod output;
 mod overload;
+#[path = "../datapath/pipes.rs"]
+mod pipes;
 #[path = "../e2e/harness/ports.rs"]
 mod ports;
 mod process;

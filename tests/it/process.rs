@@ -50,7 +50,8 @@ impl Process {
         let ports = [(); 3].map(|()| free_port());
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_network-guard"), "serve", "all"]);
-        command.args(["--landscape", "examples/landscape", "--log-level", "debug", "--cert-dir"]).arg(folder.path());
+        let landscape = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/landscape");
+        command.args(["--landscape", landscape, "--log-level", "debug", "--cert-dir"]).arg(folder.path());
         for (flag, port) in ["--bind-address", "--health-bind-address", "--metrics-bind-address"].iter().zip(ports) {
             command.arg(flag).arg(format!("127.0.0.1:{port}"));
         }

@@ -99,10 +99,10 @@ impl Inspect {
     pub(in crate::cli) fn run(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (format, report) = (self.output, runtime.block_on(self.report())?);
-        super::super::print(&match format {
+        super::super::output::print(&match format {
             Format::Table => table(&report),
             Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-        });
+        })?;
         Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 

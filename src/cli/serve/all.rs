@@ -58,14 +58,16 @@ const EXAMPLE_SHOOT_REVIEW: &str = include_str!("../../../examples/shoot-review.
 fn temporary_certificate() -> anyhow::Result<TemporaryFolder> {
     let path = std::env::temp_dir().join(format!("network-guard-{}", std::process::id()));
     // Another user must neither have prepared it nor be able to read it.
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
-        .with_context(|| format!("cannot make the folder {}; is it left over? then remove it", path.display()))?;
+    std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| {
+        let path = path.display();
+        format!("cannot make the folder {path}; give a certificate with --cert-dir, or another folder with TMPDIR")
+    })?;
     let folder = TemporaryFolder(path);
     certs::generate(&folder.0, &certs::default_names(), TEMPORARY_LIFETIME)?;
-    std::fs::write(folder.0.join("review.json"), EXAMPLE_REVIEW)?;
-    std::fs::write(folder.0.join("shoot-review.json"), EXAMPLE_SHOOT_REVIEW)?;
+    for (name, text) in [("review.json", EXAMPLE_REVIEW), ("shoot-review.json", EXAMPLE_SHOOT_REVIEW)] {
+        let path = folder.0.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     Ok(folder)
 }
 
@@ -101,5 +103,5 @@ fn greet(addresses: Addresses, temporary: Option<&TemporaryFolder>) {
              print(*r.get(\"warnings\",[]),r.get(\"status\",{{}}).get(\"message\",\"accepted\"),sep=chr(10))'\n\n"
         );
     }
-    crate::cli::print(&text);
+    crate::cli::output::tell(text);
 }

@@ -319,7 +319,7 @@ impl Drop for ControlPlane {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.folder.disable_cleanup(true);
-            eprintln!("the logs are in {}", self.folder.path().display());
+            say!("the logs are in {}", self.folder.path().display());
         }
     }
 }
