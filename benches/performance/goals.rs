@@ -48,7 +48,7 @@ const LINEAR: &str = "The work grows as its input does: ten times the input, ten
 const NO_SCAN: &str = "A decision looks at the peers of a Shoot and never at all Shoots, so only caches may notice a hundred times as many.";
 
 /// The rows whose figures are measured by `make bench` itself.
-const MEASURED: [(&str, &str, &str, Want, &str); 27] = [
+const MEASURED: [(&str, &str, &str, Want, &str); 28] = [
     (
         "calls/create",
         CALLS,
@@ -105,6 +105,7 @@ const MEASURED: [(&str, &str, &str, Want, &str); 27] = [
     ),
     ("growth/nat", GROWTH, "plan and rules of the double NAT: 1,000 networks / 100", AtMost(20.0, 11.0), LINEAR),
     ("growth/nodes", GROWTH, "a look at nodes, with reading their list: 5,000 nodes / 500", AtMost(20.0, 11.0), LINEAR),
+    ("growth/start", GROWTH, "start to ready: with 100,000 Clusters / 10,000", AtMost(20.0, 11.0), LINEAR),
     ("memory/shoots-10k", MEMORY, "MB that 10,000 Shoots of 20 kB add to `serve garden`", AtMost(12.0, 6.0), RECORD),
     ("memory/shoots-100k", MEMORY, "MB that 100,000 Shoots add", AtMost(120.0, 60.0), RECORD),
     (

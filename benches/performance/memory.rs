@@ -25,9 +25,14 @@ const SETTLE: Duration = Duration::from_secs(3);
 
 /// Starts `serve` against this API server: the memory then, and at its peak.
 fn served(folder: &Folder, what: &str, api: Api) -> [f64; 2] {
+    timed(folder, what, api).0
+}
+
+/// The same, and the seconds until it was ready.
+fn timed(folder: &Folder, what: &str, api: Api) -> ([f64; 2], f64) {
     let server = Server::guard(folder, &[what, &folder.kubeconfig(Arc::new(api).listen(None))]);
     std::thread::sleep(SETTLE);
-    server.memory()
+    (server.memory(), server.took.as_secs_f64())
 }
 
 fn garden(folder: &Folder, count: usize) -> [f64; 2] {
@@ -53,9 +58,11 @@ pub fn measure(figures: &mut Figures, folder: &Folder) {
         figures.put(id, garden(folder, count)[0] - none);
     }
     let [none, _] = served(folder, "seed", seed(0, true));
-    let [stream, stream_peak] = served(folder, "seed", seed(10_000, true));
+    let ([stream, stream_peak], small) = timed(folder, "seed", seed(10_000, true));
     figures.put("memory/clusters-10k", stream - none);
-    figures.put("memory/clusters-100k", served(folder, "seed", seed(100_000, true))[0] - none);
+    let ([many, _], large) = timed(folder, "seed", seed(100_000, true));
+    figures.put("memory/clusters-100k", many - none);
+    figures.put("growth/start", large / small);
     figures.put("memory/peak-stream", stream_peak - none);
     figures.put("memory/peak-pages", served(folder, "seed", seed(10_000, false))[1] - none);
     let [none, held] = [0, 200].map(|switches| with_switches(folder, switches));

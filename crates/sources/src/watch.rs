@@ -1,5 +1,6 @@
 //! Objects of an API server: listed once, then watched; each is reduced while it is decoded.
 
+use std::io::BufRead as _;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -245,15 +246,22 @@ impl Events {
     /// Whether an event ends in these bytes, which continue the previous ones.
     fn ends_in(&mut self, mut bytes: &[u8]) -> bool {
         let mut found = false;
-        loop {
-            let end = bytes.iter().position(|byte| *byte == b'\n');
-            let line = &bytes[..end.unwrap_or(bytes.len())];
+        while !bytes.is_empty() {
+            let mut rest = bytes;
+            // All bytes of all lists come by here. The library looks at many of them at a time, and a slice never fails.
+            let length = rest.skip_until(b'\n').unwrap_or(bytes.len());
+            let (line, is_over) = match bytes[..length].strip_suffix(b"\n") {
+                Some(line) => (line, true),
+                None => (bytes, false),
+            };
             self.head.extend_from_slice(&line[..line.len().min(ERROR.len() - self.head.len())]);
-            let Some(end) = end else { return found };
-            found |= self.head.starts_with(EVENT) && self.head != ERROR;
-            self.head.clear();
-            bytes = &bytes[end + 1..];
+            if is_over {
+                found |= self.head.starts_with(EVENT) && self.head != ERROR;
+                self.head.clear();
+            }
+            bytes = &bytes[length..];
         }
+        found
     }
 }
 

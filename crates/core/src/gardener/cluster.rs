@@ -2,13 +2,12 @@
 //! Shoot, cluster-scoped and named like the Shoot's control-plane namespace.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::facts::passed;
 use super::field_error::{FieldError, typed};
 use super::seed::SeedSpec;
 use super::{Shoot, ShootUid, SwitchFacts};
-use crate::json::{FieldPath, excerpt};
+use crate::json::{FieldPath, Members, excerpt};
 use crate::net::{Cidr, NetworkKind, ParseCidrError};
 
 /// What a decision needs to know of a `Cluster`. Parsed once, when the object arrives.
@@ -74,16 +73,33 @@ pub enum ExpectedVpn {
 }
 
 /// The `spec` of a Cluster, as far as we read it.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Spec<'a> {
-    #[serde(borrow)]
-    shoot: Option<&'a RawValue>,
+    shoot: Option<&'a str>,
     seed: Option<Seed>,
 }
 
 #[derive(Deserialize)]
 struct Seed {
     spec: Option<SeedSpec>,
+}
+
+impl<'a> Spec<'a> {
+    /// Most of a Cluster is the profile of its cloud, which is skipped.
+    fn read(text: &'a str) -> Result<Self, FieldError> {
+        let (mut spec, mut members) = (Self::default(), Members::of(text));
+        members.enter()?;
+        while let Some(key) = members.key()? {
+            let value = members.skip()?;
+            match &*key {
+                "shoot" => spec.shoot = Some(value).filter(|text| *text != "null"),
+                "seed" => spec.seed = typed(value).map_err(|error| error.within("seed"))?,
+                _ => {}
+            }
+        }
+        members.end()?;
+        Ok(spec)
+    }
 }
 
 /// Where a Cluster has the networks of its Shoot.
@@ -93,11 +109,11 @@ const STATUS: &str = "spec.shoot.status.networking";
 impl ClusterFacts {
     /// Reads the JSON text of a Cluster's `spec`; all fields that cannot be used are reported at once.
     pub fn parse(text: &str) -> Result<Self, Unusable> {
-        let spec: Spec<'_> = typed(text).map_err(|error| vec![error.within("spec")])?;
+        let spec = Spec::read(text).map_err(|error| vec![error.within("spec")])?;
         let Some(shoot) = spec.shoot else {
             return Err(vec![FieldError::missing("spec.shoot")].into());
         };
-        let shoot = Shoot::read_of_cluster(shoot.get()).map_err(|error| vec![error.within("spec.shoot")])?;
+        let shoot = Shoot::read_of_cluster(shoot).map_err(|error| vec![error.within("spec.shoot")])?;
 
         let mut errors = Vec::new();
         let seed_pods = spec.seed.and_then(|seed| {

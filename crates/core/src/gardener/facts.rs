@@ -187,6 +187,14 @@ impl ShootFacts {
         }
     }
 
+    /// The same, to read.
+    pub(crate) fn all_peers(&self) -> &[Peer] {
+        match &self.peering {
+            PeeringFacts::Enabled(peers) | PeeringFacts::Disabled(peers) => peers,
+            PeeringFacts::Absent => &[],
+        }
+    }
+
     /// The peers that count: none while the extension is disabled.
     pub fn peers(&self) -> &[Peer] {
         match &self.peering {

@@ -2,14 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::Shoots;
+use super::{Shoots, peers};
 use crate::gardener::facts::Peer;
 use crate::gardener::{ShootFacts, ShootName};
 use crate::landscape::{Census, Grant};
 use crate::net::{Cidr, clashing};
-
-/// More targets than nearly all Shoots have.
-const MANY: usize = 16;
 
 /// What a count looks at in a Shoot.
 #[derive(Eq, PartialEq)]
@@ -26,69 +23,129 @@ impl<'f> Counted<'f> {
     }
 }
 
+/// A Shoot that changes, and what it was and will be. All others stay as they are, so each is looked up once for both counts.
+struct Change<'f> {
+    name: &'f ShootName,
+    sides: [Option<&'f ShootFacts>; 2],
+}
+
 impl Shoots {
-    /// Counts the entries from and to this Shoot; one to itself once.
-    pub(super) fn count_around(&self, name: &ShootName) -> Census {
-        let mut census = Census::default();
-        if let Some(facts) = self.by_name.get(name) {
-            for peer in facts.peers() {
-                census += self.count(name, facts, peer);
-            }
-            census.peers_overlapping += self.count_beside(name, facts);
-        }
+    /// Counts the entries from and to this Shoot, one to itself once: as they are with what it was, and with what it will be. Left
+    /// out is what is the same in both.
+    pub(super) fn count_around(&self, name: &ShootName, sides: [Option<&ShootFacts>; 2]) -> [Census; 2] {
+        let change = Change { name, sides };
+        let mut counts = [Census::default(); 2];
+        self.count_own(&change, &mut counts);
         for lister in self.listers(name, &Grant::Everywhere).filter(|lister| *lister != name) {
             if let Some(facts) = self.by_name.get(lister) {
-                for peer in facts.peers().iter().filter(|peer| peer.target == *name) {
-                    census += self.count(lister, facts, peer);
-                }
-                census.peers_overlapping += self.count_beside(lister, facts);
+                self.count_of_lister(&change, lister, facts, &mut counts);
             }
         }
-        census
+        counts
     }
 
-    /// How many entries of this Shoot name one that overlaps another that it names, where all list it back.
-    fn count_beside(&self, name: &ShootName, facts: &ShootFacts) -> u64 {
+    /// The entries of the Shoot that changes.
+    fn count_own(&self, change: &Change<'_>, counts: &mut [Census; 2]) {
+        let entries = change.sides.map(peers);
+        let is_same = entries[0] == entries[1];
+        let mut targets: Vec<Option<&ShootFacts>> = Vec::new();
+        for (side, count) in counts.iter_mut().enumerate() {
+            let Some(facts) = change.sides[side] else { continue };
+            // Only its own networks are others: whose targets overlap is as before.
+            if !is_same {
+                count.peers_overlapping += self.count_beside(change.name, facts, None);
+            }
+            if side == 0 || !is_same {
+                targets.clear();
+                targets
+                    .extend(facts.peers().iter().map(|entry| self.by_name.get(&entry.target).map(|target| &**target)));
+            }
+            for (entry, target) in facts.peers().iter().zip(&targets) {
+                let is_itself = entry.target == *change.name;
+                *count += count_entry(change.name, facts, entry, if is_itself { Some(facts) } else { *target });
+            }
+        }
+    }
+
+    /// The entries of this Shoot that name the one that changes, and those beside which it is listed.
+    fn count_of_lister(&self, change: &Change<'_>, lister: &ShootName, facts: &ShootFacts, counts: &mut [Census; 2]) {
+        let is_beside = self.may_be_beside(change, lister, facts);
+        for (count, side) in counts.iter_mut().zip(change.sides) {
+            for entry in facts.peers().iter().filter(|entry| entry.target == *change.name) {
+                *count += count_entry(lister, facts, entry, side);
+            }
+            if is_beside {
+                count.peers_overlapping += self.count_beside(lister, facts, Some((change.name, side)));
+            }
+        }
+    }
+
+    /// Whether the Shoot that changes lists this one back and overlaps another target of it, before or after: without that, the
+    /// change is nothing to the other entries.
+    fn may_be_beside(&self, change: &Change<'_>, lister: &ShootName, facts: &ShootFacts) -> bool {
+        let is_mutual = |facts: &&ShootFacts| facts.lists(lister);
+        let sides = || change.sides.into_iter().flatten().filter(is_mutual);
+        if facts.peers().len() < 2 || sides().next().is_none() {
+            return false;
+        }
+        let others = facts.peers().iter().filter(|entry| entry.target != *change.name && entry.target != *lister);
+        others
+            .filter_map(|entry| self.by_name.get(&entry.target))
+            .any(|other| sides().any(|facts| overlap(facts.networks.nodes(), other.networks.nodes())))
+    }
+
+    /// How many entries of this Shoot name one that overlaps another that it names, where all list it back. One of them may be
+    /// another than is known here.
+    fn count_beside(
+        &self,
+        name: &ShootName,
+        facts: &ShootFacts,
+        other: Option<(&ShootName, Option<&ShootFacts>)>,
+    ) -> u64 {
         let entries = facts.peers();
         if entries.len() < 2 {
             return 0;
         }
-        // The index tells it, too, and faster where the networks of many targets would have to be put in order.
-        if entries.len() > MANY && self.listers(name, &Grant::Everywhere).nth(1).is_none() {
-            return 0;
-        }
+        let known = |target: &ShootName| match other {
+            Some((other, facts)) if *target == *other => facts,
+            _ => self.by_name.get(target).map(|facts| &**facts),
+        };
+        let is_mutual = |target: &ShootName| match other {
+            Some((other, facts)) if *target == *other => facts.is_some_and(|facts| facts.lists(name)),
+            _ => self.listers.contains(&(name.clone(), target.clone())),
+        };
         let targets = entries.iter().map(|entry| &entry.target).filter(|target| *target != name);
         let mut networks: Vec<(Cidr, &ShootName)> = Vec::new();
-        for (target, facts) in targets.filter_map(|target| Some((target, self.by_name.get(target)?))) {
+        for (target, facts) in targets.filter_map(|target| Some((target, known(target)?))) {
             networks.extend(facts.networks.nodes().iter().map(|cidr| (*cidr, target)));
         }
         // Where none overlap, as nearly everywhere, none of those that list it back do.
         if !clashing(&networks).contains(&true) {
             return 0;
         }
-        networks.retain(|(_, target)| self.listers.contains(&(name.clone(), (*target).clone())));
+        networks.retain(|(_, target)| is_mutual(target));
         let clashes = clashing(&networks);
         let beside: HashSet<&ShootName> =
             networks.iter().zip(clashes).filter(|(_, clashes)| *clashes).map(|((_, target), _)| *target).collect();
         entries.iter().filter(|entry| beside.contains(&entry.target)).count() as u64
     }
+}
 
-    fn count(&self, name: &ShootName, facts: &ShootFacts, peer: &Peer) -> Census {
-        let target = self.by_name.get(&peer.target);
-        let is_reciprocal = target.is_some_and(|target| target.lists(name));
-        let overlaps = peer.target != *name
-            && target.is_some_and(|target| overlap(facts.networks.nodes(), target.networks.nodes()));
-        let is_stale = target.is_some_and(|target| {
-            target.seed.as_deref().is_some_and(|seed| *seed != *peer.seed)
-                && target.old_seed.as_deref() != Some(&*peer.seed)
-        });
-        Census {
-            reciprocal: is_reciprocal.into(),
-            one_sided: (!is_reciprocal).into(),
-            overlapping: overlaps.into(),
-            peers_overlapping: 0,
-            stale_seed: is_stale.into(),
-        }
+/// An entry of this Shoot, whose target is known or is not there.
+fn count_entry(name: &ShootName, facts: &ShootFacts, entry: &Peer, target: Option<&ShootFacts>) -> Census {
+    let is_reciprocal = target.is_some_and(|target| target.lists(name));
+    let overlaps =
+        entry.target != *name && target.is_some_and(|target| overlap(facts.networks.nodes(), target.networks.nodes()));
+    let is_stale = target.is_some_and(|target| {
+        target.seed.as_deref().is_some_and(|seed| *seed != *entry.seed)
+            && target.old_seed.as_deref() != Some(&*entry.seed)
+    });
+    Census {
+        reciprocal: is_reciprocal.into(),
+        one_sided: (!is_reciprocal).into(),
+        overlapping: overlaps.into(),
+        peers_overlapping: 0,
+        stale_seed: is_stale.into(),
     }
 }
 
