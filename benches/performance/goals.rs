@@ -301,5 +301,6 @@ be seen.
 There are no times here, which are the machine's: only ratios, counts and sizes. Both sides of a ratio are measured in turns, a
 ratio is taken within each turn, and the median is shown. The server has a core for itself, and what calls it another one.
 CPU is that of the server, with TLS and HTTP. A fixed answer is one of the same server that reads the body and does nothing with
-it. The program is a release with thin LTO and with these fixed answers.
+it. The program is a release with thin LTO and with these fixed answers. What a call
+spends its instructions on is in [what a call costs](../concepts/cost.md).
 ";

@@ -96,13 +96,13 @@ impl<'p> ListEdits<'p> {
     }
 
     /// Applies all of it to the list at this place.
-    pub fn apply(mut self, at: &Pointer, patch: &mut PatchBuilder) {
+    pub fn apply(mut self, at: &Pointer<'_>, patch: &mut PatchBuilder) {
         // At the same place first the removal: what is inserted would be in its way.
         self.edits.sort_by_key(|(index, moved)| (Reverse(*index), matches!(moved, ListEdit::Insert(_))));
         for (index, moved) in self.edits {
             match moved {
-                ListEdit::Remove => patch.remove(&at.clone().index(index)),
-                ListEdit::Insert(value) => patch.add(&at.clone().index(index), value),
+                ListEdit::Remove => patch.remove(&at.index(index)),
+                ListEdit::Insert(value) => patch.add(&at.index(index), value),
             }
         }
     }

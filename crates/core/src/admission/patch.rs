@@ -18,51 +18,89 @@ impl Patch {
     }
 }
 
-/// Room for the pointers that we write, so that they do not grow while they are written.
-const LONGEST_USUAL_POINTER: usize = 128;
-
 /// Room for a patch of the usual size: Envoy's configuration is most of it.
 const USUAL_PATCH: usize = 12 << 10;
 
-/// A JSON Pointer (RFC 6901) under construction.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pointer(String);
+/// A JSON Pointer (RFC 6901) under construction: the steps to a value, which become text with their operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Pointer<'p> {
+    steps: [Step<'p>; MOST_STEPS],
+    count: usize,
+}
 
-impl Pointer {
+/// The most steps of a pointer. Code takes them, not what is read; five is the most that it does.
+const MOST_STEPS: usize = 6;
+
+#[derive(Clone, Copy, Debug)]
+enum Step<'p> {
+    /// To a member, by names without characters to escape.
+    Path(&'static str),
+    Field(&'p str),
+    Index(usize),
+    /// Behind the last element.
+    End,
+}
+
+impl<'p> Pointer<'p> {
     /// The pointer to a member that is reached by names, `/`-separated and without characters to escape.
     pub fn to(path: &'static str) -> Self {
-        let mut pointer = String::with_capacity(LONGEST_USUAL_POINTER);
-        pointer.push_str(path);
-        Self(pointer)
+        Self { steps: [Step::Path(path); MOST_STEPS], count: 1 }
     }
 
     /// Descends to a member by its name.
     #[must_use]
-    pub fn field(mut self, name: &str) -> Self {
-        self.0.push('/');
-        let mut rest = name;
-        while let Some(at) = rest.bytes().position(|b| matches!(b, b'~' | b'/')) {
-            self.0.push_str(&rest[..at]);
-            self.0.push_str(if rest.as_bytes()[at] == b'~' { "~0" } else { "~1" });
-            rest = &rest[at + 1..];
-        }
-        self.0.push_str(rest);
-        self
+    pub fn field(self, name: &'p str) -> Self {
+        self.step(Step::Field(name))
     }
 
     /// Descends to an element of an array.
     #[must_use]
-    pub fn index(mut self, index: usize) -> Self {
-        let _ = write!(self.0, "/{index}");
-        self
+    pub fn index(self, index: usize) -> Self {
+        self.step(Step::Index(index))
     }
 
     /// The place behind the last element of an array.
     #[must_use]
-    pub fn end(mut self) -> Self {
-        self.0.push_str("/-");
+    pub fn end(self) -> Self {
+        self.step(Step::End)
+    }
+
+    fn step(mut self, step: Step<'p>) -> Self {
+        self.steps[self.count] = step;
+        self.count += 1;
         self
     }
+
+    /// Appends it as a JSON string.
+    fn write(&self, json: &mut String) {
+        json.push('"');
+        for step in &self.steps[..self.count] {
+            match step {
+                Step::Path(path) => json.push_str(path),
+                // A pointer may carry any character that a key has.
+                Step::Field(name) if !is_plain(name) => {
+                    let quoted = serde_json::to_string(name).expect("a string is always valid JSON");
+                    push_field(json, &quoted[1..quoted.len() - 1]);
+                }
+                Step::Field(name) => push_field(json, name),
+                Step::Index(index) => write!(json, "/{index}").expect("a string takes everything"),
+                Step::End => json.push_str("/-"),
+            }
+        }
+        json.push('"');
+    }
+}
+
+/// Appends a name, of which JSON has nothing more to escape.
+fn push_field(json: &mut String, name: &str) {
+    json.push('/');
+    let mut rest = name;
+    while let Some(at) = memchr::memchr2(b'~', b'/', rest.as_bytes()) {
+        json.push_str(&rest[..at]);
+        json.push_str(if rest.as_bytes()[at] == b'~' { "~0" } else { "~1" });
+        rest = &rest[at + 1..];
+    }
+    json.push_str(rest);
 }
 
 /// Collects operations, in the order in which they will be applied.
@@ -74,17 +112,17 @@ pub struct PatchBuilder {
 
 impl PatchBuilder {
     /// Adds a value, given as JSON text: a member that is set, or an element that moves its successors.
-    pub fn add(&mut self, at: &Pointer, value: &str) {
+    pub fn add(&mut self, at: &Pointer<'_>, value: &str) {
         self.push("add", at, Some(value));
     }
 
     /// Replaces an existing value by this JSON text.
-    pub fn replace(&mut self, at: &Pointer, value: &str) {
+    pub fn replace(&mut self, at: &Pointer<'_>, value: &str) {
         self.push("replace", at, Some(value));
     }
 
     /// Removes an existing value.
-    pub fn remove(&mut self, at: &Pointer) {
+    pub fn remove(&mut self, at: &Pointer<'_>) {
         self.push("remove", at, None);
     }
 
@@ -102,7 +140,7 @@ impl PatchBuilder {
         Some(Patch(self.json))
     }
 
-    fn push(&mut self, op: &str, at: &Pointer, value: Option<&str>) {
+    fn push(&mut self, op: &str, at: &Pointer<'_>, value: Option<&str>) {
         self.operations += 1;
         if self.json.is_empty() {
             self.json.reserve(USUAL_PATCH);
@@ -113,14 +151,7 @@ impl PatchBuilder {
         for part in [r#"{"op":""#, op, r#"","path":"#] {
             self.json.push_str(part);
         }
-        if is_plain(&at.0) {
-            self.json.push('"');
-            self.json.push_str(&at.0);
-            self.json.push('"');
-        } else {
-            // A pointer may carry any character that a key has.
-            self.json.push_str(&serde_json::to_string(&at.0).expect("a string is always valid JSON"));
-        }
+        at.write(&mut self.json);
         if let Some(value) = value {
             self.json.push_str(r#","value":"#);
             self.json.push_str(value);
@@ -160,7 +191,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_key_is_reached(key in ".{0,12}", value in ".{0,12}") {
+        fn any_key_is_reached(key in "[\\PC\\n\"\\\\~/]{0,12}", value in ".{0,12}") {
             let mut patch = PatchBuilder::default();
             patch.add(&Pointer::to("/m").field(&key), &serde_json::to_string(&value).unwrap());
             let patch: json_patch::Patch = serde_json::from_str(patch.finish().unwrap().json()).unwrap();

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 use crate::gardener::FieldError;
-use crate::json::{Text, excerpt};
+use crate::json::{LongValues, Members, Text, excerpt};
 
 /// The request inside a review, borrowed from the body.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ pub struct Request<'a> {
     pub object: Option<&'a str>,
     /// The text of the object as it is stored; only on UPDATE and DELETE.
     pub old_object: Option<&'a str>,
+    /// What was found in the object when its end was searched.
+    pub(super) long: LongValues,
+    /// The same of the old object.
+    pub(super) old_long: LongValues,
     /// The rest of the URL's path after the handler's path, if the handler takes one. The caller controls it. Set by
     /// the server.
     pub path_suffix: &'a str,
@@ -105,6 +109,16 @@ impl<'a> Request<'a> {
     pub fn written(&self) -> Option<&'a str> {
         let is_write = matches!(self.operation, Operation::Create | Operation::Update);
         self.object.filter(|_| is_write && self.sub_resource.is_empty())
+    }
+
+    /// Walks the object, knowing where its long values end.
+    pub fn walk_object(&self) -> Option<Members<'a>> {
+        self.object.map(|object| Members::knowing(object, self.long))
+    }
+
+    /// The same with the old object.
+    pub fn walk_old_object(&self) -> Option<Members<'a>> {
+        self.old_object.map(|object| Members::knowing(object, self.old_long))
     }
 
     /// Who asked, with groups and all.

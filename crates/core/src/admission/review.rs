@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::handler::Resource;
 use super::request::{Operation, Request, UserInfo, Writer};
 use crate::gardener::LONGEST_NAME;
-use crate::json::{Members, Plain, PlainText, Text, excerpt};
+use crate::json::{LongValues, Members, Plain, PlainText, Text, excerpt};
 
 /// Why a body is not a review that we can answer.
 #[derive(Debug, thiserror::Error)]
@@ -141,23 +141,32 @@ pub fn decode(body: &[u8]) -> Result<Request<'_>, BadReview> {
     decode_request(request.flatten().ok_or(BadReview::NoRequest)?)
 }
 
-/// The texts of the request's fields, in the order of [`FIELDS`].
-type Fields<'a> = [Option<&'a str>; FIELDS.len()];
+/// The texts of the request's fields, in the order of [`FIELDS`], and what is known of the object and the old object.
+type Fields<'a> = ([Option<&'a str>; FIELDS.len()], [LongValues; 2]);
 
 fn fields<'a>(members: &mut Members<'a>, text: &str) -> Result<Fields<'a>, BadReview> {
     let malformed = |_| BadReview::malformed(text);
     let mut found = Fields::default();
     members.enter().map_err(malformed)?;
+    let (texts, long) = &mut found;
     while let Some(key) = members.key().map_err(malformed)? {
-        let value = members.skip().map_err(malformed)?;
-        if let Some(field) = FIELDS.iter().position(|field| *field == &*key) {
-            once(&mut found[field], FIELDS[field], value)?;
+        let field = FIELDS.iter().position(|field| *field == &*key);
+        let value = match field {
+            Some(field @ OBJECTS..) => {
+                let (value, known) = members.skip_noting().map_err(malformed)?;
+                long[field - OBJECTS] = known;
+                value
+            }
+            _ => members.skip().map_err(malformed)?,
+        };
+        if let Some(field) = field {
+            once(&mut texts[field], FIELDS[field], value)?;
         }
     }
     Ok(found)
 }
 
-fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
+fn decode_request((fields, [long, old_long]): Fields<'_>) -> Result<Request<'_>, BadReview> {
     let [uid, resource, sub_resource, name, namespace, operation, user, dry_run, object, old_object] = fields;
     let resource: WireResource<'_> = required("resource", resource)?;
     let writer = Writer::Text(user.filter(|value| *value != "null"));
@@ -175,6 +184,8 @@ fn decode_request(fields: Fields<'_>) -> Result<Request<'_>, BadReview> {
         dry_run: optional::<Option<bool>>("dryRun", dry_run)?.unwrap_or(false),
         object: object.filter(|value| *value != "null"),
         old_object: old_object.filter(|value| *value != "null"),
+        long,
+        old_long,
         path_suffix: "",
     };
     if request.uid.is_empty() {
@@ -225,6 +236,8 @@ impl<'a> Request<'a> {
             dry_run: false,
             object: Some(object),
             old_object: None,
+            long: LongValues::default(),
+            old_long: LongValues::default(),
             path_suffix: "",
         })
     }
@@ -233,6 +246,9 @@ impl<'a> Request<'a> {
 /// The fields of a request that are read, in the order in which [`decode_request`] takes them.
 const FIELDS: [&str; 10] =
     ["uid", "resource", "subResource", "name", "namespace", "operation", "userInfo", "dryRun", "object", "oldObject"];
+
+/// Where the objects are among them.
+const OBJECTS: usize = FIELDS.len() - 2;
 
 fn once<T>(found: &mut Option<T>, field: &'static str, value: T) -> Result<(), BadReview> {
     match found.replace(value) {
@@ -330,6 +346,7 @@ mod tests {
         let made = Request::creation(resource, name, decoded.object.unwrap(), &user).unwrap();
         assert_eq!(made.user_info().unwrap(), decoded.user_info().unwrap());
         decoded.uid = Text::default();
+        decoded.long = LongValues::default();
         decoded.writer = Writer::Known(&user);
         assert_eq!(format!("{made:?}"), format!("{decoded:?}"));
         let long = "x".repeat(254);

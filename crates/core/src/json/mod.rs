@@ -3,6 +3,8 @@
 
 mod blocks;
 mod bounded;
+mod long;
+mod noting;
 mod path;
 mod plain;
 mod query;
@@ -12,6 +14,7 @@ mod written;
 
 pub use blocks::is_plain;
 pub use bounded::{AtMost, Bounded, FirstOf, too_many};
+pub use long::LongValues;
 pub use path::FieldPath;
 pub use plain::{Plain, PlainText};
 pub use query::{are_same, find, is_same};

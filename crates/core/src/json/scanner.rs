@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::blocks::{container_end, string_end};
-use super::{Plain, PlainText, Text};
+use super::{LongValues, Plain, PlainText, Text};
 
 /// The text is not the object or array that was entered, or ends inside it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -45,12 +45,19 @@ pub struct Members<'a> {
     at: usize,
     /// Whether an object or array was entered and none of its elements was read yet.
     is_first: bool,
+    /// Values whose ends need not be searched.
+    long: LongValues,
 }
 
 impl<'a> Members<'a> {
     /// Starts in front of a value.
     pub fn of(text: &'a str) -> Self {
-        Self { text, at: 0, is_first: false }
+        Self::knowing(text, LongValues::default())
+    }
+
+    /// The same, where the ends of some of its values are known.
+    pub fn knowing(text: &'a str, long: LongValues) -> Self {
+        Self { text, at: 0, is_first: false, long }
     }
 
     /// Enters the object that comes next.
@@ -89,8 +96,19 @@ impl<'a> Members<'a> {
     pub fn skip(&mut self) -> Result<&'a str, Malformed> {
         self.skip_space();
         let start = self.at;
-        self.at = value_end(self.text.as_bytes(), start).ok_or(Malformed { at: start })?;
-        Ok(&self.text[start..self.at])
+        let known = if matches!(self.peek(), Some(b'{' | b'[')) { self.long.end(start) } else { None };
+        let end = known.or_else(|| value_end(self.text.as_bytes(), start)).ok_or(Malformed { at: start })?;
+        let value = self.text.get(start..end).ok_or(Malformed { at: start })?;
+        self.at = end;
+        Ok(value)
+    }
+
+    /// Skips the value that comes next, behind which this rest of the text was found.
+    pub(super) fn skip_to(&mut self, rest: &str) -> Result<&'a str, Malformed> {
+        let (start, end) = (self.at, self.text.len().saturating_sub(rest.len()));
+        let value = self.text.get(start..end).ok_or(Malformed { at: start })?;
+        self.at = end;
+        Ok(value)
     }
 
     /// Enters the array that comes next.
@@ -168,7 +186,7 @@ impl<'a> Members<'a> {
     }
 
     #[inline]
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }

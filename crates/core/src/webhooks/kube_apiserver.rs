@@ -9,7 +9,7 @@ use self::facts::Known;
 use super::vpn_ends::{AUDIT_DECISION, AUDIT_VARIABLES, read, refuse, soften, taken, tolerate, unreadable};
 use crate::admission::{AuditKey, Handler, Outcome, Request, Resource, Stop, Verdict};
 use crate::diagnostics::Finding;
-use crate::gardener::deployment::Metadata;
+use crate::gardener::deployment::{Metadata, Rollout};
 use crate::gardener::{Deployment, FieldError};
 use crate::landscape::{Freshness, View};
 use crate::vpn::nat::{self, Side, Translation};
@@ -51,18 +51,19 @@ impl KubeApiserver {
     }
 
     fn review_deployment(&self, request: &Request<'_>, raw: &str, view: &mut View<'_>) -> Result<Verdict, Stop> {
-        let deployment = read(raw)?;
+        let deployment = read(request)?;
         if !is_shoot_api_server(&deployment.metadata) || deployment.metadata.is_being_deleted {
             return Ok(Verdict::allow("not-concerned"));
         }
-        if request.old_object.is_some_and(|old| change::needs_no_decision(&deployment, old)) {
+        let stored = request.walk_old_object().and_then(|members| Rollout::walk(members).ok());
+        if stored.as_ref().is_some_and(|stored| change::needs_no_decision(&deployment, stored)) {
             return Ok(Verdict::allow("starts-nothing"));
         }
 
         let pod = &deployment.spec.template.spec;
         let vpn = Vpn::of(pod);
         if Proxy::of(&pod.containers) == Proxy::Gardenlet {
-            return Ok(self.review_gardenlets_proxy(request, &deployment, raw, view)?);
+            return Ok(self.review_gardenlets_proxy(request, &deployment, raw, stored.as_ref(), view)?);
         }
         // Without a container of the VPN nothing hinges on the Cluster: a missing one must not stop the write.
         let needed = vpn != Vpn::Absent;
@@ -118,17 +119,26 @@ impl KubeApiserver {
             return Ok(self.refuse(request, raw, verdict.findings));
         }
         if overlaps.is_some() {
-            verdict.findings.extend(self.replaced(request, &translation));
+            verdict.findings.extend(self.replaced(request, stored.as_ref(), &translation));
         }
         Ok(verdict)
     }
 
     /// Whether somebody who is configured otherwise made what is stored and is replaced now. gardenlet never sends the
     /// sidecar, so what it sends does not tell.
-    fn replaced(&self, request: &Request<'_>, translation: &Translation) -> Option<Finding> {
-        let old = request.old_object.filter(|old| Proxy::may_be_in(old))?;
-        let stored = Deployment::read(old).ok()?;
-        let is_same = is_made_by(&self.injection, &stored, old)?
+    fn replaced(
+        &self,
+        request: &Request<'_>,
+        stored: Option<&Rollout<'_>>,
+        translation: &Translation,
+    ) -> Option<Finding> {
+        stored.filter(|stored| Proxy::may_be_in(stored.template))?;
+        self.differs(&Deployment::walk(request.walk_old_object()?).ok()?, request.old_object?, translation)
+    }
+
+    /// The same, of what was read already.
+    fn differs(&self, stored: &Deployment<'_>, old: &str, translation: &Translation) -> Option<Finding> {
+        let is_same = is_made_by(&self.injection, stored, old)?
             && translation.is_configured_as(&nat::Containers::stored(&stored.spec.template.spec, old));
         (!is_same).then(rules::other_configuration)
     }
@@ -159,7 +169,7 @@ impl KubeApiserver {
         findings: &[Finding],
     ) -> Option<Verdict> {
         let old = request.old_object?;
-        let stored = Deployment::read(old).ok()?;
+        let stored = Deployment::walk(request.walk_old_object()?).ok()?;
         let pod = &stored.spec.template.spec;
         let is_ours = matches!(Proxy::of(&pod.containers), Proxy::Ours(_));
         if !is_ours || Vpn::of(&deployment.spec.template.spec) != Vpn::Complete {
@@ -171,7 +181,7 @@ impl KubeApiserver {
         let Settled { sidecar: change, patch, .. } = settle(deployment, raw, Some(sidecar), &translation).ok()?;
         let mut findings = soften(findings.to_vec());
         findings.extend(rules::kept(change));
-        findings.extend(self.replaced(request, &translation));
+        findings.extend(self.differs(&stored, old, &translation));
         Some(Verdict {
             outcome: patch.map_or(Outcome::Allowed, Outcome::Patched),
             decision: "kept",

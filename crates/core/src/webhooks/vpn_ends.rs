@@ -31,8 +31,9 @@ pub(super) fn for_shoots(why: &WhyOld<'_>) -> Cow<'static, str> {
 }
 
 /// Reads a Deployment, or a StatefulSet, which has the same fields where we look.
-pub(super) fn read(raw: &str) -> Result<Deployment<'_>, FieldError> {
-    Deployment::read(raw).map_err(|error| error.within("request.object"))
+pub(super) fn read<'a>(request: &Request<'a>) -> Result<Deployment<'a>, FieldError> {
+    let object = request.walk_object().ok_or_else(|| FieldError::new("request.object", "is missing".to_owned()))?;
+    Deployment::walk(object).map_err(|error| error.within("request.object"))
 }
 
 /// The fields and names that are taken, as findings.

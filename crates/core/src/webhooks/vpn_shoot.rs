@@ -82,7 +82,7 @@ impl VpnShoot {
         caller: &Caller<'_>,
         view: &mut View<'_>,
     ) -> Result<Verdict, Stop> {
-        let object = read(raw)?;
+        let object = read(request)?;
         if !is_vpn_shoot(&object.metadata) || object.metadata.is_being_deleted {
             return Ok(nothing());
         }
@@ -115,7 +115,8 @@ impl VpnShoot {
     fn without_facts(&self, request: &Request<'_>, raw: &str) -> Verdict {
         let nat::Mode::Own(_) = self.nat else { return Verdict::allow("not-concerned") };
         let kept = request.old_object.and_then(|old| self.stored(old));
-        let settled = kept.and_then(|containers| settle(&read(raw).ok()?, raw, &Translation::kept(containers)).ok());
+        let settled =
+            kept.and_then(|containers| settle(&read(request).ok()?, raw, &Translation::kept(containers)).ok());
         settled.map_or_else(
             || refuse(request, raw, vec![rules::cluster_unanswered("of the Shoot", "the Seed does not answer")]),
             |verdict| Verdict { decision: "kept", audit: vec![(AUDIT_DECISION, "kept".to_owned())], ..verdict },

@@ -24,8 +24,12 @@ type Elements<T> = Option<AtMost<T, MOST_ELEMENTS>>;
 impl<'a> Deployment<'a> {
     /// Reads a Deployment's JSON text in one walk. What is not in the view, which is most of the text, is skipped.
     pub fn read(text: &'a str) -> Result<Self, FieldError> {
+        Self::walk(Members::of(text))
+    }
+
+    /// The same, with what is known of the text.
+    pub fn walk(mut members: Members<'a>) -> Result<Self, FieldError> {
         let (mut metadata, mut spec) = (Metadata::default(), None);
-        let mut members = Members::of(text);
         each_member(&mut members, |key, members| {
             match key {
                 "metadata" => metadata = Metadata::read(members).map_err(|error| error.within("metadata"))?,

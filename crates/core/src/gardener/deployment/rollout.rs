@@ -20,9 +20,13 @@ pub struct Rollout<'a> {
 impl<'a> Rollout<'a> {
     /// Reads a Deployment's JSON text in one walk.
     pub fn read(deployment: &'a str) -> Result<Self, FieldError> {
+        Self::walk(Members::of(deployment))
+    }
+
+    /// The same, with what is known of the text.
+    pub fn walk(mut members: Members<'a>) -> Result<Self, FieldError> {
         let (mut template, mut replicas) = (None, None);
         let mut annotations: Option<Annotations<'a>> = None;
-        let mut members = Members::of(deployment);
         each_member(&mut members, |key, members| match key {
             "metadata" => each_member(members, |key, members| {
                 match key {

@@ -135,7 +135,7 @@ fn ensure<'p>(
     found: Option<usize>,
     count: usize,
     existing: &[&serde_json::value::RawValue],
-    list: &Pointer,
+    list: &Pointer<'_>,
     patch: &mut PatchBuilder,
     edits: &mut ListEdits<'p>,
 ) -> bool {
@@ -147,7 +147,7 @@ fn ensure<'p>(
             if existing.get(index).is_some_and(|actual| desired.is_in(actual)) {
                 return false;
             }
-            patch.replace(&list.clone().index(index), desired.json());
+            patch.replace(&list.index(index), desired.json());
         }
     }
     true

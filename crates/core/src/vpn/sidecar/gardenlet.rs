@@ -84,17 +84,17 @@ fn remove_alias(aliases: &[HostAlias<'_>], patch: &mut PatchBuilder) {
     }
     for (index, alias) in aliases.iter().enumerate().rev() {
         if is_only_this(alias) {
-            patch.remove(&at.clone().index(index));
+            patch.remove(&at.index(index));
         } else if names(alias).0 > 0 {
             let hostnames = alias.hostnames.as_deref().unwrap_or_default();
-            remove_each(patch, &at.clone().index(index).field("hostnames"), hostnames, |name| &**name == host);
+            remove_each(patch, &at.index(index).field("hostnames"), hostnames, |name| &**name == host);
         }
     }
 }
 
 /// From the end, because removing an element moves those after it.
-fn remove_each<T>(patch: &mut PatchBuilder, at: &Pointer, list: &[T], goes: impl Fn(&T) -> bool) {
+fn remove_each<T>(patch: &mut PatchBuilder, at: &Pointer<'_>, list: &[T], goes: impl Fn(&T) -> bool) {
     for (index, _) in list.iter().enumerate().rev().filter(|(_, element)| goes(element)) {
-        patch.remove(&at.clone().index(index));
+        patch.remove(&at.index(index));
     }
 }

@@ -105,7 +105,7 @@ fn ensure_template_annotations(patch: &mut PatchBuilder, injection: &Injection, 
     }
 }
 
-fn ensure_text(patch: &mut PatchBuilder, at: &Pointer, found: Option<&str>, desired: &str, desired_json: &str) {
+fn ensure_text(patch: &mut PatchBuilder, at: &Pointer<'_>, found: Option<&str>, desired: &str, desired_json: &str) {
     match found {
         None => patch.add(at, desired_json),
         Some(found) if found != desired => patch.replace(at, desired_json),
@@ -126,7 +126,7 @@ fn ensure_argument(patch: &mut PatchBuilder, injection: &Injection, index: usize
                 None => patch.add(&at.end(), injection.argument.json()),
                 Some((first, _)) => {
                     // From the end, because removing an element moves those after it.
-                    theirs.rev().for_each(|(index, _)| patch.remove(&at.clone().index(index)));
+                    theirs.rev().for_each(|(index, _)| patch.remove(&at.index(index)));
                     let first = at.index(first);
                     if is_there { patch.remove(&first) } else { patch.replace(&first, injection.argument.json()) }
                 }

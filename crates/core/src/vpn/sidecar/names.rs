@@ -62,11 +62,11 @@ pub(super) fn egress_argument() -> &'static str {
 }
 
 /// Where a Deployment has its containers.
-pub(super) fn containers() -> Pointer {
+pub(super) fn containers() -> Pointer<'static> {
     Pointer::to("/spec/template/spec/containers")
 }
 
 /// Where a Deployment has its volumes.
-pub(super) fn volumes() -> Pointer {
+pub(super) fn volumes() -> Pointer<'static> {
     Pointer::to("/spec/template/spec/volumes")
 }

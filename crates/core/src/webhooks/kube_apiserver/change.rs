@@ -13,9 +13,10 @@ use crate::vpn::is_half_there;
 ///
 /// Not even one Pod more of a template that runs already: it may get another decision than the first one had. Where one has
 /// been made, and is a refusal, `vpn_ends::starts_only_more_of_the_same` is asked.
-pub(super) fn needs_no_decision(deployment: &Deployment<'_>, old: &str) -> bool {
+pub(super) fn needs_no_decision(deployment: &Deployment<'_>, old: &Rollout<'_>) -> bool {
     let new = Rollout::of(deployment);
-    Rollout::read(old)
-        .is_ok_and(|old| new.template == old.template && new.replicas <= old.replicas && new.overlaps == old.overlaps)
+    new.template == old.template
+        && new.replicas <= old.replicas
+        && new.overlaps == old.overlaps
         && !is_half_there(deployment)
 }

@@ -5,6 +5,7 @@ use super::facts::{self, Known};
 use crate::admission::{Request, Verdict};
 use crate::diagnostics::Finding;
 use crate::gardener::Deployment;
+use crate::gardener::deployment::Rollout;
 use crate::landscape::{Asked, Freshness, View};
 use crate::vpn::nat::{Mode, Side, Translation};
 use crate::vpn::sidecar::Sidecar;
@@ -18,6 +19,7 @@ impl KubeApiserver {
         request: &Request<'_>,
         deployment: &Deployment<'_>,
         raw: &str,
+        stored: Option<&Rollout<'_>>,
         view: &mut View<'_>,
     ) -> Result<Verdict, Asked> {
         let pod = &deployment.spec.template.spec;
@@ -52,7 +54,7 @@ impl KubeApiserver {
                 let conflicts = conflicts.iter().map(rules::conflict).collect();
                 let (mut verdict, is_taken) = self.verdict(deployment, raw, Some(overlaps), &translation, conflicts);
                 if !is_taken {
-                    verdict.findings.extend(self.replaced(request, &translation));
+                    verdict.findings.extend(self.replaced(request, stored, &translation));
                     return Ok(verdict);
                 }
                 verdict.findings
