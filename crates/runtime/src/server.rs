@@ -140,7 +140,7 @@ impl Server {
             let (open, https_metrics, stop) = (Arc::clone(&open), Arc::clone(&https_metrics), stop.clone());
             async move {
                 let (port, phases) = (("metrics", metrics_listener), (stop.finished(), stop.finished()));
-                https::serve(port, &Plain, metrics_routes, &limits, (&open, &https_metrics), phases).await;
+                https::serve(port, Arc::new(Plain), metrics_routes, &limits, (&open, &https_metrics), phases).await;
             }
         });
         background.spawn({
@@ -165,8 +165,10 @@ impl Server {
                 async move {
                     let (port, all, phases) = ((name, listener), (&*open, &metrics), (stop.closing(), stop.leaving()));
                     match callers {
-                        Callers::OfClientCas => https::serve(port, &*tls, routes, &limits, all, phases).await,
-                        Callers::Anyone => https::serve(port, &ToAnyone(&tls), routes, &limits, all, phases).await,
+                        Callers::OfClientCas => https::serve(port, tls, routes, &limits, all, phases).await,
+                        Callers::Anyone => {
+                            https::serve(port, Arc::new(ToAnyone(tls)), routes, &limits, all, phases).await
+                        }
                     }
                 }
             })

@@ -111,7 +111,7 @@ pub(crate) fn serve(
             let listener = TcpListener::from_std(listener)?;
             let phases = (stop.finished(), stop.finished());
             tokio::select! {
-                () = https::serve(("health", listener), &Plain, routes, &limits, (&ports, &metrics), phases) => {}
+                () = https::serve(("health", listener), Arc::new(Plain), routes, &limits, (&ports, &metrics), phases) => {}
                 () = pulse.watch() => {}
             }
             io::Result::Ok(())

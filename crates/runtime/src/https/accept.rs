@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::task::TaskTracker;
 
-use super::connections::{Ports, TOLD};
+use super::connections::{Ports, TOLD, Told};
 use super::{HttpsMetrics, Limits};
 
 /// How long a peer may take to read some part of an answer. hyper's own timeout runs only while a request is read.
@@ -28,12 +28,12 @@ const QUEUE: usize = 1024;
 const AT_ONCE: usize = 4;
 
 /// Turns an accepted connection into a byte stream.
-pub(crate) trait Acceptor {
+pub(crate) trait Acceptor: Send + Sync + 'static {
     /// The stream.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Creates the stream. The future owns what it needs, so that it can run beside the loop.
-    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+    /// Creates the stream.
+    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// No TLS.
@@ -42,15 +42,15 @@ pub(crate) struct Plain;
 impl Acceptor for Plain {
     type Stream = TcpStream;
 
-    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
-        std::future::ready(Ok(stream))
+    async fn accept(&self, stream: TcpStream) -> io::Result<TcpStream> {
+        Ok(stream)
     }
 }
 
 /// Serves until `closing` ends; then until no connection is left or `leaving` ends; and then until every call is done.
 pub(crate) async fn serve<A: Acceptor>(
     (port, listener): (&'static str, TcpListener),
-    acceptor: &A,
+    acceptor: Arc<A>,
     routes: Router,
     limits: &Limits,
     (ports, metrics): (&Ports, &Arc<HttpsMetrics>),
@@ -66,14 +66,19 @@ pub(crate) async fn serve<A: Acceptor>(
         .max_buf_size(64 << 10);
 
     let take = |stream: TcpStream, peer: SocketAddr| {
-        let (connection, ended) = connections.arrive(peer.ip().into());
+        let (connection, Told { ended, turn }) = connections.arrive(peer.ip().into());
         let _ = stream.set_nodelay(true);
-        let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
         let watcher = graceful.watcher();
-        let (http, metrics) = (http.clone(), Arc::clone(metrics));
-        let service = connection.service(routes.clone());
+        let (http, acceptor, metrics) = (http.clone(), Arc::clone(&acceptor), Arc::clone(metrics));
+        let (routes, limit) = (routes.clone(), limits.handshake_timeout);
         let served = async move {
-            let stream = match handshake.await {
+            let handshake = async {
+                connection.turn(turn).await;
+                stream.readable().await?;
+                connection.speaks();
+                acceptor.accept(stream).await
+            };
+            let stream = match tokio::time::timeout(limit, handshake).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
                     metrics.connection_refused("handshake-failed");
@@ -87,6 +92,7 @@ pub(crate) async fn serve<A: Acceptor>(
             };
             let mut stream = TimeoutWriter::new(stream);
             stream.set_timeout(Some(WRITE_TIMEOUT));
+            let service = connection.service(routes);
             let connection = watcher.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
             if let Err(error) = connection.await {
                 tracing::debug!(%peer, %error, "connection ended early");
@@ -198,7 +204,7 @@ mod tests {
         let routes = Router::new().route("/", get(|| std::future::ready("fine")));
         serve(
             ("test", listener),
-            &Plain,
+            Arc::new(Plain),
             routes,
             &Limits::default(),
             (&Ports::default(), &Arc::new(HttpsMetrics::default())),
@@ -219,9 +225,9 @@ mod tests {
     impl Acceptor for Counting {
         type Stream = TcpStream;
 
-        fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<TcpStream>> + Send + 'static {
+        async fn accept(&self, stream: TcpStream) -> io::Result<TcpStream> {
             self.0.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Ok(stream))
+            Ok(stream)
         }
     }
 
@@ -234,11 +240,11 @@ mod tests {
         let _clients = [(); WAITING].map(|()| std::net::TcpStream::connect(address).unwrap());
 
         let accepted = Arc::new(AtomicUsize::new(0));
-        let acceptor = Counting(Arc::clone(&accepted));
+        let acceptor = Arc::new(Counting(Arc::clone(&accepted)));
         let serving = tokio::spawn(async move {
             let (limits, ports, metrics) = (Limits::default(), Ports::default(), Arc::default());
             let never = (std::future::pending(), std::future::pending());
-            serve(("test", listener), &acceptor, Router::new(), &limits, (&ports, &metrics), never).await;
+            serve(("test", listener), acceptor, Router::new(), &limits, (&ports, &metrics), never).await;
         });
         let mut before = 0;
         while before < WAITING {

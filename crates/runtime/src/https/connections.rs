@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::oneshot;
 
-use super::pool::{Begun, Evicted, Peer, Places, Pool, Ticket};
+use super::pool::{Begun, Evicted, Peer, Places, Pool, SLOW, Ticket};
 use super::{HttpsMetrics, Limits};
 
 /// The longest interval between two log lines about closed connections: an attacker must not fill the log.
@@ -29,9 +29,24 @@ pub(super) struct Connections {
 
 struct Inner {
     pool: Pool,
-    /// Ends a connection when it is dropped.
-    ends: BTreeMap<Ticket, oneshot::Sender<()>>,
+    /// What is told to each connection.
+    signals: BTreeMap<Ticket, Signals>,
     told: Option<Instant>,
+}
+
+struct Signals {
+    /// Ends it when it is dropped.
+    _end: oneshot::Sender<()>,
+    /// Lets its handshake begin; none when it has.
+    turn: Option<oneshot::Sender<()>>,
+}
+
+/// What a connection is told.
+pub(super) struct Told {
+    /// Ends when it has to be closed.
+    pub(super) ended: oneshot::Receiver<()>,
+    /// Ends when its handshake may begin.
+    pub(super) turn: oneshot::Receiver<()>,
 }
 
 /// All ports: they share the file descriptors of the process.
@@ -94,19 +109,19 @@ impl Connections {
             handshakes_of_peer: limits.handshakes_per_address,
             established: limits.connections,
         };
-        let inner = Inner { pool: Pool::new(places), ends: BTreeMap::new(), told: None };
+        let inner = Inner { pool: Pool::new(places), signals: BTreeMap::new(), told: None };
         Arc::new(Self { port, inner: Mutex::new(inner), metrics: Arc::clone(metrics) })
     }
 
-    /// Admits a connection. The second value ends when the connection has to be closed.
-    pub(super) fn arrive(self: &Arc<Self>, peer: Peer) -> (Arc<Connection>, oneshot::Receiver<()>) {
-        let (end, ended) = oneshot::channel();
+    /// Takes a connection.
+    pub(super) fn arrive(self: &Arc<Self>, peer: Peer) -> (Arc<Connection>, Told) {
+        let ((end, ended), (turn, is_turn)) = (oneshot::channel(), oneshot::channel());
         let ticket = self.change(|inner| {
-            let (ticket, evicted) = inner.pool.arrive(peer, Instant::now());
-            inner.ends.insert(ticket, end);
+            let (ticket, evicted) = inner.pool.arrive(peer);
+            inner.signals.insert(ticket, Signals { _end: end, turn: Some(turn) });
             (ticket, evicted)
         });
-        (Arc::new(Connection { all: Arc::clone(self), ticket }), ended)
+        (Arc::new(Connection { all: Arc::clone(self), ticket }), Told { ended, turn: is_turn })
     }
 
     /// Closes a connection, if there is one.
@@ -127,13 +142,12 @@ impl Connections {
         let mut inner = self.lock();
         let before = inner.pool.counts();
         let (result, evicted) = change(&mut inner);
-        if let Some(Evicted { ticket, was }) = evicted {
-            inner.ends.remove(&ticket);
-            self.metrics.connection_refused(was.reason());
-            if inner.told.is_none_or(|told| told.elapsed() >= TOLD) {
-                inner.told = Some(Instant::now());
-                let (peer, reason) = (ticket.peer, was.reason());
-                tracing::warn!(port = self.port, %peer, reason, "connections are closed to make room for others");
+        self.close(&mut inner, evicted);
+        // Whatever happened, there may be a place now.
+        while let Some((ticket, evicted)) = inner.pool.admit(Instant::now()) {
+            self.close(&mut inner, evicted);
+            if let Some(turn) = inner.signals.get_mut(&ticket).and_then(|signals| signals.turn.take()) {
+                let _ = turn.send(());
             }
         }
         let counts = inner.pool.counts();
@@ -141,6 +155,18 @@ impl Connections {
             self.metrics.connected(self.port, counts);
         }
         result
+    }
+
+    /// Ends a connection that is counted no more.
+    fn close(&self, inner: &mut Inner, evicted: Option<Evicted>) {
+        let Some(Evicted { ticket, was }) = evicted else { return };
+        inner.signals.remove(&ticket);
+        self.metrics.connection_refused(was.reason());
+        if inner.told.is_none_or(|told| told.elapsed() >= TOLD) {
+            inner.told = Some(Instant::now());
+            let (peer, reason) = (ticket.peer, was.reason());
+            tracing::warn!(port = self.port, %peer, reason, "connections are closed to make room for others");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -152,13 +178,26 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.all.change(|inner| {
             inner.pool.leave(self.ticket);
-            inner.ends.remove(&self.ticket);
+            inner.signals.remove(&self.ticket);
             ((), None)
         });
     }
 }
 
 impl Connection {
+    /// Waits for its turn.
+    pub(super) async fn turn(&self, mut turn: oneshot::Receiver<()>) {
+        // A handshake of another one that lasts too long gives way only to somebody who asks.
+        while tokio::time::timeout(SLOW, &mut turn).await.is_err() {
+            self.all.change(|_| ((), None));
+        }
+    }
+
+    /// The first bytes have arrived.
+    pub(super) fn speaks(&self) {
+        self.all.lock().pool.speak(self.ticket);
+    }
+
     /// Answers the requests of this connection, and records each of them.
     pub(super) fn service(
         self: Arc<Self>,

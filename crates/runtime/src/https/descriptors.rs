@@ -9,7 +9,8 @@ const OTHERS: usize = 128;
 
 /// The most that all ports need.
 fn needed<'l>(ports: impl Iterator<Item = &'l Limits>) -> u64 {
-    let of = |limits: &Limits| limits.connections.saturating_add(limits.handshakes);
+    // As many wait for their handshake as are in one.
+    let of = |limits: &Limits| limits.connections.saturating_add(limits.handshakes).saturating_add(limits.handshakes);
     ports.fold(OTHERS, |sum, port| sum.saturating_add(of(port))) as u64
 }
 
@@ -44,7 +45,7 @@ mod tests {
     fn what_is_needed() {
         let huge = Limits { connections: usize::MAX, ..Limits::default() };
         let (usual, plain) = (Limits::default(), Limits::default().for_probes());
-        for (ports, want) in [(vec![&usual], 1_920), (vec![&usual, &usual], 3_456), (vec![&huge, &huge], u64::MAX)] {
+        for (ports, want) in [(vec![&usual], 2_560), (vec![&usual, &usual], 4_608), (vec![&huge, &huge], u64::MAX)] {
             assert_eq!(needed(ports.into_iter().chain([&plain, &plain])), want);
         }
     }

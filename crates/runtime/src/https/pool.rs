@@ -1,13 +1,16 @@
 //! The open connections, and which one is closed when there is no place for another: counters and their order. No
 //! sockets, no clock.
 //!
-//! A connection is a *handshake* until the head of its first request has arrived, and *established* from then on. Both
-//! have places of their own, so that silent clients take none from those that call.
+//! A connection *waits* until there is a place for it, is a *handshake* until the head of its first request has arrived, and
+//! *established* from then on. All three have places of their own, so that silent clients take none from those that call.
 //!
-//! - A new handshake is always admitted. When all places are taken, another handshake is closed: of a peer that has its
-//!   whole share, its own oldest one; for other peers, the oldest one of a peer that has more, or of the new peer
-//!   itself. Handshakes that have been silent for a second are closed first, and of these the one of the peer with
-//!   most. So no peer takes a place from a peer that has fewer, however fast it reconnects.
+//! - A new connection always waits for a moment. Where as many wait as may, the longest-waiting one of the peer that has most of
+//!   them is closed: its caller has most likely found another connection meanwhile.
+//! - A place for a handshake is given to the peer that has fewest. Where all are taken, a handshake is closed for it that has been
+//!   lasting for a second, or else one whose client has said nothing yet: one of its own, or of a peer that has more. One whose
+//!   client has just begun to talk is closed only of a peer that has more than an equal share, for one that has less: otherwise
+//!   many that come at once would end each other, and none would come to its end. A peer that has its whole share takes nothing
+//!   from others. So no peer takes a place from a peer that has fewer, however fast it reconnects.
 //! - A handshake becomes established while there are places. When all are taken, an established connection is closed:
 //!   first one that has been idle, or whose body has been arriving, for at least a second, the longest one of the peer
 //!   with most; then one that has just become idle; then one whose body has just begun to arrive, of a peer with
@@ -16,13 +19,13 @@
 //!   may break a call that is just being sent, so it happens for no other reason either.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// The age from which a silent connection is closed before a new one: many times the duration of a handshake or of a
 /// body.
-const SLOW: Duration = Duration::from_secs(1);
+pub(super) const SLOW: Duration = Duration::from_secs(1);
 
 /// Longer than any call: an API server waits for a webhook for 30 s at most.
 const STUCK: Duration = Duration::from_secs(30);
@@ -51,7 +54,7 @@ impl std::fmt::Display for Peer {
 /// The limits; each is at least 1.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Places {
-    /// Handshakes.
+    /// Handshakes, and as many that wait to be one.
     pub(super) handshakes: usize,
     /// Handshakes of one peer while all places are taken.
     pub(super) handshakes_of_peer: usize,
@@ -80,7 +83,7 @@ pub(super) struct Evicted {
 /// The state of a connection that has to be closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Was {
-    /// It had not sent a request yet.
+    /// It had not sent a request yet, or had not even been listened to.
     Handshake,
     /// None of its requests was being answered.
     Idle,
@@ -116,6 +119,7 @@ pub(super) struct Pool {
     places: Places,
     /// The number of the newest connection.
     last: u64,
+    waiting: usize,
     handshakes: usize,
     established: usize,
     /// Only peers that have a connection.
@@ -125,9 +129,39 @@ pub(super) struct Pool {
 /// The connections of one peer.
 #[derive(Debug, Default)]
 struct Held {
-    /// Since when.
-    handshakes: BTreeMap<u64, Instant>,
+    waiting: BTreeSet<u64>,
+    handshakes: BTreeMap<u64, Handshake>,
     established: BTreeMap<u64, Activity>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Handshake {
+    since: Instant,
+    /// Whether anything has come from the client.
+    has_spoken: bool,
+}
+
+/// The order in which handshakes are closed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Patience {
+    /// It has lasted for a second.
+    Over,
+    /// Its client has said nothing yet.
+    Silent,
+    /// Its client has just begun to talk.
+    Talks,
+}
+
+impl Handshake {
+    fn patience(self, now: Instant) -> Patience {
+        if now.saturating_duration_since(self.since) >= SLOW {
+            Patience::Over
+        } else if self.has_spoken {
+            Patience::Talks
+        } else {
+            Patience::Silent
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -185,41 +219,85 @@ impl Activity {
 
 impl Pool {
     pub(super) fn new(places: Places) -> Self {
-        Self { places, last: 0, handshakes: 0, established: 0, peers: BTreeMap::new() }
+        Self { places, last: 0, waiting: 0, handshakes: 0, established: 0, peers: BTreeMap::new() }
     }
 
-    /// Handshakes and established connections.
+    /// Those that have sent no request yet, and established connections.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.handshakes, self.established)
+        (self.waiting + self.handshakes, self.established)
     }
 
-    /// Admits a connection.
-    pub(super) fn arrive(&mut self, peer: Peer, now: Instant) -> (Ticket, Option<Evicted>) {
-        let is_full = self.handshakes >= self.places.handshakes;
-        let victim = if is_full { self.handshake_for(Some(peer), now) } else { None };
-        let evicted = victim.map(|(_, ticket)| Evicted { ticket, was: Was::Handshake });
+    /// Takes a connection, which waits; and the connection to close for it.
+    pub(super) fn arrive(&mut self, peer: Peer) -> (Ticket, Option<Evicted>) {
+        let evicted = if self.waiting < self.places.handshakes { None } else { self.waits_too_long() };
         if let Some(evicted) = evicted {
             self.leave(evicted.ticket);
         }
         self.last += 1;
         let id = self.last;
-        self.peers.entry(peer).or_default().handshakes.insert(id, now);
-        self.handshakes += 1;
+        self.peers.entry(peer).or_default().waiting.insert(id);
+        self.waiting += 1;
         (Ticket { peer, id }, evicted)
     }
 
-    /// The handshake to close for another one of this peer, or of a peer that has none; and whether it is slow.
-    fn handshake_for(&self, peer: Option<Peer>, now: Instant) -> Option<(bool, Ticket)> {
+    /// The longest-waiting connection of the peer of which most wait.
+    fn waits_too_long(&self) -> Option<Evicted> {
+        let oldest =
+            self.peers.iter().filter_map(|(peer, held)| Some((held.waiting.len(), held.waiting.first()?, *peer)));
+        let (_, id, peer) = oldest.max_by_key(|(count, id, _)| (*count, Reverse(*id)))?;
+        Some(Evicted { ticket: Ticket { peer, id: *id }, was: Was::Handshake })
+    }
+
+    /// The next connection whose handshake may begin, and the one to close for it.
+    pub(super) fn admit(&mut self, now: Instant) -> Option<(Ticket, Option<Evicted>)> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let oldest =
+            self.peers.iter().filter_map(|(peer, held)| Some((held.handshakes.len(), *held.waiting.first()?, *peer)));
+        let (_, id, peer) = oldest.min_by_key(|(count, id, _)| (*count, *id))?;
+        let evicted = if self.handshakes < self.places.handshakes {
+            None
+        } else {
+            let (_, ticket) = self.handshake_for(Some(peer), now)?;
+            self.leave(ticket);
+            Some(Evicted { ticket, was: Was::Handshake })
+        };
+        let held = self.peers.get_mut(&peer).expect("one of its connections waits");
+        held.waiting.remove(&id);
+        held.handshakes.insert(id, Handshake { since: now, has_spoken: false });
+        self.waiting -= 1;
+        self.handshakes += 1;
+        Some((Ticket { peer, id }, evicted))
+    }
+
+    /// The first bytes have arrived.
+    pub(super) fn speak(&mut self, ticket: Ticket) {
+        let held = self.peers.get_mut(&ticket.peer);
+        if let Some(handshake) = held.and_then(|held| held.handshakes.get_mut(&ticket.id)) {
+            handshake.has_spoken = true;
+        }
+    }
+
+    /// The handshake to close for another one of this peer, or for anything else if there is none.
+    fn handshake_for(&self, peer: Option<Peer>, now: Instant) -> Option<(Patience, Ticket)> {
         let has = peer.and_then(|peer| self.peers.get(&peer)).map_or(0, |held| held.handshakes.len());
         let takes_its_own = has >= self.places.handshakes_of_peer;
-        let may = |(of, held): &(&Peer, &Held)| Some(**of) == peer || !takes_its_own && held.handshakes.len() > has;
-        let oldest = self.peers.iter().filter(may).filter_map(|(of, held)| {
-            let (id, since) = held.handshakes.first_key_value()?;
-            let is_slow = now.saturating_duration_since(*since) >= SLOW;
-            Some((is_slow, held.handshakes.len(), Reverse(*id), *of))
+        // What each peer would have if all had the same, the new one among them.
+        let others = self.peers.iter().filter(|(of, held)| Some(**of) != peer && !held.handshakes.is_empty());
+        let share = self.places.handshakes / (others.count() + 1);
+        let may_go = |of: Peer, its: usize, patience: Patience| {
+            let is_own = Some(of) == peer;
+            let takes = is_own || !takes_its_own && its > has;
+            takes && (patience < Patience::Talks || peer.is_none() || !is_own && has < share && share < its)
+        };
+        let all = self.peers.iter().flat_map(|(of, held)| {
+            let its = held.handshakes.len();
+            let all = held.handshakes.iter().map(move |(id, handshake)| (its, *id, *of, handshake.patience(now)));
+            all.filter(move |(its, _, of, patience)| may_go(*of, *its, *patience))
         });
-        let (is_slow, _, Reverse(id), peer) = oldest.max_by_key(|(is_slow, count, id, _)| (*is_slow, *count, *id))?;
-        Some((is_slow, Ticket { peer, id }))
+        let (_, id, peer, patience) = all.min_by_key(|(its, id, _, patience)| (*patience, Reverse(*its), *id))?;
+        Some((patience, Ticket { peer, id }))
     }
 
     /// The established connection to close for another one of this peer, or of a peer that has none.
@@ -239,12 +317,13 @@ impl Pool {
     /// Closes a connection where something else has run out, such as file descriptors: silent ones first.
     pub(super) fn make_room(&mut self, now: Instant) -> Option<Evicted> {
         let handshake = self.handshake_for(None, now);
-        let handshake = handshake.map(|(is_slow, ticket)| (is_slow, Evicted { ticket, was: Was::Handshake }));
-        let evicted = match (handshake, self.established_for(None, now)) {
-            (Some((true, handshake)), _) => handshake,
-            (_, Some((Rank::Rests, established))) => established,
-            (Some((false, handshake)), _) => handshake,
-            (None, established) => established?.1,
+        let handshake = handshake.map(|(patience, ticket)| (patience, Evicted { ticket, was: Was::Handshake }));
+        let evicted = match (handshake, self.established_for(None, now), self.waits_too_long()) {
+            (Some((Patience::Over, handshake)), ..) => handshake,
+            (_, Some((Rank::Rests, established)), _) => established,
+            (.., Some(waiting)) => waiting,
+            (Some((_, handshake)), ..) => handshake,
+            (None, established, None) => established?.1,
         };
         self.leave(evicted.ticket);
         Some(evicted)
@@ -296,12 +375,14 @@ impl Pool {
     /// The connection is closed. It may have been removed already.
     pub(super) fn leave(&mut self, ticket: Ticket) {
         let Some(held) = self.peers.get_mut(&ticket.peer) else { return };
-        if held.handshakes.remove(&ticket.id).is_some() {
+        if held.waiting.remove(&ticket.id) {
+            self.waiting -= 1;
+        } else if held.handshakes.remove(&ticket.id).is_some() {
             self.handshakes -= 1;
         } else if held.established.remove(&ticket.id).is_some() {
             self.established -= 1;
         }
-        if held.handshakes.is_empty() && held.established.is_empty() {
+        if held.waiting.is_empty() && held.handshakes.is_empty() && held.established.is_empty() {
             self.peers.remove(&ticket.peer);
         }
     }

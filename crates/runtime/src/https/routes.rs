@@ -104,7 +104,7 @@ mod tests {
         let (limits, metrics, ports) = (Limits::default(), Arc::new(HttpsMetrics::default()), Ports::default());
         let routes = routes(vec![Arc::new(Echo)], &limits, &metrics, &Stop::default());
         let phases = (pending(), pending());
-        let serving = serve(("test", listener), &Plain, routes, &limits, (&ports, &metrics), phases);
+        let serving = serve(("test", listener), Arc::new(Plain), routes, &limits, (&ports, &metrics), phases);
         let calls = async {
             for (path, content_type, status, end) in [
                 ("/echo/a/b?timeout=3s", "application/json", 418, "\r\n\r\na/b 2500 {}"),

@@ -141,34 +141,25 @@ enum Refreshed {
 impl Acceptor for Tls {
     type Stream = TlsStream<TcpStream>;
 
-    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
-        accept(self, |current| &current.acceptor, stream)
+    async fn accept(&self, stream: TcpStream) -> io::Result<Self::Stream> {
+        accept(self, |current| &current.acceptor, stream).await
     }
 }
 
 /// The same certificate for callers without one.
-pub(crate) struct ToAnyone<'t>(pub(crate) &'t Tls);
+pub(crate) struct ToAnyone(pub(crate) Arc<Tls>);
 
-impl Acceptor for ToAnyone<'_> {
+impl Acceptor for ToAnyone {
     type Stream = TlsStream<TcpStream>;
 
-    fn accept(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static {
-        accept(self.0, |current| &current.to_anyone, stream)
+    async fn accept(&self, stream: TcpStream) -> io::Result<Self::Stream> {
+        accept(&self.0, |current| &current.to_anyone, stream).await
     }
 }
 
 /// Before there is a certificate, every handshake is refused at once.
-fn accept(
-    tls: &Tls,
-    which: fn(&Current) -> &TlsAcceptor,
-    stream: TcpStream,
-) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send + 'static {
-    let current = tls.current.load();
-    let accepted = current.as_ref().map(|current| which(current).accept(stream));
-    async {
-        match accepted {
-            Some(accepted) => accepted.await,
-            None => Err(io::Error::new(io::ErrorKind::NotConnected, TlsError::NotYet)),
-        }
-    }
+async fn accept(tls: &Tls, which: fn(&Current) -> &TlsAcceptor, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let current = tls.current.load_full();
+    let current = current.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, TlsError::NotYet))?;
+    which(&current).accept(stream).await
 }

@@ -14,6 +14,7 @@ fn peer(number: u8) -> Peer {
 #[derive(Clone, Copy, Debug)]
 enum Happens {
     Arrive(u8),
+    Speak(usize),
     /// The index of one of the connections that were ever opened.
     Begin(usize),
     Received(usize),
@@ -23,7 +24,8 @@ enum Happens {
 
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
-        4 => (0..4_u8).prop_map(Happens::Arrive),
+        6 => (0..4_u8).prop_map(Happens::Arrive),
+        3 => any::<usize>().prop_map(Happens::Speak),
         4 => any::<usize>().prop_map(Happens::Begin),
         2 => any::<usize>().prop_map(Happens::Received),
         2 => any::<usize>().prop_map(Happens::End),
@@ -39,10 +41,29 @@ fn pauses() -> impl Strategy<Value = Duration> {
 /// When each connection entered its state.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Is {
-    Handshake(Instant),
+    Waiting,
+    /// Whether its client has spoken.
+    Handshake(Instant, bool),
     Idle(Instant),
     Receiving(Instant),
     Answering(Instant),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Waiting,
+    Handshake,
+    Established,
+}
+
+impl Is {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Waiting => Kind::Waiting,
+            Self::Handshake(..) => Kind::Handshake,
+            Self::Idle(_) | Self::Receiving(_) | Self::Answering(_) => Kind::Established,
+        }
+    }
 }
 
 /// The open connections, in the order of arrival.
@@ -62,11 +83,9 @@ impl Model {
         self.0.retain(|(other, _)| *other != ticket);
     }
 
-    /// Handshakes, or established connections; of all, or of one peer.
-    fn of(&self, handshakes: bool, of: Option<Peer>) -> Vec<(Ticket, Is)> {
-        let wanted = |(ticket, is): &&(Ticket, Is)| {
-            matches!(is, Is::Handshake(_)) == handshakes && of.is_none_or(|of| of == ticket.peer)
-        };
+    /// Connections of a kind; of all, or of one peer.
+    fn of(&self, kind: Kind, of: Option<Peer>) -> Vec<(Ticket, Is)> {
+        let wanted = |(ticket, is): &&(Ticket, Is)| is.kind() == kind && of.is_none_or(|of| of == ticket.peer);
         self.0.iter().filter(wanted).copied().collect()
     }
 }
@@ -83,35 +102,38 @@ proptest! {
             let known = |number: usize| (!all.is_empty()).then(|| all[number % all.len()]);
             match event {
                 Happens::Arrive(number) => {
-                    let peer = peer(number);
-                    let (ticket, evicted) = pool.arrive(peer, now);
-                    // Every new connection is admitted.
+                    let waiting = before.of(Kind::Waiting, None);
+                    let (ticket, evicted) = pool.arrive(peer(number));
                     prop_assert!(before.is(ticket).is_none());
+                    prop_assert_eq!(evicted.is_some(), waiting.len() == PLACES.handshakes, "nothing is closed without need");
                     if let Some(Evicted { ticket, was }) = evicted {
-                        prop_assert_eq!(was, Was::Handshake);
-                        prop_assert_eq!(before.of(true, None).len(), PLACES.handshakes, "nothing is closed without need");
-                        before.check_handshake(peer, ticket, now)?;
+                        prop_assert_eq!((was, ticket), (Was::Handshake, before.waits_too_long()));
                         model.remove(ticket);
-                    } else {
-                        prop_assert!(before.of(true, None).len() < PLACES.handshakes);
                     }
-                    model.0.push((ticket, Is::Handshake(now)));
+                    model.0.push((ticket, Is::Waiting));
                     all.push(ticket);
+                }
+                Happens::Speak(number) => {
+                    let Some(ticket) = known(number) else { continue };
+                    pool.speak(ticket);
+                    if let Some(Is::Handshake(at, _)) = model.is(ticket) {
+                        model.set(ticket, Is::Handshake(at, true));
+                    }
                 }
                 Happens::Begin(number) => {
                     let Some(ticket) = known(number) else { continue };
-                    let is_full = before.of(false, None).len() == PLACES.established;
+                    let is_full = before.of(Kind::Established, None).len() == PLACES.established;
                     let goes = before.established_for(ticket.peer, now);
                     match (pool.begin(ticket, now), before.is(ticket)) {
-                        (Begun::Gone, None) => continue,
+                        (Begun::Gone, None | Some(Is::Waiting)) => continue,
                         (Begun::Yes(None), Some(Is::Idle(_) | Is::Receiving(_) | Is::Answering(_))) => {}
-                        (Begun::Yes(None), Some(Is::Handshake(_))) => prop_assert!(!is_full),
-                        (Begun::Yes(Some(evicted)), Some(Is::Handshake(_))) => {
+                        (Begun::Yes(None), Some(Is::Handshake(..))) => prop_assert!(!is_full),
+                        (Begun::Yes(Some(evicted)), Some(Is::Handshake(..))) => {
                             prop_assert!(is_full, "nothing is closed without need");
                             prop_assert_eq!(Some((evicted.ticket, evicted.was)), goes);
                             model.remove(evicted.ticket);
                         }
-                        (Begun::Full, Some(Is::Handshake(_))) => {
+                        (Begun::Full, Some(Is::Handshake(..))) => {
                             prop_assert!(is_full && goes.is_none());
                             continue;
                         }
@@ -128,7 +150,7 @@ proptest! {
                         pool.received(ticket, now);
                         Is::Answering(now)
                     };
-                    if !matches!(model.is(ticket), None | Some(Is::Handshake(_))) {
+                    if !matches!(model.is(ticket), None | Some(Is::Waiting | Is::Handshake(..))) {
                         model.set(ticket, is);
                     }
                 }
@@ -138,9 +160,25 @@ proptest! {
                     model.remove(ticket);
                 }
             }
-            let (handshakes, established) = (model.of(true, None).len(), model.of(false, None).len());
-            prop_assert_eq!(pool.counts(), (handshakes, established));
-            prop_assert!(handshakes <= PLACES.handshakes && established <= PLACES.established);
+            // As after every event.
+            loop {
+                let (next, victim) = (model.next(), model.next().and_then(|next| model.handshake_for(next.peer, now)));
+                let is_full = model.of(Kind::Handshake, None).len() == PLACES.handshakes;
+                let Some((ticket, evicted)) = pool.admit(now) else {
+                    prop_assert!(next.is_none() || is_full && victim.is_none(), "a place is free, and {:?} waits", next);
+                    break;
+                };
+                prop_assert_eq!(Some(ticket), next);
+                prop_assert_eq!(evicted.map(|evicted| evicted.ticket), victim.filter(|_| is_full));
+                if let Some(evicted) = evicted {
+                    model.remove(evicted.ticket);
+                }
+                model.set(ticket, Is::Handshake(now, false));
+            }
+            let [waiting, handshakes, established] =
+                [Kind::Waiting, Kind::Handshake, Kind::Established].map(|kind| model.of(kind, None).len());
+            prop_assert_eq!(pool.counts(), (waiting + handshakes, established));
+            prop_assert!(waiting.max(handshakes) <= PLACES.handshakes && established <= PLACES.established);
             let connected: std::collections::BTreeSet<Peer> = model.0.iter().map(|(ticket, _)| ticket.peer).collect();
             prop_assert_eq!(pool.peers.len(), connected.len(), "a peer without a connection is forgotten");
         }
@@ -159,34 +197,47 @@ proptest! {
 }
 
 impl Model {
-    /// Whether this handshake is the one to close for a new one of this peer.
-    fn check_handshake(&self, new: Peer, victim: Ticket, now: Instant) -> Result<(), TestCaseError> {
-        let count = |peer| self.of(true, Some(peer)).len();
-        let is_slow = |ticket: Ticket| matches!(self.is(ticket), Some(Is::Handshake(at)) if now - at >= SLOW);
-        prop_assert_eq!(self.of(true, Some(victim.peer))[0].0, victim, "the oldest of its peer");
-        if count(new) >= PLACES.handshakes_of_peer {
-            prop_assert_eq!(victim.peer, new, "a peer with a whole share takes nothing from others");
-            return Ok(());
-        }
-        prop_assert!(victim.peer == new || count(victim.peer) > count(new), "no peer takes from one that has fewer");
-        for (other, _) in self.of(true, None) {
-            let might = other.peer == new || count(other.peer) > count(new);
-            if might && is_slow(other) {
-                prop_assert!(is_slow(victim), "slow handshakes are closed first");
-            }
-            if might && is_slow(other) == is_slow(victim) {
-                prop_assert!(
-                    count(victim.peer) >= count(other.peer),
-                    "of equally slow ones, that of the peer with more"
-                );
-            }
-        }
-        Ok(())
+    /// The longest-waiting one of the peer of which most wait.
+    fn waits_too_long(&self) -> Ticket {
+        let waiting = self.of(Kind::Waiting, None);
+        let most = waiting
+            .iter()
+            .max_by_key(|(ticket, _)| (self.of(Kind::Waiting, Some(ticket.peer)).len(), std::cmp::Reverse(ticket.id)));
+        most.unwrap().0
+    }
+
+    /// The longest-waiting one of the peer that has fewest handshakes.
+    fn next(&self) -> Option<Ticket> {
+        let waiting = self.of(Kind::Waiting, None).into_iter().map(|(ticket, _)| ticket);
+        waiting.min_by_key(|ticket| (self.of(Kind::Handshake, Some(ticket.peer)).len(), ticket.id))
+    }
+
+    /// The handshake to close for one more of this peer.
+    fn handshake_for(&self, new: Peer, now: Instant) -> Option<Ticket> {
+        let count = |peer| self.of(Kind::Handshake, Some(peer)).len();
+        let all = self.of(Kind::Handshake, None);
+        let peers: std::collections::BTreeSet<Peer> = all.iter().map(|(ticket, _)| ticket.peer).chain([new]).collect();
+        let (has, share) = (count(new), PLACES.handshakes / peers.len());
+        let orders: [&dyn Fn(Instant, bool, Peer) -> bool; 3] = [
+            &|at, _, _| now - at >= SLOW,
+            &|_, has_spoken, _| !has_spoken,
+            // Never for the same peer: its newest would end its oldest, and so on.
+            &|_, _, peer| peer != new && has < share && count(peer) > share,
+        ];
+        let oldest = |may: &dyn Fn(Instant, bool, Peer) -> bool| {
+            let might = all.iter().filter(|(ticket, is)| {
+                let Is::Handshake(at, has_spoken) = is else { unreachable!("only handshakes are listed") };
+                let is_others = has < PLACES.handshakes_of_peer && count(ticket.peer) > has;
+                (ticket.peer == new || is_others) && may(*at, *has_spoken, ticket.peer)
+            });
+            might.map(|(ticket, _)| *ticket).min_by_key(|ticket| (std::cmp::Reverse(count(ticket.peer)), ticket.id))
+        };
+        orders.iter().find_map(|may| oldest(*may))
     }
 
     /// The established connection to close for one more of this peer.
     fn established_for(&self, new: Peer, now: Instant) -> Option<(Ticket, Was)> {
-        let count = |peer| self.of(false, Some(peer)).len();
+        let count = |peer| self.of(Kind::Established, Some(peer)).len();
         let has = count(new);
         let orders: [&dyn Fn(Is, Peer) -> bool; 5] = [
             &|is, peer| match is {
@@ -200,9 +251,11 @@ impl Model {
             &|is, peer| matches!(is, Is::Answering(at) if now - at > STUCK) && count(peer) > has + 1,
         ];
         let longest = |may: &dyn Fn(Is, Peer) -> bool| {
-            let might = self.of(false, None).into_iter().filter(|(ticket, is)| may(*is, ticket.peer));
+            let might = self.of(Kind::Established, None).into_iter().filter(|(ticket, is)| may(*is, ticket.peer));
             might.min_by_key(|(ticket, is)| {
-                let (Is::Handshake(at) | Is::Idle(at) | Is::Receiving(at) | Is::Answering(at)) = *is;
+                let (Is::Idle(at) | Is::Receiving(at) | Is::Answering(at)) = *is else {
+                    unreachable!("it is established")
+                };
                 (std::cmp::Reverse(count(ticket.peer)), at, ticket.id)
             })
         };
@@ -211,10 +264,16 @@ impl Model {
     }
 }
 
+/// A connection, whether it waits or not, and what is closed.
+fn arrive(pool: &mut Pool, peer: Peer, now: Instant) -> (Ticket, Option<Evicted>) {
+    let (ticket, evicted) = pool.arrive(peer);
+    (ticket, pool.admit(now).and_then(|(_, evicted)| evicted).or(evicted))
+}
+
 /// So many connections of a peer that have sent a request.
 fn establish(pool: &mut Pool, peer: Peer, count: usize, now: Instant) -> Vec<Ticket> {
     let begin = |_| {
-        let (ticket, _) = pool.arrive(peer, now);
+        let (ticket, _) = arrive(pool, peer, now);
         assert!(matches!(pool.begin(ticket, now), Begun::Yes(None)));
         pool.received(ticket, now);
         ticket
@@ -234,7 +293,7 @@ fn calls_do_not_end_for_peers_with_idle_connections() {
         }
     }
     for _ in 0..500 {
-        let (ticket, _) = pool.arrive(peer(6), now);
+        let (ticket, _) = arrive(&mut pool, peer(6), now);
         match pool.begin(ticket, now) {
             Begun::Yes(Some(evicted)) => {
                 assert_eq!(evicted.was, Was::Idle);
@@ -264,7 +323,7 @@ fn which_calls_end() {
             }
         }
         let now = start + Duration::from_millis(millis);
-        let (ticket, _) = pool.arrive(peer(0), now);
+        let (ticket, _) = arrive(&mut pool, peer(0), now);
         let begun = pool.begin(ticket, now);
         let want = if ends { Some(Was::Busy) } else { None };
         let was = if let Begun::Yes(Some(evicted)) = begun { Some(evicted.was) } else { None };
@@ -284,7 +343,7 @@ fn slow_bodies_go_first() {
     for ticket in establish(&mut pool, peer(0), 3, now) {
         pool.begin(ticket, now);
     }
-    let (ticket, _) = pool.arrive(peer(2), now);
+    let (ticket, _) = arrive(&mut pool, peer(2), now);
     assert_eq!(pool.begin(ticket, now), Begun::Yes(Some(Evicted { ticket: slow[0], was: Was::Busy })));
 }
 
@@ -298,9 +357,56 @@ fn a_single_connection_stays_where_others_have_many() {
     for ticket in establish(&mut pool, peer(1), PLACES.established - 1, now) {
         pool.begin(ticket, now);
     }
-    let (ticket, _) = pool.arrive(peer(2), now);
+    let (ticket, _) = arrive(&mut pool, peer(2), now);
     let Begun::Yes(Some(evicted)) = pool.begin(ticket, now) else { panic!("it is let in") };
     assert_eq!((evicted.ticket.peer, evicted.was), (peer(1), Was::Busy));
+}
+
+/// So many handshakes, all of whose clients talk, of these peers in turn.
+fn talk(pool: &mut Pool, peers: &[Peer], now: Instant) -> Vec<Ticket> {
+    let talks = |peer: &Peer| {
+        let (ticket, evicted) = arrive(pool, *peer, now);
+        assert_eq!(evicted, None);
+        pool.speak(ticket);
+        ticket
+    };
+    peers.iter().cycle().take(PLACES.handshakes).map(talks).collect()
+}
+
+/// More at once than there are places, of one API server and of several: those that came first come to their end, and then the others.
+#[test]
+fn many_at_once_wait_for_each_other() {
+    for peers in [vec![peer(1)], vec![peer(1), peer(2)], vec![peer(1), peer(2), peer(3)]] {
+        let mut pool = Pool::new(PLACES);
+        let start = Instant::now();
+        let first = talk(&mut pool, &peers, start);
+        let waiting: Vec<Ticket> = peers.iter().map(|peer| pool.arrive(*peer).0).collect();
+        assert_eq!(pool.admit(start), None, "{peers:?}");
+        let mut admitted = Vec::new();
+        for ticket in &first {
+            assert_eq!(pool.begin(*ticket, start), Begun::Yes(None), "{peers:?}");
+            pool.leave(*ticket);
+            admitted.extend(pool.admit(start));
+        }
+        let want: Vec<_> = waiting.iter().map(|ticket| (*ticket, None)).collect();
+        assert_eq!(admitted, want, "{peers:?}");
+    }
+}
+
+/// Clients that begin to talk and then say no more keep others waiting for a second, and an address that has none not at all.
+#[test]
+fn who_stops_talking_gives_way() {
+    let mut pool = Pool::new(PLACES);
+    let start = Instant::now();
+    let first = talk(&mut pool, &[peer(1)], start);
+    let (same, _) = pool.arrive(peer(1));
+    assert_eq!(pool.admit(start), None);
+    let closed = |number: usize| Some(Evicted { ticket: first[number], was: Was::Handshake });
+    let (other, evicted) = arrive(&mut pool, peer(2), start);
+    assert_eq!(evicted, closed(0));
+    pool.speak(other);
+    assert_eq!(pool.admit(start), None);
+    assert_eq!(pool.admit(start + SLOW), Some((same, closed(1))));
 }
 
 /// A share counts only while others need the places.
@@ -308,9 +414,9 @@ fn a_single_connection_stays_where_others_have_many() {
 fn one_peer_alone_may_take_all_places() {
     let mut pool = Pool::new(PLACES);
     let now = Instant::now();
-    let evicted: Vec<_> = (0..PLACES.handshakes).filter_map(|_| pool.arrive(peer(1), now).1).collect();
+    let evicted: Vec<_> = (0..PLACES.handshakes).filter_map(|_| arrive(&mut pool, peer(1), now).1).collect();
     assert_eq!(evicted, []);
-    assert_eq!(pool.arrive(peer(1), now).1.map(|evicted| evicted.ticket.peer), Some(peer(1)));
+    assert_eq!(arrive(&mut pool, peer(1), now).1.map(|evicted| evicted.ticket.peer), Some(peer(1)));
 }
 
 /// Many addresses with one silent connection each: the API server has more, and has just connected.
@@ -319,12 +425,12 @@ fn young_handshakes_stay_where_others_are_slow() {
     let mut pool = Pool::new(Places { handshakes: 202, handshakes_of_peer: 100, established: 1 });
     let start = Instant::now();
     for number in 1..=200 {
-        pool.arrive(peer(number), start);
+        arrive(&mut pool, peer(number), start);
     }
     let now = start + SLOW;
-    let mine = [(); 2].map(|()| pool.arrive(peer(0), now).0);
+    let mine = [(); 2].map(|()| arrive(&mut pool, peer(0), now).0);
     for number in 1..=200 {
-        let evicted = pool.arrive(peer(number), now).1.expect("there is no room");
+        let evicted = arrive(&mut pool, peer(number), now).1.expect("there is no room");
         assert!(!mine.contains(&evicted.ticket), "{number}");
     }
 }
@@ -336,20 +442,20 @@ fn a_peer_with_fewer_connections_loses_nothing() {
     let mut now = Instant::now();
     let flood = || (1..4_u8).cycle().map(peer);
     for at in flood().take(50) {
-        let (ticket, _) = pool.arrive(at, now);
+        let (ticket, _) = arrive(&mut pool, at, now);
         pool.begin(ticket, now);
     }
     for at in flood().take(50) {
-        pool.arrive(at, now);
+        arrive(&mut pool, at, now);
     }
     for _ in 0..50 {
         now += Duration::from_millis(10);
-        let (mine, _) = pool.arrive(peer(0), now);
-        let evicted: Vec<_> = flood().take(30).filter_map(|at| pool.arrive(at, now).1).collect();
+        let (mine, _) = arrive(&mut pool, peer(0), now);
+        let evicted: Vec<_> = flood().take(30).filter_map(|at| arrive(&mut pool, at, now).1).collect();
         assert!(evicted.iter().all(|evicted| evicted.ticket != mine), "{evicted:?}");
         assert!(matches!(pool.begin(mine, now), Begun::Yes(_)));
         for at in flood().take(30) {
-            let (ticket, _) = pool.arrive(at, now);
+            let (ticket, _) = arrive(&mut pool, at, now);
             let begun = pool.begin(ticket, now);
             assert!(!matches!(begun, Begun::Yes(Some(evicted)) if evicted.ticket == mine), "{begun:?}");
         }
