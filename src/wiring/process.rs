@@ -91,7 +91,7 @@ pub(super) async fn serve(
         pace: Pace::default(),
     };
     let addresses = Addresses { webhooks: listen.webhooks, shoots, health: listen.health, metrics: listen.metrics };
-    let server = Server::bind(addresses, deps).await?;
+    let server = Server::bind(addresses, deps)?;
     let addresses = server.addresses()?;
     tracing::info!(
         webhooks = %addresses.webhooks,

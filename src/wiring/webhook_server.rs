@@ -56,7 +56,7 @@ pub struct Server(server::Server);
 
 impl Server {
     /// Binds the ports, and raises the limit of file descriptors.
-    pub async fn bind(addresses: Addresses, deps: ServerDeps) -> std::io::Result<Self> {
+    pub fn bind(addresses: Addresses, deps: ServerDeps) -> std::io::Result<Self> {
         let ServerDeps { handlers, shoot_handlers, landscape, live, tls, limits, metrics, stop, pace } = deps;
         let reviews = Arc::new(ReviewMetrics::default());
         let served_to_shoots = shoot_handlers.iter().filter(|_| addresses.shoots.is_some());
@@ -90,7 +90,7 @@ impl Server {
             stop,
             pace,
         };
-        server::Server::bind(deps).await.map(Self)
+        server::Server::bind(deps).map(Self)
     }
 
     /// Where it listens.

@@ -120,6 +120,7 @@ impl TestServer {
         Self::with(Setup::default()).await
     }
 
+    #[expect(clippy::unused_async, reason = "it needs a runtime, as who waits for it has")]
     pub async fn with(setup: Setup) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = Authority::new("CA", Timestamp::now(), DAY).unwrap();
@@ -166,7 +167,7 @@ impl TestServer {
         };
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let addresses = Addresses { webhooks: any, shoots: Some(any), health: any, metrics: any };
-        let server = Server::bind(addresses, deps).await.unwrap();
+        let server = Server::bind(addresses, deps).unwrap();
         let addresses = server.addresses().unwrap();
         let running = tokio::spawn(server.run());
         Self { addresses, stop, ca, folder, running }

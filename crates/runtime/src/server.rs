@@ -80,20 +80,19 @@ pub struct Server {
 
 impl Server {
     /// Binds the ports, and raises the limit of file descriptors.
-    pub async fn bind(deps: ServerDeps) -> std::io::Result<Self> {
+    pub fn bind(deps: ServerDeps) -> std::io::Result<Self> {
         let plain = deps.plain_limits.for_probes();
         https::raise(deps.ports.iter().map(|port| &port.limits).chain([&plain, &plain]));
-        let bind = async |address: SocketAddr| {
-            TcpListener::bind(address)
-                .await
+        let bind = |address: SocketAddr| {
+            https::listen(address)
                 .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
         };
         let mut listeners = Vec::new();
         for port in &deps.ports {
-            listeners.push(bind(port.address).await?);
+            listeners.push(bind(port.address)?);
         }
-        let health = bind(deps.health_address).await?;
-        let metrics = bind(deps.metrics_address).await?;
+        let health = bind(deps.health_address)?;
+        let metrics = bind(deps.metrics_address)?;
         Ok(Self { listeners, health, metrics, deps })
     }
 
@@ -167,7 +166,7 @@ impl Server {
                     match callers {
                         Callers::OfClientCas => https::serve(port, tls, routes, &limits, all, phases).await,
                         Callers::Anyone => {
-                            https::serve(port, Arc::new(ToAnyone(tls)), routes, &limits, all, phases).await
+                            https::serve(port, Arc::new(ToAnyone(tls)), routes, &limits, all, phases).await;
                         }
                     }
                 }

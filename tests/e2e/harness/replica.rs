@@ -85,7 +85,7 @@ impl Replica {
         };
         let any = "127.0.0.1:0".parse().unwrap();
         let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };
-        let server = runtime.block_on(Server::bind(addresses, deps)).unwrap();
+        let server = runtime.block_on(async { Server::bind(addresses, deps) }).unwrap();
         let port = server.addresses().unwrap().webhooks.port();
         runtime.spawn(server.run());
 

@@ -10,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::task::TaskTracker;
 
@@ -20,8 +20,9 @@ use super::{HttpsMetrics, Limits};
 /// How long a peer may take to read some part of an answer. hyper's own timeout runs only while a request is read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The length of the accept queue, as tokio's listeners have it.
-const QUEUE: usize = 1024;
+/// The length of the accept queue, in which connections wait while calls go first. A kernel whose `net.core.somaxconn` is lower
+/// has a shorter one.
+const QUEUE: u16 = 1024;
 
 /// How many connections are accepted before whatever else is ready gets its turn. A handshake takes a few times as long as a call,
 /// and an API server keeps 25 connections: so few leave most of the time to calls where it is short.
@@ -45,6 +46,15 @@ impl Acceptor for Plain {
     async fn accept(&self, stream: TcpStream) -> io::Result<TcpStream> {
         Ok(stream)
     }
+}
+
+/// Listens at an address.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again need not wait until the kernel has forgotten the connections of the last one.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE.into())
 }
 
 /// Serves until `closing` ends; then until no connection is left or `leaving` ends; and then until every call is done.
@@ -163,8 +173,8 @@ fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     // Polled without the runtime, which may not have been notified of the last of them.
     let Ok(listener) = listener.into_std() else { return Vec::new() };
     let mut queued = Vec::new();
-    // At most as many as the queue holds, in case clients connect faster than we accept.
-    while queued.len() < QUEUE {
+    // At most as many as the queue holds, which is one more than it was asked for, in case clients connect faster than we accept.
+    while queued.len() <= usize::from(QUEUE) {
         match listener.accept() {
             Ok((stream, peer)) => {
                 let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
@@ -217,6 +227,16 @@ mod tests {
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
         }
         assert!(std::net::TcpStream::connect(address).is_err(), "no further connection is accepted");
+    }
+
+    /// More than a listener has room for that is not asked for more; for them the kernel would be silent.
+    #[tokio::test]
+    async fn connections_may_wait_in_the_queue() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let limit = Duration::from_secs(20);
+        let _waiting: Vec<_> =
+            (0..400).map(|_| std::net::TcpStream::connect_timeout(&address, limit).expect("it may wait")).collect();
     }
 
     /// Counts what it is given.

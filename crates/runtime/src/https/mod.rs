@@ -24,7 +24,7 @@ mod routes;
 pub use endpoint::{Call, Endpoint, Reply};
 pub use limits::Limits;
 
-pub(crate) use accept::{Acceptor, Plain, serve};
+pub(crate) use accept::{Acceptor, Plain, listen, serve};
 pub(crate) use connections::Ports;
 pub(crate) use descriptors::raise;
 pub(crate) use metrics::HttpsMetrics;

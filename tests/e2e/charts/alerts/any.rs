@@ -230,7 +230,7 @@ fn panics(folder: &Path) -> [Take; 3] {
     };
     let any = "127.0.0.1:0".parse().unwrap();
     let addresses = Addresses { webhooks: any, shoots: None, health: any, metrics: any };
-    let server = runtime.block_on(Server::bind(addresses, deps)).unwrap();
+    let server = runtime.block_on(async { Server::bind(addresses, deps) }).unwrap();
     let addresses = server.addresses().unwrap();
     runtime.spawn(server.run());
     let take = || vec![pod("a", scrape(addresses.metrics.port()))];

@@ -83,15 +83,18 @@ impl Shoots {
     /// Whether the Shoot that changes lists this one back and overlaps another target of it, before or after: without that, the
     /// change is nothing to the other entries.
     fn may_be_beside(&self, change: &Change<'_>, lister: &ShootName, facts: &ShootFacts) -> bool {
-        let is_mutual = |facts: &&ShootFacts| facts.lists(lister);
-        let sides = || change.sides.into_iter().flatten().filter(is_mutual);
-        if facts.peers().len() < 2 || sides().next().is_none() {
+        if facts.peers().len() < 2 {
+            return false;
+        }
+        let mutual = change.sides.map(|side| side.filter(|facts| facts.lists(lister)));
+        if mutual.iter().all(Option::is_none) {
             return false;
         }
         let others = facts.peers().iter().filter(|entry| entry.target != *change.name && entry.target != *lister);
-        others
-            .filter_map(|entry| self.by_name.get(&entry.target))
-            .any(|other| sides().any(|facts| overlap(facts.networks.nodes(), other.networks.nodes())))
+        others.filter_map(|entry| self.by_name.get(&entry.target)).any(|other| {
+            let overlaps = |facts: &ShootFacts| overlap(facts.networks.nodes(), other.networks.nodes());
+            mutual.into_iter().flatten().any(overlaps)
+        })
     }
 
     /// How many entries of this Shoot name one that overlaps another that it names, where all list it back. One of them may be
