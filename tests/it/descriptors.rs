@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::process::Process;
 
 /// What all connections of the ports may need by default (`runtime::https::descriptors`).
-const NEEDED: u64 = 1_920;
+const NEEDED: u64 = 2_560;
 
 /// The server with a soft and a hard limit, and the file that its log goes to.
 async fn limited(soft: u64, hard: u64) -> (Process, tempfile::NamedTempFile) {

@@ -7,10 +7,10 @@
 //! - A new connection always waits for a moment. Where as many wait as may, the longest-waiting one of the peer that has most of
 //!   them is closed: its caller has most likely found another connection meanwhile.
 //! - A place for a handshake is given to the peer that has fewest. Where all are taken, a handshake is closed for it that has been
-//!   lasting for a second, or else one whose client has said nothing yet: one of its own, or of a peer that has more. One whose
-//!   client has just begun to talk is closed only of a peer that has more than an equal share, for one that has less: otherwise
-//!   many that come at once would end each other, and none would come to its end. A peer that has its whole share takes nothing
-//!   from others. So no peer takes a place from a peer that has fewer, however fast it reconnects.
+//!   lasting for a second, or else one of the peer that has most: one whose client has said nothing yet, of its own, or of a peer that
+//!   has more. One whose client has just begun to talk is closed only of a peer that has more than an equal share, for one that has
+//!   less: otherwise many that come at once would end each other, and none would come to its end. A peer that has its whole share
+//!   takes nothing from others. So no peer takes a place from a peer that has fewer, however fast it reconnects.
 //! - A handshake becomes established while there are places. When all are taken, an established connection is closed:
 //!   first one that has been idle, or whose body has been arriving, for at least a second, the longest one of the peer
 //!   with most; then one that has just become idle; then one whose body has just begun to arrive, of a peer with
@@ -296,7 +296,11 @@ impl Pool {
             let all = held.handshakes.iter().map(move |(id, handshake)| (its, *id, *of, handshake.patience(now)));
             all.filter(move |(its, _, of, patience)| may_go(*of, *its, *patience))
         });
-        let (_, id, peer, patience) = all.min_by_key(|(its, id, _, patience)| (*patience, Reverse(*its), *id))?;
+        let order = |(its, id, _, patience): &(usize, u64, Peer, Patience)| {
+            // Whoever has few, and has had no time to say anything, stays where others have more.
+            (*patience != Patience::Over, Reverse(*its), *patience, *id)
+        };
+        let (_, id, peer, patience) = all.min_by_key(order)?;
         Some((patience, Ticket { peer, id }))
     }
 

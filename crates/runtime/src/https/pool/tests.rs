@@ -218,21 +218,16 @@ impl Model {
         let all = self.of(Kind::Handshake, None);
         let peers: std::collections::BTreeSet<Peer> = all.iter().map(|(ticket, _)| ticket.peer).chain([new]).collect();
         let (has, share) = (count(new), PLACES.handshakes / peers.len());
-        let orders: [&dyn Fn(Instant, bool, Peer) -> bool; 3] = [
-            &|at, _, _| now - at >= SLOW,
-            &|_, has_spoken, _| !has_spoken,
+        let might = |(ticket, is): &(Ticket, Is)| {
+            let Is::Handshake(at, has_spoken) = *is else { unreachable!("only handshakes are listed") };
+            let (is_own, its, is_over) = (ticket.peer == new, count(ticket.peer), now - at >= SLOW);
+            let is_others = has < PLACES.handshakes_of_peer && its > has;
             // Never for the same peer: its newest would end its oldest, and so on.
-            &|_, _, peer| peer != new && has < share && count(peer) > share,
-        ];
-        let oldest = |may: &dyn Fn(Instant, bool, Peer) -> bool| {
-            let might = all.iter().filter(|(ticket, is)| {
-                let Is::Handshake(at, has_spoken) = is else { unreachable!("only handshakes are listed") };
-                let is_others = has < PLACES.handshakes_of_peer && count(ticket.peer) > has;
-                (ticket.peer == new || is_others) && may(*at, *has_spoken, ticket.peer)
-            });
-            might.map(|(ticket, _)| *ticket).min_by_key(|ticket| (std::cmp::Reverse(count(ticket.peer)), ticket.id))
+            let may = is_over || !has_spoken || !is_own && has < share && its > share;
+            let order = (!is_over, std::cmp::Reverse(its), !is_over && has_spoken, ticket.id);
+            ((is_own || is_others) && may).then_some((order, *ticket))
         };
-        orders.iter().find_map(|may| oldest(*may))
+        all.iter().filter_map(might).min_by_key(|(order, _)| *order).map(|(_, ticket)| ticket)
     }
 
     /// The established connection to close for one more of this peer.
@@ -390,6 +385,21 @@ fn many_at_once_wait_for_each_other() {
         }
         let want: Vec<_> = waiting.iter().map(|ticket| (*ticket, None)).collect();
         assert_eq!(admitted, want, "{peers:?}");
+    }
+}
+
+/// Who has a single connection, and has had no time to say anything, keeps it while peers that all talk take whatever they can get.
+#[test]
+fn the_first_words_are_waited_for() {
+    let mut pool = Pool::new(PLACES);
+    let now = Instant::now();
+    talk(&mut pool, &[peer(1), peer(2), peer(1)], now);
+    let (mine, evicted) = arrive(&mut pool, peer(0), now);
+    assert!(evicted.is_some());
+    for number in (1..5_u8).cycle().take(50) {
+        let (ticket, evicted) = arrive(&mut pool, peer(number), now);
+        assert!(evicted.is_none_or(|evicted| evicted.ticket != mine), "{number}: {evicted:?}");
+        pool.speak(ticket);
     }
 }
 
