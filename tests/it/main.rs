@@ -11,6 +11,7 @@ mod descriptors;
 mod disk;
 mod documents;
 mod files;
+mod fuzz;
 mod garden;
 mod http;
 mod idle;
