@@ -20,7 +20,7 @@ keep() {
   local short
   short=$(mktemp -d)
   find "fuzz/corpus/$1" -type f -size -"$LONGEST_SEED"c -exec cp -t "$short" {} +
-  cargo fuzz run "${options[@]}" "$1" "fuzz/seeds/$1" "$short" -- -set_cover_merge=1 -timeout=10 -rss_limit_mb=2048
+  cargo fuzz run "${options[@]}" "$1" "fuzz/seeds/$1" "$short" -- -set_cover_merge=1 -use_counters=0 -timeout=10 -rss_limit_mb=2048
   rm -r "$short"
 }
 
