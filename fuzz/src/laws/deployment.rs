@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use network_guard_core::vpn::nat::{Mode, NAMES, Own};
 use network_guard_core::vpn::sidecar::{Settings, Sidecar};
 use network_guard_core::webhooks::KubeApiserver;
@@ -85,7 +86,8 @@ pub(super) fn law(bytes: &[u8]) {
     let start = if bytes.flag() { old.clone() } else { None };
     let start = start.unwrap_or_else(|| bytes.choose(&OBJECTS).clone());
     let object = edited(start, &mut bytes);
-    let Some(done) = SCENES[scene].obeys(review(DEPLOYMENTS, &object, old.as_ref()), &OURS) else { return };
+    let review = review(DEPLOYMENTS, &object, old.as_ref());
+    let Some(done) = SCENES[scene].obeys_typed::<Deployment>(review, &OURS) else { return };
     // What is gardenlet's is replaced there.
     if scene != REPLACING {
         assert_eq!(others(done.object), others(object), "touched what is not ours");

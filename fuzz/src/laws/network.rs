@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use network_guard_core::gardener::encapsulation;
+use network_guard_core::net::Family;
 use network_guard_core::webhooks::HoldNetwork;
 use serde_json::{Value, json};
 
@@ -54,18 +56,26 @@ fn network(overlay: bool) -> Value {
     })
 }
 
+/// Whether the extension can deploy it.
+fn is_readable(network: &Value) -> bool {
+    let config = &network["spec"]["providerConfig"];
+    let text = config.to_string();
+    encapsulation((!config.is_null()).then_some(&text), &[Family::V4]).is_ok()
+}
+
 pub(super) fn law(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let index = bytes.below(SCENES.len());
     let scene = &SCENES[index];
     let write = |old: &Value, object: &Value| {
         let review = review(NETWORKS, object, Some(old));
-        if index != GIVEN_UP {
-            return scene.obeys(review, &OURS);
+        if index == GIVEN_UP || !is_readable(old) {
+            // There a second call with the same write may clear what the first one held: it looks like gardenlet's that keeps the
+            // overlay, or what is held back means none, which nobody has deployed.
+            scene.answers(review.to_string().as_bytes());
+            return None;
         }
-        // There a second call with the same write may clear what the first one held: it looks like gardenlet's that keeps the overlay.
-        scene.answers(review.to_string().as_bytes());
-        None
+        scene.obeys(review, &OURS)
     };
     if bytes.flag() {
         // Whatever else is asked for with it, a switch that nobody has approved is held.

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use network_guard_core::admission::{self, AskLoop, Handler};
 use network_guard_core::gardener::{ClusterFacts, SeedFacts, Shoot, ShootFacts, ShootName};
 use network_guard_core::landscape::{Answer, Answers, ClusterRecord, Questions, Snapshot, Visibility};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// The namespace of the Shoot in the recorded objects.
@@ -135,6 +136,19 @@ impl Scene {
         let answer = self.answer(body);
         assert_eq!(answer, self.answer(body), "the same input gives the same bytes");
         Some(response(&answer?))
+    }
+
+    /// A review of an object with types: one that no API server could read is answered, or not, and of others it [obeys](Self::obeys).
+    pub(super) fn obeys_typed<T: DeserializeOwned>(&self, review: Value, places: &[&str]) -> Option<Done> {
+        let is_readable = |field: &str| {
+            let object = &review["request"][field];
+            object.is_null() || T::deserialize(object).is_ok()
+        };
+        if is_readable("object") && is_readable("oldObject") {
+            return self.obeys(review, places);
+        }
+        self.answers(review.to_string().as_bytes());
+        None
     }
 
     /// A review: what is answered, and that a patch applies, stays below these places, and leaves nothing for a second one.

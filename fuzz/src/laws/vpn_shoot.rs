@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use k8s_openapi::api::apps::v1::StatefulSet;
 use network_guard_core::vpn::nat::{Mode, Own};
 use network_guard_core::webhooks::VpnShoot;
 use serde_json::Value;
@@ -37,7 +38,8 @@ pub(super) fn law(bytes: &[u8]) {
     let old = bytes.flag().then(|| edited(bytes.choose(&OBJECTS).clone(), &mut bytes));
     let object = edited(bytes.choose(&OBJECTS).clone(), &mut bytes);
     let places = ["/spec/template/spec/", "/spec/template/metadata", "/metadata/annotations"];
-    if let Some(done) = scene.obeys(review(STATEFUL_SETS, &object, old.as_ref()), &places) {
+    let review = review(STATEFUL_SETS, &object, old.as_ref());
+    if let Some(done) = scene.obeys_typed::<StatefulSet>(review, &places) {
         assert_eq!(others(done.object), others(object), "touched what is not ours");
     }
 }
