@@ -1,6 +1,6 @@
 # All commands of the project. `make` alone explains them.
 
-.PHONY: help run test test-debug test-quick counts soak flaky lint deny tools image-root image-quick bench bench-quick bench-datapath local-up local-down clean
+.PHONY: help run test test-debug test-quick counts soak flaky fuzz lint deny tools image-root image-quick bench bench-quick bench-datapath local-up local-down clean
 .DEFAULT_GOAL := help
 # It would tell cargo how many jobs to run at once, which is cargo's own choice.
 unexport MAKEFLAGS MFLAGS
@@ -59,6 +59,9 @@ soak: tools image-root ## run the long versions of the tests that have one: a hu
 
 flaky: tools image-quick ## look for tests whose result depends on who is faster, on an idle machine, one core, and a busy one: hours
 	tests/flaky.py
+
+fuzz: ## look for inputs that break a law, with libFuzzer: ten minutes (FUZZ_SECONDS) for each of nine targets
+	tests/fuzz.sh
 
 lint: ## check format, clippy with warnings as errors, and that no public item is dead
 	cargo fmt --all --check

@@ -12,6 +12,7 @@ mod disk;
 mod documents;
 mod files;
 mod full;
+mod fuzz;
 mod garden;
 mod http;
 mod idle;

@@ -134,7 +134,7 @@ fn denial(request: &Request<'_>, verdict: &Verdict) -> serde_json::Value {
         (false, true) => format!("in namespace {}", &*request.namespace),
         (false, false) => format!("{}/{}", &*request.namespace, &*request.name),
     };
-    let mut message = format!("{} {subject} is refused:", kind(&request.resource));
+    let mut message = line(&format!("{} {subject} is refused:", kind(&request.resource)));
     for finding in denied().take(DENIALS_LIMIT) {
         let _ = write!(message, "\n- {} ({})", line(&finding.to_string()), finding.rule.name);
     }
@@ -305,6 +305,19 @@ mod tests {
         assert_eq!(response["status"]["code"], 403);
         assert_eq!(response["status"]["details"]["causes"][1]["message"], "three");
         assert_eq!(response["warnings"], json!(["spec: two; do y"]));
+    }
+
+    /// A name is checked only after webhooks that change an object: until then it is any text.
+    #[test]
+    fn whatever_a_name_is_it_is_one_line() {
+        let body = BODY.replace("kube-apiserver", "a\\n\\u001b[31m").replace("shoot--a--b", "b\\r");
+        let request = decode(body.as_bytes()).unwrap();
+        let findings = vec![finding(Severity::Deny, "one")];
+        let verdict = Verdict { outcome: Outcome::Denied, decision: "refused", findings, audit: vec![] };
+        let answer: Value = serde_json::from_slice(&encode(&request, &verdict)).unwrap();
+        let status = &answer["response"]["status"];
+        assert_eq!(status["message"], "Deployment b /a  [31m is refused:\n- spec: one; do y (vpn/x)");
+        assert_eq!(status["details"]["name"], "a\n\u{1b}[31m", "for programs it is what it is");
     }
 
     /// However long texts are and however many there are.
