@@ -28,8 +28,9 @@ pub struct Pointer<'p> {
     count: usize,
 }
 
-/// The most steps of a pointer. Code takes them, not what is read; five is the most that it does.
-const MOST_STEPS: usize = 6;
+/// The most steps of a pointer. Code takes them, not what is read: six at most, to the value of a container's variable. There is
+/// room for more.
+const MOST_STEPS: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 enum Step<'p> {

@@ -413,6 +413,46 @@ mod tests {
         assert!(decode(deep.as_bytes()).is_err());
     }
 
+    /// What is known of the object and of the old object, whose long values begin at the same place and end at others, is not mixed
+    /// up, in whatever order they come.
+    #[test]
+    fn long_values_belong_to_their_object() {
+        fn walk(mut members: Members<'_>) -> Result<Vec<(String, &str)>, crate::json::Malformed> {
+            let mut found = Vec::new();
+            members.enter()?;
+            while let Some(key) = members.key()? {
+                found.push((key.to_string(), members.skip()?));
+            }
+            members.end()?;
+            Ok(found)
+        }
+        let object =
+            |length: usize, rest: usize| json!({"a": {"b": ["x".repeat(length)]}, "c": "y".repeat(rest)}).to_string();
+        let envelope = json!({
+            "uid": "u", "operation": "UPDATE", "resource": {"group": "apps", "resource": "deployments"},
+        });
+        let envelope = envelope.to_string();
+        for (rest, is_noted) in [(10, false), (30_000, true)] {
+            let (new, old) = (object(600, rest), object(700, rest));
+            for objects in
+                [format!("\"object\":{new},\"oldObject\":{old}"), format!("\"oldObject\":{old},\"object\":{new}")]
+            {
+                let request = envelope.replacen('{', &format!("{{{objects},"), 1);
+                let body = format!(
+                    "{{\"apiVersion\":\"admission.k8s.io/v1\",\"kind\":\"AdmissionReview\",\"request\":{request}}}"
+                );
+                let request = decode(body.as_bytes()).unwrap();
+                assert_eq!((request.object, request.old_object), (Some(&*new), Some(&*old)));
+                for (long, walked, text) in
+                    [(request.long, request.walk_object(), &new), (request.old_long, request.walk_old_object(), &old)]
+                {
+                    assert_eq!(long != LongValues::default(), is_noted, "{} bytes", body.len());
+                    assert_eq!(walk(walked.unwrap()), walk(Members::of(text)), "{} bytes", body.len());
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn every_truncation_is_an_error(cut in 0usize..700) {

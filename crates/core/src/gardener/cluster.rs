@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::facts::passed;
-use super::field_error::{FieldError, typed};
+use super::field_error::{FieldError, instead, typed};
 use super::seed::SeedSpec;
 use super::{Shoot, ShootUid, SwitchFacts};
 use crate::json::{FieldPath, Members, excerpt};
@@ -73,7 +73,6 @@ pub enum ExpectedVpn {
 }
 
 /// The `spec` of a Cluster, as far as we read it.
-#[derive(Default)]
 struct Spec<'a> {
     shoot: Option<&'a str>,
     seed: Option<Seed>,
@@ -87,18 +86,20 @@ struct Seed {
 impl<'a> Spec<'a> {
     /// Most of a Cluster is the profile of its cloud, which is skipped.
     fn read(text: &'a str) -> Result<Self, FieldError> {
-        let (mut spec, mut members) = (Self::default(), Members::of(text));
-        members.enter()?;
+        let (mut shoot, mut seed, mut members) = (None, None, Members::of(text));
+        members.enter().map_err(|error| FieldError::new("", instead("a mapping", members.rest(), error)))?;
         while let Some(key) = members.key()? {
-            let value = members.skip()?;
+            let value = Some(members.skip()?).filter(|text| *text != "null");
             match &*key {
-                "shoot" => spec.shoot = Some(value).filter(|text| *text != "null"),
-                "seed" => spec.seed = typed(value).map_err(|error| error.within("seed"))?,
+                "shoot" => shoot = value,
+                "seed" => seed = value,
                 _ => {}
             }
         }
         members.end()?;
-        Ok(spec)
+        // Of those that are repeated the last counts, so none is read before all were seen.
+        let seed = seed.map(typed).transpose().map_err(|error| error.within("seed"))?;
+        Ok(Self { shoot, seed })
     }
 }
 

@@ -52,6 +52,20 @@ impl From<Malformed> for FieldError {
     }
 }
 
+/// What is there instead, in the terms of YAML.
+pub(super) fn instead(expected: &str, rest: &str, error: Malformed) -> String {
+    let found = match rest.as_bytes().first() {
+        Some(b'n') => return "is empty".to_owned(),
+        Some(b'{') => "a mapping",
+        Some(b'[') => "a list",
+        Some(b'"') => "a text",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'0'..=b'9' | b'-') => "a number",
+        _ => return error.to_string(),
+    };
+    format!("is {found}, not {expected}")
+}
+
 /// Reads a value of a type; the error has the path of what is wrong inside.
 pub(super) fn typed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(|error| {

@@ -11,6 +11,10 @@ const WORTH: usize = 20 << 10;
 /// How deep long values are looked for: members of the object, and members of those.
 const DEEPEST: usize = 2;
 
+/// How many members are looked at on these levels together. A Deployment has some dozens. To look at very many small ones takes
+/// far longer than to search the end of the object in the plain way, so then that is done.
+const MOST_MEMBERS: usize = 512;
+
 impl<'a> Members<'a> {
     /// Skips the value that comes next, and notes the long values in it, if that is worth it.
     pub fn skip_noting(&mut self) -> Result<(&'a str, LongValues), Malformed> {
@@ -20,35 +24,48 @@ impl<'a> Members<'a> {
     fn skip_noting_any(&mut self) -> Result<(&'a str, LongValues), Malformed> {
         self.skip_space();
         let text = self.rest();
-        let (mut long, mut inside) = (LongValues::default(), Members::of(text));
-        match note(&mut long, &mut inside, text.len(), DEEPEST) {
-            Some(()) => Ok((self.skip_to(inside.rest())?, long)),
-            // It is no object, or something is wrong in it that its reader will name.
+        let mut inside = Members::of(text);
+        let mut noting = Noting { long: LongValues::default(), length: text.len(), members_left: MOST_MEMBERS };
+        match noting.note(&mut inside, DEEPEST) {
+            Some(()) => Ok((self.skip_to(inside.rest())?, noting.long)),
+            // It is no object, has too many members, or something is wrong in it that its reader will name.
             None => Ok((self.skip()?, LongValues::default())),
         }
     }
 }
 
-/// Notes the long values of the object that comes next. `length` is that of the whole text.
-fn note(long: &mut LongValues, members: &mut Members<'_>, length: usize, depth: usize) -> Option<()> {
-    members.enter().ok()?;
-    while members.key().ok()?.is_some() {
-        let start = length - members.rest().len();
-        let first = *members.rest().as_bytes().first()?;
-        if first == b'{' && depth > 1 {
-            note(long, members, length, depth - 1)?;
-        } else {
-            let value = members.skip().ok()?;
-            // Brackets and quotes in what should be a number would count when the end of the object is searched.
-            let is_whole = matches!(first, b'"' | b'{' | b'[')
-                || value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.'));
-            is_whole.then_some(())?;
+/// The long values that were found so far.
+struct Noting {
+    long: LongValues,
+    /// That of the whole text.
+    length: usize,
+    /// How many more members are looked at.
+    members_left: usize,
+}
+
+impl Noting {
+    /// Notes the long values of the object that comes next.
+    fn note(&mut self, members: &mut Members<'_>, depth: usize) -> Option<()> {
+        members.enter().ok()?;
+        while members.key().ok()?.is_some() {
+            self.members_left = self.members_left.checked_sub(1)?;
+            let start = self.length - members.rest().len();
+            let first = *members.rest().as_bytes().first()?;
+            if first == b'{' && depth > 1 {
+                self.note(members, depth - 1)?;
+            } else {
+                let value = members.skip().ok()?;
+                // Brackets and quotes in what should be a number would count when the end of the object is searched.
+                let is_whole = matches!(first, b'"' | b'{' | b'[')
+                    || value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.'));
+                is_whole.then_some(())?;
+            }
+            if first != b'"' {
+                self.long.note(start, self.length - members.rest().len());
+            }
         }
-        if first != b'"' {
-            long.note(start, length - members.rest().len());
-        }
+        Some(())
     }
-    Some(())
 }
 
 #[cfg(test)]
@@ -114,6 +131,27 @@ mod tests {
             (String::new(), 0),
         ] {
             assert_eq!(check(&text), want, "{}", &text[..text.len().min(100)]);
+        }
+    }
+
+    /// What has more members than any real object is searched in the plain way, which takes far less.
+    #[test]
+    fn of_very_many_members_nothing_is_noted() {
+        let long = format!("\"a\":[\"{}\"]", "x".repeat(LONG));
+        let more = |count: usize| ",\"b\":1".repeat(count);
+        for (text, want) in [
+            (format!("{{{long}{}}}", more(MOST_MEMBERS - 1)), 1),
+            (format!("{{{long}{}}}", more(MOST_MEMBERS)), 0),
+            (format!("{{{long}{}}}", more(100_000)), 0),
+            (format!("{{{long}{},{long}}}", more(MOST_MEMBERS)), 0),
+            // Those of both levels count.
+            (format!("{{\"aa\":{{{long}{}}}}}", more(MOST_MEMBERS - 2)), 2),
+            (format!("{{\"aa\":{{{long}{}}}}}", more(MOST_MEMBERS - 1)), 0),
+            (format!("{{{long},\"aa\":{{\"b\":1{}}}{}}}", more(MOST_MEMBERS / 2), more(MOST_MEMBERS / 2)), 0),
+            // Those below do not.
+            (format!("{{\"aa\":{{\"bb\":{{{long}{}}}}}}}", more(100_000)), 2),
+        ] {
+            assert_eq!(check(&text), want, "{} bytes", text.len());
         }
     }
 

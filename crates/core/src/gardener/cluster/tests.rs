@@ -114,6 +114,44 @@ fn reports_every_bad_field_with_its_path() {
     }
 }
 
+/// Of a member that is repeated the last counts, as Go's decoders have it.
+#[test]
+fn of_repeated_members_the_last_counts() {
+    let seed = r#"{"spec":{"networks":{"pods":"10.64.0.0/11"}}}"#;
+    let pods = Some("10.64.0.0/11".parse().unwrap());
+    for (spec, want) in [
+        (format!(r#"{{"seed":5,"seed":{seed},"shoot":{{}}}}"#), Ok(pods)),
+        (format!(r#"{{"seed":{{"spec":[]}},"shoot":{{}},"seed":{seed}}}"#), Ok(pods)),
+        (format!(r#"{{"seed":null,"seed":{seed},"shoot":{{}}}}"#), Ok(pods)),
+        (format!(r#"{{"seed":{seed},"seed":null,"shoot":{{}}}}"#), Ok(None)),
+        (format!(r#"{{"seed":{seed},"seed":{{}},"shoot":{{}}}}"#), Err("spec.seed.spec.networks.pods: is missing")),
+        (format!(r#"{{"seed":{seed},"shoot":5,"shoot":{{}}}}"#), Ok(pods)),
+        (format!(r#"{{"shoot":null,"seed":{seed},"shoot":{{}}}}"#), Ok(pods)),
+        (format!(r#"{{"shoot":{{}},"seed":{seed},"shoot":null}}"#), Err("spec.shoot: is missing")),
+    ] {
+        let got = ClusterFacts::parse(&spec).map(|facts| facts.seed_pods);
+        let got = got.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        assert_eq!(got, want.map_err(str::to_owned), "{spec}");
+    }
+}
+
+#[test]
+fn says_what_is_there_in_place_of_a_spec() {
+    for (spec, want) in [
+        ("[]", "spec: is a list, not a mapping"),
+        ("5", "spec: is a number, not a mapping"),
+        ("\"x\"", "spec: is a text, not a mapping"),
+        ("true", "spec: is a boolean, not a mapping"),
+        ("null", "spec: is empty"),
+        ("", "spec: malformed JSON at byte 0"),
+        ("{\"seed\"}", "spec: malformed JSON at byte 7"),
+    ] {
+        let errors = ClusterFacts::parse(spec).unwrap_err();
+        let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, [want], "{spec:?}");
+    }
+}
+
 /// What only a switch of the overlay depends on makes no Cluster unusable; but in doubt no switch is let through.
 #[test]
 fn a_state_that_cannot_be_read_is_none() {

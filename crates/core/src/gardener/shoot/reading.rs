@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::gardener::field_error::instead;
 use crate::gardener::{FieldError, LONGEST_NAME};
 use crate::json::{FieldPath, Malformed, Members, Text, excerpt};
 
@@ -40,20 +41,6 @@ pub(super) fn enter(path: &'static str, members: &mut Members<'_>) -> Result<(),
 /// Enters a list, or reports what is there instead.
 pub(super) fn enter_list(path: &'static str, members: &mut Members<'_>) -> Result<(), Problem> {
     members.enter_array().map_err(|error| Problem::new(path, instead("a list", members.rest(), error)))
-}
-
-/// What is there instead, in the terms of YAML.
-fn instead(expected: &str, rest: &str, error: Malformed) -> String {
-    let found = match rest.as_bytes().first() {
-        Some(b'n') => return "is empty".to_owned(),
-        Some(b'{') => "a mapping",
-        Some(b'[') => "a list",
-        Some(b'"') => "a text",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'0'..=b'9' | b'-') => "a number",
-        _ => return error.to_string(),
-    };
-    format!("is {found}, not {expected}")
 }
 
 /// The text of the value that comes next; `None` for `null`.
