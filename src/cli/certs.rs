@@ -79,7 +79,8 @@ pub(super) fn generate(out: &Path, names: &[String], lifetime: Duration) -> anyh
 }
 
 /// Replaces files of a folder, each atomically: a reader sees the old text or the new one. All of them are written before
-/// the first one is replaced, so where there is no room for all, those that were there stay together.
+/// the first one is replaced, so where there is no room for all, those that were there stay together. A rename needs no room,
+/// but may fail for other reasons, as where a file is mounted: then files of both are there, and the error names the first old one.
 fn replace(folder: &Path, files: &[(&str, &str, u32)]) -> anyhow::Result<()> {
     let path = |name: &str| folder.join(name);
     let beside = |name: &str| path(name).with_added_extension("new");

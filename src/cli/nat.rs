@@ -169,7 +169,7 @@ impl Nat {
             Self::Plan(plan) => plan.run()?,
             Self::Apply(apply) => apply.run()?,
             Self::Verify(Verify { target }) => return target.verify(),
-            Self::Remove(Remove { iptables }) => network_guard_nat::remove(iptables.into(), tell_removed)?,
+            Self::Remove(remove) => remove.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -215,8 +215,25 @@ impl Apply {
             let planned = self.target.plan()?;
             let replan = || self.target.which.can_be_read_again().then(|| self.target.plan()).transpose();
             let every = self.every.map(|seconds| Duration::from_secs(seconds.into()));
-            self.target.agent().run(every, planned, replan, stop, &mut tell).await
+            let mut printed = Ok(());
+            let mut tell = |event| match event {
+                // All that there is to be said, unless it keeps running.
+                Event::Applied(applied) if every.is_none() => printed = output::print(&in_words(&applied)),
+                event => tell(event),
+            };
+            self.target.agent().run(every, planned, replan, stop, &mut tell).await?;
+            printed
         })
+    }
+}
+
+impl Remove {
+    fn run(&self) -> anyhow::Result<()> {
+        let mut text = String::new();
+        let removed = network_guard_nat::remove(self.iptables.into(), |removed| text = removed_in_words(removed));
+        // Also what was removed before something failed; which is the error of the two.
+        let printed = output::print(&text);
+        removed.and(printed)
     }
 }
 
@@ -251,15 +268,7 @@ impl Target {
 
 fn tell(event: Event) {
     match event {
-        Event::Applied(Applied { backend, translates, lines }) => {
-            let what = if translates { "addresses are translated" } else { "nothing is translated" };
-            let changes = match lines.len() {
-                0 => "all was in place".to_owned(),
-                1 => "1 thing was corrected".to_owned(),
-                count => format!("{count} things were corrected"),
-            };
-            output::tell(format!("{}: {what}; {changes}\n", backend.name()));
-        }
+        Event::Applied(applied) => output::tell(in_words(&applied)),
         Event::Repaired(line) => output::tell(format!("repaired: {line}\n")),
         Event::Warning(warning) => output::warn(format!("warning: {warning}\n")),
         Event::KeepsNetworks(error) => {
@@ -269,10 +278,20 @@ fn tell(event: Event) {
     }
 }
 
-fn tell_removed(removed: &[Backend]) {
+fn in_words(Applied { backend, translates, lines }: &Applied) -> String {
+    let what = if *translates { "addresses are translated" } else { "nothing is translated" };
+    let changes = match lines.len() {
+        0 => "all was in place".to_owned(),
+        1 => "1 thing was corrected".to_owned(),
+        count => format!("{count} things were corrected"),
+    };
+    format!("{}: {what}; {changes}\n", backend.name())
+}
+
+fn removed_in_words(removed: &[Backend]) -> String {
     let names: Vec<&str> = removed.iter().map(|backend| backend.name()).collect();
-    output::tell(match names.as_slice() {
+    match names.as_slice() {
         [] => "there was no rule of network-guard\n".to_owned(),
         names => format!("removed from {}\n", names.join(" and ")),
-    });
+    }
 }

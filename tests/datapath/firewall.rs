@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -536,6 +536,26 @@ fn an_agent_goes_on_unread() {
         assert!(agent.try_wait().unwrap().is_none(), "{name}");
         agent.kill().unwrap();
         agent.wait().unwrap();
+    }
+}
+
+/// What a call that ends has done is its result, which is whole, or its exit code says that it is not. It is done all the same.
+#[test]
+fn a_result_that_finds_no_room_is_a_failure() {
+    let Some(scene) = Scene::new(Backend::Nft) else { return };
+    let apply = format!("nat apply --side seed --iptables nft {NETWORKS}");
+    let run = |line: &str, stdout: Stdio| {
+        let mut command = scene.space.command(env!("CARGO_BIN_EXE_network-guard"));
+        let output = command.args(line.split_whitespace()).stdout(stdout).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (line, is_there) in [(&*apply, true), ("nat remove --iptables nft", false)] {
+        let (code, said) = run(line, fs::File::options().write(true).open("/dev/full").unwrap().into());
+        assert_eq!(code, Some(2), "{line}: {said}");
+        let expected = "error: cannot write to standard output: No space left on device (os error 28)";
+        assert_eq!(said.lines().last(), Some(expected), "{line}");
+        assert_eq!(scene.saved().contains("--to 242.0.0.0/16"), is_there, "{line}");
+        assert_eq!(run(line, pipes::broken()).0, Some(0), "{line}");
     }
 }
 

@@ -136,7 +136,10 @@ impl Api {
         };
         match send() {
             // It took longer than a minute: see `Kubectl::ok`.
-            Err(kube::Error::Api(status)) if method == "GET" && status.code == 504 => send(),
+            Err(kube::Error::Api(status)) if method == "GET" && status.code == 504 => {
+                say!("GET {path}, which is repeated: {}", status.message);
+                send()
+            }
             result => result,
         }
     }

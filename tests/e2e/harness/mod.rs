@@ -1,9 +1,11 @@
 //! Real servers for the tests.
 
-mod api;
-mod balancer;
+// First, for its macro.
 #[macro_use]
 mod basics;
+
+mod api;
+mod balancer;
 mod caller;
 mod control_plane;
 mod faults;

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
@@ -43,6 +44,10 @@ struct State {
     flushing: usize,
     /// See [`Queue::is_stuck`].
     is_stuck: bool,
+    /// The thread that says just now how many lines were lost.
+    speaker: Option<ThreadId>,
+    /// Where its line ends, counted like `came`, unless that was lost.
+    saying: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
@@ -75,6 +80,9 @@ impl Queue {
         }
         state.waiting.extend_from_slice(line);
         state.came += line.len() as u64;
+        if state.speaker.is_some_and(|speaker| speaker == thread::current().id()) {
+            state.saying = Some(state.came);
+        }
         let wakes = match state.awaits {
             Awaits::Nothing => false,
             Awaits::Line => true,
@@ -117,7 +125,9 @@ impl Queue {
 
     /// Writes lines, for ever. `says` is told how many were lost, when everything is written.
     pub(super) fn write(&self, mut to: impl Write, says: impl Fn(u64)) {
-        let (mut batch, mut said, mut is_torn) = (Vec::new(), 0, false);
+        let (mut batch, mut is_torn) = (Vec::new(), false);
+        // Those that a line was written about, and the next line.
+        let (mut said, mut about) = (0, 0);
         let mut rests_until = Instant::now();
         loop {
             self.take(&mut batch, rests_until);
@@ -126,10 +136,18 @@ impl Queue {
             batch.clear();
             batch.shrink_to(BATCH);
             let lost = self.lost.get();
-            if is_written && lost > said && self.lock().waiting.is_empty() {
-                // There is a place for one more line, which waits in the queue like any other.
+            let mut state = self.lock();
+            // It was in this batch, because it was in the queue before the batch was taken.
+            if state.saying.take().is_some() {
+                said = about;
+            }
+            if is_written && lost > said && state.waiting.is_empty() {
+                // There is a place for one more line, which waits in the queue like any other, and may be lost like it.
+                state.speaker = Some(thread::current().id());
+                drop(state);
+                about = lost;
                 says(lost - said);
-                said = lost;
+                self.lock().speaker = None;
             }
         }
     }
@@ -158,6 +176,7 @@ impl Queue {
     fn write_lines(&self, mut rest: &[u8], to: &mut impl Write, is_torn: &mut bool) -> bool {
         let (mut is_written, mut is_within) = (true, false);
         while !rest.is_empty() {
+            let mut is_lost = false;
             let left = match to.write(if *is_torn { b"\n" } else { rest }) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(1..) if *is_torn => {
@@ -172,13 +191,16 @@ impl Queue {
                 Ok(0) | Err(_) => {
                     self.lost.inc();
                     *is_torn |= is_within;
-                    (is_within, is_written) = (false, false);
+                    (is_within, is_written, is_lost) = (false, false, true);
                     rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1)
                 }
             };
             rest = &rest[left..];
             let mut state = self.lock();
             state.left += left as u64;
+            if is_lost && state.saying == Some(state.left) {
+                state.saying = None;
+            }
             state.is_stuck = false;
             if state.flushing > 0 {
                 self.emptied.notify_all();

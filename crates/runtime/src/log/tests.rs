@@ -50,12 +50,17 @@ impl Reader {
 
     /// The same where lines gather for so long.
     fn of_queue_with(rest: Duration) -> (Self, Arc<Queue>) {
+        Self::of_queue_that(rest, |queue, lost| queue.push(format!("lost {lost}\n").as_bytes()))
+    }
+
+    /// The same where it is said like this how many were lost.
+    fn of_queue_that(rest: Duration, says: impl Fn(&Queue, u64) + Send + 'static) -> (Self, Arc<Queue>) {
         let queue = Arc::new(Queue::new(rest));
         let ((written_to, written), (gate, passes)) = (channel(), channel());
         std::thread::spawn({
             let (queue, own) = (Arc::clone(&queue), Arc::clone(&queue));
             let to = Gated { written: written_to, gate: passes };
-            move || queue.write(to, |lost| own.push(format!("lost {lost}\n").as_bytes()))
+            move || queue.write(to, |lost| says(&own, lost))
         });
         (Self { written, gate }, queue)
     }
@@ -173,6 +178,44 @@ fn a_line_that_cannot_be_written_whole_is_lost_and_ended_and_no_other() {
     assert_eq!(reader.read(MOST), "fourth\n");
     assert_eq!(reader.read(MOST), "lost 3\n");
     assert_eq!(queue.lost().get(), 3);
+}
+
+/// The line that says what was lost may be lost, too: then it is said once more, with that line. Other lines that come at the
+/// same time and are lost change nothing of that.
+#[test]
+fn what_is_lost_is_said_until_that_is_written() {
+    for (fails, then) in [("before\n", "lost 1\n"), ("lost 1\n", "lost 2\n"), ("after\n", "lost 1\n")] {
+        let (reader, queue) = Reader::of_queue_that(REST, |queue, lost| {
+            let others = |line: &[u8]| std::thread::scope(|scope| scope.spawn(|| queue.push(line)).join().unwrap());
+            others(b"before\n");
+            queue.push(format!("lost {lost}\n").as_bytes());
+            others(b"after\n");
+        });
+        let lose = |sum: u64| {
+            reader.fail();
+            while queue.lost().get() < sum {
+                std::thread::yield_now();
+            }
+        };
+        queue.push(b"first\n");
+        lose(1);
+        queue.push(b"second\n");
+        assert_eq!(reader.read(MOST), "second\n", "{fails}");
+        for line in ["before\n", "lost 1\n", "after\n"] {
+            if line == fails {
+                lose(2);
+            } else {
+                assert_eq!(reader.read(line.len()), line, "{fails}");
+            }
+        }
+        if fails == "after\n" {
+            // There is no sign of room yet.
+            queue.push(b"third\n");
+            assert_eq!(reader.read(MOST), "third\n");
+        }
+        assert_eq!(reader.read("before\n".len()), "before\n", "{fails}");
+        assert_eq!(reader.read(then.len()), then, "{fails}");
+    }
 }
 
 /// A place for lines.
