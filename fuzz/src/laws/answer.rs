@@ -74,17 +74,16 @@ fn outcome(bytes: &mut Bytes<'_>) -> (Outcome, Option<Value>) {
     }
     let (mut patch, mut expected) = (PatchBuilder::default(), Vec::new());
     for _ in 0..=bytes.below(8) {
-        let mut place = "/object".to_owned();
-        let at = (0..bytes.below(6)).fold(Pointer::to("/object"), |at, _| {
-            if bytes.flag() {
-                let index = bytes.below(1_000);
-                place += &format!("/{index}");
-                return at.index(index);
-            }
-            let key = bytes.text();
-            place += &format!("/{}", key.replace('~', "~0").replace('/', "~1"));
-            at.field(&key)
-        });
+        let steps: Vec<Step> = (0..bytes.below(6))
+            .map(|_| if bytes.flag() { Step::Index(bytes.below(1_000)) } else { Step::Field(bytes.text()) })
+            .collect();
+        let (mut place, mut at) = ("/object".to_owned(), Pointer::to("/object"));
+        for step in &steps {
+            (place, at) = match step {
+                Step::Index(index) => (format!("{place}/{index}"), at.index(*index)),
+                Step::Field(key) => (format!("{place}/{}", key.replace('~', "~0").replace('/', "~1")), at.field(key)),
+            };
+        }
         let value = json!(long(bytes));
         expected.push(match bytes.below(3) {
             0 => {
@@ -102,6 +101,11 @@ fn outcome(bytes: &mut Bytes<'_>) -> (Outcome, Option<Value>) {
         });
     }
     (Outcome::Patched(patch.finish().expect("it has an operation")), Some(expected.into()))
+}
+
+enum Step {
+    Index(usize),
+    Field(String),
 }
 
 fn finding(bytes: &mut Bytes<'_>) -> Finding {
