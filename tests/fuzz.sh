@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 PATH=$(tests/tools/cargo.sh cargo-fuzz 0.13.2):$PATH
 export PATH
-# There is no unsafe code of ours that a sanitizer could watch, and without one a stable compiler will do.
+# We have no unsafe code that a sanitizer could watch, and without one a stable compiler will do.
 options=(--sanitizer none)
 # In bytes.
 LONGEST_SEED=1025

@@ -1,6 +1,6 @@
 //! Finds where the long values of an object end.
 //!
-//! Whoever reads a review has to find the end of the object in it, and so comes by the ends of all that is in that object. Those of
+//! The reader of a review has to find the end of the object in it, and so comes by the ends of all that is in that object. Those of
 //! its longest parts are noted, so that the reader of the object steps over managed fields and templates without another search.
 
 use super::{LongValues, Malformed, Members};

@@ -13,7 +13,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::oneshot;
 
-use super::pool::{Begun, Evicted, Peer, Places, Pool, SLOW, Ticket};
+use super::pool::{Begun, Evicted, FIRST_WORDS, Peer, Places, Pool, Ticket};
 use super::{HttpsMetrics, Limits};
 
 /// The longest interval between two log lines about closed connections: an attacker must not fill the log.
@@ -187,8 +187,8 @@ impl Drop for Connection {
 impl Connection {
     /// Waits for its turn.
     pub(super) async fn turn(&self, mut turn: oneshot::Receiver<()>) {
-        // A handshake of another one that lasts too long gives way only to somebody who asks.
-        while tokio::time::timeout(SLOW, &mut turn).await.is_err() {
+        // A handshake of another one that lasts too long, or is silent, gives way only to somebody who asks.
+        while tokio::time::timeout(FIRST_WORDS, &mut turn).await.is_err() {
             self.all.change(|_| ((), None));
         }
     }

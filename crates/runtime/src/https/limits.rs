@@ -20,7 +20,7 @@ pub struct Limits {
     /// retry later, unless addresses with more connections have requests that do not arrive or calls that do not end.
     pub connections: usize,
     /// Connections of one port that have sent no request yet: during their TLS handshake, or after it. As many more wait. For one of
-    /// them a handshake is closed that has lasted for a second, or whose client has said nothing yet, of the address that has most
+    /// them a handshake is closed that has lasted for a second, or whose client has said nothing in a tenth of one, of the address that has most
     /// of them.
     pub handshakes: usize,
     /// The same for one address (one /64 of IPv6) while all places are taken. API servers behind one node may share an

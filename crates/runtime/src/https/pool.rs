@@ -7,8 +7,8 @@
 //! - A new connection always waits for a moment. Where as many wait as may, the longest-waiting one of the peer that has most of
 //!   them is closed: its caller has most likely found another connection meanwhile.
 //! - A place for a handshake is given to the peer that has fewest. Where all are taken, a handshake is closed for it that has been
-//!   lasting for a second, or else one of the peer that has most: one whose client has said nothing yet, of its own, or of a peer that
-//!   has more. One whose client has just begun to talk is closed only of a peer that has more than an equal share, for one that has
+//!   lasting for a second, or else one of the peer that has most: one whose client has said nothing in a tenth of a second, of its own, or
+//!   of a peer that has more. One whose client has just begun to talk, or may be about to, is closed only of a peer that has more than an equal share, for one that has
 //!   less: otherwise many that come at once would end each other, and none would come to its end. A peer that has its whole share
 //!   takes nothing from others. So no peer takes a place from a peer that has fewer, however fast it reconnects.
 //! - A handshake becomes established while there are places. When all are taken, an established connection is closed:
@@ -25,7 +25,10 @@ use std::time::{Duration, Instant};
 
 /// The age from which a silent connection is closed before a new one: many times the duration of a handshake or of a
 /// body.
-pub(super) const SLOW: Duration = Duration::from_secs(1);
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The time that a client has for its first words. Until then it may be talking.
+pub(super) const FIRST_WORDS: Duration = Duration::from_millis(100);
 
 /// Longer than any call: an API server waits for a webhook for 30 s at most.
 const STUCK: Duration = Duration::from_secs(30);
@@ -146,17 +149,18 @@ struct Handshake {
 enum Patience {
     /// It has lasted for a second.
     Over,
-    /// Its client has said nothing yet.
+    /// Its client had time to say something, and did not.
     Silent,
-    /// Its client has just begun to talk.
+    /// Its client has just begun to talk, or may be about to.
     Talks,
 }
 
 impl Handshake {
     fn patience(self, now: Instant) -> Patience {
-        if now.saturating_duration_since(self.since) >= SLOW {
+        let lasts = now.saturating_duration_since(self.since);
+        if lasts >= SLOW {
             Patience::Over
-        } else if self.has_spoken {
+        } else if self.has_spoken || lasts < FIRST_WORDS {
             Patience::Talks
         } else {
             Patience::Silent
@@ -297,7 +301,7 @@ impl Pool {
             all.filter(move |(its, _, of, patience)| may_go(*of, *its, *patience))
         });
         let order = |(its, id, _, patience): &(usize, u64, Peer, Patience)| {
-            // Whoever has few, and has had no time to say anything, stays where others have more.
+            // Who has few, and has had no time to say anything, stays where others have more.
             (*patience != Patience::Over, Reverse(*its), *patience, *id)
         };
         let (_, id, peer, patience) = all.min_by_key(order)?;

@@ -35,7 +35,7 @@ fn happens() -> impl Strategy<Value = Happens> {
 
 /// The time that passes before each event.
 fn pauses() -> impl Strategy<Value = Duration> {
-    prop_oneof![3 => Just(1), 1 => Just(400), 1 => Just(20_000)].prop_map(Duration::from_millis)
+    prop_oneof![3 => Just(1), 1 => Just(60), 1 => Just(400), 1 => Just(20_000)].prop_map(Duration::from_millis)
 }
 
 /// When each connection entered its state.
@@ -223,8 +223,9 @@ impl Model {
             let (is_own, its, is_over) = (ticket.peer == new, count(ticket.peer), now - at >= SLOW);
             let is_others = has < PLACES.handshakes_of_peer && its > has;
             // Never for the same peer: its newest would end its oldest, and so on.
-            let may = is_over || !has_spoken || !is_own && has < share && its > share;
-            let order = (!is_over, std::cmp::Reverse(its), !is_over && has_spoken, ticket.id);
+            let is_silent = !has_spoken && now - at >= FIRST_WORDS;
+            let may = is_over || is_silent || !is_own && has < share && its > share;
+            let order = (!is_over, std::cmp::Reverse(its), !is_over && !is_silent, ticket.id);
             ((is_own || is_others) && may).then_some((order, *ticket))
         };
         all.iter().filter_map(might).min_by_key(|(order, _)| *order).map(|(_, ticket)| ticket)
@@ -403,6 +404,20 @@ fn the_first_words_are_waited_for() {
     }
 }
 
+/// A place that becomes free is for one of those that wait. It has had no time to say anything, and so does not give way to the next.
+#[test]
+fn a_free_place_goes_to_one() {
+    let mut pool = Pool::new(PLACES);
+    let now = Instant::now();
+    let first = talk(&mut pool, &[peer(1)], now);
+    let waiting = [(); 3].map(|()| pool.arrive(peer(1)).0);
+    pool.leave(first[0]);
+    let admitted: Vec<_> = std::iter::from_fn(|| pool.admit(now)).collect();
+    assert_eq!(admitted, [(waiting[0], None)]);
+    let late = std::iter::from_fn(|| pool.admit(now + FIRST_WORDS)).next();
+    assert_eq!(late, Some((waiting[1], Some(Evicted { ticket: waiting[0], was: Was::Handshake }))), "it is silent");
+}
+
 /// Clients that begin to talk and then say no more keep others waiting for a second, and an address that has none not at all.
 #[test]
 fn who_stops_talking_gives_way() {
@@ -426,6 +441,7 @@ fn one_peer_alone_may_take_all_places() {
     let now = Instant::now();
     let evicted: Vec<_> = (0..PLACES.handshakes).filter_map(|_| arrive(&mut pool, peer(1), now).1).collect();
     assert_eq!(evicted, []);
+    let now = now + FIRST_WORDS;
     assert_eq!(arrive(&mut pool, peer(1), now).1.map(|evicted| evicted.ticket.peer), Some(peer(1)));
 }
 
