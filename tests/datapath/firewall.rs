@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -466,32 +466,44 @@ fn routes_are_followed_at_once() {
     assert_eq!(agent.wait(), Some(0));
 }
 
+/// A file with a Cluster that an agent reads again.
+struct ClusterFile(PathBuf);
+
+impl ClusterFile {
+    fn of(scene: &Scene) -> Self {
+        Self(scene.folder.path().join("cluster.json"))
+    }
+
+    /// At once: the agent may look at any time, and half a file is one that cannot be read.
+    fn replace(&self, text: &str) {
+        let new = self.0.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &self.0).unwrap();
+    }
+
+    /// A Cluster with these nodes.
+    fn write(&self, nodes: &[&str]) {
+        let mut cluster = crate::basics::fixture("ha-overlap", "cluster");
+        cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.into();
+        self.replace(&cluster.to_string());
+    }
+}
+
 /// A Cluster that grows is read again; one that cannot be read any more changes nothing.
 #[test]
 fn a_cluster_is_read_again() {
     let Some(scene) = Scene::new(Backend::Nft) else { return };
-    let file = scene.folder.path().join("cluster.json");
-    // At once: the agent may look at any time, and half a file is one that cannot be read.
-    let replace = |text: &str| {
-        let new = scene.folder.path().join("cluster.new");
-        fs::write(&new, text).unwrap();
-        fs::rename(new, &file).unwrap();
-    };
-    let write = |nodes: &str| {
-        let mut cluster = crate::basics::fixture("ha-overlap", "cluster");
-        cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.split(',').collect();
-        replace(&cluster.to_string());
-    };
-    write("10.250.0.0/16");
-    let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.display());
+    let file = ClusterFile::of(&scene);
+    file.write(&["10.250.0.0/16"]);
+    let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.0.display());
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let program = Path::new(env!("CARGO_BIN_EXE_network-guard"));
     let agent = scene.space.start(scene.folder.path(), "agent", program, &arguments);
     until("the rules are there", || scene.saved().contains("--to 242.0.0.0/16"));
-    write("10.250.0.0/16,10.249.0.0/24");
+    file.write(&["10.250.0.0/16", "10.249.0.0/24"]);
     until("the new network is there", || scene.saved().contains("--to 242.1.0.0/24"));
     assert!(!agent.output().contains("continuing"), "{}", agent.output());
-    replace("{");
+    file.replace("{");
     until("it says so", || agent.output().contains("continuing with the previous networks"));
     assert!(scene.saved().contains("--to 242.1.0.0/24"));
 }
@@ -501,18 +513,8 @@ fn a_cluster_is_read_again() {
 fn an_agent_goes_on_unread() {
     for name in ["gone", "not read"] {
         let Some(scene) = Scene::new(Backend::Nft) else { return };
-        let file = scene.folder.path().join("cluster.json");
-        let replace = |text: &str| {
-            let new = scene.folder.path().join("cluster.new");
-            fs::write(&new, text).unwrap();
-            fs::rename(new, &file).unwrap();
-        };
-        let cluster = |nodes: &[&str]| {
-            let mut cluster = crate::basics::fixture("ha-overlap", "cluster");
-            cluster["spec"]["shoot"]["status"]["networking"]["nodes"] = nodes.into();
-            cluster.to_string()
-        };
-        replace(&cluster(&["10.250.0.0/16"]));
+        let file = ClusterFile::of(&scene);
+        file.write(&["10.250.0.0/16"]);
         let unread = || match name {
             "gone" => (None, pipes::broken()),
             _ => {
@@ -521,17 +523,17 @@ fn an_agent_goes_on_unread() {
             }
         };
         let ((_stdout_reader, stdout), (_stderr_reader, stderr)) = (unread(), unread());
-        let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.display());
+        let line = format!("nat apply --side seed --iptables nft --every 1 --cluster {}", file.0.display());
         let mut agent = scene.space.command(env!("CARGO_BIN_EXE_network-guard"));
         let mut agent = agent.args(line.split_whitespace()).stdout(stdout).stderr(stderr).spawn().unwrap();
         until("the rules are there", || scene.saved().contains("--to 242.0.0.0/16"));
-        replace("{");
+        file.replace("{");
         // Twice: the first time it may have read the file before.
         for _ in 0..2 {
             scene.space.run("iptables-nft -w -t nat -F NETWORK-GUARD-OUTPUT");
             until(name, || scene.saved().contains("--to 242.0.0.0/16"));
         }
-        replace(&cluster(&["10.250.0.0/16", "10.249.0.0/24"]));
+        file.write(&["10.250.0.0/16", "10.249.0.0/24"]);
         until(name, || scene.saved().contains("--to 242.1.0.0/24"));
         assert!(agent.try_wait().unwrap().is_none(), "{name}");
         agent.kill().unwrap();

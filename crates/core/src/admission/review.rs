@@ -417,15 +417,6 @@ mod tests {
     /// up, in whatever order they come.
     #[test]
     fn long_values_belong_to_their_object() {
-        fn walk(mut members: Members<'_>) -> Result<Vec<(String, &str)>, crate::json::Malformed> {
-            let mut found = Vec::new();
-            members.enter()?;
-            while let Some(key) = members.key()? {
-                found.push((key.to_string(), members.skip()?));
-            }
-            members.end()?;
-            Ok(found)
-        }
         let object =
             |length: usize, rest: usize| json!({"a": {"b": ["x".repeat(length)]}, "c": "y".repeat(rest)}).to_string();
         let envelope = json!({
@@ -447,7 +438,7 @@ mod tests {
                     [(request.long, request.walk_object(), &new), (request.old_long, request.walk_old_object(), &old)]
                 {
                     assert_eq!(long != LongValues::default(), is_noted, "{} bytes", body.len());
-                    assert_eq!(walk(walked.unwrap()), walk(Members::of(text)), "{} bytes", body.len());
+                    assert_eq!(walked.unwrap().all(), Members::of(text).all(), "{} bytes", body.len());
                 }
             }
         }

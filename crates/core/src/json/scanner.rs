@@ -213,6 +213,20 @@ fn value_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
+impl<'a> Members<'a> {
+    /// All members of the object, behind which the text ends.
+    pub(crate) fn all(mut self) -> Result<Vec<(String, &'a str)>, Malformed> {
+        let mut found = Vec::new();
+        self.enter()?;
+        while let Some(key) = self.key()? {
+            found.push((key.to_string(), self.skip()?));
+        }
+        self.end()?;
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::{Map, Value};
@@ -220,14 +234,7 @@ mod tests {
     use super::*;
 
     fn walk(text: &str) -> Result<Vec<(String, &str)>, Malformed> {
-        let mut members = Members::of(text);
-        let mut found = Vec::new();
-        members.enter()?;
-        while let Some(key) = members.key()? {
-            found.push((key.to_string(), members.skip()?));
-        }
-        members.end()?;
-        Ok(found)
+        Members::of(text).all()
     }
 
     #[test]
